@@ -1,0 +1,1 @@
+"""Metrics, one file each; found through the registry, never imported by the core."""

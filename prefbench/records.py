@@ -1,0 +1,222 @@
+"""The nouns of prefbench as frozen data classes. They know nothing of torch, of files' layout or of any suite."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+Split = Literal["train", "scorer", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test")
+Part = Literal["method", "scorer"]
+"""Which part of a user's judgments: the one methods see, or the one only scorers and references see."""
+MAX_PIXELS = 64_000_000
+"""Images with more pixels are refused before they are decoded."""
+
+
+class UnreadableImageError(ValueError):
+    """An image file that cannot be decoded, or must not be because of its size."""
+
+
+def image_digest(image: Image.Image) -> str:
+    """SHA-256 over the size and the RGB pixels: equal for equal pictures, whatever file they came from."""
+    rgb = image.convert("RGB")
+    return hashlib.sha256(f"RGB {rgb.width}x{rgb.height} ".encode() + rgb.tobytes()).hexdigest()
+
+
+def decode_image(data: bytes, *, origin: str) -> Image.Image:
+    """Decodes an image from outside into RGB; `origin` names it in errors.
+
+    Raises:
+        UnreadableImageError: not an image, truncated, or larger than `MAX_PIXELS`.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableImageError(f"{origin}: {image.width}x{image.height} is over {MAX_PIXELS} pixels")
+            return image.convert("RGB")
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        raise UnreadableImageError(f"{origin}: cannot be decoded ({type(error).__name__}: {error})") from error
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The image as PNG bytes, lossless."""
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a suite: its digest, and where its bytes are. Decoded only when asked."""
+
+    digest: str
+    path: Path | None = None
+    data: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, image: Image.Image) -> Picture:
+        """A picture held in memory."""
+        return cls(image_digest(image), data=encode_png(image))
+
+    def load(self) -> Image.Image:
+        """The RGB image. Raises `UnreadableImageError` with the path or the digest in its message."""
+        if self.data is not None:
+            return decode_image(self.data, origin=self.digest[:12])
+        if self.path is None:
+            raise UnreadableImageError(f"{self.digest[:12]}: neither a path nor bytes")
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise UnreadableImageError(f"{self.path}: {error.strerror}") from error
+        return decode_image(data, origin=str(self.path))
+
+
+@dataclass(frozen=True)
+class User:
+    """A person, real or simulated; the unit of all statistics. `kind` is what the suite reports apart."""
+
+    id: str
+    split: Split
+    kind: str = "user"
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """One image with its prompt and whether the user liked it."""
+
+    picture: Picture
+    prompt: str
+    liked: bool
+    pair: str | None = None
+    """Judgments with the same pair id were judged against each other."""
+    rating: float | None = None
+    comment: str | None = None
+    source: str | None = None
+    """The model that drew the image, where known."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The judgments of one user that a method may see, in the suite's order."""
+
+    user: str
+    liked: tuple[Judgment, ...]
+    disliked: tuple[Judgment, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies what a method sees, the user's name included: the cache key of profiles."""
+        parts = [self.user]
+        for judgment in (*self.liked, *self.disliked):
+            fields = (judgment.picture.digest, judgment.prompt, judgment.liked, judgment.rating, judgment.comment)
+            parts.append(repr(fields))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.liked) + len(self.disliked)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A user and a prompt to draw for; the prompt is never in the history."""
+
+    id: str
+    user: str
+    prompt: str
+    chosen: Picture | None = None
+    rejected: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a method makes of one history. `payload` must pickle; `None` for methods that keep nothing."""
+
+    user: str
+    payload: Any = None
+    trained_parameters: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image to draw: the case, which of its samples, the seed of that sample, the user's profile."""
+
+    case: Case
+    index: int
+    seed: int
+    profile: Profile
+
+    @property
+    def prompt(self) -> str:
+        return self.case.prompt
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a method hands back for one request: the image, the prompt it really used, denoiser passes it took."""
+
+    image: Image.Image
+    prompt_used: str
+    evaluations: int = 0
+
+
+Status = Literal["ok", "failed"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of a run: a drawn image, or the error that stands in its place."""
+
+    key: str
+    user: str
+    case: str
+    prompt: str
+    index: int
+    seed: int
+    status: Status
+    image: str | None = None
+    """Digest of the stored image."""
+    prompt_used: str | None = None
+    seconds: float | None = None
+    evaluations: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """One score: of a sample (`key` is its key). `None` with a reason where there is none; never 0 in its place."""
+
+    key: str
+    value: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval and what it stands on."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n_users: int
+    n_prompts: int
+    n_samples: int
+    missing: int
+
+
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+Row = Mapping[str, Any]
+
+
+def to_pixels(image: Image.Image) -> Pixels:
+    """An image as uint8 (H, W, 3)."""
+    return np.asarray(image.convert("RGB"))

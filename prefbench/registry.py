@@ -1,0 +1,141 @@
+"""One lazy registry: names to `module:Attr` strings, resolved only when asked.
+
+Three sources, in this order: the built-in table, entry points of installed packages (group `prefbench.<kind>`), and
+`path/to/file.py:Class` for a file outside any package.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from prefbench.api import PrefbenchError
+
+Kind = Literal["suite", "method", "control", "metric", "extractor", "backbone", "trainer"]
+
+BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
+    "suite": {"picturebook": "prefbench.suites.picturebook.suite:Picturebook"},
+    "method": {
+        "prompt-only": "prefbench.methods.prompt_only:PromptOnly",
+        "ideal": "prefbench.methods.ideal:Ideal",
+        "inferred": "prefbench.methods.inferred:Inferred",
+        "truth": "prefbench.methods.truth:TrueWords",
+        "copy": "prefbench.methods.copy_liked:CopyLiked",
+        "random-style": "prefbench.methods.random_style:RandomStyle",
+    },
+    "control": {
+        "other-user": "prefbench.methods.controls:other_user",
+        "flipped": "prefbench.methods.controls:flipped",
+    },
+    "metric": {
+        "fid": "prefbench.metrics.fid:FrechetDistance",
+        "kid": "prefbench.metrics.kid:KernelDistance",
+        "clip-score": "prefbench.metrics.clip_score:ClipScore",
+        "utility": "prefbench.metrics.utility:Utility",
+        "prompt-fidelity": "prefbench.metrics.prompt_fidelity:PromptFidelity",
+    },
+    "extractor": {
+        "mini-clip": "prefbench.features:mini_clip",
+        "open-clip": "prefbench.features:open_clip_large",
+        "inception": "prefbench.features:inception",
+    },
+    "backbone": {
+        "mini-sd": "prefbench.backbones.cards:MINI_SD",
+        "sd15": "prefbench.backbones.cards:SD15",
+        "sdxl": "prefbench.backbones.cards:SDXL",
+    },
+    "trainer": {
+        "reader": "prefbench.suites.picturebook.trainers:reader",
+        "mini-clip": "prefbench.suites.picturebook.trainers:mini_clip",
+        "mini-sd": "prefbench.suites.picturebook.trainers:mini_sd",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered name and the string that says where its object is."""
+
+    kind: Kind
+    name: str
+    target: str
+
+    def load(self) -> Any:
+        """Imports and returns the object. Raises `PrefbenchError` naming the string when it cannot."""
+        module_name, _, attribute = self.target.rpartition(":")
+        try:
+            module = importlib.import_module(module_name)
+            return getattr(module, attribute)
+        except ModuleNotFoundError as error:
+            if error.name is None or module_name.startswith(error.name):
+                raise PrefbenchError(f"{self.kind} {self.name!r}: there is no module {module_name}") from error
+            raise PrefbenchError(
+                f"{self.kind} {self.name!r} needs the package {error.name!r}: pip install {error.name}"
+            ) from error
+        except AttributeError as error:
+            raise PrefbenchError(f"{self.kind} {self.name!r}: {module_name} has no {attribute!r}") from error
+
+    def location(self) -> str:
+        """`file:line` of the object, or of its module where the object has no source."""
+        found = self.load()
+        subject = found if inspect.isclass(found) or inspect.isfunction(found) else type(found)
+        return f"{inspect.getsourcefile(subject)}:{inspect.getsourcelines(subject)[1]}"
+
+
+def names(kind: Kind) -> list[str]:
+    """All registered names of a kind, built-in ones first."""
+    return list(_table(kind))
+
+
+def entry(kind: Kind, name: str) -> Entry:
+    """The entry of a name. Raises `PrefbenchError` with the nearest match and all allowed names."""
+    table = _table(kind)
+    if name in table:
+        return Entry(kind, name, table[name])
+    raise PrefbenchError(unknown(kind, name, list(table)))
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The object behind a name, or behind `path/to/file.py:Class`."""
+    path, separator, attribute = name.rpartition(":")
+    if separator and path.endswith(".py"):
+        return _load_file(kind, Path(path), attribute)
+    return entry(kind, name).load()
+
+
+def unknown(what: str, given: str, allowed: list[str]) -> str:
+    """The line for a name that is not known: what was given, the nearest match, what is allowed."""
+    near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {given!r}{hint} (known: {', '.join(allowed)})"
+
+
+def _table(kind: Kind) -> dict[str, str]:
+    table = dict(BUILT_IN[kind])
+    for point in entry_points(group=f"prefbench.{kind}"):
+        table.setdefault(point.name, point.value)
+    return table
+
+
+def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
+    if not path.is_file():
+        raise PrefbenchError(f"{kind} file {path} does not exist")
+    name = f"prefbench_file_{path.stem}_{abs(hash(path.resolve())):x}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PrefbenchError(f"{kind} file {path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    if not hasattr(module, attribute):
+        public = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == name]
+        raise PrefbenchError(unknown(f"class in {path}", attribute, public))
+    return getattr(module, attribute)
