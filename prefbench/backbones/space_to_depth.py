@@ -21,7 +21,7 @@ class SpaceToDepthAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     Args:
         scaling_factor: what pipelines multiply latents by; 1 / the standard deviation of the training pixels.
-        block_out_channels: only its length matters: pipelines derive the down-sampling factor 2 ** (length - 1) from it.
+        block_out_channels: only its length matters; pipelines take the down-sampling factor 2 ** (length - 1) from it.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -29,10 +29,10 @@ class SpaceToDepthAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self,
         in_channels: int = 3,
         latent_channels: int = 12,
-        block_out_channels: tuple[int, ...] = (12, 12),
-        scaling_factor: float = 1.8,
-        force_upcast: bool = False,
-        sample_size: int = 32,
+        block_out_channels: tuple[int, ...] = (12, 12),  # noqa: ARG002
+        scaling_factor: float = 1.8,  # noqa: ARG002
+        force_upcast: bool = False,  # noqa: ARG002
+        sample_size: int = 32,  # noqa: ARG002
     ) -> None:
         super().__init__()
         if latent_channels != 4 * in_channels:
@@ -46,7 +46,7 @@ class SpaceToDepthAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         distribution = DiagonalGaussianDistribution(cat([mean, full_like(mean, -60.0)], dim=1))
         return AutoencoderKLOutput(latent_dist=distribution) if return_dict else (distribution,)
 
-    def decode(self, z: Tensor, return_dict: bool = True, generator: Any = None) -> Any:
+    def decode(self, z: Tensor, return_dict: bool = True, generator: Any = None) -> Any:  # noqa: ARG002
         image = F.pixel_shuffle(z, 2)
         return DecoderOutput(sample=image) if return_dict else (image,)
 

@@ -18,7 +18,8 @@ from prefbench.training.loop import Batch
 class CaptionedPictures(Protocol):
     """What a diffusion model can be trained on."""
 
-    pictures: NDArray[np.uint8]
+    @property
+    def pictures(self) -> NDArray[np.uint8]: ...
 
     def __len__(self) -> int: ...
 
@@ -77,10 +78,20 @@ class CaptionBatches:
         pictures = torch.from_numpy(self.data.pictures[chosen]).permute(0, 3, 1, 2).float() / 127.5 - 1
         channels = pictures.shape[1] * 4, pictures.shape[2] // 2, pictures.shape[3] // 2
         noise = torch.from_numpy(rng.standard_normal((size, *channels), dtype=np.float32))
-        u = torch.from_numpy((np.arange(size) + rng.random(size)) / size)
-        return {"pictures": pictures, "tokens": tokens.input_ids, "u": u, "noise": noise}
+        return {"pictures": pictures, "tokens": tokens.input_ids, "u": _noise_levels(rng, size), "noise": noise}
 
     def _caption(self, index: int, rng: np.random.Generator) -> str:
         if self.plain[index] and rng.random() < self.empty:
             return ""
         return self.data.caption(index, rng)
+
+
+def _noise_levels(rng: np.random.Generator, size: int, *, uniform: float = 0.25) -> Tensor:
+    """Positions in the noise schedule, (size,) in [0, 1), stratified over the batch.
+
+    Three in four are logit-normal (Esser et al. 2024, arXiv 2403.03206), which puts the effort where shapes and
+    patterns are decided; the rest are uniform, so that pure noise, where sampling starts, is learned too.
+    """
+    u = torch.from_numpy((np.arange(size) + rng.random(size)) / size)
+    peaked = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)) - 0.3)
+    return torch.where(torch.from_numpy(rng.random(size) < uniform), u, peaked)

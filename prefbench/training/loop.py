@@ -50,6 +50,8 @@ class FitConfig:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
+    slow: tuple[tuple[str, float], ...] = ()
+    """Factors on the learning rate of parameters whose name begins so: `(("text_encoder", 0.25),)`."""
     ema: float | None = None
     """Decay of the moving average of the weights; None trains without one."""
     seed: int = 0
@@ -97,7 +99,7 @@ def fit(
     torch.manual_seed(config.seed)
     trainable = [p for p in task.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
-        trainable, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
+        _groups(task, config), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
     )
     task.to(accelerator.device)
     ema = None
@@ -114,6 +116,16 @@ def fit(
     if ema is not None:
         ema.copy_to(trainable)
     return state.progress
+
+
+def _groups(task: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
+    """The trainable parameters, grouped by their factor on the learning rate."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in task.named_parameters():
+        if parameter.requires_grad:
+            factor = next((f for prefix, f in config.slow if name.startswith(prefix)), 1.0)
+            groups.setdefault(factor, []).append(parameter)
+    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
 
 def _run(
@@ -134,7 +146,7 @@ def _run(
         rng = np.random.default_rng([config.seed, accelerator.process_index, progress.step])
         batch = {k: v.to(accelerator.device) for k, v in batches(rng, config.batch).items()}
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate(progress.images, progress.step)
+            group["lr"] = group["factor"] * config.learning_rate(progress.images, progress.step)
         loss = task(batch)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(task.parameters(), config.clip_norm)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
@@ -58,9 +58,7 @@ OBJECT = Axis(
     (None,) * 12,
     (1 / 12,) * 12,
 )
-SETTING = Axis(
-    "setting", "content", ("on a hill", "at sea", "at night", "in the rain"), (None,) * 4, (0.25,) * 4
-)
+SETTING = Axis("setting", "content", ("on a hill", "at sea", "at night", "in the rain"), (None,) * 4, (0.25,) * 4)
 STYLE: tuple[Axis, ...] = (
     _worded("palette", ("ocean", "sunset", "forest", "pastel", "gray", "neon"), "{} colors"),
     _worded("background", ("plain", "striped", "dotted", "checkered"), "{} background"),
@@ -159,6 +157,7 @@ CONTENTS: tuple[Content, ...] = tuple(Content(o, s) for o in range(len(OBJECT)) 
 BY_PROMPT: Mapping[str, Content] = {content.prompt: content for content in CONTENTS}
 
 
+@cache
 def held_out_contents() -> tuple[tuple[Content, ...], tuple[Content, ...]]:
     """The (test, val) contents that no training caption and no history ever names.
 
@@ -170,6 +169,7 @@ def held_out_contents() -> tuple[tuple[Content, ...], tuple[Content, ...]]:
     return tuple(c for c in diagonal if c not in val), val
 
 
+@cache
 def training_contents() -> tuple[Content, ...]:
     """The contents that captions and histories may name."""
     test, val = held_out_contents()
@@ -177,7 +177,7 @@ def training_contents() -> tuple[Content, ...]:
 
 
 def sample_styles(rng: np.random.Generator, n: int, *, uniform: Iterable[str] = ()) -> IntArray:
-    """Draws `n` styles, shape (n, number of style axes): the axes named in `uniform` uniformly, the others from the prior."""
+    """Draws `n` styles, shape (n, style axes): the axes named in `uniform` uniformly, the others from the prior."""
     flat = set(uniform)
     columns = [
         rng.integers(len(axis), size=n) if axis.name in flat else rng.choice(len(axis), size=n, p=axis.prior)

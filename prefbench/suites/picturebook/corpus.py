@@ -56,6 +56,10 @@ class CorpusRecipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
+CAPTIONED = CorpusRecipe("captioned", 120_000, seed=1)
+"""What `mini-clip` and `mini-sd` learn from."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Pictures uint8 (N, 32, 32, 3), scene indices int8 (N, axes), and which style axes each caption names."""
@@ -129,5 +133,3 @@ def _named_axes(kind: Kind, rng: np.random.Generator) -> frozenset[str]:
         return frozenset(NAMEABLE) if kind == "uniform" or draw >= 0.3 else frozenset()
     share = rng.uniform(0.1, 0.9)
     return frozenset(name for name in NAMEABLE if rng.random() < share)
-
-

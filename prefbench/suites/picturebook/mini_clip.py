@@ -18,9 +18,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from prefbench.paths import WEIGHTS, atomic_file, write_atomic
 from prefbench.suites.picturebook.axes import AXES, CONTENTS, NAMEABLE, STYLE_NAMES, Axis
-from prefbench.suites.picturebook.corpus import Corpus, CorpusRecipe, load_corpus
-from prefbench.suites.picturebook.mini_sd import CORPUS, TEXT_LENGTH, picturebook_tokenizer
+from prefbench.suites.picturebook.corpus import CAPTIONED, Corpus, CorpusRecipe, load_corpus
 from prefbench.suites.picturebook.render import SIZE
+from prefbench.suites.picturebook.words import TEXT_LENGTH, picturebook_tokenizer
 from prefbench.training.contrastive import ContrastiveTask, DistillationTask
 from prefbench.training.loop import Batch, BatchSource, FitConfig, Progress, fit
 
@@ -38,8 +38,8 @@ def model_config() -> dict[str, object]:
         "vision_cfg": {"image_size": _INPUT, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
         "text_cfg": {
             "context_length": TEXT_LENGTH,
+            "hf_tokenizer_name": "the tokenizer in this folder",
             "vocab_size": len(picturebook_tokenizer()),
-            "hf_tokenizer_name": "tokenizer",
             "width": 96,
             "heads": 4,
             "layers": 3,
@@ -96,7 +96,7 @@ def train_mini_clip(config: FitConfig, folder: Path) -> tuple[open_clip.CLIP, Pr
     """Trains the two open_clip towers."""
     model = build_mini_clip(config.seed)
     task = ContrastiveTask(model)
-    progress = fit(task, _Batches(load_corpus(CORPUS)), config, folder)
+    progress = fit(task, _Batches(load_corpus(CAPTIONED)), config, folder)
     return model.eval(), progress
 
 
@@ -120,7 +120,7 @@ def train_vision_tower(
     teacher: open_clip.CLIP, config: FitConfig, folder: Path
 ) -> tuple[CLIPVisionModelWithProjection, Progress]:
     """Distils the trained image tower into the transformers one."""
-    corpus = load_corpus(CORPUS)
+    corpus = load_corpus(CAPTIONED)
     tower = build_vision_tower(config.seed)
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
@@ -134,10 +134,10 @@ def train_vision_tower(
 
 def save_mini_clip(model: open_clip.CLIP, folder: Path) -> None:
     """Writes the folder that `open_clip.create_model_and_transforms("local-dir:...")` reads; weights in float16."""
-    preprocess = {"mean": _MEAN, "std": _STD, "interpolation": "nearest", "resize_mode": "squash", "size": _INPUT}
+    preprocess = {"mean": _MEAN, "std": _STD, "interpolation": "bicubic", "resize_mode": "squash", "size": _INPUT}
     config = {"model_cfg": model_config(), "preprocess_cfg": preprocess}
     write_atomic(folder / "open_clip_config.json", json.dumps(config, indent=2) + "\n")
-    picturebook_tokenizer().save_pretrained(folder / "tokenizer")
+    picturebook_tokenizer().save_pretrained(folder)
     state = {k: (t.half() if t.is_floating_point() else t).contiguous() for k, t in model.state_dict().items()}
     with atomic_file(folder / "open_clip_model.safetensors") as temporary:
         save_file(state, temporary)
@@ -160,7 +160,7 @@ def zero_shot_accuracy(model: open_clip.CLIP) -> Mapping[str, float]:
     model.eval()
     corpus, tokenizer = load_corpus(HELD_OUT), picturebook_tokenizer()
     pixels = to_pixels(corpus.pictures)
-    images = torch.cat([model.encode_image(chunk, normalize=True) for chunk in pixels.split(250)])
+    images = torch.cat([model.encode_image(chunk, normalize=True) for chunk in torch.split(pixels, 250)])
     accuracy = {}
     for a, axis in enumerate(AXES):
         if axis.silent:

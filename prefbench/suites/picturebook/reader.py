@@ -52,7 +52,7 @@ class Reader(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         logits: Tensor = self.heads(self.body(pictures))
-        return logits.split([len(axis) for axis in AXES], dim=1)
+        return torch.split(logits, [len(axis) for axis in AXES], dim=1)
 
     @torch.inference_mode()
     def read(self, pictures: NDArray[np.uint8], *, batch: int = 250) -> Mapping[str, NDArray[np.float64]]:
@@ -120,6 +120,4 @@ def reading_accuracy(reader: Reader) -> Mapping[str, float]:
     """Accuracy for each axis on held-out rendered pictures."""
     corpus = load_corpus(HELD_OUT)
     read = reader.read(corpus.pictures)
-    return {
-        axis.name: float((read[axis.name].argmax(1) == corpus.scenes[:, a]).mean()) for a, axis in enumerate(AXES)
-    }
+    return {axis.name: float((read[axis.name].argmax(1) == corpus.scenes[:, a]).mean()) for a, axis in enumerate(AXES)}

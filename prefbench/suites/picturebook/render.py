@@ -47,7 +47,7 @@ _GAIN: Mapping[str, tuple[float, float, float]] = {
 
 
 def render(scene: Scene, seed: int) -> Pixels:
-    """The picture of a scene: uint8 (32, 32, 3). Equal arguments give equal pixels on every platform Pillow supports."""
+    """The picture of a scene: uint8 (32, 32, 3). Equal arguments give equal pixels."""
     rng = np.random.default_rng(np.random.SeedSequence([VERSION, seed, *scene.indices]))
     named = scene.named
     colors = _palette(named["palette"], rng)
@@ -132,7 +132,9 @@ def _ellipse(draw: ImageDraw.ImageDraw, cx: float, cy: float, rx: float, ry: flo
     draw.ellipse(box, fill=color)
 
 
-def _draw_objects(image: Image.Image, named: Mapping[str, str], colors: Mapping[str, Color], rng: np.random.Generator) -> None:
+def _draw_objects(
+    image: Image.Image, named: Mapping[str, str], colors: Mapping[str, Color], rng: np.random.Generator
+) -> None:
     composition = named["composition"]
     layer, mask = image.copy(), Image.new("L", image.size, 0)
     turn = math.radians(_TILT[named["tilt"]] + rng.normal(0, 2))
@@ -242,4 +244,4 @@ def _grade(pixels: Pixels, temperature: str, vignette: str) -> Pixels:
         graded = graded * (1 - 0.6 * _edge_weight())
     elif vignette == "light edges":
         graded = graded + (255 - graded) * 0.6 * _edge_weight()
-    return np.clip(np.rint(graded), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(graded), 0, 255), dtype=np.uint8)

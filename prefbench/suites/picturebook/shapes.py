@@ -49,7 +49,8 @@ def _heart() -> Points:
 
 
 def _mirrored(points: Points) -> Points:
-    return points * np.array([-1.0, 1.0])
+    mirrored: Points = points * np.array([-1.0, 1.0])
+    return mirrored
 
 
 def _both(role: str, points: Points) -> Sequence[Part]:
@@ -100,11 +101,17 @@ OBJECTS: Mapping[str, Sequence[Part]] = {
     "rocket": (
         *_both("second", _poly((0.3, 0.2), (0.75, 0.75), (0.3, 0.7))),
         Part("accent", _poly((-0.24, 0.6), (0.24, 0.6), (0, 1.0))),
-        Part("main", _poly((0, -1.0), (0.32, -0.55), (0.38, 0.1), (0.3, 0.72), (-0.3, 0.72), (-0.38, 0.1), (-0.32, -0.55))),
+        Part(
+            "main",
+            _poly((0, -1.0), (0.32, -0.55), (0.38, 0.1), (0.3, 0.72), (-0.3, 0.72), (-0.38, 0.1), (-0.32, -0.55)),
+        ),
         Part("accent", _arc(0, -0.22, 0.2, 0.22, n=10)),
     ),
     "cup": (
-        Part("second", np.concatenate([_arc(0.5, 0.1, 0.5, 0.48, -90, 90, 10), _arc(0.5, 0.1, 0.22, 0.2, -90, 90, 8)[::-1]])),
+        Part(
+            "second",
+            np.concatenate([_arc(0.5, 0.1, 0.5, 0.48, -90, 90, 10), _arc(0.5, 0.1, 0.22, 0.2, -90, 90, 8)[::-1]]),
+        ),
         Part("main", _poly((-0.95, -0.62), (0.62, -0.62), (0.45, 0.9), (-0.78, 0.9))),
         Part("accent", _poly((-0.92, -0.3), (0.59, -0.3), (0.54, 0.12), (-0.87, 0.12))),
     ),
@@ -115,7 +122,9 @@ OBJECTS: Mapping[str, Sequence[Part]] = {
         Part("second", _poly((-0.6, 0.5), (0.6, 0.5), (0.42, 1.0), (-0.42, 1.0))),
     ),
     "crown": (
-        Part("main", _poly((-0.85, 0.4), (-1.0, -0.7), (-0.48, -0.1), (0, -0.9), (0.48, -0.1), (1.0, -0.7), (0.85, 0.4))),
+        Part(
+            "main", _poly((-0.85, 0.4), (-1.0, -0.7), (-0.48, -0.1), (0, -0.9), (0.48, -0.1), (1.0, -0.7), (0.85, 0.4))
+        ),
         Part("second", _rect(-0.85, 0.35, 0.85, 0.8)),
         Part("accent", _arc(0, 0.05, 0.2, 0.24, n=10)),
     ),
@@ -138,7 +147,10 @@ COMPANIONS: Mapping[str, Sequence[Part]] = {
     ),
     "flower": (
         Part("fill", _rect(-0.13, 0.1, 0.13, 1.1)),
-        *(Part("fill", _arc(0.52 * np.cos(a), -0.4 + 0.52 * np.sin(a), 0.34, 0.34, n=10)) for a in np.arange(5) * 2 * np.pi / 5 - np.pi / 2),
+        *(
+            Part("fill", _arc(0.52 * np.cos(a), -0.4 + 0.52 * np.sin(a), 0.34, 0.34, n=10))
+            for a in np.arange(5) * 2 * np.pi / 5 - np.pi / 2
+        ),
         Part("core", _arc(0, -0.4, 0.3, 0.3, n=10)),
     ),
     "star": (Part("fill", 1.1 * _burst(5, 0.42)),),

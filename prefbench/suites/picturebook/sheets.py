@@ -1,17 +1,33 @@
-"""Contact sheets: many small pictures on one page, enlarged so that people can look at them."""
+"""Contact sheets: many small pictures on one page, enlarged so that people can look at them.
+
+`python -m prefbench.suites.picturebook.sheets docs/world.png` draws the world: every value of every axis.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from prefbench.paths import atomic_file
-from prefbench.suites.picturebook.axes import CONTENTS, NAMEABLE, STYLE_NAMES, sample_styles
-from prefbench.suites.picturebook.render import SIZE, show
+from prefbench.suites.picturebook.axes import (
+    OBJECT,
+    SETTING,
+    STYLE,
+    Axis,
+    Scene,
+)
+from prefbench.suites.picturebook.render import SIZE, render, show
+
+_PLAIN = {"temperature": "neutral", "vignette": "even", "tilt": "upright"}
+_SUBJECTS = (
+    {"object": "boat", "palette": "ocean", "composition": "close-up"},
+    {"object": "cat", "palette": "sunset", "composition": "small"},
+    {"object": "house", "palette": "neon", "composition": "repeated"},
+)
 
 
 def contact_sheet(pictures: Sequence[NDArray[np.uint8]], path: Path, *, columns: int, scale: int = 3) -> None:
@@ -25,12 +41,21 @@ def contact_sheet(pictures: Sequence[NDArray[np.uint8]], path: Path, *, columns:
         show(page, scale).save(temporary, format="PNG", optimize=True)
 
 
-def sample_sheet(pipeline: StableDiffusionPipeline, path: Path, *, columns: int = 16) -> None:
-    """Draws two rows with style words and one without, the same prompts every time."""
-    from prefbench.suites.picturebook.mini_sd import sample
+def world_sheet(path: Path, *, columns: int = 18) -> None:
+    """One row for the objects, one for the settings, then one row a style axis: each value on three subjects."""
+    rows = [
+        [render(Scene.of(**{**_PLAIN, "object": name}), i) for i, name in enumerate(OBJECT.values)],
+        [render(Scene.of(**{**_PLAIN, **s, "setting": v}), 0) for s in _SUBJECTS for v in SETTING.values],
+        *(_axis_row(axis) for axis in STYLE),
+    ]
+    blank = np.full((SIZE, SIZE, 3), 255, np.uint8)
+    padded = [picture for row in rows for picture in [*row, *[blank] * columns][:columns]]
+    contact_sheet(padded, path, columns=columns)
 
-    rng = np.random.default_rng(7)
-    styles = sample_styles(rng, 2 * columns, uniform=STYLE_NAMES)
-    scenes = [CONTENTS[rng.integers(len(CONTENTS))].scene(style) for style in styles]
-    prompts = [scene.caption(NAMEABLE) for scene in scenes] + [scene.content.prompt for scene in scenes[:columns]]
-    contact_sheet(list(sample(pipeline, prompts)), path, columns=columns)
+
+def _axis_row(axis: Axis) -> list[NDArray[np.uint8]]:
+    return [render(Scene.of(**{**_PLAIN, **s, axis.name: v}), 0) for s in _SUBJECTS for v in axis.values]
+
+
+if __name__ == "__main__":
+    world_sheet(Path(sys.argv[1]))

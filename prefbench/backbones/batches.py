@@ -1,0 +1,63 @@
+"""What one call of a pipeline may hold: the rows of a batch that go into it, and what to do when memory runs out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prefbench.api import PrefbenchError
+
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
+"""What PyTorch says where it has no exception class of its own: the CPU's allocator, MPS."""
+
+
+def rows_of(arguments: Mapping[str, Any], start: int, stop: int, total: int) -> dict[str, Any]:
+    """The arguments of a batch of `total` samples, cut to the samples `start` to `stop`.
+
+    Tensors, alone or in lists and mappings, are batch first: (total, …), one row a sample; (2 * total, …), the
+    unconditional rows of classifier-free guidance before the conditional ones; or (1, …), shared by all. Everything
+    else is shared.
+
+    Raises:
+        PrefbenchError: a tensor with another first dimension.
+    """
+    return {name: _cut(value, name, slice(start, stop), total) for name, value in arguments.items()}
+
+
+def _cut(value: Any, name: str, rows: slice, total: int) -> Any:
+    if isinstance(value, Tensor):
+        return _cut_tensor(value, name, rows, total)
+    if isinstance(value, Mapping):
+        return {key: _cut(entry, f"{name}[{key!r}]", rows, total) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_cut(entry, f"{name}[{i}]", rows, total) for i, entry in enumerate(value))
+    return value
+
+
+def _cut_tensor(tensor: Tensor, name: str, rows: slice, total: int) -> Tensor:
+    length = tensor.shape[0] if tensor.ndim else 1
+    if length == total:
+        return tensor[rows]
+    if length == 2 * total:
+        return torch.cat([half[rows] for half in tensor.chunk(2)])
+    if length == 1:
+        return tensor
+    raise PrefbenchError(f"{name} has {length} rows for {total} samples; it needs {total}, {2 * total} or 1")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a smaller batch may help."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+def free_memory(device: torch.device) -> None:
+    """Gives cached memory back to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

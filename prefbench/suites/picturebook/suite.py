@@ -1,0 +1,122 @@
+"""The suite `picturebook`: the embedded world behind the suite contract."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+
+from PIL import Image
+
+from prefbench.api import PrefbenchError, Reference, Suite, SuiteCard
+from prefbench.records import SPLITS, Case, History, Judgment, Part, Picture, Split, User
+from prefbench.registry import unknown
+from prefbench.suites.picturebook.axes import training_contents
+from prefbench.suites.picturebook.population import (
+    MAX_HISTORY,
+    SEED,
+    JudgedScene,
+    SimulatedUser,
+    population,
+)
+from prefbench.suites.picturebook.render import VERSION, render
+from prefbench.suites.picturebook.truth import PicturebookTruth
+
+
+class Picturebook(Suite):
+    """1,500 simulated users of a procedural world of 32x32 pictures.
+
+    Args:
+        history: judgments a side that methods see (1 to 16); sparse users show at most two likes and nothing else.
+    """
+
+    card = SuiteCard(
+        name="picturebook",
+        version="1",
+        summary="procedural 32x32 pictures, simulated users with a known utility over worded, semantic and silent axes",
+        licence="Apache-2.0",
+        backbone="mini-sd",
+        metrics=("utility", "prompt-fidelity", "clip-score", "fid", "kid"),
+        extractors={"fidelity": "mini-clip", "text": "mini-clip"},
+    )
+
+    def __init__(self, *, history: int = 8) -> None:
+        if not 1 <= history <= MAX_HISTORY:
+            raise PrefbenchError(f"history must be 1 to {MAX_HISTORY} judgments a side, got {history}")
+        self._shown = history
+
+    @cached_property
+    def digest(self) -> str:
+        """Covers the users, tastes and judgments of the evaluated splits and the version of the renderer."""
+        content = {
+            "version": self.card.version,
+            "world": VERSION,
+            "seed": SEED,
+            "history": self._shown,
+            "users": [
+                [user.id, repr(user.spec), [_plain(user, part) for part in ("method", "scorer")]]
+                for split in ("val", "test")
+                for user in population(split)
+            ],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def users(self, split: Split) -> Sequence[User]:
+        return [User(user.id, user.split, user.kind) for user in population(split)]
+
+    def history(self, user: str, part: Part = "method") -> History:
+        simulated = self._find(user)
+        judged = simulated.judged(part)
+        shown = self._shown if part == "method" else len(judged.liked)
+        pairs = [f"{user}/{part}/{i}" for i in range(shown)]
+        return History(
+            user,
+            tuple(_judgment(s, liked=True, pair=p) for s, p in zip(judged.liked, pairs, strict=False)),
+            tuple(_judgment(s, liked=False, pair=p) for s, p in zip(judged.disliked, pairs, strict=False)),
+        )
+
+    def cases(self, user: str) -> Sequence[Case]:
+        contents = self._find(user).prompts()
+        return [Case(f"{user}/{i}", user, content.prompt) for i, content in enumerate(contents)]
+
+    def references(self, split: Split) -> Sequence[Reference]:
+        return [
+            Reference(user.id, judged.scene.content.prompt, _picture(judged))
+            for user in population(split)
+            for judged in user.judged("scorer").liked
+        ]
+
+    def training_prompts(self) -> frozenset[str]:
+        return frozenset(content.prompt for content in training_contents())
+
+    @cached_property
+    def truth(self) -> PicturebookTruth:
+        return PicturebookTruth(self._find, self._scenes)
+
+    def _scenes(self, user: str) -> Mapping[str, JudgedScene]:
+        """What the pictures of a user's method history show, by digest."""
+        judged = self._find(user).judged("method")
+        return {_picture(shown).digest: shown for shown in (*judged.liked, *judged.disliked)}
+
+    @staticmethod
+    def _find(user: str) -> SimulatedUser:
+        split = next((s for s in SPLITS if user.startswith(f"{s}-")), None)
+        known = {} if split is None else {u.id: u for u in population(split)}
+        if user not in known:
+            raise PrefbenchError(unknown("user", user, list(known)[:5]))
+        return known[user]
+
+
+def _plain(user: SimulatedUser, part: Part) -> list[list[list[int]]]:
+    judged = user.judged(part)
+    return [[[*shown.scene.indices, shown.seed] for shown in side] for side in (judged.liked, judged.disliked)]
+
+
+@lru_cache(maxsize=20_000)
+def _picture(judged: JudgedScene) -> Picture:
+    return Picture.of(Image.fromarray(render(judged.scene, judged.seed)))
+
+
+def _judgment(judged: JudgedScene, *, liked: bool, pair: str) -> Judgment:
+    return Judgment(_picture(judged), judged.scene.content.prompt, liked, pair=pair, source="picturebook renderer")

@@ -1,0 +1,147 @@
+"""The known truth of picturebook: exact utilities of pictures as read, and the pictures that frame every table."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.records import History, Judgment, Pixels
+from prefbench.suites.picturebook.axes import (
+    AXIS,
+    BY_PROMPT,
+    NAMEABLE,
+    STYLE,
+    STYLE_NAMES,
+    Content,
+    Scene,
+    sample_styles,
+)
+from prefbench.suites.picturebook.inference import Posterior, Seen, infer
+from prefbench.suites.picturebook.population import JudgedScene, SimulatedUser
+from prefbench.suites.picturebook.render import SIZE, render
+from prefbench.suites.picturebook.taste import TASTE_GROUPS
+
+Floats = NDArray[np.float64]
+
+_FOREIGN = "this judgment is not from picturebook, so its scene is not known"
+
+
+class PicturebookTruth:
+    """Implements `prefbench.api.Truth`.
+
+    `user_of` finds a simulated user by id; `scenes_of` what the pictures of a user's history show, by digest
+    (`inferred` reasons about styles and not about pixels).
+    """
+
+    groups: Sequence[str] = TASTE_GROUPS
+
+    def __init__(
+        self, user_of: Callable[[str], SimulatedUser], scenes_of: Callable[[str], Mapping[str, JudgedScene]]
+    ) -> None:
+        self._user_of, self._scenes_of = user_of, scenes_of
+
+    @cached_property
+    def _reader(self) -> Callable[[NDArray[np.uint8]], Mapping[str, Floats]]:
+        from prefbench.suites.picturebook.reader import load_reader
+
+        return load_reader().read
+
+    def read(self, pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
+        """The reader's probabilities (N, values) for every axis. Pictures of another size are reduced by area."""
+        return self._reader(np.stack([_fit(picture) for picture in pictures]))
+
+    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
+        """Expected utility under the reader's probabilities: `total` and one entry for each group of axes."""
+        taste, read = self._user_of(user).taste, self.read(pictures)
+        parts = {str(group): taste.group(group).of_probabilities(read) for group in TASTE_GROUPS}
+        return {"total": taste.of_probabilities(read), **parts}
+
+    def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
+        """The reader's probability of the prompt's object, of its setting, and of both (`total`)."""
+        read = self.read(pictures)
+        contents = [_content(prompt) for prompt in prompts]
+        rows = np.arange(len(contents))
+        shown = read["object"][rows, [c.object for c in contents]]
+        placed = read["setting"][rows, [c.setting for c in contents]]
+        return {"total": shown * placed, "object": shown, "setting": placed}
+
+    def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
+        """The user's best style; axes that leave the user cold follow the world's prior."""
+        style = sample_styles(np.random.default_rng(seed), 1)[0]
+        for name, value in self._user_of(user).taste.best().items():
+            style[STYLE_NAMES.index(name)] = value
+        return Image.fromarray(render(_content(prompt).scene(style), seed))
+
+    def inferred(self, history: History) -> tuple[int, ...]:
+        """The style of highest posterior mean utility given the history."""
+        return self.posterior(history).best_style()
+
+    def posterior(self, history: History) -> Posterior:
+        """The posterior over tastes that the history leaves open."""
+        scenes: dict[str, JudgedScene] = {}
+        for judge in {_judge(judgment) for judgment in (*history.liked, *history.disliked)}:
+            scenes |= self._scenes_of(judge)
+        liked, disliked = (
+            _styles([_shown(judgment, scenes).scene.style for judgment in side])
+            for side in (history.liked, history.disliked)
+        )
+        # The seed of the search follows from what it may use, not from prompts or names.
+        return infer(Seen(liked, disliked), seed=zlib.crc32(liked.tobytes() + b"|" + disliked.tobytes()))
+
+    def render_inferred(self, inferred: tuple[int, ...], prompt: str, seed: int) -> Image.Image:
+        """The prompt's content in an inferred style."""
+        return Image.fromarray(render(_content(prompt).scene(inferred), seed))
+
+    def words(self, user: str) -> str:
+        """Words for the best values on the axes that count and have words."""
+        best = self._user_of(user).taste.best()
+        scene = Scene.of(**best)
+        return _phrases(scene, [name for name in NAMEABLE if name in best])
+
+    def random_words(self, seed: int) -> str:
+        """Words for uniformly random values of one worded axis in two."""
+        rng = np.random.default_rng(seed)
+        style = sample_styles(rng, 1, uniform=STYLE_NAMES)[0]
+        scene = Scene.of(**{axis.name: int(v) for axis, v in zip(STYLE, style, strict=True)})
+        return _phrases(scene, [name for name in NAMEABLE if rng.random() < 0.5])
+
+
+def _judge(judgment: Judgment) -> str:
+    """Who judged: not always the history's owner, since controls exchange histories."""
+    if judgment.pair is None:
+        raise PrefbenchError(f"{_FOREIGN}: it has no pair")
+    return judgment.pair.partition("/")[0]
+
+
+def _shown(judgment: Judgment, scenes: Mapping[str, JudgedScene]) -> JudgedScene:
+    digest = judgment.picture.digest
+    if digest not in scenes:
+        raise PrefbenchError(f"{_FOREIGN}: no method history of {_judge(judgment)} shows picture {digest[:12]}")
+    return scenes[digest]
+
+
+def _phrases(scene: Scene, axes: Sequence[str]) -> str:
+    return ", ".join(p for p in (AXIS[name].phrases[scene.index(name)] for name in axes) if p is not None)
+
+
+def _styles(rows: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
+    return np.array(rows, dtype=np.int64).reshape(len(rows), len(STYLE_NAMES))
+
+
+def _content(prompt: str) -> Content:
+    try:
+        return BY_PROMPT[prompt]
+    except KeyError:
+        raise PrefbenchError(f"picturebook has no prompt {prompt!r}") from None
+
+
+def _fit(picture: Pixels) -> NDArray[np.uint8]:
+    if picture.shape == (SIZE, SIZE, 3):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BOX))
