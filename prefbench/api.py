@@ -84,7 +84,7 @@ class Method(ABC):
         The noise of a request comes from its own seed alone, so an image does not depend on its neighbours.
         """
 
-    def represent(self, history: History) -> Mapping[str, Features]:
+    def represent(self, history: History) -> Mapping[str, Features]:  # noqa: ARG002
         """Layer name to vector, for probing. Methods without representations leave it empty."""
         return {}
 
@@ -167,12 +167,12 @@ class Reference:
 
 
 class Truth(Protocol):
-    """What a suite offers that knows its users' true taste. Metrics and controls ask it; honest methods never see it."""
+    """What a suite offers that knows its users' true taste. Metrics and controls ask it, honest methods never."""
 
     groups: Sequence[str]
 
     def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        """The user's utility of each picture: `total`, and one entry a group of axes. 0 is the prior's mean, 1 the best."""
+        """The user's utility of each picture: `total` and one entry a group of axes; 0 the prior's mean, 1 the best."""
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
         """The probability that each picture shows what its prompt names: `total`, and one entry a part."""
@@ -219,6 +219,10 @@ class Suite(ABC):
     def references(self, split: Split) -> Sequence[Reference]:
         """The users' own liked images that no method sees."""
 
+    def training_prompts(self) -> frozenset[str]:
+        """The prompts of all captions that shipped models were trained on, without words of style."""
+        return frozenset()
+
     @property
     def truth(self) -> Truth | None:
         """The known truth, where there is one."""
@@ -251,7 +255,7 @@ class MetricCard:
 
 @dataclass(frozen=True)
 class Scored:
-    """A drawn sample as metrics see it: key, user, original prompt, pixels uint8 (H, W, 3), row in the feature table."""
+    """A drawn sample as metrics see it: key, user, original prompt, pixels uint8 (H, W, 3)."""
 
     key: str
     user: str
@@ -281,7 +285,9 @@ class ImageMetric(ABC):
     """The role of the extractor it needs (`text`, `fidelity`), or None."""
 
     @abstractmethod
-    def score(self, samples: Sequence[Scored], features: Features | None, evidence: Evidence) -> Mapping[str, Sequence[float | None]]:
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
         """Column name to one value a sample; the first column is the metric's own name, further ones are its parts."""
 
 

@@ -117,9 +117,10 @@ class History:
     def digest(self) -> str:
         """Identifies what a method sees, the user's name included: the cache key of profiles."""
         parts = [self.user]
-        for judgment in (*self.liked, *self.disliked):
-            fields = (judgment.picture.digest, judgment.prompt, judgment.liked, judgment.rating, judgment.comment)
-            parts.append(repr(fields))
+        for side in (self.liked, self.disliked):
+            parts.append(f"{len(side)} judgments")
+            for j in side:
+                parts.append(repr((j.picture.digest, j.prompt, j.liked, j.pair, j.rating, j.comment, j.source)))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any, Literal
 
 from prefbench.api import PrefbenchError
 
-Kind = Literal["suite", "method", "control", "metric", "extractor", "backbone", "trainer"]
+Kind = Literal["suite", "method", "control", "metric", "extractor", "backbone", "trainer", "weights"]
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "suite": {"picturebook": "prefbench.suites.picturebook.suite:Picturebook"},
@@ -57,6 +58,11 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "mini-clip": "prefbench.suites.picturebook.trainers:mini_clip",
         "mini-sd": "prefbench.suites.picturebook.trainers:mini_sd",
     },
+    "weights": {
+        "reader": "prefbench.suites.picturebook.quality:reader",
+        "mini-clip": "prefbench.suites.picturebook.quality:mini_clip",
+        "mini-sd": "prefbench.suites.picturebook.quality:mini_sd",
+    },
 }
 
 
@@ -73,21 +79,26 @@ class Entry:
         module_name, _, attribute = self.target.rpartition(":")
         try:
             module = importlib.import_module(module_name)
-            return getattr(module, attribute)
         except ModuleNotFoundError as error:
             if error.name is None or module_name.startswith(error.name):
                 raise PrefbenchError(f"{self.kind} {self.name!r}: there is no module {module_name}") from error
             raise PrefbenchError(
                 f"{self.kind} {self.name!r} needs the package {error.name!r}: pip install {error.name}"
             ) from error
-        except AttributeError as error:
-            raise PrefbenchError(f"{self.kind} {self.name!r}: {module_name} has no {attribute!r}") from error
+        if not hasattr(module, attribute):
+            raise PrefbenchError(f"{self.kind} {self.name!r}: {module_name} has no {attribute!r}")
+        return getattr(module, attribute)
 
     def location(self) -> str:
-        """`file:line` of the object, or of its module where the object has no source."""
+        """`file:line` of the class or function, or of the line that assigns the object."""
         found = self.load()
-        subject = found if inspect.isclass(found) or inspect.isfunction(found) else type(found)
-        return f"{inspect.getsourcefile(subject)}:{inspect.getsourcelines(subject)[1]}"
+        if inspect.isclass(found) or inspect.isfunction(found):
+            return f"{inspect.getsourcefile(found)}:{inspect.getsourcelines(found)[1]}"
+        module_name, _, attribute = self.target.rpartition(":")
+        module = sys.modules[module_name]
+        lines = inspect.getsource(module).splitlines()
+        assigned = (i for i, line in enumerate(lines, start=1) if re.match(rf"{attribute}\s*[:=]", line))
+        return f"{inspect.getsourcefile(module)}:{next(assigned, 1)}"
 
 
 def names(kind: Kind) -> list[str]:
@@ -108,6 +119,8 @@ def load(kind: Kind, name: str) -> Any:
     path, separator, attribute = name.rpartition(":")
     if separator and path.endswith(".py"):
         return _load_file(kind, Path(path), attribute)
+    if name.endswith(".py"):
+        raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:Class")
     return entry(kind, name).load()
 
 
@@ -134,7 +147,11 @@ def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
         raise PrefbenchError(f"{kind} file {path} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PrefbenchError(f"{kind} file {path} cannot be imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         public = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == name]
         raise PrefbenchError(unknown(f"class in {path}", attribute, public))

@@ -1,0 +1,93 @@
+"""Samples a second of the harness, of a bare diffusers loop, and of one image a call with everything recomputed.
+
+All three draw the same prompts with the same steps in one process on one machine, in turns, so that the ratios hold
+even where the machine is shared:
+
+    python benchmarks/throughput.py --users 20 --rounds 3
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import torch
+
+from prefbench.backbones.diffusers_backbone import DiffusersBackbone
+from prefbench.environment import hardware, versions
+from prefbench.execution import Prepared, Settings, execute, prepare
+
+
+@click.command()
+@click.option("--users", default=20, show_default=True)
+@click.option("--batch", default=100, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--single", default=20, show_default=True, help="Images drawn one a call, a round.")
+@click.option("--threads", default=1, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
+def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Path | None) -> None:
+    """Prints medians over rounds and their ratios."""
+    torch.set_num_threads(threads)
+    rates: dict[str, list[float]] = {"harness": [], "bare loop": [], "one a call": []}
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Settings("prompt-only", users=users, batch=batch, out=Path(folder), seed=number)
+            prepared = prepare(settings)
+            prompts = [planned.case.prompt for part in prepared.plan for planned in part]
+            seeds = [planned.seed for part in prepared.plan for planned in part]
+            backbone = prepared.backbone
+            if not isinstance(backbone, DiffusersBackbone):
+                raise TypeError("the bare loops need a diffusers pipeline")
+            rates["bare loop"].append(_rate(len(prompts), lambda: _bare(backbone, prompts, seeds, batch)))  # noqa: B023
+            rates["harness"].append(_rate(len(prompts), lambda: _harness(prepared)))  # noqa: B023
+            rates["one a call"].append(_rate(single, lambda: _bare(backbone, prompts[:single], seeds, 1)))  # noqa: B023
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    result = {
+        "samples_per_second": {name: round(value, 3) for name, value in medians.items()},
+        "harness_over_bare_loop": round(medians["harness"] / medians["bare loop"], 3),
+        "harness_over_one_a_call": round(medians["harness"] / medians["one a call"], 3),
+        "settings": {"users": users, "batch": batch, "rounds": rounds, "threads": threads},
+        "hardware": hardware(),
+        "versions": versions(),
+    }
+    text = json.dumps(result, indent=2)
+    click.echo(text)
+    if out is not None:
+        out.write_text(text + "\n")
+
+
+def _rate(n: int, work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return n / (time.perf_counter() - started)
+
+
+def _harness(prepared: Prepared) -> None:
+    """Everything a run does: profiles, batches, images encoded and written, rows."""
+    result = execute(prepared)
+    if result.failed or result.drawn != prepared.n_samples:
+        raise RuntimeError(f"the run was not clean: {result}")
+
+
+def _bare(backbone: DiffusersBackbone, prompts: Sequence[str], seeds: Sequence[int], batch: int) -> None:
+    """What a script with diffusers does: the pipeline called on prompts, images dropped."""
+    pipeline = backbone.pipeline
+    pipeline.set_progress_bar_config(disable=True)
+    for start in range(0, len(prompts), batch):
+        part = slice(start, start + batch)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds[part]][: len(prompts[part])]
+        pipeline(
+            list(prompts[part]),
+            num_inference_steps=backbone.card.steps,
+            guidance_scale=backbone.card.guidance,
+            generator=generators,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""`prompt-only`: draws the prompt and ignores the user. What every other method is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefbench.api import Method, MethodCard
+from prefbench.records import Drawing, Request
+
+
+class PromptOnly(Method):
+    """The backbone as it is."""
+
+    card = MethodCard(
+        name="prompt-only",
+        version="1",
+        summary="the prompt alone, no personalisation",
+        uses_liked=False,
+        uses_disliked=False,
+    )
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        backbone = self.context.backbone
+        prompts = [request.prompt for request in requests]
+        images = backbone.generate(prompts, [request.seed for request in requests])
+        return [Drawing(image, prompt, backbone.evaluations) for image, prompt in zip(images, prompts, strict=True)]

@@ -1,0 +1,52 @@
+"""`clip-score`: how well an image fits the prompt that it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
+
+
+class ClipScore(ImageMetric):
+    """100 cos(image, text) of the ORIGINAL prompt, whatever prompt a method really used (Hessel et al. 2021).
+
+    Not clamped at 0 and not scaled by 2.5. Numbers of different extractors do not compare; the extractor's id stands
+    with the score.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="clip-score",
+        version="1",
+        summary="100 x cosine of image and original prompt",
+        question="adherence",
+        direction="up",
+        unit="image",
+        recipe="100cos,original-prompt,unclamped",
+        bounds=(-100.0, 100.0),
+        source="https://arxiv.org/abs/2104.08718",
+    )
+    extractor: ClassVar[str | None] = "text"
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        """One column; None where a feature vector has no direction.
+
+        Raises:
+            PrefbenchError: no features, or no text vector for a prompt.
+        """
+        if features is None or len(features) != len(samples):
+            raise PrefbenchError("clip-score needs one feature row a sample; give the suite a `text` extractor")
+        unknown = sorted({s.prompt for s in samples} - set(evidence.text_features))
+        if unknown:
+            raise PrefbenchError(f"clip-score has no text features for {len(unknown)} prompts, such as {unknown[0]!r}")
+        values = [100 * _cosine(f, evidence.text_features[s.prompt]) for s, f in zip(samples, features, strict=True)]
+        return {self.card.name: [value if np.isfinite(value) else None for value in values]}
+
+
+def _cosine(a: Features, b: Features) -> float:
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / scale if scale > 0 else float("nan")

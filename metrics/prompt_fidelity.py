@@ -1,0 +1,40 @@
+"""`prompt-fidelity`: whether an image shows what its prompt names, in worlds that can read their images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
+
+from .utility import as_columns
+
+
+class PromptFidelity(ImageMetric):
+    """The probability that the image shows what the ORIGINAL prompt names, read by the suite's own instrument.
+
+    Columns: `prompt-fidelity`, and `prompt-fidelity/<part>` for every part of a prompt that the suite's truth reads.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="prompt-fidelity",
+        version="1",
+        summary="Probability that the image shows what its original prompt names",
+        question="adherence",
+        direction="up",
+        unit="image",
+        recipe="suite-truth,original-prompt",
+        bounds=(0.0, 1.0),
+    )
+
+    def score(
+        self,
+        samples: Sequence[Scored],
+        features: Features | None,  # noqa: ARG002
+        evidence: Evidence,
+    ) -> Mapping[str, Sequence[float | None]]:
+        """One value a sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
+        if evidence.truth is None:
+            raise PrefbenchError("prompt-fidelity needs a suite that knows the truth; this one does not")
+        found = evidence.truth.fidelity([s.prompt for s in samples], [s.pixels for s in samples])
+        return as_columns(self.card.name, found)

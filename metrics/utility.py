@@ -1,0 +1,56 @@
+"""`utility`: what an image is truly worth to the user it was drawn for, in worlds that know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
+
+
+class Utility(ImageMetric):
+    """The user's true utility of the image: 0 is the mean of a random image, 1 the best there is.
+
+    Columns: `utility`, and `utility/<group>` for every group of axes that the suite's truth names.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="utility",
+        version="1",
+        summary="True utility of the image to its user; 0 random, 1 the best there is",
+        question="preference",
+        direction="up",
+        unit="image",
+        recipe="suite-truth",
+        bounds=(None, 1.0),
+        won_by=("copy",),
+    )
+
+    def score(
+        self,
+        samples: Sequence[Scored],
+        features: Features | None,  # noqa: ARG002
+        evidence: Evidence,
+    ) -> Mapping[str, Sequence[float | None]]:
+        """One value a sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
+        if evidence.truth is None:
+            raise PrefbenchError("utility needs a suite that knows the truth; this one does not")
+        parts = ["total", *evidence.truth.groups]
+        table = np.full((len(parts), len(samples)), np.nan)
+        rows_of: dict[str, list[int]] = {}
+        for i, sample in enumerate(samples):
+            rows_of.setdefault(sample.user, []).append(i)
+        for user, rows in rows_of.items():
+            found = evidence.truth.utility(user, [samples[i].pixels for i in rows])
+            table[:, rows] = [found[part] for part in parts]
+        return as_columns(self.card.name, dict(zip(parts, table, strict=True)))
+
+
+def as_columns(metric: str, parts: Mapping[str, Features]) -> dict[str, list[float | None]]:
+    """Columns `metric` (from the part `total`, put first) and `metric/<part>`; None for what is not finite."""
+    ordered = {"total": parts["total"], **parts}
+    names = [metric if part == "total" else f"{metric}/{part}" for part in ordered]
+    columns = [[float(v) if np.isfinite(v) else None for v in values] for values in ordered.values()]
+    return dict(zip(names, columns, strict=True))

@@ -1,0 +1,222 @@
+"""The verbs. Nothing heavy is imported before a verb needs it, so `--help` answers at once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from prefbench import __version__
+from prefbench.api import PrefbenchError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+"""What a disk refuses for: room, quota, size, rights, a file in a folder's place. Shown as one line, no traceback."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
+
+
+class _Group(click.Group):
+    """Shows mistakes as one line and exit code 2; `--debug` shows the traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PrefbenchError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"prefbench: {error}", err=True)
+            ctx.exit(2)
+        except OSError as error:
+            if ctx.params.get("debug") or error.errno not in _DISK:
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            click.echo(f"prefbench: cannot write{where}: {error.strerror}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo(f"\nstopped; this goes on where it stopped:\n  {_command()}", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="prefbench")
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+def main(debug: bool) -> None:
+    """Measures preference-conditioned image generation on users that no method has seen."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(message)s")
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(["prefbench", *sys.argv[1:]])
+
+
+@main.command()
+@click.option("--method", required=True, help="A registered method, or path/to/file.py:Class.")
+@click.option("--suite", default="picturebook", show_default=True)
+@click.option("--split", default="test", show_default=True, help="train, scorer, val or test.")
+@click.option("--control", help="Wrap the method: other-user, flipped.")
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the method.")
+@click.option("-s", "--suite-parameter", "suite_parameters", multiple=True, metavar="NAME=VALUE")
+@click.option("--backbone", help="A registered backbone or a folder; default: the suite's.")
+@click.option("--steps", type=click.IntRange(1), help="Solver steps; default: the backbone's.")
+@click.option("--guidance", type=float, help="Guidance scale; default: the backbone's.")
+@click.option("--device", help="cpu, cuda, mps; default: the best there is.")
+@click.option("--dtype", help="float32, float16, bfloat16; default: by device.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--samples", type=click.IntRange(1), help="Samples a case; default: the suite's.")
+@click.option("--users", type=int, help="Only the first so many users.")
+@click.option("--batch", type=click.IntRange(1), default=100, show_default=True, help="Samples drawn together.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option("--allow-failures", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE")
+@click.option("--metrics", help="Comma-separated; default: the suite's.")
+@click.option("--no-score", is_flag=True, help="Draw only.")
+@as_json
+def run(allow_failures: float, metrics: str | None, no_score: bool, as_json: bool, **options: Any) -> None:
+    """Draw for a split's users, score what was drawn, and report. The same command again continues."""
+    from prefbench import display
+    from prefbench.execution import Settings, check_metrics, execute, prepare
+
+    check_metrics(_names(metrics))
+    screen = display.Screen(quiet=as_json)
+    prepared = prepare(Settings(command=_command(), **options))
+    screen.header(prepared)
+    with screen.progress("draw", prepared.n_samples) as advance:
+        result = execute(prepared, advance=advance)
+    path = prepared.folder.path
+    screen.drawn(result, path)
+    if result.failed > allow_failures * result.planned:
+        screen.failures(path)
+        raise SystemExit(1)
+    if no_score:
+        screen.next(f"prefbench score {path}")
+    else:
+        _score_and_report([path], metrics, screen, suite=prepared.suite)
+    if as_json:
+        click.echo(json.dumps([] if no_score else display.rows_as_json([path]), indent=1))
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--metrics", help="Comma-separated; default: the suite's.")
+@as_json
+def score(runs: tuple[Path, ...], metrics: str | None, as_json: bool) -> None:
+    """Score run folders; what is scored already is not repeated."""
+    from prefbench import display
+
+    _score_and_report(runs, metrics, display.Screen(quiet=as_json))
+    if as_json:
+        click.echo(json.dumps(display.rows_as_json(runs), indent=1))
+
+
+def _score_and_report(runs: Any, metrics: str | None, screen: Any, *, suite: Any = None) -> None:
+    from prefbench.execution import check_metrics, load_suite
+    from prefbench.scoring import Material, Scorer
+    from prefbench.store import RunFolder
+    from prefbench.summary import Run
+
+    check_metrics(_names(metrics))
+    for path in runs:
+        opened = Run.open(path)
+        spec = opened.spec
+        if suite is None or suite.digest != spec["suite_digest"]:
+            pairs = [f"{name}={value}" for name, value in spec["suite_parameters"].items()]
+            suite, _ = load_suite(spec["suite"], pairs)
+        if suite.digest != spec["suite_digest"]:
+            raise PrefbenchError(f"{path} was drawn for another version of {spec['suite']}; it cannot be scored here")
+        names = _names(metrics) or list(suite.card.metrics)
+        with screen.status(f"score {path.name}"):
+            Scorer(suite, names).score(Material(RunFolder(path), suite, spec["split"]))
+            Run.open(path).write_summary()
+        screen.report(path, suite)
+
+
+def _names(metrics: str | None) -> list[str]:
+    return [name.strip() for name in (metrics or "").split(",") if name.strip()]
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
+@click.option("--publish", is_flag=True, help="Write the runs' results into the leaderboard.")
+@as_json
+def report(runs: tuple[Path, ...], out: Path | None, publish: bool, as_json: bool) -> None:
+    """Tables, figures and galleries of one or more scored runs."""
+    from prefbench import display
+
+    if as_json:
+        click.echo(json.dumps(display.rows_as_json(runs), indent=1))
+        return
+    display.Screen().compare(runs, out, publish=publish)
+
+
+@main.command()
+@click.argument("what")
+@click.argument("name", required=False)
+@as_json
+def show(what: str, name: str | None, as_json: bool) -> None:
+    """Show a run folder, or the card of a method, metric, suite or backbone: `show method prompt-only`."""
+    from prefbench import display
+
+    display.show(what, name, as_json=as_json)
+
+
+@main.command(name="list")
+@click.argument("kind", required=False)
+@click.option("--paths", is_flag=True, help="Where each is defined, as file:line.")
+@as_json
+def list_(kind: str | None, paths: bool, as_json: bool) -> None:
+    """List what is registered: methods, metrics, suites, backbones, extractors, controls, trainers."""
+    from prefbench import display
+
+    display.list_registered(kind, paths=paths, as_json=as_json)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["method", "metric", "suite", "weights"]))
+@click.argument("name")
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE")
+@as_json
+def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> None:
+    """Run the conformance suite of a method or metric, prove a suite's splits disjoint, or measure shipped weights."""
+    from prefbench import display
+
+    if kind == "weights":
+        raise SystemExit(0 if display.check_weights(name, as_json=as_json) else 1)
+    from prefbench import testing
+
+    raise SystemExit(0 if testing.check(kind, name, parameters, as_json=as_json) else 1)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--images", type=int, help="Images to see in all; default: the trainer's.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/train"), show_default=True)
+@click.option("--install", is_flag=True, help="Copy the result into the package's weights.")
+@click.option("--compile", "compile_model", is_flag=True, help="Compile the model: slower start, faster steps.")
+def train(name: str, images: int | None, out: Path, install: bool, compile_model: bool) -> None:
+    """Train a miniature: reader, mini-clip, mini-sd. The same command again continues."""
+    from prefbench.registry import load
+
+    load("trainer", name)(out / name, images=images, install=install, compile_model=compile_model)
+
+
+@main.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Versions, device, memory, folders, and which weights are present or how to get them."""
+    from prefbench import display
+
+    display.doctor(as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

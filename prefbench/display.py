@@ -1,0 +1,288 @@
+"""The one module that shows things: header, progress, tables, next command. Plain lines when not on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from prefbench.api import PrefbenchError, Suite
+from prefbench.registry import BUILT_IN, Kind, entry, names, unknown
+
+if TYPE_CHECKING:
+    from prefbench.execution import Prepared
+    from prefbench.runner import RunResult
+
+_FAILURES_SHOWN = 5
+
+
+class Screen:
+    """What a verb shows while it works. `quiet` keeps standard output free for JSON: all goes to standard error."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        # Paths and commands are copied: the terminal may wrap them, a line break in them would not be theirs.
+        self._out = Console(stderr=quiet, highlight=False, soft_wrap=True)
+
+    def header(self, prepared: Prepared) -> None:
+        """Method, suite, users and samples, backbone, folder."""
+        spec = prepared.spec
+        control = f" under the control {spec.control}" if spec.control else ""
+        lines = [
+            f"method    {prepared.method.card.name}{control}",
+            f"suite     {spec.suite}, split {spec.split}: {len(prepared.kinds)} users, {prepared.n_samples} samples",
+            f"backbone  {spec.backbone} on {prepared.backbone.device}, {spec.dtype}, {spec.steps} steps, "
+            f"guidance {spec.guidance:g}",
+            f"folder    {prepared.folder.path}",
+        ]
+        text = escape("\n".join(lines))
+        if self._out.is_terminal:
+            self._out.print(Panel(text, expand=False), soft_wrap=False)
+        else:
+            self._out.print(text)
+
+    @contextmanager
+    def progress(self, stage: str, total: int) -> Iterator[Callable[[int], Any]]:
+        """One bar for a stage with rate and time left; on no terminal a plain line at its end."""
+        from tqdm import tqdm
+
+        bar = tqdm(total=total, desc=stage, unit="img", disable=not sys.stderr.isatty())
+        try:
+            yield bar.update
+        finally:
+            bar.close()
+
+    @contextmanager
+    def status(self, text: str) -> Iterator[None]:
+        """A short wait."""
+        if self._out.is_terminal:
+            with self._out.status(escape(text)):
+                yield
+        else:
+            self._out.print(escape(text))
+            yield
+
+    def drawn(self, result: RunResult, path: Path) -> None:
+        """What was drawn now, what was there before, what failed."""
+        rate = f", {result.drawn / result.seconds:.1f} a second" if result.drawn and result.seconds > 0 else ""
+        before = result.planned - result.drawn
+        kept = f", {before} were there already" if before else ""
+        bad = f", [bold]{result.failed} failed[/bold]" if result.failed else ""
+        self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{kept}{bad}: {escape(str(path))}")
+
+    def failures(self, path: Path) -> None:
+        """The most frequent errors of a run, and how to go on."""
+        from prefbench.runner import failures
+        from prefbench.store import RunFolder
+
+        for reason, count in failures(RunFolder(path).samples()).most_common(_FAILURES_SHOWN):
+            self._out.print(f"  {count} x {escape(reason)}")
+        self._out.print("The same command tries them again; --allow-failures SHARE goes on without them.")
+
+    def report(self, path: Path, suite: Suite) -> None:
+        """The run's table, its report and picture, and the next command."""
+        from prefbench.reports.compare import compare
+        from prefbench.reports.markdown import write_report
+        from prefbench.reports.table import run_grid
+
+        runs = [self._opened(path), *self._frame(path)]
+        comparison = compare(runs)
+        self._grids([run_grid(comparison, next(iter(comparison.runs)))])
+        with self.status("write the report"):
+            written = write_report(runs[:1], path / "report", history=suite.history)
+        self._out.print(f"report    {escape(str(written))}")
+        self.next(f"prefbench report {path.parent}/*")
+
+    def compare(self, paths: Sequence[Path], out: Path | None, *, publish: bool) -> None:
+        """Tables of several runs, the report, and where asked the leaderboard."""
+        from prefbench.execution import load_suite
+        from prefbench.reports import leaderboard
+        from prefbench.reports.compare import compare
+        from prefbench.reports.markdown import write_report
+        from prefbench.reports.table import difference_grid, run_grid, runs_grid
+
+        runs = [self._opened(path) for path in paths]
+        comparison = compare(runs)
+        if len(runs) == 1:
+            self._grids([run_grid(comparison, next(iter(comparison.runs)))])
+        else:
+            framed = any(run.spec["method"] == "prompt-only" for run in runs)
+            self._grids([runs_grid(comparison), *([difference_grid(comparison)] if framed else [])])
+        spec = runs[0].spec
+        suite, _ = load_suite(spec["suite"], [f"{k}={v}" for k, v in spec["suite_parameters"].items()])
+        written = write_report(runs, out or paths[0] / "report", history=suite.history)
+        self._out.print(f"report    {escape(str(written))}")
+        if publish:
+            leaderboard.publish(runs)
+            self._out.print("leaderboard.md is up to date")
+
+    def next(self, command: str) -> None:
+        """The command that comes next."""
+        self._out.print(f"next      {escape(command)}")
+
+    def _grids(self, grids: Sequence[Any]) -> None:
+        from prefbench.reports.grid import show as show_grids
+
+        show_grids(grids, stream=self._out.file)
+
+    @staticmethod
+    def _opened(path: Path) -> Any:
+        from prefbench.summary import Run
+
+        return Run.open(path)
+
+    @staticmethod
+    def _frame(path: Path) -> list[Any]:
+        """The scored `prompt-only` and `inferred` runs beside this one that it can be compared with."""
+        from prefbench.summary import Run
+
+        mine = Run.open(path)
+        shared = ("suite_digest", "split", "seed", "backbone_digest", "users", "samples_per_case", "steps", "guidance")
+        frame = {}
+        for other in sorted(path.parent.iterdir()):
+            if other == path or not (other / "summary.json").is_file():
+                continue
+            run = Run.open(other)
+            same = all(run.spec[name] == mine.spec[name] for name in shared)
+            if same and run.control is None and run.spec["method"] in ("prompt-only", "inferred"):
+                frame[run.spec["method"]] = run
+        frame.pop(mine.spec["method"] if mine.control is None else "", None)
+        return list(frame.values())
+
+
+def rows_as_json(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The rows of runs as plain data."""
+    from prefbench.reports.compare import as_json, compare
+    from prefbench.summary import Run
+
+    return list(as_json(compare([Run.open(path) for path in paths]).rows))
+
+
+# ------------------------------------------------------------------------------------------- list, show, doctor
+
+
+def list_registered(kind: str | None, *, paths: bool, as_json: bool) -> None:
+    """Prints what is registered, all kinds or one."""
+    kinds = _kinds(kind)
+    rows = [
+        {
+            "kind": k,
+            "name": name,
+            **({"path": entry(k, name).location()} if paths else {"object": entry(k, name).target}),
+        }
+        for k in kinds
+        for name in names(k)
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    _print_table(["kind", "name", "defined at" if paths else "object"], [list(row.values()) for row in rows])
+
+
+def _kinds(kind: str | None) -> list[Kind]:
+    allowed: tuple[Kind, ...] = get_args(Kind)
+    if kind is None:
+        return list(allowed)
+    singular = kind.removesuffix("s") if kind not in BUILT_IN else kind
+    if singular not in BUILT_IN:
+        raise PrefbenchError(unknown("kind", kind, [f"{k}s" for k in allowed]))
+    return [singular]  # type: ignore[list-item]
+
+
+def show(what: str, name: str | None, *, as_json: bool) -> None:
+    """Prints a run's description, or a card."""
+    content = _shown(what, name)
+    if as_json:
+        print(json.dumps(content, indent=1, default=str))
+        return
+    _print_table(["field", "value"], [[field, value] for field, value in content.items()])
+
+
+def _shown(what: str, name: str | None) -> dict[str, Any]:
+    if name is None:
+        from prefbench.store import RunFolder
+
+        folder = RunFolder(Path(what))
+        description = folder.description()
+        done = len(folder.finished())
+        return {**description, "drawn": done, "scored": folder.scored()}
+    from prefbench.registry import load
+
+    (kind,) = _kinds(what)
+    found = load(kind, name)
+    card = getattr(found, "card", found)
+    if not is_dataclass(card) or isinstance(card, type):
+        return {"name": name, "object": entry(kind, name).target, "summary": (found.__doc__ or "").strip()}
+    return asdict(card)
+
+
+def check_weights(name: str, *, as_json: bool) -> bool:
+    """Measures shipped weights, prints each figure beside its floor and goal, and says whether all floors hold."""
+    from prefbench.registry import load
+
+    figures = load("weights", name)()
+    if as_json:
+        print(json.dumps([{**asdict(figure), "reached": figure.reached} for figure in figures], indent=1))
+    else:
+        rows = [
+            [f.name, f"{f.value:.3f}", "" if f.floor is None else f.floor, f.goal, "ok" if f.reached else "MISSED"]
+            for f in figures
+        ]
+        _print_table(["figure", "value", "floor", "goal", ""], rows)
+    return all(figure.reached for figure in figures)
+
+
+def doctor(*, as_json: bool) -> None:
+    """Prints versions, hardware, folders, and the weights that are present or how to get them."""
+    from prefbench.environment import hardware, versions
+    from prefbench.paths import WEIGHTS, cache_folder
+
+    content: dict[str, Any] = {
+        "versions": versions(),
+        "hardware": hardware(),
+        "folders": {"cache": str(cache_folder()), "weights": str(WEIGHTS)},
+        "weights": _weights(),
+    }
+    if as_json:
+        print(json.dumps(content, indent=1))
+        return
+    for title, entries in content.items():
+        _print_table([title, ""], [[key, value] for key, value in entries.items()])
+
+
+def _weights() -> dict[str, str]:
+    """Model to `present`, or the command that gets it; then for each method what it lacks on the default backbone."""
+    from prefbench.backbones.weights import missing
+    from prefbench.paths import WEIGHTS
+    from prefbench.registry import load
+
+    found = {f"backbone {name}": missing(load("backbone", name)) or "present" for name in names("backbone")}
+    for name in ("mini-clip", "reader"):
+        present = any((WEIGHTS / name).glob("*.safetensors"))
+        found[name] = "present" if present else f"prefbench train {name} --install"
+    default = found["backbone mini-sd"]
+    return found | {f"method {name}": "ready" if default == "present" else default for name in names("method")}
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for row in rows:
+            print("\t".join(_plain(cell) for cell in row))
+        return
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*(escape(_plain(cell)) for cell in row))
+    console.print(table)
+
+
+def _plain(cell: Any) -> str:
+    return json.dumps(cell, default=str) if isinstance(cell, dict | list | tuple) else str(cell)

@@ -1,0 +1,205 @@
+"""Draws what a plan says: profiles once a user, batches in the plan's order, images stored while the next is drawn.
+
+A run is the set difference of the plan's keys and the folder's; the same command again continues it. A batch that was
+cut is drawn again whole, so a continued run ends with the same images as one that was never killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from prefbench.api import Method, PrefbenchError
+from prefbench.plan import Planned
+from prefbench.records import Drawing, History, Profile, Request, Sample
+from prefbench.store import RunFolder
+
+logger = logging.getLogger(__name__)
+
+Advance = Callable[[int], object]
+"""Told how many samples have been stored since it was called last."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run ended with."""
+
+    planned: int
+    drawn: int
+    """Drawn by this call; the others were there already."""
+    failed: int
+    seconds: float
+
+
+def draw(
+    plan: Sequence[Sequence[Planned]],
+    method: Method,
+    histories: Mapping[str, History],
+    folder: RunFolder,
+    *,
+    advance: Advance = lambda _: None,
+) -> RunResult:
+    """Draws every batch of the plan that the folder lacks. The method must be set up; the folder must be locked.
+
+    Raises:
+        PrefbenchError: the disk is full, or the method broke its contract (what it drew before stays).
+    """
+    started, finished = time.monotonic(), set(folder.finished())
+    keys = [planned.key for batch in plan for planned in batch]
+    advance(sum(key in finished for key in keys))
+    profiles = _Profiles(method, histories, folder)
+    drawn = 0
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        pending: Future[int] | None = None
+        for batch in plan:
+            if all(planned.key in finished for planned in batch):
+                continue
+            samples = _draw_batch(method, profiles, batch)
+            if pending is not None:
+                advance(pending.result())
+            pending = writer.submit(_store, folder, samples, finished)
+            drawn += sum(planned.key not in finished for planned in batch)
+        if pending is not None:
+            advance(pending.result())
+    ended = folder.samples()
+    failed = sum(ended[key].status == "failed" for key in keys if key in ended)
+    return RunResult(len(keys), drawn, failed, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    planned: Planned
+    seconds: float
+    drawing: Drawing | None
+    error: str | None
+
+
+def _draw_batch(method: Method, profiles: _Profiles, batch: Sequence[Planned]) -> list[_Drawn]:
+    """Draws one batch; what fails becomes a row with its error, and does not take its neighbours along."""
+    ready, failed = [], []
+    for planned in batch:
+        profile, error = profiles.of(planned.case.user)
+        if profile is None:
+            failed.append(_Drawn(planned, 0.0, None, error))
+        else:
+            ready.append((planned, Request(planned.case, planned.index, planned.seed, profile)))
+    return failed + _generate(method, ready)
+
+
+def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[_Drawn]:
+    if not ready:
+        return []
+    started = time.perf_counter()
+    try:
+        drawings = method.generate([request for _, request in ready])
+    except Exception as error:
+        if len(ready) == 1:
+            return [_Drawn(ready[0][0], time.perf_counter() - started, None, _reason(error))]
+        logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), _reason(error))
+        return [drawn for one in ready for drawn in _generate(method, [one])]
+    _check_drawings(method.card.name, drawings, len(ready))
+    seconds = (time.perf_counter() - started) / len(ready)
+    return [_Drawn(p, seconds, drawing, None) for (p, _), drawing in zip(ready, drawings, strict=True)]
+
+
+def _check_drawings(method: str, drawings: Any, requested: int) -> None:
+    """Raises `PrefbenchError` for anything but one `Drawing` a request: no image could be told apart from another's."""
+    if not isinstance(drawings, Sequence):
+        raise PrefbenchError(f"{method} returned {type(drawings).__name__}, not a sequence of drawings")
+    if len(drawings) != requested:
+        raise PrefbenchError(f"{method} returned {len(drawings)} drawings for {requested} requests")
+    odd = next((type(drawing).__name__ for drawing in drawings if not isinstance(drawing, Drawing)), None)
+    if odd is not None:
+        raise PrefbenchError(f"{method} returned {odd} where a Drawing belongs")
+
+
+def _store(folder: RunFolder, batch: Sequence[_Drawn], finished: set[str]) -> int:
+    """Stores the images first and the rows after, so that a row never names an image that is not there."""
+    fresh = [drawn for drawn in batch if drawn.planned.key not in finished]
+    rows = [_row(folder, drawn) for drawn in fresh]
+    folder.append_samples(rows)
+    return len(rows)
+
+
+def _row(folder: RunFolder, drawn: _Drawn) -> Sample:
+    planned, drawing = drawn.planned, drawn.drawing
+    return Sample(
+        key=planned.key,
+        user=planned.case.user,
+        case=planned.case.id,
+        prompt=planned.case.prompt,
+        index=planned.index,
+        seed=planned.seed,
+        status="ok" if drawing is not None else "failed",
+        image=folder.put_image(drawing.image) if drawing is not None else None,
+        prompt_used=drawing.prompt_used if drawing is not None else None,
+        evaluations=drawing.evaluations if drawing is not None else None,
+        seconds=round(drawn.seconds, 6),
+        error=drawn.error,
+    )
+
+
+class _Profiles:
+    """Profiles by user: made once, timed, kept in memory and as a row in the folder."""
+
+    def __init__(self, method: Method, histories: Mapping[str, History], folder: RunFolder) -> None:
+        self._method, self._histories, self._folder = method, histories, folder
+        self._made: dict[str, tuple[Profile | None, str | None]] = {}
+        self._noted = folder.profiles()
+
+    def of(self, user: str) -> tuple[Profile | None, str | None]:
+        """The profile, or None and the error."""
+        if user not in self._made:
+            self._made[user] = self._make(self._histories[user])
+        return self._made[user]
+
+    def _make(self, history: History) -> tuple[Profile | None, str | None]:
+        started = time.perf_counter()
+        profile, error = None, None
+        try:
+            profile = self._method.profile(history)
+        except Exception as problem:
+            error = _reason(problem)
+        row = _profile_row(history, profile, error, time.perf_counter() - started)
+        if self._noted.get(history.digest, {}).get("status") != row["status"]:
+            self._folder.append_profile(row)
+        return profile, error
+
+
+def _profile_row(history: History, profile: Profile | None, error: str | None, seconds: float) -> dict[str, Any]:
+    payload = profile.payload if profile is not None else None
+    return {
+        "user": history.user,
+        "history": history.digest,
+        "seconds": round(seconds, 6),
+        "bytes": len(pickle.dumps(payload)) if payload is not None else 0,
+        "trained_parameters": profile.trained_parameters if profile is not None else 0,
+        "peak_memory_bytes": _peak_memory(),
+        "status": "ok" if error is None else "failed",
+        "error": error,
+    }
+
+
+def _peak_memory() -> int:
+    """Peak memory of the accelerator where there is one, else of the process."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def failures(samples: Mapping[str, Sample]) -> Counter[str]:
+    """How often each error occurred."""
+    return Counter(sample.error or "unknown" for sample in samples.values() if sample.status == "failed")

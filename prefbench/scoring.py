@@ -1,0 +1,231 @@
+"""Scores a run folder: stored images to features to metrics to rows. Repeats nothing that is stored already."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import (
+    Evidence,
+    Extractor,
+    Features,
+    FeatureSet,
+    ImageMetric,
+    Metric,
+    PrefbenchError,
+    Scored,
+    SetMetric,
+    Suite,
+)
+from prefbench.features import FeatureCache
+from prefbench.records import Pixels, Sample, Split, to_pixels
+from prefbench.registry import load
+from prefbench.store import RunFolder
+
+logger = logging.getLogger(__name__)
+SET_KEY = "set"
+FLOOR_KEY = "floor"
+WITHOUT_KEY = "without/"
+_CHUNK = 500
+_JACKKNIFE = 50
+
+
+@dataclass(frozen=True)
+class Material:
+    """What one run offers to metrics: its folder, its suite, the drawn samples in the order of their keys."""
+
+    folder: RunFolder
+    suite: Suite
+    split: Split
+
+    @cached_property
+    def samples(self) -> Sequence[Sample]:
+        return [sample for _, sample in sorted(self.folder.samples().items())]
+
+    @cached_property
+    def drawn(self) -> Sequence[Sample]:
+        return [sample for sample in self.samples if sample.image is not None]
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes whenever the set of samples or any image does."""
+        rows = [f"{sample.key} {sample.image}" for sample in self.samples]
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+    def pixels(self, digests: Sequence[str]) -> list[Pixels]:
+        return [to_pixels(self.folder.image(digest)) for digest in digests]
+
+
+class Scorer:
+    """Scores runs of one suite with a list of metrics; extractors and reference features are loaded once."""
+
+    def __init__(self, suite: Suite, metrics: Sequence[str]) -> None:
+        self._suite = suite
+        self._metrics: dict[str, Metric] = {name: load("metric", name)() for name in metrics}
+        self._extractors: dict[str, Extractor] = {}
+        self._caches: dict[tuple[Path, str], FeatureCache] = {}
+
+    def score(self, material: Material) -> list[str]:
+        """Scores what is missing and returns the names of the metrics that were computed.
+
+        Raises:
+            PrefbenchError: the run drew nothing, an image is damaged, a metric lacks what it needs.
+        """
+        if not material.drawn:
+            raise PrefbenchError(f"{material.folder.path} has no drawn sample to score")
+        computed = []
+        for name, metric in self._metrics.items():
+            header = self._header(metric, material)
+            stored = material.folder.scores(name)
+            if stored is not None and stored[0] == header:
+                continue
+            rows = (
+                self._image_rows(metric, material)
+                if isinstance(metric, ImageMetric)
+                else self._set_rows(metric, material)
+            )
+            material.folder.write_scores(name, header, rows)
+            computed.append(name)
+        return computed
+
+    def _header(self, metric: Metric, material: Material) -> dict[str, Any]:
+        extractor = self._extractor(metric.extractor).id if metric.extractor else None
+        card = metric.card
+        return {
+            "metric": card.id,
+            "direction": card.direction,
+            "question": card.question,
+            "unit": card.unit,
+            "won_by": list(card.won_by),
+            "extractor": extractor,
+            "samples": material.digest,
+            "suite": self._suite.digest,
+        }
+
+    def _image_rows(self, metric: ImageMetric, material: Material) -> list[dict[str, Any]]:
+        texts = self._text_features(metric, material)
+        evidence = Evidence(self._suite.truth, texts)
+        rows: list[dict[str, Any]] = []
+        # Whole users at a time: metrics may ask the truth about one user's samples together.
+        for chunk in _chunks(sorted(material.drawn, key=lambda s: (s.user, s.key))):
+            pixels = material.pixels([sample.image or "" for sample in chunk])
+            scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
+            features = self._features(metric.extractor, chunk, material) if metric.extractor else None
+            columns = metric.score(scored, features, evidence)
+            rows += [
+                {"key": s.key, "column": column, "value": _finite(value)}
+                for column, values in columns.items()
+                for s, value in zip(chunk, values, strict=True)
+            ]
+        return rows
+
+    def _set_rows(self, metric: SetMetric, material: Material) -> list[dict[str, Any]]:
+        """The value against one half of the references, and the floor: the other half against it, at equal n."""
+        first, second = self._references(metric.extractor, material)
+        drawn = FeatureSet(
+            self._features(metric.extractor, material.drawn, material),
+            np.array([sample.user for sample in material.drawn]),
+            np.array([sample.prompt for sample in material.drawn]),
+        )
+        n = min(len(drawn), len(first), len(second))
+        drawn, first, second = (_take(features, n) for features in (drawn, first, second))
+        values = {
+            SET_KEY: metric.compare(drawn, first),
+            FLOOR_KEY: metric.compare(second, first),
+            **_jackknife(metric, drawn, first),
+        }
+        name = metric.card.name
+        return [{"key": key, "column": name, "value": _finite(value), "n": n} for key, value in values.items()]
+
+    def _references(self, role: str, material: Material) -> tuple[FeatureSet, FeatureSet]:
+        """The reference images of the run's users, split within each user into two halves."""
+        users = {sample.user for sample in material.samples}
+        references = [r for r in self._suite.references(material.split) if r.user in users]
+        if len(references) < 4:
+            raise PrefbenchError(f"{self._suite.card.name} has {len(references)} reference images; 4 are the least")
+        by_digest = {r.picture.digest: r.picture for r in references}
+        features = self._cache(role, material).get(
+            [r.picture.digest for r in references],
+            lambda digests: [to_pixels(by_digest[digest].load()) for digest in digests],
+        )
+        owners = np.array([r.user for r in references])
+        whole = FeatureSet(features, owners, np.array([r.prompt for r in references]))
+        turn = np.zeros(len(references), dtype=np.int64)
+        for user in users:
+            mine = np.flatnonzero(owners == user)
+            turn[mine] = np.arange(len(mine)) % 2
+        return whole.select(turn == 0), whole.select(turn == 1)
+
+    def _features(self, role: str, samples: Sequence[Sample], material: Material) -> Features:
+        return self._cache(role, material).get([sample.image or "" for sample in samples], material.pixels)
+
+    def _cache(self, role: str, material: Material) -> FeatureCache:
+        extractor = self._extractor(role)
+        key = (material.folder.path, extractor.id)
+        if key not in self._caches:
+            self._caches[key] = FeatureCache(material.folder.path, extractor)
+        return self._caches[key]
+
+    def _text_features(self, metric: ImageMetric, material: Material) -> Mapping[str, Features]:
+        if metric.extractor != "text":
+            return {}
+        prompts = sorted({sample.prompt for sample in material.drawn})
+        return dict(zip(prompts, self._extractor("text").texts(prompts), strict=True))
+
+    def _extractor(self, role: str) -> Extractor:
+        name = self._suite.card.extractors.get(role)
+        if name is None:
+            raise PrefbenchError(f"{self._suite.card.name} names no extractor for the role {role!r}")
+        if name not in self._extractors:
+            self._extractors[name] = load("extractor", name)()
+        return self._extractors[name]
+
+
+def _jackknife(metric: SetMetric, drawn: FeatureSet, reference: FeatureSet) -> dict[str, float]:
+    """The metric without each group of users in turn, on both sides: what its standard error is computed from.
+
+    A group is one user, or more where there are over `_JACKKNIFE` of them.
+    """
+    users = np.unique(drawn.users)
+    if len(users) < 3:
+        return {}
+    groups = [users[start :: min(len(users), _JACKKNIFE)] for start in range(min(len(users), _JACKKNIFE))]
+    return {
+        f"{WITHOUT_KEY}{i}": metric.compare(
+            drawn.select(~np.isin(drawn.users, group)), reference.select(~np.isin(reference.users, group))
+        )
+        for i, group in enumerate(groups)
+    }
+
+
+def _take(features: FeatureSet, n: int) -> FeatureSet:
+    """The first n rows in a fixed order that spreads them over users."""
+    seen: dict[str, int] = {}
+    rank = np.empty(len(features), dtype=np.int64)
+    for row, user in enumerate(features.users):
+        rank[row] = seen[user] = seen.get(user, -1) + 1
+    order = np.argsort(rank, kind="stable")[:n]
+    return features.select(order)
+
+
+def _finite(value: float | None) -> float | None:
+    """A number as it is stored: NaN and infinity are missing values, never numbers."""
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _chunks(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Cuts a list sorted by user into pieces of about `_CHUNK` without cutting a user."""
+    chunks: list[list[Sample]] = [[]]
+    for i, sample in enumerate(samples):
+        new_user = i == 0 or samples[i - 1].user != sample.user
+        if new_user and len(chunks[-1]) >= _CHUNK:
+            chunks.append([])
+        chunks[-1].append(sample)
+    return [chunk for chunk in chunks if chunk]

@@ -1,0 +1,203 @@
+"""The run folder. JSON lines while a run lives, whole files written atomically, images named by their digest."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.paths import write_atomic
+from prefbench.records import Sample, UnreadableImageError, decode_image, encode_png, image_digest
+
+logger = logging.getLogger(__name__)
+_ADVICE = "delete it and run the same command again"
+
+
+class RunFolder:
+    """Reads and writes one run. The layout is in the README."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # ------------------------------------------------------------------------------------------ description
+
+    def describe(self, content: Mapping[str, Any]) -> None:
+        """Writes `run.json`."""
+        path = self.path / "run.json"
+        with explained_disk_errors(path):
+            write_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+    def description(self) -> dict[str, Any]:
+        """What `run.json` says. Raises `PrefbenchError` where there is none or it cannot be read."""
+        path = self.path / "run.json"
+        if not path.is_file():
+            raise PrefbenchError(f"{self.path} is not a run folder: it has no run.json")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise PrefbenchError(f"{path} is damaged ({error}); {_ADVICE}") from error
+        if not isinstance(content, dict) or not isinstance(content.get("spec"), dict):
+            raise PrefbenchError(f"{path} is damaged (it describes no run); {_ADVICE}")
+        return content
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for one writer. Raises `PrefbenchError` where another process holds it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                owner = handle.read().strip() or "another process"
+                raise PrefbenchError(f"{self.path} is being written by {owner}; wait for it or use --out") from None
+            handle.truncate(0)
+            handle.write(f"process {os.getpid()}")
+            handle.flush()
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Removes the half-written files of a killed process."""
+        for path in (*self.path.glob(".run.json.*.tmp"), *self.path.glob("images/*/.*.tmp")):
+            path.unlink(missing_ok=True)
+
+    # ---------------------------------------------------------------------------------------------- samples
+
+    def samples(self) -> dict[str, Sample]:
+        """The last row of every sample, by key."""
+        known = {f.name for f in fields(Sample)}
+        rows: dict[str, Sample] = {}
+        for path in sorted((self.path / "samples").glob("*.jsonl")):
+            for row in read_lines(path):
+                rows[row["key"]] = Sample(**{k: v for k, v in row.items() if k in known})
+        return rows
+
+    def finished(self) -> dict[str, Sample]:
+        """Samples that need not be drawn again: drawn well, and their image is on disk."""
+        return {key: s for key, s in self.samples().items() if s.image and self.image_path(s.image).is_file()}
+
+    def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
+        """Adds rows in one write and flushes them to disk."""
+        append_lines(self.path / "samples" / f"{worker}.jsonl", [asdict(sample) for sample in samples])
+
+    # ----------------------------------------------------------------------------------------------- images
+
+    def image_path(self, digest: str) -> Path:
+        return self.path / "images" / digest[:2] / f"{digest}.png"
+
+    def put_image(self, image: Image.Image) -> str:
+        """Stores an image once and returns its digest."""
+        digest = image_digest(image)
+        path = self.image_path(digest)
+        if not path.is_file():
+            with explained_disk_errors(path):
+                write_atomic(path, encode_png(image.convert("RGB")))
+        return digest
+
+    def image(self, digest: str) -> Image.Image:
+        """A stored image. Raises `PrefbenchError` where it is missing, damaged, or not what its name says."""
+        path = self.image_path(digest)
+        try:
+            image = decode_image(path.read_bytes(), origin=str(path))
+        except FileNotFoundError:
+            raise PrefbenchError(f"{path} is missing; run the same command again") from None
+        except UnreadableImageError as error:
+            raise PrefbenchError(f"{error}; {_ADVICE}") from error
+        if image_digest(image) != digest:
+            raise PrefbenchError(f"{path} holds another picture than its name says; {_ADVICE}")
+        return image
+
+    # --------------------------------------------------------------------------------------------- profiles
+
+    def append_profile(self, row: Mapping[str, Any]) -> None:
+        append_lines(self.path / "profiles.jsonl", [row])
+
+    def profiles(self) -> dict[str, dict[str, Any]]:
+        """The last profile row of every history, by the history's digest."""
+        path = self.path / "profiles.jsonl"
+        return {row["history"]: row for row in read_lines(path)} if path.is_file() else {}
+
+    # ----------------------------------------------------------------------------------------------- scores
+
+    def write_scores(self, name: str, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes the scores of one metric: a header line, then one line a value."""
+        lines = [json.dumps(line, sort_keys=True) for line in (header, *rows)]
+        path = self.path / "scores" / f"{name}.jsonl"
+        with explained_disk_errors(path):
+            write_atomic(path, "\n".join(lines) + "\n")
+
+    def scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """Header and rows of one metric, or None where it was not scored."""
+        path = self.path / "scores" / f"{name}.jsonl"
+        if not path.is_file():
+            return None
+        header, *rows = read_lines(path)
+        return header, rows
+
+    def scored(self) -> list[str]:
+        """Names of the metrics that have scores."""
+        return sorted(path.stem for path in (self.path / "scores").glob("*.jsonl"))
+
+
+def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Appends JSON lines in one write; a line that a kill cut off before is closed first."""
+    if not rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
+    with explained_disk_errors(path), path.open("ab") as stream:
+        if stream.tell() and not _ends_with_newline(path):
+            stream.write(b"\n")
+        stream.write(text.encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a file. A line that a kill cut off is left out; it is said while it is the file's last."""
+    rows: list[dict[str, Any]] = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            # Lines after it were written by the command that continued the run: what it lost has been done again.
+            level = logging.WARNING if number == len(lines) else logging.DEBUG
+            logger.log(level, "%s line %d is cut off and left out; the same command does it again", path, number)
+    return rows
+
+
+@contextmanager
+def explained_disk_errors(path: Path) -> Iterator[None]:
+    """Turns a full disk, a used-up quota or a limit on file sizes into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = f"no space left while writing {path}; make room and run the same command again"
+            raise PrefbenchError(message) from error
+        raise
+
+
+def _ends_with_newline(path: Path) -> bool:
+    stream: IO[bytes]
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"

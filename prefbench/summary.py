@@ -1,0 +1,209 @@
+"""From stored rows to numbers with intervals: a pure function of a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import PrefbenchError
+from prefbench.paths import write_atomic
+from prefbench.records import Estimate, Sample
+from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEY
+from prefbench.stats import Scores, crossed_bootstrap
+from prefbench.store import RunFolder
+
+ALL = "all"
+"""The kind of a row that speaks of all users."""
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One number of a run. `kind` is a kind of user, or `all`; `floor` is what two halves of the reference score."""
+
+    method: str
+    control: str | None
+    metric: str
+    kind: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n_users: int
+    n_prompts: int
+    n_samples: int
+    missing: int
+    direction: str
+    question: str
+    won_by: tuple[str, ...] = ()
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """All values of one metric column of a run, a row a planned sample; NaN where there is none."""
+
+    scores: Scores
+    direction: str
+    question: str
+    won_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that was scored, ready for tables: description, samples, kinds of users."""
+
+    folder: RunFolder
+    description: Mapping[str, Any]
+    samples: Sequence[Sample]
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Reads a run. Raises `PrefbenchError` where the folder is none or holds no sample."""
+        folder = RunFolder(path)
+        description = folder.description()
+        samples = sorted(folder.samples().values(), key=lambda s: (s.user, s.case, s.index))
+        if not samples:
+            raise PrefbenchError(f"{path} holds no samples yet; run the command in its run.json again")
+        return cls(folder, description, samples)
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        spec: Mapping[str, Any] = self.description["spec"]
+        return spec
+
+    @property
+    def method(self) -> str:
+        """The method's name as tables show it; a class from a file by the name on its card."""
+        return str(self.description["method"]["name"])
+
+    @property
+    def control(self) -> str | None:
+        control: str | None = self.spec["control"]
+        return control
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        kinds: Mapping[str, str] = self.description["kinds"]
+        return kinds
+
+    def columns(self) -> dict[str, Column]:
+        """Every column of every metric over images, in the order they were scored."""
+        found: dict[str, Column] = {}
+        for name in self.folder.scored():
+            header, rows = self._scores(name)
+            if header["unit"] != "image":
+                continue
+            values: dict[str, dict[str, float | None]] = {}
+            for row in rows:
+                values.setdefault(row["column"], {})[row["key"]] = row["value"]
+            for column, by_key in values.items():
+                found[column] = Column(
+                    self._aligned(by_key), header["direction"], header["question"], tuple(header["won_by"])
+                )
+        return found
+
+    def _aligned(self, by_key: Mapping[str, float | None]) -> Scores:
+        values = [by_key.get(sample.key) for sample in self.samples]
+        return Scores(
+            np.array([np.nan if value is None else value for value in values], dtype=np.float64),
+            np.array([sample.user for sample in self.samples]),
+            np.array([sample.prompt for sample in self.samples]),
+            np.array([f"{sample.user}|{sample.prompt}|{sample.index}" for sample in self.samples]),
+        )
+
+    def _scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        scores = self.folder.scores(name)
+        if scores is None:
+            raise PrefbenchError(f"{self.folder.path} has no scores of {name}")
+        return scores
+
+    def summarise(self) -> list[SummaryRow]:
+        """One row for each column over all users, then one for each kind of user; set metrics over all users only."""
+        rows = [row for name, column in self.columns().items() for row in self._image_rows(name, column)]
+        for name in self.folder.scored():
+            header, scores = self._scores(name)
+            if header["unit"] == "set":
+                rows.append(self._set_row(name, header, {row["key"]: row["value"] for row in scores}, scores[0]["n"]))
+        return rows
+
+    def _image_rows(self, name: str, column: Column) -> list[SummaryRow]:
+        kinds = [ALL, *sorted(set(self.kinds.values()))] if len(set(self.kinds.values())) > 1 else [ALL]
+        return [self._row(name, kind, crossed_bootstrap(self._of_kind(column.scores, kind)), column) for kind in kinds]
+
+    def _of_kind(self, scores: Scores, kind: str) -> Scores:
+        if kind == ALL:
+            return scores
+        mine = np.array([self.kinds[user] == kind for user in scores.users])
+        keys = None if scores.keys is None else scores.keys[mine]
+        return Scores(scores.values[mine], scores.users[mine], scores.prompts[mine], keys)
+
+    def _row(self, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
+        return SummaryRow(
+            method=self.method,
+            control=self.control,
+            metric=name,
+            kind=kind,
+            direction=column.direction,
+            question=column.question,
+            won_by=column.won_by,
+            **asdict(estimate),
+        )
+
+    def _set_row(self, name: str, header: Mapping[str, Any], values: Mapping[str, float | None], n: int) -> SummaryRow:
+        value = values[SET_KEY]
+        spread = _jackknife_error([v for key, v in values.items() if key.startswith(WITHOUT_KEY)])
+        has_interval = value is not None and spread is not None
+        return SummaryRow(
+            method=self.method,
+            control=self.control,
+            metric=name,
+            kind=ALL,
+            value=value,
+            low=value - 1.96 * spread if has_interval else None,  # type: ignore[operator]
+            high=value + 1.96 * spread if has_interval else None,  # type: ignore[operator]
+            n_users=len({sample.user for sample in self.samples}),
+            n_prompts=len({sample.prompt for sample in self.samples}),
+            n_samples=n,
+            missing=sum(sample.image is None for sample in self.samples),
+            direction=header["direction"],
+            question=header["question"],
+            won_by=tuple(header["won_by"]),
+            floor=values.get(FLOOR_KEY),
+        )
+
+    def cost(self) -> dict[str, float | None]:
+        """What the run took: seconds a user and an image, denoiser passes an image, bytes and parameters a user."""
+        profiles = list(self.folder.profiles().values())
+        drawn = [sample for sample in self.samples if sample.image is not None]
+        return {
+            "seconds_per_user": _mean([row["seconds"] for row in profiles]),
+            "profile_bytes": _mean([row["bytes"] for row in profiles]),
+            "trained_parameters": _mean([row["trained_parameters"] for row in profiles]),
+            "seconds_per_image": _mean([sample.seconds for sample in drawn]),
+            "evaluations_per_image": _mean([sample.evaluations for sample in drawn]),
+            "peak_memory_bytes": max((row["peak_memory_bytes"] for row in profiles), default=None),
+        }
+
+    def write_summary(self) -> list[SummaryRow]:
+        """Writes `summary.json` and returns its rows."""
+        rows = self.summarise()
+        content = {"spec": dict(self.spec), "cost": self.cost(), "rows": [asdict(row) for row in rows]}
+        write_atomic(self.folder.path / "summary.json", json.dumps(content, indent=1) + "\n")
+        return rows
+
+
+def _jackknife_error(values: Sequence[float | None]) -> float | None:
+    """Standard error by leaving out one user at a time (Efron & Stein 1981)."""
+    kept = np.array([value for value in values if value is not None], dtype=np.float64)
+    if len(kept) < 3 or len(kept) < len(values):
+        return None
+    return float(np.sqrt((len(kept) - 1) / len(kept) * ((kept - kept.mean()) ** 2).sum()))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

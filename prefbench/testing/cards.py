@@ -1,0 +1,70 @@
+"""Checks of what is written down: cards and constructors."""
+
+from __future__ import annotations
+
+from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard
+from prefbench.parameters import bind, declared
+from prefbench.testing.findings import fail
+
+QUESTIONS = ("fidelity", "adherence", "preference", "side")
+
+
+def registered_name(given: object) -> str | None:
+    """The name to hold a card to: none for classes, and for files, whose classes nobody registered."""
+    return given if isinstance(given, str) and ":" not in given else None
+
+
+def check_method_card(constructor: type[Method], registered: str | None) -> str:
+    card = getattr(constructor, "card", None)
+    check_card(card, MethodCard, registered)
+    assert isinstance(card, MethodCard)
+    if not card.licence.strip():
+        fail("card leaves licence empty")
+    if card.training not in ("none", "once", "per user"):
+        fail(f"training is none, once or per user, got {card.training!r}")
+    if card.training == "once" and not card.trained_on:
+        fail("a method that is trained once must say in trained_on on what, as suite:split")
+    odd = [data for data in card.trained_on if not all(data.partition(":"))]
+    if odd:
+        fail(f"trained_on names data as suite:split, got {odd[0]!r}")
+    return f"{card.name} {card.version}, training: {card.training}"
+
+
+def check_defaults(constructor: type) -> str:
+    """Every default must survive `-p name=value`, or a run could not be repeated from its description."""
+    allowed = declared(constructor)
+    for name, (annotation, default) in allowed.items():
+        parsed = bind(constructor, {name: str(default)})[name]
+        if parsed != default:
+            fail(f"-p {name}={default} reads as {parsed!r}: annotate it with the type of its default ({annotation})")
+    return ", ".join(f"{name}={default}" for name, (_, default) in allowed.items()) or "none"
+
+
+def check_metric_card(metric: Metric, registered: str | None) -> str:
+    """What the metric is, the class it has, and bounds that bound something."""
+    card = metric.card
+    check_card(card, MetricCard, registered)
+    if not card.recipe.strip():
+        fail("card leaves recipe empty")
+    unit = "image" if isinstance(metric, ImageMetric) else "set"
+    if card.unit != unit:
+        fail(f"unit is {card.unit!r}, but the class is one of {unit} metrics")
+    for field, allowed in (("question", QUESTIONS), ("direction", ("up", "down"))):
+        if getattr(card, field) not in allowed:
+            fail(f"{field} is one of {', '.join(allowed)}, got {getattr(card, field)!r}")
+    low, high = card.bounds
+    if low is not None and high is not None and not low < high:
+        fail(f"bounds {card.bounds} hold no interval")
+    return f"{card.id}, {card.direction}"
+
+
+def check_card(card: object, card_class: type, registered: str | None) -> None:
+    """Fails unless `card` is of its class, says what it must, and bears the name it is registered under."""
+    if not isinstance(card, card_class):
+        fail(f"card must be a {card_class.__name__}, got {type(card).__name__}")
+    empty = [field for field in ("name", "version", "summary") if not str(getattr(card, field)).strip()]
+    if empty:
+        fail(f"card leaves {', '.join(empty)} empty")
+    name = str(getattr(card, "name", ""))
+    if registered is not None and name != registered:
+        fail(f"card is named {name!r}, the registry knows it as {registered!r}")

@@ -1,0 +1,76 @@
+"""What a check found, and how checks are run: a check returns what it measured, or stops with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+Outcome = Literal["ok", "warning", "FAILED", "not applicable"]
+Check = Callable[[], str]
+"""Returns what was measured; stops with `fail`, `warn` or `skip`."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check, and what was measured."""
+
+    check: str
+    outcome: Outcome
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """Only a failure does not pass."""
+        return self.outcome != "FAILED"
+
+
+Report = Callable[[Finding], object]
+"""Told each finding as soon as it is there."""
+
+
+class Verdict(Exception):  # noqa: N818 - not an error: it carries an outcome to `run_checks`
+    """Ends a check with another outcome than `ok`."""
+
+    def __init__(self, outcome: Outcome, detail: str) -> None:
+        super().__init__(detail)
+        self.outcome, self.detail = outcome, detail
+
+
+def fail(detail: str) -> NoReturn:
+    """The rule is broken."""
+    raise Verdict("FAILED", detail)
+
+
+def warn(detail: str) -> NoReturn:
+    """The rule holds, but somebody should look."""
+    raise Verdict("warning", detail)
+
+
+def skip(detail: str) -> NoReturn:
+    """The rule has nothing to say here."""
+    raise Verdict("not applicable", detail)
+
+
+def run_checks(checks: Mapping[str, Check], report: Report) -> list[Finding]:
+    """Runs every check, whatever the others found. An exception that escapes from a check is a failure."""
+    findings = []
+    for name, check in checks.items():
+        finding = _run(name, check)
+        report(finding)
+        findings.append(finding)
+    return findings
+
+
+def _run(name: str, check: Check) -> Finding:
+    try:
+        return Finding(name, "ok", check())
+    except Verdict as verdict:
+        return Finding(name, verdict.outcome, verdict.detail)
+    except (Exception, SystemExit) as error:
+        return Finding(name, "FAILED", one_line(error))
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's class and message without line breaks, at most 200 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

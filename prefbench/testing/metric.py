@@ -1,0 +1,45 @@
+"""The conformance suite of metrics, on small made-up samples: no weights, no suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from prefbench.api import ImageMetric, Metric, PrefbenchError, SetMetric
+from prefbench.parameters import bind, parse_pairs
+from prefbench.registry import load
+from prefbench.testing.cards import check_defaults, check_metric_card, registered_name
+from prefbench.testing.findings import Check, Finding, Report, run_checks
+from prefbench.testing.image_metric import ImageMetricChecks
+from prefbench.testing.set_metric import SetMetricChecks
+
+
+def check_metric(
+    metric: str | type[Metric],
+    parameters: Sequence[str] = (),
+    *,
+    report: Report = lambda _: None,
+) -> list[Finding]:
+    """Checks a metric: card, shape and range of its values, and that order and batches do not matter.
+
+    Args:
+        metric: a registered name, path/to/file.py:Class, or the class.
+        parameters: of the metric, as `name=value`.
+        report: told each finding as soon as it is there.
+
+    Raises:
+        PrefbenchError: an unknown name or parameter, or an object that is neither `ImageMetric` nor `SetMetric`.
+    """
+    found = load("metric", metric) if isinstance(metric, str) else metric
+    if not (isinstance(found, type) and issubclass(found, ImageMetric | SetMetric)):
+        raise PrefbenchError(f"{metric} is not a subclass of prefbench.api.ImageMetric or SetMetric")
+    findings = run_checks({"parameters": partial(check_defaults, found)}, report)
+    if not findings[0].passed:
+        return findings
+    made: Metric = found(**bind(found, parse_pairs(parameters)))
+    card: dict[str, Check] = {"card": partial(check_metric_card, made, registered_name(metric))}
+    findings += run_checks(card, report)
+    if not findings[-1].passed:
+        return findings
+    checks = ImageMetricChecks(made).all() if isinstance(made, ImageMetric) else SetMetricChecks(made).all()
+    return findings + run_checks(checks, report)
