@@ -1,0 +1,31 @@
+# Needs Python 3.11 or later and make. Everything else goes into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: run test lint clean
+
+run: .venv/run.stamp
+	@$(BIN)/prefbench run --method prompt-only --split test
+
+test: .venv/test.stamp
+	@$(BIN)/python -m pytest
+
+lint: .venv/test.stamp
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/mypy --no-error-summary
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+# The stamps spare the second call the installation; another pyproject.toml brings it back.
+.venv/run.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+.venv/test.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[dev]"
+	@touch $@ .venv/run.stamp
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,105 @@
+"""Constructor parameters from text: by annotation, never coerced, every mistake with the allowed values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from prefbench.api import PrefbenchError
+from prefbench.parameters import bind, declared, parse_pairs
+
+
+class Example:
+    def __init__(
+        self,
+        *,
+        scale: float = 0.5,
+        rank: int = 4,
+        fast: bool = False,
+        mode: Literal["mean", "last", 3] = "mean",
+        limit: int | None = None,
+        size: int | Literal["auto"] = "auto",
+        name: str = "x",
+    ) -> None:
+        self.given = (scale, rank, fast, mode, limit, size, name)
+
+
+class Nothing:
+    pass
+
+
+class Needy:
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("scale", "0.6", 0.6),
+        ("scale", "1", 1.0),
+        ("rank", "-3", -3),
+        ("fast", "true", True),
+        ("fast", "No", False),
+        ("mode", "last", "last"),
+        ("mode", "3", 3),
+        ("limit", "none", None),
+        ("limit", "7", 7),
+        ("size", "auto", "auto"),
+        ("size", "12", 12),
+        ("name", "a=b", "a=b"),
+    ],
+)
+def test_a_value_is_parsed_by_its_annotation(name: str, text: str, expected: object) -> None:
+    value = bind(Example, {name: text})[name]
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("scale", "much", "scale must be a number, got 'much'"),
+        ("scale", "nan", "scale must be finite"),
+        ("rank", "2.5", "rank must be a whole number, got '2.5'"),
+        ("fast", "perhaps", "fast is true or false"),
+        ("mode", "lost", r"unknown value of mode 'lost'; did you mean 'last'\? \(known: mean, last, 3\)"),
+        ("limit", "few", "limit must be a whole number"),
+        ("scael", "1", r"unknown parameter of Example 'scael'; did you mean 'scale'\?"),
+    ],
+)
+def test_a_wrong_value_is_one_line(name: str, text: str, expected: str) -> None:
+    with pytest.raises(PrefbenchError, match=expected):
+        bind(Example, {name: text})
+
+
+def test_what_is_not_given_stands_at_its_default() -> None:
+    bound = bind(Example, {"rank": "8"})
+    assert bound == {"scale": 0.5, "rank": 8, "fast": False, "mode": "mean", "limit": None, "size": "auto", "name": "x"}
+    assert Example(**bound).given == (0.5, 8, False, "mean", None, "auto", "x")
+
+
+def test_a_class_without_parameters_takes_none() -> None:
+    assert declared(Nothing) == {}
+    assert bind(Nothing, {}) == {}
+    with pytest.raises(PrefbenchError, match="unknown parameter of Nothing 'scale'"):
+        bind(Nothing, {"scale": "1"})
+
+
+def test_a_parameter_without_a_default_is_refused() -> None:
+    with pytest.raises(PrefbenchError, match="Needy: parameter 'folder' needs a default"):
+        declared(Needy)
+
+
+def test_pairs_are_split_at_the_first_equals_sign() -> None:
+    assert parse_pairs(["scale=0.6", "name=a=b", "empty="]) == {"scale": "0.6", "name": "a=b", "empty": ""}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [(["scale"], "must read name=value"), (["=1"], "must read name=value"), (["a=1", "a=2"], "'a' is given twice")],
+)
+def test_pairs_that_say_nothing_are_refused(pairs: list[str], expected: str) -> None:
+    with pytest.raises(PrefbenchError, match=expected):
+        parse_pairs(pairs)

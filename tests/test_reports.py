@@ -1,0 +1,410 @@
+"""Reports of small synthetic run folders: numbers by hand, hostile text, missing values, pixels at their places."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.records import History, Judgment, Picture, Sample
+from prefbench.reports import leaderboard
+from prefbench.reports.compare import Comparison, as_json, compare
+from prefbench.reports.escape import code_block, csv_cell, latex, markdown, plain
+from prefbench.reports.figures import draw_figure
+from prefbench.reports.gallery import TILE, choose_users, draw_gallery, fit, page_size, place
+from prefbench.reports.grid import Grid, fold, show, to_latex, to_markdown, to_text
+from prefbench.reports.markdown import write_report
+from prefbench.reports.table import difference_grid, number, run_grid, runs_grid
+from prefbench.stats import holm
+from prefbench.store import RunFolder
+from prefbench.summary import Run
+
+USERS, PROMPTS, INDICES = ("ann", "bob", "cyd"), ("a cat", "a dog"), (0, 1)
+HOSTILE = "x|y <script>alert(1)</script> [red]bold[/red] =cmd() **b** `c`\x1b[31m\nhttps://e.vil @you"
+Values = Mapping[str, float | None] | float
+KINDS = {"ann": "noisy", "bob": "sparse", "cyd": "noisy"}
+
+
+def build(folder: Path, method: str, utility: Values, **options: Any) -> Run:
+    """A scored run; `utility` is a value a user: None for failed samples, NaN for drawn ones without a value."""
+    spec = {
+        "suite": "toy", "suite_parameters": {}, "suite_digest": "d" * 64, "split": "test", "method": method,
+        "method_version": "1", "parameters": {}, "control": None, "backbone": "tiny", "backbone_digest": "b" * 64,
+        "steps": 2, "guidance": 1.0, "dtype": "float32", "seed": 0, "samples_per_case": 2, "users": None, "batch": 4,
+        **options.get("spec", {}),
+    }  # fmt: skip
+    store = RunFolder(folder)
+    is_control = options.get("is_control", method in ("inferred", "copy"))
+    store.describe(
+        {
+            "spec": spec,
+            "method": {"name": method, "version": "1", "control": is_control},
+            "kinds": KINDS,
+            "command": options.get("command", f"prefbench run --method {method} --out /home/me/runs"),
+            "environment": {
+                "versions": {"python": "3.11", "torch": "2.9"},
+                "hardware": {"cores": 2},
+                "code": {"commit": "0123456789abcdef", "dirty": False},
+            },
+        }
+    )
+    per_user = utility if isinstance(utility, Mapping) else dict.fromkeys(USERS, utility)
+    samples = [
+        _sample(store, method, user, p, i, per_user.get(user), options)
+        for user in USERS
+        for p in PROMPTS
+        for i in INDICES
+    ]
+    samples = [sample for sample in samples if sample.user in options.get("present", USERS)]
+    store.append_samples(samples)
+    _score(store, samples, per_user)
+    return Run.open(folder)
+
+
+def _sample(store: RunFolder, method: str, user: str, prompt: str, index: int, value: Any, options: Any) -> Sample:
+    failed = value is None
+    colour = (40 * USERS.index(user), 90 * PROMPTS.index(prompt), 100 + index)
+    image = None if failed else store.put_image(Image.new("RGB", (32, 32), colour))
+    return Sample(
+        key=f"{method}/{user}/{prompt}/{index}", user=user, case=f"{user}/{prompt}",
+        prompt=options.get("prompts", {}).get(prompt, prompt), index=index, seed=1,
+        status="failed" if failed else "ok", image=image, seconds=0.5, evaluations=4,
+        error=options.get("error", "RuntimeError: no luck") if failed else None,
+    )  # fmt: skip
+
+
+def _score(store: RunFolder, samples: Sequence[Sample], per_user: Mapping[str, float | None]) -> None:
+    """Rows as `scoring` writes them: one metric with a part, one over sets."""
+    drawn = [sample for sample in samples if sample.image]
+    header = {
+        "metric": "utility@1[toy]",
+        "direction": "up",
+        "question": "preference",
+        "unit": "image",
+        "won_by": ["copy"],
+        "extractor": None,
+    }
+    rows = []
+    for sample in drawn:
+        value = per_user[sample.user]
+        value = None if value is None or np.isnan(value) else value + 0.1 * sample.index
+        part = None if value is None else 2 * value
+        rows += [
+            {"key": sample.key, "column": "utility", "value": value},
+            {"key": sample.key, "column": "utility/silent", "value": part},
+        ]
+    store.write_scores("utility", header, rows)
+    fid = {
+        "metric": "fid@1[toy]",
+        "direction": "down",
+        "question": "fidelity",
+        "unit": "set",
+        "won_by": [],
+        "extractor": "toy",
+    }
+    values = {"set": 12.5, "floor": 3.25, **{f"without/{user}": 12.0 + i for i, user in enumerate(USERS)}}
+    store.write_scores("fid", fid, [{"key": k, "column": "fid", "value": v, "n": 6} for k, v in values.items()])
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Run]:
+    """`ours` between `prompt-only` and `inferred`, unequal over users."""
+    return [
+        build(tmp_path / "ours", "ours", {"ann": 0.2, "bob": 0.4, "cyd": 0.6}),
+        build(tmp_path / "base", "prompt-only", {"ann": 0.0, "bob": 0.1, "cyd": 0.2}),
+        build(tmp_path / "top", "inferred", {"ann": 0.8, "bob": 0.6, "cyd": 0.7}),
+    ]
+
+
+def history(user: str) -> History:
+    """Pictures of one colour, in three sizes; `bob` dislikes nothing."""
+    liked = [
+        Judgment(Picture.of(Image.new("RGB", size, (250, 10, 10))), "p", True)
+        for size in ((32, 32), (300, 150), (40, 20))
+    ]
+    disliked = [] if user == "bob" else [Judgment(Picture.of(Image.new("RGB", (32, 32), (10, 10, 250))), "p", False)]
+    return History(user, tuple(liked), tuple(disliked))
+
+
+# ------------------------------------------------------------------------------------------------ compare
+
+
+def test_difference_gap_and_holm_by_hand(runs: list[Run]) -> None:
+    found = compare(runs)
+    ours, top = found.of("ours")["utility"], found.of("inferred")["utility"]
+    assert ours.summary.value == pytest.approx((0.2 + 0.4 + 0.6) / 3 + 0.05)
+    assert ours.difference is not None
+    assert ours.difference.value == pytest.approx((0.2 + 0.3 + 0.4) / 3)
+    # All three users gain: 2 of the 8 flips of their signs are as extreme.
+    assert ours.p == pytest.approx(0.25)
+    assert top.p is not None
+    assert [ours.p_holm, top.p_holm] == pytest.approx(holm([ours.p, top.p]).tolist())
+    assert ours.p_holm == pytest.approx(0.5)
+    gap = found.of("ours")["gap-closed"].summary
+    assert gap.value == pytest.approx((0.2 + 0.3 + 0.4) / (0.8 + 0.5 + 0.5))
+    assert gap.low is not None
+    assert gap.high is not None
+    assert gap.low < gap.value < gap.high
+    assert found.of("ours")["gap-closed/silent"].summary.value == pytest.approx(0.5)
+    assert found.of("prompt-only")["gap-closed"].summary.value == 0
+    assert found.of("inferred")["gap-closed"].summary.value == 1
+    assert found.of("prompt-only")["utility"].difference is None
+
+
+def test_keys_that_one_run_lacks_are_missing_rows(tmp_path: Path) -> None:
+    ours = build(tmp_path / "ours", "ours", {"ann": 0.5, "bob": 0.5}, present=("ann", "bob"))
+    base = build(tmp_path / "base", "prompt-only", {"ann": None, "bob": 0.1, "cyd": 0.1})
+    difference = compare([ours, base]).of("ours")["utility"].difference
+    assert difference is not None
+    assert (difference.n_users, difference.n_samples, difference.missing) == (1, 4, 8)
+    assert difference.value == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("suite_digest", "e" * 64, "suite digest"),
+        ("split", "val", "split"),
+        ("seed", 1, "seed"),
+        ("backbone_digest", "c", "backbone"),
+    ],
+)
+def test_mixed_runs_are_refused(tmp_path: Path, field: str, value: Any, named: str) -> None:
+    one = build(tmp_path / "one", "ours", 0.1)
+    other = build(tmp_path / "other", "prompt-only", 0.1, spec={field: value})
+    with pytest.raises(PrefbenchError, match=f"{named}.*one and other"):
+        compare([one, other])
+
+
+def test_twins_are_labelled_by_what_differs_and_refused_if_nothing_does(tmp_path: Path) -> None:
+    weak = build(tmp_path / "weak", "ours", 0.1, spec={"parameters": {"scale": 0.5, "layers": 4}})
+    strong = build(tmp_path / "strong", "ours", 0.2, spec={"parameters": {"scale": 1.0, "layers": 4}})
+    other = build(tmp_path / "other", "ours", 0.2, spec={"control": "other-user"})
+    assert list(compare([weak, strong, other]).runs) == ["ours (scale=0.5)", "ours (scale=1.0)", "ours + other-user"]
+    with pytest.raises(PrefbenchError, match="twice"):
+        compare([weak, weak])
+
+
+def test_ranks_are_of_honest_methods_only(runs: list[Run]) -> None:
+    found = compare(runs)
+    assert [(label, rank.rank) for label, rank in found.ranks.items()] == [("ours", 1), ("prompt-only", 2)]
+
+
+def test_a_class_from_a_file_is_no_baseline_whatever_it_calls_itself(tmp_path: Path) -> None:
+    ours = build(tmp_path / "ours", "ours", 0.5)
+    pretender = build(tmp_path / "file", "prompt-only", 0.1, spec={"method": "mine.py:Mine"})
+    assert compare([ours, pretender]).of("ours")["utility"].difference is None
+
+
+def test_json_rows_have_the_promised_keys_and_are_json(runs: list[Run]) -> None:
+    rows = as_json(compare(runs).rows)
+    promised = {"method", "control", "metric", "value", "low", "high", "n_users", "n_prompts", "n_samples", "missing"}
+    assert all(promised | {"kind", "direction", "difference", "p", "p_holm"} <= set(row) for row in rows)
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    fid = next(row for row in rows if row["metric"] == "fid" and row["method"] == "ours")
+    assert (fid["value"], fid["floor"], fid["n_samples"], fid["difference"]) == (12.5, 3.25, 6, None)
+
+
+# ----------------------------------------------------------------------------------------------- escaping
+
+
+def test_hostile_text_is_harmless_everywhere() -> None:
+    shown = markdown(HOSTILE)
+    assert not re.search(r"(?<!\\)[|`*\[\]]|[<>\x1b\n@]|://", shown)
+    assert markdown("#1 @a &#64;") == r"\#1 &#64;a &amp;\#64;"
+    assert plain("a\u202eb\x1b[0m") == "a�b�[0m"
+    assert csv_cell("=cmd()") == "'=cmd()"
+    assert csv_cell(" -2+3") == "'-2+3"
+    assert csv_cell(-1.5) == -1.5
+    assert latex(r"50%_\x{}") == r"50\%\_\textbackslash{}x\{\}"
+    assert code_block("a ``` b").splitlines() == ["````", "a ``` b", "````"]
+
+
+def test_hostile_cells_stay_in_their_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = Grid("t", ("method", "n"), [[(HOSTILE, "1")]], [HOSTILE])
+    cells = re.split(r"(?<!\\)\|", to_markdown(grid).splitlines()[2])
+    assert len(cells) == 4
+    assert "[red]bold[/red]" in to_text(grid)
+    assert "\x1b" not in to_text(grid)
+    assert to_latex(grid).count("&") == 2
+    show([grid])
+    assert capsys.readouterr().out == to_text(grid)
+
+
+def test_hostile_errors_and_commands_stay_harmless_in_the_report(tmp_path: Path) -> None:
+    run = build(tmp_path / "r", "ours", {"ann": 0.1, "bob": 0.2}, error=HOSTILE, command=f"run\n```\n{HOSTILE}")
+    page = write_report([run], tmp_path / "report").read_text()
+    fences = [line for line in page.splitlines() if re.fullmatch(r"`{3,}", line)]
+    assert fences == ["````", "````"]
+    assert "<script>" not in page.replace(next(line for line in page.splitlines() if line.startswith("run ")), "")
+    assert "4 of 12 samples failed: 4 × x\\|y &lt;script&gt;" in page
+
+
+# ------------------------------------------------------------------------------------------ tables, report
+
+
+def test_missing_values_are_shown_and_counted(tmp_path: Path) -> None:
+    base = build(tmp_path / "base", "prompt-only", {"ann": 0.1, "bob": None, "cyd": 0.3})
+    none = build(tmp_path / "none", "broken", float("nan"))
+    text = to_text(run_grid(compare([base]), "prompt-only"))
+    assert re.search(r"utility ↑† +0\.250 \[.*\] +2 × 2, 8 +4$", text, re.MULTILINE)
+    assert "4 of 12 samples failed: 4 × RuntimeError: no luck" in text
+    both = to_text(runs_grid(compare([base, none])))
+    assert "— (12 missing)" in both
+    assert "nan" not in both.lower()
+
+
+def test_controls_stand_below_the_rule_and_are_not_ranked(runs: list[Run]) -> None:
+    grid = runs_grid(compare(runs))
+    assert [[row[0] for row in section] for section in grid.sections] == [["ours", "prompt-only"], ["inferred"]]
+    assert grid.columns[:4] == ("method", "rank", "gap-closed ↑†", "utility ↑†")
+    assert grid.sections[1][0][1] == ""
+    # fid stands on 6 samples, the line on 12: the cell says so.
+    assert grid.sections[0][0][grid.columns.index("fid ↓")].endswith("n 3 × 2, 6")
+
+
+def test_the_report_holds_every_number_with_its_n(runs: list[Run], tmp_path: Path) -> None:
+    path = write_report(runs, tmp_path / "report", history=history)
+    page = path.read_text()
+    for row in compare(runs).rows:
+        if row.summary.value is not None and "/" not in row.summary.metric:
+            assert number(row.summary.value) in page
+            assert f"{row.summary.n_users} × {row.summary.n_prompts}, {row.summary.n_samples}" in page
+    for link in re.findall(r"\]\(([^)]+)\)", page):
+        assert (path.parent / link).is_file()
+    assert "p 0.500" in page
+    assert "torch 2.9" in page
+    table = list(csv.DictReader(io.StringIO((path.parent / "rows.csv").read_text())))
+    assert len(table) == len(compare(runs).rows)
+    assert float(table[0]["value"]) == compare(runs).rows[0].summary.value
+
+
+def test_differences_carry_their_p_and_n(runs: list[Run]) -> None:
+    grid = difference_grid(compare(runs))
+    assert grid.columns == ("method", "utility ↑", "utility/silent ↑", "n users ×\nprompts, samples", "missing")
+    assert grid.sections[0][0][:2] == ("ours", "+0.300\n[0.200, 0.400]\np 0.500")
+    assert grid.sections[0][0][3:] == ("3 × 2, 12", "0")
+
+
+def test_narrow_terminals_cut_no_number(runs: list[Run]) -> None:
+    grid = runs_grid(compare(runs))
+    parts = fold(grid, 60)
+    assert len(parts) > 1
+    assert all(part.columns[0] == "method" and part.columns[-1] == "missing" for part in parts)
+    assert {column for part in parts for column in part.columns} == set(grid.columns)
+    assert all(max(map(len, to_text(part).splitlines())) <= 60 for part in parts)
+    assert "…" not in to_text(grid)
+
+
+# --------------------------------------------------------------------------------------- gallery, figure
+
+
+def test_gallery_shows_each_picture_at_its_place(runs: list[Run], tmp_path: Path) -> None:
+    path = draw_gallery(runs[0], history, tmp_path / "gallery.png")
+    page = np.asarray(Image.open(path).convert("RGB"))
+    assert page.shape[1::-1] == page_size(3)
+    # Users kind by kind: ann and cyd are noisy, bob is sparse.
+    tiles = {
+        (0, "liked"): (250, 10, 10),
+        (0, "disliked"): (10, 10, 250),
+        (1, "drawn"): (80, 0, 100),
+        (2, "disliked"): (255, 255, 255),
+    }
+    for (row, group), colour in tiles.items():
+        corner = place(row, group, 0)
+        tile = page[corner.y + TILE // 2 : corner.y + TILE, corner.x : corner.x + TILE]
+        assert (tile == colour).all(), (row, group)
+
+
+def test_small_pictures_are_enlarged_unsmoothed_and_large_ones_reduced() -> None:
+    checker = Image.fromarray(np.indices((32, 32)).sum(axis=0).astype(np.uint8) % 2 * 255).convert("RGB")
+    assert np.array_equal(np.asarray(fit(checker)), np.asarray(checker).repeat(4, axis=0).repeat(4, axis=1))
+    wide = np.asarray(fit(Image.new("RGB", (512, 256), (1, 2, 3))))
+    assert wide.shape == (TILE, TILE, 3)
+    assert (wide[32:96] == (1, 2, 3)).all()
+    assert (wide[:32] != (1, 2, 3)).any()
+
+
+def test_users_are_taken_one_of_each_kind_in_turn() -> None:
+    kinds = {"a": "x", "b": "x", "c": "x", "d": "y", "e": "z", "f": "z"}
+    assert choose_users(kinds, 4) == ["a", "b", "d", "e"]
+    assert choose_users(kinds, 99) == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_figure_is_written_twice_and_repeats_exactly(runs: list[Run], tmp_path: Path) -> None:
+    found: Comparison = compare(runs)
+    png, pdf = draw_figure(found, tmp_path / "figure")
+    with Image.open(png) as image:
+        assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert draw_figure(found, tmp_path / "again")[1].read_bytes() == pdf.read_bytes()
+
+
+# -------------------------------------------------------------------------------------------- leaderboard
+
+
+def test_leaderboard_check_follows_the_results(runs: list[Run], tmp_path: Path) -> None:
+    folder, page = tmp_path / "results", tmp_path / "leaderboard.md"
+    arguments = ["--results", str(folder), "--page", str(page)]
+    written = leaderboard.publish(runs, folder=folder, page=page)
+    assert leaderboard.main([*arguments, "--check"]) == 0
+    path = folder / "toy" / "ours.json"
+    assert path in written
+    result = json.loads(path.read_text())
+    next(row for row in result["rows"] if row["metric"] == "gap-closed")["value"] = 0.987
+    leaderboard.write_result(result, folder)
+    assert leaderboard.main([*arguments, "--check"]) == 1
+    assert leaderboard.main(arguments) == 0
+    assert leaderboard.main([*arguments, "--check"]) == 0
+    assert "0.987" in page.read_text()
+
+
+def test_leaderboard_sets_the_frame_apart_and_keeps_reported_figures_below(runs: list[Run], tmp_path: Path) -> None:
+    leaderboard.publish(runs, folder=tmp_path / "results", page=tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    order = [
+        page.index(text)
+        for text in ("| ours ", "| prompt-only ", "| inferred ", "## Reported by papers", "143.79", "0.6889")
+    ]
+    assert order == sorted(order)
+    ours = next(line for line in page.splitlines() if line.startswith("| ours "))
+    assert "3 × 2, 12" in ours
+    assert "0123456" in ours
+    assert "0.500<br>" in ours
+
+
+def test_results_are_whole_and_name_no_machine(runs: list[Run]) -> None:
+    result = leaderboard.result_of(runs[0], runs[1:], date="2026-01-01")
+    assert result["command"] == "prefbench run --method ours"
+    assert (result["commit"], result["dirty"], result["seed"]) == ("0123456789abcdef", False, 0)
+    assert result["metrics"]["utility"]["id"] == "utility@1[toy]"
+    assert result["cost"]["evaluations_per_image"] == 4
+    assert "/home" not in json.dumps(result)
+
+
+def test_partial_runs_and_runs_without_a_frame_are_not_published(tmp_path: Path) -> None:
+    part = build(tmp_path / "part", "ours", 0.1, spec={"users": 2})
+    with pytest.raises(PrefbenchError, match="users 2"):
+        leaderboard.result_of(part, [])
+    with pytest.raises(PrefbenchError, match="inferred"):
+        leaderboard.publish([part], folder=tmp_path, page=tmp_path / "page.md")
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "ours.json").write_text("{}")
+    with pytest.raises(PrefbenchError, match=r"ours\.json"):
+        leaderboard.render(tmp_path)
+
+
+def test_the_committed_leaderboard_is_up_to_date() -> None:
+    assert leaderboard.main(["--check"]) == 0
