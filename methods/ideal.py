@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Context, Method, MethodCard
+from prefbench.api import MethodCard
 from prefbench.records import Drawing, Request
 
-from .worded import needed_truth
+from .worded import TruthControl
 
 
-class Ideal(Method):
+class Ideal(TruthControl):
     """Rendered by the world from the true taste."""
 
     card = MethodCard(
@@ -21,10 +21,6 @@ class Ideal(Method):
         uses_disliked=False,
         control=True,
     )
-
-    def setup(self, context: Context) -> None:
-        super().setup(context)
-        self._truth = needed_truth(context, self.card)
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         images = [self._truth.ideal(r.case.user, r.prompt, r.seed) for r in requests]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Context, Method, MethodCard
+from prefbench.api import MethodCard
 from prefbench.records import Drawing, History, Profile, Request
 
-from .worded import needed_truth
+from .worded import TruthControl
 
 
-class Inferred(Method):
+class Inferred(TruthControl):
     """Rendered by the world from the inferred taste, through the backbone's autoencoder."""
 
     card = MethodCard(
@@ -23,10 +23,6 @@ class Inferred(Method):
         summary="the best image for the taste inferred from the history under the true choice model",
         control=True,
     )
-
-    def setup(self, context: Context) -> None:
-        super().setup(context)
-        self._truth = needed_truth(context, self.card)
 
     def profile(self, history: History) -> Profile:
         return Profile(history.user, self._truth.inferred(history))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Context, Method, MethodCard
+from prefbench.api import MethodCard
 from prefbench.records import Drawing, Request
 
-from .worded import draw_with_words, needed_truth
+from .worded import TruthControl, draw_with_words
 
 
-class RandomStyle(Method):
+class RandomStyle(TruthControl):
     """Each sample gets words of its own, drawn from its seed."""
 
     card = MethodCard(
@@ -21,10 +21,6 @@ class RandomStyle(Method):
         uses_disliked=False,
         control=True,
     )
-
-    def setup(self, context: Context) -> None:
-        super().setup(context)
-        self._truth = needed_truth(context, self.card)
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         words = [self._truth.random_words(request.seed) for request in requests]

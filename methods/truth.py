@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Context, Method, MethodCard
+from prefbench.api import MethodCard
 from prefbench.records import Drawing, History, Profile, Request
 
-from .worded import draw_with_words, needed_truth
+from .worded import TruthControl, draw_with_words
 
 
-class TrueWords(Method):
+class TrueWords(TruthControl):
     """Words carry the worded and the semantic axes and nothing of the silent ones."""
 
     card = MethodCard(
@@ -21,10 +21,6 @@ class TrueWords(Method):
         uses_disliked=False,
         control=True,
     )
-
-    def setup(self, context: Context) -> None:
-        super().setup(context)
-        self._truth = needed_truth(context, self.card)
 
     def profile(self, history: History) -> Profile:
         return Profile(history.user, self._truth.words(history.user))

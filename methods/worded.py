@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Backbone, Context, MethodCard, PrefbenchError, Truth
+from prefbench.api import Backbone, Context, Method, PrefbenchError
 from prefbench.records import Drawing, Request
 
 
-def needed_truth(context: Context, card: MethodCard) -> Truth:
-    """The suite's truth. Raises `PrefbenchError` for a suite that knows none."""
-    if context.truth is None:
-        raise PrefbenchError(f"{card.name} needs a suite whose truth is known, such as picturebook")
-    return context.truth
+class TruthControl(Method):
+    """A control that asks the suite's truth; refuses suites that know none."""
+
+    def setup(self, context: Context) -> None:
+        """Raises `PrefbenchError` for a suite whose truth is not known."""
+        super().setup(context)
+        if context.truth is None:
+            raise PrefbenchError(f"{self.card.name} needs a suite whose truth is known, such as picturebook")
+        self._truth = context.truth
 
 
 def draw_with_words(backbone: Backbone, requests: Sequence[Request], words: Sequence[str]) -> list[Drawing]:
