@@ -120,7 +120,6 @@ def score(runs: tuple[Path, ...], metrics: str | None, as_json: bool) -> None:
 def _score_and_report(runs: Any, metrics: str | None, screen: Any, *, suite: Any = None) -> None:
     from prefbench.execution import check_metrics, load_suite
     from prefbench.scoring import Material, Scorer
-    from prefbench.store import RunFolder
     from prefbench.summary import Run
 
     check_metrics(_names(metrics))
@@ -133,9 +132,9 @@ def _score_and_report(runs: Any, metrics: str | None, screen: Any, *, suite: Any
         if suite.digest != spec["suite_digest"]:
             raise PrefbenchError(f"{path} was drawn for another version of {spec['suite']}; it cannot be scored here")
         names = _names(metrics) or list(suite.card.metrics)
-        with screen.status(f"score {path.name}"):
-            Scorer(suite, names).score(Material(RunFolder(path), suite, spec["split"]))
-            Run.open(path).write_summary()
+        with opened.folder.locked(), screen.status(f"score {path.name}"):
+            Scorer(suite, names).score(Material(opened.folder, suite, spec["split"]))
+            opened.write_summary()
         screen.report(path, suite)
 
 

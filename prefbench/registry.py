@@ -56,11 +56,13 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "trainer": {
         "reader": "prefbench.suites.picturebook.trainers:reader",
         "mini-clip": "prefbench.suites.picturebook.trainers:mini_clip",
+        "mini-vision": "prefbench.suites.picturebook.trainers:mini_vision",
         "mini-sd": "prefbench.suites.picturebook.trainers:mini_sd",
     },
     "weights": {
         "reader": "prefbench.suites.picturebook.quality:reader",
         "mini-clip": "prefbench.suites.picturebook.quality:mini_clip",
+        "mini-vision": "prefbench.suites.picturebook.quality:mini_vision",
         "mini-sd": "prefbench.suites.picturebook.quality:mini_sd",
     },
 }

@@ -6,6 +6,7 @@ cut is drawn again whole, so a continued run ends with the same images as one th
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
 import resource
@@ -16,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from prefbench import payloads
 from prefbench.api import Method, PrefbenchError
 from prefbench.plan import Planned
 from prefbench.records import Drawing, History, Profile, Request, Sample
@@ -147,7 +149,10 @@ def _row(folder: RunFolder, drawn: _Drawn) -> Sample:
 
 
 class _Profiles:
-    """Profiles by user: made once, timed, kept in memory and as a row in the folder."""
+    """Profiles by user: made once, timed, kept in memory, as a row in the folder and, where plain data, on disk.
+
+    What is not plain data (`payloads`) is made again when a run is continued.
+    """
 
     def __init__(self, method: Method, histories: Mapping[str, History], folder: RunFolder) -> None:
         self._method, self._histories, self._folder = method, histories, folder
@@ -161,6 +166,9 @@ class _Profiles:
         return self._made[user]
 
     def _make(self, history: History) -> tuple[Profile | None, str | None]:
+        kept = self._kept(history)
+        if kept is not None:
+            return kept, None
         started = time.perf_counter()
         profile, error = None, None
         try:
@@ -170,7 +178,24 @@ class _Profiles:
         row = _profile_row(history, profile, error, time.perf_counter() - started)
         if self._noted.get(history.digest, {}).get("status") != row["status"]:
             self._folder.append_profile(row)
+        if profile is not None and profile.payload is not None:
+            self._keep(history, profile)
         return profile, error
+
+    def _keep(self, history: History, profile: Profile) -> None:
+        with contextlib.suppress(payloads.NotPlainError):
+            self._folder.put_payload(history.digest, payloads.dump(profile.payload))
+
+    def _kept(self, history: History) -> Profile | None:
+        """The profile of an earlier start of this run."""
+        row, data = self._noted.get(history.digest), self._folder.payload(history.digest)
+        if row is None or data is None or row["status"] != "ok":
+            return None
+        try:
+            return Profile(history.user, payloads.parse(data), row["trained_parameters"])
+        except payloads.NotPlainError as error:
+            logger.debug("the profile of %s is made again: %s", history.user, error)
+            return None
 
 
 def _profile_row(history: History, profile: Profile | None, error: str | None, seconds: float) -> dict[str, Any]:

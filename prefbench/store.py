@@ -69,7 +69,11 @@ class RunFolder:
 
     def _sweep(self) -> None:
         """Removes the half-written files of a killed process."""
-        for path in (*self.path.glob(".run.json.*.tmp"), *self.path.glob("images/*/.*.tmp")):
+        for path in (
+            *self.path.glob(".run.json.*.tmp"),
+            *self.path.glob("images/*/.*.tmp"),
+            *self.path.glob("profiles/.*.tmp"),
+        ):
             path.unlink(missing_ok=True)
 
     # ---------------------------------------------------------------------------------------------- samples
@@ -127,6 +131,20 @@ class RunFolder:
         """The last profile row of every history, by the history's digest."""
         path = self.path / "profiles.jsonl"
         return {row["history"]: row for row in read_lines(path)} if path.is_file() else {}
+
+    def put_payload(self, history: str, data: bytes) -> None:
+        """Stores what a method made of one history, by the history's digest."""
+        path = self._payload_path(history)
+        with explained_disk_errors(path):
+            write_atomic(path, data)
+
+    def payload(self, history: str) -> bytes | None:
+        """What `put_payload` stored, None where it stored nothing."""
+        path = self._payload_path(history)
+        return path.read_bytes() if path.is_file() else None
+
+    def _payload_path(self, history: str) -> Path:
+        return self.path / "profiles" / f"{history}.pt"
 
     # ----------------------------------------------------------------------------------------------- scores
 

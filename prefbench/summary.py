@@ -86,6 +86,11 @@ class Run:
         return control
 
     @property
+    def undrawn(self) -> int:
+        """How many planned samples have no row yet: the run was stopped before its end."""
+        return max(0, int(self.description["planned"]) - len(self.samples))
+
+    @property
     def kinds(self) -> Mapping[str, str]:
         kinds: Mapping[str, str] = self.description["kinds"]
         return kinds

@@ -54,8 +54,10 @@ def result_of(run: Run, baselines: Sequence[Run], *, date: str | None = None) ->
     """What the leaderboard keeps of a run: its rows beside `baselines` (`prompt-only`, `inferred`), how it was made.
 
     Raises:
-        PrefbenchError: not the test split, only a part of its users, or runs that `compare` refuses.
+        PrefbenchError: not the test split, only a part of its users or samples, or runs that `compare` refuses.
     """
+    if run.undrawn:
+        raise PrefbenchError(f"{run.folder.path.name} is unfinished ({run.undrawn} samples); run its command again")
     if run.spec["split"] != "test" or run.spec["users"] is not None:
         part = f"the split {run.spec['split']}, users {run.spec['users'] or 'all'}"
         raise PrefbenchError(f"the leaderboard shows all users of the split test; {run.folder.path.name} is of {part}")

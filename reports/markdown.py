@@ -20,7 +20,7 @@ from .escape import code_block, csv_cell, markdown, slug
 from .figures import draw_figure
 from .gallery import draw_gallery
 from .grid import Grid, to_latex, to_markdown
-from .table import cost_grid, difference_grid, failure_notes, kinds_grid, run_grid, runs_grid
+from .table import cost_grid, difference_grid, gap_notes, kinds_grid, run_grid, runs_grid
 
 
 class Safe(str):
@@ -61,7 +61,7 @@ def write_report(runs: Sequence[Run], folder: Path, *, history: Callable[[str], 
         tables=[(table.title, Safe(to_markdown(table))) for table in tables],
         galleries=galleries,
         figure=figure,
-        failures=[note for label, run in comparison.runs.items() for note in failure_notes(run, label)],
+        failures=[note for label, run in comparison.runs.items() for note in gap_notes(run, label)],
         compared=any(row.difference for row in comparison.rows),
         ranked=bool(comparison.ranks),
     )

@@ -35,7 +35,7 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     ]
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
-    notes = [*legend([row.summary for row in rows.values()]), *failure_notes(run)]
+    notes = [*legend([row.summary for row in rows.values()]), *gap_notes(run)]
     return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
 
 
@@ -55,6 +55,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     controls = [label for label in comparison.runs if label not in honest]
     sections = [[_runs_row(comparison, label, metrics) for label in group] for group in (honest, controls)]
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
+    notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"
     return Grid(f"{title}, mean over users [95 % interval]", columns, sections, notes, kept=_ends(columns))
 
@@ -158,14 +159,17 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     return found
 
 
-def failure_notes(run: Run, label: str | None = None) -> list[str]:
-    """How many samples failed, by reason; nothing where none did."""
-    reasons: Counter[str] = failures({sample.key: sample for sample in run.samples})
-    if not reasons:
-        return []
-    listed = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))
+def gap_notes(run: Run, label: str | None = None) -> list[str]:
+    """What the numbers of a run lack: samples not drawn yet, samples that failed, by reason. Empty where nothing is."""
     name = f"{label}: " if label else ""
-    return [f"{name}{reasons.total()} of {len(run.samples)} samples failed: {listed}"]
+    notes = []
+    if run.undrawn:
+        notes.append(f"{name}unfinished, {run.undrawn} of {run.description['planned']} samples are not drawn yet")
+    reasons: Counter[str] = failures({sample.key: sample for sample in run.samples})
+    if reasons:
+        listed = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))
+        notes.append(f"{name}{reasons.total()} of {len(run.samples)} samples failed: {listed}")
+    return notes
 
 
 def _ends(columns: Cells) -> tuple[int, ...]:

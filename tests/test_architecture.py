@@ -25,12 +25,12 @@ LAYERS = (
     ("prefbench.summary",),
     ("prefbench.scoring", "prefbench.execution"),
     ("prefbench.runner", "prefbench.features", "prefbench.methods*", "prefbench.metrics*", "prefbench.suites*"),
-    ("prefbench.backbones*", "prefbench.store", "prefbench.plan", "prefbench.parameters"),
+    ("prefbench.backbones*", "prefbench.training*", "prefbench.store", "prefbench.plan", "prefbench.parameters"),
     ("prefbench.registry",),
     ("prefbench.api",),
     (
-        "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.mmd", "prefbench.training*",
-        "prefbench.paths", "prefbench.environment",
+        "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.mmd", "prefbench.paths",
+        "prefbench.environment", "prefbench.payloads",
     ),
     ("prefbench",),
 )  # fmt: skip

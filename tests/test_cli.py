@@ -253,6 +253,14 @@ def test_score_and_report_tell_what_the_run_told(invoke: Invoke, whole_run: tupl
     assert rows_of(invoke(verb, path, "--json")) == rows_of(done)
 
 
+def test_scoring_waits_for_no_other_writer(invoke: Invoke, whole_run: tuple[Path, Result]) -> None:
+    path, _ = whole_run
+    with RunFolder(path).locked():
+        done = invoke("score", path)
+    assert done.exit_code == 2
+    assert "is being written by process" in done.stderr
+
+
 def test_report_writes_where_it_is_told(invoke: Invoke, whole_run: tuple[Path, Result], tmp_path: Path) -> None:
     done = invoke("report", whole_run[0], "--out", tmp_path / "report")
     assert done.exit_code == 0, done.output

@@ -49,6 +49,7 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> Run:
             "spec": spec,
             "method": {"name": method, "version": "1", "control": is_control},
             "kinds": KINDS,
+            "planned": len(options.get("present", USERS)) * len(PROMPTS) * len(INDICES) + options.get("undrawn", 0),
             "command": options.get("command", f"prefbench run --method {method} --out /home/me/runs"),
             "environment": {
                 "versions": {"python": "3.11", "torch": "2.9"},
@@ -397,6 +398,15 @@ def test_partial_runs_and_runs_without_a_frame_are_not_published(tmp_path: Path)
         leaderboard.result_of(part, [])
     with pytest.raises(PrefbenchError, match="inferred"):
         leaderboard.publish([part], folder=tmp_path, page=tmp_path / "page.md")
+
+
+def test_an_unfinished_run_says_so_and_is_not_published(tmp_path: Path) -> None:
+    floor, cut = build(tmp_path / "floor", "prompt-only", 0.1), build(tmp_path / "cut", "inferred", 0.8, undrawn=5)
+    note = "unfinished, 5 of 17 samples are not drawn yet"
+    assert note in to_markdown(runs_grid(compare([floor, cut])))
+    assert note in write_report([cut], tmp_path / "report").read_text()
+    with pytest.raises(PrefbenchError, match=r"cut is unfinished \(5 samples\)"):
+        leaderboard.publish([floor, cut], folder=tmp_path / "results", page=tmp_path / "page.md")
 
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:

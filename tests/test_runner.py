@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from prefbench.api import Context, Method, MethodCard, PrefbenchError
@@ -218,6 +221,60 @@ def test_a_profile_that_succeeds_later_replaces_its_row(prepared: Prepared) -> N
     run(prepared, Painter(broken_profile="user-2"))
     assert run(prepared, Painter()).failed == 0
     assert folder.profiles()[histories["user-2"].digest]["status"] == "ok"
+
+
+class Evil:
+    """A pickle of it would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+class Keeping(Painter):
+    """Profiles with arrays and tensors in them; draws by what the profile holds."""
+
+    def profile(self, history: History) -> Profile:
+        self.profiled.append(history.user)
+        return Profile(history.user, {"mean": np.arange(3.0), "weights": [torch.ones(2)]}, trained_parameters=7)
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        assert all(r.profile.payload["mean"].tolist() == [0, 1, 2] for r in requests)
+        assert all(r.profile.payload["weights"][0].sum() == 2 for r in requests)
+        assert all(r.profile.trained_parameters == 7 for r in requests)
+        return super().generate(requests)
+
+
+def test_a_continued_run_takes_up_its_profiles(tmp_path: Path, prepared: Prepared) -> None:
+    run(prepared, Keeping(poison="user-1/3"))
+    result = run(prepared, method := Keeping())
+    assert (result.failed, method.profiled) == (0, [])
+    assert digests(prepared[2]) == whole(tmp_path, prepared)
+
+
+@pytest.mark.parametrize("damage", ["cut", "hostile"])
+def test_damaged_and_hostile_profiles_are_made_again(damage: str, tmp_path: Path, prepared: Prepared) -> None:
+    _, histories, folder = prepared
+    run(prepared, Keeping(poison="user-1/3"))
+    stream = io.BytesIO()
+    torch.save(Evil(tmp_path / "pwned"), stream)
+    folder.put_payload(histories["user-1"].digest, b"PK" if damage == "cut" else stream.getvalue())
+    result = run(prepared, method := Keeping())
+    assert (result.failed, method.profiled) == (0, ["user-1"])
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_profiles_that_are_not_plain_data_are_made_again(prepared: Prepared) -> None:
+    class Odd(Painter):
+        def profile(self, history: History) -> Profile:
+            return Profile(super().profile(history).user, history.liked)
+
+    run(prepared, Odd(poison="user-1/3"))
+    run(prepared, method := Odd())
+    assert "user-1" in method.profiled
+    assert not (prepared[2].path / "profiles").exists()
 
 
 @pytest.mark.parametrize("method", ["prompt-only", "copy"])

@@ -18,15 +18,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPTokenizer
 
 from prefbench.api import PrefbenchError
 from prefbench.backbones.space_to_depth import SpaceToDepthAutoencoder
-from prefbench.suites.picturebook.axes import AXES, BY_PROMPT, CONTENTS
-from prefbench.suites.picturebook.corpus import CorpusRecipe, load_corpus
-from prefbench.suites.picturebook.mini_clip import build_mini_clip, build_vision_tower
+from prefbench.suites.picturebook.axes import AXES, BY_PROMPT, CONTENTS, training_contents
+from prefbench.suites.picturebook.corpus import GROUP, CorpusRecipe, load_corpus
+from prefbench.suites.picturebook.mini_clip import build_mini_clip, to_pixels
 from prefbench.suites.picturebook.mini_sd import build_mini_sd
+from prefbench.suites.picturebook.mini_vision import build_mini_vision, image_processor
 from prefbench.suites.picturebook.words import TEXT_LENGTH, picturebook_tokenizer
 from prefbench.training.contrastive import ContrastiveTask, DistillationTask
 from prefbench.training.diffusion import CaptionBatches, DenoisingTask
@@ -139,7 +141,6 @@ def test_more_images_continue_a_run(tmp_path: Path) -> None:
     assert_same(parts.state_dict(), whole.state_dict())
 
 
-@pytest.mark.xfail(strict=True, reason="the loop does not store or derive torch's own generator")
 def test_a_resumed_run_drops_the_same_units(tmp_path: Path) -> None:
     """Dropout draws from torch's own generator, whose state a resumed run must continue."""
     config = replace(CONFIG, images=8 * 60, decay=0.0)
@@ -166,7 +167,6 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(tmp_path: Pa
     assert fit(Regression(), draw, CONFIG, tmp_path).step == STEPS
 
 
-@pytest.mark.xfail(strict=True, reason="the loop does not catch what torch.load raises")
 @pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
 def test_a_damaged_checkpoint_is_named(damage: str, finished: tuple[Regression, Path], tmp_path: Path) -> None:
     data = (finished[1] / "checkpoint.pt").read_bytes()
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_model_is_refused(finished: tuple[Regression, Pa
     (tmp_path / "checkpoint.pt").write_bytes((finished[1] / "checkpoint.pt").read_bytes())
     other = Regression()
     other.unet = nn.Sequential(nn.Tanh(), nn.Dropout(0.0), nn.Linear(8, 2))
-    with pytest.raises((PrefbenchError, RuntimeError), match=r"unet\.2\.weight|checkpoint"):
+    with pytest.raises(PrefbenchError, match=r"unet\.2\.weight"):
         fit(other, draw, CONFIG, tmp_path)
 
 
@@ -426,7 +426,7 @@ def test_contrastive_loss_shares_the_target_among_equal_captions() -> None:
 
 
 def test_distillation_compares_directions_and_leaves_the_teacher_alone() -> None:
-    teacher, student = build_mini_clip(1), build_vision_tower(2)
+    teacher, student = build_mini_clip(1), build_mini_vision(2)
     task = DistillationTask(teacher, student)
     batch = {"pixels": torch.randn(2, 3, 64, 64), "student_pixels": torch.randn(2, 3, 32, 32)}
     loss = task(batch)
@@ -437,3 +437,20 @@ def test_distillation_compares_directions_and_leaves_the_teacher_alone() -> None
     loss.backward()
     assert all(p.grad is None for p in teacher.parameters())
     assert {name.split(".")[0] for name in task.state_dict()} == {"student"}
+
+
+def test_the_image_processor_gives_the_towers_pixels() -> None:
+    pictures = load_corpus(CorpusRecipe("captioned", 64, seed=1)).pictures[:4]
+    processed = image_processor()([Image.fromarray(picture) for picture in pictures], return_tensors="pt").pixel_values
+    torch.testing.assert_close(processed, to_pixels(pictures, 32), atol=1e-5, rtol=1e-5)
+
+
+def test_contrasts_are_groups_that_differ_on_two_worded_axes() -> None:
+    """Silent axes vary freely; no group names a held-out content; every axis is contrasted somewhere."""
+    corpus = load_corpus(CorpusRecipe("contrasts", 800, seed=4))
+    groups = corpus.scenes.reshape(-1, GROUP, len(AXES))
+    varied = np.array([[len(set(group[:, a].tolist())) > 1 for a in range(len(AXES))] for group in groups])
+    silent = np.array([axis.silent for axis in AXES])
+    assert varied[:, ~silent].sum(axis=1).max() == 2
+    assert varied.any(axis=0).all()
+    assert {corpus.scene(i).content for i in range(len(corpus))} <= set(training_contents())

@@ -10,6 +10,7 @@ import csv
 import json
 import logging
 import math
+import pickle
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from prefbench.api import PrefbenchError
 from prefbench.paths import atomic_file, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -147,6 +149,7 @@ def _run(
         batch = {k: v.to(accelerator.device) for k, v in batches(rng, config.batch).items()}
         for group in optimizer.param_groups:
             group["lr"] = group["factor"] * config.learning_rate(progress.images, progress.step)
+        torch.manual_seed(int(rng.integers(2**63)))  # for dropout, which draws from torch's own generator
         loss = task(batch)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(task.parameters(), config.clip_norm)
@@ -212,12 +215,16 @@ class _State:
     def load(self, device: torch.device) -> None:
         if not self.path.exists():
             return
-        stored = torch.load(self.path, map_location=device, weights_only=True)
-        self.task.load_state_dict(stored["task"])
-        self.optimizer.load_state_dict(stored["optimizer"])
-        if self.ema is not None and stored["ema"] is not None:
-            self.ema.load_state_dict(stored["ema"])
-        self.progress.__dict__.update(stored["progress"])
+        try:
+            stored = torch.load(self.path, map_location=device, weights_only=True)
+            self.task.load_state_dict(stored["task"])
+            self.optimizer.load_state_dict(stored["optimizer"])
+            if self.ema is not None and stored["ema"] is not None:
+                self.ema.load_state_dict(stored["ema"])
+            self.progress.__dict__.update(stored["progress"])
+        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise PrefbenchError(f"{self.path} does not fit this training ({reason}); use another --out") from error
         logger.info("resumed %s at step %d", self.path, self.progress.step)
 
     def with_average(self, action: Callable[[], None]) -> None:

@@ -6,11 +6,12 @@ A corpus is a function of its recipe alone; it is rendered once and kept in the 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from tqdm import tqdm
 
 from prefbench.paths import atomic_file, cache_folder
 from prefbench.suites.picturebook.axes import (
+    AXES,
     CONTENTS,
     NAMEABLE,
     STYLE_NAMES,
@@ -33,7 +35,10 @@ from prefbench.suites.picturebook.render import SIZE, VERSION, render
 logger = logging.getLogger(__name__)
 _CHUNK = 1000
 
-Kind = Literal["captioned", "uniform"]
+GROUP = 8
+"""Pictures in a group of `contrasts`."""
+
+Kind = Literal["captioned", "uniform", "contrasts"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class CorpusRecipe:
     `captioned`: training contents only. Three in ten captions name no style and show the world's prior; the others
     name some or all worded and semantic axes, whose values are then uniform, while unnamed axes follow the prior. So an
     axis that a caption leaves open has the prior as its conditional distribution. `uniform`: every content, every axis
-    uniform, for models that read attributes.
+    uniform, for models that read attributes. `contrasts`: training contents in groups of eight pictures that differ on
+    two of the axes with words and on the silent ones, for models that must tell captions apart by every axis.
     """
 
     kind: Kind
@@ -58,6 +64,8 @@ class CorpusRecipe:
 
 CAPTIONED = CorpusRecipe("captioned", 120_000, seed=1)
 """What `mini-clip` and `mini-sd` learn from."""
+CONTRASTS = CorpusRecipe("contrasts", 120_000, seed=4)
+"""What `mini-clip` learns from besides: rows 8 i to 8 i + 7 are one group."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +121,45 @@ def _render_all(recipe: CorpusRecipe) -> Corpus:
 def _render_chunk(job: tuple[CorpusRecipe, int, int]) -> Corpus:
     recipe, start, n = job
     rng = np.random.default_rng([recipe.seed, start])
-    contents = CONTENTS if recipe.kind == "uniform" else training_contents()
     pictures = np.empty((n, SIZE, SIZE, 3), np.uint8)
     scenes, named = [], []
-    for i in range(n):
-        names = _named_axes(recipe.kind, rng)
-        uniform = STYLE_NAMES if recipe.kind == "uniform" else names
-        style = sample_styles(rng, 1, uniform=uniform)[0]
-        scene = contents[rng.integers(len(contents))].scene(style)
+    drawn = _contrasting(rng) if recipe.kind == "contrasts" else _independent(recipe.kind, rng)
+    for i, (scene, names) in enumerate(itertools.islice(drawn, n)):
         pictures[i] = render(scene, int(rng.integers(2**31)))
         scenes.append(scene.indices)
         named.append([name in names for name in STYLE_NAMES])
     return Corpus(pictures, np.array(scenes, np.int8), np.array(named, bool))
+
+
+_Described = tuple[Scene, frozenset[str]]
+"""A scene and the style axes that its caption names."""
+
+
+def _independent(kind: Kind, rng: np.random.Generator) -> Iterator[_Described]:
+    contents = CONTENTS if kind == "uniform" else training_contents()
+    while True:
+        names = _named_axes(kind, rng)
+        uniform = STYLE_NAMES if kind == "uniform" else names
+        style = sample_styles(rng, 1, uniform=uniform)[0]
+        yield contents[rng.integers(len(contents))].scene(style), names
+
+
+def _contrasting(rng: np.random.Generator) -> Iterator[_Described]:
+    """Groups of scenes equal on all axes with words but two; objects and settings stay training contents."""
+    contents = training_contents()
+    worded = [a for a, axis in enumerate(AXES) if not axis.silent]
+    while True:
+        base = contents[rng.integers(len(contents))].scene(sample_styles(rng, 1, uniform=STYLE_NAMES)[0])
+        free = rng.choice(worded, size=2, replace=False)
+        members = 0
+        while members < GROUP:
+            style = sample_styles(rng, 1, uniform=NAMEABLE)[0]
+            other = contents[rng.integers(len(contents))].scene(style).indices
+            kept = [base.indices[a] if a in worded and a not in free else other[a] for a in range(len(AXES))]
+            scene = Scene(tuple(kept))
+            if scene.content in contents:
+                members += 1
+                yield scene, frozenset(NAMEABLE)
 
 
 def _named_axes(kind: Kind, rng: np.random.Generator) -> frozenset[str]:

@@ -86,6 +86,11 @@ def train_mini_sd(
     return pipeline, progress
 
 
+def save_mini_sd(pipeline: StableDiffusionPipeline, folder: Path) -> None:
+    """Writes the folder that `StableDiffusionPipeline.from_pretrained` reads; weights in float16."""
+    pipeline.to(torch.float16).save_pretrained(folder)
+
+
 def sample(
     pipeline: StableDiffusionPipeline, prompts: list[str], *, seed: int = 0, steps: int = 16, guidance: float = 3.0
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

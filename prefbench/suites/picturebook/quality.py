@@ -105,7 +105,19 @@ def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> list[Figure]:
     """Zero-shot accuracy on held-out pictures."""
     from prefbench.suites.picturebook.mini_clip import load_mini_clip, zero_shot_accuracy
 
-    accuracy: Mapping[str, float] = zero_shot_accuracy(load_mini_clip(folder))
+    return _zero_shot(zero_shot_accuracy(load_mini_clip(folder)))
+
+
+def mini_vision(folder: Path = WEIGHTS / "mini-vision") -> list[Figure]:
+    """Zero-shot accuracy on held-out pictures, against the texts of `mini-clip`."""
+    from prefbench.suites.picturebook.mini_clip import load_mini_clip, zero_shot_accuracy
+    from prefbench.suites.picturebook.mini_vision import embed, load_mini_vision
+
+    tower = load_mini_vision(folder)
+    return _zero_shot(zero_shot_accuracy(load_mini_clip(), lambda pictures: embed(tower, pictures)))
+
+
+def _zero_shot(accuracy: Mapping[str, float]) -> list[Figure]:
     figures = [Figure(name, value, 0.90 if name == "object" else None, 0.90) for name, value in accuracy.items()]
     return [*figures, Figure("mean over axes", float(np.mean(list(accuracy.values()))), 0.80, 0.90)]
 

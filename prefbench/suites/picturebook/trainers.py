@@ -6,7 +6,8 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,30 @@ from accelerate import PartialState
 from prefbench.environment import hardware, versions
 from prefbench.paths import WEIGHTS, write_atomic
 from prefbench.suites.picturebook import quality
+from prefbench.suites.picturebook.corpus import CAPTIONED, CONTRASTS, CorpusRecipe
 from prefbench.suites.picturebook.quality import Figure
 from prefbench.training.loop import FitConfig, Progress
 
 logger = logging.getLogger(__name__)
 
 READER = FitConfig(images=250_000, batch=96, lr=2e-3, ema=0.999, decay=0.6)
-MINI_CLIP = FitConfig(images=350_000, batch=128, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5)
-MINI_SD = FitConfig(images=1_500_000, batch=16, lr=2e-3, ema=0.9995, slow=(("text_encoder", 0.25),))
+MINI_CLIP = FitConfig(images=600_000, batch=128, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5)
+MINI_VISION = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
+MINI_SD = FitConfig(
+    images=900_000, batch=16, lr=2e-3, decay=0.35, ema=0.9995, slow=(("text_encoder", 0.5),), save_every_s=600
+)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Everything that differs between the miniatures: what they see, how they learn, how they are kept and measured."""
+
+    name: str
+    config: FitConfig
+    corpora: Sequence[CorpusRecipe]
+    train: Callable[[FitConfig, Path], tuple[Any, Progress]]
+    save: Callable[[Any, Path], None]
+    measure: Callable[[Path], Sequence[Figure]]
 
 
 def reader(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
@@ -31,48 +48,39 @@ def reader(folder: Path, *, images: int | None, install: bool, compile_model: bo
     from prefbench.suites.picturebook.reader import CORPUS, save_reader, train_reader
 
     _refuse_compiling("reader", compile_model)
-    config = _sized(READER, images)
-    _one_thread()
-    model, progress = train_reader(config, folder)
-    _finish(
-        "reader", folder, config, progress, asdict(CORPUS), lambda out: save_reader(model, out), quality.reader, install
-    )
+    _run(_Job("reader", READER, [CORPUS], train_reader, save_reader, quality.reader), folder, images, install)
 
 
 def mini_clip(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
     """Trains the open_clip miniature."""
-    from prefbench.suites.picturebook.corpus import CAPTIONED
     from prefbench.suites.picturebook.mini_clip import save_mini_clip, train_mini_clip
 
     _refuse_compiling("mini-clip", compile_model)
-    config = _sized(MINI_CLIP, images)
-    _one_thread()
-    model, progress = train_mini_clip(config, folder)
-    _finish(
-        "mini-clip",
+    corpora = [CAPTIONED, CONTRASTS]
+    _run(
+        _Job("mini-clip", MINI_CLIP, corpora, train_mini_clip, save_mini_clip, quality.mini_clip),
         folder,
-        config,
-        progress,
-        asdict(CAPTIONED),
-        lambda out: save_mini_clip(model, out),
-        quality.mini_clip,
+        images,
         install,
     )
 
 
+def mini_vision(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
+    """Trains the transformers image tower on the embedding of the shipped `mini-clip`."""
+    from prefbench.suites.picturebook.mini_vision import save_mini_vision, train_mini_vision
+
+    _refuse_compiling("mini-vision", compile_model)
+    corpora = [CAPTIONED, CONTRASTS]
+    job = _Job("mini-vision", MINI_VISION, corpora, train_mini_vision, save_mini_vision, quality.mini_vision)
+    _run(job, folder, images, install)
+
+
 def mini_sd(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
     """Trains the Stable Diffusion miniature; its text tower starts from the one of `mini-clip`."""
-    from prefbench.suites.picturebook.corpus import CAPTIONED
-    from prefbench.suites.picturebook.mini_sd import train_mini_sd
+    from prefbench.suites.picturebook.mini_sd import save_mini_sd, train_mini_sd
 
-    config = _sized(MINI_SD, images)
-    _one_thread()
-    pipeline, progress = train_mini_sd(config, folder, compile_model=compile_model)
-
-    def save(out: Path) -> None:
-        pipeline.to(torch.float16).save_pretrained(out)
-
-    _finish("mini-sd", folder, config, progress, asdict(CAPTIONED), save, quality.mini_sd, install)
+    train = partial(train_mini_sd, compile_model=compile_model)
+    _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd), folder, images, install)
 
 
 def _refuse_compiling(name: str, compile_model: bool) -> None:
@@ -80,41 +88,26 @@ def _refuse_compiling(name: str, compile_model: bool) -> None:
         logger.warning("%s is too small to gain from --compile; it is trained without", name)
 
 
-def _sized(config: FitConfig, images: int | None) -> FitConfig:
-    return config if images is None else replace(config, images=images)
-
-
-def _one_thread() -> None:
-    """One thread a process on a CPU: two collapse as soon as anything else runs; use more processes instead."""
+def _run(job: _Job, folder: Path, images: int | None, install: bool) -> None:
+    """Trains, saves, measures and describes the model; the package's weights are replaced only by a whole folder."""
     if not torch.cuda.is_available():
+        # One thread a process: two collapse as soon as anything else runs; torchrun starts more processes.
         torch.set_num_threads(1)
-
-
-def _finish(
-    name: str,
-    folder: Path,
-    config: FitConfig,
-    progress: Progress,
-    corpus: dict[str, Any],
-    save: Callable[[Path], None],
-    measure: Callable[[Path], Sequence[Figure]],
-    install: bool,
-) -> None:
-    """Saves, measures and describes the model; the package's weights are replaced only by a whole folder."""
+    config = job.config if images is None else replace(job.config, images=images)
+    model, progress = job.train(config, folder)
     if not PartialState().is_main_process:
         return
     final = folder / "final"
-    save(final)
-    figures = measure(final)
-    card = make_card(name, config, progress, corpus, figures)
+    job.save(model, final)
+    card = make_card(job.name, config, progress, job.corpora, job.measure(final))
     write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
     if install:
-        shutil.rmtree(WEIGHTS / name, ignore_errors=True)
-        shutil.copytree(final, WEIGHTS / name)
+        shutil.rmtree(WEIGHTS / job.name, ignore_errors=True)
+        shutil.copytree(final, WEIGHTS / job.name)
 
 
 def make_card(
-    name: str, config: FitConfig, progress: Progress, corpus: dict[str, Any], figures: Sequence[Figure]
+    name: str, config: FitConfig, progress: Progress, corpora: Sequence[CorpusRecipe], figures: Sequence[Figure]
 ) -> dict[str, Any]:
     """What a model is, what it saw, how long it took and what it reaches."""
     return {
@@ -122,7 +115,7 @@ def make_card(
         "licence": "Apache-2.0",
         "command": f"prefbench train {name} --images {config.images} --install",
         "measured_by": f"prefbench check weights {name}",
-        "data": {"suite": "picturebook", "corpus": corpus},
+        "data": {"suite": "picturebook", "corpora": [asdict(recipe) for recipe in corpora]},
         "training": {
             **asdict(config),
             "steps": progress.step,
