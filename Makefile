@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test lint clean
+.PHONY: run test lint leaderboard clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method prompt-only --split test
@@ -14,6 +14,12 @@ lint: .venv/test.stamp
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/mypy --no-error-summary
+
+# Every method and control on all test users, then the tables and leaderboard.md.
+FRAME := prompt-only inferred ideal truth copy random-style "inferred --control other-user" "inferred --control flipped"
+leaderboard: .venv/run.stamp
+	@for method in $(FRAME); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
+	@$(BIN)/prefbench report runs/leaderboard/*-* --out runs/leaderboard/report --publish
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -265,7 +265,7 @@ def _weights() -> dict[str, str]:
     from prefbench.registry import load
 
     found = {f"backbone {name}": missing(load("backbone", name)) or "present" for name in names("backbone")}
-    for name in ("mini-clip", "reader"):
+    for name in [name for name in names("weights") if name not in names("backbone")]:
         present = any((WEIGHTS / name).glob("*.safetensors"))
         found[name] = "present" if present else f"prefbench train {name} --install"
     default = found["backbone mini-sd"]
