@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Features, FeatureSet, MetricCard, PrefbenchError, SetMetric
+from prefbench.api import Features, FeatureSet, MetricCard, NotMeasurableError, PrefbenchError, SetMetric
 
 
 class FrechetDistance(SetMetric):
@@ -30,7 +30,7 @@ class FrechetDistance(SetMetric):
     )
 
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
-        """The distance. Raises `PrefbenchError` for under two samples a side, or features that are not finite."""
+        """The distance. Raises `NotMeasurableError` for under two samples a side."""
         check_features(self.card.name, drawn, reference)
         return frechet_distance(drawn.features, reference.features)
 
@@ -61,10 +61,15 @@ def _root(x: Features) -> Features:
 
 
 def check_features(metric: str, drawn: FeatureSet, reference: FeatureSet, *, minimum: int = 2) -> None:
-    """Raises `PrefbenchError` unless both sets are finite, of one width, and hold at least `minimum` samples."""
+    """Checks two sets before they are compared.
+
+    Raises:
+        NotMeasurableError: fewer than `minimum` samples on a side.
+        PrefbenchError: features that are not finite, or of different widths.
+    """
     for side, features in (("drawn", drawn.features), ("reference", reference.features)):
         if len(features) < minimum:
-            raise PrefbenchError(f"{metric} needs at least {minimum} {side} images, there are {len(features)}")
+            raise NotMeasurableError(f"{metric} needs at least {minimum} {side} images, there are {len(features)}")
         if not np.isfinite(features).all():
             raise PrefbenchError(f"{metric}: features of the {side} images are not all finite")
     if drawn.features.shape[1] != reference.features.shape[1]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import FeatureSet, MetricCard, PrefbenchError, SetMetric
+from prefbench.api import FeatureSet, MetricCard, NotMeasurableError, SetMetric
 from prefbench.mmd import cubic_kernel, unbiased_mmd
 
 from .fid import check_features
@@ -32,10 +32,10 @@ class KernelDistance(SetMetric):
     )
 
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
-        """The distance. Raises `PrefbenchError` for under two users a side, or features that are not finite."""
+        """The distance. Raises `NotMeasurableError` for under two users a side."""
         check_features(self.card.name, drawn, reference)
         for side, features in (("drawn", drawn), ("reference", reference)):
             if len(np.unique(features.users)) < 2:
-                raise PrefbenchError(f"kid needs {side} images of at least 2 users, there is 1")
+                raise NotMeasurableError(f"kid needs {side} images of at least 2 users, there is 1")
         users = (drawn.users, reference.users)
         return 1000 * float(unbiased_mmd(drawn.features, reference.features, cubic_kernel, users=users))

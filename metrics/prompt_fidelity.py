@@ -25,6 +25,7 @@ class PromptFidelity(ImageMetric):
         unit="image",
         recipe="suite-truth,original-prompt",
         bounds=(0.0, 1.0),
+        asks_truth=True,
     )
 
     def score(

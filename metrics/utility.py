@@ -25,6 +25,7 @@ class Utility(ImageMetric):
         unit="image",
         recipe="suite-truth",
         bounds=(None, 1.0),
+        asks_truth=True,
         won_by=("copy",),
     )
 

@@ -27,6 +27,10 @@ class PrefbenchError(Exception):
     """A mistake of the user's or of a plug-in's that one line explains: shown without a traceback, exit code 2."""
 
 
+class NotMeasurableError(PrefbenchError):
+    """A run offers too little for a metric to mean anything: the metric is left out and the reason said."""
+
+
 # --------------------------------------------------------------------------------------------------- methods
 
 
@@ -171,6 +175,10 @@ class Truth(Protocol):
 
     groups: Sequence[str]
 
+    @property
+    def id(self) -> str:
+        """What its answers depend on beside the pictures: the world's version, the instrument and its weights."""
+
     def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
         """The user's utility of each picture: `total` and one entry a group of axes; 0 the prior's mean, 1 the best."""
 
@@ -245,6 +253,8 @@ class MetricCard:
     recipe: str
     bounds: tuple[float | None, float | None] = (None, None)
     source: str | None = None
+    asks_truth: bool = False
+    """Whether it needs the suite's truth; only then does it get to see it."""
     won_by: tuple[str, ...] = ()
     """Controls that can win it without doing what it asks; tables mark it so."""
 
@@ -299,7 +309,7 @@ class SetMetric(ABC):
 
     @abstractmethod
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
-        """The value. Raises `PrefbenchError` where there are too few samples for it to mean anything."""
+        """The value. Raises `NotMeasurableError` where there are too few samples for it to mean anything."""
 
 
 @dataclass(frozen=True)

@@ -96,46 +96,56 @@ def run(allow_failures: float, metrics: str | None, no_score: bool, as_json: boo
     if result.failed > allow_failures * result.planned:
         screen.failures(path)
         raise SystemExit(1)
+    complete = True
     if no_score:
         screen.next(f"prefbench score {path}")
     else:
-        _score_and_report([path], metrics, screen, suite=prepared.suite)
+        complete = _score_and_report([path], metrics, screen, suite=prepared.suite)
     if as_json:
         click.echo(json.dumps([] if no_score else display.rows_as_json([path]), indent=1))
+    raise SystemExit(0 if complete else 1)
 
 
 @main.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--metrics", help="Comma-separated; default: the suite's.")
+@click.option(
+    "--suite", help="The suite, where it is a file's class: a run folder alone never makes prefbench load code."
+)
 @as_json
-def score(runs: tuple[Path, ...], metrics: str | None, as_json: bool) -> None:
+def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_json: bool) -> None:
     """Score run folders; what is scored already is not repeated."""
     from prefbench import display
 
-    _score_and_report(runs, metrics, display.Screen(quiet=as_json))
+    complete = _score_and_report(runs, metrics, display.Screen(quiet=as_json), named=suite)
     if as_json:
         click.echo(json.dumps(display.rows_as_json(runs), indent=1))
+    raise SystemExit(0 if complete else 1)
 
 
-def _score_and_report(runs: Any, metrics: str | None, screen: Any, *, suite: Any = None) -> None:
-    from prefbench.execution import check_metrics, load_suite
+def _score_and_report(
+    runs: Any, metrics: str | None, screen: Any, *, suite: Any = None, named: str | None = None
+) -> bool:
+    """Scores and reports each run; whether every metric could be computed."""
+    from prefbench.execution import check_metrics, suite_of_run
     from prefbench.scoring import Material, Scorer
     from prefbench.summary import Run
 
     check_metrics(_names(metrics))
+    complete = True
     for path in runs:
         opened = Run.open(path)
-        spec = opened.spec
-        if suite is None or suite.digest != spec["suite_digest"]:
-            pairs = [f"{name}={value}" for name, value in spec["suite_parameters"].items()]
-            suite, _ = load_suite(spec["suite"], pairs)
-        if suite.digest != spec["suite_digest"]:
-            raise PrefbenchError(f"{path} was drawn for another version of {spec['suite']}; it cannot be scored here")
+        if suite is None or suite.digest != opened.spec["suite_digest"]:
+            suite = suite_of_run(opened.spec, named)
         names = _names(metrics) or list(suite.card.metrics)
         with opened.folder.locked(), screen.status(f"score {path.name}"):
-            Scorer(suite, names).score(Material(opened.folder, suite, spec["split"]))
+            scoring = Scorer(suite, names).score(Material(opened.folder, suite, opened.spec["split"]))
             opened.write_summary()
-        screen.report(path, suite)
+        with opened.folder.locked():
+            screen.report(path, suite)
+        screen.refused(scoring.refused)
+        complete = complete and not scoring.refused
+    return complete
 
 
 def _names(metrics: str | None) -> list[str]:
@@ -146,15 +156,15 @@ def _names(metrics: str | None) -> list[str]:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
 @click.option("--publish", is_flag=True, help="Write the runs' results into the leaderboard.")
+@click.option("--suite", help="The suite, where it is a file's class.")
 @as_json
-def report(runs: tuple[Path, ...], out: Path | None, publish: bool, as_json: bool) -> None:
+def report(runs: tuple[Path, ...], out: Path | None, publish: bool, suite: str | None, as_json: bool) -> None:
     """Tables, figures and galleries of one or more scored runs."""
     from prefbench import display
 
+    folders = display.Screen(quiet=as_json).compare(runs, out, publish=publish, named=suite)
     if as_json:
-        click.echo(json.dumps(display.rows_as_json(runs), indent=1))
-        return
-    display.Screen().compare(runs, out, publish=publish)
+        click.echo(json.dumps(display.rows_as_json(folders), indent=1))
 
 
 @main.command()
@@ -201,11 +211,14 @@ def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> N
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/train"), show_default=True)
 @click.option("--install", is_flag=True, help="Copy the result into the package's weights.")
 @click.option("--compile", "compile_model", is_flag=True, help="Compile the model: slower start, faster steps.")
-def train(name: str, images: int | None, out: Path, install: bool, compile_model: bool) -> None:
-    """Train a miniature: reader, mini-clip, mini-sd. The same command again continues."""
+@as_json
+def train(name: str, images: int | None, out: Path, install: bool, compile_model: bool, as_json: bool) -> None:
+    """Train a miniature: reader, mini-clip, mini-vision, mini-sd. The same command again continues."""
     from prefbench.registry import load
 
-    load("trainer", name)(out / name, images=images, install=install, compile_model=compile_model)
+    card = load("trainer", name)(out / name, images=images, install=install, compile_model=compile_model)
+    if as_json and card is not None:  # one process of several has it
+        click.echo(json.dumps(card, indent=1))
 
 
 @main.command()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -21,8 +22,14 @@ from prefbench.registry import BUILT_IN, Kind, entry, names, unknown
 if TYPE_CHECKING:
     from prefbench.execution import Prepared
     from prefbench.runner import RunResult
+    from prefbench.summary import Run
 
+logger = logging.getLogger(__name__)
 _FAILURES_SHOWN = 5
+_SHARED = (
+    "suite_digest", "split", "seed", "backbone_digest", "users", "samples_per_case", "steps", "guidance", "dtype",
+)  # fmt: skip
+"""What a run must share with the frame that it is shown beside."""
 
 
 class Screen:
@@ -93,36 +100,46 @@ class Screen:
         from prefbench.reports.markdown import write_report
         from prefbench.reports.table import run_grid
 
-        runs = [self._opened(path), *self._frame(path)]
-        comparison = compare(runs)
+        run, *frame = framed(path)
+        comparison = compare([run, *frame]).of_first(1)
         self._grids([run_grid(comparison, next(iter(comparison.runs)))])
         with self.status("write the report"):
-            written = write_report(runs[:1], path / "report", history=suite.history)
+            written = write_report([run], path / "report", history=suite.history, beside=frame)
         self._out.print(f"report    {escape(str(written))}")
         self.next(f"prefbench report {path.parent}/*")
 
-    def compare(self, paths: Sequence[Path], out: Path | None, *, publish: bool) -> None:
-        """Tables of several runs, the report, and where asked the leaderboard."""
-        from prefbench.execution import load_suite
+    def refused(self, reasons: Mapping[str, str]) -> None:
+        """Metrics that a run offers too little for."""
+        for name, reason in reasons.items():
+            self._out.print(f"no {escape(name)}: {escape(reason)}")
+
+    def compare(self, paths: Sequence[Path], out: Path | None, *, publish: bool, named: str | None) -> list[Path]:
+        """Tables of several runs, the report, and where asked the leaderboard; returns the run folders among `paths`.
+
+        `named` is what the user gave as the suite.
+        """
+        from prefbench.execution import suite_of_run
         from prefbench.reports import leaderboard
         from prefbench.reports.compare import compare
         from prefbench.reports.markdown import write_report
         from prefbench.reports.table import difference_grid, run_grid, runs_grid
+        from prefbench.summary import Run
 
-        runs = [self._opened(path) for path in paths]
+        folders = self._run_folders(paths)
+        runs = [Run.open(path) for path in folders]
         comparison = compare(runs)
         if len(runs) == 1:
             self._grids([run_grid(comparison, next(iter(comparison.runs)))])
         else:
-            framed = any(run.spec["method"] == "prompt-only" for run in runs)
-            self._grids([runs_grid(comparison), *([difference_grid(comparison)] if framed else [])])
-        spec = runs[0].spec
-        suite, _ = load_suite(spec["suite"], [f"{k}={v}" for k, v in spec["suite_parameters"].items()])
-        written = write_report(runs, out or paths[0] / "report", history=suite.history)
+            has_baseline = any(run.spec["method"] == "prompt-only" for run in runs)
+            self._grids([runs_grid(comparison), *([difference_grid(comparison)] if has_baseline else [])])
+        suite = suite_of_run(runs[0].spec, named)
+        written = write_report(runs, out or runs[0].folder.path / "report", history=suite.history)
         self._out.print(f"report    {escape(str(written))}")
         if publish:
             leaderboard.publish(runs)
             self._out.print("leaderboard.md is up to date")
+        return folders
 
     def next(self, command: str) -> None:
         """The command that comes next."""
@@ -133,37 +150,43 @@ class Screen:
 
         show_grids(grids, stream=self._out.file)
 
-    @staticmethod
-    def _opened(path: Path) -> Any:
-        from prefbench.summary import Run
+    def _run_folders(self, paths: Sequence[Path]) -> list[Path]:
+        """Of several paths, as `runs/*` gives them, those that are run folders; the others are named."""
+        found = [path for path in paths if (path / "run.json").is_file()]
+        if len(paths) == 1 or not found:
+            return list(paths)
+        for path in [path for path in paths if path not in found]:
+            self._out.print(f"left out  {escape(str(path))}: not a run folder")
+        return found
 
-        return Run.open(path)
 
-    @staticmethod
-    def _frame(path: Path) -> list[Any]:
-        """The scored `prompt-only` and `inferred` runs beside this one that it can be compared with."""
-        from prefbench.summary import Run
+def framed(path: Path) -> list[Run]:
+    """A run, then the scored `prompt-only` and `inferred` runs beside it that it can be compared with."""
+    from prefbench.summary import Run
 
-        mine = Run.open(path)
-        shared = ("suite_digest", "split", "seed", "backbone_digest", "users", "samples_per_case", "steps", "guidance")
-        frame = {}
-        for other in sorted(path.parent.iterdir()):
-            if other == path or not (other / "summary.json").is_file():
-                continue
+    mine, frame = Run.open(path), dict[str, Run]()
+    for other in sorted(path.parent.iterdir()):
+        if other == path or not (other / "summary.json").is_file():
+            continue
+        try:
             run = Run.open(other)
-            same = all(run.spec[name] == mine.spec[name] for name in shared)
-            if same and run.control is None and run.spec["method"] in ("prompt-only", "inferred"):
-                frame[run.spec["method"]] = run
-        frame.pop(mine.spec["method"] if mine.control is None else "", None)
-        return list(frame.values())
+            same = all(run.spec[name] == mine.spec[name] for name in _SHARED) and run.recipes() == mine.recipes()
+        except (PrefbenchError, KeyError) as error:
+            logger.warning("%s is left out: %s", other, error)
+            continue
+        if same and run.control is None and not run.undrawn and run.spec["method"] in ("prompt-only", "inferred"):
+            frame[run.spec["method"]] = run
+    frame.pop(mine.spec["method"] if mine.control is None else "", None)
+    return [mine, *frame.values()]
 
 
 def rows_as_json(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """The rows of runs as plain data."""
+    """The rows of runs as plain data; of a single run beside the frame in its folder, as its report shows them."""
     from prefbench.reports.compare import as_json, compare
     from prefbench.summary import Run
 
-    return list(as_json(compare([Run.open(path) for path in paths]).rows))
+    runs = framed(paths[0]) if len(paths) == 1 else [Run.open(path) for path in paths]
+    return list(as_json(compare(runs).of_first(len(paths)).rows))
 
 
 # ------------------------------------------------------------------------------------------- list, show, doctor

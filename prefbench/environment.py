@@ -18,7 +18,7 @@ PACKAGES = (
     "transformers",
     "open_clip_torch",
     "accelerate",
-    "torchmetrics",
+    "scipy",
     "numpy",
     "pillow",
 )
@@ -45,7 +45,9 @@ def hardware() -> dict[str, Any]:
 
 def code_state() -> dict[str, Any]:
     """Commit and dirty flag of the checkout that prefbench runs from; both None when it is not a checkout."""
-    commit = _git("rev-parse", "HEAD")
+    # Installed into a virtual environment inside somebody's repository, the commit would be theirs.
+    is_tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    commit = _git("rev-parse", "HEAD") if is_tracked else None
     if commit is None:
         return {"commit": None, "dirty": None}
     return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}

@@ -7,17 +7,18 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import Backbone, Context, Method, PrefbenchError, Suite
+from prefbench.api import Backbone, Context, Method, MethodCard, PrefbenchError, Suite, SuiteCard
 from prefbench.environment import code_state, hardware, versions
-from prefbench.parameters import bind, parse_pairs
+from prefbench.parameters import bind, parse_pairs, restore
 from prefbench.plan import Planned, RunSpec, make_plan
 from prefbench.records import SPLITS, History, Split
-from prefbench.registry import Kind, entry, load, unknown
+from prefbench.registry import Kind, load, names, unknown
 from prefbench.runner import RunResult, draw
-from prefbench.store import RunFolder
+from prefbench.store import RunFolder, append_lines
 
 logger = logging.getLogger(__name__)
 
@@ -66,15 +67,46 @@ class Prepared:
 
 def load_suite(name: str, parameters: Sequence[str] = ()) -> tuple[Suite, dict[str, Any]]:
     """A suite and its bound parameters."""
-    constructor = _load_class("suite", name, Suite)
+    constructor = _load_class("suite", name, Suite, SuiteCard)
     bound = bind(constructor, parse_pairs(parameters))
     return constructor(**bound), bound
+
+
+def suite_of_run(spec: Mapping[str, Any], named: str | None = None) -> Suite:
+    """The suite that a run was drawn for.
+
+    A name in a run folder never loads code: it reaches registered suites alone, and a file only where the user gave it.
+
+    Args:
+        spec: the spec in the run's description.
+        named: what the user gave as --suite, a registered name or path/to/file.py:Class.
+
+    Raises:
+        PrefbenchError: the spec names no suite, or one that is not registered while none is `named`; or the suite is
+            another, or another version, than the run was drawn for.
+    """
+    recorded, parameters = spec.get("suite"), spec.get("suite_parameters")
+    if not isinstance(recorded, str) or not isinstance(parameters, Mapping):
+        raise PrefbenchError("the run's description is damaged: it names no suite")
+    if named is None and recorded not in names("suite"):
+        raise PrefbenchError(_not_loaded(recorded))
+    constructor = _load_class("suite", named or recorded, Suite, SuiteCard)
+    suite: Suite = constructor(**restore(constructor, parameters))
+    if suite.digest != spec.get("suite_digest"):
+        raise PrefbenchError(f"the run was drawn for another version of {recorded}; it cannot be scored here")
+    return suite
+
+
+def _not_loaded(suite: str) -> str:
+    if ":" not in suite:
+        return unknown("suite of the run", suite, names("suite"))
+    return f"the run's suite {suite!r} is a file, which is only loaded when you name it: --suite path/to/file.py:Class"
 
 
 def check_metrics(names: Sequence[str]) -> None:
     """Raises `PrefbenchError` for a metric that is not known: before anything is drawn, not after."""
     for name in names:
-        entry("metric", name)
+        load("metric", name)
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -84,7 +116,7 @@ def prepare(settings: Settings) -> Prepared:
     if settings.split not in SPLITS:
         raise PrefbenchError(unknown("split", settings.split, list(SPLITS)))
     split: Split = settings.split
-    constructor = _load_class("method", settings.method, Method)
+    constructor = _load_class("method", settings.method, Method, MethodCard)
     parameters = bind(constructor, parse_pairs(settings.parameters))
     control = load("control", settings.control) if settings.control else None
     suite, suite_parameters = load_suite(settings.suite, settings.suite_parameters)
@@ -103,14 +135,14 @@ def prepare(settings: Settings) -> Prepared:
     if control is not None:
         histories = control(histories)
     spec = RunSpec(
-        suite=settings.suite,
+        suite=_identity(settings.suite, pinned=True),
         suite_parameters=suite_parameters,
         suite_digest=suite.digest,
         split=split,
         method=_identity(settings.method),
         method_version=_version(settings.method, method),
         parameters=parameters,
-        control=settings.control,
+        control=_identity(settings.control, pinned=True) if settings.control else None,
         backbone=backbone.card.name,
         backbone_digest=backbone.digest,
         steps=backbone.card.steps,
@@ -128,7 +160,12 @@ def prepare(settings: Settings) -> Prepared:
 
 
 def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> RunResult:
-    """Draws what the folder lacks. The folder is locked meanwhile."""
+    """Draws what the folder lacks. The folder is locked meanwhile; each start that draws is noted in `starts.jsonl`.
+
+    Raises:
+        PrefbenchError: another process holds the folder, the run was begun with other batches, the disk is full, or the
+            method broke its contract.
+    """
     with prepared.folder.locked():
         if not (prepared.folder.path / "run.json").is_file():
             prepared.folder.describe(_description(prepared))
@@ -137,7 +174,15 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
             raise PrefbenchError(
                 f"{prepared.folder.path} was begun with --batch {stored['batch']}: continue it so, or use another --out"
             )
+        finished = prepared.folder.finished()
+        if any(planned.key not in finished for batch in prepared.plan for planned in batch):
+            append_lines(prepared.folder.path / "starts.jsonl", [_start()])
         return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, advance=advance)
+
+
+def _start() -> dict[str, Any]:
+    """When and by which code a run was begun or continued; `run.json` keeps the first one's alone."""
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **code_state(), "versions": versions()}
 
 
 def _description(prepared: Prepared) -> dict[str, Any]:
@@ -166,22 +211,34 @@ def _check_backbone(method: Method, backbone: str) -> None:
         raise PrefbenchError(unknown(f"backbone for {method.card.name}", backbone, list(allowed)))
 
 
-def _load_class(kind: Kind, name: str, base: type) -> Any:
+def _load_class(kind: Kind, name: str, base: type, card: type) -> Any:
     found = load(kind, name)
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise PrefbenchError(f"{kind} {name!r} is no class derived from prefbench.api.{base.__name__}")
+    if not isinstance(getattr(found, "card", None), card):
+        raise PrefbenchError(f"{kind} {name!r}: the class has no card; give it one: card = {card.__name__}(...)")
+    lacking = sorted(getattr(found, "__abstractmethods__", ()))
+    if lacking:
+        raise PrefbenchError(f"{kind} {name!r}: the class lacks {', '.join(lacking)}")
     return found
 
 
-def _identity(name: str) -> str:
-    """The method as the spec names it: of a class from a file only the file's name, so that keys hold no folder."""
+def _identity(name: str, *, pinned: bool = False) -> str:
+    """A name as the spec holds it: of `path/to/file.py:Name` not the folder, so that no key depends on where it lies.
+
+    Where `pinned`, with a hash of the file too, since nobody bumps versions there.
+    """
     path, separator, attribute = name.rpartition(":")
-    return f"{Path(path).name}:{attribute}" if separator else name
+    if not separator:
+        return name
+    return f"{Path(path).name}:{attribute}" + (f"+{_file_hash(path)}" if pinned else "")
 
 
 def _version(name: str, method: Method) -> str:
-    """The card's version; for a class from a file also a hash of the file, since nobody bumps versions there."""
+    """The card's version; for a class from a file also a hash of the file."""
     path, separator, _ = name.rpartition(":")
-    if not separator:
-        return method.card.version
-    return f"{method.card.version}+{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}"
+    return f"{method.card.version}+{_file_hash(path)}" if separator else method.card.version
+
+
+def _file_hash(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]

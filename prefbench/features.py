@@ -152,7 +152,7 @@ def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
 
     weights = folder / "open_clip_model.safetensors"
     if not weights.is_file():
-        raise PrefbenchError(f"extractor 'mini-clip' has no weights at {weights}: prefbench train mini-clip")
+        raise PrefbenchError(f"extractor 'mini-clip' has no weights at {weights}: prefbench train mini-clip --install")
     source = f"local-dir:{folder}"
     with _loading("mini-clip", folder):
         model, _, transform = open_clip.create_model_and_transforms(source, image_interpolation="bicubic")

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from prefbench.api import PrefbenchError
 from prefbench.registry import unknown
 
+_PLAIN = (bool, int, float, str)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -42,16 +43,77 @@ def bind(constructor: type, given: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def restore(constructor: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that `bind` gave and a run's description kept; those it does not name stand at their defaults.
+
+    Raises:
+        PrefbenchError: a name or a kind of value that the constructor does not take.
+    """
+    allowed = declared(constructor)
+    for name, value in stored.items():
+        if name not in allowed:
+            raise PrefbenchError(unknown(f"parameter of {constructor.__name__}", name, list(allowed) or ["none"]))
+        annotation, default = allowed[name]
+        if value != default and not _fits(value, annotation):
+            raise PrefbenchError(f"parameter {name} of {constructor.__name__} cannot be {value!r}")
+    return {name: stored.get(name, default) for name, (_, default) in allowed.items()}
+
+
 def declared(constructor: type) -> dict[str, tuple[Any, Any]]:
-    """Parameter name to (annotation, default). Raises `PrefbenchError` for a parameter without a default."""
+    """Parameter name to (annotation, default).
+
+    Raises:
+        PrefbenchError: a parameter has no default, one that JSON cannot hold, or an annotation that text is not parsed
+            by or that names nothing.
+    """
     if constructor.__init__ is object.__init__:  # type: ignore[misc]
         return {}
-    hints = typing.get_type_hints(constructor.__init__)  # type: ignore[misc]
+    hints = _hints(constructor)
     parameters = list(inspect.signature(constructor.__init__).parameters.values())[1:]  # type: ignore[misc]
-    for parameter in parameters:
-        if parameter.default is inspect.Parameter.empty:
-            raise PrefbenchError(f"{constructor.__name__}: parameter {parameter.name!r} needs a default")
-    return {p.name: (hints.get(p.name, str), p.default) for p in parameters}
+    found = {p.name: (hints.get(p.name, str), p.default) for p in parameters}
+    for name, (annotation, default) in found.items():
+        _check_parameter(f"{constructor.__name__}: parameter {name!r}", annotation, default)
+    return found
+
+
+def _hints(constructor: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(constructor.__init__)  # type: ignore[misc]
+    except Exception as error:  # annotations are code: evaluating them can raise anything
+        raise PrefbenchError(
+            f"{constructor.__name__}: the annotations of its parameters cannot be read ({error}); "
+            "what they name must be imported outside `if TYPE_CHECKING`"
+        ) from error
+
+
+def _check_parameter(what: str, annotation: Any, default: Any) -> None:
+    if default is inspect.Parameter.empty:
+        raise PrefbenchError(f"{what} needs a default")
+    if not _is_known(annotation):
+        shown = annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else annotation
+        raise PrefbenchError(
+            f"{what} is annotated {shown}; it may be bool, int, float, str, Literal, or a union of them"
+        )
+    if not (default is None or isinstance(default, _PLAIN)) or (
+        isinstance(default, float) and not math.isfinite(default)
+    ):
+        raise PrefbenchError(f"{what} has the default {default!r}; it may be true, false, a number, a text or None")
+
+
+def _is_known(annotation: Any) -> bool:
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        return all(option is type(None) or _is_known(option) for option in get_args(annotation))
+    return annotation in _PLAIN or get_origin(annotation) is Literal
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a value read from JSON is one of an annotation's."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return any(type(value) is type(option) and value == option for option in get_args(annotation))
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in get_args(annotation))
+    return type(value) is annotation or (annotation is float and type(value) is int)
 
 
 def _parse(name: str, text: str, annotation: Any) -> Any:

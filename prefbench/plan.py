@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,11 +16,17 @@ from prefbench.records import Case, History, Split
 
 KEY_VERSION = 1
 """Raised when keys change meaning; a golden test pins it."""
+_SLUG = 40
+"""Letters of a name that a folder's name takes; most file systems allow 255 in all."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides the pixels of a run, and how it is cut into batches."""
+    """Everything that decides the pixels of a run, and how it is cut into batches.
+
+    What comes from a file is named `file.py:Name`, never with its folder; a suite and a control also by a hash of the
+    file, `file.py:Name+0123456789ab`, which for a method stands in its version.
+    """
 
     suite: str
     suite_parameters: Mapping[str, Any]
@@ -52,12 +59,17 @@ class RunSpec:
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     @property
+    def noise(self) -> str:
+        """What seeds know of the suite. An edit of its file keeps them: runs before and after stay paired."""
+        return self.suite.partition("+")[0]
+
+    @property
     def id(self) -> str:
-        """A folder name that two different specs never share."""
+        """A folder name that two different specs never share: letters, digits, dashes, dots and underscores."""
         content = {name: value for name, value in asdict(self).items() if name != "batch"}
         short = _sha(content)[:8]
-        names = [self.suite, self.split, self.method.rpartition(":")[2], self.control]
-        return "-".join([name.lower() for name in names if name] + [short])
+        names = [_slug(name) for name in (self.suite, self.split, self.method, self.control or "")]
+        return "-".join([name for name in names if name] + [short])
 
 
 @dataclass(frozen=True)
@@ -96,12 +108,18 @@ def make_plan(spec: RunSpec, cases: Sequence[Case], histories: Mapping[str, Hist
             sample_key(spec, histories[case.user], case, index),
             case,
             index,
-            sample_seed(spec.seed, spec.suite, case.user, case.prompt, index),
+            sample_seed(spec.seed, spec.noise, case.user, case.prompt, index),
         )
         for case in cases
         for index in range(spec.samples_per_case)
     ]
     return [planned[i : i + spec.batch] for i in range(0, len(planned), spec.batch)]
+
+
+def _slug(name: str) -> str:
+    """A name as part of a folder's name: of `file.py:Name+hash` only `name`."""
+    plain = name.rpartition(":")[2].partition("+")[0].lower()
+    return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:_SLUG]
 
 
 def _sha(content: Any) -> str:

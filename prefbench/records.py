@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -140,7 +139,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a method makes of one history. `payload` must pickle; `None` for methods that keep nothing."""
+    """What a method makes of one history. `payload` must pickle; `None` for methods that keep nothing.
+
+    A payload of plain data (tensors, arrays, numbers, strings, and lists, tuples and dicts of them) is kept on disk:
+    `generate` is given what is read back, so tensors arrive on the CPU whatever device they were made on.
+    """
 
     user: str
     payload: Any = None
@@ -193,15 +196,6 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Value:
-    """One score: of a sample (`key` is its key). `None` with a reason where there is none; never 0 in its place."""
-
-    key: str
-    value: float | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
 class Estimate:
     """A number with its interval and what it stands on."""
 
@@ -215,7 +209,6 @@ class Estimate:
 
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-Row = Mapping[str, Any]
 
 
 def to_pixels(image: Image.Image) -> Pixels:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 from prefbench.records import Estimate
 
 Floats = NDArray[np.float64]
 Names = NDArray[np.str_]
+_LEVEL = 0.95
 CHUNK = 256
 """Replicates at a time: at 10,000 users their multiplicities take 20 MB."""
 
@@ -89,6 +90,18 @@ class Table:
         n_users = len(self.weights) if self.n_samples else 0
         shown = value if self.n_samples else None
         return Estimate(shown, low, high, n_users, self.n_prompts, self.n_samples, self.missing)
+
+    @staticmethod
+    def p_value(value: float, drawn: Floats, errors: Floats) -> float | None:
+        """Two-sided p value of a zero mean: how often replicates stray from the value as far as the value from zero.
+
+        Their strays are stretched as the interval's tails are. None where there are no replicates.
+        """
+        if not len(drawn):
+            return None
+        stretch = ndtri(_tail(errors, _LEVEL)) / ndtri((1 - _LEVEL) / 2)
+        hits = int((np.abs(drawn - value) * stretch >= abs(value)).sum())
+        return (1 + hits) / (1 + len(drawn))
 
 
 def _shared_columns(user: NDArray[np.int64], prompt: NDArray[np.int64], prompts: int) -> tuple[NDArray[np.int64], int]:

@@ -6,21 +6,23 @@ cut is drawn again whole, so a continued run ends with the same images as one th
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import pickle
+import operator
 import resource
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from PIL import Image
 
 from prefbench import payloads
 from prefbench.api import Method, PrefbenchError
 from prefbench.plan import Planned
-from prefbench.records import Drawing, History, Profile, Request, Sample
+from prefbench.records import Case, Drawing, History, Profile, Request, Sample
 from prefbench.store import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def draw(
     keys = [planned.key for batch in plan for planned in batch]
     advance(sum(key in finished for key in keys))
     profiles = _Profiles(method, histories, folder)
+    _reset_peak_memory()
     drawn = 0
     with ThreadPoolExecutor(max_workers=1) as writer:
         pending: Future[int] | None = None
@@ -91,8 +94,13 @@ def _draw_batch(method: Method, profiles: _Profiles, batch: Sequence[Planned]) -
         if profile is None:
             failed.append(_Drawn(planned, 0.0, None, error))
         else:
-            ready.append((planned, Request(planned.case, planned.index, planned.seed, profile)))
+            ready.append((planned, Request(_shown(planned.case, method), planned.index, planned.seed, profile)))
     return failed + _generate(method, ready)
+
+
+def _shown(case: Case, method: Method) -> Case:
+    """The case as the method may see it: the pictures that the user chose and rejected are for controls only."""
+    return case if method.card.control else replace(case, chosen=None, rejected=None)
 
 
 def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[_Drawn]:
@@ -106,20 +114,52 @@ def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[
             return [_Drawn(ready[0][0], time.perf_counter() - started, None, _reason(error))]
         logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), _reason(error))
         return [drawn for one in ready for drawn in _generate(method, [one])]
-    _check_drawings(method.card.name, drawings, len(ready))
     seconds = (time.perf_counter() - started) / len(ready)
-    return [_Drawn(p, seconds, drawing, None) for (p, _), drawing in zip(ready, drawings, strict=True)]
+    checked = _checked_drawings(method.card.name, drawings, len(ready))
+    return [_Drawn(p, seconds, drawing, None) for (p, _), drawing in zip(ready, checked, strict=True)]
 
 
-def _check_drawings(method: str, drawings: Any, requested: int) -> None:
+def _checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:
     """Raises `PrefbenchError` for anything but one `Drawing` a request: no image could be told apart from another's."""
     if not isinstance(drawings, Sequence):
-        raise PrefbenchError(f"{method} returned {type(drawings).__name__}, not a sequence of drawings")
+        raise PrefbenchError(f"{method} returned {_type(drawings)}, not a sequence of drawings")
     if len(drawings) != requested:
         raise PrefbenchError(f"{method} returned {len(drawings)} drawings for {requested} requests")
-    odd = next((type(drawing).__name__ for drawing in drawings if not isinstance(drawing, Drawing)), None)
+    odd = next((_type(drawing) for drawing in drawings if not isinstance(drawing, Drawing)), None)
     if odd is not None:
         raise PrefbenchError(f"{method} returned {odd} where a Drawing belongs")
+    return [_checked_drawing(method, drawing) for drawing in drawings]
+
+
+def _checked_drawing(method: str, drawing: Drawing) -> Drawing:
+    """The drawing in RGB, its pixels decoded. Raises `PrefbenchError` for one that no row could hold."""
+    image, prompt = drawing.image, drawing.prompt_used
+    if not isinstance(image, Image.Image):
+        raise PrefbenchError(f"{method} returned a drawing whose image is {_type(image)}, not a PIL image")
+    if 0 in image.size:
+        raise PrefbenchError(f"{method} returned an image of {image.width}x{image.height} pixels")
+    if not isinstance(prompt, str):
+        raise PrefbenchError(f"{method} returned a drawing whose prompt_used is {_type(prompt)}, not a text")
+    evaluations = _count(drawing.evaluations)
+    if evaluations is None:
+        raise PrefbenchError(f"{method} returned {drawing.evaluations!r} evaluations; they are a whole number")
+    try:
+        return Drawing(image.convert("RGB"), prompt, evaluations)
+    except Exception as error:  # PIL decodes late, and damaged files raise anything
+        raise PrefbenchError(f"{method} returned an image that cannot be decoded ({_reason(error)})") from error
+
+
+def _count(value: Any) -> int | None:
+    """A whole number from 0 on as int, also one of numpy's; None for anything else."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        return None
+    return count if count >= 0 else None
+
+
+def _type(value: Any) -> str:
+    return type(value).__name__
 
 
 def _store(folder: RunFolder, batch: Sequence[_Drawn], finished: set[str]) -> int:
@@ -151,7 +191,8 @@ def _row(folder: RunFolder, drawn: _Drawn) -> Sample:
 class _Profiles:
     """Profiles by user: made once, timed, kept in memory, as a row in the folder and, where plain data, on disk.
 
-    What is not plain data (`payloads`) is made again when a run is continued.
+    Plain data (`payloads`) reaches the method as it is read back, so a continued run draws from what a fresh one does.
+    What is not plain data is made again when a run is continued.
     """
 
     def __init__(self, method: Method, histories: Mapping[str, History], folder: RunFolder) -> None:
@@ -162,29 +203,25 @@ class _Profiles:
     def of(self, user: str) -> tuple[Profile | None, str | None]:
         """The profile, or None and the error."""
         if user not in self._made:
-            self._made[user] = self._make(self._histories[user])
+            history = self._histories[user]
+            kept = self._kept(history)
+            self._made[user] = (kept, None) if kept is not None else self._make(history)
         return self._made[user]
 
     def _make(self, history: History) -> tuple[Profile | None, str | None]:
-        kept = self._kept(history)
-        if kept is not None:
-            return kept, None
-        started = time.perf_counter()
-        profile, error = None, None
+        started, packed, error = time.perf_counter(), None, None
         try:
-            profile = self._method.profile(history)
+            made = self._method.profile(history)
+            seconds = time.perf_counter() - started
+            packed = _packed(self._method.card.name, made, history.user)
         except Exception as problem:
-            error = _reason(problem)
-        row = _profile_row(history, profile, error, time.perf_counter() - started)
+            seconds, error = time.perf_counter() - started, _reason(problem)
+        row = _profile_row(history, packed, error, seconds)
         if self._noted.get(history.digest, {}).get("status") != row["status"]:
             self._folder.append_profile(row)
-        if profile is not None and profile.payload is not None:
-            self._keep(history, profile)
-        return profile, error
-
-    def _keep(self, history: History, profile: Profile) -> None:
-        with contextlib.suppress(payloads.NotPlainError):
-            self._folder.put_payload(history.digest, payloads.dump(profile.payload))
+        if packed is not None and packed.data is not None:
+            self._folder.put_payload(history.digest, packed.data)
+        return packed.profile if packed is not None else None, error
 
     def _kept(self, history: History) -> Profile | None:
         """The profile of an earlier start of this run."""
@@ -198,27 +235,74 @@ class _Profiles:
             return None
 
 
-def _profile_row(history: History, profile: Profile | None, error: str | None, seconds: float) -> dict[str, Any]:
-    payload = profile.payload if profile is not None else None
+@dataclass(frozen=True)
+class _Packed:
+    profile: Profile
+    """As `generate` is given it."""
+    size: int
+    """Bytes of the payload as `payloads.dump` writes it."""
+    data: bytes | None
+    """What is kept on disk; None for what is not plain data."""
+
+
+def _packed(method: str, made: Any, user: str) -> _Packed:
+    """Raises `PrefbenchError` for anything but a `Profile` of the user with a payload that pickles."""
+    profile = _checked_profile(method, made, user)
+    if profile.payload is None:
+        return _Packed(profile, 0, None)
+    try:
+        data = payloads.dump(profile.payload)
+    except payloads.NotPlainError as error:
+        raise PrefbenchError(f"{method} returned a profile that does not pickle ({error})") from error
+    try:
+        return _Packed(replace(profile, payload=payloads.parse(data)), len(data), data)
+    except payloads.NotPlainError as error:
+        logger.debug("the profile of %s is not kept: %s", user, error)
+        return _Packed(profile, len(data), None)
+
+
+def _checked_profile(method: str, made: Any, user: str) -> Profile:
+    if not isinstance(made, Profile):
+        raise PrefbenchError(f"{method} returned {_type(made)}, not a Profile")
+    if made.user != user:
+        raise PrefbenchError(f"{method} returned the profile of {made.user!r} for {user!r}")
+    trained = _count(made.trained_parameters)
+    if trained is None:
+        raise PrefbenchError(
+            f"{method} returned {made.trained_parameters!r} trained parameters; they are a whole number"
+        )
+    return replace(made, trained_parameters=trained)
+
+
+def _profile_row(history: History, packed: _Packed | None, error: str | None, seconds: float) -> dict[str, Any]:
     return {
         "user": history.user,
         "history": history.digest,
         "seconds": round(seconds, 6),
-        "bytes": len(pickle.dumps(payload)) if payload is not None else 0,
-        "trained_parameters": profile.trained_parameters if profile is not None else 0,
+        "bytes": packed.size if packed is not None else 0,
+        "trained_parameters": packed.profile.trained_parameters if packed is not None else 0,
         "peak_memory_bytes": _peak_memory(),
         "status": "ok" if error is None else "failed",
         "error": error,
     }
 
 
+def _reset_peak_memory() -> None:
+    """Forgets what was drawn before in this process; the system's own peak of a process cannot be reset."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
 def _peak_memory() -> int:
-    """Peak memory of the accelerator where there is one, else of the process."""
+    """Peak memory in bytes: of the accelerator since the draw began where there is one, else of the process."""
     import torch
 
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prefbench.api import (
     Evidence,
@@ -19,6 +20,7 @@ from prefbench.api import (
     FeatureSet,
     ImageMetric,
     Metric,
+    NotMeasurableError,
     PrefbenchError,
     Scored,
     SetMetric,
@@ -32,7 +34,8 @@ from prefbench.store import RunFolder
 logger = logging.getLogger(__name__)
 SET_KEY = "set"
 FLOOR_KEY = "floor"
-WITHOUT_KEY = "without/"
+WITHOUT_KEYS = ("without/user/", "without/prompt/")
+"""Prefixes of a set metric's values without one group of users, and without one prompt."""
 _CHUNK = 500
 _JACKKNIFE = 50
 
@@ -55,49 +58,76 @@ class Material:
 
     @cached_property
     def digest(self) -> str:
-        """Changes whenever the set of samples or any image does."""
-        rows = [f"{sample.key} {sample.image}" for sample in self.samples]
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+        return samples_digest(self.samples)
 
     def pixels(self, digests: Sequence[str]) -> list[Pixels]:
         return [to_pixels(self.folder.image(digest)) for digest in digests]
 
 
+def samples_digest(samples: Sequence[Sample]) -> str:
+    """Changes whenever the set of samples or any image does; scores are of the samples with their digest."""
+    rows = sorted(f"{sample.key} {sample.image}" for sample in samples)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What `Scorer.score` did: metrics that it computed, and those that the run offers too little for, with reasons."""
+
+    computed: Sequence[str]
+    refused: Mapping[str, str]
+
+
 class Scorer:
-    """Scores runs of one suite with a list of metrics; extractors and reference features are loaded once."""
+    """Scores runs of one suite with a list of metrics; extractors are loaded once."""
 
     def __init__(self, suite: Suite, metrics: Sequence[str]) -> None:
         self._suite = suite
-        self._metrics: dict[str, Metric] = {name: load("metric", name)() for name in metrics}
+        made: list[Metric] = [load("metric", name)() for name in metrics]
+        self._metrics: dict[str, Metric] = {metric.card.name: metric for metric in made}
         self._extractors: dict[str, Extractor] = {}
         self._caches: dict[tuple[Path, str], FeatureCache] = {}
 
-    def score(self, material: Material) -> list[str]:
-        """Scores what is missing and returns the names of the metrics that were computed.
+    def score(self, material: Material) -> Scoring:
+        """Scores what is missing. Scores of other metrics that are of other samples than these are removed.
 
         Raises:
             PrefbenchError: the run drew nothing, an image is damaged, a metric lacks what it needs.
         """
         if not material.drawn:
             raise PrefbenchError(f"{material.folder.path} has no drawn sample to score")
-        computed = []
+        computed, refused = [], {}
         for name, metric in self._metrics.items():
             header = self._header(metric, material)
             stored = material.folder.scores(name)
             if stored is not None and stored[0] == header:
                 continue
-            rows = (
-                self._image_rows(metric, material)
-                if isinstance(metric, ImageMetric)
-                else self._set_rows(metric, material)
-            )
+            try:
+                rows = self._rows(metric, material)
+            except NotMeasurableError as error:
+                refused[name] = str(error)
+                material.folder.drop_scores(name)
+                continue
             material.folder.write_scores(name, header, rows)
             computed.append(name)
-        return computed
+        self._drop_stale(material)
+        return Scoring(computed, refused)
+
+    def _drop_stale(self, material: Material) -> None:
+        for name in set(material.folder.scored()) - set(self._metrics):
+            stored = material.folder.scores(name)
+            if stored is not None and stored[0]["samples"] != material.digest:
+                logger.warning("the scores of %s were of other samples and are removed", name)
+                material.folder.drop_scores(name)
+
+    def _rows(self, metric: Metric, material: Material) -> list[dict[str, Any]]:
+        if isinstance(metric, ImageMetric):
+            return self._image_rows(metric, material)
+        return self._set_rows(metric, material)
 
     def _header(self, metric: Metric, material: Material) -> dict[str, Any]:
         extractor = self._extractor(metric.extractor).id if metric.extractor else None
-        card = metric.card
+        card, truth = metric.card, self._suite.truth
         return {
             "metric": card.id,
             "direction": card.direction,
@@ -105,13 +135,14 @@ class Scorer:
             "unit": card.unit,
             "won_by": list(card.won_by),
             "extractor": extractor,
+            "truth": truth.id if truth is not None and card.asks_truth else None,
             "samples": material.digest,
             "suite": self._suite.digest,
         }
 
     def _image_rows(self, metric: ImageMetric, material: Material) -> list[dict[str, Any]]:
         texts = self._text_features(metric, material)
-        evidence = Evidence(self._suite.truth, texts)
+        evidence = Evidence(self._suite.truth if metric.card.asks_truth else None, texts)
         rows: list[dict[str, Any]] = []
         # Whole users at a time: metrics may ask the truth about one user's samples together.
         for chunk in _chunks(sorted(material.drawn, key=lambda s: (s.user, s.key))):
@@ -149,7 +180,7 @@ class Scorer:
         users = {sample.user for sample in material.samples}
         references = [r for r in self._suite.references(material.split) if r.user in users]
         if len(references) < 4:
-            raise PrefbenchError(f"{self._suite.card.name} has {len(references)} reference images; 4 are the least")
+            raise NotMeasurableError(f"there are {len(references)} reference images of these users; 4 are the least")
         by_digest = {r.picture.digest: r.picture for r in references}
         features = self._cache(role, material).get(
             [r.picture.digest for r in references],
@@ -189,20 +220,24 @@ class Scorer:
 
 
 def _jackknife(metric: SetMetric, drawn: FeatureSet, reference: FeatureSet) -> dict[str, float]:
-    """The metric without each group of users in turn, on both sides: what its standard error is computed from.
+    """The metric without each group of users, on both sides, and without each prompt: what its interval is made of.
 
-    A group is one user, or more where there are over `_JACKKNIFE` of them.
+    A group is one user or prompt, or more where there are over `_JACKKNIFE` of them. Fewer than three give no values.
     """
-    users = np.unique(drawn.users)
-    if len(users) < 3:
-        return {}
-    groups = [users[start :: min(len(users), _JACKKNIFE)] for start in range(min(len(users), _JACKKNIFE))]
-    return {
-        f"{WITHOUT_KEY}{i}": metric.compare(
-            drawn.select(~np.isin(drawn.users, group)), reference.select(~np.isin(reference.users, group))
-        )
-        for i, group in enumerate(groups)
-    }
+    values = {}
+    by_user, by_prompt = WITHOUT_KEYS
+    for i, group in enumerate(_groups(drawn.users)):
+        left = drawn.select(~np.isin(drawn.users, group)), reference.select(~np.isin(reference.users, group))
+        values[f"{by_user}{i}"] = metric.compare(*left)
+    for i, group in enumerate(_groups(drawn.prompts)):
+        values[f"{by_prompt}{i}"] = metric.compare(drawn.select(~np.isin(drawn.prompts, group)), reference)
+    return values
+
+
+def _groups(names: NDArray[np.str_]) -> list[NDArray[np.str_]]:
+    different = np.unique(names)
+    n = min(len(different), _JACKKNIFE)
+    return [different[start::n] for start in range(n)] if n >= 3 else []
 
 
 def _take(features: FeatureSet, n: int) -> FeatureSet:

@@ -88,15 +88,20 @@ def paired_difference(
 ) -> Difference:
     """`a` minus `b` on the same keys; a row that either lacks is missing. Interval as in `crossed_bootstrap`.
 
-    The p value is that of `sign_flip` over users: it holds for new users on these prompts.
+    The p value is the larger of two. One comes from the same replicates, so it speaks of new users and new prompts;
+    with few users it is too small. The other is that of `sign_flip` over users: exact for few users, but it answers
+    for these prompts alone and finds differences that other prompts do not have.
 
     Raises:
         ValueError: the two are not scored on the same keys.
     """
     a, b = _aligned([a, b])
-    difference = Scores(a.values - b.values, a.users, a.prompts)
-    estimate = crossed_bootstrap(difference, replicates=replicates, level=level, seed=seed)
-    return Difference(estimate, sign_flip(user_means(difference), replicates=replicates, seed=seed))
+    table = Table.of(a.users, a.prompts, [a.values - b.values])
+    value, drawn = float(table.means()[0]), table.replicate(replicates, seed)[:, 0]
+    errors = table.sums[0] - value * table.weights
+    flipped = sign_flip(user_means(Scores(a.values - b.values, a.users, a.prompts)), replicates=replicates, seed=seed)
+    found = [p for p in (table.p_value(value, drawn, errors), flipped) if p is not None]
+    return Difference(table.estimate(value, drawn, errors, level), max(found, default=None))
 
 
 def gap_closed(

@@ -69,12 +69,9 @@ class RunFolder:
 
     def _sweep(self) -> None:
         """Removes the half-written files of a killed process."""
-        for path in (
-            *self.path.glob(".run.json.*.tmp"),
-            *self.path.glob("images/*/.*.tmp"),
-            *self.path.glob("profiles/.*.tmp"),
-        ):
-            path.unlink(missing_ok=True)
+        for folder in ("", "profiles/", "images/*/", "features/*/", "scores/", "report/**/"):
+            for path in self.path.glob(f"{folder}.*.tmp"):
+                path.unlink(missing_ok=True)
 
     # ---------------------------------------------------------------------------------------------- samples
 
@@ -162,6 +159,10 @@ class RunFolder:
             return None
         header, *rows = read_lines(path)
         return header, rows
+
+    def drop_scores(self, name: str) -> None:
+        """Removes the scores of one metric, where there are any."""
+        (self.path / "scores" / f"{name}.jsonl").unlink(missing_ok=True)
 
     def scored(self) -> list[str]:
         """Names of the metrics that have scores."""

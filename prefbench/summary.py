@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from prefbench.api import PrefbenchError
 from prefbench.paths import write_atomic
 from prefbench.records import Estimate, Sample
-from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEY
+from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, samples_digest
 from prefbench.stats import Scores, crossed_bootstrap
 from prefbench.store import RunFolder
+
+if TYPE_CHECKING:
+    import pandas
 
 ALL = "all"
 """The kind of a row that speaks of all users."""
@@ -124,7 +129,20 @@ class Run:
         scores = self.folder.scores(name)
         if scores is None:
             raise PrefbenchError(f"{self.folder.path} has no scores of {name}")
+        if scores[0]["samples"] != self._digest:
+            path = self.folder.path
+            raise PrefbenchError(f"{path}: the scores of {name} are of other samples; prefbench score {path}")
         return scores
+
+    @cached_property
+    def _digest(self) -> str:
+        return samples_digest(self.samples)
+
+    def recipes(self) -> dict[str, str]:
+        """What each metric's numbers were made with: its version and recipe, the extractor and truth that it asked."""
+        headers = {name: self._scores(name)[0] for name in self.folder.scored()}
+        parts = ("metric", "extractor", "truth")
+        return {name: ", ".join(h[part] for part in parts if h.get(part)) for name, h in headers.items()}
 
     def summarise(self) -> list[SummaryRow]:
         """One row for each column over all users, then one for each kind of user; set metrics over all users only."""
@@ -137,7 +155,9 @@ class Run:
 
     def _image_rows(self, name: str, column: Column) -> list[SummaryRow]:
         kinds = [ALL, *sorted(set(self.kinds.values()))] if len(set(self.kinds.values())) > 1 else [ALL]
-        return [self._row(name, kind, crossed_bootstrap(self._of_kind(column.scores, kind)), column) for kind in kinds]
+        rows = [self._row(name, kind, crossed_bootstrap(self._of_kind(column.scores, kind)), column) for kind in kinds]
+        # Of what is not drawn yet the kind of user is not known here, so only the row over all users counts it.
+        return [replace(rows[0], missing=rows[0].missing + self.undrawn), *rows[1:]]
 
     def _of_kind(self, scores: Scores, kind: str) -> Scores:
         if kind == ALL:
@@ -160,20 +180,22 @@ class Run:
 
     def _set_row(self, name: str, header: Mapping[str, Any], values: Mapping[str, float | None], n: int) -> SummaryRow:
         value = values[SET_KEY]
-        spread = _jackknife_error([v for key, v in values.items() if key.startswith(WITHOUT_KEY)])
-        has_interval = value is not None and spread is not None
+        reach = _jackknife_reach(
+            [[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS]
+        )
+        has_interval = value is not None and reach is not None
         return SummaryRow(
             method=self.method,
             control=self.control,
             metric=name,
             kind=ALL,
             value=value,
-            low=value - 1.96 * spread if has_interval else None,  # type: ignore[operator]
-            high=value + 1.96 * spread if has_interval else None,  # type: ignore[operator]
+            low=value - reach if has_interval else None,  # type: ignore[operator]
+            high=value + reach if has_interval else None,  # type: ignore[operator]
             n_users=len({sample.user for sample in self.samples}),
             n_prompts=len({sample.prompt for sample in self.samples}),
             n_samples=n,
-            missing=sum(sample.image is None for sample in self.samples),
+            missing=sum(sample.image is None for sample in self.samples) + self.undrawn,
             direction=header["direction"],
             question=header["question"],
             won_by=tuple(header["won_by"]),
@@ -193,20 +215,36 @@ class Run:
             "peak_memory_bytes": max((row["peak_memory_bytes"] for row in profiles), default=None),
         }
 
+    def table(self) -> pandas.DataFrame:
+        """One row a sample: what the run noted of it, its kind of user, and its value of every metric over images."""
+        import pandas
+
+        frame = pandas.DataFrame([asdict(sample) for sample in self.samples])
+        frame.insert(2, "kind", [self.kinds[sample.user] for sample in self.samples])
+        return frame.assign(**{name: column.scores.values for name, column in self.columns().items()})
+
     def write_summary(self) -> list[SummaryRow]:
-        """Writes `summary.json` and returns its rows."""
+        """Writes `summary.json` and `samples.parquet`; returns the summary's rows."""
         rows = self.summarise()
         content = {"spec": dict(self.spec), "cost": self.cost(), "rows": [asdict(row) for row in rows]}
         write_atomic(self.folder.path / "summary.json", json.dumps(content, indent=1) + "\n")
+        write_atomic(self.folder.path / "samples.parquet", self.table().to_parquet(index=False))
         return rows
 
 
-def _jackknife_error(values: Sequence[float | None]) -> float | None:
-    """Standard error by leaving out one user at a time (Efron & Stein 1981)."""
-    kept = np.array([value for value in values if value is not None], dtype=np.float64)
-    if len(kept) < 3 or len(kept) < len(values):
+def _jackknife_reach(left_out: Sequence[Sequence[float | None]], *, level: float = 0.95) -> float | None:
+    """Half the width of an interval from the values without each user and without each prompt.
+
+    The jackknife's variances (Efron & Stein 1981) over users and over prompts add up, since both are samples of larger
+    populations; Student's t has one degree of freedom less than the smaller number of groups. None without users.
+    """
+    users, prompts = (np.array([v for v in values if v is not None], dtype=np.float64) for values in left_out)
+    complete = [len(kept) == len(values) for kept, values in zip((users, prompts), left_out, strict=True)]
+    if len(users) < 3 or not all(complete):
         return None
-    return float(np.sqrt((len(kept) - 1) / len(kept) * ((kept - kept.mean()) ** 2).sum()))
+    factors = [users, prompts] if len(prompts) else [users]
+    variance = sum((len(f) - 1) / len(f) * ((f - f.mean()) ** 2).sum() for f in factors)
+    return float(stdtrit(min(map(len, factors)) - 1, (1 + level) / 2) * np.sqrt(variance))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

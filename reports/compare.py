@@ -15,6 +15,8 @@ from prefbench.summary import ALL, Column, Run, SummaryRow
 
 BASELINE, CEILING = "prompt-only", "inferred"
 UTILITY, GAP = "utility", "gap-closed"
+SAMPLER = ("steps", "guidance", "dtype")
+"""Settings that a comparison shows in the label of every run where they are not the same for all."""
 _MUST_AGREE = {
     "suite_digest": "the data (suite digest)",
     "split": "the split",
@@ -53,6 +55,12 @@ class Comparison:
     def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
         """The rows of one run for one kind of users, by metric."""
         return {row.summary.metric: row for row in self.rows if row.label == label and row.summary.kind == kind}
+
+    def of_first(self, n: int) -> Comparison:
+        """The first n runs with the rows that they have beside the others; ranks only where all runs are kept."""
+        kept = dict(list(self.runs.items())[:n])
+        rows = [row for row in self.rows if row.label in kept]
+        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {})
 
     @property
     def metrics(self) -> list[str]:
@@ -114,16 +122,19 @@ def is_frame(run: Run, method: str) -> bool:
 def label_runs(runs: Sequence[Run]) -> list[str]:
     """A name for each run: method and control, and where these are equal the settings in which the runs differ.
 
+    The sampler's settings are named wherever they differ between any two runs, since they change every picture.
+
     Raises `PrefbenchError` for two runs of one spec.
     """
     names = [f"{run.method} + {run.control}" if run.control else run.method for run in runs]
+    uneven = [key for key in SAMPLER if len({run.spec[key] for run in runs}) > 1]
     labels = []
     for name, run in zip(names, runs, strict=True):
         twins = [_settings(other) for other_name, other in zip(names, runs, strict=True) if other_name == name]
         own = _settings(run)
         if twins.count(own) > 1:
             raise PrefbenchError(f"{name} is given twice with the same settings ({run.folder.path})")
-        differing = [key for key in own if any(twin.get(key) != own[key] for twin in twins)]
+        differing = [key for key in own if key in uneven or any(twin.get(key) != own[key] for twin in twins)]
         labels.append(f"{name} ({', '.join(f'{key}={own[key]}' for key in differing)})" if differing else name)
     return labels
 
@@ -136,10 +147,12 @@ def ordered(questions: Mapping[str, str]) -> list[str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """What may tell two runs of one method apart, as flat plain data."""
+    """What may tell two runs of one method apart, as flat plain data; a parameter named like a setting as `-p name`."""
     spec = dict(run.spec)
     free = ("batch", "suite_digest", "backbone_digest")
-    return {**spec.pop("parameters"), **{key: value for key, value in spec.items() if key not in free}}
+    parameters = spec.pop("parameters")
+    named = {f"-p {name}" if name in spec else name: value for name, value in parameters.items()}
+    return {**named, **{key: value for key, value in spec.items() if key not in free}}
 
 
 def _check_mix(runs: Sequence[Run]) -> None:
@@ -152,6 +165,18 @@ def _check_mix(runs: Sequence[Run]) -> None:
                 values = f"{str(first.spec[field])[:12]} and {str(other.spec[field])[:12]}"
                 where = f"{first.folder.path.name} and {other.folder.path.name}"
                 raise PrefbenchError(f"these runs differ in {meaning}, {values}: {where}; report them apart")
+    _check_recipes(runs)
+
+
+def _check_recipes(runs: Sequence[Run]) -> None:
+    """One column holds numbers of one recipe."""
+    known: dict[str, tuple[str, Run]] = {}
+    for run in runs:
+        for name, recipe in run.recipes().items():
+            first, other = known.setdefault(name, (recipe, run))
+            if recipe != first:
+                paths = f"{other.folder.path} {run.folder.path}"
+                raise PrefbenchError(f"{name} was scored by two recipes, {first} and {recipe}: prefbench score {paths}")
 
 
 def _only(named: Mapping[str, Run], method: str) -> str | None:

@@ -20,7 +20,7 @@ from prefbench.api import PrefbenchError
 from prefbench.paths import write_atomic
 from prefbench.summary import ALL, Run, SummaryRow
 
-from .compare import BASELINE, CEILING, GAP, as_json, compare, is_control, is_frame
+from .compare import BASELINE, CEILING, GAP, SAMPLER, as_json, compare, is_control, is_frame
 from .escape import markdown, slug
 from .grid import Cells, Grid, to_markdown
 from .reported import REPORTED
@@ -31,7 +31,7 @@ PAGE = RESULTS.parent.parent / "leaderboard.md"
 COLUMNS = (GAP, "utility", "prompt-fidelity", "clip-score", "fid", "kid")
 """The headline, then what must be read beside it."""
 Result = dict[str, Any]
-_GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed")
+_GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", *SAMPLER)
 """Results that differ in any of these stand in different tables."""
 _DIRTY = "‡"
 _HEAD = f"""# Leaderboard
@@ -78,9 +78,9 @@ def result_of(run: Run, baselines: Sequence[Run], *, date: str | None = None) ->
         **environment["code"],
         "versions": environment["versions"],
         "hardware": environment["hardware"],
-        **{name: run.spec[name] for name in (*_GROUP, "suite_parameters", "steps", "guidance", "dtype")},
+        **{name: run.spec[name] for name in (*_GROUP, "suite_parameters")},
         "date": date or datetime.now(UTC).date().isoformat(),
-        "metrics": {name: _recipe(run, name) for name in run.folder.scored()},
+        "metrics": run.recipes(),
         "rows": rows,
         "cost": run.cost(),
     }
@@ -88,21 +88,30 @@ def result_of(run: Run, baselines: Sequence[Run], *, date: str | None = None) ->
 
 def write_result(result: Result, folder: Path = RESULTS) -> Path:
     """Writes `<suite>/<method>.json` (`<method>.<control>.json`) and returns its path."""
-    names = [slug(name) for name in (result["method"], result["control"]) if name]
-    path = folder / slug(result["suite"]) / f"{'.'.join(names)}.json"
+    path = _result_path(result, folder)
     write_atomic(path, json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return path
+
+
+def _result_path(result: Result, folder: Path) -> Path:
+    names = [slug(name) for name in (result["method"], result["control"]) if name]
+    return folder / slug(result["suite"]) / f"{'.'.join(names)}.json"
 
 
 def publish(runs: Sequence[Run], *, folder: Path = RESULTS, page: Path = PAGE) -> list[Path]:
     """Writes the result of every run, with the frame among them as baselines, then the page. Returns what was written.
 
-    Raises `PrefbenchError` where the frame (`prompt-only` and `inferred`) is not among the runs.
+    Raises `PrefbenchError` where the frame (`prompt-only` and `inferred`) is not among the runs, and where two runs
+    would share one result file.
     """
     frame = [run for name in (BASELINE, CEILING) for run in runs if is_frame(run, name)]
     if len(frame) != 2:
         raise PrefbenchError(f"publishing needs one run each of {BASELINE} and {CEILING} among the runs")
     results = [result_of(run, frame) for run in runs]
+    targets = [_result_path(result, folder) for result in results]
+    twice = next((path for path in targets if targets.count(path) > 1), None)
+    if twice is not None:
+        raise PrefbenchError(f"two of these runs would both be published as {twice.name}; publish one of them")
     paths = [write_result(result, folder) for result in results]
     write_atomic(page, render(folder))
     return [*paths, page]
@@ -165,6 +174,7 @@ def _section(results: Sequence[Result]) -> str:
     title = f"## {markdown(first['suite'])}, {markdown(first['split'])} users, {markdown(first['backbone'])}\n"
     about = (
         f"Data {first['suite_digest'][:12]}, backbone {first['backbone_digest'][:12]}, run seed {first['seed']}. "
+        f"{first['steps']} steps, guidance {first['guidance']:g}, {first['dtype']}. "
         "Commands, versions, hardware and all rows are in the result files."
     )
     return "\n".join([title, markdown(about), "", to_markdown(Grid("", columns, sections, notes))])
@@ -191,13 +201,6 @@ def _rows(result: Result) -> dict[str, SummaryRow]:
     kept = [{name: row[name] for name in names} for row in result["rows"] if row["kind"] == ALL]
     rows = [SummaryRow(**{**row, "won_by": tuple(row["won_by"])}) for row in kept]
     return {row.metric: row for row in rows}
-
-
-def _recipe(run: Run, name: str) -> dict[str, Any]:
-    """Which recipe of the metric gave the numbers."""
-    scores = run.folder.scores(name)
-    header = scores[0] if scores is not None else {}
-    return {"id": header.get("metric"), "extractor": header.get("extractor")}
 
 
 def _portable(command: str) -> str:

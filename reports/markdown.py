@@ -38,16 +38,24 @@ class Ran:
     hardware: str
 
 
-def write_report(runs: Sequence[Run], folder: Path, *, history: Callable[[str], History] | None = None) -> Path:
+def write_report(
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    history: Callable[[str], History] | None = None,
+    beside: Sequence[Run] = (),
+) -> Path:
     """Writes the report of one or several scored runs and returns the path of `report.md`.
 
-    Beside it stand the gallery of each run (where `history` is given: what the suite shows of a user), the figure as
-    PNG and PDF (for several runs), and the rows as `rows.csv`, the table as `table.tex`.
+    `beside` are runs that the others are compared with and that get no rows of their own.
+
+    With the page stand the gallery of each run (where `history` is given: what the suite shows of a user), the figure
+    as PNG and PDF (for several runs), the rows as `rows.csv`, the table as `table.tex`.
 
     Raises:
         PrefbenchError: as `compare` does.
     """
-    comparison = compare(runs)
+    comparison = compare([*runs, *beside]).of_first(len(runs))
     folder.mkdir(parents=True, exist_ok=True)
     galleries = {} if history is None else _galleries(comparison, history, folder)
     figure = [path.name for path in draw_figure(comparison, folder / "figure")] if len(runs) > 1 else []

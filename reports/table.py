@@ -67,7 +67,7 @@ def difference_grid(comparison: Comparison) -> Grid:
     heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
     labels = list(dict.fromkeys(row.label for row in rows))
     body = [_differences_row(label, comparison.of(label), names) for label in labels]
-    note = "p: sign flips over users, adjusted after Holm over the runs of each column."
+    note = "p: bootstrap over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
     columns = ("method", *heads, N, "missing")
     return Grid(f"difference to {BASELINE} [95 % interval], p", columns, [body], [note], kept=_ends(columns))
 
@@ -156,6 +156,12 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     if floors:
         shown = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
         found.append(f"floor: one half of the references against the other at the same n ({shown}).")
+    for metric in floors:
+        stood_on = sorted({row.n_samples for row in summaries if row.metric == metric})
+        if len(stood_on) > 1:
+            found.append(
+                f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
+            )
     return found
 
 

@@ -25,6 +25,7 @@ from prefbench.backbones.batches import rows_of
 from prefbench.backbones.cards import MINI_SD, SD15, SDXL
 from prefbench.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.backbones.loader import load_backbone
+from prefbench.suites.picturebook import trainers
 from tests import tiny
 
 CARDS = {
@@ -331,7 +332,62 @@ def test_absent_weights_name_the_command() -> None:
         f"hf download stabilityai/stable-diffusion-xl-base-1.0 --revision {SDXL.revision}"
         ' --include "*.json" --include "*.txt" --include "*.fp16.safetensors" --exclude "safety_checker/*"'
     )
-    assert weights.missing(replace(MINI_SD, source="/nowhere/mini-sd")) == "prefbench train mini-sd"
+    assert weights.missing(replace(MINI_SD, source="/nowhere/mini-sd")) == "prefbench train mini-sd --install"
+
+
+def visible(folder: Path) -> dict[str, str]:
+    """What a model's folder holds, whatever lies hidden beside it."""
+    files = (path for path in folder.glob("mini/**/*") if path.is_file())
+    return {path.relative_to(folder / "mini").as_posix(): path.read_text() for path in files}
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A model that was trained anew, of three files, and an older one of other files in its place."""
+    for folder, names in (("final", ("card.json", "unet/config.json", "vae/config.json")), ("weights/mini", ("old",))):
+        for name in names:
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / name).write_text(name)
+    return tmp_path
+
+
+def test_installing_replaces_the_whole_folder(trained: Path) -> None:
+    for _ in range(2):
+        trainers._install(trained / "final", trained / "weights" / "mini")
+        assert visible(trained / "weights").keys() == {"card.json", "unet/config.json", "vae/config.json"}
+        assert [path.name for path in (trained / "weights").iterdir()] == ["mini"]
+
+
+def cut_copy(source: Path, target: Path) -> None:
+    """Copies one file of several."""
+    target.mkdir()
+    shutil.copy(source / "card.json", target)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("moment", ["copy", "first rename", "second rename"])
+def test_an_installation_that_is_cut_leaves_no_part_of_a_model(
+    trained: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = {"old": "old"}, {name: name for name in ("card.json", "unet/config.json", "vae/config.json")}
+    left = iter([moment != "first rename", False])
+    rename = Path.rename
+
+    def cut_rename(path: Path, target: Path) -> None:
+        if not next(left):
+            raise KeyboardInterrupt
+        rename(path, target)
+
+    with monkeypatch.context() as patch:
+        if moment == "copy":
+            patch.setattr(shutil, "copytree", cut_copy)
+        else:
+            patch.setattr(Path, "rename", cut_rename)
+        with pytest.raises(KeyboardInterrupt):
+            trainers._install(trained / "final", trained / "weights" / "mini")
+    assert visible(trained / "weights") == ({} if moment == "second rename" else old)
+    trainers._install(trained / "final", trained / "weights" / "mini")
+    assert visible(trained / "weights") == new
 
 
 @pytest.mark.parametrize(

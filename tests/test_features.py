@@ -21,6 +21,7 @@ from prefbench.api import Extractor, Features, PrefbenchError
 from prefbench.features import FeatureCache, inception, mini_clip, open_clip_large, resize_channels
 from prefbench.records import Pixels
 from prefbench.suites.picturebook.mini_clip import build_mini_clip, save_mini_clip, to_pixels
+from prefbench.suites.picturebook.reader import load_reader
 
 TEXTS = ["a red ball in a park", "a blue house", "a cat"]
 
@@ -135,8 +136,10 @@ def test_open_clip_large_loads_from_the_local_cache(hub: dict[str, Any]) -> None
 
 def test_absent_weights_are_one_line_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path))
-    with pytest.raises(PrefbenchError, match="prefbench train mini-clip"):
+    with pytest.raises(PrefbenchError, match="prefbench train mini-clip --install"):
         mini_clip(tmp_path / "nothing")
+    with pytest.raises(PrefbenchError, match=f"reader has no weights at {tmp_path}: prefbench train reader --install"):
+        load_reader(tmp_path)
     with pytest.raises(PrefbenchError, match="hf download timm/vit_large_patch14_clip_224"):
         open_clip_large(cache=tmp_path)
     with pytest.raises(PrefbenchError, match=f"curl -L --create-dirs -o {tmp_path}"):

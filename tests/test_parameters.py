@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from prefbench.api import PrefbenchError
-from prefbench.parameters import bind, declared, parse_pairs
+from prefbench.parameters import bind, declared, parse_pairs, restore
 
 
 class Example:
@@ -90,6 +95,65 @@ def test_a_class_without_parameters_takes_none() -> None:
 def test_a_parameter_without_a_default_is_refused() -> None:
     with pytest.raises(PrefbenchError, match="Needy: parameter 'folder' needs a default"):
         declared(Needy)
+
+
+def annotated(annotation: Any, default: Any) -> type:
+    class Odd:
+        def __init__(self, *, size=default) -> None:  # type: ignore[no-untyped-def]
+            self.size = size
+
+    Odd.__init__.__annotations__["size"] = annotation
+    return Odd
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "expected"),
+    [
+        (tuple[int, int], None, "Odd: parameter 'size' is annotated tuple[int, int]; it may be bool, int, float, str"),
+        (list, None, "Odd: parameter 'size' is annotated list;"),
+        (Path, None, "Odd: parameter 'size' is annotated Path;"),
+        (int | Path, 1, "Odd: parameter 'size' is annotated int | pathlib.Path;"),
+        ("Fraction", 1, "Odd: the annotations of its parameters cannot be read (name 'Fraction' is not defined)"),
+        ("int |", 1, "Odd: the annotations of its parameters cannot be read"),
+        (int, {1, 2}, "Odd: parameter 'size' has the default {1, 2}; it may be true, false, a number, a text or None"),
+        (int, np.int64(3), "Odd: parameter 'size' has the default np.int64(3)"),
+        (float, math.inf, "Odd: parameter 'size' has the default inf"),
+    ],
+)
+def test_a_parameter_that_text_cannot_give_is_refused(annotation: Any, default: Any, expected: str) -> None:
+    with pytest.raises(PrefbenchError, match=re.escape(expected)) as caught:
+        declared(annotated(annotation, default))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"limit": None},
+        {"limit": 7, "size": 12, "mode": 3},
+        {"scale": 1, "fast": True, "name": "None", "size": "auto"},
+    ],
+)
+def test_stored_parameters_come_back_as_they_were(stored: dict[str, Any]) -> None:
+    assert restore(Example, json.loads(json.dumps(stored))) == bind(Example, {}) | stored
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("rank", "4", "parameter rank of Example cannot be '4'"),
+        ("rank", 2.5, "parameter rank of Example cannot be 2.5"),
+        ("rank", True, "parameter rank of Example cannot be True"),
+        ("rank", None, "parameter rank of Example cannot be None"),
+        ("mode", "3", "parameter mode of Example cannot be '3'"),
+        ("name", ["x"], "parameter name of Example cannot be ['x']"),
+        ("scael", 1, "unknown parameter of Example 'scael'; did you mean 'scale'?"),
+    ],
+)
+def test_stored_parameters_of_another_kind_are_refused(name: str, value: object, expected: str) -> None:
+    with pytest.raises(PrefbenchError, match=re.escape(expected)):
+        restore(Example, {name: value})
 
 
 def test_pairs_are_split_at_the_first_equals_sign() -> None:

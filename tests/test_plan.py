@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -140,5 +141,20 @@ def test_a_run_id_tells_specs_apart_but_for_the_batch() -> None:
     assert SPEC.id.startswith("toy-test-prompt-only-")
 
 
-def test_the_id_of_a_class_from_a_file_is_a_plain_folder_name() -> None:
-    assert "/" not in replace(SPEC, method="folder/mine.py:Mine").id
+@pytest.mark.parametrize(
+    "name", ["folder/mine.py:Mine", "../../mine.py:Mine+0123", "..", "a b/c\\d\n猫", "x" * 300, "-"]
+)
+@pytest.mark.parametrize("field", ["suite", "method", "control"])
+def test_an_id_is_one_plain_folder_name(field: str, name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{8,150}", replace(SPEC, **{field: name}).id)
+
+
+def test_the_id_of_a_class_from_a_file_bears_its_name() -> None:
+    changed = replace(SPEC, suite="s.py:Toy+0123456789ab", method="m.py:Mine", control="c.py:swap+0123456789ab")
+    assert changed.id.startswith("toy-test-mine-swap-")
+
+
+def test_the_hash_of_a_suite_file_moves_keys_and_no_seed() -> None:
+    before, after = ([p for part in plan(2, suite=f"s.py:Toy+{sha}") for p in part] for sha in ("aa", "bb"))
+    assert [p.seed for p in before] == [p.seed for p in after]
+    assert {p.key for p in before}.isdisjoint(p.key for p in after)

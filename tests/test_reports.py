@@ -7,23 +7,26 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
 from prefbench.api import PrefbenchError
 from prefbench.records import History, Judgment, Picture, Sample
 from prefbench.reports import leaderboard
-from prefbench.reports.compare import Comparison, as_json, compare
+from prefbench.reports.compare import Comparison, as_json, compare, label_runs
 from prefbench.reports.escape import code_block, csv_cell, latex, markdown, plain
 from prefbench.reports.figures import draw_figure
 from prefbench.reports.gallery import TILE, choose_users, draw_gallery, fit, page_size, place
 from prefbench.reports.grid import Grid, fold, show, to_latex, to_markdown, to_text
 from prefbench.reports.markdown import write_report
 from prefbench.reports.table import difference_grid, number, run_grid, runs_grid
+from prefbench.scoring import samples_digest
 from prefbench.stats import holm
 from prefbench.store import RunFolder
 from prefbench.summary import Run
@@ -93,6 +96,7 @@ def _score(store: RunFolder, samples: Sequence[Sample], per_user: Mapping[str, f
         "unit": "image",
         "won_by": ["copy"],
         "extractor": None,
+        "samples": samples_digest(samples),
     }
     rows = []
     for sample in drawn:
@@ -111,8 +115,9 @@ def _score(store: RunFolder, samples: Sequence[Sample], per_user: Mapping[str, f
         "unit": "set",
         "won_by": [],
         "extractor": "toy",
+        "samples": samples_digest(samples),
     }
-    values = {"set": 12.5, "floor": 3.25, **{f"without/{user}": 12.0 + i for i, user in enumerate(USERS)}}
+    values = {"set": 12.5, "floor": 3.25, **{f"without/user/{i}": 12.0 + i for i in range(len(USERS))}}
     store.write_scores("fid", fid, [{"key": k, "column": "fid", "value": v, "n": 6} for k, v in values.items()])
 
 
@@ -184,6 +189,65 @@ def test_mixed_runs_are_refused(tmp_path: Path, field: str, value: Any, named: s
     other = build(tmp_path / "other", "prompt-only", 0.1, spec={field: value})
     with pytest.raises(PrefbenchError, match=f"{named}.*one and other"):
         compare([one, other])
+
+
+def test_samples_and_their_values_come_as_one_table(tmp_path: Path) -> None:
+    run = build(tmp_path / "run", "ours", {"ann": 0.2, "bob": None, "cyd": 0.6})
+    run.write_summary()
+    table = pandas.read_parquet(tmp_path / "run" / "samples.parquet")
+    assert len(table) == len(USERS) * len(PROMPTS) * len(INDICES)
+    assert table.groupby("user")["utility"].mean().to_dict() == pytest.approx(
+        {"ann": 0.25, "bob": np.nan, "cyd": 0.65}, nan_ok=True
+    )
+    assert set(table.loc[table.user == "bob", "status"]) == {"failed"}
+    assert dict(zip(table.user, table.kind, strict=True)) == KINDS
+
+
+def test_two_recipes_are_not_one_column(tmp_path: Path) -> None:
+    one, other = build(tmp_path / "one", "ours", 0.5), build(tmp_path / "two", "prompt-only", 0.1)
+    header, rows = other.folder.scores("fid") or ({}, [])
+    other.folder.write_scores("fid", {**header, "extractor": "another"}, rows)
+    with pytest.raises(PrefbenchError, match=r"fid was scored by two recipes, .*toy and .*another: prefbench score"):
+        compare([one, Run.open(tmp_path / "two")])
+
+
+def test_scores_of_other_samples_are_refused(tmp_path: Path) -> None:
+    run = build(tmp_path / "run", "ours", 0.5)
+    run.folder.append_samples([replace(run.samples[0], image="0" * 64)])
+    with pytest.raises(PrefbenchError, match="the scores of fid are of other samples; prefbench score"):
+        Run.open(tmp_path / "run").summarise()
+
+
+def test_another_sampler_is_said_in_every_label(tmp_path: Path) -> None:
+    runs = [build(tmp_path / "a", "ours", 0.5, spec={"guidance": 9.0}), build(tmp_path / "b", "prompt-only", 0.1)]
+    assert label_runs(runs) == ["ours (guidance=9.0)", "prompt-only (guidance=1.0)"]
+
+
+def test_a_parameter_may_be_called_like_a_setting(tmp_path: Path) -> None:
+    runs = [build(tmp_path / str(n), "ours", 0.5, spec={"parameters": {"steps": n}}) for n in (4, 8)]
+    assert label_runs(runs) == ["ours (-p steps=4)", "ours (-p steps=8)"]
+
+
+def test_a_run_reports_its_differences_to_runs_beside_it(runs: list[Run], tmp_path: Path) -> None:
+    path = write_report(runs[:1], tmp_path / "report", history=history, beside=runs[1:])
+    page, rows = path.read_text(), (tmp_path / "report" / "rows.csv").read_text()
+    assert "gap-closed" in page
+    assert "gap-closed" in rows
+    assert "inferred," not in rows.split("\n", 1)[1]
+
+
+def test_fid_at_unequal_n_is_marked(runs: list[Run]) -> None:
+    assert "not comparable" not in to_markdown(runs_grid(compare(runs)))
+    header, rows = runs[0].folder.scores("fid") or ({}, [])
+    runs[0].folder.write_scores("fid", header, [{**row, "n": 5} for row in rows])
+    assert "fid stands on 5 and 6 samples: not comparable between these" in to_markdown(runs_grid(compare(runs)))
+
+
+def test_two_runs_with_one_result_file_are_not_published(runs: list[Run], tmp_path: Path) -> None:
+    twin = build(tmp_path / "twin", "ours", 0.5, spec={"parameters": {"scale": 2}})
+    with pytest.raises(PrefbenchError, match=r"two of these runs would both be published as ours\.json"):
+        leaderboard.publish([*runs, twin], folder=tmp_path / "results", page=tmp_path / "page.md")
+    assert not (tmp_path / "results").exists()
 
 
 def test_twins_are_labelled_by_what_differs_and_refused_if_nothing_does(tmp_path: Path) -> None:
@@ -387,7 +451,7 @@ def test_results_are_whole_and_name_no_machine(runs: list[Run]) -> None:
     result = leaderboard.result_of(runs[0], runs[1:], date="2026-01-01")
     assert result["command"] == "prefbench run --method ours"
     assert (result["commit"], result["dirty"], result["seed"]) == ("0123456789abcdef", False, 0)
-    assert result["metrics"]["utility"]["id"] == "utility@1[toy]"
+    assert result["metrics"]["utility"] == "utility@1[toy]"
     assert result["cost"]["evaluations_per_image"] == 4
     assert "/home" not in json.dumps(result)
 

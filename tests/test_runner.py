@@ -6,7 +6,9 @@ import io
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
+from prefbench import payloads, runner
 from prefbench.api import Context, Method, MethodCard, PrefbenchError
 from prefbench.execution import Settings, execute, prepare
 from prefbench.plan import Planned, RunSpec, make_plan
-from prefbench.records import Case, Drawing, History, Judgment, Picture, Profile, Request
+from prefbench.records import Case, Drawing, History, Judgment, Picture, Profile, Request, encode_png
 from prefbench.registry import load
 from prefbench.runner import RunResult, draw, failures
 from prefbench.store import RunFolder
@@ -66,6 +69,29 @@ class Undrawn(Painter):
         return [request.prompt for request in requests]  # type: ignore[misc]
 
 
+class Changing(Painter):
+    """Hands back drawings that were changed."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__()
+        self.changes = changes
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return [replace(drawing, **self.changes) for drawing in super().generate(requests)]
+
+
+class Profiling(Painter):
+    """Makes of every history what it is told to."""
+
+    def __init__(self, made: Any) -> None:
+        super().__init__()
+        self.made = made
+
+    def profile(self, history: History) -> Profile:
+        made = super().profile(history)
+        return replace(made, **self.made) if isinstance(self.made, dict) else self.made  # type: ignore[no-any-return]
+
+
 class Interrupted(Painter):
     """Ctrl-C in the third batch."""
 
@@ -77,6 +103,11 @@ class Interrupted(Painter):
 
 def paint(seed: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+
+
+def cut_png() -> Image.Image:
+    """An image that PIL opens and cannot decode."""
+    return Image.open(io.BytesIO(encode_png(paint(0))[:-60]))
 
 
 def judgment(*, liked: bool) -> Judgment:
@@ -114,6 +145,25 @@ def whole(tmp_path: Path, prepared: Prepared) -> dict[str, str | None]:
     folder = RunFolder(tmp_path / "whole")
     draw(plan, Painter(), histories, folder)
     return digests(folder)
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_only_controls_see_what_the_user_chose(prepared: Prepared, control: bool) -> None:
+    seen: list[Case] = []
+
+    class Curious(Painter):
+        card = replace(Painter.card, control=control)
+
+        def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+            seen.extend(request.case for request in requests)
+            return super().generate(requests)
+
+    plan, histories, folder = prepared
+    pictures = {"chosen": Picture.of(paint(1)), "rejected": Picture.of(paint(2))}
+    known = [[replace(planned, case=replace(planned.case, **pictures)) for planned in batch] for batch in plan]
+    draw(known, Curious(), histories, folder)
+    expected = [planned.case for batch in (known if control else plan) for planned in batch]
+    assert seen == expected
 
 
 def test_a_run_stores_every_planned_sample(prepared: Prepared) -> None:
@@ -254,6 +304,52 @@ def test_a_continued_run_takes_up_its_profiles(tmp_path: Path, prepared: Prepare
     assert digests(prepared[2]) == whole(tmp_path, prepared)
 
 
+def test_a_fresh_and_a_continued_run_draw_from_the_same_payload(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are given what is read back from disk, which alone holds no device: a tensor made on one is on the CPU."""
+    given: list[Any] = []
+    made: list[Any] = []
+    dumped: list[Any] = []
+    dump = payloads.dump
+
+    class Watched(Keeping):
+        def profile(self, history: History) -> Profile:
+            made.append(super().profile(history).payload)
+            return Profile(history.user, made[-1], trained_parameters=7)
+
+        def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+            given.extend(request.profile.payload for request in requests)
+            return super().generate(requests)
+
+    def noted(payload: Any) -> bytes:
+        dumped.append(payload)
+        return dump(payload)
+
+    monkeypatch.setattr(payloads, "dump", noted)
+    run(prepared, Watched())
+    assert given
+    assert not {id(payload) for payload in given} & {id(payload) for payload in made}
+    assert len(dumped) == len(made) == N_USERS, "each payload is written once"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_payloads_of_an_accelerator_arrive_on_the_cpu_from_the_first_pass_on(prepared: Prepared) -> None:
+    devices: set[str] = set()
+
+    class OnDevice(Painter):
+        def profile(self, history: History) -> Profile:
+            return Profile(history.user, torch.ones(2, device="cuda"))
+
+        def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+            devices.update(request.profile.payload.device.type for request in requests)
+            return super().generate(requests)
+
+    run(prepared, OnDevice())
+    assert devices == {"cpu"}
+
+
 @pytest.mark.parametrize("damage", ["cut", "hostile"])
 def test_damaged_and_hostile_profiles_are_made_again(damage: str, tmp_path: Path, prepared: Prepared) -> None:
     _, histories, folder = prepared
@@ -303,6 +399,13 @@ def test_histories_may_be_empty_or_one_sided(method: str, sides: str, tmp_path: 
         (Miscounting(), "painter returned 7 drawings for 8 requests", BATCH),
         (Silent(), "painter returned NoneType, not a sequence of drawings", 0),
         (Undrawn(), "painter returned str where a Drawing belongs", 0),
+        (Changing(image=np.zeros((8, 8, 3))), "painter returned a drawing whose image is ndarray, not a PIL image", 0),
+        (Changing(image=Image.new("RGB", (0, 8))), "painter returned an image of 0x8 pixels", 0),
+        (Changing(image=cut_png()), "painter returned an image that cannot be decoded", 0),
+        (Changing(prompt_used=None), "painter returned a drawing whose prompt_used is NoneType, not a text", 0),
+        (Changing(evaluations=2.5), "painter returned 2.5 evaluations; they are a whole number", 0),
+        (Changing(evaluations=-1), "painter returned -1 evaluations", 0),
+        (Changing(evaluations=None), "painter returned None evaluations", 0),
     ],
 )
 def test_a_broken_contract_stops_the_run_and_keeps_what_was_drawn(
@@ -311,6 +414,71 @@ def test_a_broken_contract_stops_the_run_and_keeps_what_was_drawn(
     with pytest.raises(PrefbenchError, match=said):
         run(prepared, method)
     assert len(prepared[2].finished()) == kept
+
+
+def test_evaluations_may_be_numbers_of_numpy(prepared: Prepared) -> None:
+    assert run(prepared, Changing(evaluations=np.int64(5))).failed == 0
+    assert {type(s.evaluations) for s in prepared[2].samples().values()} == {int}
+    assert {s.evaluations for s in prepared[2].samples().values()} == {5}
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ([1.0], "painter returned list, not a Profile"),
+        (None, "painter returned NoneType, not a Profile"),
+        ({"user": "bob"}, "painter returned the profile of 'bob' for 'user-0'"),
+        ({"trained_parameters": "many"}, "painter returned 'many' trained parameters; they are a whole number"),
+        ({"payload": lambda: None}, "painter returned a profile that does not pickle ("),
+    ],
+)
+def test_a_broken_profile_is_a_failed_row(prepared: Prepared, made: Any, said: str) -> None:
+    _, histories, folder = prepared
+    assert run(prepared, Profiling(made)).failed == N_SAMPLES
+    row = folder.profiles()[histories["user-0"].digest]
+    assert (row["status"], row["bytes"], row["trained_parameters"]) == ("failed", 0, 0)
+    assert row["error"].startswith(f"PrefbenchError: {said}")
+    assert {sample.status for sample in folder.samples().values()} == {"failed"}
+
+
+def test_trained_parameters_may_be_a_number_of_numpy(prepared: Prepared) -> None:
+    run(prepared, Profiling({"trained_parameters": np.int64(9)}))
+    assert {row["trained_parameters"] for row in prepared[2].profiles().values()} == {9}
+
+
+def test_a_full_disk_stops_the_run_and_is_no_failed_profile(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise PrefbenchError("no space left")
+
+    monkeypatch.setattr(RunFolder, "put_payload", full)
+    with pytest.raises(PrefbenchError, match="no space left"):
+        run(prepared, Painter())
+    assert {row["status"] for row in prepared[2].profiles().values()} == {"ok"}
+
+
+# ----------------------------------------------------------------------------------------------------- memory
+
+
+def test_peak_memory_is_bytes_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    peaks = {}
+    for system in ("linux", "darwin"):
+        monkeypatch.setattr(runner.sys, "platform", system)
+        monkeypatch.setattr(runner.resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=2**21))
+        peaks[system] = runner._peak_memory()
+    assert peaks == {"linux": 2**31, "darwin": 2**21}
+
+
+def test_a_draw_forgets_the_peak_of_the_one_before(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks = [7]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: peaks.append(3))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: peaks[-1])
+    run(prepared, Painter())
+    assert {row["peak_memory_bytes"] for row in prepared[2].profiles().values()} == {3}
+    assert len(peaks) == 2, "once a draw"
 
 
 # --------------------------------------------------------------------------------------------------- going on

@@ -156,6 +156,20 @@ def test_paired_difference_matches_rows_by_key_and_removes_what_is_common() -> N
         paired_difference(base, Scores(base.values, base.users[::-1], base.prompts))
 
 
+def test_p_values_hold_where_prompts_are_shared() -> None:
+    """With no difference but in the prompts at hand, at most about 5 % are below 0.05; sign flips alone find many."""
+    rng, repeats, crossed, flipped = np.random.default_rng(11), 150, 0, 0
+    for _ in range(repeats):
+        table = 0.1 * rng.standard_normal((40, 1)) + 0.1 * rng.standard_normal(8) + 0.3 * rng.standard_normal((40, 8))
+        scores = grid(table)
+        nothing = Scores(np.zeros(len(scores)), scores.users, scores.prompts)
+        p = paired_difference(scores, nothing, replicates=400).p_value
+        crossed += p is not None and p < 0.05
+        flipped += (sign_flip(user_means(scores), replicates=400) or 0) < 0.05
+    assert crossed / repeats <= 0.09
+    assert flipped / repeats >= 0.2
+
+
 def test_gap_closed_at_its_ends_and_between() -> None:
     rng = np.random.default_rng(4)
     floor = world(rng, 40, 8)

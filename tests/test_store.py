@@ -292,9 +292,14 @@ def test_readers_need_no_lock(folder: RunFolder, holder: multiprocessing.process
     assert folder.samples() == {}
 
 
-def test_half_written_images_of_a_killed_process_are_swept_away(folder: RunFolder) -> None:
-    digest = folder.put_image(picture())
-    path = folder.image_path(digest)
-    path.with_name(f".{digest}.png.123.tmp").write_bytes(b"half")
+@pytest.mark.parametrize(
+    "place",
+    ["", "images/ab", "profiles", "scores", "features/mini-clip", "report", "report/figures"],
+)
+def test_half_written_files_of_a_killed_process_are_swept_away(folder: RunFolder, place: str) -> None:
+    (folder.path / place).mkdir(parents=True)
+    for name in ("whole.json", ".whole.json.123.tmp", ".hidden"):
+        (folder.path / place / name).write_bytes(b"half")
     with folder.locked():
-        assert [found.name for found in path.parent.iterdir()] == [path.name]
+        kept = {path.name for path in (folder.path / place).iterdir()}
+    assert kept - {".lock"} == {"whole.json", ".hidden"}

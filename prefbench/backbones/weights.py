@@ -123,8 +123,9 @@ def _variant_of(path: Path) -> str | None:
 
 def _command(card: BackboneCard) -> str:
     if not is_hub_id(card.source):
-        trained_here = card.name in names("trainer")
-        return f"prefbench train {card.name}" if trained_here else f"pipeline.save_pretrained({card.source!r})"
+        if card.name in names("trainer"):
+            return f"prefbench train {card.name} --install"
+        return f"pipeline.save_pretrained({card.source!r})"
     weights = f"*.{variant(card)}.safetensors" if variant(card) else "*.safetensors"
     # The repositories hold every model several times over; without patterns the command would fetch all of them.
     return (

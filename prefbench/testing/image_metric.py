@@ -26,6 +26,7 @@ class MadeUpTruth:
     """Smooth functions of user, prompt and pixels in place of a truth: utilities up to 1, fidelities from 0 to 1."""
 
     groups: Sequence[str] = ("first", "second")
+    id = "made up"
 
     def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
         return {name: 1 - 2 * _fractions(user, name, pictures) for name in ("total", *self.groups)}
@@ -73,7 +74,9 @@ class ImageMetricChecks:
         self._features = rng.standard_normal((len(self._samples), _WIDTH))
         self._features[3] = 0  # has no direction: a cosine must be None here and not NaN
         texts = {prompt: rng.standard_normal(_WIDTH) for prompt in _PROMPTS}
-        self._evidence = Evidence(MadeUpTruth(), texts if metric.extractor == "text" else {})
+        self._evidence = Evidence(
+            MadeUpTruth() if metric.card.asks_truth else None, texts if metric.extractor == "text" else {}
+        )
 
     def all(self) -> dict[str, Check]:
         """Name to check, in the order they are shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -180,15 +181,20 @@ class SuiteChecks:
         return f"{total:,} references, all likes of the scorer part, in no history that methods see"
 
     def near_duplicates(self) -> str:
-        """No copy, however retouched, between evaluated histories, what only scorers see, and train."""
+        """No copy, however retouched, between evaluated histories, what only scorers see, and what is learned from."""
         of = self._collection.thumbnails
         groups = {
             "histories": np.concatenate([of[split, "method"] for split in _EVALUATED]),
             "scorer parts": np.concatenate([of[split, "scorer"] for split in _EVALUATED]),
-            "train": np.concatenate([of["train", part] for part in PARTS]),
+            "train users": np.concatenate([of["train", part] for part in PARTS]),
+            "scorer users": np.concatenate([of["scorer", part] for part in PARTS]),
         }
-        pairs = (("histories", "scorer parts"), ("histories", "train"), ("scorer parts", "train"))
-        found = {f"{a} x {b}": compare(groups[a], groups[b]) for a, b in pairs if len(groups[a]) and len(groups[b])}
+        pairs = itertools.product(("histories", "scorer parts"), ("scorer parts", "train users", "scorer users"))
+        found = {
+            f"{a} x {b}": compare(groups[a], groups[b])
+            for a, b in pairs
+            if a != b and len(groups[a]) and len(groups[b])
+        }
         detail = "; ".join(f"{name}: {likeness}" for name, likeness in found.items())
         if any(likeness.copies for likeness in found.values()):
             fail(detail)

@@ -216,11 +216,13 @@ class _State:
         if not self.path.exists():
             return
         try:
-            stored = torch.load(self.path, map_location=device, weights_only=True)
+            # By way of the CPU: of several processes on CPUs each calls its device "cpu:0", which no file can go to.
+            stored = torch.load(self.path, map_location="cpu", weights_only=True)
             self.task.load_state_dict(stored["task"])
             self.optimizer.load_state_dict(stored["optimizer"])
             if self.ema is not None and stored["ema"] is not None:
                 self.ema.load_state_dict(stored["ema"])
+                self.ema.to(device)
             self.progress.__dict__.update(stored["progress"])
         except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())[:200]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from prefbench.api import PrefbenchError
 from prefbench.paths import WEIGHTS, atomic_file
 from prefbench.suites.picturebook.axes import AXES
 from prefbench.suites.picturebook.corpus import Corpus, CorpusRecipe, load_corpus
@@ -68,9 +69,12 @@ def _to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def load_reader(folder: Path = WEIGHTS / "reader") -> Reader:
-    """The trained reader in float32."""
+    """The trained reader in float32. Raises `PrefbenchError` where its weights are absent."""
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise PrefbenchError(f"the reader has no weights at {folder}: prefbench train reader --install")
     reader = Reader()
-    stored = load_file(folder / "model.safetensors")
+    stored = load_file(weights)
     reader.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in stored.items()})
     return reader.eval()
 

@@ -48,14 +48,19 @@ class Picturebook(Suite):
 
     @cached_property
     def digest(self) -> str:
-        """Covers the users, tastes and judgments of the evaluated splits and the version of the renderer."""
+        """Covers the users, tastes, judgments and cases of the evaluated splits and the version of the renderer."""
         content = {
             "version": self.card.version,
             "world": VERSION,
             "seed": SEED,
             "history": self._shown,
             "users": [
-                [user.id, repr(user.spec), [_plain(user, part) for part in ("method", "scorer")]]
+                [
+                    user.id,
+                    repr(user.spec),
+                    [_plain(user, p) for p in ("method", "scorer")],
+                    [c.prompt for c in user.prompts()],
+                ]
                 for split in ("val", "test")
                 for user in population(split)
             ],

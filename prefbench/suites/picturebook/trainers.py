@@ -23,6 +23,8 @@ from prefbench.training.loop import FitConfig, Progress
 
 logger = logging.getLogger(__name__)
 
+Card = dict[str, Any]
+
 READER = FitConfig(images=250_000, batch=96, lr=2e-3, ema=0.999, decay=0.6)
 MINI_CLIP = FitConfig(images=600_000, batch=128, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5)
 MINI_VISION = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
@@ -43,44 +45,40 @@ class _Job:
     measure: Callable[[Path], Sequence[Figure]]
 
 
-def reader(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
+def reader(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
     """Trains the reader of attributes on rendered pictures."""
     from prefbench.suites.picturebook.reader import CORPUS, save_reader, train_reader
 
     _refuse_compiling("reader", compile_model)
-    _run(_Job("reader", READER, [CORPUS], train_reader, save_reader, quality.reader), folder, images, install)
+    return _run(_Job("reader", READER, [CORPUS], train_reader, save_reader, quality.reader), folder, images, install)
 
 
-def mini_clip(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
+def mini_clip(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
     """Trains the open_clip miniature."""
     from prefbench.suites.picturebook.mini_clip import save_mini_clip, train_mini_clip
 
     _refuse_compiling("mini-clip", compile_model)
     corpora = [CAPTIONED, CONTRASTS]
-    _run(
-        _Job("mini-clip", MINI_CLIP, corpora, train_mini_clip, save_mini_clip, quality.mini_clip),
-        folder,
-        images,
-        install,
-    )
+    job = _Job("mini-clip", MINI_CLIP, corpora, train_mini_clip, save_mini_clip, quality.mini_clip)
+    return _run(job, folder, images, install)
 
 
-def mini_vision(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
+def mini_vision(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
     """Trains the transformers image tower on the embedding of the shipped `mini-clip`."""
     from prefbench.suites.picturebook.mini_vision import save_mini_vision, train_mini_vision
 
     _refuse_compiling("mini-vision", compile_model)
     corpora = [CAPTIONED, CONTRASTS]
     job = _Job("mini-vision", MINI_VISION, corpora, train_mini_vision, save_mini_vision, quality.mini_vision)
-    _run(job, folder, images, install)
+    return _run(job, folder, images, install)
 
 
-def mini_sd(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> None:
+def mini_sd(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
     """Trains the Stable Diffusion miniature; its text tower starts from the one of `mini-clip`."""
     from prefbench.suites.picturebook.mini_sd import save_mini_sd, train_mini_sd
 
     train = partial(train_mini_sd, compile_model=compile_model)
-    _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd), folder, images, install)
+    return _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd), folder, images, install)
 
 
 def _refuse_compiling(name: str, compile_model: bool) -> None:
@@ -88,27 +86,45 @@ def _refuse_compiling(name: str, compile_model: bool) -> None:
         logger.warning("%s is too small to gain from --compile; it is trained without", name)
 
 
-def _run(job: _Job, folder: Path, images: int | None, install: bool) -> None:
-    """Trains, saves, measures and describes the model; the package's weights are replaced only by a whole folder."""
+def _run(job: _Job, folder: Path, images: int | None, install: bool) -> Card | None:
+    """Trains, saves, measures and describes the model; the package's weights are replaced only by a whole folder.
+
+    Returns the card, in the main process alone.
+    """
     if not torch.cuda.is_available():
         # One thread a process: two collapse as soon as anything else runs; torchrun starts more processes.
         torch.set_num_threads(1)
     config = job.config if images is None else replace(job.config, images=images)
     model, progress = job.train(config, folder)
     if not PartialState().is_main_process:
-        return
+        return None
     final = folder / "final"
     job.save(model, final)
     card = make_card(job.name, config, progress, job.corpora, job.measure(final))
     write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
     if install:
-        shutil.rmtree(WEIGHTS / job.name, ignore_errors=True)
-        shutil.copytree(final, WEIGHTS / job.name)
+        _install(final, WEIGHTS / job.name)
+    return card
+
+
+def _install(final: Path, target: Path) -> None:
+    """Puts a copy of a folder in another's place by renaming: a kill leaves no part of it under the final name."""
+    copy, old = (target.with_name(f".{target.name}.{state}.tmp") for state in ("new", "old"))
+    for leftover in (copy, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        shutil.copytree(final, copy)
+        if target.exists():
+            target.rename(old)
+        copy.rename(target)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def make_card(
     name: str, config: FitConfig, progress: Progress, corpora: Sequence[CorpusRecipe], figures: Sequence[Figure]
-) -> dict[str, Any]:
+) -> Card:
     """What a model is, what it saw, how long it took and what it reaches."""
     return {
         "name": name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench.api import PrefbenchError
+from prefbench.paths import WEIGHTS
 from prefbench.records import History, Judgment, Pixels
 from prefbench.suites.picturebook.axes import (
     AXIS,
@@ -24,11 +26,12 @@ from prefbench.suites.picturebook.axes import (
 )
 from prefbench.suites.picturebook.inference import Posterior, Seen, infer
 from prefbench.suites.picturebook.population import JudgedScene, SimulatedUser
-from prefbench.suites.picturebook.render import SIZE, render
+from prefbench.suites.picturebook.render import SIZE, VERSION, render
 from prefbench.suites.picturebook.taste import TASTE_GROUPS
 
 Floats = NDArray[np.float64]
 
+READER_WEIGHTS = WEIGHTS / "reader" / "model.safetensors"
 _FOREIGN = "this judgment is not from picturebook, so its scene is not known"
 
 
@@ -45,6 +48,11 @@ class PicturebookTruth:
         self, user_of: Callable[[str], SimulatedUser], scenes_of: Callable[[str], Mapping[str, JudgedScene]]
     ) -> None:
         self._user_of, self._scenes_of = user_of, scenes_of
+
+    @cached_property
+    def id(self) -> str:
+        weights = hashlib.sha256(READER_WEIGHTS.read_bytes()).hexdigest()
+        return f"picturebook,world {VERSION},reader {weights[:12]}"
 
     @cached_property
     def _reader(self) -> Callable[[NDArray[np.uint8]], Mapping[str, Floats]]:
