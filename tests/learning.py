@@ -1,12 +1,14 @@
 """A task that `fit` learns in a second, and a program that trains it: what tests kill and resume.
 
-`python tests/learning.py FOLDER` trains until it is killed: from step `SLOW_FROM` on it dawdles.
+`python tests/learning.py FOLDER` trains until it is killed: from step `SLOW_FROM` on it dawdles. With a number of IMAGES
+behind it, it trains for so many without decay of the learning rate, in one process or, by torchrun, in several.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,4 +60,8 @@ def dawdling() -> BatchSource:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    fit(Regression(), dawdling(), CONFIG, Path(sys.argv[1]))
+    folder, *images = sys.argv[1:]
+    if images:
+        fit(Regression(), draw, replace(CONFIG, images=int(images[0]), decay=0.0), Path(folder))
+    else:
+        fit(Regression(), dawdling(), CONFIG, Path(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,6 +36,17 @@ class Failing(Method):
 """
 
 Invoke = Callable[..., Result]
+
+
+METRIC = """
+from prefbench.api import ImageMetric, MetricCard
+
+class Redness(ImageMetric):
+    card = MetricCard("redness", "1", "share of red", "side", "up", "image", "mean")
+
+    def score(self, samples, features, evidence):
+        return {"redness": [float(s.pixels[..., 0].mean() / 255) for s in samples]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +271,58 @@ def test_scoring_waits_for_no_other_writer(invoke: Invoke, whole_run: tuple[Path
         done = invoke("score", path)
     assert done.exit_code == 2
     assert "is being written by process" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["score", "report"])
+def test_a_run_folder_makes_nobody_load_code(
+    invoke: Invoke, whole_run: tuple[Path, Result], verb: str, tmp_path: Path
+) -> None:
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"from pathlib import Path\nPath({str(tmp_path / 'pwned')!r}).touch()\nclass S: pass\n")
+    shutil.copytree(whole_run[0], tmp_path / "run")
+    description = json.loads((tmp_path / "run" / "run.json").read_text())
+    description["spec"]["suite"] = f"{evil}:S"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(description))
+    done = invoke(verb, tmp_path / "run", *(["--metrics", "utility"] if verb == "score" else []))
+    assert done.exit_code == 2
+    assert "which is only loaded when you name it: --suite" in done.stderr
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_what_is_no_run_folder_is_left_out_of_a_glob(
+    invoke: Invoke, whole_run: tuple[Path, Result], tmp_path: Path
+) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "run").symlink_to(whole_run[0])
+    done = invoke("report", tmp_path / "run", tmp_path / "train", "--out", tmp_path / "report", "--json")
+    assert rows_of(done) == rows_of(whole_run[1])
+    assert "train: not a run folder" in done.stderr
+    assert (tmp_path / "report" / "report.md").is_file(), "--json and --out go together"
+
+
+def test_a_broken_neighbour_does_not_break_a_report(
+    invoke: Invoke, whole_run: tuple[Path, Result], tmp_path: Path
+) -> None:
+    for name in ("broken", "run"):
+        shutil.copytree(whole_run[0], tmp_path / name)
+    (tmp_path / "broken" / "run.json").write_text("{}")
+    assert rows_of(invoke("score", tmp_path / "run", "--json")) == rows_of(whole_run[1])
+
+
+def test_a_metric_of_ones_own_comes_from_a_file(invoke: Invoke, whole_run: tuple[Path, Result], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(METRIC)
+    shutil.copytree(whole_run[0], tmp_path / "run")
+    done = invoke("score", tmp_path / "run", "--metrics", f"{tmp_path / 'mine.py'}:Redness", "--json")
+    (row,) = [row for row in rows_of(done) if row["metric"] == "redness" and row["kind"] == "all"]
+    assert 0 <= row["value"] <= 1
+
+
+def test_a_run_too_small_for_a_metric_reports_the_others(invoke: Invoke, options: list[str], tmp_path: Path) -> None:
+    done = invoke("run", "--method", "copy", *options, "--users", "1", "--out", tmp_path, "--json")
+    assert done.exit_code == 1
+    assert "no kid: kid needs drawn images of at least 2 users, there is 1" in done.stderr
+    assert {"utility", "fid"} <= {row["metric"] for row in json.loads(done.stdout)}
+    assert list(tmp_path.glob("*/report/report.md"))
 
 
 def test_report_writes_where_it_is_told(invoke: Invoke, whole_run: tuple[Path, Result], tmp_path: Path) -> None:

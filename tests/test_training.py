@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import platform
 import signal
 import subprocess
 import sys
@@ -139,6 +141,31 @@ def test_more_images_continue_a_run(tmp_path: Path) -> None:
     assert fit(parts, draw, config, tmp_path / "parts").step == 60
     assert_same(stored(tmp_path / "parts"), stored(tmp_path / "whole"))
     assert_same(parts.state_dict(), whole.state_dict())
+
+
+def test_two_processes_train_one_model_and_resume(tmp_path: Path) -> None:
+    """Started by torchrun: each sees its own batches, and the run goes on from the checkpoint of the first."""
+
+    def train(folder: str, steps: int) -> None:
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        script = [learning.__file__, str(tmp_path / folder), str(8 * 2 * steps)]
+        root = Path(learning.__file__).parents[1]
+        environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+        done = subprocess.run(
+            [*command, *script], cwd=root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    train("whole", 40)
+    train("parts", 20)
+    train("parts", 40)
+    progress = stored(tmp_path / "parts")["progress"]
+    assert (progress["step"], progress["images"]) == (40, 8 * 2 * 40)
+    assert progress["machine"] == [f"2 x {platform.machine()} CPU, 1 thread(s) each"]
+    assert_same(stored(tmp_path / "parts"), stored(tmp_path / "whole"))
+    alone = Regression()
+    fit(alone, draw, replace(CONFIG, images=8 * 40, decay=0.0), tmp_path / "alone")
+    assert not torch.equal(stored(tmp_path / "whole")["task"]["unet.2.weight"], alone.unet[2].weight)
 
 
 def test_a_resumed_run_drops_the_same_units(tmp_path: Path) -> None:
