@@ -1,7 +1,7 @@
 """A task that `fit` learns in a second, and a program that trains it: what tests kill and resume.
 
-`python tests/learning.py FOLDER` trains until it is killed: from step `SLOW_FROM` on it dawdles. With a number of IMAGES
-behind it, it trains for so many without decay of the learning rate, in one process or, by torchrun, in several.
+`python tests/learning.py FOLDER` trains until it is killed: from step `SLOW_FROM` on it dawdles. With IMAGES behind it
+it trains for so many without decay of the learning rate, in one process or, by torchrun, in several.
 """
 
 from __future__ import annotations

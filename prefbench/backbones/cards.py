@@ -16,7 +16,7 @@ MINI_SD = BackboneCard(
     revision=None,
     resolution=32,
     steps=16,
-    guidance=3.0,
+    guidance=1.5,
     dtype="float32",
     licence="Apache-2.0",
 )

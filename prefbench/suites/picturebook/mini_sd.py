@@ -9,6 +9,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
+from prefbench.backbones.cards import MINI_SD
 from prefbench.backbones.space_to_depth import SpaceToDepthAutoencoder
 from prefbench.suites.picturebook.axes import CONTENTS, NAMEABLE, STYLE_NAMES, sample_styles
 from prefbench.suites.picturebook.corpus import CAPTIONED, load_corpus
@@ -92,12 +93,16 @@ def save_mini_sd(pipeline: StableDiffusionPipeline, folder: Path) -> None:
 
 
 def sample(
-    pipeline: StableDiffusionPipeline, prompts: list[str], *, seed: int = 0, steps: int = 16, guidance: float = 3.0
+    pipeline: StableDiffusionPipeline, prompts: list[str], *, seed: int = 0
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Pictures uint8 (N, 32, 32, 3), one a prompt, each from its own generator."""
+    """Pictures uint8 (N, 32, 32, 3), one a prompt, each from its own generator, with the steps and guidance of runs."""
     generators = [torch.Generator().manual_seed(seed + i) for i in range(len(prompts))]
     images = pipeline(
-        prompts, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np"
+        prompts,
+        num_inference_steps=MINI_SD.steps,
+        guidance_scale=MINI_SD.guidance,
+        generator=generators,
+        output_type="np",
     ).images
     return np.asarray(np.rint(images * 255), dtype=np.uint8)
 

@@ -29,7 +29,7 @@ READER = FitConfig(images=250_000, batch=96, lr=2e-3, ema=0.999, decay=0.6)
 MINI_CLIP = FitConfig(images=600_000, batch=128, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5)
 MINI_VISION = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
 MINI_SD = FitConfig(
-    images=700_000, batch=16, lr=2e-3, decay=0.35, ema=0.9995, slow=(("text_encoder", 0.5),), save_every_s=600
+    images=560_000, batch=16, lr=2e-3, decay=0.35, ema=0.9995, slow=(("text_encoder", 0.5),), save_every_s=600
 )
 
 
