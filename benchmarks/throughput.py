@@ -1,7 +1,11 @@
 """Samples a second of the harness, of a bare diffusers loop, and of one image a call with everything recomputed.
 
-All three draw the same prompts with the same steps in one process on one machine, in turns, so that the ratios hold
-even where the machine is shared:
+Drawing alone: the harness (profiles, images encoded and written, rows) against the bare pipeline at the same batch
+size, and against the pipeline called for one image. Drawing and scoring: the harness against the way of scripts that take one
+image through everything, where each metric makes the image's features, and the prompt's, for itself.
+
+All draw the same prompts with the same steps in one process on one machine, in turns, so that the ratios hold even
+where the machine is shared:
 
     python benchmarks/throughput.py --users 20 --rounds 3
 """
@@ -13,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,6 +26,11 @@ import torch
 from prefbench.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.environment import hardware, versions
 from prefbench.execution import Prepared, Settings, execute, prepare
+from prefbench.records import Request, to_pixels
+from prefbench.registry import load
+from prefbench.scoring import Material, Scorer
+from prefbench.store import RunFolder
+from prefbench.summary import Run
 
 
 @click.command()
@@ -33,7 +43,8 @@ from prefbench.execution import Prepared, Settings, execute, prepare
 def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Path | None) -> None:
     """Prints medians over rounds and their ratios."""
     torch.set_num_threads(threads)
-    rates: dict[str, list[float]] = {"harness": [], "bare loop": [], "one a call": []}
+    names = ("harness", "bare loop", "one a call", "harness, scored", "one a call, scored")
+    rates: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings("prompt-only", users=users, batch=batch, out=Path(folder), seed=number)
@@ -46,11 +57,15 @@ def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Pa
             rates["bare loop"].append(_rate(len(prompts), lambda: _bare(backbone, prompts, seeds, batch)))  # noqa: B023
             rates["harness"].append(_rate(len(prompts), lambda: _harness(prepared)))  # noqa: B023
             rates["one a call"].append(_rate(single, lambda: _bare(backbone, prompts[:single], seeds, 1)))  # noqa: B023
+            scored = replace(prepared, folder=RunFolder(Path(folder) / "scored"))
+            rates["harness, scored"].append(_rate(len(prompts), lambda: _score(scored)))  # noqa: B023
+            rates["one a call, scored"].append(_rate(single, lambda: _one_by_one(prepared, single)))  # noqa: B023
     medians = {name: statistics.median(values) for name, values in rates.items()}
     result = {
         "samples_per_second": {name: round(value, 3) for name, value in medians.items()},
         "harness_over_bare_loop": round(medians["harness"] / medians["bare loop"], 3),
         "harness_over_one_a_call": round(medians["harness"] / medians["one a call"], 3),
+        "scored_harness_over_scored_one_a_call": round(medians["harness, scored"] / medians["one a call, scored"], 3),
         "settings": {"users": users, "batch": batch, "rounds": rounds, "threads": threads},
         "hardware": hardware(),
         "versions": versions(),
@@ -72,6 +87,31 @@ def _harness(prepared: Prepared) -> None:
     result = execute(prepared)
     if result.failed or result.drawn != prepared.n_samples:
         raise RuntimeError(f"the run was not clean: {result}")
+
+
+def _score(prepared: Prepared) -> None:
+    """A whole run: drawn, scored with the suite's metrics, summarised."""
+    _harness(prepared)
+    metrics = list(prepared.suite.card.metrics)
+    Scorer(prepared.suite, metrics).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
+    Run.open(prepared.folder.path).write_summary()
+
+
+def _one_by_one(prepared: Prepared, n: int) -> None:
+    """One image at a time: the profile made again, one call of the pipeline, every metric with features of its own."""
+    suite, method, planned = prepared.suite, prepared.method, [p for batch in prepared.plan for p in batch][:n]
+    extract = load("extractor", suite.card.extractors["fidelity"])()
+    truth = suite.truth
+    assert truth is not None
+    for one in planned:
+        profile = method.profile(suite.history(one.case.user))
+        (drawing,) = method.generate([Request(one.case, one.index, one.seed, profile)])
+        pixels = [to_pixels(drawing.image)]
+        for _ in ("fid", "kid", "clip-score"):
+            extract.images(pixels)
+        extract.texts([one.case.prompt])
+        truth.utility(one.case.user, pixels)
+        truth.fidelity([one.case.prompt], pixels)
 
 
 def _bare(backbone: DiffusersBackbone, prompts: Sequence[str], seeds: Sequence[int], batch: int) -> None:
