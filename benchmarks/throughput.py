@@ -1,8 +1,8 @@
 """Samples a second of the harness, of a bare diffusers loop, and of one image a call with everything recomputed.
 
 Drawing alone: the harness (profiles, images encoded and written, rows) against the bare pipeline at the same batch
-size, and against the pipeline called for one image. Drawing and scoring: the harness against the way of scripts that take one
-image through everything, where each metric makes the image's features, and the prompt's, for itself.
+size, and against the pipeline called for one image. Drawing and scoring: the harness against scripts that take one
+image through everything, where each metric makes the features of image and prompt for itself.
 
 All draw the same prompts with the same steps in one process on one machine, in turns, so that the ratios hold even
 where the machine is shared:
