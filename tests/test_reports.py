@@ -482,3 +482,28 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
 
 def test_the_committed_leaderboard_is_up_to_date() -> None:
     assert leaderboard.main(["--check"]) == 0
+
+
+def test_the_committed_frame_holds() -> None:
+    """The controls bound what a method can reach, and each shows what it is there to show."""
+    rows = {
+        ".".join(filter(None, [result["method"], result["control"]])): {
+            row["metric"]: row for row in result["rows"] if row["kind"] == "all"
+        }
+        for result in leaderboard.load_results(leaderboard.RESULTS)
+    }
+
+    def value(run: str, metric: str = "utility") -> float:
+        return float(rows[run][metric]["value"])
+
+    assert value("ideal") >= 0.9
+    assert value("ideal") > value("inferred") > value("prompt-only")
+    assert value("inferred") >= 0.6
+    assert abs(value("prompt-only")) <= 0.1
+    for group in ("utility/worded", "utility/semantic"):
+        assert value("truth", group) >= 0.75 * value("ideal", group)
+    assert abs(rows["truth"]["utility/silent"]["difference"]) <= 0.05, "words say nothing of the silent axes"
+    assert value("copy", "prompt-fidelity") < 0.5 * value("prompt-only", "prompt-fidelity")
+    assert rows["inferred.other-user"]["utility"]["difference"] <= 0.05
+    assert rows["inferred.flipped"]["utility"]["difference_high"] < 0
+    assert all(row["missing"] == 0 for metrics in rows.values() for row in metrics.values())
