@@ -7,7 +7,6 @@ cut is drawn again whole, so a continued run ends with the same images as one th
 from __future__ import annotations
 
 import logging
-import operator
 import resource
 import sys
 import time
@@ -17,10 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from PIL import Image
-
 from prefbench import payloads
 from prefbench.api import Method, PrefbenchError
+from prefbench.checked import checked_drawings, checked_profile, reason
 from prefbench.plan import Planned
 from prefbench.records import Case, Drawing, History, Profile, Request, Sample
 from prefbench.store import RunFolder
@@ -111,55 +109,12 @@ def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[
         drawings = method.generate([request for _, request in ready])
     except Exception as error:
         if len(ready) == 1:
-            return [_Drawn(ready[0][0], time.perf_counter() - started, None, _reason(error))]
-        logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), _reason(error))
+            return [_Drawn(ready[0][0], time.perf_counter() - started, None, reason(error))]
+        logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), reason(error))
         return [drawn for one in ready for drawn in _generate(method, [one])]
     seconds = (time.perf_counter() - started) / len(ready)
-    checked = _checked_drawings(method.card.name, drawings, len(ready))
+    checked = checked_drawings(method.card.name, drawings, len(ready))
     return [_Drawn(p, seconds, drawing, None) for (p, _), drawing in zip(ready, checked, strict=True)]
-
-
-def _checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:
-    """Raises `PrefbenchError` for anything but one `Drawing` a request: no image could be told apart from another's."""
-    if not isinstance(drawings, Sequence):
-        raise PrefbenchError(f"{method} returned {_type(drawings)}, not a sequence of drawings")
-    if len(drawings) != requested:
-        raise PrefbenchError(f"{method} returned {len(drawings)} drawings for {requested} requests")
-    odd = next((_type(drawing) for drawing in drawings if not isinstance(drawing, Drawing)), None)
-    if odd is not None:
-        raise PrefbenchError(f"{method} returned {odd} where a Drawing belongs")
-    return [_checked_drawing(method, drawing) for drawing in drawings]
-
-
-def _checked_drawing(method: str, drawing: Drawing) -> Drawing:
-    """The drawing in RGB, its pixels decoded. Raises `PrefbenchError` for one that no row could hold."""
-    image, prompt = drawing.image, drawing.prompt_used
-    if not isinstance(image, Image.Image):
-        raise PrefbenchError(f"{method} returned a drawing whose image is {_type(image)}, not a PIL image")
-    if 0 in image.size:
-        raise PrefbenchError(f"{method} returned an image of {image.width}x{image.height} pixels")
-    if not isinstance(prompt, str):
-        raise PrefbenchError(f"{method} returned a drawing whose prompt_used is {_type(prompt)}, not a text")
-    evaluations = _count(drawing.evaluations)
-    if evaluations is None:
-        raise PrefbenchError(f"{method} returned {drawing.evaluations!r} evaluations; they are a whole number")
-    try:
-        return Drawing(image.convert("RGB"), prompt, evaluations)
-    except Exception as error:  # PIL decodes late, and damaged files raise anything
-        raise PrefbenchError(f"{method} returned an image that cannot be decoded ({_reason(error)})") from error
-
-
-def _count(value: Any) -> int | None:
-    """A whole number from 0 on as int, also one of numpy's; None for anything else."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        return None
-    return count if count >= 0 else None
-
-
-def _type(value: Any) -> str:
-    return type(value).__name__
 
 
 def _store(folder: RunFolder, batch: Sequence[_Drawn], finished: set[str]) -> int:
@@ -215,7 +170,7 @@ class _Profiles:
             seconds = time.perf_counter() - started
             packed = _packed(self._method.card.name, made, history.user)
         except Exception as problem:
-            seconds, error = time.perf_counter() - started, _reason(problem)
+            seconds, error = time.perf_counter() - started, reason(problem)
         row = _profile_row(history, packed, error, seconds)
         if self._noted.get(history.digest, {}).get("status") != row["status"]:
             self._folder.append_profile(row)
@@ -247,7 +202,7 @@ class _Packed:
 
 def _packed(method: str, made: Any, user: str) -> _Packed:
     """Raises `PrefbenchError` for anything but a `Profile` of the user with a payload that pickles."""
-    profile = _checked_profile(method, made, user)
+    profile = checked_profile(method, made, user)
     if profile.payload is None:
         return _Packed(profile, 0, None)
     try:
@@ -259,19 +214,6 @@ def _packed(method: str, made: Any, user: str) -> _Packed:
     except payloads.NotPlainError as error:
         logger.debug("the profile of %s is not kept: %s", user, error)
         return _Packed(profile, len(data), None)
-
-
-def _checked_profile(method: str, made: Any, user: str) -> Profile:
-    if not isinstance(made, Profile):
-        raise PrefbenchError(f"{method} returned {_type(made)}, not a Profile")
-    if made.user != user:
-        raise PrefbenchError(f"{method} returned the profile of {made.user!r} for {user!r}")
-    trained = _count(made.trained_parameters)
-    if trained is None:
-        raise PrefbenchError(
-            f"{method} returned {made.trained_parameters!r} trained parameters; they are a whole number"
-        )
-    return replace(made, trained_parameters=trained)
 
 
 def _profile_row(history: History, packed: _Packed | None, error: str | None, seconds: float) -> dict[str, Any]:
@@ -303,10 +245,6 @@ def _peak_memory() -> int:
         return int(torch.cuda.max_memory_allocated())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def failures(samples: Mapping[str, Sample]) -> Counter[str]:

@@ -25,7 +25,8 @@ LAYERS = (
     ("prefbench.summary",),
     ("prefbench.scoring", "prefbench.execution"),
     ("prefbench.runner", "prefbench.features", "prefbench.methods*", "prefbench.metrics*", "prefbench.suites*"),
-    ("prefbench.backbones*", "prefbench.training*", "prefbench.store", "prefbench.plan", "prefbench.parameters"),
+    ("prefbench.backbones*", "prefbench.training*", "prefbench.store", "prefbench.plan", "prefbench.parameters",
+     "prefbench.checked"),
     ("prefbench.registry",),
     ("prefbench.api",),
     (
