@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.records import Case, Drawing, History, Part, Picture, Pixels, Profile, Request, Split, User
+from prefbench.records import PARTS, Case, Drawing, History, Part, Picture, Pixels, Profile, Request, Split, User
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +142,9 @@ class Backbone(Protocol):
     def evaluations(self) -> int:
         """Denoiser passes for one image with the card's settings."""
 
+    def evaluations_at(self, guidance: float) -> int:
+        """Denoiser passes for one image with another guidance scale."""
+
 
 # ---------------------------------------------------------------------------------------------------- suites
 
@@ -168,6 +171,18 @@ class Reference:
     user: str
     prompt: str
     picture: Picture
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What methods may learn from one user of the train split: all judgments, and words where the suite knows them."""
+
+    history: History
+    likes: tuple[str, ...] = ()
+    """What the user likes, a phrase each; empty where nobody knows or no words exist."""
+    dislikes: tuple[str, ...] = ()
+    shows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Digest of a judged picture to phrases for what it shows beside its prompt."""
 
 
 class Truth(Protocol):
@@ -226,6 +241,14 @@ class Suite(ABC):
     @abstractmethod
     def references(self, split: Split) -> Sequence[Reference]:
         """The users' own liked images that no method sees."""
+
+    def lessons(self) -> Sequence[Lesson]:
+        """What methods may learn from: one lesson a user of the train split, in the order of `users`."""
+        lessons = []
+        for user in self.users("train"):
+            seen, kept = (self.history(user.id, part) for part in PARTS)
+            lessons.append(Lesson(History(user.id, seen.liked + kept.liked, seen.disliked + kept.disliked)))
+        return lessons
 
     def training_prompts(self) -> frozenset[str]:
         """The prompts of all captions that shipped models were trained on, without words of style."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,3 +36,33 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     """Writes a whole file so that it is either the old one or the new one, never a part."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty temporary folder beside `path`; on success it is flushed to disk and takes its place by
+    renaming, on failure it goes.
+    """
+    fresh, old = (path.with_name(f".{path.name}.{state}.tmp") for state in ("new", "old"))
+    if old.exists() and not path.exists():  # killed between the two renames: the old folder is all there is
+        old.rename(path)
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        for written in (file for file in fresh.rglob("*") if file.is_file()):
+            with written.open("rb") as content:
+                os.fsync(content.fileno())
+        if path.exists():
+            path.rename(old)
+        fresh.rename(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def install_folder(source: Path, target: Path) -> None:
+    """Puts a copy of a folder in another's place: a kill leaves no part of it under the final name."""
+    with atomic_folder(target) as fresh:
+        shutil.copytree(source, fresh, dirs_exist_ok=True)

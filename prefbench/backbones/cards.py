@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
+from prefbench import hub
 from prefbench.api import BackboneCard, PrefbenchError
 from prefbench.paths import WEIGHTS
 
@@ -53,7 +52,7 @@ def card_of_folder(folder: Path) -> BackboneCard:
     Raises:
         PrefbenchError: not such a folder, or its pipeline class is none of `PIPELINES`.
     """
-    pipeline = _read_json(folder / "model_index.json").get("_class_name")
+    pipeline = hub.read_json(folder / "model_index.json", "a backbone").get("_class_name")
     alike = [card for card in CARDS if card.pipeline == pipeline]
     if not alike:
         raise PrefbenchError(f"{folder}: cannot drive a {pipeline}, only {', '.join(PIPELINES)}")
@@ -74,18 +73,8 @@ def card_of_folder(folder: Path) -> BackboneCard:
 
 def _resolution(folder: Path) -> int:
     """Pixels a side: the denoiser's latents times the autoencoder's down-sampling, as the pipelines derive it."""
-    side = _read_json(folder / "unet" / "config.json").get("sample_size")
-    levels = _read_json(folder / "vae" / "config.json").get("block_out_channels")
+    side = hub.read_json(folder / "unet" / "config.json", "a backbone").get("sample_size")
+    levels = hub.read_json(folder / "vae" / "config.json", "a backbone").get("block_out_channels")
     if not isinstance(side, int) or not isinstance(levels, list):
         raise PrefbenchError(f"{folder}: unet/config.json needs sample_size, vae/config.json block_out_channels")
     return side * int(2 ** (len(levels) - 1))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PrefbenchError(f"{path} cannot be read ({error}); a backbone is a save_pretrained folder") from error
-    if not isinstance(content, dict):
-        raise PrefbenchError(f"{path} holds no JSON object; a backbone is a save_pretrained folder")
-    return content

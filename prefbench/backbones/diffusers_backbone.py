@@ -60,14 +60,18 @@ class DiffusersBackbone:
 
     @property
     def evaluations(self) -> int:
-        """Denoiser passes for one image with the card's settings; guidance takes two a time step.
+        """Denoiser passes for one image with the card's settings."""
+        return self.evaluations_at(self.card.guidance)
+
+    def evaluations_at(self, guidance: float) -> int:
+        """Denoiser passes for one image with the card's steps; guidance takes two a time step.
 
         Counted on the scheduler's own time steps: PNDM takes one more than asked for, Heun nearly twice as many.
         """
         scheduler = _fresh(self.pipeline.scheduler)
         scheduler.set_timesteps(self.card.steps)
         embeds_guidance = self.pipeline.unet.config.time_cond_proj_dim is not None
-        return len(scheduler.timesteps) * (2 if self.card.guidance > 1 and not embeds_guidance else 1)
+        return len(scheduler.timesteps) * (2 if guidance > 1 and not embeds_guidance else 1)
 
     def generate(
         self,

@@ -1,34 +1,21 @@
-"""Where a backbone's weights are, what is missing of them, how to get them, and their digest. Imports no torch.
-
-Nothing here asks the network: a model of the hub counts as present when its snapshot lies in the local cache.
-"""
+"""Which files a backbone is loaded from, what is missing of them, how to get them, and their digest. No torch."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from prefbench import hub
 from prefbench.api import BackboneCard
-from prefbench.registry import names
+from prefbench.hub import Absence
 
 NOT_LOADED = frozenset({"safety_checker"})
 """It replaces drawings by black pictures, which would be scored like any other."""
 _VARIANTS: Mapping[str, str] = {"float16": "fp16", "bfloat16": "bf16"}
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _WEIGHTS = re.compile(r"[^.]+?(?:\.(?P<variant>\w+?))?(?:-\d{5}-of-\d{5})?\.safetensors")
 _CONFIGURATION = {".json", ".txt"}
-
-
-@dataclass(frozen=True)
-class Absence:
-    """What of a backbone's weights is not here, and the command that gets it."""
-
-    what: str
-    command: str
 
 
 def missing(card: BackboneCard) -> str | None:
@@ -39,19 +26,13 @@ def missing(card: BackboneCard) -> str | None:
 
 def find(card: BackboneCard) -> Path | Absence:
     """The folder with all that loading reads, or what is not here."""
-    folder = _locate(card)
+    folder = hub.locate(card.source, card.revision, "model_index.json")
     if folder is None:
-        absent = "there is no local copy of" if is_hub_id(card.source) else "there are no weights in"
-        return Absence(f"{absent} {card.source}", _command(card))
+        return hub.absent(card.source, _command(card))
     lacking = [name for name in components(folder) if not files(folder, name, variant(card))]
     if lacking:
         return Absence(f"{folder} has no files of {', '.join(lacking)}", _command(card))
     return folder
-
-
-def is_hub_id(source: str) -> bool:
-    """Whether a card's source names a repository of the hub and not a folder."""
-    return _HUB_ID.fullmatch(source) is not None and not Path(source).is_dir()
 
 
 def variant(card: BackboneCard) -> str | None:
@@ -86,27 +67,11 @@ def has_variant(folder: Path, preferred: str | None) -> bool:
 
 
 def digest(folder: Path, preferred: str | None) -> str:
-    """SHA-256 over the names, sorted, and contents of all files that loading reads; other files do not move it."""
+    """SHA-256 over all files that loading reads; other files do not move it."""
     read = [folder / "model_index.json"]
-    for name in sorted(components(folder)):
+    for name in components(folder):
         read += files(folder, name, preferred)
-    total = hashlib.sha256()
-    for path in sorted(read):
-        with path.open("rb") as content:
-            total.update(f"{path.relative_to(folder).as_posix()} ".encode())
-            total.update(hashlib.file_digest(content, "sha256").digest())
-    return total.hexdigest()
-
-
-def _locate(card: BackboneCard) -> Path | None:
-    """The folder with `model_index.json`: the source itself, or the hub's snapshot in the local cache."""
-    if is_hub_id(card.source):
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(card.source, "model_index.json", revision=card.revision)
-        return Path(found).parent if isinstance(found, str) else None
-    folder = Path(card.source)
-    return folder if (folder / "model_index.json").is_file() else None
+    return hub.digest({folder: read})
 
 
 def _chosen(present: list[Path], preferred: str | None) -> list[Path]:
@@ -122,13 +87,7 @@ def _variant_of(path: Path) -> str | None:
 
 
 def _command(card: BackboneCard) -> str:
-    if not is_hub_id(card.source):
-        if card.name in names("trainer"):
-            return f"prefbench train {card.name} --install"
-        return f"pipeline.save_pretrained({card.source!r})"
+    if not hub.is_hub_id(card.source):
+        return hub.make(card.name, f"pipeline.save_pretrained({card.source!r})")
     weights = f"*.{variant(card)}.safetensors" if variant(card) else "*.safetensors"
-    # The repositories hold every model several times over; without patterns the command would fetch all of them.
-    return (
-        f"hf download {card.source} --revision {card.revision or 'main'}"
-        f' --include "*.json" --include "*.txt" --include "{weights}" --exclude "safety_checker/*"'
-    )
+    return hub.download(card.source, card.revision, ["*.json", "*.txt", weights], ["safety_checker/*"])

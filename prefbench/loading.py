@@ -1,0 +1,125 @@
+"""What the loaders of models share: where a model goes, in which precision, and that nothing of it stays random."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import torch
+
+from prefbench import registry
+from prefbench.api import PrefbenchError
+from prefbench.registry import Kind
+
+C = TypeVar("C")
+logger = logging.getLogger(__name__)
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DEVICES = ("cuda", "mps", "cpu")
+
+
+def find_card(kind: Kind, given: str | Path | C, card_class: type[C], of_folder: Callable[[Path], C]) -> C:
+    """The card itself, or that of a registered name or of a folder."""
+    if isinstance(given, card_class):
+        return given
+    if str(given) not in registry.names(kind) and Path(str(given)).is_dir():
+        return of_folder(Path(str(given)))
+    found = registry.load(kind, str(given))
+    if not isinstance(found, card_class):
+        raise PrefbenchError(f"{kind} {str(given)!r} is a {type(found).__name__}, not a {card_class.__name__}")
+    return found
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The named device, or the best that is here. Raises `PrefbenchError` for one unknown or not here."""
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name is None:
+        return torch.device(next(kind for kind in DEVICES if here[kind]))
+    kind, _, index = name.partition(":")
+    if kind not in DEVICES or (":" in name and not index.isdecimal()):
+        raise PrefbenchError(registry.unknown("device", name, list(DEVICES)))
+    if not here[kind] or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
+        raise PrefbenchError(f"there is no device {name!r} here (found: {', '.join(k for k in DEVICES if here[k])})")
+    return torch.device(name)
+
+
+def choose_dtype(name: str | None, preferred: str, device: torch.device) -> torch.dtype:
+    """The named dtype, or float32 on the CPU and the card's elsewhere. Raises `PrefbenchError` for one unknown."""
+    if name is None:
+        return torch.float32 if device.type == "cpu" else DTYPES[preferred]
+    if name not in DTYPES:
+        raise PrefbenchError(registry.unknown("dtype", name, list(DTYPES)))
+    if device.type == "cpu" and name != "float32":
+        logger.warning("%s on the CPU is many times slower than float32: up to 60 times", name)
+    return DTYPES[name]
+
+
+@contextmanager
+def strict_loading(what: str, folder: Path, *libraries: ModuleType) -> Iterator[None]:
+    """Around the libraries' `from_pretrained`: silent, and every reason not to use what it gives is one line.
+
+    Args:
+        what: whose weights they are, as messages name it: `backbone 'sdxl'`.
+        libraries: diffusers, transformers; their warnings are collected and their progress bars hidden.
+
+    Raises:
+        PrefbenchError: files that cannot be loaded, and parameters without weights, which stay random: the libraries
+            only warn of them.
+    """
+    with listening(*libraries) as heard:
+        try:
+            yield
+        except Exception as error:  # damaged files raise anything
+            raise PrefbenchError(f"{what}: {folder} cannot be loaded: {one_line(error)}") from error
+    for warning in heard:
+        logger.debug("loading %s: %s", folder, warning)
+        if "newly initialized" in warning:
+            raise PrefbenchError(f"{what}: weights are missing in {folder}: {one_line(warning)}")
+
+
+def one_line(problem: object) -> str:
+    """A library's error or warning without line breaks and terminal colours, at most 300 characters."""
+    return " ".join(re.sub(r"\x1b\[[\d;]*m", "", str(problem)).split())[:300]
+
+
+class _Ear(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(record.getMessage())
+
+
+@contextmanager
+def listening(*libraries: ModuleType) -> Iterator[list[str]]:
+    """Collects the libraries' warnings in place of showing them, and hides their progress bars."""
+    ear, loggers = _Ear(), [logging.getLogger(library.__name__) for library in libraries]
+    before = [(one.handlers, one.propagate, one.level) for one in loggers]
+    for one in loggers:
+        one.handlers, one.propagate = [ear], False
+        one.setLevel(logging.WARNING)
+    try:
+        with ExitStack() as stack:
+            for library in libraries:
+                stack.enter_context(_bars_hidden(library.utils.logging))
+            yield ear.heard
+    finally:
+        for one, (handlers, propagate, level) in zip(loggers, before, strict=True):
+            one.handlers, one.propagate = handlers, propagate
+            one.setLevel(level)
+
+
+@contextmanager
+def _bars_hidden(settings: Any) -> Iterator[None]:
+    shown = settings._tqdm_active  # diffusers has no public name for it
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            settings.enable_progress_bar()
