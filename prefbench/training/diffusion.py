@@ -12,6 +12,7 @@ from diffusers import DDPMScheduler, StableDiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from prefbench.api import PrefbenchError
 from prefbench.training.loop import Batch
 
 
@@ -26,12 +27,52 @@ class CaptionedPictures(Protocol):
     def caption(self, index: int, rng: np.random.Generator) -> str: ...
 
 
-class DenoisingTask(nn.Module):
-    """Velocity prediction (Salimans & Ho 2022) with SNR weights clipped from above, text tower trained along.
+class NoiseSchedule(nn.Module):
+    """Adds noise to latents, and measures what a denoiser of velocities or of noise makes of them.
 
-    The weight of a step is min(SNR + 1, cap) / (SNR + 1): Min-SNR (Hang et al. 2023, arXiv 2303.09556) written for the
-    velocity, but without its vanishing weight at high noise, where the prompt decides what the picture shows.
+    The weight of a step is min(SNR + 1, cap) / (SNR + 1) on the velocity: Min-SNR (Hang et al. 2023, arXiv 2303.09556)
+    written for the velocity (Salimans & Ho 2022), but without its vanishing weight at high noise, where the prompt
+    decides what the picture shows. On predicted noise it is the Min-SNR weight itself, min(SNR, cap) / SNR.
+
+    Raises:
+        PrefbenchError: a schedule whose denoiser predicts something else.
     """
+
+    def __init__(self, scheduler: object, *, snr_cap: float = 6.0) -> None:
+        super().__init__()
+        schedule = DDPMScheduler.from_config(scheduler.config)  # type: ignore[attr-defined]
+        self.kind = str(schedule.config.prediction_type)
+        if self.kind not in ("v_prediction", "epsilon"):
+            raise PrefbenchError(f"cannot train a denoiser that predicts {self.kind!r}, only v_prediction and epsilon")
+        self.register_buffer("alphas_cumprod", schedule.alphas_cumprod.float(), persistent=False)
+        self.snr_cap = snr_cap
+
+    def add_noise(self, latents: Tensor, u: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Noisy latents (B, C, h, w), channels last, and time steps (B,) for positions u (B,) in [0, 1)."""
+        t = (u * len(self._alphas)).long().clamp(max=len(self._alphas) - 1)
+        alpha = self._alphas[t].view(-1, 1, 1, 1)
+        noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+        return noisy.contiguous(memory_format=torch.channels_last), t
+
+    def loss(self, predicted: Tensor, latents: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """The weighted squared error of a prediction, the mean over the batch."""
+        alpha = self._alphas[t].view(-1, 1, 1, 1)
+        spread = (1 - alpha).flatten()
+        if self.kind == "epsilon":
+            target, weight = noise, (self.snr_cap * spread / (1 - spread)).clamp(max=1.0)
+        else:
+            target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
+            weight = (spread * self.snr_cap).clamp(max=1.0)
+        error = F.mse_loss(predicted.float(), target, reduction="none").mean((1, 2, 3))
+        return (weight * error).mean()
+
+    @property
+    def _alphas(self) -> Tensor:
+        return self.get_buffer("alphas_cumprod")
+
+
+class DenoisingTask(nn.Module):
+    """Trains the denoiser of a pipeline, the text tower along with it."""
 
     def __init__(self, pipeline: StableDiffusionPipeline, *, snr_cap: float = 6.0) -> None:
         super().__init__()
@@ -39,25 +80,15 @@ class DenoisingTask(nn.Module):
         self.text_encoder = pipeline.text_encoder
         self.scale = float(pipeline.vae.config.scaling_factor)
         self.encode = pipeline.vae.encode
-        schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
-        self.register_buffer("alphas_cumprod", schedule.alphas_cumprod.float(), persistent=False)
-        self.snr_cap = snr_cap
+        self.schedule = NoiseSchedule(pipeline.scheduler, snr_cap=snr_cap)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The weighted velocity error of a batch: pictures (B, 3, H, W) in [-1, 1], tokens (B, L), u, noise."""
+        """The loss of a batch: pictures (B, 3, H, W) in [-1, 1], tokens (B, L), u, noise."""
         latents = self.encode(batch["pictures"]).latent_dist.mode() * self.scale
         states = self.text_encoder(batch["tokens"])[0]
-        alphas: Tensor = self.get_buffer("alphas_cumprod")
-        t = (batch["u"] * len(alphas)).long().clamp(max=len(alphas) - 1)
-        alpha = alphas[t].view(-1, 1, 1, 1)
-        signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
-        noisy = signal * latents + spread * batch["noise"]
-        velocity = signal * batch["noise"] - spread * latents
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        noisy, t = self.schedule.add_noise(latents, batch["u"], batch["noise"])
         predicted = self.unet(noisy, t, states, return_dict=False)[0]
-        error = F.mse_loss(predicted, velocity, reduction="none").mean((1, 2, 3))
-        capped: Tensor = ((1 - alpha).flatten() * self.snr_cap).clamp(max=1.0)
-        return (capped * error).mean()
+        return self.schedule.loss(predicted, latents, batch["noise"], t)
 
 
 class CaptionBatches:
@@ -78,7 +109,7 @@ class CaptionBatches:
         pictures = torch.from_numpy(self.data.pictures[chosen]).permute(0, 3, 1, 2).float() / 127.5 - 1
         channels = pictures.shape[1] * 4, pictures.shape[2] // 2, pictures.shape[3] // 2
         noise = torch.from_numpy(rng.standard_normal((size, *channels), dtype=np.float32))
-        return {"pictures": pictures, "tokens": tokens.input_ids, "u": _noise_levels(rng, size), "noise": noise}
+        return {"pictures": pictures, "tokens": tokens.input_ids, "u": noise_levels(rng, size), "noise": noise}
 
     def _caption(self, index: int, rng: np.random.Generator) -> str:
         if self.plain[index] and rng.random() < self.empty:
@@ -86,7 +117,7 @@ class CaptionBatches:
         return self.data.caption(index, rng)
 
 
-def _noise_levels(rng: np.random.Generator, size: int, *, uniform: float = 0.25) -> Tensor:
+def noise_levels(rng: np.random.Generator, size: int, *, uniform: float = 0.25) -> Tensor:
     """Positions in the noise schedule, (size,) in [0, 1), stratified over the batch.
 
     Three in four are logit-normal (Esser et al. 2024, arXiv 2403.03206), which puts the effort where shapes and

@@ -127,10 +127,14 @@ class Scene:
         """Indices on the style axes, in the order of `STYLE`."""
         return self.indices[2:]
 
+    def phrases(self, axes: Iterable[str] = NAMEABLE) -> tuple[str, ...]:
+        """Words for the given axes; those without words are left out."""
+        found = (AXIS[name].phrases[self.index(name)] for name in axes)
+        return tuple(phrase for phrase in found if phrase is not None)
+
     def caption(self, axes: Iterable[str] = ()) -> str:
         """The prompt for this scene, followed by words for the given axes in the given order."""
-        phrases = (AXIS[name].phrases[self.index(name)] for name in axes)
-        return ", ".join([self.content.prompt, *(phrase for phrase in phrases if phrase is not None)])
+        return ", ".join([self.content.prompt, *self.phrases(axes)])
 
 
 _POSITION: Mapping[str, int] = {axis.name: i for i, axis in enumerate(AXES)}

@@ -9,10 +9,11 @@ from functools import cached_property, lru_cache
 
 from PIL import Image
 
-from prefbench.api import PrefbenchError, Reference, Suite, SuiteCard
+from prefbench.api import Lesson, PrefbenchError, Reference, Suite, SuiteCard
 from prefbench.records import SPLITS, Case, History, Judgment, Part, Picture, Split, User
 from prefbench.registry import unknown
 from prefbench.suites.picturebook.axes import training_contents
+from prefbench.suites.picturebook.lessons import lessons
 from prefbench.suites.picturebook.population import (
     MAX_HISTORY,
     SEED,
@@ -91,6 +92,9 @@ class Picturebook(Suite):
             for user in population(split)
             for judged in user.judged("scorer").liked
         ]
+
+    def lessons(self) -> Sequence[Lesson]:
+        return lessons()
 
     def training_prompts(self) -> frozenset[str]:
         return frozenset(content.prompt for content in training_contents())

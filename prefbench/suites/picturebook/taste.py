@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.suites.picturebook.axes import AXIS, STYLE_NAMES, Group, IntArray, group_axes
+from prefbench.suites.picturebook.axes import AXIS, NAMEABLE, STYLE_NAMES, Group, IntArray, group_axes
 
 Floats = NDArray[np.float64]
 Kind = Literal["consistent", "noisy", "two tastes", "interacting", "sparse"]
@@ -36,6 +36,8 @@ SHARPNESS: Mapping[Kind, float] = {
 }
 """Inverse temperature of the Bradley-Terry choices, per unit of normalised utility."""
 TASTE_GROUPS: tuple[Group, ...] = ("worded", "semantic", "silent")
+SPOKEN_OF = 0.03
+"""How far a value must move the mean utility for users to mention it."""
 GROUP_WEIGHT: Mapping[Group, float] = {"worded": 0.42, "semantic": 0.23, "silent": 0.35}
 
 
@@ -123,6 +125,26 @@ class Taste:
             if self.axes[position] not in inside:
                 table = np.tensordot(table, np.array(AXIS[self.axes[position]].prior), axes=(position, 0))
         return Taste(tuple(inside), table).normalised()
+
+    def marginal(self, axis: str) -> Floats:
+        """Mean utility (values,) of each value of one axis that counts, over the prior of the others."""
+        table = self.table
+        for position in reversed(range(len(self.axes))):
+            if self.axes[position] != axis:
+                table = np.tensordot(table, np.array(AXIS[self.axes[position]].prior), axes=(position, 0))
+        return table
+
+    def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Phrases for the values liked best and least on the axes that count and have words; in the world's order.
+
+        Values that move the mean utility by less than `SPOKEN_OF` go unmentioned.
+        """
+        likes, dislikes = [], []
+        for name in (axis for axis in NAMEABLE if axis in self.axes):
+            marginal, phrases = self.marginal(name), AXIS[name].phrases
+            likes += [phrases[int(marginal.argmax())]] if marginal.max() > SPOKEN_OF else []
+            dislikes += [phrases[int(marginal.argmin())]] if marginal.min() < -SPOKEN_OF else []
+        return tuple(map(str, likes)), tuple(map(str, dislikes))
 
     def best(self) -> Mapping[str, int]:
         """The values of the best style on the axes that count."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -15,19 +13,19 @@ import torch
 from accelerate import PartialState
 
 from prefbench.environment import hardware, versions
-from prefbench.paths import WEIGHTS, write_atomic
+from prefbench.paths import WEIGHTS, install_folder, write_atomic
 from prefbench.suites.picturebook import quality
 from prefbench.suites.picturebook.corpus import CAPTIONED, CONTRASTS, CorpusRecipe
 from prefbench.suites.picturebook.quality import Figure
 from prefbench.training.loop import FitConfig, Progress
-
-logger = logging.getLogger(__name__)
+from prefbench.training.requests import TrainRequest
 
 Card = dict[str, Any]
 
 READER = FitConfig(images=250_000, batch=96, lr=2e-3, ema=0.999, decay=0.6)
 MINI_CLIP = FitConfig(images=600_000, batch=128, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5)
 MINI_VISION = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
+MINI_IP_ADAPTER = FitConfig(images=250_000, batch=32, lr=1e-3, ema=0.999, decay=0.5)
 MINI_SD = FitConfig(
     images=560_000, batch=16, lr=2e-3, decay=0.35, ema=0.9995, slow=(("text_encoder", 0.5),), save_every_s=600
 )
@@ -43,83 +41,80 @@ class _Job:
     train: Callable[[FitConfig, Path], tuple[Any, Progress]]
     save: Callable[[Any, Path], None]
     measure: Callable[[Path], Sequence[Figure]]
+    compiles: bool = False
+    """Whether the model is large enough to gain from compilation."""
 
 
-def reader(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
+def reader(request: TrainRequest) -> Card | None:
     """Trains the reader of attributes on rendered pictures."""
     from prefbench.suites.picturebook.reader import CORPUS, save_reader, train_reader
 
-    _refuse_compiling("reader", compile_model)
-    return _run(_Job("reader", READER, [CORPUS], train_reader, save_reader, quality.reader), folder, images, install)
+    return _run(_Job("reader", READER, [CORPUS], train_reader, save_reader, quality.reader), request)
 
 
-def mini_clip(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
+def mini_clip(request: TrainRequest) -> Card | None:
     """Trains the open_clip miniature."""
     from prefbench.suites.picturebook.mini_clip import save_mini_clip, train_mini_clip
 
-    _refuse_compiling("mini-clip", compile_model)
     corpora = [CAPTIONED, CONTRASTS]
     job = _Job("mini-clip", MINI_CLIP, corpora, train_mini_clip, save_mini_clip, quality.mini_clip)
-    return _run(job, folder, images, install)
+    return _run(job, request)
 
 
-def mini_vision(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
+def mini_vision(request: TrainRequest) -> Card | None:
     """Trains the transformers image tower on the embedding of the shipped `mini-clip`."""
     from prefbench.suites.picturebook.mini_vision import save_mini_vision, train_mini_vision
 
-    _refuse_compiling("mini-vision", compile_model)
     corpora = [CAPTIONED, CONTRASTS]
     job = _Job("mini-vision", MINI_VISION, corpora, train_mini_vision, save_mini_vision, quality.mini_vision)
-    return _run(job, folder, images, install)
+    return _run(job, request)
 
 
-def mini_sd(folder: Path, *, images: int | None, install: bool, compile_model: bool) -> Card | None:
+def mini_sd(request: TrainRequest) -> Card | None:
     """Trains the Stable Diffusion miniature; its text tower starts from the one of `mini-clip`."""
     from prefbench.suites.picturebook.mini_sd import save_mini_sd, train_mini_sd
 
-    train = partial(train_mini_sd, compile_model=compile_model)
-    return _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd), folder, images, install)
+    train = partial(train_mini_sd, compile_model=request.compile_model)
+    return _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd, compiles=True), request)
 
 
-def _refuse_compiling(name: str, compile_model: bool) -> None:
-    if compile_model:
-        logger.warning("%s is too small to gain from --compile; it is trained without", name)
+def mini_ip_adapter(request: TrainRequest) -> Card | None:
+    """Trains the IP-Adapter of the shipped `mini-sd` on the embedding of the shipped `mini-vision`."""
+    from prefbench.suites.picturebook.mini_ip_adapter import save_mini_ip_adapter, train_mini_ip_adapter
+
+    job = _Job(
+        "mini-ip-adapter",
+        MINI_IP_ADAPTER,
+        [CAPTIONED],
+        train_mini_ip_adapter,
+        save_mini_ip_adapter,
+        quality.mini_ip_adapter,
+    )
+    return _run(job, request)
 
 
-def _run(job: _Job, folder: Path, images: int | None, install: bool) -> Card | None:
+def _run(job: _Job, request: TrainRequest) -> Card | None:
     """Trains, saves, measures and describes the model; the package's weights are replaced only by a whole folder.
 
     Returns the card, in the main process alone.
     """
+    request.refuse(job.name, "suite", "backbone", "mllm", "image_tower", "stage")
+    if not job.compiles:
+        request.refuse(job.name, "compile_model")
     if not torch.cuda.is_available():
         # One thread a process: two collapse as soon as anything else runs; torchrun starts more processes.
         torch.set_num_threads(1)
-    config = job.config if images is None else replace(job.config, images=images)
-    model, progress = job.train(config, folder)
+    config = job.config if request.images is None else replace(job.config, images=request.images)
+    model, progress = job.train(config, request.folder)
     if not PartialState().is_main_process:
         return None
-    final = folder / "final"
+    final = request.folder / "final"
     job.save(model, final)
     card = make_card(job.name, config, progress, job.corpora, job.measure(final))
     write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
-    if install:
-        _install(final, WEIGHTS / job.name)
+    if request.install:
+        install_folder(final, WEIGHTS / job.name)
     return card
-
-
-def _install(final: Path, target: Path) -> None:
-    """Puts a copy of a folder in another's place by renaming: a kill leaves no part of it under the final name."""
-    copy, old = (target.with_name(f".{target.name}.{state}.tmp") for state in ("new", "old"))
-    for leftover in (copy, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        shutil.copytree(final, copy)
-        if target.exists():
-            target.rename(old)
-        copy.rename(target)
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def make_card(

@@ -15,7 +15,6 @@ from prefbench.api import PrefbenchError
 from prefbench.paths import WEIGHTS
 from prefbench.records import History, Judgment, Pixels
 from prefbench.suites.picturebook.axes import (
-    AXIS,
     BY_PROMPT,
     NAMEABLE,
     STYLE,
@@ -110,14 +109,14 @@ class PicturebookTruth:
         """Words for the best values on the axes that count and have words."""
         best = self._user_of(user).taste.best()
         scene = Scene.of(**best)
-        return _phrases(scene, [name for name in NAMEABLE if name in best])
+        return ", ".join(scene.phrases([name for name in NAMEABLE if name in best]))
 
     def random_words(self, seed: int) -> str:
         """Words for uniformly random values of one worded axis in two."""
         rng = np.random.default_rng(seed)
         style = sample_styles(rng, 1, uniform=STYLE_NAMES)[0]
         scene = Scene.of(**{axis.name: int(v) for axis, v in zip(STYLE, style, strict=True)})
-        return _phrases(scene, [name for name in NAMEABLE if rng.random() < 0.5])
+        return ", ".join(scene.phrases([name for name in NAMEABLE if rng.random() < 0.5]))
 
 
 def _judge(judgment: Judgment) -> str:
@@ -132,10 +131,6 @@ def _shown(judgment: Judgment, scenes: Mapping[str, JudgedScene]) -> JudgedScene
     if digest not in scenes:
         raise PrefbenchError(f"{_FOREIGN}: no method history of {_judge(judgment)} shows picture {digest[:12]}")
     return scenes[digest]
-
-
-def _phrases(scene: Scene, axes: Sequence[str]) -> str:
-    return ", ".join(p for p in (AXIS[name].phrases[scene.index(name)] for name in axes) if p is not None)
 
 
 def _styles(rows: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:

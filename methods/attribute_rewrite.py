@@ -1,0 +1,96 @@
+"""`attribute-rewrite`: a language model says what a user likes and dislikes, for the prompt and the negative prompt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from prefbench.api import Context, Method, MethodCard
+from prefbench.mllms.loader import load_mllm
+from prefbench.records import Drawing, History, Profile, Request
+
+from .groups import draw_in_groups
+from .ours.questions import TEMPLATES, Shown, about
+
+logger = logging.getLogger(__name__)
+
+
+class AttributeRewrite(Method):
+    """ViPer's idea (Salehi et al. 2024) without comments: what images cannot say in words, it cannot draw.
+
+    An answer that is no list of words that the prompt has room for is not used: a warning says so, and that user is
+    drawn by the prompt alone.
+
+    Args:
+        mllm: a registered language model, or a folder of one.
+    """
+
+    card = MethodCard(
+        name="attribute-rewrite",
+        version="1",
+        summary="a language model's words for likes and dislikes, in the prompt and the negative prompt",
+        paper="after arXiv 2407.17365",
+        training="once",
+        trained_on=("picturebook:train",),
+    )
+
+    def __init__(self, *, mllm: str = "mini-mllm") -> None:
+        self.name = mllm
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        self.mllm = load_mllm(self.name, device=str(context.backbone.device))
+
+    def profile(self, history: History) -> Profile:
+        """`likes` and `dislikes`, phrases joined by commas; empty where there are none."""
+        return Profile(history.user, dict(zip(("likes", "dislikes"), self._words(history), strict=True)))
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        # Without dislikes guidance leads away from what it always does, which an empty negative prompt is not on SDXL.
+        return draw_in_groups(requests, lambda request: bool(request.profile.payload["dislikes"]), self._draw)
+
+    def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
+        backbone = self.context.backbone
+        prompts = [", ".join(filter(None, (r.prompt, r.profile.payload["likes"]))) for r in requests]
+        negative = [request.profile.payload["dislikes"] for request in requests]
+        seeds = [request.seed for request in requests]
+        images = backbone.generate(prompts, seeds, negative_prompts=negative if any(negative) else None)
+        return [Drawing(image, prompt, backbone.evaluations) for image, prompt in zip(images, prompts, strict=True)]
+
+    def _words(self, history: History) -> tuple[str, str]:
+        if not len(history):
+            return "", ""
+        shown = Shown(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
+        tokenizer = self.context.backbone.pipeline.tokenizer
+        questions = (TEMPLATES.likes[0], TEMPLATES.dislikes[0])
+        # Twice what there is room for: an answer that is cut off is then too long as well.
+        answers = self.mllm.answers([about(shown, q) for q in questions], tokens=2 * tokenizer.model_max_length)
+        try:
+            likes, dislikes = (read_answer(said, tokenizer, self.mllm.tokenizer.get_added_vocab()) for said in answers)
+        except ValueError as error:
+            logger.warning("%s: %s %s; drawn by the prompt alone", self.card.name, history.user, error)
+            return "", ""
+        return likes, dislikes
+
+
+def read_answer(answer: str, tokenizer: Any, control_tokens: Iterable[str] = ()) -> str:
+    """The phrases of an answer as a prompt takes them; empty where it says that there is nothing.
+
+    Args:
+        tokenizer: of the text encoder that will read them.
+        control_tokens: of the language model; no phrase holds any.
+
+    Raises:
+        ValueError: an empty answer, one that the text encoder has no room for, or one with control tokens.
+    """
+    words = " ".join(answer.split()).strip(" ,.;")
+    if not words:
+        raise ValueError("got no answer")
+    held = next((token for token in control_tokens if token in words), None)
+    if held is not None or not words.isprintable():
+        raise ValueError(f"got an answer with {held or 'control characters'}: {words[:60]!r}")
+    length, room = len(tokenizer(words, verbose=False)["input_ids"]), tokenizer.model_max_length
+    if length > room:
+        raise ValueError(f"got an answer of {length} tokens, over {room}: {words[:60]!r}")
+    return "" if words.lower() == TEMPLATES.nothing else words

@@ -1,0 +1,240 @@
+"""`ip-adapter`: liked images through a second cross-attention (Ye et al. 2023, arXiv 2308.06721), run by diffusers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import diffusers
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+from prefbench import hub
+from prefbench.api import Backbone, Context, Method, MethodCard, PrefbenchError
+from prefbench.loading import strict_loading
+from prefbench.paths import WEIGHTS
+from prefbench.records import Drawing, History, Judgment, Profile, Request
+
+from .groups import draw_in_groups
+from .ours.vectors import ImageEmbedder, most_typical
+
+
+@dataclass(frozen=True)
+class Place:
+    """One file of a repository of the hub, or of a folder of shipped weights."""
+
+    source: str
+    revision: str | None
+    file: str
+
+    def find(self) -> Path | None:
+        """Where it lies on this disk."""
+        folder = hub.locate(self.source, self.revision, self.file)
+        return folder / Path(self.file).name if folder is not None else None
+
+
+@dataclass(frozen=True)
+class AdapterWeights:
+    """An adapter, and the weights of the CLIP image tower whose embeddings it was trained on."""
+
+    adapter: Place
+    tower: Place
+
+    @property
+    def command(self) -> str:
+        """What gets both."""
+        source, revision = self.adapter.source, self.adapter.revision
+        if hub.is_hub_id(source):
+            settings = str(Path(self.tower.file).with_name("config.json"))
+            return hub.download(source, revision, [self.adapter.file, settings, self.tower.file])
+        places = (self.tower, self.adapter)
+        lacking = (Path(place.source).name for place in places if place.find() is None)
+        return " && ".join(hub.make(name, name) for name in lacking)
+
+
+def _shipped(name: str, file: str) -> Place:
+    return Place(str(WEIGHTS / name), None, file)
+
+
+def _public(file: str) -> Place:
+    return Place("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729", file)
+
+
+_TOWER = _public("models/image_encoder/model.safetensors")
+ADAPTERS: Mapping[str, AdapterWeights] = {
+    "mini-sd": AdapterWeights(
+        _shipped("mini-ip-adapter", "ip-adapter.safetensors"), _shipped("mini-vision", "model.safetensors")
+    ),
+    "sd15": AdapterWeights(_public("models/ip-adapter_sd15.safetensors"), _TOWER),
+    "sdxl": AdapterWeights(_public("sdxl_models/ip-adapter_sdxl_vit-h.safetensors"), _TOWER),
+}
+"""Backbone to adapter."""
+TOKENS = 4
+"""An image has in the layout of the plain adapters."""
+
+
+class IpAdapter(Method):
+    """The public adapter of each backbone; on `mini-sd` the miniature trained as the public ones are.
+
+    No image is an embedding of zeros, as in diffusers and in the adapter's training: what a user without likes is drawn
+    by, and what guidance leads away from unless `negative` says otherwise.
+
+    Args:
+        scale: weight of the second cross-attention; 0 draws the prompt alone.
+        images: the liked image most typical of all (`one`), the tokens of all of them in one softmax (`concat`), or
+            their mean embedding (`mean`).
+        negative: the unconditional half of guidance: no image (`none`), or the disliked images taken as the liked ones
+            are (`disliked`).
+        guidance: scale of guidance by prompt and images together; 0 for the backbone's own.
+    """
+
+    card = MethodCard(
+        name="ip-adapter",
+        version="1",
+        summary="liked images through the backbone's IP-Adapter",
+        paper="arXiv 2308.06721",
+        backbones=tuple(ADAPTERS),
+    )
+
+    def __init__(
+        self,
+        *,
+        scale: float = 0.8,
+        images: Literal["one", "concat", "mean"] = "one",
+        negative: Literal["none", "disliked"] = "disliked",
+        guidance: float = 0.0,
+    ) -> None:
+        for name, value in (("scale", scale), ("guidance", guidance)):
+            if not value >= 0:
+                raise PrefbenchError(f"{name} must be at least 0, got {value}")
+        self.scale, self.images, self.negative, self.guidance = scale, images, negative, guidance
+
+    def setup(self, context: Context) -> None:
+        """Raises `PrefbenchError` for weights that are not here, damaged, or of another backbone."""
+        super().setup(context)
+        self.embed_images = attach(context.backbone)
+        pipeline = context.backbone.pipeline
+        self.width = pipeline.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features
+        pipeline.set_ip_adapter_scale(self.scale)
+
+    def profile(self, history: History) -> Profile:
+        """Embeddings (2, images, E): of what to lead away from, and of what to lead to."""
+        wanted = self._condition(history.liked)
+        avoided = self._condition(history.disliked if self.negative == "disliked" else ())
+        # Repeating all tokens of a softmax equally leaves its result as it is.
+        length = math.lcm(len(avoided), len(wanted))
+        rows = [embeddings.repeat(length // len(embeddings), 1) for embeddings in (avoided, wanted)]
+        return Profile(history.user, torch.stack(rows))
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        # One call takes equally many images for every sample; users may have judged differently many.
+        return draw_in_groups(requests, lambda request: request.profile.payload.shape[1], self._draw)
+
+    def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
+        backbone = self.context.backbone
+        avoided, wanted = torch.stack([request.profile.payload for request in requests]).unbind(1)
+        guidance = self.guidance or backbone.card.guidance
+        embeds = torch.cat([avoided, wanted]) if guidance > 1 else wanted
+        images = backbone.generate(
+            [request.prompt for request in requests],
+            [request.seed for request in requests],
+            ip_adapter_image_embeds=[embeds.to(backbone.device, backbone.dtype)],
+            guidance_scale=guidance,
+        )
+        evaluations = backbone.evaluations_at(guidance)
+        return [Drawing(i, r.prompt, evaluations) for i, r in zip(images, requests, strict=True)]
+
+    def _condition(self, judgments: Sequence[Judgment]) -> Tensor:
+        """Embeddings (images, E) that stand for one side of a history; one of zeros where it is empty."""
+        if not judgments:
+            return torch.zeros(1, self.width)
+        embeddings = self.embed_images([judgment.picture.load() for judgment in judgments])
+        if self.images == "one":
+            return embeddings[most_typical(embeddings)][None]
+        return embeddings.mean(0, keepdim=True) if self.images == "mean" else embeddings
+
+
+def attach(backbone: Backbone) -> ImageEmbedder:
+    """Loads a backbone's adapter into its pipeline, from local files alone, and the tower whose embeddings it takes.
+
+    Raises:
+        PrefbenchError: files that are not here, with the command that gets them, or that do not fit.
+    """
+    name = backbone.card.name
+    if name not in ADAPTERS:
+        raise PrefbenchError(f"ip-adapter has no adapter for backbone {name!r}, only for {', '.join(ADAPTERS)}")
+    chosen = ADAPTERS[name]
+    adapter, tower = chosen.adapter.find(), chosen.tower.find()
+    if adapter is None or tower is None:
+        lacking = chosen.adapter if adapter is None else chosen.tower
+        raise PrefbenchError(
+            f"ip-adapter on {name}: {hub.Absence(f'{lacking.source} has no {lacking.file} here', chosen.command)}"
+        )
+    model, processor = _load_tower(tower.parent)
+    _check_fit(adapter, backbone.pipeline.unet, model.config.projection_dim, name)
+    with strict_loading("ip-adapter", adapter, diffusers):
+        backbone.pipeline.load_ip_adapter(
+            str(adapter.parent),
+            subfolder="",
+            weight_name=adapter.name,
+            image_encoder_folder=None,
+            local_files_only=True,
+        )
+    return ImageEmbedder(model.eval().to(backbone.device), processor, backbone.device)
+
+
+def _load_tower(folder: Path) -> tuple[Any, Any]:
+    """In float32 whatever the backbone is in: it reads each image once a user. h94's folder has no processor."""
+    with strict_loading("the image tower of ip-adapter", folder, transformers):
+        tower = CLIPVisionModelWithProjection.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        if (folder / "preprocessor_config.json").is_file():
+            processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
+        else:
+            side = tower.config.image_size
+            processor = CLIPImageProcessor(size=side, crop_size=side)
+    return tower, processor
+
+
+def _check_fit(file: Path, unet: Any, width: int, backbone: str) -> None:
+    """Raises `PrefbenchError` for weights of another shape: diffusers would take a part, or fail while drawing."""
+    needed, held = _layout(unet, width), _shapes(file)
+    if "image_proj.proj.weight" not in held:
+        raise PrefbenchError(f"{file} is no plain IP-Adapter: it has no image_proj.proj.weight")
+    for name in needed | held:
+        if needed.get(name) != held.get(name):
+            here, there = (shape or "nothing" for shape in (held.get(name), needed.get(name)))
+            raise PrefbenchError(f"{file} does not fit backbone {backbone!r}: {name} is {here}, not {there}")
+
+
+def _layout(unet: Any, width: int) -> dict[str, tuple[int, ...]]:
+    """Name to shape in the public layout, for image embeddings of a width."""
+    attentions = [
+        unet.get_submodule(name.removesuffix(".processor"))
+        for name in unet.attn_processors
+        if name.endswith("attn2.processor")
+    ]
+    text = attentions[0].to_k.weight.shape[1]
+    projection = {"proj.weight": (TOKENS * text, width), "proj.bias": (TOKENS * text,)}
+    norm = {"norm.weight": (text,), "norm.bias": (text,)}
+    layout = {f"image_proj.{name}": shape for name, shape in (projection | norm).items()}
+    for i, attention in enumerate(attentions):
+        for part in ("to_k_ip", "to_v_ip"):
+            # Odd numbers: the layout counts the self-attentions too.
+            layout[f"ip_adapter.{2 * i + 1}.{part}.weight"] = tuple(attention.to_k.weight.shape)
+    return layout
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safe_open(file, framework="pt") as stored:
+            return {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise PrefbenchError(f"{file} cannot be read: {error}") from error
