@@ -207,16 +207,22 @@ def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> N
 
 @main.command()
 @click.argument("name")
-@click.option("--images", type=int, help="Images to see in all; default: the trainer's.")
+@click.option("--images", type=click.IntRange(min=1), help="Samples to see in all; default: the trainer's.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/train"), show_default=True)
 @click.option("--install", is_flag=True, help="Copy the result into the package's weights.")
 @click.option("--compile", "compile_model", is_flag=True, help="Compile the model: slower start, faster steps.")
+@click.option("--suite", help="Whose train users to learn from.  [ours; default: picturebook]")
+@click.option("--backbone", help="A registered backbone or a folder.  [ours; default: the suite's]")
+@click.option("--mllm", help="A registered language model or a folder.  [ours; default: mini-mllm]")
+@click.option("--image-tower", help="A hub id or a folder.  [ours; default: the backbone's]")
+@click.option("--stage", help="This stage alone: questions, layers, injection.  [ours]")
 @as_json
-def train(name: str, images: int | None, out: Path, install: bool, compile_model: bool, as_json: bool) -> None:
-    """Train a miniature: reader, mini-clip, mini-vision, mini-sd. The same command again continues."""
+def train(name: str, out: Path, as_json: bool, **choices: Any) -> None:
+    """Train a method or a miniature; the same command again continues. `prefbench list trainers` names them."""
     from prefbench.registry import load
+    from prefbench.training.requests import TrainRequest
 
-    card = load("trainer", name)(out / name, images=images, install=install, compile_model=compile_model)
+    card = load("trainer", name)(TrainRequest(out / name, **choices))
     if as_json and card is not None:  # one process of several has it
         click.echo(json.dumps(card, indent=1))
 

@@ -284,11 +284,13 @@ def doctor(*, as_json: bool) -> None:
 def _weights() -> dict[str, str]:
     """Model to `present`, or the command that gets it; then for each method what it lacks on the default backbone."""
     from prefbench.backbones.weights import missing
+    from prefbench.mllms.weights import missing as missing_of_mllm
     from prefbench.paths import WEIGHTS
     from prefbench.registry import load
 
     found = {f"backbone {name}": missing(load("backbone", name)) or "present" for name in names("backbone")}
-    for name in [name for name in names("weights") if name not in names("backbone")]:
+    found |= {f"mllm {name}": missing_of_mllm(load("mllm", name)) or "present" for name in names("mllm")}
+    for name in [name for name in names("weights") if name not in (*names("backbone"), *names("mllm"))]:
         present = any((WEIGHTS / name).glob("*.safetensors"))
         found[name] = "present" if present else f"prefbench train {name} --install"
     default = found["backbone mini-sd"]

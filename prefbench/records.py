@@ -15,6 +15,7 @@ from PIL import Image
 Split = Literal["train", "scorer", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test")
 Part = Literal["method", "scorer"]
+PARTS: tuple[Part, ...] = ("method", "scorer")
 """Which part of a user's judgments: the one methods see, or the one only scorers and references see."""
 MAX_PIXELS = 64_000_000
 """Images with more pixels are refused before they are decoded."""

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from prefbench.api import PrefbenchError
 
-Kind = Literal["suite", "method", "control", "metric", "extractor", "backbone", "trainer", "weights"]
+Kind = Literal["suite", "method", "control", "metric", "extractor", "backbone", "mllm", "trainer", "weights"]
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "suite": {"picturebook": "prefbench.suites.picturebook.suite:Picturebook"},
@@ -31,6 +31,9 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "truth": "prefbench.methods.truth:TrueWords",
         "copy": "prefbench.methods.copy_liked:CopyLiked",
         "random-style": "prefbench.methods.random_style:RandomStyle",
+        "ours": "prefbench.methods.ours.method:PrefGen",
+        "ip-adapter": "prefbench.methods.ip_adapter:IpAdapter",
+        "attribute-rewrite": "prefbench.methods.attribute_rewrite:AttributeRewrite",
     },
     "control": {
         "other-user": "prefbench.methods.controls:other_user",
@@ -53,17 +56,25 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "sd15": "prefbench.backbones.cards:SD15",
         "sdxl": "prefbench.backbones.cards:SDXL",
     },
+    "mllm": {
+        "mini-mllm": "prefbench.mllms.cards:MINI_MLLM",
+        "idefics2-8b": "prefbench.mllms.cards:IDEFICS2_8B",
+        "qwen2.5-vl-7b": "prefbench.mllms.cards:QWEN25_VL_7B",
+    },
     "trainer": {
         "reader": "prefbench.suites.picturebook.trainers:reader",
         "mini-clip": "prefbench.suites.picturebook.trainers:mini_clip",
         "mini-vision": "prefbench.suites.picturebook.trainers:mini_vision",
         "mini-sd": "prefbench.suites.picturebook.trainers:mini_sd",
+        "ours": "prefbench.methods.ours.training:train",
+        "mini-ip-adapter": "prefbench.suites.picturebook.trainers:mini_ip_adapter",
     },
     "weights": {
         "reader": "prefbench.suites.picturebook.quality:reader",
         "mini-clip": "prefbench.suites.picturebook.quality:mini_clip",
         "mini-vision": "prefbench.suites.picturebook.quality:mini_vision",
         "mini-sd": "prefbench.suites.picturebook.quality:mini_sd",
+        "mini-ip-adapter": "prefbench.suites.picturebook.quality:mini_ip_adapter",
     },
 }
 

@@ -25,10 +25,10 @@ LAYERS = (
     ("prefbench.summary",),
     ("prefbench.scoring", "prefbench.execution"),
     ("prefbench.runner", "prefbench.features", "prefbench.methods*", "prefbench.metrics*", "prefbench.suites*"),
-    ("prefbench.backbones*", "prefbench.training*", "prefbench.store", "prefbench.plan", "prefbench.parameters",
-     "prefbench.checked"),
+    ("prefbench.backbones*", "prefbench.mllms*", "prefbench.training*", "prefbench.hub", "prefbench.loading",
+     "prefbench.store", "prefbench.plan", "prefbench.parameters", "prefbench.checked"),
     ("prefbench.registry",),
-    ("prefbench.api",),
+    ("prefbench.api", "prefbench.probing*"),
     (
         "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.mmd", "prefbench.paths",
         "prefbench.environment", "prefbench.payloads",

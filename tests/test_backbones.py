@@ -25,7 +25,7 @@ from prefbench.backbones.batches import rows_of
 from prefbench.backbones.cards import MINI_SD, SD15, SDXL
 from prefbench.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.backbones.loader import load_backbone
-from prefbench.suites.picturebook import trainers
+from prefbench.paths import install_folder
 from tests import tiny
 
 CARDS = {
@@ -353,14 +353,13 @@ def trained(tmp_path: Path) -> Path:
 
 def test_installing_replaces_the_whole_folder(trained: Path) -> None:
     for _ in range(2):
-        trainers._install(trained / "final", trained / "weights" / "mini")
+        install_folder(trained / "final", trained / "weights" / "mini")
         assert visible(trained / "weights").keys() == {"card.json", "unet/config.json", "vae/config.json"}
         assert [path.name for path in (trained / "weights").iterdir()] == ["mini"]
 
 
-def cut_copy(source: Path, target: Path) -> None:
+def cut_copy(source: Path, target: Path, **_: object) -> None:
     """Copies one file of several."""
-    target.mkdir()
     shutil.copy(source / "card.json", target)
     raise KeyboardInterrupt
 
@@ -384,9 +383,9 @@ def test_an_installation_that_is_cut_leaves_no_part_of_a_model(
         else:
             patch.setattr(Path, "rename", cut_rename)
         with pytest.raises(KeyboardInterrupt):
-            trainers._install(trained / "final", trained / "weights" / "mini")
+            install_folder(trained / "final", trained / "weights" / "mini")
     assert visible(trained / "weights") == ({} if moment == "second rename" else old)
-    trainers._install(trained / "final", trained / "weights" / "mini")
+    install_folder(trained / "final", trained / "weights" / "mini")
     assert visible(trained / "weights") == new
 
 

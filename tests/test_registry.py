@@ -8,9 +8,11 @@ from typing import get_args
 import pytest
 
 from prefbench.api import BackboneCard, ImageMetric, Method, PrefbenchError, SetMetric, Suite
+from prefbench.mllms.cards import MllmCard
 from prefbench.registry import BUILT_IN, Entry, Kind, entry, load, names, unknown
 
 BASES = {"suite": Suite, "method": Method, "metric": ImageMetric | SetMetric}
+CARDS = {"backbone": BackboneCard, "mllm": MllmCard}
 METHOD_FILE = """
 from prefbench.api import Method, MethodCard
 
@@ -39,14 +41,14 @@ def test_a_built_in_name_resolves(kind: Kind, name: str) -> None:
     if kind in BASES:
         assert issubclass(found, BASES[kind])
         assert found.card.name == name
-    elif kind == "backbone":
-        assert isinstance(found, BackboneCard)
+    elif kind in CARDS:
+        assert isinstance(found, CARDS[kind])
         assert found.name == name
     else:
         assert callable(found)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("method", "backbone") for name in BUILT_IN[kind]])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("method", *CARDS) for name in BUILT_IN[kind]])
 def test_a_location_is_a_line_that_defines_the_object(kind: Kind, name: str) -> None:
     path, _, line = entry(kind, name).location().rpartition(":")
     attribute = BUILT_IN[kind][name].rpartition(":")[2]

@@ -1,0 +1,81 @@
+"""Stage 3 of the parts: one user vector becomes the tokens `[mapped e_sem; e_core; e_img]` of the second attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Widths:
+    """How many numbers of a user vector belong to each part, in this order."""
+
+    sem: int
+    core: int
+    img: int
+
+    @property
+    def total(self) -> int:
+        """F."""
+        return self.sem + self.core + self.img
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """Where each part lies."""
+        first, second = self.sem, self.sem + self.core
+        return {"sem": slice(0, first), "core": slice(first, second), "img": slice(second, self.total)}
+
+
+class Fusion(nn.Module):
+    """User vectors (B, F) to user tokens (B, 3 T, D): T tokens each from `e_sem`, `e_core` and `e_img`.
+
+    `e_sem` goes through an MLP whose outputs an alignment loss draws into the space of the text encoder; the other two
+    through one linear layer each. Vectors come standardised, so zeros are the average user: what an unknown part, a
+    part left out and the unconditional half of classifier-free guidance are given.
+
+    Args:
+        widths: of the parts of a user vector.
+        text: D, the width of the denoiser's cross-attention.
+        tokens: T.
+        without: parts that are held at zero, for ablations.
+    """
+
+    def __init__(self, widths: Widths, text: int, *, tokens: int = 4, without: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.widths, self.tokens, self.text, self.without = widths, tokens, text, without
+        hidden = max(256, 2 * text)
+        self.sem = nn.Sequential(nn.Linear(widths.sem, hidden), nn.SiLU(), nn.Linear(hidden, tokens * text))
+        self.core = nn.Linear(widths.core, tokens * text)
+        self.img = nn.Linear(widths.img, tokens * text)
+        self.norms = nn.ModuleDict({name: nn.LayerNorm(text) for name in ("core", "img")})
+
+    @property
+    def total(self) -> int:
+        """Tokens a user."""
+        return 3 * self.tokens
+
+    def mapped(self, vectors: Tensor) -> Tensor:
+        """`e_sem` mapped to tokens (B, T, D): what the alignment loss is taken on."""
+        part = vectors[:, self.widths.parts["sem"]].to(self.core.weight.dtype)
+        return self._as_tokens(self.sem(part))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """User tokens (B, 3 T, D)."""
+        vectors = self._kept(vectors.to(self.core.weight.dtype))
+        parts = [self.mapped(vectors)]
+        for name, layer in (("core", self.core), ("img", self.img)):
+            parts.append(self.norms[name](self._as_tokens(layer(vectors[:, self.widths.parts[name]]))))
+        return torch.cat(parts, dim=1)
+
+    def _as_tokens(self, rows: Tensor) -> Tensor:
+        return rows.view(len(rows), self.tokens, self.text)
+
+    def _kept(self, vectors: Tensor) -> Tensor:
+        if not self.without:
+            return vectors
+        vectors = vectors.clone()
+        for name in self.without:
+            vectors[:, self.widths.parts[name]] = 0
+        return vectors

@@ -1,0 +1,100 @@
+"""What a user would like best, by what the first stage learned: the pictures that the denoiser is trained to draw.
+
+A user's own likes are few and noisy, and mean little more than better than three others. The heads that asked the
+language model's states for a taste can ask them about every judged picture, and their favourites are a clear target.
+Ours, not the paper's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prefbench.paths import atomic_file
+
+from .practice import Described
+from .tuning import Gathered, PreferenceHead
+
+_ENOUGH = 64
+"""Pictures of one prompt that are compared among themselves; those of rarer prompts are compared with each other."""
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Taste:
+    """The heads of the first stage, and what they are asked about.
+
+    Args:
+        heads: on the last token and on the mean, as `tuning.Gathered`.
+        described: the judged pictures.
+    """
+
+    heads: nn.ModuleList
+    described: Described
+
+    def save(self, path: Path) -> None:
+        described = self.described
+        stored = {
+            "heads": self.heads.state_dict(),
+            "phrases": list(described.phrases),
+            "shown": torch.from_numpy(described.shown).to(torch.uint8),
+            "unsaid": torch.from_numpy(described.unsaid).half(),
+        }
+        with atomic_file(path) as temporary:
+            torch.save(stored, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> Taste:
+        stored = torch.load(path, weights_only=True)
+        shown, unsaid = (stored[name].float().numpy().astype(np.float32) for name in ("shown", "unsaid"))
+        described = Described(tuple(stored["phrases"]), shown, unsaid)
+        width = stored["heads"]["0.user.1.weight"].shape[1]
+        heads = nn.ModuleList(PreferenceHead(width, described.features.shape[1]) for _ in Gathered._fields)
+        heads.load_state_dict(stored["heads"])
+        return cls(heads.requires_grad_(False).eval(), described)
+
+    @torch.no_grad()
+    def picks(self, states: Gathered, prompts: Sequence[str], *, one_in: int) -> list[list[int]]:
+        """Rows of the best of each prompt's pictures, one in so many and at least one, for each user of `states`.
+
+        Args:
+            prompts: of each row.
+        """
+        pictures, everyone = self._pictures()
+        users = torch.cat([head.user(state.float()) for head, state in zip(self._heads, states, strict=True)], 1)
+        groups = _groups(prompts)
+        found: list[list[int]] = [[] for _ in users]
+        for start in range(0, len(users), _CHUNK):
+            logits = users[start : start + _CHUNK] @ pictures.T + everyone
+            for group in groups:
+                best = logits[:, group].topk(-(-len(group) // one_in), dim=1).indices
+                for user, rows in enumerate(group[best].tolist(), start):
+                    found[user] += rows
+        return found
+
+    def _pictures(self) -> tuple[Tensor, Tensor]:
+        """Of all pictures the maps (N, heads x width) to be compared with users, and what all users like (N,)."""
+        features = self.described.features
+        maps = [head.picture(features) / head.picture.out_features**0.5 for head in self._heads]
+        everyone = torch.stack([head.everyone(features).squeeze(-1) for head in self._heads])
+        return torch.cat(maps, 1), everyone.sum(0)
+
+    @property
+    def _heads(self) -> list[PreferenceHead]:
+        return [cast(PreferenceHead, head) for head in self.heads]
+
+
+def _groups(prompts: Sequence[str]) -> list[Tensor]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, prompt in enumerate(prompts):
+        rows[prompt].append(row)
+    rare = [row for group in rows.values() if len(group) < _ENOUGH for row in group]
+    groups = [group for group in rows.values() if len(group) >= _ENOUGH]
+    return [torch.tensor(group) for group in [*groups, rare] if group]

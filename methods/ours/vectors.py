@@ -1,0 +1,112 @@
+"""From a history to a user vector: which layers of the language model, which liked image, and how they are scaled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from prefbench.mllms.model import Mllm, States
+from prefbench.paths import write_atomic
+
+from .fusion import Widths
+
+Pooling = Literal["last", "mean"]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers that make up `e_sem` and `e_core`, by number (0 is the embedding layer), and how core ones are pooled.
+
+    `e_sem` is the concatenation of last-token states, `e_core` the mean over layers of states pooled by `pooling`.
+    """
+
+    sem: tuple[int, ...]
+    core: tuple[int, ...]
+    pooling: Pooling = "mean"
+
+    @classmethod
+    def top_four(cls, layers: int, core: Sequence[int], pooling: Pooling) -> Layers:
+        """The paper's rule for `e_sem`, with the layers that probing chose for `e_core`."""
+        return cls(tuple(range(max(1, layers - 3), layers + 1)), tuple(core), pooling)
+
+    def of(self, states: States) -> tuple[Tensor, Tensor]:
+        """`e_sem` (B, layers x W) and `e_core` (B, W)."""
+        pooled = states.mean if self.pooling == "mean" else states.last
+        return states.last[:, list(self.sem)].flatten(1), pooled[:, list(self.core)].mean(1)
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        write_atomic(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Layers:
+        """What `save` wrote."""
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return cls(tuple(stored["sem"]), tuple(stored["core"]), stored["pooling"])
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Mean and standard deviation (F,) of each number of a user vector over training histories."""
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, vectors: Tensor) -> Scales:
+        """Of vectors (N, F), at least two."""
+        return cls(vectors.mean(0), vectors.std(0).clamp(min=1e-4))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Scales]) -> Scales:
+        """Of vectors that are put together from parts."""
+        means, deviations = zip(*((part.mean, part.std) for part in parts), strict=True)
+        return cls(torch.cat(means), torch.cat(deviations))
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        return (vectors - self.mean) / self.std
+
+
+def join(sem: Tensor, core: Tensor, img: Tensor) -> Tensor:
+    """User vectors (B, F), parts in the order of `Widths`."""
+    return torch.cat([sem, core, img], dim=1)
+
+
+def widths(layers: Layers, mllm: Mllm, image: int) -> Widths:
+    """Of the parts."""
+    return Widths(len(layers.sem) * mllm.width, mllm.width, image)
+
+
+class ImageEmbedder:
+    """CLIP image embeddings (N, E), not normalised, of images of any size."""
+
+    def __init__(self, tower: Any, processor: Any, device: torch.device) -> None:
+        self.tower, self.processor, self.device = tower, processor, device
+
+    @property
+    def width(self) -> int:
+        """E."""
+        return int(self.tower.config.projection_dim)
+
+    @torch.no_grad()
+    def __call__(self, images: Sequence[Image.Image], *, batch: int = 256) -> Tensor:
+        rows = []
+        for start in range(0, len(images), batch):
+            part = [image.convert("RGB") for image in images[start : start + batch]]
+            pixels = self.processor(images=part, return_tensors="pt")["pixel_values"]
+            rows.append(self.tower(pixel_values=pixels.to(self.device)).image_embeds.float().cpu())
+        return torch.cat(rows)
+
+
+def most_typical(embeddings: Tensor) -> int:
+    """The row of the image nearest in direction to the mean of all: the one to stand for the liked ones."""
+    unit = F.normalize(embeddings, dim=1)
+    return int((unit @ unit.mean(0)).argmax())

@@ -1,0 +1,151 @@
+"""The folder of what `ours` learned for one backbone: adapter, layers, scales, and what they were trained with."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from prefbench.api import Backbone, PrefbenchError
+from prefbench.mllms.loader import load_mllm
+from prefbench.mllms.model import Mllm
+from prefbench.paths import WEIGHTS, atomic_folder, write_atomic
+from prefbench.training.adapter import Adapter
+
+from .fusion import Fusion, Widths
+from .image_tower import load_image_tower
+from .vectors import ImageEmbedder, Layers, Scales
+
+logger = logging.getLogger(__name__)
+
+FILE, CONFIG, LAYERS = "adapter.safetensors", "config.json", "layers.json"
+_DAMAGES = (OSError, ValueError, KeyError, TypeError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the weights fit: the backbone and language model they were trained with, the shape of the fusion."""
+
+    backbone: str
+    backbone_digest: str
+    mllm: str
+    """A folder, seen from the folder of the weights, or a registered name."""
+    widths: Widths
+    text: int
+    tokens: int
+    without: tuple[str, ...] = ()
+    mllm_digest: str = ""
+    """Empty in weights that were stored before it was noted."""
+    image_tower: str = ""
+    """Empty for the backbone's own."""
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        write_atomic(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Config:
+        """What `save` wrote."""
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**stored | {"widths": Widths(**stored["widths"]), "without": tuple(stored["without"])})
+
+
+def folder_for(backbone: str) -> Path:
+    """Where the shipped weights for a backbone lie."""
+    return WEIGHTS / f"ours-{backbone}"
+
+
+def save(folder: Path, config: Config, adapter: Adapter, layers: Layers, scales: Scales) -> None:
+    """Writes the folder, in place of what was there; weights in float16, scales in float32."""
+    state = {name: tensor.detach().half().contiguous().cpu() for name, tensor in adapter.state_dict().items()}
+    state |= {"scales.mean": scales.mean.float(), "scales.std": scales.std.float()}
+    with atomic_folder(folder) as fresh:
+        save_file(state, fresh / FILE)
+        layers.save(fresh / LAYERS)
+        config.save(fresh / CONFIG)
+
+
+def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Scales]:
+    """Attaches the stored adapter to the backbone.
+
+    Raises:
+        PrefbenchError: nothing there, damaged, or trained with another kind of backbone.
+    """
+    command = _command(backbone)
+    if not (folder / CONFIG).is_file():
+        name = backbone.card.name
+        raise PrefbenchError(f"ours has no weights for backbone {name!r} in {folder}; train them: {command}")
+    try:
+        config = Config.load(folder / CONFIG)
+        layers = Layers.load(folder / LAYERS)
+        state = load_file(folder / FILE)
+        scales = Scales(state.pop("scales.mean"), state.pop("scales.std"))
+        if scales.mean.shape != (config.widths.total,):
+            raise ValueError(f"{len(scales.mean)} scales for vectors of {config.widths.total}")
+    except _DAMAGES as error:
+        raise PrefbenchError(f"{folder} is damaged ({_one_line(error)}); train anew: {command}") from error
+    width = int(backbone.pipeline.unet.config.cross_attention_dim)
+    if config.text != width:
+        raise PrefbenchError(
+            f"{folder} was trained with {config.backbone!r}, whose cross-attention is {config.text} wide; that of"
+            f" {backbone.card.name!r} is {width}; train for it: {command}"
+        )
+    if config.backbone_digest != backbone.digest:
+        logger.warning("%s was trained with other weights than those of backbone %r", folder, backbone.card.name)
+    adapter = attach(backbone, config)
+    _fill(adapter, state, folder, backbone)
+    return config, adapter, layers, scales
+
+
+def attach(backbone: Backbone, config: Config) -> Adapter:
+    """A fresh adapter on the backbone."""
+    fusion = Fusion(config.widths, config.text, tokens=config.tokens, without=config.without)
+    return Adapter(backbone.pipeline.unet, fusion, tokens=fusion.total)
+
+
+def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm, ImageEmbedder]:
+    """The language model and the image tower that make user vectors as the adapter in `folder` knows them.
+
+    Raises:
+        PrefbenchError: one of them is not here, or is not the one the adapter was trained with.
+    """
+    beside = folder / config.mllm
+    mllm = load_mllm(beside if beside.is_dir() else config.mllm, device=str(backbone.device))
+    if config.mllm_digest not in ("", mllm.digest):
+        raise PrefbenchError(
+            f"{folder} was trained with another state of mllm {mllm.card.name!r} than the one here; train it again:"
+            f" {_command(backbone)}"
+        )
+    embed_images = load_image_tower(backbone, config.image_tower)
+    found = {
+        "hidden states": (mllm.width, config.widths.core),
+        "image embeddings": (embed_images.width, config.widths.img),
+    }
+    for what, (here, wanted) in found.items():
+        if here != wanted:
+            raise PrefbenchError(
+                f"{folder} was trained on {what} {wanted} wide, those here are {here} wide; train anew:"
+                f" {_command(backbone)}"
+            )
+    return mllm, embed_images
+
+
+def _fill(adapter: Adapter, state: Mapping[str, Tensor], folder: Path, backbone: Backbone) -> None:
+    try:
+        adapter.load_state_dict(state)
+    except RuntimeError as error:
+        raise PrefbenchError(f"{folder} does not fit backbone {backbone.card.name!r}: {_one_line(error)}") from error
+
+
+def _command(backbone: Backbone) -> str:
+    return f"prefbench train ours --backbone {backbone.card.name} --install"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
