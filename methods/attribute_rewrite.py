@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prefbench.api import Context, Method, MethodCard
+from prefbench.mllms.conversation import Conversation
 from prefbench.mllms.loader import load_mllm
 from prefbench.records import Drawing, History, Profile, Request
 
 from .groups import draw_in_groups
-from .ours.questions import TEMPLATES, Shown, about
+from .ours.questions import TEMPLATES, Shown, follow_up, taste_question
 
 logger = logging.getLogger(__name__)
 
@@ -62,16 +63,20 @@ class AttributeRewrite(Method):
         if not len(history):
             return "", ""
         shown = Shown(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
-        tokenizer = self.context.backbone.pipeline.tokenizer
-        questions = (TEMPLATES.likes[0], TEMPLATES.dislikes[0])
-        # Twice what there is room for: an answer that is cut off is then too long as well.
-        answers = self.mllm.answers([about(shown, q) for q in questions], tokens=2 * tokenizer.model_max_length)
+        tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
-            likes, dislikes = (read_answer(said, tokenizer, self.mllm.tokenizer.get_added_vocab()) for said in answers)
+            first = self._ask(taste_question(shown))
+            likes = read_answer(first, tokenizer, control)
+            dislikes = read_answer(self._ask(follow_up(shown, first, TEMPLATES.dislikes[0])), tokenizer, control)
         except ValueError as error:
             logger.warning("%s: %s %s; drawn by the prompt alone", self.card.name, history.user, error)
             return "", ""
         return likes, dislikes
+
+    def _ask(self, conversation: Conversation) -> str:
+        # Twice what there is room for: an answer that is cut off is then too long as well.
+        room = self.context.backbone.pipeline.tokenizer.model_max_length
+        return self.mllm.answers([conversation], tokens=2 * room)[0]
 
 
 def read_answer(answer: str, tokenizer: Any, control_tokens: Iterable[str] = ()) -> str:

@@ -10,10 +10,8 @@ from typing import Any, Literal
 
 import diffusers
 import torch
-import transformers
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from prefbench import hub
 from prefbench.api import Backbone, Context, Method, MethodCard, PrefbenchError
@@ -22,7 +20,7 @@ from prefbench.paths import WEIGHTS
 from prefbench.records import Drawing, History, Judgment, Profile, Request
 
 from .groups import draw_in_groups
-from .ours.vectors import ImageEmbedder, most_typical
+from .image_tower import ImageEmbedder, load_tower, most_typical
 
 
 @dataclass(frozen=True)
@@ -176,8 +174,8 @@ def attach(backbone: Backbone) -> ImageEmbedder:
         raise PrefbenchError(
             f"ip-adapter on {name}: {hub.Absence(f'{lacking.source} has no {lacking.file} here', chosen.command)}"
         )
-    model, processor = _load_tower(tower.parent)
-    _check_fit(adapter, backbone.pipeline.unet, model.config.projection_dim, name)
+    embed_images = load_tower(tower.parent, backbone.device)
+    _check_fit(adapter, backbone.pipeline.unet, embed_images.width, name)
     with strict_loading("ip-adapter", adapter, diffusers):
         backbone.pipeline.load_ip_adapter(
             str(adapter.parent),
@@ -186,21 +184,7 @@ def attach(backbone: Backbone) -> ImageEmbedder:
             image_encoder_folder=None,
             local_files_only=True,
         )
-    return ImageEmbedder(model.eval().to(backbone.device), processor, backbone.device)
-
-
-def _load_tower(folder: Path) -> tuple[Any, Any]:
-    """In float32 whatever the backbone is in: it reads each image once a user. h94's folder has no processor."""
-    with strict_loading("the image tower of ip-adapter", folder, transformers):
-        tower = CLIPVisionModelWithProjection.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
-        if (folder / "preprocessor_config.json").is_file():
-            processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
-        else:
-            side = tower.config.image_size
-            processor = CLIPImageProcessor(size=side, crop_size=side)
-    return tower, processor
+    return embed_images
 
 
 def _check_fit(file: Path, unet: Any, width: int, backbone: str) -> None:

@@ -17,7 +17,7 @@ from prefbench.api import Context, PrefbenchError
 from prefbench.backbones.cards import SD15, SDXL
 from prefbench.backbones.loader import load_backbone
 from prefbench.methods.attribute_rewrite import AttributeRewrite, read_answer
-from prefbench.methods.ours.questions import TEMPLATES, Shown, about
+from prefbench.methods.ours.questions import TEMPLATES, Shown, follow_up
 from prefbench.methods.prompt_only import PromptOnly
 from prefbench.mllms.conversation import answer
 from prefbench.mllms.loader import load_mllm
@@ -65,8 +65,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> str:
     conversations = []
     for user, said in SAYS.items():
         shown = Shown(*((picture(colour),) for colour in COLOURS[user]))
-        for question, words in zip((TEMPLATES.likes[0], TEMPLATES.dislikes[0]), said, strict=True):
-            conversations.append([*about(shown, question), answer(words)])
+        conversations.append([*follow_up(shown, said[0], TEMPLATES.dislikes[0]), answer(said[1])])
     batch = mllm.training_batch(conversations)
     batch = {name: value for name, value in batch.items() if name not in ("opened", "seen_at")}
     optimizer = torch.optim.Adam(mllm.model.parameters(), 3e-3)

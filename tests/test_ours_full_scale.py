@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -144,12 +145,11 @@ def kill_at(patch: pytest.MonkeyPatch, owner: Any, name: str, call: int) -> None
     patch.setattr(owner, name, fails)
 
 
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
 def test_a_training_that_is_killed_again_and_again_ends_the_same(
     trained: Trained, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     """Inside the questions, between stages, inside the layers, while histories are stored, inside the injection."""
-    if trained.name != "sd15-idefics2":
-        pytest.skip("once is enough")
     asked = request_of(folders, trained.name, tmp_path / "killed")
     places: list[tuple[Any, str, int]] = [
         (QuestionTask, "forward", STEPS - 2),
@@ -191,7 +191,10 @@ def test_stages_run_by_themselves_at_the_length_that_is_asked_for(
     assert (tmp_path / "out" / "read.pt").read_bytes() == before, "histories are read once"
     assert stage("questions", 4)["training"]["questions"]["seen"] == 4
     assert stage("layers")["data"]["mllm"] != read
-    stage("injection", 4)
+    with pytest.raises(PrefbenchError, match="injection/checkpoint.pt does not fit this training"):
+        stage("injection", 4)
+    shutil.rmtree(tmp_path / "out" / "injection")
+    assert stage("injection", 4)["training"]["injection"]["seen"] == 4
     assert (tmp_path / "out" / "read.pt").read_bytes() != before, "another model reads them anew"
 
 

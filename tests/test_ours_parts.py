@@ -14,6 +14,7 @@ from torch import Tensor
 
 from prefbench.api import Lesson, PrefbenchError
 from prefbench.backbones.loader import load_backbone
+from prefbench.methods.image_tower import most_typical
 from prefbench.methods.ours import question_stage, weights
 from prefbench.methods.ours.alignment import Alignment, alignment_loss
 from prefbench.methods.ours.fusion import Fusion, Widths
@@ -31,7 +32,7 @@ from prefbench.methods.ours.questions import (
     Sizes,
     Templates,
     Told,
-    about,
+    follow_up,
     judgments,
     taste_question,
 )
@@ -45,7 +46,7 @@ from prefbench.methods.ours.tuning import (
     _gathered,
     seen_by,
 )
-from prefbench.methods.ours.vectors import Layers, Scales, join, most_typical, widths
+from prefbench.methods.ours.vectors import Layers, Scales, join, widths
 from prefbench.mllms.conversation import images_of
 from prefbench.mllms.loader import load_mllm
 from prefbench.mllms.model import Mllm, States
@@ -105,7 +106,7 @@ def without_places(templates: tuple[str, ...]) -> set[str]:
 @pytest.fixture(scope="module")
 def conversations(lessons: list[Lesson], book: PictureBook) -> list[tuple[Lesson, Drawn]]:
     maker, rng = ConversationMaker(book.load, flip=0.0), np.random.default_rng(0)
-    return [(one, maker(one, rng)) for one in (lessons[i % len(lessons)] for i in range(MANY))]
+    return [(one, maker(one, rng, Sizes().draw(rng))) for one in (lessons[i % len(lessons)] for i in range(MANY))]
 
 
 def test_every_kind_of_question_is_asked_and_answered_from_the_judgments(
@@ -176,7 +177,7 @@ def test_a_reversed_user_swaps_sides_and_words(lessons: list[Lesson], book: Pict
     told = Told.of(one, flipped=True)
     assert (told.liked, told.disliked) == (one.history.disliked, one.history.liked)
     assert (told.likes, told.dislikes) == (one.dislikes, one.likes)
-    drawn = ConversationMaker(book.load, flip=1.0, questions=0)(one, np.random.default_rng(0))
+    drawn = ConversationMaker(book.load, flip=1.0, questions=0)(one, np.random.default_rng(0), (2, 2))
     liked = [i for i, sign in zip(images_of(drawn.conversation), drawn.signs, strict=True) if sign == 1]
     assert {colour(image) for image in liked} <= {one.dislikes[0]}
     assert set(str(drawn.conversation[1].parts[0]).split(", ")) == set(one.dislikes)
@@ -200,7 +201,7 @@ def test_nothing_is_asked_that_has_no_answer(book: PictureBook) -> None:
     wordless = lesson(0, words=False)
     maker, rng = ConversationMaker(book.load), np.random.default_rng(0)
     for _ in range(60):
-        drawn = maker(wordless, rng)
+        drawn = maker(wordless, rng, (3, 3))
         assert {" ".join(text.split()) for text, _, _ in said(drawn)} <= without_places(
             TEMPLATES.like + TEMPLATES.which
         )
@@ -208,7 +209,7 @@ def test_nothing_is_asked_that_has_no_answer(book: PictureBook) -> None:
         assert not drawn.conversation[1].taught, "nobody knows that the user likes nothing"
         assert {answer for _, _, answer in said(drawn)} <= {"yes", "no", "first", "second"}
     one_worded = replace(lesson(0), dislikes=())
-    kinds = {" ".join(text.split()) for _ in range(60) for text, _, _ in said(maker(one_worded, rng))}
+    kinds = {" ".join(text.split()) for _ in range(60) for text, _, _ in said(maker(one_worded, rng, (3, 3)))}
     assert kinds <= without_places(TEMPLATES.like + TEMPLATES.which + TEMPLATES.show + TEMPLATES.dislikes)
 
 
@@ -216,9 +217,9 @@ def test_a_template_without_a_place_for_its_picture_is_refused(lessons: list[Les
     broken = replace(TEMPLATES, like=("liked?",), which=("this {picture}?",))
     maker = ConversationMaker(book.load, templates=broken, questions=8)
     with pytest.raises(ValueError, match=r"(0 places for 1|1 places for 2) pictures"):
-        maker(lessons[0], np.random.default_rng(0))
+        maker(lessons[0], np.random.default_rng(0), (2, 2))
     with pytest.raises(ValueError, match="0 places for 1 pictures"):
-        about(Shown((), ()), "what?", Image.new("RGB", (4, 4)))
+        follow_up(Shown((), ()), "nothing", "what?", Image.new("RGB", (4, 4)))
 
 
 def test_everything_that_is_said_is_in_the_vocabulary() -> None:
@@ -381,7 +382,8 @@ def test_gathered_states_equal_a_naive_loop() -> None:
 @pytest.fixture
 def batches(mllm: Mllm, lessons: list[Lesson], book: PictureBook) -> Callable[[bool], Batch]:
     def draw(pixels: bool) -> Batch:
-        return QuestionBatches(mllm, lessons, book, pixels=pixels)(np.random.default_rng(3), 3)
+        maker = ConversationMaker(book.load)
+        return QuestionBatches(mllm, lessons, book, maker, Sizes(), pixels=pixels)(np.random.default_rng(3), 3)
 
     return draw
 
@@ -456,8 +458,7 @@ def test_gradients_reach_the_language_model_and_not_frozen_eyes(
 def test_a_batch_without_a_word_to_teach_has_a_loss(mllm: Mllm, book: PictureBook) -> None:
     """Users of whom nobody knows what they like, asked nothing: transformers gives NaN."""
     wordless = [lesson(i, words=False) for i in range(2)]
-    batches = QuestionBatches(mllm, wordless, book, pixels=True)
-    batches.maker = ConversationMaker(book.load, questions=0)
+    batches = QuestionBatches(mllm, wordless, book, ConversationMaker(book.load, questions=0), Sizes(), pixels=True)
     loss = task_of(mllm, features_of(book))(batches(np.random.default_rng(0), 2))
     assert torch.isfinite(loss)
     assert loss > 0, "the heads still learn"
@@ -481,19 +482,23 @@ def test_heads_and_teachers_need_features(mllm: Mllm) -> None:
     assert task_of(mllm, None, head_weight=0.0).heads is None
 
 
-def test_the_miniatures_recipe_runs_and_goes_on(idefics2: Path, lessons: list[Lesson], tmp_path: Path) -> None:
+def test_the_miniatures_recipe_runs_and_goes_on(
+    idefics2: Path, lessons: list[Lesson], book: PictureBook, tmp_path: Path
+) -> None:
     short = FitConfig(images=4, batch=2, ema=0.9, warmup_steps=1)
     recipe = replace(MINIATURE, gathering=short, questions=short, metric_steps=3, teacher_steps=3)
     model = tune(load_mllm(idefics2, device="cpu"), "full")
     before = model.model.lm_head.weight.clone()
-    progress = question_stage.teach(model, lessons, recipe, tmp_path)
+    progress = question_stage.teach(model, lessons, book, recipe, tmp_path)
     assert [p.step for p in progress] == [2, 2]
     assert not torch.equal(before, model.model.lm_head.weight)
     longer = replace(recipe, questions=replace(short, images=6))
     again = tune(load_mllm(idefics2, device="cpu"), "full")
-    assert [p.step for p in question_stage.teach(again, lessons, longer, tmp_path)] == [2, 3]
+    assert [p.step for p in question_stage.teach(again, lessons, book, longer, tmp_path)] == [2, 3]
+    with pytest.raises(PrefbenchError, match=r"does not fit this training \(it was made by another recipe"):
+        question_stage.teach(again, lessons, book, replace(recipe, flip=0.1), tmp_path)
     with pytest.raises(PrefbenchError, match=r"seen\.pt is of 56 pictures, this training of 14; use another --out"):
-        question_stage.teach(again, lessons[:1], recipe, tmp_path)
+        question_stage.teach(again, lessons[:1], PictureBook(lessons[:1]), recipe, tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------------ fusion

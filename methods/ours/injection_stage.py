@@ -28,7 +28,7 @@ from .image_tower import load_image_tower
 from .injection import InjectionBatches, InjectionTask, Read, read_histories
 from .picks import Taste
 from .practice import PracticeUsers
-from .questions import judgments
+from .questions import judgments, users_of
 from .tuning import Gathered, PictureBook
 from .vectors import Layers, Scales, widths
 
@@ -75,14 +75,20 @@ FULL = InjectionRecipe(
 
 
 def read(
-    mllm: Mllm, lessons: Sequence[Lesson], layers: Layers, recipe: InjectionRecipe, taste: Taste | None, path: Path
+    mllm: Mllm,
+    lessons: Sequence[Lesson],
+    book: PictureBook,
+    layers: Layers,
+    recipe: InjectionRecipe,
+    taste: Taste | None,
+    path: Path,
 ) -> Read:
     """Reads the histories, or loads them where `path` holds just these, read by this model.
 
     Args:
         taste: what the first stage learned, for practice users.
     """
-    book, made_of = PictureBook(lessons), _identity(mllm, lessons, layers, recipe, practised=taste is not None)
+    made_of = _identity(mllm, lessons, layers, recipe, taste)
     with Accelerator().main_process_first():
         stored = torch.load(path, weights_only=True) if path.exists() else {}
         if stored.pop("made_of", None) == made_of:
@@ -99,26 +105,30 @@ def read(
 
 
 def _identity(
-    mllm: Mllm, lessons: Sequence[Lesson], layers: Layers, recipe: InjectionRecipe, *, practised: bool
+    mllm: Mllm, lessons: Sequence[Lesson], layers: Layers, recipe: InjectionRecipe, taste: Taste | None
 ) -> str:
     """Of everything that what is read depends on."""
-    how = (recipe.histories, recipe.practice if practised else 0, recipe.flipped, recipe.fit.seed)
-    users = [(lesson.history.digest, lesson.likes, lesson.dislikes) for lesson in lessons]
-    return hashlib.sha256(repr((mllm.digest, layers, how, users)).encode()).hexdigest()
+    practice = (recipe.practice, taste.digest) if taste is not None and recipe.practice else None
+    how = (recipe.histories, practice, recipe.flipped, recipe.fit.seed)
+    return hashlib.sha256(repr((mllm.digest, layers, how, users_of(lessons))).encode()).hexdigest()
 
 
 def inject(
     backbone: DiffusersBackbone,
     mllm: Mllm,
     lessons: Sequence[Lesson],
+    book: PictureBook,
     found: Read,
     taste: Taste | None,
     layers: Layers,
     recipe: InjectionRecipe,
     folder: Path,
 ) -> tuple[weights.Config, Adapter, Scales, Progress]:
-    """Trains the adapter, continuing from what `folder` holds."""
-    book = PictureBook(lessons)
+    """Trains the adapter, continuing from what `folder` holds.
+
+    Raises:
+        PrefbenchError: `folder` holds a training by another recipe, or of another language model, backbone or layers.
+    """
     embeddings = load_image_tower(backbone, recipe.image_tower)(book.images)
     scales = Scales.joined(Scales.of(part) for part in (found.sem, found.core, embeddings))
     torch.manual_seed(recipe.fit.seed)
@@ -153,7 +163,10 @@ def inject(
         words_of=functools.lru_cache(maxsize=None)(functools.partial(_words, backbone)),
         latents=latents_of(backbone),
     )
-    progress = fit(task, batches, recipe.fit, folder)
+    how = replace(recipe, fit=FitConfig(images=0))
+    parts = (_identity(mllm, lessons, layers, recipe, taste), how, backbone.digest, taste.digest if taste else "")
+    made_of = hashlib.sha256(repr(parts).encode()).hexdigest()
+    progress = fit(task, batches, recipe.fit, folder, made_of=made_of)
     return config, adapter, scales, progress
 
 

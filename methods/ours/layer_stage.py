@@ -34,7 +34,7 @@ from prefbench.probing_figure import draw_layers
 from prefbench.records import History, Judgment
 from prefbench.resampling import Floats
 
-from .questions import TEMPLATES, Shown, about, load_judged, taste_question
+from .questions import TEMPLATES, Shown, follow_up, load_judged, taste_question
 from .vectors import Layers
 
 POOLINGS = ("last", "mean")
@@ -116,9 +116,20 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[R
         prompts=np.array([judgment.prompt for _, judgment in asked]),
         images=np.array([judgment.picture.digest for _, judgment in asked]),
     )
-    own = [_asked(halves[i][0], judgment) for i, judgment in asked]
-    other = [_asked(halves[(i + 1) % len(halves)][0], judgment) for i, judgment in asked]
-    alone = [_asked(History("nobody", (), ()), judgment) for _, judgment in asked]
+    shown = [Shown.of(first) for first, _ in halves]
+    said = mllm.answers([taste_question(one) for one in shown], batch=how.batch)
+
+    def after(history: int, judgment: Judgment, user: str) -> Conversation:
+        return follow_up(shown[history], said[history], TEMPLATES.like[0], load_judged(judgment, user))
+
+    users = [halves[i][0].user for i, _ in asked]
+    own = [after(i, judgment, user) for (i, judgment), user in zip(asked, users, strict=True)]
+    other = [after((i + 1) % len(halves), judgment, user) for (i, judgment), user in zip(asked, users, strict=True)]
+    nobody = Shown((), ())
+    alone = [
+        follow_up(nobody, TEMPLATES.nothing, TEMPLATES.like[0], load_judged(judgment, user))
+        for (_, judgment), user in zip(asked, users, strict=True)
+    ]
     states, strangers, floor = (mllm.states(part, batch=how.batch) for part in (own, other, alone))
     return probe_liking(
         _places(states),
@@ -127,10 +138,6 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[R
         mismatched=_places(strangers),
         types=questions.prompts,
     )
-
-
-def _asked(history: History, judgment: Judgment) -> Conversation:
-    return about(Shown.of(history), TEMPLATES.like[0], load_judged(judgment, history.user))
 
 
 def _places(states: States) -> dict[Place, Floats]:

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from prefbench.api import Context, Features, Method, MethodCard, PrefbenchError
+from prefbench.methods.image_tower import most_typical
+from prefbench.mllms.model import States
 from prefbench.records import Drawing, History, Profile, Request
 
 from . import weights
 from .questions import Shown, taste_question
-from .vectors import join, most_typical
+from .vectors import join
 
 
 class PrefGen(Method):
@@ -64,11 +66,11 @@ class PrefGen(Method):
         self.mllm, self.embed_images = weights.load_readers(folder, self.config, backbone)
 
     def profile(self, history: History) -> Profile:
-        """The user vector (F,), and with `negative=disliked` the opposite user's."""
-        vectors = [self._vector(history)]
+        """The user vector (F,), and with `negative=disliked` the opposite user's: (1 or 2, F)."""
+        shown = [self._shown(history)]
         if self.negative == "disliked":
-            vectors.append(self._vector(History(history.user, history.disliked, history.liked)))
-        return Profile(history.user, torch.stack(vectors))
+            shown.append(self._shown(History(history.user, history.disliked, history.liked)))
+        return Profile(history.user, self._vectors(shown, self._states(shown)))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         backbone = self.context.backbone
@@ -88,26 +90,37 @@ class PrefGen(Method):
 
     def represent(self, history: History) -> Mapping[str, Features]:
         """The language model's states by layer and pooling, and the parts of the user vector."""
-        states = self.mllm.states([taste_question(self._shown(history))])
-        found = {f"last {i}": row for i, row in enumerate(states.last[0])}
-        found |= {f"mean {i}": row for i, row in enumerate(states.mean[0])}
-        vector = self._vector(history)
+        shown = [self._shown(history)]
+        states = self._states(shown)
+        found: dict[str, Tensor] = {}
+        if states is not None:
+            for pooling, rows in (("last", states.last[0]), ("mean", states.mean[0])):
+                found |= {f"{pooling} {layer}": row for layer, row in enumerate(rows)}
+        vector = self._vectors(shown, states)[0]
         found |= {f"e_{name}": vector[part] for name, part in self.config.widths.parts.items()}
         return {name: row.double().numpy() for name, row in found.items()}
 
-    def _vector(self, history: History) -> Tensor:
-        """Zeros, the average user, where there is nothing to read from."""
-        shown = self._shown(history)
-        if not shown.liked and not shown.disliked:
-            return torch.zeros(self.config.widths.total)
-        sem, core = self.layers.of(self.mllm.states([taste_question(shown)]))
-        parts = self.config.widths.parts
-        image = self.scales.mean[parts["img"]][None]
-        if shown.liked:
-            embeddings = self.embed_images(shown.liked)
-            image = embeddings[most_typical(embeddings)][None]
-        vector: Tensor = self.scales(join(sem, core, image))[0]
-        return vector
+    def _states(self, shown: Sequence[Shown]) -> States | None:
+        """Of those that show something; None where none does."""
+        asked = [taste_question(one) for one in shown if one]
+        return self.mllm.states(asked) if asked else None
+
+    def _vectors(self, shown: Sequence[Shown], states: States | None) -> Tensor:
+        """(N, F), from what `_states` gives; zeros, the average user, where nothing is shown."""
+        vectors = torch.zeros(len(shown), self.config.widths.total)
+        if states is not None:
+            rows = [row for row, one in enumerate(shown) if one]
+            images = torch.stack([self._image(shown[row]) for row in rows])
+            vectors[rows] = self.scales(join(*self.layers.of(states), images))
+        return vectors
+
+    def _image(self, shown: Shown) -> Tensor:
+        """The embedding (E,) of the most typical liked image; the mean over training where nothing is liked."""
+        if not shown.liked:
+            average: Tensor = self.scales.mean[self.config.widths.parts["img"]]
+            return average
+        embeddings: Tensor = self.embed_images(shown.liked)
+        return embeddings[most_typical(embeddings)]
 
     def _shown(self, history: History) -> Shown:
         return Shown.of(replace(history, disliked=()) if self.liked_only else history)

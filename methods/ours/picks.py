@@ -7,6 +7,7 @@ Ours, not the paper's.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +60,18 @@ class Taste:
         heads = nn.ModuleList(PreferenceHead(width, described.features.shape[1]) for _ in Gathered._fields)
         heads.load_state_dict(stored["heads"])
         return cls(heads.requires_grad_(False).eval(), described)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that picks and practice users depend on."""
+        tensors = [
+            *self.heads.state_dict().values(),
+            *map(torch.from_numpy, (self.described.shown, self.described.unsaid)),
+        ]
+        total = hashlib.sha256(repr(self.described.phrases).encode())
+        for tensor in tensors:
+            total.update(tensor.contiguous().numpy().tobytes())
+        return total.hexdigest()
 
     @torch.no_grad()
     def picks(self, states: Gathered, prompts: Sequence[str], *, one_in: int) -> list[list[int]]:

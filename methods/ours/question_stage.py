@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from prefbench.training.loop import FitConfig, Progress, fit
 
 from .picks import Taste
 from .practice import Described, PracticeUsers, whitened
-from .questions import TEMPLATES, ConversationMaker, Sizes
+from .questions import TEMPLATES, ConversationMaker, Sizes, users_of
 from .teacher import learn_teacher
 from .tuning import PictureBook, QuestionBatches, QuestionTask, seen_by
 
@@ -101,9 +102,14 @@ def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
     return Mllm(card, model, processor, folder=None, device=torch.device("cpu"))
 
 
-def teach(mllm: Mllm, lessons: Sequence[Lesson], recipe: QuestionRecipe, folder: Path) -> list[Progress]:
-    """Trains in place, continuing from what `folder` holds."""
-    book = PictureBook(lessons)
+def teach(
+    mllm: Mllm, lessons: Sequence[Lesson], book: PictureBook, recipe: QuestionRecipe, folder: Path
+) -> list[Progress]:
+    """Trains in place, continuing from what `folder` holds.
+
+    Raises:
+        PrefbenchError: `folder` holds a training by another recipe, or on other judgments.
+    """
     if recipe.frozen_eyes:
         freeze_eyes(mllm)
     states, tokens = seen(mllm, book, folder / SEEN) if recipe.looks_once else (None, None)
@@ -122,19 +128,32 @@ def teach(mllm: Mllm, lessons: Sequence[Lesson], recipe: QuestionRecipe, folder:
         teacher=teacher,
         teacher_weight=recipe.teacher_weight,
     )
-    batches = QuestionBatches(
-        mllm, lessons, book, pixels=not recipe.frozen_eyes, practice=practice, practised=recipe.practised
-    )
-    batches.sizes = recipe.sizes
-    progress = []
+
+    def batches(asked: int) -> QuestionBatches:
+        return QuestionBatches(
+            mllm,
+            lessons,
+            book,
+            ConversationMaker(book.load, questions=asked, flip=recipe.flip),
+            recipe.sizes,
+            pixels=not recipe.frozen_eyes,
+            practice=practice,
+            practised=recipe.practised,
+        )
+
+    made_of, progress = _identity(lessons, recipe), []
     if recipe.gathering is not None:
-        batches.maker = ConversationMaker(book.load, questions=0, flip=recipe.flip)
-        progress.append(fit(task, batches, recipe.gathering, folder / "gathering"))
-    batches.maker = ConversationMaker(book.load, questions=recipe.asked, flip=recipe.flip)
-    progress.append(fit(task, batches, recipe.questions, folder / "questions"))
+        progress.append(fit(task, batches(0), recipe.gathering, folder / "gathering", made_of=made_of))
+    progress.append(fit(task, batches(recipe.asked), recipe.questions, folder / "questions", made_of=made_of))
     if task.heads is not None and described is not None and Accelerator().is_main_process:
         Taste(task.heads.cpu(), described).save(folder / TASTE)
     return progress
+
+
+def _identity(lessons: Sequence[Lesson], recipe: QuestionRecipe) -> str:
+    """Of everything but the lengths, which a longer training may change."""
+    how = replace(recipe, gathering=None, questions=FitConfig(images=0))
+    return hashlib.sha256(repr((how, users_of(lessons))).encode()).hexdigest()
 
 
 def describe(lessons: Sequence[Lesson], book: PictureBook, states: Tensor, *, steps: int) -> Described:

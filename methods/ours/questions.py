@@ -7,7 +7,7 @@ from judgments, and from words for tastes and pictures where a suite has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -75,6 +75,9 @@ class Shown:
         )
         return cls(liked, disliked)
 
+    def __bool__(self) -> bool:
+        return bool(self.liked or self.disliked)
+
     def parts(self, liked: str, disliked: str, *, liked_first: bool = True) -> list[Part]:
         """The parts of a turn that shows it: two blocks, in which every image follows its verdict."""
         blocks = (
@@ -90,6 +93,11 @@ def judgments(lesson: Lesson) -> tuple[Judgment, ...]:
     return (*lesson.history.liked, *lesson.history.disliked)
 
 
+def users_of(lessons: Sequence[Lesson]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """Everything that a training takes from lessons, as plain data to hash."""
+    return [(lesson.history.digest, lesson.likes, lesson.dislikes) for lesson in lessons]
+
+
 def load_judged(judgment: Judgment, user: str) -> Image.Image:
     """The judged image. Raises `PrefbenchError` with the user and the file where it cannot be read."""
     try:
@@ -98,14 +106,16 @@ def load_judged(judgment: Judgment, user: str) -> Image.Image:
         raise PrefbenchError(f"an image in the history of user {user!r} cannot be read: {error}") from error
 
 
-def about(shown: Shown, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES) -> Conversation:
-    """The history and one question, to be answered; `pictures` take the question's `{picture}` places."""
-    return [ask(*shown.parts(templates.liked[0], templates.disliked[0]), *_placed(question, pictures))]
-
-
 def taste_question(shown: Shown, templates: Templates = TEMPLATES) -> Conversation:
     """What the user embedding is read from: the history, and what the user likes, about to be answered."""
-    return about(shown, templates.likes[0], templates=templates)
+    return [ask(*shown.parts(templates.liked[0], templates.disliked[0]), templates.likes[0])]
+
+
+def follow_up(
+    shown: Shown, said: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
+) -> Conversation:
+    """Another question after `taste_question` was answered, as in training; `pictures` take its `{picture}` places."""
+    return [*taste_question(shown, templates), answer(said), ask(*_placed(question, pictures))]
 
 
 def _placed(text: str, pictures: Sequence[Image.Image]) -> list[Part]:
@@ -169,19 +179,18 @@ class ConversationMaker:
 
     load: LoadImage
     templates: Templates = TEMPLATES
-    sizes: Sizes = field(default_factory=Sizes)
     questions: int = 4
     flip: float = 0.25
     """Share of conversations with the opposite of a real user: all likes dislikes and the other way round."""
 
-    def __call__(self, lesson: Lesson, rng: np.random.Generator, sizes: tuple[int, int] | None = None) -> Drawn:
+    def __call__(self, lesson: Lesson, rng: np.random.Generator, sizes: tuple[int, int]) -> Drawn:
         """A conversation with a user who has more than `KEPT` judgments a side.
 
         Args:
-            sizes: how many likes and dislikes to show; drawn unless given.
+            sizes: how many likes and dislikes to show, at most.
         """
         told = Told.of(lesson, flipped=rng.random() < self.flip)
-        n_liked, n_disliked = sizes or self.sizes.draw(rng)
+        n_liked, n_disliked = sizes
         liked, disliked = _shuffled(told.liked, rng), _shuffled(told.disliked, rng)
         n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
         shown = Shown(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))

@@ -23,7 +23,7 @@ from prefbench.mllms.cards import MINI_MLLM, MllmCard
 from prefbench.mllms.folders import CARD_FILE, card_of_folder
 from prefbench.mllms.loader import load_mllm
 from prefbench.mllms.model import Mllm
-from prefbench.paths import WEIGHTS, atomic_folder, write_atomic
+from prefbench.paths import WEIGHTS, atomic_folder, install_folder, write_atomic
 from prefbench.registry import load, unknown
 from prefbench.training.curves import draw_curve
 from prefbench.training.loop import Progress
@@ -32,6 +32,7 @@ from prefbench.training.requests import TrainRequest
 from . import injection_stage, layer_stage, question_stage, weights
 from .picks import Taste
 from .questions import KEPT
+from .tuning import PictureBook
 from .vectors import Layers
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class _Job:
         card = self._done(path, recipe, data)
         if card is None:
             mllm = question_stage.start(self.mllm_card, self.folder / "questions")
-            progress = question_stage.teach(mllm, self.lessons, recipe, self.folder / "questions")
+            progress = question_stage.teach(mllm, self.lessons, self.book, recipe, self.folder / "questions")
             if not self.main:
                 return None
             mllm.save(self.mllm_folder)
@@ -105,7 +106,7 @@ class _Job:
             card = self._card("questions", recipe, dict(zip(parts, progress, strict=True)), data)
             _write(path, card)
         if self.request.install and self.main:
-            _install(self.mllm_folder, self.mllm_card.name)
+            install_folder(self.mllm_folder, WEIGHTS / self.mllm_card.name)
         return card
 
     def layers(self) -> Card | None:
@@ -128,8 +129,10 @@ class _Job:
         card = self.inject(self._injection_recipe(), folder, final)
         if self.request.install and self.main:
             config = weights.Config.load(final / weights.CONFIG)
-            # Installed weights lie beside those of the language model.
-            _install(final, f"ours-{config.backbone}", replace(config, mllm=f"../{self.mllm_card.name}"))
+            with atomic_folder(WEIGHTS / f"ours-{config.backbone}") as fresh:
+                shutil.copytree(final, fresh, dirs_exist_ok=True)
+                # Installed weights lie beside those of the language model.
+                replace(config, mllm=f"../{self.mllm_card.name}").save(fresh / weights.CONFIG)
         return card
 
     def inject(self, recipe: injection_stage.InjectionRecipe, folder: Path, final: Path) -> Card | None:
@@ -140,12 +143,12 @@ class _Job:
         layers, mllm = Layers.load(path), self._taught()
         path = self.folder / "questions" / question_stage.TASTE
         taste = Taste.load(path) if path.is_file() else None
-        found = injection_stage.read(mllm, self.lessons, layers, recipe, taste, self.folder / "read.pt")
+        found = injection_stage.read(mllm, self.lessons, self.book, layers, recipe, taste, self.folder / "read.pt")
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
         dtype = "bfloat16" if torch.cuda.is_available() else None
         backbone = load_backbone(self.request.backbone or self.suite.card.backbone, dtype=dtype)
         config, adapter, scales, progress = injection_stage.inject(
-            backbone, mllm, self.lessons, found, taste, layers, recipe, folder
+            backbone, mllm, self.lessons, self.book, found, taste, layers, recipe, folder
         )
         if not self.main:
             return None
@@ -185,6 +188,11 @@ class _Job:
                 "%d of %d train users have too few judgments to learn from", len(given) - len(kept), len(given)
             )
         return kept
+
+    @cached_property
+    def book(self) -> PictureBook:
+        """The pictures of the lessons, decoded once for all stages."""
+        return PictureBook(self.lessons)
 
     def _data(self, split: str, **more: Any) -> dict[str, Any]:
         return {"suite": self.suite.card.name, "split": split, **more}
@@ -227,11 +235,3 @@ class _Job:
 
 def _write(path: Path, card: Card) -> None:
     write_atomic(path, json.dumps(card, indent=2) + "\n")
-
-
-def _install(folder: Path, name: str, config: weights.Config | None = None) -> None:
-    """Copies a folder into the package's weights, with another configuration where one is given."""
-    with atomic_folder(WEIGHTS / name) as fresh:
-        shutil.copytree(folder, fresh, dirs_exist_ok=True)
-        if config is not None:
-            config.save(fresh / weights.CONFIG)

@@ -227,6 +227,8 @@ class QuestionBatches:
         mllm: Mllm,
         lessons: Sequence[Lesson],
         pictures: PictureBook,
+        maker: ConversationMaker,
+        sizes: Sizes,
         *,
         queries: int = 24,
         pixels: bool = True,
@@ -235,9 +237,7 @@ class QuestionBatches:
     ) -> None:
         self.practice, self.practised = practice, practised
         self.mllm, self.lessons, self.pictures, self.queries = mllm, lessons, pictures, queries
-        self.maker = ConversationMaker(pictures.load)
-        self.sizes = Sizes()
-        self.pixels = pixels
+        self.maker, self.sizes, self.pixels = maker, sizes, pixels
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         sizes = self.sizes.draw(rng)

@@ -1,4 +1,4 @@
-"""From a history to a user vector: which layers of the language model, which liked image, and how they are scaled."""
+"""From a history to a user vector: which layers of the language model, and how their numbers are scaled."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from prefbench.mllms.model import Mllm, States
@@ -83,30 +81,3 @@ def join(sem: Tensor, core: Tensor, img: Tensor) -> Tensor:
 def widths(layers: Layers, mllm: Mllm, image: int) -> Widths:
     """Of the parts."""
     return Widths(len(layers.sem) * mllm.width, mllm.width, image)
-
-
-class ImageEmbedder:
-    """CLIP image embeddings (N, E), not normalised, of images of any size."""
-
-    def __init__(self, tower: Any, processor: Any, device: torch.device) -> None:
-        self.tower, self.processor, self.device = tower, processor, device
-
-    @property
-    def width(self) -> int:
-        """E."""
-        return int(self.tower.config.projection_dim)
-
-    @torch.no_grad()
-    def __call__(self, images: Sequence[Image.Image], *, batch: int = 256) -> Tensor:
-        rows = []
-        for start in range(0, len(images), batch):
-            part = [image.convert("RGB") for image in images[start : start + batch]]
-            pixels = self.processor(images=part, return_tensors="pt")["pixel_values"]
-            rows.append(self.tower(pixel_values=pixels.to(self.device)).image_embeds.float().cpu())
-        return torch.cat(rows)
-
-
-def most_typical(embeddings: Tensor) -> int:
-    """The row of the image nearest in direction to the mean of all: the one to stand for the liked ones."""
-    unit = F.normalize(embeddings, dim=1)
-    return int((unit @ unit.mean(0)).argmax())

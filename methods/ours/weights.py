@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prefbench.api import Backbone, PrefbenchError
+from prefbench.loading import one_line
+from prefbench.methods.image_tower import ImageEmbedder
 from prefbench.mllms.loader import load_mllm
 from prefbench.mllms.model import Mllm
 from prefbench.paths import WEIGHTS, atomic_folder, write_atomic
@@ -20,7 +22,7 @@ from prefbench.training.adapter import Adapter
 
 from .fusion import Fusion, Widths
 from .image_tower import load_image_tower
-from .vectors import ImageEmbedder, Layers, Scales
+from .vectors import Layers, Scales
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Sca
         if scales.mean.shape != (config.widths.total,):
             raise ValueError(f"{len(scales.mean)} scales for vectors of {config.widths.total}")
     except _DAMAGES as error:
-        raise PrefbenchError(f"{folder} is damaged ({_one_line(error)}); train anew: {command}") from error
+        raise PrefbenchError(f"{folder} is damaged ({one_line(error)}); train anew: {command}") from error
     width = int(backbone.pipeline.unet.config.cross_attention_dim)
     if config.text != width:
         raise PrefbenchError(
@@ -140,12 +142,8 @@ def _fill(adapter: Adapter, state: Mapping[str, Tensor], folder: Path, backbone:
     try:
         adapter.load_state_dict(state)
     except RuntimeError as error:
-        raise PrefbenchError(f"{folder} does not fit backbone {backbone.card.name!r}: {_one_line(error)}") from error
+        raise PrefbenchError(f"{folder} does not fit backbone {backbone.card.name!r}: {one_line(error)}") from error
 
 
 def _command(backbone: Backbone) -> str:
     return f"prefbench train ours --backbone {backbone.card.name} --install"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

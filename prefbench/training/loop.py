@@ -91,9 +91,13 @@ def fit(
     config: FitConfig,
     folder: Path,
     *,
+    made_of: str = "",
     on_checkpoint: Callable[[Checkpoint], None] = lambda _: None,
 ) -> Progress:
     """Trains `task` until it has seen `config.images` images, continuing from `folder` if it holds a checkpoint.
+
+    Args:
+        made_of: names what the training is of beyond `config`; a checkpoint of something else is refused.
 
     Writes `checkpoint.pt`, `loss.csv` and `config.json` into `folder`. On return the task holds the averaged weights.
     """
@@ -108,7 +112,7 @@ def fit(
     if config.ema is not None:
         ema = EMAModel(trainable, decay=config.ema, use_ema_warmup=True, power=0.75, foreach=True)
         ema.to(accelerator.device)
-    state = _State(task, optimizer, ema, Progress(), folder / "checkpoint.pt")
+    state = _State(task, optimizer, ema, Progress(), folder / "checkpoint.pt", made_of)
     state.load(accelerator.device)
     _note_machine(state.progress, accelerator)
     if accelerator.is_main_process:
@@ -197,6 +201,7 @@ class _State:
     ema: EMAModel | None
     progress: Progress
     path: Path
+    made_of: str
 
     @property
     def trainable(self) -> list[nn.Parameter]:
@@ -208,6 +213,7 @@ class _State:
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "progress": asdict(self.progress),
+            "made_of": self.made_of,
         }
         with atomic_file(self.path) as temporary:
             torch.save(stored, temporary)
@@ -218,6 +224,8 @@ class _State:
         try:
             # By way of the CPU: of several processes on CPUs each calls its device "cpu:0", which no file can go to.
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
+            if stored.get("made_of", "") != self.made_of:
+                raise ValueError("it was made by another recipe, or of other data")
             self.task.load_state_dict(stored["task"])
             self.optimizer.load_state_dict(stored["optimizer"])
             if self.ema is not None and stored["ema"] is not None:
