@@ -36,7 +36,7 @@ from prefbench.probing import (
     table,
     verification,
 )
-from prefbench.probing_figure import draw_layers
+from prefbench.probing.figure import draw_layers
 from prefbench.records import Estimate
 
 Floats = NDArray[np.float64]

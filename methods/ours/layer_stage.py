@@ -30,7 +30,7 @@ from prefbench.probing import (
     probe_users,
     table,
 )
-from prefbench.probing_figure import draw_layers
+from prefbench.probing.figure import draw_layers
 from prefbench.records import History, Judgment
 from prefbench.resampling import Floats
 
