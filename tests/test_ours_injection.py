@@ -1,4 +1,4 @@
-"""Fusion, alignment, picks, injection and weights of `ours`, each against what it claims, by counting and by formulas."""
+"""Fusion, alignment, picks, injection and weights of `ours`, by counting and by formulas written out in NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions, practice users, teacher and training task of `ours`, each against what it claims: by counting, by loops."""
+"""Questions, practice users, teacher and training task of `ours`, by counting and by naive loops."""
 
 from __future__ import annotations
 
