@@ -218,7 +218,7 @@ def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> N
 @click.option("--stage", help="This stage alone: questions, layers, injection.  [ours]")
 @as_json
 def train(name: str, out: Path, as_json: bool, **choices: Any) -> None:
-    """Train a method or a miniature; the same command again continues. `prefbench list trainers` names them."""
+    """Train a method or a miniature; the same command again continues. `prefbench list trainer` names them."""
     from prefbench.registry import load
     from prefbench.training.requests import TrainRequest
 
