@@ -144,12 +144,18 @@ def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
     def start_one() -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "prefbench.cli", *command]
-        started.append(subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(line, **pipes, text=True, preexec_fn=_hear_interrupts))
         return started[-1]
 
     yield start_one
     for process in started:
         process.kill()
+
+
+def _hear_interrupts() -> None:
+    """A shell without job control lets what it starts in the background ignore them, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_rows(process: subprocess.Popen[str], out: Path, more_than: int) -> int:
