@@ -43,6 +43,10 @@ class AttributeRewrite(Method):
         super().setup(context)
         self.mllm = load_mllm(self.name, device=str(context.backbone.device))
 
+    @property
+    def weights_digest(self) -> str:
+        return self.mllm.digest
+
     def profile(self, history: History) -> Profile:
         """`likes` and `dislikes`, phrases joined by commas; empty where there are none."""
         return Profile(history.user, dict(zip(("likes", "dislikes"), self._words(history), strict=True)))

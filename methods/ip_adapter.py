@@ -116,10 +116,15 @@ class IpAdapter(Method):
     def setup(self, context: Context) -> None:
         """Raises `PrefbenchError` for weights that are not here, damaged, or of another backbone."""
         super().setup(context)
-        self.embed_images = attach(context.backbone)
+        self.files = files_for(context.backbone)
+        self.embed_images = attach(context.backbone, *self.files)
         pipeline = context.backbone.pipeline
         self.width = pipeline.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features
         pipeline.set_ip_adapter_scale(self.scale)
+
+    @property
+    def weights_digest(self) -> str:
+        return hub.digest({file.parent: [file] for file in self.files})
 
     def profile(self, history: History) -> Profile:
         """Embeddings (2, images, E): of what to lead away from, and of what to lead to."""
@@ -158,11 +163,11 @@ class IpAdapter(Method):
         return embeddings.mean(0, keepdim=True) if self.images == "mean" else embeddings
 
 
-def attach(backbone: Backbone) -> ImageEmbedder:
-    """Loads a backbone's adapter into its pipeline, from local files alone, and the tower whose embeddings it takes.
+def files_for(backbone: Backbone) -> tuple[Path, Path]:
+    """A backbone's adapter, and the tower whose embeddings it takes, as local files.
 
     Raises:
-        PrefbenchError: files that are not here, with the command that gets them, or that do not fit.
+        PrefbenchError: files that are not here, with the command that gets them.
     """
     name = backbone.card.name
     if name not in ADAPTERS:
@@ -174,8 +179,13 @@ def attach(backbone: Backbone) -> ImageEmbedder:
         raise PrefbenchError(
             f"ip-adapter on {name}: {hub.Absence(f'{lacking.source} has no {lacking.file} here', chosen.command)}"
         )
+    return adapter, tower
+
+
+def attach(backbone: Backbone, adapter: Path, tower: Path) -> ImageEmbedder:
+    """Loads the adapter into the backbone's pipeline. Raises `PrefbenchError` for files that do not fit."""
     embed_images = load_tower(tower.parent, backbone.device)
-    _check_fit(adapter, backbone.pipeline.unet, embed_images.width, name)
+    _check_fit(adapter, backbone.pipeline.unet, embed_images.width, backbone.card.name)
     with strict_loading("ip-adapter", adapter, diffusers):
         backbone.pipeline.load_ip_adapter(
             str(adapter.parent),

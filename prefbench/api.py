@@ -88,6 +88,11 @@ class Method(ABC):
         The noise of a request comes from its own seed alone, so an image does not depend on its neighbours.
         """
 
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 over the weights of its own that `setup` loaded: other weights are another run. Empty without any."""
+        return ""
+
     def represent(self, history: History) -> Mapping[str, Features]:  # noqa: ARG002
         """Layer name to vector, for probing. Methods without representations leave it empty."""
         return {}

@@ -228,6 +228,26 @@ def train(name: str, out: Path, as_json: bool, **choices: Any) -> None:
 
 
 @main.command()
+@click.argument("name")
+@click.option("--images", type=click.IntRange(min=1), help="What every variant is trained on; default: the trainer's.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/train"), show_default=True)
+@click.option("--suite", help="Default: picturebook.")
+@click.option("--backbone", help="A registered backbone or a folder; default: the suite's.")
+@click.option("--split", default="val", show_default=True, help="Whose users are drawn for.")
+@click.option("--users", type=click.IntRange(1), help="Only the first so many users.")
+@click.option("--publish", is_flag=True, help="Write the result into the package's reports.")
+@as_json
+def ablate(name: str, out: Path, publish: bool, as_json: bool, **choices: Any) -> None:
+    """Train and draw a method with one part left out at a time. The same command again continues.
+
+    Starts from the training in --out, whose last stage it repeats for every variant.
+    """
+    from prefbench import display
+
+    display.ablate(name, out / name, publish=publish, as_json=as_json, command=_command(), **choices)
+
+
+@main.command()
 @as_json
 def doctor(as_json: bool) -> None:
     """Versions, device, memory, folders, and which weights are present or how to get them."""

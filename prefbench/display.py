@@ -263,6 +263,30 @@ def check_weights(name: str, *, as_json: bool) -> bool:
     return all(figure.reached for figure in figures)
 
 
+def ablate(name: str, folder: Path, *, publish: bool, as_json: bool, command: str, **choices: Any) -> None:
+    """Trains and draws the variants of a method, and shows what each part is worth."""
+    from prefbench.ablation import ablate as measure
+    from prefbench.paths import write_atomic
+    from prefbench.reports import ablations
+    from prefbench.reports.grid import show as show_grids
+    from prefbench.training.variants import AblationRequest
+
+    def said(text: str) -> None:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
+
+    request = AblationRequest(folder, **choices)
+    result = measure(name, request, command=command, said=said)
+    path = request.work / "result.json"
+    write_atomic(path, json.dumps(result, indent=1) + "\n")
+    written = [path, *(ablations.publish(result) if publish else [])]
+    if as_json:
+        print(json.dumps(result, indent=1))
+        return
+    show_grids([ablations.grid(result)])
+    for one in written:
+        said(f"written   {one}")
+
+
 def doctor(*, as_json: bool) -> None:
     """Prints versions, hardware, folders, and the weights that are present or how to get them."""
     from prefbench.environment import hardware, versions

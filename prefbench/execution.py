@@ -235,9 +235,10 @@ def _identity(name: str, *, pinned: bool = False) -> str:
 
 
 def _version(name: str, method: Method) -> str:
-    """The card's version; for a class from a file also a hash of the file."""
+    """The card's version; for a class from a file also a hash of the file, for one with weights of its own of these."""
     path, separator, _ = name.rpartition(":")
-    return f"{method.card.version}+{_file_hash(path)}" if separator else method.card.version
+    parts = [method.card.version, _file_hash(path) if separator else "", method.weights_digest[:12]]
+    return "+".join(part for part in parts if part)
 
 
 def _file_hash(path: str) -> str:

@@ -20,7 +20,9 @@ from typing import Any, Literal
 
 from prefbench.api import PrefbenchError
 
-Kind = Literal["suite", "method", "control", "metric", "extractor", "backbone", "mllm", "trainer", "weights"]
+Kind = Literal[
+    "suite", "method", "control", "metric", "extractor", "backbone", "mllm", "trainer", "ablation", "weights"
+]
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "suite": {"picturebook": "prefbench.suites.picturebook.suite:Picturebook"},
@@ -69,12 +71,14 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "ours": "prefbench.methods.ours.training:train",
         "mini-ip-adapter": "prefbench.suites.picturebook.trainers:mini_ip_adapter",
     },
+    "ablation": {"ours": "prefbench.methods.ours.ablation:ours"},
     "weights": {
         "reader": "prefbench.suites.picturebook.quality:reader",
         "mini-clip": "prefbench.suites.picturebook.quality:mini_clip",
         "mini-vision": "prefbench.suites.picturebook.quality:mini_vision",
         "mini-sd": "prefbench.suites.picturebook.quality:mini_sd",
         "mini-ip-adapter": "prefbench.suites.picturebook.quality:mini_ip_adapter",
+        "mini-mllm": "prefbench.methods.ours.quality:mini_mllm",
     },
 }
 

@@ -74,7 +74,7 @@ def result_of(run: Run, baselines: Sequence[Run], *, date: str | None = None) ->
         "control": run.control,
         "ranked": not is_control(run),
         "parameters": dict(run.spec["parameters"]),
-        "command": _portable(run.description["command"]),
+        "command": portable(run.description["command"]),
         **environment["code"],
         "versions": environment["versions"],
         "hardware": environment["hardware"],
@@ -203,7 +203,7 @@ def _rows(result: Result) -> dict[str, SummaryRow]:
     return {row.metric: row for row in rows}
 
 
-def _portable(command: str) -> str:
+def portable(command: str) -> str:
     """The command without `--out` and the folders of absolute paths: nothing of it belongs to one machine alone."""
     words = [re.sub(r"(^|=)[/~]\S*/", r"\1", word) for word in shlex.split(command)]
     kept = [

@@ -22,7 +22,7 @@ LAYERS = (
     ("prefbench.cli",),
     ("prefbench.display", "prefbench.testing*"),
     ("prefbench.reports*",),
-    ("prefbench.summary",),
+    ("prefbench.summary", "prefbench.ablation"),
     ("prefbench.scoring", "prefbench.execution"),
     ("prefbench.runner", "prefbench.features", "prefbench.methods*", "prefbench.metrics*", "prefbench.suites*"),
     ("prefbench.backbones*", "prefbench.mllms*", "prefbench.training*", "prefbench.hub", "prefbench.loading",

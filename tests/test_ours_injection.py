@@ -29,7 +29,6 @@ from prefbench.methods.ours.questions import (
     taste_question,
 )
 from prefbench.methods.ours.tuning import (
-    Gathered,
     PictureBook,
     PreferenceHead,
 )
@@ -227,7 +226,6 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
         sem=torch.arange(2.0)[:, None].repeat(1, 3),
         core=torch.zeros(2, 2),
         last=torch.zeros(2, 4),
-        mean=torch.zeros(2, 4),
         shown=[[0, 1], []],
         wanted=[[2, 3], [4]],
         likes=["red", ""],
@@ -277,13 +275,11 @@ def taste_of(pictures: int) -> Taste:
 def test_picks_are_the_best_of_each_prompt_and_rare_prompts_share(tmp_path: Path) -> None:
     taste = taste_of(200)
     prompts = ["common"] * 128 + [f"rare {i}" for i in range(72)]
-    states = Gathered(torch.randn(3, 4), torch.randn(3, 4))
+    states = torch.randn(3, 4)
     found = taste.picks(states, prompts, one_in=32)
     features = taste.described.features
     for user in range(3):
-        logits = sum(
-            head(state[user : user + 1], features[None])[0] for head, state in zip(taste.heads, states, strict=True)
-        )
+        logits = taste.heads[0](states[user : user + 1], features[None])[0]
         common, rare = logits[:128].topk(4).indices.tolist(), (128 + logits[128:].topk(3).indices).tolist()
         assert sorted(found[user]) == sorted([*common, *rare])
     taste.save(tmp_path / "taste.pt")

@@ -38,7 +38,7 @@ from prefbench.methods.ours.tuning import (
 )
 from prefbench.mllms.conversation import images_of
 from prefbench.mllms.loader import load_mllm
-from prefbench.mllms.model import Mllm
+from prefbench.mllms.model import IGNORED, Mllm
 from prefbench.mllms.tuning import tune
 from prefbench.records import History, Judgment, Picture
 from prefbench.training.loop import Batch, FitConfig
@@ -430,15 +430,69 @@ def test_what_the_teacher_wants_is_its_user(
     torch.testing.assert_close(wanted[2], local / local.std(0, correction=0).mean())
 
 
+def test_verdicts_stand_where_their_answers_begin(mllm: Mllm, lessons: list[Lesson], book: PictureBook) -> None:
+    """Each names the token before yes or no, and the image that was asked about."""
+    maker = ConversationMaker(book.load, questions=5)
+    batch = QuestionBatches(mllm, lessons, book, maker, Sizes())(np.random.default_rng(8), 4)
+    ids, decode = batch["input_ids"], mllm.tokenizer.decode
+    assert len(batch["verdicts"]) > 4
+    for row, column, image in batch["verdicts"].tolist():
+        assert decode(ids[row, column + 1]).strip(" ,") in ("yes", "no")
+        assert batch["labels"][row, column] == IGNORED
+        assert batch["labels"][row, column + 1] == ids[row, column + 1]
+        assert batch["owners"][image] == row
+        assert batch["signs"][image] == 0, "not of the history"
+        seen = torch.nonzero(batch["seen_at"][row] == image).flatten()
+        assert len(seen) == 4
+        assert seen.max() < column
+        assert not (batch["seen_at"][row, seen.max() + 1 : column + 1] >= 0).any(), "the image just asked about"
+
+
+def test_what_a_verdict_must_hold_is_user_picture_and_agreement(
+    mllm: Mllm, book: PictureBook, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, found, batch = features_of(book), Teacher(10).requires_grad_(False), batches(True)
+    found.take_apart(torch.randn(300, 64), features)
+    wanted: list[Tensor] = []
+    real = torch.nn.functional.mse_loss
+    monkeypatch.setattr(
+        "prefbench.methods.ours.tuning.F.mse_loss", lambda x, y: wanted.append(y.detach()) or real(x, y)
+    )
+    task_of(mllm, features, teacher=found)(batch)
+    rows, _, images = batch["verdicts"].T
+    users = []
+    for row in rows.tolist():
+        own = torch.nonzero(batch["owners"] == row).flatten()
+        users.append(found.user(batch["signs"][own][None], features[batch["shown"][own]][None])[0])
+    user = torch.stack(users) @ found.user_parts
+    picture = features[batch["shown"][images]] @ found.picture_parts
+    parts = [part / part.std(0, correction=0).mean() for part in (user, picture, user * picture)]
+    torch.testing.assert_close(wanted[3], torch.cat(parts, 1))
+
+
+def test_the_parts_of_an_agreement_add_up_to_it() -> None:
+    torch.manual_seed(2)
+    found = Teacher(12, hidden=0).requires_grad_(False)
+    features = torch.randn(400, 12)
+    users = found.shown(torch.randn(500, 12))  # no more directions than parts
+    found.take_apart(users, features)
+    _, _, products = found.agreement(users[:50], features[:50])
+    whole = found.gain * (found.asked(features[:50]) * users[:50]).sum(1)
+    torch.testing.assert_close(products.sum(1), whole, atol=1e-3, rtol=1e-2)
+    variances = (users @ found.user_parts).var(0)[:12] * (features @ found.picture_parts).var(0)[:12]
+    assert (variances[:-1] >= variances[1:] - 1e-4).all(), "the most important first"
+
+
 def test_gradients_reach_the_language_model_and_not_frozen_eyes(
     mllm: Mllm, book: PictureBook, batches: Callable[[bool], Batch]
 ) -> None:
     task = task_of(mllm, features_of(book), teacher=Teacher(10).requires_grad_(False))
     torch.autograd.backward(task(batches(True)))
-    assert len(task.parts) == 1 + 2 + 3
+    assert len(task.parts) == 1 + 2 + 4
     inside = mllm.model.model
     assert all(p.grad is None for part in (inside.vision_model, inside.connector) for p in part.parameters())
-    for module in (inside.text_model, *(task.heads or ()), *(task.followers or ())):
+    for module in (inside.text_model, *(task.heads or ()), *(task.followers or ()), task.judge):
+        assert module is not None
         gradients = [p.grad for p in module.parameters() if p.requires_grad]
         assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 

@@ -38,8 +38,6 @@ class Read:
     core: Tensor
     last: Tensor
     """(H, W) the last layer's state at the last token."""
-    mean: Tensor
-    """(H, W) the last layer's states in the mean."""
     shown: Sequence[Sequence[int]]
     """Rows of the liked pictures it showed; empty where it showed dislikes alone."""
     wanted: Sequence[Sequence[int]]
@@ -72,11 +70,11 @@ def read_histories(
         part = order[start : start + batch]
         shown = [Shown(_images(book, drawn[i].liked), _images(book, drawn[i].disliked)) for i in part]
         states = mllm.states([taste_question(s) for s in shown], batch=batch)
-        for i, *row in zip(part, *layers.of(states), states.last[:, -1], states.mean[:, -1], strict=True):
+        for i, *row in zip(part, *layers.of(states), states.last[:, -1], strict=True):
             rows[i] = tuple(row)
     shown_rows, wanted, likes = zip(*((d.liked, d.wanted, d.likes) for d in drawn), strict=True)
-    sem, core, last, mean = (torch.stack(part) for part in zip(*rows, strict=True))
-    return Read(sem, core, last, mean, shown_rows, wanted, likes)
+    sem, core, last = (torch.stack(part) for part in zip(*rows, strict=True))
+    return Read(sem, core, last, shown_rows, wanted, likes)
 
 
 class _Drawn(NamedTuple):

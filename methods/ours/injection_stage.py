@@ -29,7 +29,7 @@ from .injection import InjectionBatches, InjectionTask, Read, read_histories
 from .picks import Taste
 from .practice import PracticeUsers
 from .questions import judgments, users_of
-from .tuning import Gathered, PictureBook
+from .tuning import PictureBook
 from .vectors import Layers, Scales, widths
 
 _SPOKEN = 24
@@ -152,7 +152,7 @@ def inject(
     )
     prompts = [judgment.prompt for lesson in lessons for judgment in judgments(lesson)]
     if taste is not None and recipe.picked:
-        found = replace(found, wanted=taste.picks(Gathered(found.last, found.mean), prompts, one_in=recipe.picked))
+        found = replace(found, wanted=taste.picks(found.last, prompts, one_in=recipe.picked))
     batches = InjectionBatches(
         found,
         embeddings=embeddings,

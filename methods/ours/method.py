@@ -64,12 +64,18 @@ class PrefGen(Method):
         self.config, self.adapter, self.layers, self.scales = weights.load(folder, backbone)
         self.adapter.set_scale(self.user_scale)
         self.mllm, self.embed_images = weights.load_readers(folder, self.config, backbone)
+        self._digest = weights.digest(folder, self.config, self.mllm)
+
+    @property
+    def weights_digest(self) -> str:
+        return self._digest
 
     def profile(self, history: History) -> Profile:
         """The user vector (F,), and with `negative=disliked` the opposite user's: (1 or 2, F)."""
-        shown = [self._shown(history)]
+        history = self._told(history)
+        shown = [Shown.of(history)]
         if self.negative == "disliked":
-            shown.append(self._shown(History(history.user, history.disliked, history.liked)))
+            shown.append(Shown.of(History(history.user, history.disliked, history.liked)))
         return Profile(history.user, self._vectors(shown, self._states(shown)))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
@@ -90,7 +96,7 @@ class PrefGen(Method):
 
     def represent(self, history: History) -> Mapping[str, Features]:
         """The language model's states by layer and pooling, and the parts of the user vector."""
-        shown = [self._shown(history)]
+        shown = [Shown.of(self._told(history))]
         states = self._states(shown)
         found: dict[str, Tensor] = {}
         if states is not None:
@@ -122,5 +128,6 @@ class PrefGen(Method):
         embeddings: Tensor = self.embed_images(shown.liked)
         return embeddings[most_typical(embeddings)]
 
-    def _shown(self, history: History) -> Shown:
-        return Shown.of(replace(history, disliked=()) if self.liked_only else history)
+    def _told(self, history: History) -> History:
+        """What the language model is told of it."""
+        return replace(history, disliked=()) if self.liked_only else history

@@ -2,7 +2,8 @@
 
 A user's own likes are few and noisy, and mean little more than better than three others. The heads that asked the
 language model's states for a taste can ask them about every judged picture, and their favourites are a clear target.
-Ours, not the paper's.
+The head on the last token is asked: it knows more than the one on the mean, and than both together. Ours, not the
+paper's.
 """
 
 from __future__ import annotations
@@ -74,14 +75,17 @@ class Taste:
         return total.hexdigest()
 
     @torch.no_grad()
-    def picks(self, states: Gathered, prompts: Sequence[str], *, one_in: int) -> list[list[int]]:
-        """Rows of the best of each prompt's pictures, one in so many and at least one, for each user of `states`.
+    def picks(self, last: Tensor, prompts: Sequence[str], *, one_in: int) -> list[list[int]]:
+        """Rows of the best of each prompt's pictures, one in so many and at least one, for each user.
 
         Args:
+            last: (U, W) the last layer's state at the last token.
             prompts: of each row.
         """
-        pictures, everyone = self._pictures()
-        users = torch.cat([head.user(state.float()) for head, state in zip(self._heads, states, strict=True)], 1)
+        head, features = cast(PreferenceHead, self.heads[0]), self.described.features
+        pictures = head.picture(features) / head.picture.out_features**0.5
+        everyone = head.everyone(features).squeeze(-1)
+        users = head.user(last.float())
         groups = _groups(prompts)
         found: list[list[int]] = [[] for _ in users]
         for start in range(0, len(users), _CHUNK):
@@ -91,17 +95,6 @@ class Taste:
                 for user, rows in enumerate(group[best].tolist(), start):
                     found[user] += rows
         return found
-
-    def _pictures(self) -> tuple[Tensor, Tensor]:
-        """Of all pictures the maps (N, heads x width) to be compared with users, and what all users like (N,)."""
-        features = self.described.features
-        maps = [head.picture(features) / head.picture.out_features**0.5 for head in self._heads]
-        everyone = torch.stack([head.everyone(features).squeeze(-1) for head in self._heads])
-        return torch.cat(maps, 1), everyone.sum(0)
-
-    @property
-    def _heads(self) -> list[PreferenceHead]:
-        return [cast(PreferenceHead, head) for head in self.heads]
 
 
 def _groups(prompts: Sequence[str]) -> list[Tensor]:

@@ -73,7 +73,7 @@ class QuestionRecipe:
 
 MINIATURE = QuestionRecipe(
     gathering=FitConfig(images=48_000, batch=16, lr=1.5e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120),
-    questions=FitConfig(images=24_000, batch=16, lr=1e-3, warmup_steps=100, ema=0.998, decay=0.6, save_every_s=120),
+    questions=FitConfig(images=40_000, batch=16, lr=1e-3, warmup_steps=100, ema=0.998, decay=0.6, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
 )
 PREDECESSOR = QuestionRecipe(
@@ -141,9 +141,11 @@ def teach(
             practised=recipe.practised,
         )
 
-    made_of, progress = _identity(lessons, recipe), []
+    progress = []
     if recipe.gathering is not None:
+        made_of = _identity(lessons, replace(recipe, asked=0))
         progress.append(fit(task, batches(0), recipe.gathering, folder / "gathering", made_of=made_of))
+    made_of = _identity(lessons, recipe)
     progress.append(fit(task, batches(recipe.asked), recipe.questions, folder / "questions", made_of=made_of))
     if task.heads is not None and described is not None and Accelerator().is_main_process:
         Taste(task.heads.cpu(), described).save(folder / TASTE)

@@ -171,6 +171,8 @@ class Drawn:
     rest: Rest
     signs: tuple[int, ...]
     """Of each image: 1 in the history as liked, -1 as disliked, 0 elsewhere."""
+    judged: tuple[int, ...]
+    """Of each taught turn: which of the conversation's images it judges by itself; -1 for none."""
 
 
 @dataclass(frozen=True)
@@ -201,10 +203,12 @@ class ConversationMaker:
         signs = [*blocks[0], *blocks[1]] if liked_first else [*blocks[1], *blocks[0]]
         rest = (liked[n_liked:], disliked[n_disliked:])
         turns = self._taste(told, rng)
+        judged = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
         for kind in rng.choice(len(_KINDS), size=self.questions, p=self._shares(told, lesson)):
             turns += getattr(self, _KINDS[kind])(told, lesson, rest, rng)
-        signs += [0] * sum(len(turn.images) for turn in turns)
-        return Drawn([Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs))
+            judged.append(len(signs) if _KINDS[kind] == "_like" else -1)
+            signs += [0] * len(turns[-2].images)
+        return Drawn([Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(judged))
 
     def _shares(self, told: Told, lesson: Lesson) -> Floats:
         """How often each kind of question is asked: judging one picture most, nothing that has no answer."""

@@ -23,11 +23,18 @@ from .practice import PracticeUsers
 from .questions import Sizes, Told, at_most, pick
 
 WIDTH = 64
+PARTS = 16
+"""What agreement is taken apart into, most important first; the rest of `WIDTH` hardly moves it."""
 _USERS, _QUERIES, _LR = 64, 16, 2e-3
+_SAMPLED = 32
+"""Lots that the principal parts are found from."""
 
 
 class Teacher(nn.Module):
     """Likes (B, Q) of pictures from judged pictures; features of variance 1 and mean 0."""
+
+    user_parts: Tensor
+    picture_parts: Tensor
 
     def __init__(self, features: int, *, hidden: int = 256) -> None:
         super().__init__()
@@ -36,6 +43,8 @@ class Teacher(nn.Module):
         self.everyone = nn.Linear(features, 1)
         self.doubt = nn.Parameter(torch.tensor(1.0))
         self.gain = nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("user_parts", torch.zeros(WIDTH, PARTS))
+        self.register_buffer("picture_parts", torch.zeros(features, PARTS))
         self.seen = self.correction = None
         if hidden:
             self.seen = nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, WIDTH))
@@ -75,6 +84,33 @@ class Teacher(nn.Module):
         )
         return logits
 
+    @torch.no_grad()
+    def take_apart(self, users: Tensor, pictures: Tensor) -> None:
+        """Finds the principal parts of the agreement between users (N, WIDTH) and pictures (M, D) like these."""
+        asked = self.asked(pictures)
+        roots = [_root(torch.cov(sample.T).double()) for sample in (users, asked)]
+        left, strengths, right = torch.linalg.svd(roots[0] @ roots[1])
+        inverses = [torch.linalg.pinv(root, rtol=1e-3, hermitian=True) for root in roots]
+        weights = strengths[:PARTS].sqrt()
+        of_users, of_pictures = inverses[0] @ left[:, :PARTS] * weights, inverses[1] @ right[:PARTS].T * weights
+        self.user_parts = of_users.float()
+        self.picture_parts = self.gain * self.asked.weight.T @ of_pictures.float()
+
+    def agreement(self, users: Tensor, pictures: Tensor) -> Tensor:
+        """Of users (J, WIDTH) each with a picture (J, D), in parts: the users', the pictures', their products.
+
+        Returns:
+            (3, J, PARTS). The sum of a row's products is nearly by how much the two agree.
+        """
+        user, picture = users @ self.user_parts, pictures @ self.picture_parts
+        return torch.stack([user, picture, user * picture])
+
+
+def _root(covariance: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    return root
+
 
 def learn_teacher(
     lessons: Sequence[Lesson],
@@ -109,7 +145,28 @@ def learn_teacher(
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
         optimizer.step()
-    return teacher.requires_grad_(False).eval()
+    teacher.requires_grad_(False).eval()
+    teacher.take_apart(*_sample(teacher, lessons, row, features, practice, practised, sizes, rng))
+    return teacher
+
+
+def _sample(
+    teacher: Teacher,
+    lessons: Sequence[Lesson],
+    row: Mapping[str, int],
+    features: Tensor,
+    practice: PracticeUsers | None,
+    practised: float,
+    sizes: Sizes,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """The teacher's users, and pictures that they are asked about."""
+    users, pictures = [], []
+    for _ in range(_SAMPLED):
+        lot = _drawn(lessons, row, practice, practised, sizes, rng)
+        users.append(teacher.user(torch.from_numpy(lot.signs), features[torch.from_numpy(lot.shown)]))
+        pictures.append(features[torch.from_numpy(lot.asked)].flatten(0, 1))
+    return torch.cat(users), torch.cat(pictures)
 
 
 class _Lot(NamedTuple):

@@ -63,7 +63,7 @@ def train(request: TrainRequest) -> Card | None:
     if not torch.cuda.is_available():
         # Two threads a process collapse as soon as anything else runs; torchrun starts more processes.
         torch.set_num_threads(1)
-    job = _Job(request)
+    job = Job(request)
     card: Card | None = None
     for stage in STAGES if request.stage is None else [request.stage]:
         logger.info("ours: stage %s", stage)
@@ -72,7 +72,7 @@ def train(request: TrainRequest) -> Card | None:
     return card
 
 
-class _Job:
+class Job:
     """One training: what it is of, and where each stage leaves its result."""
 
     def __init__(self, request: TrainRequest) -> None:
@@ -126,7 +126,7 @@ class _Job:
     def injection(self) -> Card | None:
         """Fusion, alignment and the second cross-attention; in `final/`."""
         folder, final = self.folder / "injection", self.folder / "final"
-        card = self.inject(self._injection_recipe(), folder, final)
+        card = self.inject(self.injection_recipe(), folder, final)
         if self.request.install and self.main:
             config = weights.Config.load(final / weights.CONFIG)
             with atomic_folder(WEIGHTS / f"ours-{config.backbone}") as fresh:
@@ -164,7 +164,8 @@ class _Job:
         wanted, usual = self.request.images, recipe.questions.images
         return recipe if wanted is None else recipe.shortened(wanted / usual)
 
-    def _injection_recipe(self) -> injection_stage.InjectionRecipe:
+    def injection_recipe(self) -> injection_stage.InjectionRecipe:
+        """For the miniature or for a large model, as the request changes it."""
         recipe = injection_stage.MINIATURE if self.miniature else injection_stage.FULL
         recipe = replace(recipe, image_tower=self.request.image_tower or "")
         images = self.request.images

@@ -25,9 +25,9 @@ from prefbench.records import Judgment
 from prefbench.training.loop import Batch
 
 from .practice import PracticeUsers
-from .questions import ConversationMaker, Sizes, judgments, load_judged, pick
+from .questions import ConversationMaker, Drawn, Sizes, judgments, load_judged, pick
+from .teacher import PARTS, Teacher
 from .teacher import WIDTH as TEACHER_WIDTH
-from .teacher import Teacher
 
 _SEGMENTS = 16
 _VERDICT = 5.0
@@ -53,7 +53,8 @@ class QuestionTask(nn.Module):
     """The language loss on the answers, plus what the state before the first answer must hold.
 
     Batch: what `Mllm.training_batch` returns, with `queries` (B, Q) rows of `pictures` and `likes` (B, Q) in {0, 1};
-    and of each of the I images `shown` (I,) its row, `signs` (I,) as in `Drawn`, `owners` (I,) its conversation.
+    and of each of the I images `shown` (I,) its row, `signs` (I,) as in `Drawn`, `owners` (I,) its conversation;
+    and of each of J verdicts on one picture (J, 3): its conversation, the column it is spoken from, and its image.
 
     Checkpoints hold what is trained, not the frozen weights: an 8 B model's would be 16 GB each.
 
@@ -81,7 +82,10 @@ class QuestionTask(nn.Module):
         self.heads = None
         if pictures is not None and head_weight:
             self.heads = nn.ModuleList(PreferenceHead(mllm.width, pictures.shape[1]) for _ in range(2))
-        self.followers = nn.ModuleList(_follower(mllm.width) for _ in range(3)) if teacher is not None else None
+        self.followers = self.judge = None
+        if teacher is not None:
+            self.followers = nn.ModuleList(_follower(mllm.width) for _ in range(3))
+            self.judge = nn.Sequential(_standard(mllm.width), nn.Linear(mllm.width, 3 * PARTS))
         self.register_buffer("pictures", pictures, persistent=False)
         self.tower = tower  # stays in main memory: it may be larger than an accelerator's
         self.teacher, self.teacher_weight = [teacher], teacher_weight  # in a list, so that it is not stored
@@ -105,7 +109,11 @@ class QuestionTask(nn.Module):
             loss = loss + self.head_weight * sum(tastes)
             parts += tastes
         if self.followers is not None:
-            errors = [*self._errors_of_users(batch, states), self._error_of_images(batch, final)]
+            errors = [
+                *self._errors_of_users(batch, states),
+                self._error_of_images(batch, final),
+                self._error_of_verdicts(batch, final),
+            ]
             loss = loss + self.teacher_weight * sum(errors)
             parts += errors
         self.parts = tuple(part.item() for part in parts)
@@ -121,14 +129,30 @@ class QuestionTask(nn.Module):
 
     def _errors_of_users(self, batch: Batch, states: Gathered) -> list[Tensor]:
         """Mean squared errors to the teacher's users, in variances: at the last token, and in the mean."""
-        teacher, followers, features = self._lesson(batch)
+        _, followers, _ = self._lesson(batch)
+        target = _in_deviations(self._users(batch))
+        return [F.mse_loss(follow(state), target) for follow, state in zip(followers, states, strict=False)]
+
+    def _users(self, batch: Batch) -> Tensor:
+        """What the teacher makes (B, W) of the histories."""
+        teacher, _, features = self._lesson(batch)
         users, owners = len(batch["opened"]), batch["owners"]
         place = torch.arange(len(owners), device=owners.device) - torch.searchsorted(owners, owners)
         shape = (users, int(place.max()) + 1)
         signs = batch["signs"].new_zeros(shape).index_put((owners, place), batch["signs"])
         shown = features.new_zeros(*shape, features.shape[1]).index_put((owners, place), features)
-        target = _in_deviations(teacher.user(signs, shown))
-        return [F.mse_loss(follow(state), target) for follow, state in zip(followers, states, strict=False)]
+        return teacher.user(signs, shown)
+
+    def _error_of_verdicts(self, batch: Batch, final: Tensor) -> Tensor:
+        """Mean squared error where a verdict is spoken from: to user, picture and agreement, in the teacher's parts."""
+        teacher, _, features = self._lesson(batch)
+        assert self.judge is not None
+        owners, columns, images = batch["verdicts"].unbind(1)
+        if len(owners) < 2:  # too few for statistics of a batch
+            return _nothing(self.judge)
+        target = teacher.agreement(self._users(batch)[owners], features[images])
+        wanted = torch.cat([_in_deviations(part) for part in target], 1)
+        return F.mse_loss(self.judge(final[owners, columns]), wanted)
 
     def _error_of_images(self, batch: Batch, final: Tensor) -> Tensor:
         """Mean squared error at the tokens of each judged image, to what the teacher makes of that image alone."""
@@ -150,7 +174,7 @@ class QuestionTask(nn.Module):
         return self.teacher[0].to(features.device), self.followers, features
 
 
-_OURS = ("queries", "likes", "shown", "opened", "signs", "owners", "seen_at", "labels")
+_OURS = ("queries", "likes", "shown", "opened", "signs", "owners", "seen_at", "labels", "verdicts")
 """What of a batch the language model is not given."""
 
 
@@ -188,6 +212,11 @@ def _frozen_are_here(task: nn.Module, keys: Any) -> None:
 def _standard(width: int) -> nn.Module:
     """What a state holds is small beside what all states share. With less `eps` states would shrink to nothing."""
     return nn.BatchNorm1d(width, affine=False, eps=0.01)
+
+
+def _nothing(module: nn.Module) -> Tensor:
+    """Zero that reaches all parameters, as training in several processes needs."""
+    return 0.0 * torch.stack([parameter.sum() for parameter in module.parameters()]).sum()
 
 
 def _follower(width: int) -> nn.Module:
@@ -248,6 +277,7 @@ class QuestionBatches:
         batch["owners"] = torch.tensor([owner for owner, _ in images])
         batch["shown"] = torch.tensor([self.pictures.row_of_image(image) for _, image in images])
         batch["signs"] = torch.tensor([sign for d in drawn for sign in d.signs])
+        batch["verdicts"] = _verdicts(batch["labels"], drawn)
         likes = rng.random((size, self.queries)) < 0.5
         asked = [
             [self.pictures.row(pick(d.rest[0 if like else 1], rng)) for like in row]
@@ -259,6 +289,18 @@ class QuestionBatches:
         if self.practice is not None and rng.random() < self.practised:
             return self.practice(rng)
         return pick(self.lessons, rng)
+
+
+def _verdicts(labels: Tensor, drawn: Sequence[Drawn]) -> Tensor:
+    """Of every verdict on one picture (J, 3): conversation, column before the answer, image in the batch."""
+    taught = labels != IGNORED
+    begins = taught[:, 1:] & ~taught[:, :-1]
+    found, before = [], 0
+    for row, one in enumerate(drawn):
+        columns = torch.nonzero(begins[row]).flatten().tolist()
+        found += [(row, c, before + image) for c, image in zip(columns, one.judged, strict=True) if image >= 0]
+        before += len(one.signs)
+    return torch.tensor(found, dtype=torch.long).reshape(-1, 3)
 
 
 class PictureBook:

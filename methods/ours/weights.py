@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from prefbench import hub
 from prefbench.api import Backbone, PrefbenchError
 from prefbench.loading import one_line
 from prefbench.methods.image_tower import ImageEmbedder
@@ -103,6 +105,12 @@ def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Sca
     adapter = attach(backbone, config)
     _fill(adapter, state, folder, backbone)
     return config, adapter, layers, scales
+
+
+def digest(folder: Path, config: Config, mllm: Mllm) -> str:
+    """SHA-256 over all that draws: adapter, layers, shape and language model; not where that one lies."""
+    files = hub.digest({folder: [folder / FILE, folder / LAYERS]})
+    return hashlib.sha256(f"{files} {replace(config, mllm='')} {mllm.digest}".encode()).hexdigest()
 
 
 def attach(backbone: Backbone, config: Config) -> Adapter:

@@ -20,6 +20,7 @@ from prefbench.probing.likings import (
     control_labels,
     crossed_folds,
     liking,
+    liking_of,
     probe_liking,
 )
 from prefbench.probing.rows import LIKING, LIKING_ACCURACY, RETRIEVAL, VERIFICATION, Place, Row, table
@@ -53,6 +54,7 @@ __all__ = [
     "control_labels",
     "crossed_folds",
     "liking",
+    "liking_of",
     "probe_liking",
     "probe_users",
     "retrieval",

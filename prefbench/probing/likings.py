@@ -136,6 +136,11 @@ def liking(
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
         probe = make_pipeline(StandardScaler(), model).fit(states[train], questions.liked[train])
         scores[test] = probe.decision_function(states[test])
+    return liking_of(scores, questions, seed=seed, replicates=replicates)
+
+
+def liking_of(scores: Floats, questions: Questions, *, seed: int = 0, replicates: int = REPLICATES) -> Liking:
+    """How well given scores (N,) tell liked from disliked; positive ones say liked, zero says neither."""
     rows = _liking_rows(scores, questions)
     return Liking(*(bounded(Scores(row, questions.users, questions.prompts), replicates, seed) for row in rows))
 
@@ -217,7 +222,7 @@ def _both_answers(liked: Bools) -> None:
 def _liking_rows(scores: Floats, questions: Questions) -> tuple[Floats, Floats]:
     """Influence values (N,) of each user's AUC and balanced accuracy, whose means they are; NaN without both answers.
 
-    Score 0 is the threshold.
+    Score 0 is the threshold; a score of just 0 is half right.
     """
     auc, accuracy = (np.full(len(scores), np.nan) for _ in range(2))
     for user in np.unique(questions.users):
@@ -226,7 +231,7 @@ def _liking_rows(scores: Floats, questions: Questions) -> tuple[Floats, Floats]:
         if not len(liked) or not len(disliked):
             continue
         wins = below(scores[liked], scores[disliked]), 1 - below(scores[disliked], scores[liked])
-        right = scores[liked] > 0, scores[disliked] < 0
+        right = (1 + np.sign(scores[liked])) / 2, (1 - np.sign(scores[disliked])) / 2
         mean_wins, mean_right = wins[0].mean(), (right[0].mean() + right[1].mean()) / 2
         for rows, won, told in zip((liked, disliked), wins, right, strict=True):
             pull = own.sum() / len(rows)  # both answers weigh the same, so a row of the rarer one pulls harder

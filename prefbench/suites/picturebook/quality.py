@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,32 +21,13 @@ from prefbench.suites.picturebook.axes import (
     sample_styles,
 )
 from prefbench.suites.picturebook.reader import Reader, load_reader, reading_accuracy
+from prefbench.training.figures import Figure
 
 SAMPLES = 1000
 """Prompts a figure stands on: the standard error of a share is at most 0.016."""
 _ADAPTED = 300
 """Of the adapter's: each is drawn twice, and a mean over six axes has a standard error of 0.01."""
 _SEED = 11
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure with the floor it must reach, where it has one, and the goal beyond.
-
-    `ceiling` turns both into upper bounds.
-    """
-
-    name: str
-    value: float
-    floor: float | None
-    goal: float
-    ceiling: bool = False
-
-    @property
-    def reached(self) -> bool:
-        if self.floor is None:
-            return True
-        return self.value <= self.floor if self.ceiling else self.value >= self.floor
 
 
 def mini_sd(folder: Path = WEIGHTS / "mini-sd") -> list[Figure]:

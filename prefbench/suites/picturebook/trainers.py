@@ -16,7 +16,7 @@ from prefbench.environment import hardware, versions
 from prefbench.paths import WEIGHTS, install_folder, write_atomic
 from prefbench.suites.picturebook import quality
 from prefbench.suites.picturebook.corpus import CAPTIONED, CONTRASTS, CorpusRecipe
-from prefbench.suites.picturebook.quality import Figure
+from prefbench.training.figures import Figure
 from prefbench.training.loop import FitConfig, Progress
 from prefbench.training.requests import TrainRequest
 

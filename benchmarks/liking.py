@@ -1,0 +1,101 @@
+"""How well a language model tells what unseen users like, beside the best that is possible: a table and a JSON file.
+
+    python benchmarks/liking.py --mllm mini-mllm --result benchmarks/results/liking-mini-mllm.json
+
+The images are those of the scorer's part of picturebook, which no method sees. A user judges with noise, so nobody is
+always right: `taste` answers by the user's exact utility (liked where it is above the mean), and `exact inference` by
+the posterior mean of the utility given the history that the model is shown, under the world's own choice model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from prefbench.environment import code_state, hardware, versions
+from prefbench.methods.ours.quality import Verdicts, order_sensitivity, verdicts
+from prefbench.mllms.loader import load_mllm
+from prefbench.paths import write_atomic
+from prefbench.probing import Liking
+from prefbench.records import History
+from prefbench.registry import load
+from prefbench.suites.picturebook.population import population
+from prefbench.suites.picturebook.suite import Picturebook
+
+
+@click.command()
+@click.option("--mllm", default="mini-mllm", show_default=True, help="A registered name or a folder.")
+@click.option("--split", default="test", show_default=True)
+@click.option("--result", type=click.Path(path_type=Path), help="Write the numbers as JSON.")
+def main(mllm: str, split: str, result: Path | None) -> None:
+    """Prints balanced accuracy and AUC within users, for all and for each kind, and the sensitivity to order."""
+    torch.set_num_threads(1)
+    suite: Picturebook = load("suite", "picturebook")()
+    model = load_mllm(mllm)
+    own = verdicts(model, suite, split)  # type: ignore[arg-type]
+    best = {
+        "taste": _answered(own, suite, split, lambda user, _: user.taste.of_styles),
+        "exact inference": _answered(own, suite, split, lambda _, history: _expected(suite, history)),
+    }
+    rows = []
+    for kind in (None, *sorted(set(own.kinds.tolist()))):
+        for name, found in {"language model": own, **best}.items():
+            row = {"kind": kind or "all", "answered by": name, **_plain(found.accuracy(kind))}
+            rows.append(row)
+            click.echo(
+                f"{row['kind']:12s} {name:16s} accuracy {_shown(row['accuracy'])}  AUC {_shown(row['auc'])}"
+                f"  n {row['accuracy']['n_users']}"
+            )
+    order = order_sensitivity(model, suite, split)  # type: ignore[arg-type]
+    click.echo(f"verdicts that another order turns {order.verdicts:.3f}, states' variance by order {order.states:.3f}")
+    if result is not None:
+        content = {
+            "mllm": mllm,
+            "split": split,
+            "rows": rows,
+            "order": asdict(order),
+            "code": code_state(),
+            "hardware": hardware(),
+            "versions": versions(),
+        }
+        write_atomic(result, json.dumps(content, indent=1) + "\n")
+
+
+def _answered(own: Verdicts, suite: Picturebook, split: str, knower: Callable[[Any, History], Any]) -> Verdicts:
+    """The same questions, answered yes where what `knower` knows of the user puts the image above the mean of all."""
+    answers: dict[tuple[str, str], float] = {}
+    for user in population(split):  # type: ignore[arg-type]
+        utility = knower(user, suite.history(user.id))
+        judged, rest = user.judged("scorer"), suite.history(user.id, "scorer")
+        for scenes, judgments in ((judged.liked, rest.liked), (judged.disliked, rest.disliked)):
+            values = utility(np.array([scene.scene.style for scene in scenes]))
+            answers |= {(user.id, j.picture.digest): v for j, v in zip(judgments, values, strict=True)}
+    asked = own.questions
+    value = np.array([answers[key] for key in zip(asked.users.tolist(), asked.images.tolist(), strict=True)])
+    return Verdicts(asked, value + 0.5, own.kinds)
+
+
+def _expected(suite: Picturebook, history: History) -> Callable[[Any], Any]:
+    table = suite.truth.posterior(history).mean_utility()
+    return lambda styles: table[tuple(np.asarray(styles).T)]
+
+
+def _plain(found: Liking) -> dict[str, Any]:
+    return {"accuracy": asdict(found.accuracy), "auc": asdict(found.auc)}
+
+
+def _shown(estimate: dict[str, Any]) -> str:
+    if estimate["low"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+
+
+if __name__ == "__main__":
+    main()

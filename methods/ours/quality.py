@@ -1,0 +1,129 @@
+"""What the language model knows of users it has never seen: the figures of its card and of `benchmarks/liking.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prefbench.api import Suite
+from prefbench.mllms.cards import MINI_MLLM
+from prefbench.mllms.loader import load_mllm
+from prefbench.mllms.model import Mllm
+from prefbench.paths import WEIGHTS
+from prefbench.probing import Liking, Questions, liking_of
+from prefbench.records import History, Split
+from prefbench.registry import load
+from prefbench.resampling import Floats
+from prefbench.training.figures import Figure
+
+from .questions import TEMPLATES, Shown, follow_up, taste_question
+
+_BATCH = 20
+_ORDERS = 4
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What the language model says of images that their users judged and it was not shown, a row each."""
+
+    questions: Questions
+    yes: Floats
+    """The probability (N,) of yes against no."""
+    kinds: NDArray[np.str_]
+    """The kind of user of each row."""
+
+    def accuracy(self, kind: str | None = None) -> Liking:
+        """AUC and balanced accuracy within users, of all or of a kind; yes stands for more than one half."""
+        own = np.ones(len(self.yes), dtype=np.bool_) if kind is None else self.kinds == kind
+        asked = self.questions
+        part = Questions(asked.liked[own], asked.users[own], asked.prompts[own], asked.images[own])
+        return liking_of(self.yes[own] - 0.5, part)
+
+
+def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None) -> Verdicts:
+    """Shows each user's history, asks what the user likes, and then for each image of the scorer's part: is it liked?
+
+    Args:
+        seed: shuffles both sides of every history; None shows them as the suite does.
+    """
+    users = suite.users(split)
+    asked, conversations = [], []
+    shown = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
+    said = mllm.answers([taste_question(one) for one in shown], tokens=48, batch=_BATCH)
+    for user, one, answer in zip(users, shown, said, strict=True):
+        rest = suite.history(user.id, "scorer")
+        for judgment in (*rest.liked, *rest.disliked):
+            asked.append((user, judgment))
+            conversations.append(follow_up(one, answer, TEMPLATES.like[0], judgment.picture.load()))
+    yes = mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=_BATCH)[:, 0]
+    questions = Questions(
+        liked=np.array([judgment.liked for _, judgment in asked]),
+        users=np.array([user.id for user, _ in asked]),
+        prompts=np.array([judgment.prompt for _, judgment in asked]),
+        images=np.array([judgment.picture.digest for _, judgment in asked]),
+    )
+    return Verdicts(questions, yes.double().numpy(), np.array([user.kind for user, _ in asked]))
+
+
+@dataclass(frozen=True)
+class OrderSensitivity:
+    """How much the order of a history changes, where it should change nothing.
+
+    Args:
+        verdicts: share of the questions whose answer differs between two random orders.
+        states: variance of the last layer's last state over orders, as a share of its variance over users and orders.
+    """
+
+    verdicts: float
+    states: float
+
+
+def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _ORDERS) -> OrderSensitivity:
+    """Of verdicts and states over random orders of every history."""
+    answers = np.stack([verdicts(mllm, suite, split, seed=seed).yes > 0.5 for seed in range(orders)])
+    pairs = [(answers[i] != answers[j]).mean() for i in range(orders) for j in range(i)]
+    histories = [suite.history(user.id) for user in suite.users(split)]
+    states = torch.stack(
+        [
+            mllm.states([taste_question(_shown(h, seed, i)) for i, h in enumerate(histories)], batch=_BATCH).last[:, -1]
+            for seed in range(orders)
+        ]
+    )  # (orders, users, W)
+    within = states.var(0, correction=0).sum(1).mean()
+    total = states.flatten(0, 1).var(0, correction=0).sum()
+    return OrderSensitivity(float(np.mean(pairs)), float(within / total))
+
+
+def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[Figure]:
+    """Verdicts on the test users' unseen images, and how far they hang on the order of the history."""
+    mllm, suite = load_mllm(folder if folder != WEIGHTS / MINI_MLLM.name else MINI_MLLM, device="cpu"), _suite()
+    found, order = verdicts(mllm, suite, "test").accuracy(), order_sensitivity(mllm, suite, "test")
+    return [
+        Figure("liked from disliked, balanced accuracy", _value(found.accuracy.value), 0.65, 0.81),
+        Figure("liked from disliked, AUC within users", _value(found.auc.value), 0.70, 0.88),
+        Figure("verdicts that another order turns", order.verdicts, None, 0.05, ceiling=True),
+        Figure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
+    ]
+
+
+def _value(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _suite() -> Suite:
+    suite: Suite = load("suite", "picturebook")()
+    return suite
+
+
+def _shown(history: History, seed: int | None, number: int) -> Shown:
+    if seed is None:
+        return Shown.of(history)
+    rng = np.random.default_rng([seed, number])
+    liked, disliked = (
+        tuple(side[int(i)] for i in rng.permutation(len(side))) for side in (history.liked, history.disliked)
+    )
+    return Shown.of(History(history.user, liked, disliked))
