@@ -17,6 +17,7 @@ from prefbench.summary import Run
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 
 METRICS = ("utility", "prompt-fidelity", "clip-score")
+"""Of these the ones that the suite has: over images, so that they can be paired."""
 Result = dict[str, Any]
 
 
@@ -70,7 +71,8 @@ def _scored(name: str, request: AblationRequest, variant: Variant, weights: Path
     )
     prepared = prepare(settings)
     execute(prepared)
-    Scorer(prepared.suite, METRICS).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
+    metrics = [metric for metric in METRICS if metric in prepared.suite.card.metrics]
+    Scorer(prepared.suite, metrics).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
     return {column: found.scores for column, found in Run.open(prepared.folder.path).columns().items()}
 
 

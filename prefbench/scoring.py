@@ -159,6 +159,18 @@ class Scorer:
 
     def _set_rows(self, metric: SetMetric, material: Material) -> list[dict[str, Any]]:
         """The value against one half of the references, and the floor: the other half against it, at equal n."""
+        drawn, first, second = self.sets(metric, material)
+        n = len(drawn)
+        values = {
+            SET_KEY: metric.compare(drawn, first),
+            FLOOR_KEY: metric.compare(second, first),
+            **_jackknife(metric, drawn, first),
+        }
+        name = metric.card.name
+        return [{"key": key, "column": name, "value": _finite(value), "n": n} for key, value in values.items()]
+
+    def sets(self, metric: SetMetric, material: Material) -> tuple[FeatureSet, FeatureSet, FeatureSet]:
+        """What a metric over sets compares, all of one size: the drawn images, and two halves of the references."""
         first, second = self._references(metric.extractor, material)
         drawn = FeatureSet(
             self._features(metric.extractor, material.drawn, material),
@@ -167,13 +179,7 @@ class Scorer:
         )
         n = min(len(drawn), len(first), len(second))
         drawn, first, second = (_take(features, n) for features in (drawn, first, second))
-        values = {
-            SET_KEY: metric.compare(drawn, first),
-            FLOOR_KEY: metric.compare(second, first),
-            **_jackknife(metric, drawn, first),
-        }
-        name = metric.card.name
-        return [{"key": key, "column": name, "value": _finite(value), "n": n} for key, value in values.items()]
+        return drawn, first, second
 
     def _references(self, role: str, material: Material) -> tuple[FeatureSet, FeatureSet]:
         """The reference images of the run's users, split within each user into two halves."""

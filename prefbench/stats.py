@@ -8,7 +8,7 @@ one).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,6 +180,26 @@ def sign_flip(differences: Floats, *, replicates: int = 10_000, seed: int = 0) -
     for start in range(0, replicates, CHUNK):
         flips = rng.integers(0, 2, (min(CHUNK, replicates - start), n), dtype=np.int8)
         hits += int((np.abs(differences.sum() - 2 * (flips @ differences)) >= bound).sum())
+    return (1 + hits) / (1 + replicates)
+
+
+def label_swap(
+    users: int, difference: Callable[[NDArray[np.bool_]], float], *, replicates: int = 499, seed: int = 0
+) -> float:
+    """Two-sided p value of a difference between two methods in a metric over sets, by users whose labels are swapped.
+
+    If both methods are alike, which of them drew what is arbitrary for each user.
+
+    Args:
+        users: how many there are.
+        difference: the metric's difference where, of the users marked (users,), the two methods' images are exchanged.
+
+    Returns:
+        The share of replicates at least as far from zero as the observed difference, that one counted in.
+    """
+    rng = np.random.default_rng(seed)
+    observed = abs(difference(np.zeros(users, dtype=np.bool_)))
+    hits = sum(abs(difference(rng.random(users) < 0.5)) >= observed * (1 - 1e-12) for _ in range(replicates))
     return (1 + hits) / (1 + replicates)
 
 

@@ -47,7 +47,7 @@ def publish(result: Result, folder: Path = FOLDER) -> list[Path]:
     """Writes `<method>.json`, its page and its figure; returns their paths."""
     stem = folder / slug(result["method"])
     stored = result | {"command": portable(result["command"])}
-    write_atomic(stem.with_suffix(".json"), json.dumps(stored, indent=1, sort_keys=True) + "\n")
+    write_atomic(stem.with_suffix(".json"), json.dumps(stored, indent=1) + "\n")
     write_atomic(stem.with_suffix(".md"), render(stored))
     draw(stored, stem.with_suffix(".png"))
     return [stem.with_suffix(kind) for kind in (".json", ".md", ".png")]
@@ -60,7 +60,7 @@ def render(result: Result) -> str:
     head = _HEAD.format(
         method=markdown(result["method"]),
         file=f"reports/ablations/{slug(result['method'])}.json",
-        n=rows[0]["metrics"]["utility"]["n_users"],
+        n=next(iter(rows[0]["metrics"].values()))["n_users"],
         suite=markdown(result["suite"]),
         split=markdown(result["split"]),
         seen=seen,

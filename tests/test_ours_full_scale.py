@@ -21,7 +21,7 @@ from PIL import Image
 from prefbench.api import Context, PrefbenchError
 from prefbench.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.backbones.loader import load_backbone
-from prefbench.methods.ours import injection_stage, layer_stage, question_stage, training, weights
+from prefbench.methods.ours import ablation, injection_stage, layer_stage, question_stage, training, weights
 from prefbench.methods.ours.injection import InjectionTask
 from prefbench.methods.ours.layer_stage import Probed
 from prefbench.methods.ours.method import PrefGen
@@ -31,6 +31,7 @@ from prefbench.mllms.loader import load_mllm
 from prefbench.records import Case, Drawing, History, Judgment, Picture, Request
 from prefbench.training.adapter import AdapterTask
 from prefbench.training.requests import TrainRequest
+from prefbench.training.variants import AblationRequest
 from tests import tiny, tiny_mllms, tiny_suite
 from tests.tiny_suite import history, judged, save_tiny_tower
 
@@ -284,6 +285,39 @@ def test_what_is_trained_is_in_float32_whatever_the_denoiser_is_in(folders: dict
     assert backbone.pipeline.unet.conv_in.weight.dtype == torch.bfloat16
 
 
+# -------------------------------------------------------------------------------------------------- ablations
+
+
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
+def test_variants_are_trained_on_equal_terms(
+    trained: Trained, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"parts": {"without e_img": {"without": ("img",)}}, "alignment": {"none": {"alignment": "none"}}}
+    monkeypatch.setattr(ablation, "TRAINED", changes)
+    shutil.copytree(trained.folder, tmp_path / "ours")
+    asked = request_of(folders, trained.name, tmp_path / "ours")
+    request = AblationRequest(asked.folder, images=3, suite=asked.suite, backbone=asked.backbone)
+    # The tower is that of the backbone unless a recipe names one, and the tiny backbone has none.
+    recipe = replace(injection_stage.FULL, image_tower=str(folders["tower"]))
+    monkeypatch.setattr(injection_stage, "FULL", recipe)
+    monkeypatch.setattr(ablation.Job, "injection_recipe", lambda _: recipe)
+    said: list[str] = []
+    found = ablation.ours(request, said.append)
+    assert said == ["train whole: whole", "train parts: without e_img", "train alignment: none"]
+    assert found.training == {"images": 3}
+    assert found.defaults == {"user_scale": 1.0, "user_guidance": 3.0}
+    made = {variant.name: variant.weights for variant in found.variants if variant.weights is not None}
+    assert list(made) == ["whole", "without e_img", "none"]
+    cards = [json.loads((path / "card.json").read_text()) for path in made.values()]
+    assert [card["training"]["injection"]["seen"] for card in cards] == [3, 3, 3]
+    assert [card["recipe"]["alignment"] for card in cards] == ["mmd", "mmd", "none"]
+    assert weights.Config.load(made["without e_img"] / weights.CONFIG).without == ("img",)
+    drawn = {variant.group for variant in found.variants if variant.weights is None}
+    assert drawn == {"history", "negative", "user scale", "user guidance"}
+    for variant in found.variants:
+        PrefGen(**variant.parameters)
+
+
 # ---------------------------------------------------------------------------------------------------- drawing
 
 
@@ -396,10 +430,26 @@ def test_one_side_may_be_empty(method: PrefGen) -> None:
     assert len(method.generate(requests_for(method, [liked, disliked]))) == 2
 
 
-def test_dislikes_can_be_hidden(trained: Trained) -> None:
-    method = method_of(trained, liked_only=True, negative="average")
+@pytest.mark.parametrize("negative", ["average", "disliked"])
+def test_dislikes_can_be_hidden(trained: Trained, negative: str) -> None:
+    """From the opposite user too."""
+    hidden, seeing = (method_of(trained, liked_only=only, negative=negative) for only in (True, False))
     one = HISTORIES[0]
-    torch.testing.assert_close(method.profile(one).payload, method.profile(replace(one, disliked=())).payload)
+    shown = replace(one, disliked=())
+    torch.testing.assert_close(hidden.profile(one).payload, seeing.profile(shown).payload)
+    assert not torch.allclose(hidden.profile(one).payload, seeing.profile(one).payload)
+
+
+def test_other_weights_are_another_run(trained: Trained, tmp_path: Path) -> None:
+    first = method_of(trained)
+    (tmp_path / "mllm").symlink_to(trained.folder / "mllm")
+    weights.save(tmp_path / "same", first.config, first.adapter, first.layers, first.scales)
+    with torch.no_grad():
+        next(iter(first.adapter.parameters())).add_(1.0)
+    weights.save(tmp_path / "changed", first.config, first.adapter, first.layers, first.scales)
+    same, changed = (method_of(trained, weights=str(tmp_path / name)) for name in ("same", "changed"))
+    assert first.weights_digest == same.weights_digest, "wherever they lie"
+    assert changed.weights_digest != same.weights_digest
 
 
 def test_a_saved_and_loaded_adapter_draws_the_same(trained: Trained, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from prefbench.stats import (
     crossed_bootstrap,
     gap_closed,
     holm,
+    label_swap,
     paired_difference,
     rank_intervals,
     sign_flip,
@@ -202,6 +203,24 @@ def test_gap_that_may_be_none_gives_a_share_without_interval() -> None:
     found = gap_closed(grid(floor + 0.01), grid(floor), grid(ceiling))
     assert found.value == pytest.approx(0.2)
     assert found.low is found.high is None
+
+
+def test_swapped_labels_of_a_mean_are_flipped_signs() -> None:
+    differences = np.random.default_rng(3).normal(0.35, 1.0, 10)
+    found = label_swap(10, lambda swapped: float(np.where(swapped, -1, 1) @ differences), replicates=8000)
+    exact = sign_flip(differences)
+    assert exact is not None
+    assert 0.05 < exact < 0.95
+    assert found == pytest.approx(exact, abs=0.02)
+
+
+def test_swapped_labels_find_no_difference_between_methods_that_are_alike() -> None:
+    rng, found = np.random.default_rng(4), []
+    for _ in range(200):
+        drawn = rng.standard_normal((2, 12))
+        spread = lambda swapped: float(np.std(np.where(swapped, *drawn)) - np.std(np.where(swapped, *drawn[::-1])))  # noqa: E731, B023
+        found.append(label_swap(12, spread, replicates=99))
+    assert 0.01 <= np.mean(np.array(found) <= 0.05) <= 0.10
 
 
 def test_holm_on_hand_made_values() -> None:

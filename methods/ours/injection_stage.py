@@ -24,7 +24,6 @@ from prefbench.training.loop import FitConfig, Progress, fit
 
 from . import weights
 from .alignment import Alignment
-from .image_tower import load_image_tower
 from .injection import InjectionBatches, InjectionTask, Read, read_histories
 from .picks import Taste
 from .practice import PracticeUsers
@@ -118,6 +117,7 @@ def inject(
     mllm: Mllm,
     lessons: Sequence[Lesson],
     book: PictureBook,
+    embeddings: Tensor,
     found: Read,
     taste: Taste | None,
     layers: Layers,
@@ -126,10 +126,12 @@ def inject(
 ) -> tuple[weights.Config, Adapter, Scales, Progress]:
     """Trains the adapter, continuing from what `folder` holds.
 
+    Args:
+        embeddings: (N, E) of the book's pictures, by the image tower that the recipe names.
+
     Raises:
         PrefbenchError: `folder` holds a training by another recipe, or of another language model, backbone or layers.
     """
-    embeddings = load_image_tower(backbone, recipe.image_tower)(book.images)
     scales = Scales.joined(Scales.of(part) for part in (found.sem, found.core, embeddings))
     torch.manual_seed(recipe.fit.seed)
     config = weights.Config(

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from prefbench.api import Lesson, PrefbenchError, Suite
 from prefbench.backbones.loader import load_backbone
@@ -30,6 +31,7 @@ from prefbench.training.loop import Progress
 from prefbench.training.requests import TrainRequest
 
 from . import injection_stage, layer_stage, question_stage, weights
+from .image_tower import load_image_tower
 from .picks import Taste
 from .questions import KEPT
 from .tuning import PictureBook
@@ -83,6 +85,7 @@ class Job:
         # Not `PartialState`, which does not hear of several processes on CPUs.
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
+        self._embedded: Tensor | None = None
 
     @property
     def mllm_folder(self) -> Path:
@@ -147,8 +150,10 @@ class Job:
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
         dtype = "bfloat16" if torch.cuda.is_available() else None
         backbone = load_backbone(self.request.backbone or self.suite.card.backbone, dtype=dtype)
+        if self._embedded is None:  # trainings of several recipes share it
+            self._embedded = load_image_tower(backbone, recipe.image_tower)(self.book.images)
         config, adapter, scales, progress = injection_stage.inject(
-            backbone, mllm, self.lessons, self.book, found, taste, layers, recipe, folder
+            backbone, mllm, self.lessons, self.book, self._embedded, found, taste, layers, recipe, folder
         )
         if not self.main:
             return None
