@@ -155,16 +155,19 @@ def _names(metrics: str | None) -> list[str]:
 @main.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
+@click.option("--baseline", default="prompt-only", show_default=True, help="The method that differences are to.")
 @click.option("--publish", is_flag=True, help="Write the runs' results into the leaderboard.")
 @click.option("--suite", help="The suite, where it is a file's class.")
 @as_json
-def report(runs: tuple[Path, ...], out: Path | None, publish: bool, suite: str | None, as_json: bool) -> None:
+def report(
+    runs: tuple[Path, ...], out: Path | None, baseline: str, publish: bool, suite: str | None, as_json: bool
+) -> None:
     """Tables, figures and galleries of one or more scored runs."""
     from prefbench import display
 
-    folders = display.Screen(quiet=as_json).compare(runs, out, publish=publish, named=suite)
+    folders = display.Screen(quiet=as_json).compare(runs, out, publish=publish, named=suite, baseline=baseline)
     if as_json:
-        click.echo(json.dumps(display.rows_as_json(folders), indent=1))
+        click.echo(json.dumps(display.rows_as_json(folders, baseline=baseline), indent=1))
 
 
 @main.command()

@@ -113,7 +113,9 @@ class Screen:
         for name, reason in reasons.items():
             self._out.print(f"no {escape(name)}: {escape(reason)}")
 
-    def compare(self, paths: Sequence[Path], out: Path | None, *, publish: bool, named: str | None) -> list[Path]:
+    def compare(
+        self, paths: Sequence[Path], out: Path | None, *, publish: bool, named: str | None, baseline: str
+    ) -> list[Path]:
         """Tables of several runs, the report, and where asked the leaderboard; returns the run folders among `paths`.
 
         `named` is what the user gave as the suite.
@@ -127,14 +129,14 @@ class Screen:
 
         folders = self._run_folders(paths)
         runs = [Run.open(path) for path in folders]
-        comparison = compare(runs)
+        comparison = compare(runs, baseline=baseline)
         if len(runs) == 1:
             self._grids([run_grid(comparison, next(iter(comparison.runs)))])
         else:
-            has_baseline = any(run.spec["method"] == "prompt-only" for run in runs)
+            has_baseline = any(run.spec["method"] == baseline for run in runs)
             self._grids([runs_grid(comparison), *([difference_grid(comparison)] if has_baseline else [])])
         suite = suite_of_run(runs[0].spec, named)
-        written = write_report(runs, out or runs[0].folder.path / "report", history=suite.history)
+        written = write_report(runs, out or runs[0].folder.path / "report", history=suite.history, baseline=baseline)
         self._out.print(f"report    {escape(str(written))}")
         if publish:
             leaderboard.publish(runs)
@@ -180,13 +182,13 @@ def framed(path: Path) -> list[Run]:
     return [mine, *frame.values()]
 
 
-def rows_as_json(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def rows_as_json(paths: Sequence[Path], *, baseline: str = "prompt-only") -> list[dict[str, Any]]:
     """The rows of runs as plain data; of a single run beside the frame in its folder, as its report shows them."""
     from prefbench.reports.compare import as_json, compare
     from prefbench.summary import Run
 
     runs = framed(paths[0]) if len(paths) == 1 else [Run.open(path) for path in paths]
-    return list(as_json(compare(runs).of_first(len(paths)).rows))
+    return list(as_json(compare(runs, baseline=baseline).of_first(len(paths)).rows))
 
 
 # ------------------------------------------------------------------------------------------- list, show, doctor

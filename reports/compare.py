@@ -30,7 +30,7 @@ Columns = Mapping[str, Column]
 class ComparedRow:
     """One number of one run.
 
-    `label` names the run within its comparison. `difference` is this run minus `prompt-only` on the same keys, `p` the
+    `label` names the run within its comparison. `difference` is this run minus the baseline on the same keys, `p` the
     p value of no difference, `p_holm` the same adjusted over the runs of the comparison for this metric. `ranked` is
     False for controls.
     """
@@ -51,6 +51,8 @@ class Comparison:
     rows: Sequence[ComparedRow]
     ranks: Mapping[str, Rank]
     """By utility, best first; empty for fewer than two honest methods."""
+    baseline: str = BASELINE
+    """The method that differences are to."""
 
     def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
         """The rows of one run for one kind of users, by metric."""
@@ -60,7 +62,7 @@ class Comparison:
         """The first n runs with the rows that they have beside the others; ranks only where all runs are kept."""
         kept = dict(list(self.runs.items())[:n])
         rows = [row for row in self.rows if row.label in kept]
-        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {})
+        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {}, self.baseline)
 
     @property
     def metrics(self) -> list[str]:
@@ -68,29 +70,36 @@ class Comparison:
         return ordered({row.summary.metric: row.summary.question for row in self.rows})
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
     """Compares scored runs. A key that one of two runs lacks is a missing row of their difference.
 
+    Args:
+        baseline: the method whose run all others are held against, where it is among them.
+
     Raises:
-        PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice.
+        PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice; a
+            baseline other than `prompt-only` that is not among the runs.
     """
     _check_mix(runs)
     named = dict(zip(label_runs(runs), runs, strict=True))
     columns = {label: run.columns() for label, run in named.items()}
-    floor, ceiling = _only(named, BASELINE), _only(named, CEILING)
+    floor, ceiling, base = (_only(named, method) for method in (BASELINE, CEILING, baseline))
+    if base is None and baseline != BASELINE:
+        raise PrefbenchError(f"there is no run of the baseline {baseline!r} among these")
     rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summarise()]
     for label, run in named.items():
         if not any(row.label == label for row in rows):
             raise PrefbenchError(f"{run.folder.path} was not scored yet; prefbench score {run.folder.path}")
-    if floor is not None:
-        rows = _with_differences(rows, columns, floor)
+    if base is not None:
+        rows = _with_differences(rows, columns, base)
     if floor is not None and ceiling is not None:
         rows += [
             ComparedRow(label, not is_control(run), row)
             for label, run in named.items()
             for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
         ]
-    return Comparison(named, rows, _ranks({n: columns[n] for n, run in named.items() if not is_control(run)}))
+    honest = {name: columns[name] for name, run in named.items() if not is_control(run)}
+    return Comparison(named, rows, _ranks(honest), baseline)
 
 
 def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
@@ -187,13 +196,13 @@ def _only(named: Mapping[str, Run], method: str) -> str | None:
     return found[0] if found else None
 
 
-def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns], floor: str) -> list[ComparedRow]:
-    """The rows over all users with their difference to `floor`, adjusted over the runs for each metric."""
+def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns], base: str) -> list[ComparedRow]:
+    """The rows over all users with their difference to `base`, adjusted over the runs for each metric."""
     extended = list(rows)
-    for metric, base in columns[floor].items():
+    for metric, column in columns[base].items():
         places = [i for i, row in enumerate(rows) if row.summary.metric == metric and row.summary.kind == ALL]
-        for i in [i for i in places if rows[i].label != floor]:
-            difference = paired_difference(*_on_same_keys(columns[rows[i].label][metric].scores, base.scores))
+        for i in [i for i in places if rows[i].label != base]:
+            difference = paired_difference(*_on_same_keys(columns[rows[i].label][metric].scores, column.scores))
             extended[i] = replace(rows[i], difference=difference.estimate, p=difference.p_value)
         tested = {i: p for i in places if (p := extended[i].p) is not None}
         for i, adjusted in zip(tested, holm(list(tested.values())), strict=True):

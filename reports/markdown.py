@@ -15,7 +15,7 @@ from prefbench.paths import write_atomic
 from prefbench.records import History
 from prefbench.summary import Run
 
-from .compare import Comparison, as_json, compare
+from .compare import BASELINE, Comparison, as_json, compare
 from .escape import code_block, csv_cell, markdown, slug
 from .figures import draw_figure
 from .gallery import draw_gallery
@@ -44,10 +44,12 @@ def write_report(
     *,
     history: Callable[[str], History] | None = None,
     beside: Sequence[Run] = (),
+    baseline: str = BASELINE,
 ) -> Path:
     """Writes the report of one or several scored runs and returns the path of `report.md`.
 
-    `beside` are runs that the others are compared with and that get no rows of their own.
+    `beside` are runs that the others are compared with and that get no rows of their own; `baseline` is the
+    method that differences are to.
 
     With the page stand the gallery of each run (where `history` is given: what the suite shows of a user), the figure
     as PNG and PDF (for several runs), the rows as `rows.csv`, the table as `table.tex`.
@@ -55,7 +57,7 @@ def write_report(
     Raises:
         PrefbenchError: as `compare` does.
     """
-    comparison = compare([*runs, *beside]).of_first(len(runs))
+    comparison = compare([*runs, *beside], baseline=baseline).of_first(len(runs))
     folder.mkdir(parents=True, exist_ok=True)
     galleries = {} if history is None else _galleries(comparison, history, folder)
     figure = [path.name for path in draw_figure(comparison, folder / "figure")] if len(runs) > 1 else []

@@ -9,7 +9,7 @@ from prefbench.records import Estimate
 from prefbench.runner import failures
 from prefbench.summary import ALL, Run, SummaryRow
 
-from .compare import BASELINE, GAP, ComparedRow, Comparison
+from .compare import GAP, ComparedRow, Comparison
 from .escape import plain
 from .grid import Cells, Grid
 
@@ -22,13 +22,13 @@ _QUESTIONS = ("preference", "adherence", "fidelity", "side")
 
 
 def run_grid(comparison: Comparison, label: str) -> Grid:
-    """Every number of one run over all users, a section for each question, beside its difference to `prompt-only`."""
+    """Every number of one run over all users, a section for each question, beside its difference to the baseline."""
     rows = comparison.of(label)
     names = [name for name in comparison.metrics if name in rows]
     compared = any(row.difference for row in rows.values())
     floors = any(row.summary.floor is not None for row in rows.values())
     columns = ["metric", "value [95 %]", N, "missing"]
-    columns += ["floor"] * floors + [f"− {BASELINE}\n[95 %], p"] * compared
+    columns += ["floor"] * floors + [f"− {comparison.baseline}\n[95 %], p"] * compared
     sections = [
         [_run_row(rows[name], floors, compared) for name in names if rows[name].summary.question == question]
         for question in _QUESTIONS
@@ -61,7 +61,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
 
 
 def difference_grid(comparison: Comparison) -> Grid:
-    """Each method minus `prompt-only` on the same keys, for every metric that has one value a sample."""
+    """Each method minus the baseline on the same keys, for every metric that has one value a sample."""
     rows = [row for row in comparison.rows if row.difference is not None]
     names = [name for name in comparison.metrics if any(row.summary.metric == name for row in rows)]
     heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
@@ -69,7 +69,7 @@ def difference_grid(comparison: Comparison) -> Grid:
     body = [_differences_row(label, comparison.of(label), names) for label in labels]
     note = "p: bootstrap over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
     columns = ("method", *heads, N, "missing")
-    return Grid(f"difference to {BASELINE} [95 % interval], p", columns, [body], [note], kept=_ends(columns))
+    return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], [note], kept=_ends(columns))
 
 
 def kinds_grid(comparison: Comparison, metric: str) -> Grid:

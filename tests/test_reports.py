@@ -166,6 +166,21 @@ def test_difference_gap_and_holm_by_hand(runs: list[Run]) -> None:
     assert found.of("prompt-only")["utility"].difference is None
 
 
+def test_runs_can_be_held_against_another_method(runs: list[Run]) -> None:
+    found = compare(runs, baseline="ours")
+    usual = compare(runs)
+    label = next(name for name, run in usual.runs.items() if run.spec["method"] == "prompt-only")
+    ours = next(name for name, run in usual.runs.items() if run.spec["method"] == "ours" and run.control is None)
+    swapped, straight = found.of(label)["utility"].difference, usual.of(ours)["utility"].difference
+    assert swapped is not None
+    assert straight is not None
+    assert swapped.value == pytest.approx(-straight.value)
+    assert found.of(ours)["utility"].difference is None
+    assert "difference to ours" in to_text(difference_grid(found))
+    with pytest.raises(PrefbenchError, match="there is no run of the baseline 'copy' among these"):
+        compare(runs, baseline="copy")
+
+
 def test_keys_that_one_run_lacks_are_missing_rows(tmp_path: Path) -> None:
     ours = build(tmp_path / "ours", "ours", {"ann": 0.5, "bob": 0.5}, present=("ann", "bob"))
     base = build(tmp_path / "base", "prompt-only", {"ann": None, "bob": 0.1, "cyd": 0.1})
