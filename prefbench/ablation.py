@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ def _scored(name: str, request: AblationRequest, variant: Variant, weights: Path
         parameters=[f"{key}={value}" for key, value in given.items()],
         backbone=request.backbone,
         users=request.users,
+        samples=request.samples,
         out=request.work / "runs",
     )
     prepared = prepare(settings)
@@ -80,7 +81,7 @@ def _rows(variants: Sequence[Variant], columns: Sequence[Mapping[str, Scores]]) 
     rows: list[dict[str, Any]] = [
         {"group": v.group, "name": v.name, "parameters": dict(v.parameters), "metrics": {}} for v in variants
     ]
-    for metric in columns[0]:
+    for metric in _shown(columns[0]):
         tested: list[tuple[dict[str, Any], float]] = []
         for i, scored in enumerate(columns):
             cell: dict[str, Any] = asdict(crossed_bootstrap(scored[metric]))
@@ -93,3 +94,10 @@ def _rows(variants: Sequence[Variant], columns: Sequence[Mapping[str, Scores]]) 
         for (cell, _), adjusted in zip(tested, holm([p for _, p in tested]), strict=True):
             cell["p_holm"] = float(adjusted)
     return rows
+
+
+def _shown(columns: Collection[str]) -> list[str]:
+    """Of the columns those of `METRICS` in their order, utility with its groups of axes."""
+    groups = [column for column in columns if column.startswith("utility/")]
+    wanted = [METRICS[0], *groups, *METRICS[1:]]
+    return [column for column in wanted if column in columns]

@@ -238,6 +238,7 @@ def train(name: str, out: Path, as_json: bool, **choices: Any) -> None:
 @click.option("--backbone", help="A registered backbone or a folder; default: the suite's.")
 @click.option("--split", default="val", show_default=True, help="Whose users are drawn for.")
 @click.option("--users", type=click.IntRange(1), help="Only the first so many users.")
+@click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Samples a case.")
 @click.option("--publish", is_flag=True, help="Write the result into the package's reports.")
 @as_json
 def ablate(name: str, out: Path, publish: bool, as_json: bool, **choices: Any) -> None:

@@ -79,6 +79,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "mini-sd": "prefbench.suites.picturebook.quality:mini_sd",
         "mini-ip-adapter": "prefbench.suites.picturebook.quality:mini_ip_adapter",
         "mini-mllm": "prefbench.methods.ours.quality:mini_mllm",
+        "ours-mini-sd": "prefbench.methods.ours.quality:ours_mini_sd",
     },
 }
 

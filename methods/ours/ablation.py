@@ -15,7 +15,7 @@ from .training import Job
 
 TRAINED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "parts": {f"without e_{part}": {"without": (part,)} for part in ("sem", "core", "img")},
-    "alignment": {kind: {"alignment": kind} for kind in ("none", "cosine", "mse", "contrastive")},
+    "alignment": {kind: {"alignment": kind} for kind in ("none", "cosine", "contrastive")},
     "targets": {"own likes": {"picked": 0}},
 }
 """By group and name, what of the recipe of the injection is another."""

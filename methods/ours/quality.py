@@ -1,7 +1,8 @@
-"""What the language model knows of users it has never seen: the figures of its card and of `benchmarks/liking.py`."""
+"""What the language model knows of users it has never seen, and what is drawn for them: the figures of the cards."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,17 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefbench.api import Suite
+from prefbench.api import Context, Suite
+from prefbench.backbones.loader import load_backbone
 from prefbench.mllms.cards import MINI_MLLM
 from prefbench.mllms.loader import load_mllm
 from prefbench.mllms.model import Mllm
 from prefbench.paths import WEIGHTS
 from prefbench.probing import Liking, Questions, liking_of
-from prefbench.records import History, Split
+from prefbench.records import History, Request, Split, to_pixels
 from prefbench.registry import load
 from prefbench.resampling import Floats
 from prefbench.training.figures import Figure
 
+from .method import PrefGen
 from .questions import TEMPLATES, Shown, follow_up, taste_question
 
 _BATCH = 20
@@ -108,6 +111,32 @@ def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[Figure]:
         Figure("verdicts that another order turns", order.verdicts, None, 0.05, ceiling=True),
         Figure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
     ]
+
+
+def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[Figure]:
+    """What is drawn for the val users, a sample a case, is worth to them; 0 is the mean of the world's prior."""
+    suite, backbone = _suite(), load_backbone("mini-sd", device="cpu")
+    truth = suite.truth
+    assert truth is not None
+    method = PrefGen(weights=str(folder))
+    method.setup(Context(backbone))
+    utility: dict[str, list[float]] = defaultdict(list)
+    fidelity: list[float] = []
+    for number, user in enumerate(suite.users("val")):
+        profile, cases = method.profile(suite.history(user.id)), suite.cases(user.id)
+        requests = [Request(case, 0, 100 * number + i, profile) for i, case in enumerate(cases)]
+        drawn = [to_pixels(drawing.image) for drawing in method.generate(requests)]
+        for name, values in truth.utility(user.id, drawn).items():
+            utility[name].append(float(np.mean(values)))
+        fidelity.append(float(np.mean(truth.fidelity([case.prompt for case in cases], drawn)["total"])))
+    goals = {"total": (0.30, 0.43)}
+    figures = [
+        Figure(
+            "utility" if name == "total" else f"utility/{name}", float(np.mean(values)), *goals.get(name, (None, 0.3))
+        )
+        for name, values in utility.items()
+    ]
+    return [*figures, Figure("prompt fidelity", float(np.mean(fidelity)), 0.90, 0.95)]
 
 
 def _value(value: float | None) -> float:

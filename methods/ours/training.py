@@ -25,8 +25,9 @@ from prefbench.mllms.folders import CARD_FILE, card_of_folder
 from prefbench.mllms.loader import load_mllm
 from prefbench.mllms.model import Mllm
 from prefbench.paths import WEIGHTS, atomic_folder, install_folder, write_atomic
-from prefbench.registry import load, unknown
+from prefbench.registry import load, names, unknown
 from prefbench.training.curves import draw_curve
+from prefbench.training.figures import as_card
 from prefbench.training.loop import Progress
 from prefbench.training.requests import TrainRequest
 
@@ -107,6 +108,7 @@ class Job:
                 losses = self.folder / "questions" / name / "loss.csv"
                 draw_curve(losses, self.folder / f"{name}.png", title=f"ours: {name}")
             card = self._card("questions", recipe, dict(zip(parts, progress, strict=True)), data)
+            card |= self._measured(self.mllm_card.name, self.mllm_folder)
             _write(path, card)
         if self.request.install and self.main:
             install_folder(self.mllm_folder, WEIGHTS / self.mllm_card.name)
@@ -130,8 +132,13 @@ class Job:
         """Fusion, alignment and the second cross-attention; in `final/`."""
         folder, final = self.folder / "injection", self.folder / "final"
         card = self.inject(self.injection_recipe(), folder, final)
-        if self.request.install and self.main:
-            config = weights.Config.load(final / weights.CONFIG)
+        if card is None:
+            return None
+        config = weights.Config.load(final / weights.CONFIG)
+        if self.miniature:
+            card |= self._measured(f"ours-{config.backbone}", final)
+            _write(final / "card.json", card)
+        if self.request.install:
             with atomic_folder(WEIGHTS / f"ours-{config.backbone}") as fresh:
                 shutil.copytree(final, fresh, dirs_exist_ok=True)
                 # Installed weights lie beside those of the language model.
@@ -233,9 +240,15 @@ class Job:
             "versions": versions(),
         }
 
+    def _measured(self, name: str, folder: Path) -> Card:
+        """The figures of weights that ship; nothing for others."""
+        if name not in names("weights"):
+            return {}
+        return {"figures": as_card(load("weights", name)(folder)), "measured_by": f"prefbench check weights {name}"}
+
     def _flags(self) -> str:
-        names = ("suite", "backbone", "mllm", "image_tower", "stage", "images")
-        given = {name.replace("_", "-"): getattr(self.request, name) for name in names}
+        flags = ("suite", "backbone", "mllm", "image_tower", "stage", "images")
+        given = {name.replace("_", "-"): getattr(self.request, name) for name in flags}
         return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,8 @@ class Figure:
         if self.floor is None:
             return True
         return self.value <= self.floor if self.ceiling else self.value >= self.floor
+
+
+def as_card(figures: Sequence[Figure]) -> dict[str, dict[str, Any]]:
+    """Figures as a card holds them."""
+    return {f.name: {"value": round(f.value, 4), "floor": f.floor, "goal": f.goal} for f in figures}

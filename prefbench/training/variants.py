@@ -23,6 +23,8 @@ class AblationRequest:
     backbone: str | None = None
     split: str = "val"
     users: int | None = None
+    samples: int = 1
+    """Of each case."""
 
     @property
     def work(self) -> Path:

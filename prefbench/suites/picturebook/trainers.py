@@ -16,7 +16,7 @@ from prefbench.environment import hardware, versions
 from prefbench.paths import WEIGHTS, install_folder, write_atomic
 from prefbench.suites.picturebook import quality
 from prefbench.suites.picturebook.corpus import CAPTIONED, CONTRASTS, CorpusRecipe
-from prefbench.training.figures import Figure
+from prefbench.training.figures import Figure, as_card
 from prefbench.training.loop import FitConfig, Progress
 from prefbench.training.requests import TrainRequest
 
@@ -137,8 +137,5 @@ def make_card(
         },
         "hardware": hardware(),
         "versions": versions(),
-        "figures": {
-            figure.name: {"value": round(figure.value, 4), "floor": figure.floor, "goal": figure.goal}
-            for figure in figures
-        },
+        "figures": as_card(figures),
     }
