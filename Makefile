@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: run test lint leaderboard clean
 
 run: .venv/run.stamp
-	@$(BIN)/prefbench run --method prompt-only --split test
+	@$(BIN)/prefbench run --method ours --split test
 
 test: .venv/test.stamp
 	@$(BIN)/python -m pytest
@@ -17,8 +17,9 @@ lint: .venv/test.stamp
 
 # Every method and control on all test users, then the tables and leaderboard.md.
 FRAME := prompt-only inferred ideal truth copy random-style "inferred --control other-user" "inferred --control flipped"
+METHODS := ours ip-adapter attribute-rewrite "ours --control other-user" "ours --control flipped"
 leaderboard: .venv/run.stamp
-	@for method in $(FRAME); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
+	@for method in $(FRAME) $(METHODS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
 	@$(BIN)/prefbench report runs/leaderboard/*-* --out runs/leaderboard/report --publish
 
 clean:

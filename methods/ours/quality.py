@@ -47,11 +47,12 @@ class Verdicts:
         return liking_of(self.yes[own] - 0.5, part)
 
 
-def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None) -> Verdicts:
+def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None, most: int | None = None) -> Verdicts:
     """Shows each user's history, asks what the user likes, and then for each image of the scorer's part: is it liked?
 
     Args:
         seed: shuffles both sides of every history; None shows them as the suite does.
+        most: images a side that each user is asked about; None for all.
     """
     users = suite.users(split)
     asked, conversations = [], []
@@ -59,7 +60,7 @@ def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None)
     said = mllm.answers([taste_question(one) for one in shown], tokens=48, batch=_BATCH)
     for user, one, answer in zip(users, shown, said, strict=True):
         rest = suite.history(user.id, "scorer")
-        for judgment in (*rest.liked, *rest.disliked):
+        for judgment in (*rest.liked[:most], *rest.disliked[:most]):
             asked.append((user, judgment))
             conversations.append(follow_up(one, answer, TEMPLATES.like[0], judgment.picture.load()))
     yes = mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=_BATCH)[:, 0]
@@ -87,7 +88,7 @@ class OrderSensitivity:
 
 def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _ORDERS) -> OrderSensitivity:
     """Of verdicts and states over random orders of every history."""
-    answers = np.stack([verdicts(mllm, suite, split, seed=seed).yes > 0.5 for seed in range(orders)])
+    answers = np.stack([verdicts(mllm, suite, split, seed=seed, most=2).yes > 0.5 for seed in range(orders)])
     pairs = [(answers[i] != answers[j]).mean() for i in range(orders) for j in range(i)]
     histories = [suite.history(user.id) for user in suite.users(split)]
     states = torch.stack(
