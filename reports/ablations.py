@@ -90,7 +90,8 @@ def draw(result: Result, path: Path) -> None:
             _curve(axes, result, group)
         panels[0].set_ylabel("utility, mean and 95 % interval")
         with atomic_file(path) as temporary:
-            figure.savefig(temporary, dpi=200, format="png")
+            # Without the version of matplotlib, so that the same numbers give the same file.
+            figure.savefig(temporary, dpi=200, format="png", metadata={"Software": None})
 
 
 def _curve(axes: Axes, result: Result, group: str) -> None:

@@ -111,12 +111,15 @@ def test_every_stage_leaves_its_result_and_its_card(trained: Trained) -> None:
     assert layers["data"]["users"] == 20
     assert layers["data"]["layers"]["sem"] == [1, 2]
     assert injection["data"]["histories"] == 12
+    assert injection["layers"] == layers["data"]
     assert "prefbench train ours --suite" in injection["command"]
     for name in (
         "questions.png",
         "final.png",
         "layers/probing.csv",
         "layers/probing.png",
+        "final/probing.csv",
+        "final/probing.png",
         "questions/questions/loss.csv",
     ):
         assert (trained.folder / name).stat().st_size > 50

@@ -135,9 +135,13 @@ class Job:
         if card is None:
             return None
         config = weights.Config.load(final / weights.CONFIG)
+        layers = self.folder / "layers"
+        for name in (layer_stage.TABLE, layer_stage.FIGURE):
+            shutil.copyfile(layers / name, final / name)
+        card["layers"] = json.loads((layers / "card.json").read_text(encoding="utf-8"))["data"]
         if self.miniature:
             card |= self._measured(f"ours-{config.backbone}", final)
-            _write(final / "card.json", card)
+        _write(final / "card.json", card)
         if self.request.install:
             with atomic_folder(WEIGHTS / f"ours-{config.backbone}") as fresh:
                 shutil.copytree(final, fresh, dirs_exist_ok=True)
