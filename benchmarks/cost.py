@@ -20,6 +20,7 @@ from typing import Any
 import click
 import torch
 
+from prefbench.api import PrefbenchError
 from prefbench.environment import code_state, hardware, versions
 from prefbench.execution import Prepared, Settings, prepare
 from prefbench.paths import write_atomic
@@ -102,4 +103,7 @@ def _parameters(prepared: Prepared) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except PrefbenchError as error:
+        raise SystemExit(f"cost: {error}") from error

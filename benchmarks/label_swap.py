@@ -21,6 +21,7 @@ from prefbench.environment import code_state, hardware, versions
 from prefbench.execution import suite_of_run
 from prefbench.paths import write_atomic
 from prefbench.registry import load
+from prefbench.reports.compare import compare
 from prefbench.scoring import Material, Scorer
 from prefbench.stats import holm, label_swap
 from prefbench.summary import Run
@@ -36,14 +37,13 @@ def main(runs: tuple[Path, ...], metrics: str, replicates: int, out: Path | None
     if len(runs) < 2:
         raise click.UsageError("name a run and at least one baseline")
     opened = [Run.open(path) for path in runs]
+    compare(opened)  # refuses runs that do not belong into one table
     suite = suite_of_run(opened[0].spec)
     rows: list[dict[str, Any]] = []
     for name in metrics.split(","):
         metric: SetMetric = load("metric", name)()
         scorer = Scorer(suite, [name])
-        own, *others = [
-            scorer.sets(metric, Material(run.folder, suite_of_run(run.spec), run.spec["split"])) for run in opened
-        ]
+        own, *others = [_sets(scorer, metric, run) for run in opened]
         found = [_compared(metric, own[0], other[0], own[1], replicates) for other in others]
         for run, row, p in zip(opened[1:], found, holm([row["p"] for row in found]), strict=True):
             row |= {"metric": name, "method": _name(opened[0]), "baseline": _name(run), "p_holm": float(p)}
@@ -63,12 +63,20 @@ def main(runs: tuple[Path, ...], metrics: str, replicates: int, out: Path | None
         write_atomic(out, json.dumps(content, indent=1) + "\n")
 
 
+def _sets(scorer: Scorer, metric: SetMetric, run: Run) -> tuple[FeatureSet, FeatureSet, FeatureSet]:
+    material = Material(run.folder, suite_of_run(run.spec), run.spec["split"])
+    found = scorer.sets(metric, material)
+    if len(found[0]) < len(material.drawn):
+        raise PrefbenchError(f"{run.folder.path} drew {len(material.drawn)} images for {len(found[0])} references")
+    return found
+
+
 def _compared(
     metric: SetMetric, own: FeatureSet, other: FeatureSet, reference: FeatureSet, replicates: int
 ) -> dict[str, Any]:
     own, other = _by_user(own), _by_user(other)
-    if not np.array_equal(own.users, other.users):
-        raise PrefbenchError("the runs hold other users, or another number of images of each")
+    if not (np.array_equal(own.users, other.users) and np.array_equal(own.prompts, other.prompts)):
+        raise PrefbenchError("the runs hold other users or prompts, or another number of images of each")
     users, rows = np.unique(own.users, return_inverse=True)
 
     def difference(swapped: NDArray[np.bool_]) -> float:
@@ -99,4 +107,7 @@ def _name(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except PrefbenchError as error:
+        raise SystemExit(f"label_swap: {error}") from error

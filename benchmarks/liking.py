@@ -19,6 +19,7 @@ import click
 import numpy as np
 import torch
 
+from prefbench.api import PrefbenchError
 from prefbench.environment import code_state, hardware, versions
 from prefbench.methods.ours.quality import Verdicts, order_sensitivity, verdicts
 from prefbench.mllms.loader import load_mllm
@@ -57,7 +58,7 @@ def main(mllm: str, split: str, result: Path | None) -> None:
     click.echo(f"verdicts that another order turns {order.verdicts:.3f}, states' variance by order {order.states:.3f}")
     if result is not None:
         content = {
-            "mllm": mllm,
+            "mllm": Path(mllm).name,
             "split": split,
             "rows": rows,
             "order": asdict(order),
@@ -98,4 +99,7 @@ def _shown(estimate: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except PrefbenchError as error:
+        raise SystemExit(f"liking: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
+from prefbench import hub
 from prefbench.loading import strict_loading
 
 
@@ -33,19 +35,26 @@ def load_tower(folder: Path, device: torch.device) -> ImageEmbedder:
         else:
             side = tower.config.image_size
             processor = CLIPImageProcessor(size=side, crop_size=side)
-    return ImageEmbedder(tower.eval().to(device), processor, device)
+    return ImageEmbedder(tower.eval().to(device), processor, device, folder)
 
 
 class ImageEmbedder:
     """CLIP image embeddings (N, E), not normalised, of images of any size."""
 
-    def __init__(self, tower: Any, processor: Any, device: torch.device) -> None:
-        self.tower, self.processor, self.device = tower, processor, device
+    def __init__(self, tower: Any, processor: Any, device: torch.device, folder: Path) -> None:
+        self.tower, self.processor, self.device, self.folder = tower, processor, device, folder
 
     @property
     def width(self) -> int:
         """E."""
         return int(self.tower.config.projection_dim)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the tower's weights and its processor's settings."""
+        settings = self.folder / "preprocessor_config.json"
+        files = [*self.folder.glob("*.safetensors"), *([settings] if settings.is_file() else [])]
+        return hub.digest({self.folder: files})
 
     @torch.no_grad()
     def __call__(self, images: Sequence[Image.Image], *, batch: int = 256) -> Tensor:

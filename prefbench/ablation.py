@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, Suite
 from prefbench.environment import code_state, hardware, versions
-from prefbench.execution import Settings, execute, prepare
-from prefbench.registry import load
+from prefbench.execution import Settings, execute, load_suite, prepare
+from prefbench.records import SPLITS
+from prefbench.registry import load, unknown
 from prefbench.scoring import Material, Scorer
 from prefbench.stats import Scores, crossed_bootstrap, holm, paired_difference
 from prefbench.summary import Run
@@ -30,21 +31,30 @@ def ablate(
         said: is told what begins.
 
     Returns:
-        Plain data: a row a variant, with the mean over users, its interval, and the paired difference to the whole
-        method with Holm-adjusted p values over the rows of one metric.
+        Plain data: what was drawn for whom, and a row a variant, with the mean over users, its interval, and the paired
+        difference to the whole method with Holm-adjusted p values over the rows of one metric.
+
+    Raises:
+        PrefbenchError: before anything is trained, a split, users or suite that cannot be measured; a variant of which
+            samples failed or metrics were refused.
     """
+    suite, users = _measurable(request)
+    metrics = [metric for metric in METRICS if metric in suite.card.metrics]
     found: Ablation = load("ablation", name)(request, said)
     whole = found.variants[0]
     if whole.name != WHOLE:
         raise PrefbenchError(f"the first variant of {name} must be {WHOLE!r}, got {whole.name!r}")
-    columns = []
+    columns, specs = [], []
     for variant in found.variants:
         said(f"draw {variant.group}: {variant.name}")
-        columns.append(_scored(name, request, variant, whole.weights))
+        run = _drawn(name, request, variant, whole.weights, metrics)
+        columns.append({column: held.scores for column, held in run.columns().items()})
+        specs.append(run.spec)
+    shared = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", "steps", "samples_per_case")
     return {
         "method": name,
-        "suite": request.suite or "picturebook",
-        "split": request.split,
+        **{key: specs[0][key] for key in shared},
+        "users": users,
         "training": dict(found.training),
         "defaults": dict(found.defaults),
         "command": command,
@@ -55,8 +65,22 @@ def ablate(
     }
 
 
-def _scored(name: str, request: AblationRequest, variant: Variant, weights: Path | None) -> dict[str, Scores]:
-    """Every column of the variant's run, by name."""
+def _measurable(request: AblationRequest) -> tuple[Suite, int]:
+    """The suite, and for how many users is drawn."""
+    suite, _ = load_suite(request.suite or "picturebook")
+    if request.split not in SPLITS:
+        raise PrefbenchError(unknown("split", request.split, list(SPLITS)))
+    if METRICS[0] not in suite.card.metrics:
+        raise PrefbenchError(f"ablations are told in {METRICS[0]}, which suite {suite.card.name!r} does not have")
+    there = len(suite.users(request.split))
+    users = there if request.users is None else request.users
+    if not 2 <= users <= there:
+        raise PrefbenchError(f"--users must be 2 to {there} for an interval, got {users}")
+    return suite, users
+
+
+def _drawn(name: str, request: AblationRequest, variant: Variant, weights: Path | None, metrics: Sequence[str]) -> Run:
+    """The variant's run, drawn and scored."""
     given = dict(variant.parameters)
     if variant.weights is not None or weights is not None:
         given["weights"] = variant.weights or weights
@@ -71,10 +95,16 @@ def _scored(name: str, request: AblationRequest, variant: Variant, weights: Path
         out=request.work / "runs",
     )
     prepared = prepare(settings)
-    execute(prepared)
-    metrics = [metric for metric in METRICS if metric in prepared.suite.card.metrics]
-    Scorer(prepared.suite, metrics).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
-    return {column: found.scores for column, found in Run.open(prepared.folder.path).columns().items()}
+    result = execute(prepared)
+    if result.failed:
+        raise PrefbenchError(f"{result.failed} samples of {variant.name} failed; the same command tries them again")
+    with prepared.folder.locked():
+        material = Material(prepared.folder, prepared.suite, prepared.spec.split)
+        refused = Scorer(prepared.suite, metrics).score(material).refused
+    if refused:
+        reasons = "; ".join(f"{metric}: {reason}" for metric, reason in refused.items())
+        raise PrefbenchError(f"{variant.name} cannot be measured: {reasons}")
+    return Run.open(prepared.folder.path)
 
 
 def _rows(variants: Sequence[Variant], columns: Sequence[Mapping[str, Scores]]) -> list[dict[str, Any]]:

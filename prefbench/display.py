@@ -133,8 +133,8 @@ class Screen:
         if len(runs) == 1:
             self._grids([run_grid(comparison, next(iter(comparison.runs)))])
         else:
-            has_baseline = any(run.spec["method"] == baseline for run in runs)
-            self._grids([runs_grid(comparison), *([difference_grid(comparison)] if has_baseline else [])])
+            compared = any(row.difference for row in comparison.rows)
+            self._grids([runs_grid(comparison), *([difference_grid(comparison)] if compared else [])])
         suite = suite_of_run(runs[0].spec, named)
         written = write_report(runs, out or runs[0].folder.path / "report", history=suite.history, baseline=baseline)
         self._out.print(f"report    {escape(str(written))}")

@@ -196,11 +196,18 @@ def label_swap(
 
     Returns:
         The share of replicates at least as far from zero as the observed difference, that one counted in.
+
+    Raises:
+        ValueError: no users or replicates, or a difference that is not finite.
     """
+    if min(users, replicates) < 1:
+        raise ValueError(f"swapping labels needs users and replicates, got {users} and {replicates}")
     rng = np.random.default_rng(seed)
-    observed = abs(difference(np.zeros(users, dtype=np.bool_)))
-    hits = sum(abs(difference(rng.random(users) < 0.5)) >= observed * (1 - 1e-12) for _ in range(replicates))
-    return (1 + hits) / (1 + replicates)
+    swaps = [np.zeros(users, dtype=np.bool_), *(rng.random(users) < 0.5 for _ in range(replicates))]
+    observed, *drawn = np.abs([difference(swapped) for swapped in swaps])
+    if not np.isfinite([observed, *drawn]).all():
+        raise ValueError("a difference between sets is not finite, so it cannot be tested")
+    return float(1 + (np.array(drawn) >= observed * (1 - 1e-12)).sum()) / (1 + replicates)
 
 
 def holm(p_values: Sequence[float]) -> Floats:

@@ -1,4 +1,4 @@
-"""Several runs side by side: every run's numbers, its difference to `prompt-only`, the share of the gap it closes."""
+"""Several runs side by side: every run's numbers, its difference to a baseline, the share of the gap it closes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from prefbench.api import PrefbenchError
 from prefbench.records import Estimate
+from prefbench.registry import unknown
 from prefbench.stats import Rank, Scores, gap_closed, holm, paired_difference, rank_intervals
 from prefbench.summary import ALL, Column, Run, SummaryRow
 
@@ -41,6 +42,8 @@ class ComparedRow:
     difference: Estimate | None = None
     p: float | None = None
     p_holm: float | None = None
+    baseline: str | None = None
+    """The label of the run that `difference` is to."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
     """Compares scored runs. A key that one of two runs lacks is a missing row of their difference.
 
     Args:
-        baseline: the method whose run all others are held against, where it is among them.
+        baseline: the label of the run that all others are held against, or its method where that has one plain run;
+            without a run of `prompt-only` nothing is held against it.
 
     Raises:
         PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice; a
@@ -83,9 +87,10 @@ def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
     _check_mix(runs)
     named = dict(zip(label_runs(runs), runs, strict=True))
     columns = {label: run.columns() for label, run in named.items()}
-    floor, ceiling, base = (_only(named, method) for method in (BASELINE, CEILING, baseline))
+    floor, ceiling = _only(named, BASELINE), _only(named, CEILING)
+    base = baseline if baseline != BASELINE and baseline in named else _only(named, baseline)
     if base is None and baseline != BASELINE:
-        raise PrefbenchError(f"there is no run of the baseline {baseline!r} among these")
+        raise PrefbenchError(unknown("baseline", baseline, list(named)))
     rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summarise()]
     for label, run in named.items():
         if not any(row.label == label for row in rows):
@@ -103,7 +108,7 @@ def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
 
 
 def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
-    """Rows as plain data: the summary's fields, the run's label, and the difference to `prompt-only`."""
+    """Rows as plain data: the summary's fields, the run's label, and the difference to which `baseline`."""
     return [
         {
             **asdict(row.summary),
@@ -113,6 +118,7 @@ def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
             **_flat_difference(row.difference),
             "p": row.p,
             "p_holm": row.p_holm,
+            "baseline": row.baseline,
         }
         for row in rows
     ]
@@ -203,7 +209,7 @@ def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns
         places = [i for i, row in enumerate(rows) if row.summary.metric == metric and row.summary.kind == ALL]
         for i in [i for i in places if rows[i].label != base]:
             difference = paired_difference(*_on_same_keys(columns[rows[i].label][metric].scores, column.scores))
-            extended[i] = replace(rows[i], difference=difference.estimate, p=difference.p_value)
+            extended[i] = replace(rows[i], difference=difference.estimate, p=difference.p_value, baseline=base)
         tested = {i: p for i in places if (p := extended[i].p) is not None}
         for i, adjusted in zip(tested, holm(list(tested.values())), strict=True):
             extended[i] = replace(extended[i], p_holm=float(adjusted))

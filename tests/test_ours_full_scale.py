@@ -300,10 +300,6 @@ def test_variants_are_trained_on_equal_terms(
     shutil.copytree(trained.folder, tmp_path / "ours")
     asked = request_of(folders, trained.name, tmp_path / "ours")
     request = AblationRequest(asked.folder, images=3, suite=asked.suite, backbone=asked.backbone)
-    # The tower is that of the backbone unless a recipe names one, and the tiny backbone has none.
-    recipe = replace(injection_stage.FULL, image_tower=str(folders["tower"]))
-    monkeypatch.setattr(injection_stage, "FULL", recipe)
-    monkeypatch.setattr(ablation.Job, "injection_recipe", lambda _: recipe)
     said: list[str] = []
     found = ablation.ours(request, said.append)
     assert said == ["train whole: whole", "train parts: without e_img", "train alignment: none"]
@@ -319,6 +315,9 @@ def test_variants_are_trained_on_equal_terms(
     assert drawn == {"history", "negative", "user scale", "user guidance"}
     for variant in found.variants:
         PrefGen(**variant.parameters)
+    assert json.loads((made["whole"] / "card.json").read_text())["recipe"]["fit"]["lr"] == injection_stage.FULL.fit.lr
+    with pytest.raises(PrefbenchError, match="was trained on 3 images, not 5; remove"):
+        ablation.ours(replace(request, images=5), said.append)
 
 
 # ---------------------------------------------------------------------------------------------------- drawing

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from prefbench.api import PrefbenchError
+from prefbench.registry import names
 from prefbench.training.requests import TrainRequest
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 
+from . import weights
+from .injection_stage import InjectionRecipe
 from .method import PrefGen
 from .training import Job
 
@@ -32,21 +38,43 @@ def ours(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
     """Trains an adapter a variant on equal terms: the same language model, layers, histories and number of images.
 
     Raises:
-        PrefbenchError: the stages before the injection have not run in `request.folder`.
+        PrefbenchError: no finished training in `request.folder`; a variant that was trained on another number of images.
     """
-    job = Job(TrainRequest(request.folder, suite=request.suite, backbone=request.backbone))
-    recipe = job.injection_recipe()
+    final = request.folder / "final"
+    if not (final / "card.json").is_file() or not (final / weights.CONFIG).is_file():
+        raise PrefbenchError(f"{final} holds no finished training to leave parts out of; run prefbench train ours")
+    config = weights.Config.load(final / weights.CONFIG)
+    recipe = InjectionRecipe.of_card(json.loads((final / "card.json").read_text(encoding="utf-8"))["recipe"])
     if request.images is not None:
         recipe = replace(recipe, fit=replace(recipe.fit, images=request.images))
-    variants, changes = [], {(WHOLE, WHOLE): {}, **_flat(TRAINED)}
+    backbone = request.backbone or config.backbone
+    if request.backbone is None and backbone not in names("backbone"):
+        raise PrefbenchError(f"{final} was trained with {backbone!r}, which is no registered backbone; give --backbone")
+    job = Job(TrainRequest(request.folder, suite=request.suite, backbone=backbone))
+    if job.accelerator.num_processes > 1:
+        raise PrefbenchError("prefbench ablate runs in one process")
+    changes = {(WHOLE, WHOLE): {}, **_flat(TRAINED)}
+    places = {key: request.work / " ".join(key).replace(" ", "-") for key in changes}
+    for at in places.values():
+        _check_length(at, recipe.fit.images)
+    variants = []
     for (group, name), change in changes.items():
         said(f"train {group}: {name}")
-        at = request.work / f"{group} {name}".replace(" ", "-")
+        at = places[group, name]
         job.inject(replace(recipe, **change), at / "training", at / "final")
         variants.append(Variant(group, name, {}, (at / "final").resolve()))
     variants += [Variant(group, name, change) for (group, name), change in _flat(DRAWN).items()]
     defaults = {name: inspect.signature(PrefGen).parameters[name].default for name in ("user_scale", "user_guidance")}
     return Ablation(variants, {"images": recipe.fit.images}, defaults)
+
+
+def _check_length(place: Path, images: int) -> None:
+    """A training that is made longer after its learning rate fell is not the training of that length."""
+    card = place / "final" / "card.json"
+    if card.is_file():
+        before = json.loads(card.read_text(encoding="utf-8"))["recipe"]["fit"]["images"]
+        if before != images:
+            raise PrefbenchError(f"{place} was trained on {before} images, not {images}; remove {place.parent}")
 
 
 def _flat(groups: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[tuple[str, str], Mapping[str, Any]]:

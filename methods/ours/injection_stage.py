@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,6 +63,17 @@ class InjectionRecipe:
     without: tuple[str, ...] = ()
     image_tower: str = ""
 
+    @classmethod
+    def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:
+        """What a stage's card holds of one."""
+        fit = {name: _tuples(value) for name, value in stored["fit"].items()}
+        return cls(**{name: _tuples(value) for name, value in stored.items()} | {"fit": FitConfig(**fit)})
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists alone."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
 
 MINIATURE = InjectionRecipe(FitConfig(images=250_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
 FULL = InjectionRecipe(
@@ -90,7 +102,7 @@ def read(
     made_of = _identity(mllm, lessons, layers, recipe, taste)
     with Accelerator().main_process_first():
         stored = torch.load(path, weights_only=True) if path.exists() else {}
-        if stored.pop("made_of", None) == made_of:
+        if stored.pop("made_of", None) == made_of and stored.keys() == Read.__dataclass_fields__.keys():
             return Read(**stored)
         rng = np.random.default_rng([recipe.fit.seed, 11])
         practice = PracticeUsers(lessons, taste.described) if taste is not None and recipe.practice else None

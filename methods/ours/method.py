@@ -64,7 +64,7 @@ class PrefGen(Method):
         self.config, self.adapter, self.layers, self.scales = weights.load(folder, backbone)
         self.adapter.set_scale(self.user_scale)
         self.mllm, self.embed_images = weights.load_readers(folder, self.config, backbone)
-        self._digest = weights.digest(folder, self.config, self.mllm)
+        self._digest = weights.digest(folder, self.config, self.mllm, self.embed_images)
 
     @property
     def weights_digest(self) -> str:

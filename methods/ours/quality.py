@@ -79,7 +79,7 @@ class OrderSensitivity:
 
     Args:
         verdicts: share of the questions whose answer differs between two random orders.
-        states: variance of the last layer's last state over orders, as a share of its variance over users and orders.
+        states: of the variance of the last layer's last state, the share that orders add to that between users.
     """
 
     verdicts: float
@@ -97,9 +97,9 @@ def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _
             for seed in range(orders)
         ]
     )  # (orders, users, W)
-    within = states.var(0, correction=0).sum(1).mean()
-    total = states.flatten(0, 1).var(0, correction=0).sum()
-    return OrderSensitivity(float(np.mean(pairs)), float(within / total))
+    within = states.var(0).sum(1).mean()
+    between = (states.mean(0).var(0).sum() - within / orders).clamp(min=0)
+    return OrderSensitivity(float(np.mean(pairs)), float(within / (within + between)))
 
 
 def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[Figure]:

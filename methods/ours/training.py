@@ -63,9 +63,6 @@ def train(request: TrainRequest) -> Card | None:
         raise PrefbenchError("--images needs --stage questions or --stage injection: they count different things")
     if request.images is not None and request.images < 1:
         raise PrefbenchError(f"--images must be at least 1, got {request.images}")
-    if not torch.cuda.is_available():
-        # Two threads a process collapse as soon as anything else runs; torchrun starts more processes.
-        torch.set_num_threads(1)
     job = Job(request)
     card: Card | None = None
     for stage in STAGES if request.stage is None else [request.stage]:
@@ -79,6 +76,9 @@ class Job:
     """One training: what it is of, and where each stage leaves its result."""
 
     def __init__(self, request: TrainRequest) -> None:
+        if not torch.cuda.is_available():
+            # Two threads a process collapse as soon as anything else runs; torchrun starts more processes.
+            torch.set_num_threads(1)
         self.request, self.folder = request, request.folder
         self.suite: Suite = load("suite", request.suite or "picturebook")()
         self.mllm_card = find_card("mllm", request.mllm or MINI_MLLM.name, MllmCard, card_of_folder)
@@ -108,6 +108,7 @@ class Job:
                 losses = self.folder / "questions" / name / "loss.csv"
                 draw_curve(losses, self.folder / f"{name}.png", title=f"ours: {name}")
             card = self._card("questions", recipe, dict(zip(parts, progress, strict=True)), data)
+            _write(path, card)
             card |= self._measured(self.mllm_card.name, self.mllm_folder)
             _write(path, card)
         if self.request.install and self.main:
@@ -139,8 +140,8 @@ class Job:
         for name in (layer_stage.TABLE, layer_stage.FIGURE):
             shutil.copyfile(layers / name, final / name)
         card["layers"] = json.loads((layers / "card.json").read_text(encoding="utf-8"))["data"]
-        if self.miniature:
-            card |= self._measured(f"ours-{config.backbone}", final)
+        _write(final / "card.json", card)
+        card |= self._measured(f"ours-{config.backbone}", final)
         _write(final / "card.json", card)
         if self.request.install:
             with atomic_folder(WEIGHTS / f"ours-{config.backbone}") as fresh:
@@ -161,14 +162,17 @@ class Job:
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
         dtype = "bfloat16" if torch.cuda.is_available() else None
         backbone = load_backbone(self.request.backbone or self.suite.card.backbone, dtype=dtype)
+        tower = load_image_tower(backbone, recipe.image_tower)
         if self._embedded is None:  # trainings of several recipes share it
-            self._embedded = load_image_tower(backbone, recipe.image_tower)(self.book.images)
+            self._embedded = tower(self.book.images)
         config, adapter, scales, progress = injection_stage.inject(
             backbone, mllm, self.lessons, self.book, self._embedded, found, taste, layers, recipe, folder
         )
         if not self.main:
             return None
-        weights.save(final, replace(config, mllm=os.path.relpath(self.mllm_folder, final)), adapter, layers, scales)
+        beside = os.path.relpath(self.mllm_folder, final)
+        config = replace(config, mllm=beside, image_tower_digest=tower.digest)
+        weights.save(final, config, adapter, layers, scales)
         draw_curve(folder / "loss.csv", final.with_name(f"{final.name}.png"), title="ours: injection")
         data = self._data("train", users=len(self.lessons), histories=len(found), mllm=mllm.digest)
         card = self._card("injection", recipe, {"injection": progress}, data)
@@ -245,8 +249,8 @@ class Job:
         }
 
     def _measured(self, name: str, folder: Path) -> Card:
-        """The figures of weights that ship; nothing for others."""
-        if name not in names("weights"):
+        """The figures of weights such as ship, which are those of picturebook; nothing for others."""
+        if name not in names("weights") or not self.miniature or self.suite.card.name != "picturebook":
             return {}
         return {"figures": as_card(load("weights", name)(folder)), "measured_by": f"prefbench check weights {name}"}
 

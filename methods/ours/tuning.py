@@ -148,7 +148,7 @@ class QuestionTask(nn.Module):
         teacher, _, features = self._lesson(batch)
         assert self.judge is not None
         owners, columns, images = batch["verdicts"].unbind(1)
-        if len(owners) < 2:  # too few for statistics of a batch
+        if len(set(owners.tolist())) < 2:  # a single user has no deviations
             return _nothing(self.judge)
         target = teacher.agreement(self._users(batch)[owners], features[images])
         wanted = torch.cat([_in_deviations(part) for part in target], 1)

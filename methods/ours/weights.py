@@ -48,6 +48,8 @@ class Config:
     """Empty in weights that were stored before it was noted."""
     image_tower: str = ""
     """Empty for the backbone's own."""
+    image_tower_digest: str = ""
+    """Empty in weights that were stored before it was noted."""
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -107,10 +109,11 @@ def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Sca
     return config, adapter, layers, scales
 
 
-def digest(folder: Path, config: Config, mllm: Mllm) -> str:
-    """SHA-256 over all that draws: adapter, layers, shape and language model; not where that one lies."""
+def digest(folder: Path, config: Config, mllm: Mllm, embed_images: ImageEmbedder) -> str:
+    """SHA-256 over all that draws: adapter, layers, shape, language model and image tower; not where these lie."""
     files = hub.digest({folder: [folder / FILE, folder / LAYERS]})
-    return hashlib.sha256(f"{files} {replace(config, mllm='')} {mllm.digest}".encode()).hexdigest()
+    shape = replace(config, mllm="", image_tower="", image_tower_digest="")
+    return hashlib.sha256(f"{files} {shape} {mllm.digest} {embed_images.digest}".encode()).hexdigest()
 
 
 def attach(backbone: Backbone, config: Config) -> Adapter:
@@ -133,6 +136,10 @@ def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm
             f" {_command(backbone)}"
         )
     embed_images = load_image_tower(backbone, config.image_tower)
+    if config.image_tower_digest not in ("", embed_images.digest):
+        raise PrefbenchError(
+            f"{folder} was trained with another image tower than the one here; train it again: {_command(backbone)}"
+        )
     found = {
         "hidden states": (mllm.width, config.widths.core),
         "image embeddings": (embed_images.width, config.widths.img),

@@ -28,5 +28,10 @@ class Figure:
 
 
 def as_card(figures: Sequence[Figure]) -> dict[str, dict[str, Any]]:
-    """Figures as a card holds them."""
-    return {f.name: {"value": round(f.value, 4), "floor": f.floor, "goal": f.goal} for f in figures}
+    """Figures as a card holds them; `ceiling` stands where floor and goal are upper bounds."""
+    cells: dict[str, dict[str, Any]] = {}
+    for figure in figures:
+        cells[figure.name] = {"value": round(figure.value, 4), "floor": figure.floor, "goal": figure.goal}
+        if figure.ceiling:
+            cells[figure.name]["ceiling"] = True
+    return cells
