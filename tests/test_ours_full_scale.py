@@ -304,7 +304,9 @@ def test_variants_are_trained_on_equal_terms(
     found = ablation.ours(request, said.append)
     assert said == ["train whole: whole", "train parts: without e_img", "train alignment: none"]
     assert found.training == {"images": 3}
-    assert found.defaults == {"user_scale": 1.0, "user_guidance": 3.0}
+    assert set(found.defaults) == {"user_scale", "user_guidance"}
+    swept = {(v.group, v.name) for v in found.variants}
+    assert not {("user scale", "1.5"), ("user guidance", "3.5")} & swept, "the whole method stands for its own values"
     made = {variant.name: variant.weights for variant in found.variants if variant.weights is not None}
     assert list(made) == ["whole", "without e_img", "none"]
     cards = [json.loads((path / "card.json").read_text()) for path in made.values()]
@@ -415,7 +417,7 @@ def test_an_empty_history_is_the_average_user(method: PrefGen) -> None:
     drawings = method.generate(requests_for(method, [History("nobody", (), ()), HISTORIES[0]]))
     vectors = torch.zeros(2, 1, method.config.widths.total)
     expected = method.context.backbone.generate(
-        [tiny_suite.PROMPTS[0]], [1], ip_adapter_image_embeds=[vectors], guidance_scale=3.0
+        [tiny_suite.PROMPTS[0]], [1], ip_adapter_image_embeds=[vectors], guidance_scale=method.user_guidance
     )
     assert np.abs(stack(drawings[:1]) - stack(expected)).mean() < 1
     assert method.represent(History("nobody", (), ()))["e_sem"].any() == np.False_

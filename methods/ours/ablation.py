@@ -28,8 +28,8 @@ TRAINED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 DRAWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "history": {"likes only": {"liked_only": True}},
     "negative": {"average user": {"negative": "average"}},
-    "user scale": {f"{scale:g}": {"user_scale": scale} for scale in (0.0, 0.5, 1.5, 2.0)},
-    "user guidance": {f"{scale:g}": {"user_guidance": scale} for scale in (1.0, 2.0, 4.0, 5.0, 7.0)},
+    "user scale": {f"{scale:g}": {"user_scale": scale} for scale in (0.0, 0.5, 1.0, 2.0)},
+    "user guidance": {f"{scale:g}": {"user_guidance": scale} for scale in (1.0, 2.0, 5.0, 7.0)},
 }
 """By group and name, what of the method's parameters is another; drawn with the weights of the whole method."""
 
@@ -38,7 +38,7 @@ def ours(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
     """Trains an adapter a variant on equal terms: the same language model, layers, histories and number of images.
 
     Raises:
-        PrefbenchError: no finished training in `request.folder`; a variant that was trained on another number of images.
+        PrefbenchError: no finished training in `request.folder`; a variant trained on another number of images.
     """
     final = request.folder / "final"
     if not (final / "card.json").is_file() or not (final / weights.CONFIG).is_file():

@@ -24,7 +24,7 @@ class PrefGen(Method):
     """PrefGen: user tokens from a language model's hidden states, beside the prompt's.
 
     Args:
-        user_scale: weight of the second cross-attention; 0 draws the prompt alone.
+        user_scale: weight of the second cross-attention; 0 draws the prompt alone, 1 is how it was trained.
         user_guidance: guidance scale of the whole condition, prompt and user; 0 for the backbone's own.
         negative: what guidance leads away from: the `average` user, or the user's opposite, read from the same history
             with its sides exchanged (`disliked`).
@@ -44,8 +44,8 @@ class PrefGen(Method):
     def __init__(
         self,
         *,
-        user_scale: float = 1.0,
-        user_guidance: float = 3.0,
+        user_scale: float = 1.5,
+        user_guidance: float = 3.5,
         negative: Literal["average", "disliked"] = "disliked",
         liked_only: bool = False,
         weights: str = "",
