@@ -500,14 +500,19 @@ def test_the_committed_leaderboard_is_up_to_date() -> None:
     assert leaderboard.main(["--check"]) == 0
 
 
-def test_the_committed_frame_holds() -> None:
-    """The controls bound what a method can reach, and each shows what it is there to show."""
-    rows = {
+def committed() -> dict[str, dict[str, dict[str, Any]]]:
+    """Rows over all users by method (and control) and metric."""
+    return {
         ".".join(filter(None, [result["method"], result["control"]])): {
             row["metric"]: row for row in result["rows"] if row["kind"] == "all"
         }
         for result in leaderboard.load_results(leaderboard.RESULTS)
     }
+
+
+def test_the_committed_frame_holds() -> None:
+    """The controls bound what a method can reach, and each shows what it is there to show."""
+    rows = committed()
 
     def value(run: str, metric: str = "utility") -> float:
         return float(rows[run][metric]["value"])
@@ -523,3 +528,18 @@ def test_the_committed_frame_holds() -> None:
     assert rows["inferred.other-user"]["utility"]["difference"] <= 0.05
     assert rows["inferred.flipped"]["utility"]["difference_high"] < 0
     assert all(row["missing"] == 0 for metrics in rows.values() for row in metrics.values())
+
+
+def test_what_is_committed_of_ours_is_personal() -> None:
+    """It draws for its own user: another user's history is worth nothing, the opposite one harms, words are not all."""
+    rows = committed()
+    ours, rewriting = rows["ours"], rows["attribute-rewrite"]
+    for baseline in ("prompt-only", "ip-adapter", "attribute-rewrite", "random-style"):
+        assert ours["utility"]["value"] > rows[baseline]["utility"]["high"]
+    assert ours["gap-closed"]["low"] > 0.5
+    assert rows["ours.other-user"]["gap-closed"]["value"] <= 0.05
+    assert rows["ours.flipped"]["gap-closed"]["high"] < 0
+    assert ours["gap-closed/silent"]["value"] > 0.3
+    assert rewriting["utility/silent"]["low"] < 0.05, "what words cannot carry"
+    assert ours["prompt-fidelity"]["value"] >= rows["prompt-only"]["prompt-fidelity"]["value"] - 0.02
+    assert rows.keys() >= {"ours", "ip-adapter", "attribute-rewrite", "ours.other-user", "ours.flipped"}

@@ -282,20 +282,10 @@ def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
     assert len(findings) == 4
 
 
-UNTRAINED = {"ours", "attribute-rewrite"}
-"""Methods whose weights do not ship yet."""
-SHIPPED = [name for name in registry.names("method") if name not in UNTRAINED]
-
-
-@pytest.mark.parametrize("name", [*SHIPPED, pytest.param(EXAMPLE, id="example")])
+@pytest.mark.parametrize("name", [*registry.names("method"), pytest.param(EXAMPLE, id="example")])
 def test_what_ships_conforms(name: str, tiny_sd: Path) -> None:
     findings = check_method(name, backbone=tiny_sd)
     assert [finding for finding in findings if not finding.passed] == []
-
-
-@pytest.mark.parametrize("name", sorted(UNTRAINED))
-def test_what_does_not_ship_yet_says_how_to_train_it(name: str, tiny_sd: Path) -> None:
-    assert "prefbench train ours" in str(check_method(name, backbone=tiny_sd))
 
 
 def test_what_is_no_method_is_refused() -> None:
