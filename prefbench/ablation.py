@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from prefbench.api import PrefbenchError, Suite
@@ -44,16 +43,15 @@ def ablate(
     whole = found.variants[0]
     if whole.name != WHOLE:
         raise PrefbenchError(f"the first variant of {name} must be {WHOLE!r}, got {whole.name!r}")
-    columns, specs = [], []
+    runs = []
     for variant in found.variants:
         said(f"draw {variant.group}: {variant.name}")
-        run = _drawn(name, request, variant, whole.weights, metrics)
-        columns.append({column: held.scores for column, held in run.columns().items()})
-        specs.append(run.spec)
+        runs.append(_drawn(_settings(name, request, found, variant), variant, metrics))
+    columns = [{column: held.scores for column, held in run.columns().items()} for run in runs]
     shared = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", "steps", "samples_per_case")
     return {
         "method": name,
-        **{key: specs[0][key] for key in shared},
+        **{key: runs[0].spec[key] for key in shared},
         "users": users,
         "training": dict(found.training),
         "defaults": dict(found.defaults),
@@ -79,21 +77,24 @@ def _measurable(request: AblationRequest) -> tuple[Suite, int]:
     return suite, users
 
 
-def _drawn(name: str, request: AblationRequest, variant: Variant, weights: Path | None, metrics: Sequence[str]) -> Run:
-    """The variant's run, drawn and scored."""
-    given = dict(variant.parameters)
-    if variant.weights is not None or weights is not None:
-        given["weights"] = variant.weights or weights
-    settings = Settings(
+def _settings(name: str, request: AblationRequest, found: Ablation, variant: Variant) -> Settings:
+    """What draws a variant: with its own weights, else the whole method's, else those that the method takes itself."""
+    weights = variant.weights or found.variants[0].weights
+    given = {**variant.parameters, **({} if weights is None else {"weights": weights})}
+    return Settings(
         name,
         suite=request.suite or "picturebook",
         split=request.split,
         parameters=[f"{key}={value}" for key, value in given.items()],
-        backbone=request.backbone,
+        backbone=found.backbone or request.backbone,
         users=request.users,
         samples=request.samples,
         out=request.work / "runs",
     )
+
+
+def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> Run:
+    """The variant's run, drawn and scored."""
     prepared = prepare(settings)
     result = execute(prepared)
     if result.failed:

@@ -15,7 +15,14 @@ os.environ |= {
     "MKL_NUM_THREADS": "1",
 }
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from prefbench.api import Lesson
+    from prefbench.methods.ours.tuning import PictureBook
+    from prefbench.mllms.model import Mllm
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,3 +40,38 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import save_tiny_mini_sd
 
     return save_tiny_mini_sd(tmp_path_factory.mktemp("backbone") / "tiny-sd")
+
+
+@pytest.fixture(scope="module")
+def lessons() -> list[Lesson]:
+    """What four users of the tiny suite judged."""
+    from tests.tiny_suite import lesson
+
+    return [lesson(i) for i in range(4)]
+
+
+@pytest.fixture(scope="module")
+def book(lessons: list[Lesson]) -> PictureBook:
+    from prefbench.methods.ours.tuning import PictureBook
+
+    return PictureBook(lessons)
+
+
+@pytest.fixture(scope="module")
+def idefics2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny Idefics2."""
+    from tests.tiny_mllms import save_tiny_idefics2
+
+    return save_tiny_idefics2(tmp_path_factory.mktemp("mllm") / "idefics2")
+
+
+@pytest.fixture
+def mllm(idefics2: Path) -> Mllm:
+    """Ready for training, its eyes frozen."""
+    from prefbench.methods.ours.question_stage import freeze_eyes
+    from prefbench.mllms.loader import load_mllm
+    from prefbench.mllms.tuning import tune
+
+    found = tune(load_mllm(idefics2, device="cpu"), "full")
+    freeze_eyes(found)
+    return found

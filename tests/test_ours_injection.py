@@ -22,7 +22,6 @@ from prefbench.methods.ours.injection import InjectionBatches, Read
 from prefbench.methods.ours.injection_stage import pixels_of
 from prefbench.methods.ours.picks import Taste
 from prefbench.methods.ours.practice import Described
-from prefbench.methods.ours.question_stage import freeze_eyes
 from prefbench.methods.ours.questions import (
     TEMPLATES,
     Shown,
@@ -33,37 +32,10 @@ from prefbench.methods.ours.tuning import (
     PreferenceHead,
 )
 from prefbench.methods.ours.vectors import Layers, Scales, join, widths
-from prefbench.mllms.loader import load_mllm
 from prefbench.mllms.model import Mllm, States
-from prefbench.mllms.tuning import tune
 from prefbench.records import History, Judgment, Picture
 from tests.tiny import save_tiny_sd15
-from tests.tiny_mllms import WIDTH, save_tiny_idefics2
-from tests.tiny_suite import lesson
-
-
-@pytest.fixture(scope="module")
-def lessons() -> list[Lesson]:
-    return [lesson(i) for i in range(4)]
-
-
-@pytest.fixture(scope="module")
-def book(lessons: list[Lesson]) -> PictureBook:
-    return PictureBook(lessons)
-
-
-@pytest.fixture(scope="module")
-def idefics2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_idefics2(tmp_path_factory.mktemp("mllm") / "idefics2")
-
-
-@pytest.fixture
-def mllm(idefics2: Path) -> Mllm:
-    """Ready for training, its eyes frozen."""
-    found = tune(load_mllm(idefics2, device="cpu"), "full")
-    freeze_eyes(found)
-    return found
-
+from tests.tiny_mllms import WIDTH
 
 # ------------------------------------------------------------------------------------------------------ fusion
 

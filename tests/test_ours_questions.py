@@ -15,7 +15,7 @@ from torch import Tensor
 from prefbench.api import Lesson, PrefbenchError
 from prefbench.methods.ours import question_stage
 from prefbench.methods.ours.practice import Described, PracticeUsers, whitened
-from prefbench.methods.ours.question_stage import MINIATURE, freeze_eyes
+from prefbench.methods.ours.question_stage import MINIATURE
 from prefbench.methods.ours.questions import (
     KEPT,
     TEMPLATES,
@@ -42,33 +42,10 @@ from prefbench.mllms.model import IGNORED, Mllm
 from prefbench.mllms.tuning import tune
 from prefbench.records import History, Judgment, Picture
 from prefbench.training.loop import Batch, FitConfig
-from tests.tiny_mllms import WIDTH, save_tiny_idefics2
+from tests.tiny_mllms import WIDTH
 from tests.tiny_suite import lesson
 
 MANY = 300
-
-
-@pytest.fixture(scope="module")
-def lessons() -> list[Lesson]:
-    return [lesson(i) for i in range(4)]
-
-
-@pytest.fixture(scope="module")
-def book(lessons: list[Lesson]) -> PictureBook:
-    return PictureBook(lessons)
-
-
-@pytest.fixture(scope="module")
-def idefics2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_idefics2(tmp_path_factory.mktemp("mllm") / "idefics2")
-
-
-@pytest.fixture
-def mllm(idefics2: Path) -> Mllm:
-    """Ready for training, its eyes frozen."""
-    found = tune(load_mllm(idefics2, device="cpu"), "full")
-    freeze_eyes(found)
-    return found
 
 
 # --------------------------------------------------------------------------------------------------- questions

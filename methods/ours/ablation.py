@@ -65,7 +65,7 @@ def ours(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
         variants.append(Variant(group, name, {}, (at / "final").resolve()))
     variants += [Variant(group, name, change) for (group, name), change in _flat(DRAWN).items()]
     defaults = {name: inspect.signature(PrefGen).parameters[name].default for name in ("user_scale", "user_guidance")}
-    return Ablation(variants, {"images": recipe.fit.images}, defaults)
+    return Ablation(variants, {"images": recipe.fit.images}, defaults, backbone)
 
 
 def _check_length(place: Path, images: int) -> None:

@@ -2,8 +2,7 @@
 
 A user's own likes are few and noisy, and mean little more than better than three others. The heads that asked the
 language model's states for a taste can ask them about every judged picture, and their favourites are a clear target.
-The head on the last token is asked: it knows more than the one on the mean, and than both together. Ours, not the
-paper's.
+The head on the last token is asked, where the user embedding is read. Ours, not the paper's.
 """
 
 from __future__ import annotations

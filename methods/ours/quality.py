@@ -104,7 +104,7 @@ def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _
 
 def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[Figure]:
     """Verdicts on the test users' unseen images, and how far they hang on the order of the history."""
-    mllm, suite = load_mllm(folder if folder != WEIGHTS / MINI_MLLM.name else MINI_MLLM, device="cpu"), _suite()
+    mllm, suite = load_mllm(folder, device="cpu"), _suite()
     found, order = verdicts(mllm, suite, "test").accuracy(), order_sensitivity(mllm, suite, "test")
     return [
         Figure("liked from disliked, balanced accuracy", _value(found.accuracy.value), 0.65, 0.81),

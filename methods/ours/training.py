@@ -132,7 +132,7 @@ class Job:
     def injection(self) -> Card | None:
         """Fusion, alignment and the second cross-attention; in `final/`."""
         folder, final = self.folder / "injection", self.folder / "final"
-        card = self.inject(self.injection_recipe(), folder, final)
+        card = self.inject(self._injection_recipe(), folder, final)
         if card is None:
             return None
         config = weights.Config.load(final / weights.CONFIG)
@@ -184,8 +184,7 @@ class Job:
         wanted, usual = self.request.images, recipe.questions.images
         return recipe if wanted is None else recipe.shortened(wanted / usual)
 
-    def injection_recipe(self) -> injection_stage.InjectionRecipe:
-        """For the miniature or for a large model, as the request changes it."""
+    def _injection_recipe(self) -> injection_stage.InjectionRecipe:
         recipe = injection_stage.MINIATURE if self.miniature else injection_stage.FULL
         recipe = replace(recipe, image_tower=self.request.image_tower or "")
         images = self.request.images

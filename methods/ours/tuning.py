@@ -110,9 +110,9 @@ class QuestionTask(nn.Module):
             parts += tastes
         if self.followers is not None:
             errors = [
-                *self._errors_of_users(batch, states),
+                *self._errors_of_users(states, users := self._users(batch)),
                 self._error_of_images(batch, final),
-                self._error_of_verdicts(batch, final),
+                self._error_of_verdicts(batch, final, users),
             ]
             loss = loss + self.teacher_weight * sum(errors)
             parts += errors
@@ -127,11 +127,11 @@ class QuestionTask(nn.Module):
             inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=list(seen))}
         return inputs
 
-    def _errors_of_users(self, batch: Batch, states: Gathered) -> list[Tensor]:
-        """Mean squared errors to the teacher's users, in variances: at the last token, and in the mean."""
-        _, followers, _ = self._lesson(batch)
-        target = _in_deviations(self._users(batch))
-        return [F.mse_loss(follow(state), target) for follow, state in zip(followers, states, strict=False)]
+    def _errors_of_users(self, states: Gathered, users: Tensor) -> list[Tensor]:
+        """Mean squared errors to the teacher's users (B, W), in variances: at the last token, and in the mean."""
+        assert self.followers is not None
+        target = _in_deviations(users)
+        return [F.mse_loss(follow(state), target) for follow, state in zip(self.followers, states, strict=False)]
 
     def _users(self, batch: Batch) -> Tensor:
         """What the teacher makes (B, W) of the histories."""
@@ -143,14 +143,14 @@ class QuestionTask(nn.Module):
         shown = features.new_zeros(*shape, features.shape[1]).index_put((owners, place), features)
         return teacher.user(signs, shown)
 
-    def _error_of_verdicts(self, batch: Batch, final: Tensor) -> Tensor:
+    def _error_of_verdicts(self, batch: Batch, final: Tensor, users: Tensor) -> Tensor:
         """Mean squared error where a verdict is spoken from: to user, picture and agreement, in the teacher's parts."""
         teacher, _, features = self._lesson(batch)
         assert self.judge is not None
         owners, columns, images = batch["verdicts"].unbind(1)
         if len(set(owners.tolist())) < 2:  # a single user has no deviations
             return _nothing(self.judge)
-        target = teacher.agreement(self._users(batch)[owners], features[images])
+        target = teacher.agreement(users[owners], features[images])
         wanted = torch.cat([_in_deviations(part) for part in target], 1)
         return F.mse_loss(self.judge(final[owners, columns]), wanted)
 

@@ -51,3 +51,5 @@ class Ablation:
     training: Mapping[str, Any]
     defaults: Mapping[str, float]
     """The whole method's own values of parameters that are swept."""
+    backbone: str | None = None
+    """What all were trained for and are drawn on; None for the suite's."""
