@@ -56,9 +56,9 @@ class InjectionRecipe:
     histories: int = 8
     practice: int = 300
     flipped: float = 0.5
-    picked: int = 500
+    picked: int = 1000
     alignment: Alignment = "mmd"
-    alignment_weight: float = 0.1
+    alignment_weight: float = 0.01
     tokens: int = 4
     without: tuple[str, ...] = ()
     image_tower: str = ""
@@ -75,7 +75,7 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-MINIATURE = InjectionRecipe(FitConfig(images=250_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
+MINIATURE = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
 FULL = InjectionRecipe(
     FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),
     practice=0,
