@@ -171,6 +171,31 @@ def report(
 
 
 @main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--baseline", default="prompt-only", show_default=True, help="The method that all others are held against."
+)
+@click.option("--pairs", type=click.Choice(["baseline", "all"]), default="baseline", show_default=True)
+@click.option("--metrics", help="Comma-separated, parts too (utility/silent); default: all that every run has.")
+@click.option("--by", help="The metric of ranks and strengths; default: utility, else the first of preference.")
+@click.option("--swaps", type=click.IntRange(1), default=499, show_default=True, help="Label swaps, metrics over sets.")
+@click.option("--suite", help="The suite, where it is a file's class.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the numbers as JSON.")
+@as_json
+def compare(
+    runs: tuple[Path, ...], pairs: str, metrics: str | None, suite: str | None, out: Path | None, as_json: bool,
+    **choices: Any,
+) -> None:  # fmt: skip
+    """Test scored runs against each other: paired contrasts, effect sizes, ranks, strengths, and what turns them."""
+    from prefbench import display
+
+    choices |= {"all_pairs": pairs == "all", "metrics": _names(metrics)}
+    found = display.Screen(quiet=as_json).contrast(runs, out, named=suite, command=_command(), **choices)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+
+
+@main.command()
 @click.argument("what")
 @click.argument("name", required=False)
 @as_json

@@ -143,6 +143,37 @@ class Screen:
             self._out.print("leaderboard.md is up to date")
         return folders
 
+    def contrast(
+        self, paths: Sequence[Path], out: Path | None, *, named: str | None, command: str, **choices: Any
+    ) -> dict[str, Any]:
+        """Contrasts of runs and where they stand; returns them as plain data, and writes these to `out`."""
+        from prefbench.execution import suite_of_run
+        from prefbench.reports.contrast_table import contrast_grid, standings_grid
+        from prefbench.reports.contrasts import as_json, contrast
+        from prefbench.summary import Run
+
+        runs = [Run.open(path) for path in self._run_folders(paths)]
+        with self.status("compare"):
+            found = contrast(runs, lambda: suite_of_run(runs[0].spec, named), **choices)
+        self._grids(
+            [contrast_grid(found), *([standings_grid(found, found.standings)] if found.standings is not None else [])]
+        )
+        self.refused(found.refused)
+        return self._written(as_json(found), out, command)
+
+    def _written(self, content: dict[str, Any], out: Path | None, command: str) -> dict[str, Any]:
+        """Numbers with what they were made by; also as a file."""
+        from prefbench.environment import code_state, hardware, versions
+        from prefbench.paths import write_atomic
+        from prefbench.reports.leaderboard import portable
+
+        whole = {"command": portable(command), **content, "code": code_state()}
+        whole |= {"hardware": hardware(), "versions": versions()}
+        if out is not None:
+            write_atomic(out, json.dumps(whole, indent=1) + "\n")
+            self._out.print(f"written   {escape(str(out))}")
+        return whole
+
     def next(self, command: str) -> None:
         """The command that comes next."""
         self._out.print(f"next      {escape(command)}")

@@ -6,8 +6,9 @@ after Hesterberg, "What teachers should know about the bootstrap", 2015 (arXiv 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,15 @@ CHUNK = 256
 """Replicates at a time: at 10,000 users their multiplicities take 20 MB."""
 
 
+class Draws(NamedTuple):
+    """Some bootstrap replicates: how often each user (R, users) and shared prompt (R, prompts) was drawn, the means."""
+
+    users: Floats
+    prompts: Floats
+    means: Floats
+    """(R, K)"""
+
+
 @dataclass(frozen=True)
 class Table:
     """Weighted sums and weights of users x prompts, for K quantities on the same rows: all a replicate needs.
@@ -33,6 +43,10 @@ class Table:
     """(K, users, 1 + shared prompts)"""
     weights: Floats
     """(users, 1 + shared prompts)"""
+    users: Names
+    """(users,)"""
+    shared: Names
+    """(shared prompts,)"""
     n_prompts: int
     n_samples: int
     missing: int
@@ -47,15 +61,17 @@ class Table:
         kept = ~np.isnan(values).any(axis=0)
         user_names, user = np.unique(users[kept], return_inverse=True)
         prompt_names, prompt = np.unique(prompts[kept], return_inverse=True)
-        column, n_columns = _shared_columns(user, prompt, len(prompt_names))
-        cell, shape = user * n_columns + column, (len(user_names), n_columns)
+        columns_of, shared = _shared_columns(user, prompt, len(prompt_names))
+        shape = (len(user_names), 1 + int(shared.sum()))
+        cell = user * shape[1] + columns_of[prompt]
 
         def total(weight: Floats) -> Floats:
             return _sums(cell, weight, shape[0] * shape[1]).reshape(shape)
 
         weight: Floats = 1 / np.bincount(user)[user]
         sums = np.stack([total(weight * v) for v in values[:, kept]])
-        return cls(sums, total(weight), len(prompt_names), int(kept.sum()), int((~kept).sum()))
+        counts = (len(prompt_names), int(kept.sum()), int((~kept).sum()))
+        return cls(sums, total(weight), user_names, prompt_names[shared], *counts)
 
     def means(self) -> Floats:
         """The K means over users of the user's mean; NaN where there is no sample."""
@@ -66,19 +82,20 @@ class Table:
 
     def replicate(self, replicates: int, seed: int) -> Floats:
         """The K means in each bootstrap replicate, (replicates, K); replicates without any sample are left out."""
+        return np.concatenate([np.empty((0, len(self.sums))), *(d.means for d in self.draws(replicates, seed))])
+
+    def draws(self, replicates: int, seed: int) -> Iterator[Draws]:
+        """The same replicates in chunks, with what was drawn; none for fewer than two users."""
         n_users, n_columns = self.weights.shape
-        if n_users < 2:
-            return np.empty((0, len(self.sums)))
         streams = np.random.default_rng(seed).spawn(2)
-        means = []
-        for start in range(0, replicates, CHUNK):
+        for start in range(0, replicates if n_users > 1 else 0, CHUNK):
             size = min(CHUNK, replicates - start)
             users = _multiplicities(streams[0], size, n_users)
             prompts = np.hstack([np.ones((size, 1)), _multiplicities(streams[1], size, n_columns - 1)])
             total = np.einsum("rc,rc->r", users @ self.weights, prompts)
-            sums = [np.einsum("rc,rc->r", users @ table, prompts) for table in self.sums]
-            means.append((np.stack(sums, axis=1)[total > 0]) / total[total > 0, None])
-        return np.concatenate(means)
+            sums = np.stack([np.einsum("rc,rc->r", users @ table, prompts) for table in self.sums], axis=1)
+            kept = total > 0
+            yield Draws(users[kept], prompts[kept, 1:], sums[kept] / total[kept, None])
 
     def estimate(self, value: float | None, drawn: Floats, errors: Floats, level: float) -> Estimate:
         """The value with the percentile interval of its replicates, and what both stand on.
@@ -99,19 +116,24 @@ class Table:
         """
         if not len(drawn):
             return None
-        stretch = ndtri(_tail(errors, _LEVEL)) / ndtri((1 - _LEVEL) / 2)
-        hits = int((np.abs(drawn - value) * stretch >= abs(value)).sum())
+        hits = int((np.abs(drawn - value) * stretch(errors) >= abs(value)).sum())
         return (1 + hits) / (1 + len(drawn))
 
 
-def _shared_columns(user: NDArray[np.int64], prompt: NDArray[np.int64], prompts: int) -> tuple[NDArray[np.int64], int]:
-    """The table's column of every row, and the number of columns: 0 for prompts of one user, then the shared ones."""
+def stretch(errors: Floats) -> float:
+    """By how much the strays of replicates are stretched for few users or prompts; `errors` as in `Table.estimate`."""
+    return float(ndtri(_tail(errors, _LEVEL)) / ndtri((1 - _LEVEL) / 2))
+
+
+def _shared_columns(
+    user: NDArray[np.int64], prompt: NDArray[np.int64], prompts: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The table's column of every prompt, and which prompts are shared: 0 for those of one user, then the shared."""
     first = np.full(prompts, -1)
     first[prompt] = user
     shared = np.zeros(prompts, dtype=bool)
     shared[prompt[first[prompt] != user]] = True
-    columns = np.where(shared, np.cumsum(shared), 0)
-    return columns[prompt], 1 + int(shared.sum())
+    return np.where(shared, np.cumsum(shared), 0), shared
 
 
 def _sums(group: NDArray[np.int64], values: Floats, groups: int) -> Floats:

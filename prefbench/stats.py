@@ -8,7 +8,7 @@ one).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +95,7 @@ def paired_difference(
     Raises:
         ValueError: the two are not scored on the same keys.
     """
-    a, b = _aligned([a, b])
+    a, b = aligned([a, b])
     table = Table.of(a.users, a.prompts, [a.values - b.values])
     value, drawn = float(table.means()[0]), table.replicate(replicates, seed)[:, 0]
     errors = table.sums[0] - value * table.weights
@@ -112,7 +112,7 @@ def gap_closed(
     All three are resampled together. No value where the gap is not positive; no interval where it is not positive in
     more replicates than the interval leaves out on one side, because then no share is excluded.
     """
-    method, floor, ceiling = _aligned([method, floor, ceiling])
+    method, floor, ceiling = aligned([method, floor, ceiling])
     table = Table.of(method.users, method.prompts, [method.values - floor.values, ceiling.values - floor.values])
     gain, gap = table.means()
     if not gap > 0:
@@ -140,8 +140,8 @@ def rank_intervals(
     Raises:
         ValueError: the methods are not scored on the same keys, or no row is complete.
     """
-    aligned = _aligned(list(methods.values()))
-    table = Table.of(aligned[0].users, aligned[0].prompts, [scores.values for scores in aligned])
+    ordered = aligned(list(methods.values()))
+    table = Table.of(ordered[0].users, ordered[0].prompts, [scores.values for scores in ordered])
     if not table.n_samples:
         raise ValueError("no sample was scored for all methods, so they cannot be ranked")
     sign = 1 if higher_is_better else -1
@@ -170,17 +170,25 @@ def sign_flip(differences: Floats, *, replicates: int = 10_000, seed: int = 0) -
     n = len(differences)
     if n == 0:
         return None
-    observed = abs(differences.sum())
     # Sums in another order differ by rounding; a flip that ties with the observed one must count.
-    bound = observed - 1e-12 * np.abs(differences).sum()
-    if n <= _EXACT_USERS:
-        signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-        return float((np.abs(signs @ differences) >= bound).mean())
-    rng, hits = np.random.default_rng(seed), 0
+    bound = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
+    hits = [np.abs(signs @ differences) >= bound for signs in flips(n, replicates=replicates, seed=seed)]
+    return float(share_of_flips(np.concatenate(hits).sum(), n, replicates))
+
+
+def flips(users: int, *, replicates: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Signs of users, (R, users) at a time: all 2**users of them for up to 12 users, else so many at random."""
+    if users <= _EXACT_USERS:
+        yield 1 - 2 * (np.arange(2**users)[:, None] >> np.arange(users) & 1)
+        return
+    rng = np.random.default_rng(seed)
     for start in range(0, replicates, CHUNK):
-        flips = rng.integers(0, 2, (min(CHUNK, replicates - start), n), dtype=np.int8)
-        hits += int((np.abs(differences.sum() - 2 * (flips @ differences)) >= bound).sum())
-    return (1 + hits) / (1 + replicates)
+        yield 1 - 2 * rng.integers(0, 2, (min(CHUNK, replicates - start), users), dtype=np.int8).astype(np.int64)
+
+
+def share_of_flips(hits: NDArray[np.int64], users: int, replicates: int) -> Floats:
+    """The p values of so many extreme flips; where these are random, the observed one is counted in."""
+    return hits / 2**users if users <= _EXACT_USERS else (1 + hits) / (1 + replicates)
 
 
 def label_swap(
@@ -231,8 +239,12 @@ def _ranks(values: Floats) -> NDArray[np.int64]:
     return 1 + np.stack([(values > values[:, [k]]).sum(axis=1) for k in range(values.shape[1])], axis=1)
 
 
-def _aligned(methods: Sequence[Scores]) -> list[Scores]:
-    """The same methods with their rows in one order."""
+def aligned(methods: Sequence[Scores]) -> list[Scores]:
+    """The same methods with their rows in one order.
+
+    Raises:
+        ValueError: they are not scored on the same keys.
+    """
     ordered = [_by_key(scores) for scores in methods]
     first = ordered[0]
     for other in ordered[1:]:

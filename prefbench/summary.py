@@ -116,6 +116,11 @@ class Run:
                 )
         return found
 
+    def set_metrics(self) -> dict[str, dict[str, Any]]:
+        """The scored metrics over sets, with the headers of their scores: direction, question, recipe."""
+        headers = {name: self._scores(name)[0] for name in self.folder.scored()}
+        return {name: header for name, header in headers.items() if header["unit"] == "set"}
+
     def _aligned(self, by_key: Mapping[str, float | None]) -> Scores:
         values = [by_key.get(sample.key) for sample in self.samples]
         return Scores(

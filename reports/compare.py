@@ -84,11 +84,11 @@ def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
         PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice; a
             baseline other than `prompt-only` that is not among the runs.
     """
-    _check_mix(runs)
+    check_mix(runs)
     named = dict(zip(label_runs(runs), runs, strict=True))
     columns = {label: run.columns() for label, run in named.items()}
-    floor, ceiling = _only(named, BASELINE), _only(named, CEILING)
-    base = baseline if baseline != BASELINE and baseline in named else _only(named, baseline)
+    floor, ceiling = only(named, BASELINE), only(named, CEILING)
+    base = baseline if baseline != BASELINE and baseline in named else only(named, baseline)
     if base is None and baseline != BASELINE:
         raise PrefbenchError(unknown("baseline", baseline, list(named)))
     rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summarise()]
@@ -170,7 +170,8 @@ def _settings(run: Run) -> dict[str, Any]:
     return {**named, **{key: value for key, value in spec.items() if key not in free}}
 
 
-def _check_mix(runs: Sequence[Run]) -> None:
+def check_mix(runs: Sequence[Run]) -> None:
+    """Raises `PrefbenchError` for no runs, and for runs of other data, seeds, backbones or recipes than the first."""
     if not runs:
         raise PrefbenchError("there is no run to compare")
     first = runs[0]
@@ -194,7 +195,7 @@ def _check_recipes(runs: Sequence[Run]) -> None:
                 raise PrefbenchError(f"{name} was scored by two recipes, {first} and {recipe}: prefbench score {paths}")
 
 
-def _only(named: Mapping[str, Run], method: str) -> str | None:
+def only(named: Mapping[str, Run], method: str) -> str | None:
     """The label of the one run of a method, None where there is none."""
     found = [label for label, run in named.items() if is_frame(run, method)]
     if len(found) > 1:
@@ -208,7 +209,7 @@ def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns
     for metric, column in columns[base].items():
         places = [i for i, row in enumerate(rows) if row.summary.metric == metric and row.summary.kind == ALL]
         for i in [i for i in places if rows[i].label != base]:
-            difference = paired_difference(*_on_same_keys(columns[rows[i].label][metric].scores, column.scores))
+            difference = paired_difference(*on_same_keys(columns[rows[i].label][metric].scores, column.scores))
             extended[i] = replace(rows[i], difference=difference.estimate, p=difference.p_value, baseline=base)
         tested = {i: p for i in places if (p := extended[i].p) is not None}
         for i, adjusted in zip(tested, holm(list(tested.values())), strict=True):
@@ -221,7 +222,7 @@ def _gap_rows(run: Run, method: Columns, floor: Columns, ceiling: Columns) -> li
     rows = []
     for name, column in method.items():
         if name.partition("/")[0] == UTILITY and name in floor and name in ceiling:
-            three = _on_same_keys(column.scores, floor[name].scores, ceiling[name].scores)
+            three = on_same_keys(column.scores, floor[name].scores, ceiling[name].scores)
             estimate = gap_closed(*three)
             rows.append(
                 SummaryRow(
@@ -243,14 +244,14 @@ def _ranks(columns: Mapping[str, Columns]) -> dict[str, Rank]:
     scored = {label: found[UTILITY].scores for label, found in columns.items() if UTILITY in found}
     if len(scored) < 2:
         return {}
-    aligned = dict(zip(scored, _on_same_keys(*scored.values()), strict=True))
+    aligned = dict(zip(scored, on_same_keys(*scored.values()), strict=True))
     if np.isnan(np.stack([scores.values for scores in aligned.values()])).any(axis=0).all():
         return {}
     ranks = rank_intervals(aligned)
     return dict(sorted(ranks.items(), key=lambda item: item[1].rank))
 
 
-def _on_same_keys(*several: Scores) -> list[Scores]:
+def on_same_keys(*several: Scores) -> list[Scores]:
     """The same scores over the union of their keys; NaN where one lacks a key."""
     origin: dict[str, tuple[str, str]] = {}
     for scores in several:

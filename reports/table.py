@@ -99,6 +99,13 @@ def number(value: float, like: float | None = None) -> str:
     return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
 
 
+def p_text(value: float | None) -> str:
+    """A p value to three decimals."""
+    if value is None:
+        return f"p {DASH}"
+    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
+
+
 def interval(row: SummaryRow | Estimate) -> str:
     """`[low, high]`, or what stands in its place."""
     if row.value is None or row.low is None or row.high is None:
@@ -214,13 +221,7 @@ def _difference(row: ComparedRow | None, known: tuple[str, int]) -> str:
         return f"{DASH} (not compared)"
     value, *rest = stacked(row.difference, known).split("\n")
     sign = "+" if (row.difference.value or 0) > 0 else ""
-    return "\n".join([f"{sign}{value}", *rest, _p(row.p_holm)])
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "p —"
-    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
+    return "\n".join([f"{sign}{value}", *rest, p_text(row.p_holm)])
 
 
 def _cost_row(label: str, run: Run) -> Cells:

@@ -30,7 +30,8 @@ LAYERS = (
     ("prefbench.registry",),
     ("prefbench.api", "prefbench.probing*"),
     (
-        "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.mmd", "prefbench.paths",
+        "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.effects", "prefbench.strengths",
+        "prefbench.power", "prefbench.mmd", "prefbench.paths",
         "prefbench.environment", "prefbench.payloads",
     ),
     ("prefbench",),

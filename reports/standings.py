@@ -1,0 +1,114 @@
+"""Where runs stand by one metric: means, rank intervals, Bradley-Terry strengths, and what turns the order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import PrefbenchError
+from prefbench.effects import without_each
+from prefbench.records import Estimate
+from prefbench.registry import unknown
+from prefbench.stats import Rank, Scores, crossed_bootstrap, rank_intervals
+from prefbench.strengths import UnlinkedError, strengths
+from prefbench.summary import Run
+
+from .compare import UTILITY, Columns, is_control, on_same_keys
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One run's mean, its rank among honest methods, and its log strength among all runs."""
+
+    label: str
+    mean: Estimate
+    rank: Rank | None
+    strength: Estimate | None
+
+
+@dataclass(frozen=True)
+class Overtaking:
+    """Two neighbours in rank, and the users and prompts without any single one of which they change places."""
+
+    ahead: str
+    behind: str
+    turns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Runs by one metric, the best first, honest methods before controls."""
+
+    metric: str
+    direction: str
+    rows: Sequence[Standing]
+    overtakings: Sequence[Overtaking]
+    unlinked: str | None = None
+    """Why there are no strengths."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def stand(named: Mapping[str, Run], columns: Mapping[str, Columns], by: str | None) -> Standings | None:
+    """The standings by a metric over images; None where none was asked for and there is none of preference.
+
+    Only methods that are no controls are ranked; strengths are of all runs, since each is an opponent of the others.
+
+    Raises:
+        PrefbenchError: the metric is no metric over images that all runs have.
+    """
+    shared = [name for name in columns[next(iter(named))] if all(name in found for found in columns.values())]
+    if by is not None and by not in shared:
+        raise PrefbenchError(unknown("metric over images that all runs have", by, shared))
+    metric = by or _of_preference(shared, columns)
+    if metric is None:
+        return None
+    direction = next(iter(columns.values()))[metric].direction
+    scores = dict(zip(named, on_same_keys(*(found[metric].scores for found in columns.values())), strict=True))
+    honest = {label: found for label, found in scores.items() if not is_control(named[label])}
+    ranks = _ranked(honest, direction == "up")
+    strong, unlinked = _strengths(scores, direction == "up")
+    rows = [Standing(label, crossed_bootstrap(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]
+    rows.sort(key=lambda row: (row.label not in honest, _place(row.mean.value, direction)))
+    order = sorted(ranks, key=lambda label: ranks[label].rank)
+    turned = [Overtaking(a, b, _overtaken(scores[a], scores[b])) for a, b in pairwise(order)]
+    return Standings(metric, direction, rows, turned, unlinked)
+
+
+def _of_preference(shared: Sequence[str], columns: Mapping[str, Columns]) -> str | None:
+    first = next(iter(columns.values()))
+    found = [name for name in shared if first[name].question == "preference"]
+    return UTILITY if UTILITY in found else next(iter(found), None)
+
+
+def _place(value: float | None, direction: str) -> float:
+    return float("inf") if value is None else -value if direction == "up" else value
+
+
+def _ranked(honest: Mapping[str, Scores], higher_is_better: bool) -> dict[str, Rank]:
+    if len(honest) < 2 or np.isnan(np.stack([s.values for s in honest.values()])).any(axis=0).all():
+        return {}
+    return rank_intervals(honest, higher_is_better=higher_is_better)
+
+
+def _strengths(scores: Mapping[str, Scores], higher_is_better: bool) -> tuple[dict[str, Estimate], str | None]:
+    try:
+        return strengths(scores, higher_is_better=higher_is_better), None
+    except UnlinkedError as error:
+        return {}, str(error)
+
+
+def _overtaken(a: Scores, b: Scores) -> tuple[str, ...]:
+    """What alone turns the sign of `a` minus `b`."""
+    whole, without = (
+        crossed_bootstrap(Scores(a.values - b.values, a.users, a.prompts), replicates=0),
+        without_each(a, b),
+    )
+    turned = without.values * (whole.value or 0) < 0
+    return tuple(name for name, turns in zip(without.names, turned, strict=True) if turns)
