@@ -187,10 +187,41 @@ def compare(
     **choices: Any,
 ) -> None:  # fmt: skip
     """Test scored runs against each other: paired contrasts, effect sizes, ranks, strengths, and what turns them."""
-    from prefbench import display
+    from prefbench import display, verdicts
 
     choices |= {"all_pairs": pairs == "all", "metrics": _names(metrics)}
-    found = display.Screen(quiet=as_json).contrast(runs, out, named=suite, command=_command(), **choices)
+    screen = display.Screen(quiet=as_json)
+    found = verdicts.compare(screen, runs, out, named=suite, command=_command(), **choices)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+
+
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--metric", help="A metric over images; default: utility, else the first of preference.")
+@click.option("--baseline", default="prompt-only", show_default=True, help="The method that differences are to.")
+@click.option("--effect", "effects", multiple=True, type=click.FloatRange(0, min_open=True), help="May be repeated.")
+@click.option("--power", type=_SHARE, default=0.8, show_default=True)
+@click.option("--alpha", type=_SHARE, default=0.05, show_default=True)
+@click.option("--prompts", type=click.IntRange(1), help="Prompts a user in the study; default: the pilot's.")
+@click.option("--samples", type=click.IntRange(1), help="Samples a prompt in the study; default: the pilot's.")
+@click.option(
+    "--accuracy", type=click.FloatRange(0.5, 1, min_open=True), default=1.0, show_default=True,
+    help="How often the metric orders two images as their user does: effects are true ones, of which it shows less.",
+)  # fmt: skip
+@as_json
+def power(
+    runs: tuple[Path, ...], effects: tuple[float, ...], power: float, alpha: float, accuracy: float, as_json: bool,
+    **choices: Any,
+) -> None:  # fmt: skip
+    """Users that a study needs, from a pilot: one scored run, or several held against a baseline."""
+    from prefbench import display, verdicts
+
+    question = {"effects": effects, "power": power, "alpha": alpha, "accuracy": accuracy}
+    found = verdicts.power(display.Screen(quiet=as_json), runs, question, **choices)
     if as_json:
         click.echo(json.dumps(found, indent=1))
 

@@ -102,7 +102,7 @@ class Screen:
 
         run, *frame = framed(path)
         comparison = compare([run, *frame]).of_first(1)
-        self._grids([run_grid(comparison, next(iter(comparison.runs)))])
+        self.grids([run_grid(comparison, next(iter(comparison.runs)))])
         with self.status("write the report"):
             written = write_report([run], path / "report", history=suite.history, beside=frame)
         self._out.print(f"report    {escape(str(written))}")
@@ -127,14 +127,14 @@ class Screen:
         from prefbench.reports.table import difference_grid, run_grid, runs_grid
         from prefbench.summary import Run
 
-        folders = self._run_folders(paths)
+        folders = self.run_folders(paths)
         runs = [Run.open(path) for path in folders]
         comparison = compare(runs, baseline=baseline)
         if len(runs) == 1:
-            self._grids([run_grid(comparison, next(iter(comparison.runs)))])
+            self.grids([run_grid(comparison, next(iter(comparison.runs)))])
         else:
             compared = any(row.difference for row in comparison.rows)
-            self._grids([runs_grid(comparison), *([difference_grid(comparison)] if compared else [])])
+            self.grids([runs_grid(comparison), *([difference_grid(comparison)] if compared else [])])
         suite = suite_of_run(runs[0].spec, named)
         written = write_report(runs, out or runs[0].folder.path / "report", history=suite.history, baseline=baseline)
         self._out.print(f"report    {escape(str(written))}")
@@ -143,47 +143,21 @@ class Screen:
             self._out.print("leaderboard.md is up to date")
         return folders
 
-    def contrast(
-        self, paths: Sequence[Path], out: Path | None, *, named: str | None, command: str, **choices: Any
-    ) -> dict[str, Any]:
-        """Contrasts of runs and where they stand; returns them as plain data, and writes these to `out`."""
-        from prefbench.execution import suite_of_run
-        from prefbench.reports.contrast_table import contrast_grid, standings_grid
-        from prefbench.reports.contrasts import as_json, contrast
-        from prefbench.summary import Run
-
-        runs = [Run.open(path) for path in self._run_folders(paths)]
-        with self.status("compare"):
-            found = contrast(runs, lambda: suite_of_run(runs[0].spec, named), **choices)
-        self._grids(
-            [contrast_grid(found), *([standings_grid(found, found.standings)] if found.standings is not None else [])]
-        )
-        self.refused(found.refused)
-        return self._written(as_json(found), out, command)
-
-    def _written(self, content: dict[str, Any], out: Path | None, command: str) -> dict[str, Any]:
-        """Numbers with what they were made by; also as a file."""
-        from prefbench.environment import code_state, hardware, versions
-        from prefbench.paths import write_atomic
-        from prefbench.reports.leaderboard import portable
-
-        whole = {"command": portable(command), **content, "code": code_state()}
-        whole |= {"hardware": hardware(), "versions": versions()}
-        if out is not None:
-            write_atomic(out, json.dumps(whole, indent=1) + "\n")
-            self._out.print(f"written   {escape(str(out))}")
-        return whole
+    def written(self, path: Path) -> None:
+        """A file that now holds what was asked for."""
+        self._out.print(f"written   {escape(str(path))}")
 
     def next(self, command: str) -> None:
         """The command that comes next."""
         self._out.print(f"next      {escape(command)}")
 
-    def _grids(self, grids: Sequence[Any]) -> None:
+    def grids(self, grids: Sequence[Any]) -> None:
+        """Tables of runs."""
         from prefbench.reports.grid import show as show_grids
 
         show_grids(grids, stream=self._out.file)
 
-    def _run_folders(self, paths: Sequence[Path]) -> list[Path]:
+    def run_folders(self, paths: Sequence[Path]) -> list[Path]:
         """Of several paths, as `runs/*` gives them, those that are run folders; the others are named."""
         found = [path for path in paths if (path / "run.json").is_file()]
         if len(paths) == 1 or not found:

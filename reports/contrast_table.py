@@ -10,7 +10,7 @@ from .compare import is_control
 from .contrasts import ALPHA, Contrast, Contrasts
 from .grid import Cells, Grid
 from .standings import Standing, Standings
-from .table import APART, ARROWS, DASH, N, counts, interval, number, p_text
+from .table import APART, ARROWS, DASH, N, counts, interval, number, p_text, smallest_note
 
 _NAMED = 5
 """So many users and prompts are named one by one."""
@@ -31,6 +31,9 @@ def contrast_grid(found: Contrasts) -> Grid:
     notes = [_tests(found)]
     if any(row.effect for row in found.rows):
         notes.append(_EFFECTS)
+    by = found.standings.metric if found.standings else None
+    if by is not None:
+        notes += smallest_note(by, [row.difference for row in found.rows if row.metric == by])
     notes += [f"{row.method} − {row.baseline} in {row.metric} turns {_without(row.turns)}." for row in _turned(found)]
     return Grid("contrasts", columns, sections, notes, kept=(0, 1))
 

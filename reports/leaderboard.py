@@ -18,17 +18,18 @@ from typing import Any
 
 from prefbench.api import PrefbenchError
 from prefbench.paths import write_atomic
+from prefbench.records import Estimate
 from prefbench.summary import ALL, Run, SummaryRow
 
-from .compare import BASELINE, CEILING, GAP, SAMPLER, as_json, compare, is_control, is_frame
+from .compare import BASELINE, CEILING, GAP, SAMPLER, UTILITY, as_json, compare, is_control, is_frame
 from .escape import markdown, slug
 from .grid import Cells, Grid, to_markdown
 from .reported import REPORTED
-from .table import APART, DASH, legend, metric_name, stacked, usual
+from .table import APART, DASH, legend, metric_name, smallest_note, stacked, usual
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PAGE = RESULTS.parent.parent / "leaderboard.md"
-COLUMNS = (GAP, "utility", "prompt-fidelity", "clip-score", "fid", "kid")
+COLUMNS = (GAP, UTILITY, "prompt-fidelity", "clip-score", "fid", "kid")
 """The headline, then what must be read beside it."""
 Result = dict[str, Any]
 _GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", *SAMPLER)
@@ -171,6 +172,7 @@ def _section(results: Sequence[Result]) -> str:
     sections = [[_cells(result, rows[id(result)]) for result in group] for group in (honest, frame)]
     shown = [row for found in rows.values() for name, row in found.items() if name in COLUMNS]
     notes = legend(shown, [APART] if honest and frame else [])
+    notes += smallest_note(f"{UTILITY} to {BASELINE}", [row for result in results for row in _differences(result)])
     title = f"## {markdown(first['suite'])}, {markdown(first['split'])} users, {markdown(first['backbone'])}\n"
     about = (
         f"Data {first['suite_digest'][:12]}, backbone {first['backbone_digest'][:12]}, run seed {first['seed']}. "
@@ -201,6 +203,14 @@ def _rows(result: Result) -> dict[str, SummaryRow]:
     kept = [{name: row[name] for name in names} for row in result["rows"] if row["kind"] == ALL]
     rows = [SummaryRow(**{**row, "won_by": tuple(row["won_by"])}) for row in kept]
     return {row.metric: row for row in rows}
+
+
+def _differences(result: Result) -> list[Estimate]:
+    """The difference in utility to the baseline, where there is one."""
+    names = ("difference", "difference_low", "difference_high", "difference_n_users", "n_prompts")
+    counts = ("difference_n_samples", "difference_missing")
+    rows = [row for row in result["rows"] if (row["metric"], row["kind"]) == (UTILITY, ALL)]
+    return [Estimate(*(row[name] for name in (*names, *counts))) for row in rows if row["difference"] is not None]
 
 
 def portable(command: str) -> str:

@@ -63,10 +63,7 @@ def stand(named: Mapping[str, Run], columns: Mapping[str, Columns], by: str | No
     Raises:
         PrefbenchError: the metric is no metric over images that all runs have.
     """
-    shared = [name for name in columns[next(iter(named))] if all(name in found for found in columns.values())]
-    if by is not None and by not in shared:
-        raise PrefbenchError(unknown("metric over images that all runs have", by, shared))
-    metric = by or _of_preference(shared, columns)
+    metric = shared_metric(columns, by)
     if metric is None:
         return None
     direction = next(iter(columns.values()))[metric].direction
@@ -81,10 +78,18 @@ def stand(named: Mapping[str, Run], columns: Mapping[str, Columns], by: str | No
     return Standings(metric, direction, rows, turned, unlinked)
 
 
-def _of_preference(shared: Sequence[str], columns: Mapping[str, Columns]) -> str | None:
+def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | None:
+    """The metric asked for, else `utility`, else the first one of preference; None where there is none.
+
+    Raises:
+        PrefbenchError: the one asked for is no metric over images that all runs have.
+    """
     first = next(iter(columns.values()))
+    shared = [name for name in first if all(name in found for found in columns.values())]
+    if asked is not None and asked not in shared:
+        raise PrefbenchError(unknown("metric over images that all runs have", asked, shared))
     found = [name for name in shared if first[name].question == "preference"]
-    return UTILITY if UTILITY in found else next(iter(found), None)
+    return asked or (UTILITY if UTILITY in found else next(iter(found), None))
 
 
 def _place(value: float | None, direction: str) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
+from prefbench.power import smallest_shown
 from prefbench.records import Estimate
 from prefbench.runner import failures
 from prefbench.summary import ALL, Run, SummaryRow
 
-from .compare import GAP, ComparedRow, Comparison
+from .compare import GAP, UTILITY, ComparedRow, Comparison
 from .escape import plain
 from .grid import Cells, Grid
 
@@ -55,6 +57,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     controls = [label for label in comparison.runs if label not in honest]
     sections = [[_runs_row(comparison, label, metrics) for label in group] for group in (honest, controls)]
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
+    notes += _smallest(comparison)
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"
     return Grid(f"{title}, mean over users [95 % interval]", columns, sections, notes, kept=_ends(columns))
@@ -67,9 +70,10 @@ def difference_grid(comparison: Comparison) -> Grid:
     heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
     labels = list(dict.fromkeys(row.label for row in rows))
     body = [_differences_row(label, comparison.of(label), names) for label in labels]
-    note = "p: bootstrap over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
+    tests = "p: bootstrap over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
+    notes = [tests, *_smallest(comparison)]
     columns = ("method", *heads, N, "missing")
-    return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], [note], kept=_ends(columns))
+    return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], notes, kept=_ends(columns))
 
 
 def kinds_grid(comparison: Comparison, metric: str) -> Grid:
@@ -170,6 +174,28 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
                 f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
             )
     return found
+
+
+def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
+    """The smallest difference in a metric that a table shows, from the width of its intervals; empty without any."""
+    found = [(shown, row) for row in differences if (shown := smallest_shown(row)) is not None]
+    if not found:
+        return []
+    most = max((row for _, row in found), key=lambda row: row.n_samples)
+    stood_on = f"{most.n_users} users × {most.n_prompts} prompts, {most.n_samples} samples"
+    over = f" (median over {len(found)} rows, before Holm)" if len(found) > 1 else ""
+    middle = number(median(shown for shown, _ in found))
+    return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]
+
+
+def _smallest(comparison: Comparison) -> list[str]:
+    """The line for `utility`, else for the first metric of preference, where runs are held against a baseline."""
+    found: dict[str, list[Estimate]] = {}
+    for row in comparison.rows:
+        if row.difference is not None and row.summary.question == "preference":
+            found.setdefault(row.summary.metric, []).append(row.difference)
+    metric = UTILITY if UTILITY in found else next(iter(found), UTILITY)
+    return smallest_note(metric, found.get(metric, []))
 
 
 def gap_notes(run: Run, label: str | None = None) -> list[str]:

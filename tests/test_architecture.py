@@ -20,7 +20,7 @@ PACKAGES = {
 }
 LAYERS = (
     ("prefbench.cli",),
-    ("prefbench.display", "prefbench.testing*"),
+    ("prefbench.verdicts", "prefbench.display", "prefbench.testing*"),
     ("prefbench.reports*",),
     ("prefbench.summary", "prefbench.ablation"),
     ("prefbench.scoring", "prefbench.execution"),
@@ -38,8 +38,8 @@ LAYERS = (
 )  # fmt: skip
 """Highest first. A module imports its own layer and lower ones; within a layer no loop is allowed either."""
 PLUG_INS = ("prefbench.methods", "prefbench.metrics", "prefbench.reports")
-SHOWING = ("prefbench.cli", "prefbench.display")
-"""The one exception: reports are functions that `display` calls, inside the commands; nothing looks them up by name."""
+SHOWING = ("prefbench.cli", "prefbench.display", "prefbench.verdicts")
+"""The one exception: reports are functions that these call, inside the commands; nothing looks them up by name."""
 WORLD = "prefbench.suites.picturebook"
 KEPT_APART = tuple(
     f"{WORLD}.{name}"

@@ -376,6 +376,26 @@ def test_differences_carry_their_p_and_n(runs: list[Run]) -> None:
     assert grid.sections[0][0][3:] == ("3 × 2, 12", "0")
 
 
+def test_tables_of_several_runs_say_what_they_would_have_shown(runs: list[Run], tmp_path: Path) -> None:
+    found = compare(runs)
+    widths = []
+    for label in ("ours", "inferred"):
+        difference = found.of(label)["utility"].difference
+        assert difference is not None
+        assert difference.low is not None
+        assert difference.high is not None
+        widths.append(difference.high - difference.low)
+    # Half a width is 1.96 errors; to exceed it in 4 of 5 cases takes 0.84 more.
+    smallest = number(sum(widths) / 2 / 2 * (1.96 + 0.8416) / 1.96)
+    note = f"smallest difference in utility that 3 users × 2 prompts, 12 samples show in 4 of 5 cases: {smallest}"
+    for grid in (runs_grid(found), difference_grid(found)):
+        assert f"{note} (median over 2 rows, before Holm)." in grid.notes
+    assert all("4 of 5 cases" not in line for line in runs_grid(compare([runs[0], runs[2]])).notes)
+    leaderboard.publish(runs, folder=tmp_path / "results", page=tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert f"{note.replace('utility', 'utility to prompt-only')} (median over 2 rows, before Holm)." in page
+
+
 def test_narrow_terminals_cut_no_number(runs: list[Run]) -> None:
     grid = runs_grid(compare(runs))
     parts = fold(grid, 60)
