@@ -6,7 +6,7 @@ Cards are frozen data classes: what a thing is called, where it comes from, what
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -338,6 +338,24 @@ class SetMetric(ABC):
     @abstractmethod
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
         """The value. Raises `NotMeasurableError` where there are too few samples for it to mean anything."""
+
+    def exchanged(
+        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
+    ) -> Callable[[NDArray[np.bool_]], float]:
+        """What `first` scores more than `second`, as a function of the users whose rows the two exchange.
+
+        Both hold the same users and prompts row by row; the function takes a mark for each user, in the order of their
+        names. A metric for which that is faster prepares here what does not change, and returns the same numbers.
+        """
+        rows = np.unique(first.users, return_inverse=True)[1]
+
+        def difference(marked: NDArray[np.bool_]) -> float:
+            swapped = marked[rows][:, None]
+            own = FeatureSet(np.where(swapped, second.features, first.features), first.users, first.prompts)
+            other = FeatureSet(np.where(swapped, first.features, second.features), first.users, first.prompts)
+            return self.compare(own, reference) - self.compare(other, reference)
+
+        return difference
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from prefbench.api import FeatureSet, PrefbenchError, SetMetric, Suite
 from prefbench.records import Estimate
@@ -76,16 +75,9 @@ class SetContrasts:
             raise PrefbenchError(
                 f"{pair[0]} and {pair[1]} hold other users or prompts, or another number of images of each"
             )
-        users, rows = np.unique(own.users, return_inverse=True)
-
-        def difference(swapped: NDArray[np.bool_]) -> float:
-            exchanged = swapped[rows][:, None]
-            first = np.where(exchanged, other.features, own.features)
-            second = np.where(exchanged, own.features, other.features)
-            a, b = (metric.compare(FeatureSet(f, own.users, own.prompts), reference) for f in (first, second))
-            return a - b
-
+        n_users = len(np.unique(own.users))
+        difference = metric.exchanged(own, other, reference)
         value, beside = (values[label] for label in pair)
         n_prompts = len(np.unique(own.prompts))
-        estimate = Estimate(value - beside, None, None, len(users), n_prompts, len(own), 0)
-        return SetDifference(value, beside, estimate, label_swap(len(users), difference, replicates=self._swaps))
+        estimate = Estimate(value - beside, None, None, n_users, n_prompts, len(own), 0)
+        return SetDifference(value, beside, estimate, label_swap(n_users, difference, replicates=self._swaps))

@@ -204,3 +204,21 @@ def test_cards_agree_with_the_registry(name: str) -> None:
     assert metric.card.name == name
     assert metric.card.unit == ("image" if isinstance(metric, ImageMetric) else "set")
     assert metric.card.recipe in metric.card.id
+
+
+@pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])
+def test_exchanged_users_are_those_of_a_new_comparison(metric: SetMetric) -> None:
+    """Users of unequal numbers of images; references of the same users, of others, and of not all of them."""
+    rng = np.random.default_rng(0)
+    users, prompts = np.array([f"u{i % 7 % 5}" for i in range(40)]), np.full(40, "a prompt")
+    first, second = (FeatureSet(rng.standard_normal((40, 6)) + shift, users, prompts) for shift in (0.0, 0.3))
+    owners = np.array([f"u{i % 9}" for i in range(30)])
+    reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.full(30, "a prompt"))
+    reference = reference.select(owners != "u2")
+    found, again = (kind(metric, first, second, reference) for kind in (type(metric).exchanged, SetMetric.exchanged))
+    for marked in rng.random((8, 5)) < 0.5:
+        swapped = marked[np.unique(users, return_inverse=True)[1]][:, None]
+        own, other = (np.where(swapped, b.features, a.features) for a, b in ((first, second), (second, first)))
+        values = [metric.compare(FeatureSet(f, users, prompts), reference) for f in (own, other)]
+        assert found(marked) == pytest.approx(values[0] - values[1], abs=1e-9)
+        assert again(marked) == pytest.approx(found(marked), abs=1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench import registry
@@ -397,6 +398,16 @@ class Centring(Shift):
         return value
 
 
+class OneWay(Shift):
+    """Prepares its exchange for the first set alone."""
+
+    def exchanged(
+        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
+    ) -> Callable[[NDArray[np.bool_]], float]:
+        whole = super().exchanged(first, second, reference)
+        return lambda marked: whole(np.zeros_like(marked))
+
+
 @pytest.mark.parametrize(
     ("metric", "broken"),
     [
@@ -417,6 +428,7 @@ class Centring(Shift):
         (Backwards, {"direction"}),
         (Undemanding, {"too few samples"}),
         (Centring, {"inputs untouched"}),
+        (OneWay, {"exchanged users"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -37,6 +37,7 @@ class SetMetricChecks:
             "identical sets": self.identical,
             "direction": self.direction,
             "too few samples": self.too_few,
+            "exchanged users": self.exchanged,
             "inputs untouched": self.untouched,
         }
 
@@ -109,6 +110,18 @@ class SetMetricChecks:
             else:
                 fail(f"{n} samples got the value {value!r}; raise PrefbenchError")
         return refusals[-1]
+
+    def exchanged(self) -> str:
+        """What the metric prepares for swapping labels gives the numbers of comparing anew."""
+        if type(self._metric).exchanged is SetMetric.exchanged:
+            return "compared anew each time"
+        sets = (self._second, self._shifted, self._first)
+        prepared, anew = self._metric.exchanged(*sets), SetMetric.exchanged(self._metric, *sets)
+        marks = np.random.default_rng(2).random((4, _USERS)) < 0.5
+        off = max(abs(prepared(marked) - anew(marked)) / max(1.0, abs(anew(marked))) for marked in marks)
+        if not off <= _ROUNDING:
+            fail(f"differences of exchanged sets are off by {off:.2g}")
+        return f"values differ by {off:.2g}"
 
     def untouched(self) -> str:
         """Comparing changes neither set."""
