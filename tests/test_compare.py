@@ -109,6 +109,13 @@ def test_leaving_one_out_equals_testing_the_others(users: int) -> None:
         assert p == pytest.approx(rest.p_value, abs=0.02)
 
 
+def test_of_few_users_every_flip_of_the_others_is_counted() -> None:
+    """Seven users of one prompt who all gain: without one, 2 of the 64 flips of the others are as extreme."""
+    gains = scores(1 + 0.01 * np.arange(7.0)[:, None])
+    found = without_each(gains, scores(np.zeros((7, 1))))
+    assert found.p_values.tolist() == [2 / 64] * 7
+
+
 def test_nothing_is_left_out_of_too_few() -> None:
     two, three = scores(np.ones((2, 5))), scores(np.arange(6.0).reshape(3, 2))
     assert without_each(two, scores(np.zeros((2, 5)))).names == []
@@ -205,6 +212,7 @@ def test_strengths_of_the_unlinked_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnlinkedError):
         bradley_terry(np.zeros((2, 2)))
     assert unlinked(np.array([[0.0, 1.0], [1.0, 0.0]])) == []
+    assert bradley_terry(np.array([[0.0, 1e5, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))[0] > 5, "linked by a hair"
     found = compared(tmp_path, {"prompt-only": tables[0], "best": tables[2] + 100})
     assert found.standings is not None
     assert "no strengths: wins do not lead both ways between" in to_text(standings_grid(found, found.standings))
@@ -230,6 +238,23 @@ def test_holm_runs_over_the_contrasts_of_each_metric(tmp_path: Path) -> None:
     assert json.loads(json.dumps(as_json(found), allow_nan=False))["family"] == (
         "Holm over the 3 contrasts of each metric"
     )
+
+
+def test_missing_samples_are_left_out_of_both_and_counted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    base, better, none = rng.standard_normal((12, 4)), rng.standard_normal((12, 4)) + 0.5, np.full((12, 4), np.nan)
+    base[0], better[1, :2] = np.nan, np.nan
+    found = compared(tmp_path, {"prompt-only": base, "better": better, "none": none})
+    rows = {row.method: row for row in found.rows}
+    partly = rows["better"]
+    assert (partly.difference.n_users, partly.difference.n_samples, partly.difference.missing) == (11, 42, 6)
+    assert partly.difference.value == pytest.approx((partly.value or 0) - (partly.other or 0))
+    assert (rows["none"].difference.value, rows["none"].p, rows["none"].difference.missing) == (None, None, 48)
+    assert partly.p == partly.p_holm, "what cannot be tested is no part of the family"
+    text = to_text(contrast_grid(found)) + to_text(standings_grid(found, found.standings or pytest.fail("none")))
+    assert "— (48 missing)" in text
+    assert "nan" not in text.lower().replace("none", "")
+    assert json.dumps(as_json(found), allow_nan=False)
 
 
 def test_where_lower_is_better_the_lower_one_wins(tmp_path: Path) -> None:

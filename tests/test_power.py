@@ -212,6 +212,10 @@ def test_accuracy_prompts_and_samples_change_the_plan(folders: dict[str, Path]) 
     assert users("--prompts", "24") < usual
     assert users("--accuracy", "0.75") == pytest.approx(4 * usual, rel=0.15)
     assert users("--power", "0.95") > usual
+    sharp, blunt = (
+        json.loads(invoke("power", folders["a"], "--accuracy", a, "--json").stdout)["pilots"][0] for a in (1, 0.75)
+    )
+    assert blunt["smallest"] == pytest.approx(2 * sharp["smallest"])
     assert users("--alpha", "0.2") < usual
 
 
