@@ -80,8 +80,9 @@ def _turned(found: Contrasts) -> list[Contrast]:
 
 def _without(names: Sequence[str]) -> str:
     listed = ", ".join(names[:_NAMED])
-    more = f" and {len(names) - _NAMED} more, one at a time" if len(names) > _NAMED else ""
-    return f"without {listed}{more}" if len(names) == 1 or more else f"without any one of {listed}"
+    if len(names) > _NAMED:
+        return f"without any one of {len(names)}: {listed} and others"
+    return f"without {listed}" if len(names) == 1 else f"without any one of {listed}"
 
 
 def _contrast_row(row: Contrast) -> Cells:

@@ -12,7 +12,7 @@ from prefbench.registry import unknown
 from prefbench.stats import Scores
 from prefbench.summary import Run
 
-from .compare import check_mix, label_runs, on_same_keys, only
+from .compare import BASELINE, check_mix, label_runs, on_same_keys, only
 from .grid import Cells, Grid
 from .standings import shared_metric
 from .table import number
@@ -87,7 +87,7 @@ def plan(
 
 
 def _differences(scores: Mapping[str, Scores], base: str | None, asked: str) -> dict[str, Scores]:
-    if base is None and len(scores) > 2:
+    if base is None and (len(scores) > 2 or asked != BASELINE):
         raise PrefbenchError(unknown("baseline", asked, list(scores)))
     base = base or list(scores)[-1]
     found = {}

@@ -157,6 +157,19 @@ def test_a_planted_prompt_and_user_turn_a_contrast(tmp_path: Path) -> None:
     assert "1 prompt" in text
 
 
+def test_what_many_turn_is_counted_and_named_in_part(tmp_path: Path) -> None:
+    """Half of the users lie a hair above, the others a hair less below: any one of the upper half decides."""
+    base, other = np.zeros((20, 2)), np.full((20, 2), 0.01)
+    other[:10] -= 0.0199
+    found = compared(tmp_path, {"prompt-only": base, "other": other})
+    assert found.standings is not None
+    (pair,) = found.standings.overtakings
+    assert len(pair.turns) == 10
+    names = "user u10, user u11, user u12, user u13, user u14 and others"
+    notes = standings_grid(found, found.standings).notes
+    assert f"other and prompt-only change places without any one of 10: {names}." in notes
+
+
 # ---------------------------------------------------------------------------------------------- Bradley-Terry
 
 

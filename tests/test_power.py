@@ -233,6 +233,7 @@ def test_power_shows_a_plain_table_and_says_what_limits_it(folders: dict[str, Pa
 MISTAKES = {
     "metric": (["a", "--metric", "utilty"], "did you mean 'utility'?"),
     "baseline": (["a", "b", "prompt-only", "--baseline", "c"], "unknown baseline 'c'"),
+    "baseline of two": (["a", "b", "--baseline", "promt-only"], "unknown baseline 'promt-only'"),
     "no run": (["nowhere"], "nowhere is not a run folder"),
     "effect": (["a", "--effect", "-1"], "Invalid value for '--effect'"),
     "accuracy": (["a", "--accuracy", "0.5"], "Invalid value for '--accuracy'"),
