@@ -27,9 +27,9 @@ TRAINED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 """By group and name, what of the recipe of the injection is another."""
 DRAWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "history": {"likes only": {"liked_only": True}},
-    "negative": {"average user": {"negative": "average"}},
-    "user scale": {f"{scale:g}": {"user_scale": scale} for scale in (0.0, 0.5, 1.0, 2.0)},
-    "user guidance": {f"{scale:g}": {"user_guidance": scale} for scale in (1.0, 2.0, 5.0, 7.0)},
+    "negative": {"opposite user": {"negative": "disliked"}},
+    "user scale": {f"{scale:g}": {"user_scale": scale} for scale in (0.0, 0.5, 1.0, 1.5, 2.0)},
+    "user guidance": {f"{scale:g}": {"user_guidance": scale} for scale in (1.0, 1.5, 3.0, 4.5)},
 }
 """By group and name, what of the method's parameters is another; drawn with the weights of the whole method."""
 

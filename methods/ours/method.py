@@ -44,9 +44,9 @@ class PrefGen(Method):
     def __init__(
         self,
         *,
-        user_scale: float = 1.5,
-        user_guidance: float = 3.5,
-        negative: Literal["average", "disliked"] = "disliked",
+        user_scale: float = 1.25,
+        user_guidance: float = 2.0,
+        negative: Literal["average", "disliked"] = "average",
         liked_only: bool = False,
         weights: str = "",
     ) -> None:
