@@ -166,9 +166,11 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
         PrefbenchError: another process holds the folder, the run was begun with other batches, the disk is full, or the
             method broke its contract.
     """
+    # Asked before the lock: git, if this process is killed while it starts it, would hold the folder for a moment more.
+    code = code_state()
     with prepared.folder.locked():
         if not (prepared.folder.path / "run.json").is_file():
-            prepared.folder.describe(_description(prepared))
+            prepared.folder.describe(_description(prepared, code))
         stored = prepared.folder.description()["spec"]
         if stored["batch"] != prepared.spec.batch:
             raise PrefbenchError(
@@ -176,16 +178,16 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
             )
         finished = prepared.folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
-            append_lines(prepared.folder.path / "starts.jsonl", [_start()])
+            append_lines(prepared.folder.path / "starts.jsonl", [_start(code)])
         return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, advance=advance)
 
 
-def _start() -> dict[str, Any]:
+def _start(code: Mapping[str, Any]) -> dict[str, Any]:
     """When and by which code a run was begun or continued; `run.json` keeps the first one's alone."""
-    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **code_state(), "versions": versions()}
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **code, "versions": versions()}
 
 
-def _description(prepared: Prepared) -> dict[str, Any]:
+def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "spec": prepared.spec.to_json(),
         "method": asdict(prepared.method.card),
@@ -193,7 +195,7 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         "kinds": dict(prepared.kinds),
         "planned": prepared.n_samples,
         "command": prepared.command,
-        "environment": {"versions": versions(), "hardware": hardware(), "code": code_state()},
+        "environment": {"versions": versions(), "hardware": hardware(), "code": dict(code)},
     }
 
 

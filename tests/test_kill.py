@@ -111,6 +111,28 @@ def test_killed_in_the_middle_of_a_write(
     assert finish(prepared, tmp_path / "run") == undisturbed[0]
 
 
+def slow_to_start() -> None:
+    """Makes programs that are started hold what they inherit for a second, as on a busy machine; no write ends."""
+    run = subprocess.run
+    os.fsync = lambda _: time.sleep(60)
+    subprocess.run = lambda *args, **kwargs: run(*args, preexec_fn=lambda: time.sleep(1), **kwargs)  # type: ignore[assignment]
+
+
+def test_a_killed_process_leaves_the_lock_to_nobody(
+    prepared: Prepared, undisturbed: tuple[Digests, float], tmp_path: Path
+) -> None:
+    """Programs that it was just starting, such as git, would hold the folder after its death."""
+    process, lock = begin(prepared, tmp_path / "run", slow_to_start), tmp_path / "run" / ".lock"
+    while not (lock.is_file() and lock.read_text()):
+        assert process.is_alive()
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert finish(prepared, tmp_path / "run") == undisturbed[0]
+
+
 def test_killed_again_and_again(prepared: Prepared, undisturbed: tuple[Digests, float], tmp_path: Path) -> None:
     exits: list[int | None] = []
     while 0 not in exits and len(exits) < 20:
