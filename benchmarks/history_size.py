@@ -17,7 +17,7 @@ import click
 from prefbench.environment import code_state, hardware, versions
 from prefbench.execution import Settings, execute, prepare
 from prefbench.paths import write_atomic
-from prefbench.scoring import Material, Scorer
+from prefbench.scoring import Evaluator, Material
 from prefbench.stats import crossed_bootstrap
 from prefbench.summary import Run
 
@@ -51,7 +51,7 @@ def main(
 def _measure(settings: Settings) -> dict[str, Any]:
     prepared = prepare(settings)
     execute(prepared)
-    Scorer(prepared.suite, ["utility"]).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
+    Evaluator(prepared.suite, ["utility"]).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
     return asdict(crossed_bootstrap(Run.open(prepared.folder.path).columns()["utility"].scores))
 
 

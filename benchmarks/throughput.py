@@ -28,7 +28,7 @@ from prefbench.environment import hardware, versions
 from prefbench.execution import Prepared, Settings, execute, prepare
 from prefbench.records import Request, to_pixels
 from prefbench.registry import load
-from prefbench.scoring import Material, Scorer
+from prefbench.scoring import Evaluator, Material
 from prefbench.store import RunFolder
 from prefbench.summary import Run
 
@@ -93,7 +93,7 @@ def _score(prepared: Prepared) -> None:
     """A whole run: drawn, scored with the suite's metrics, summarised."""
     _harness(prepared)
     metrics = list(prepared.suite.card.metrics)
-    Scorer(prepared.suite, metrics).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
+    Evaluator(prepared.suite, metrics).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
     Run.open(prepared.folder.path).write_summary()
 
 

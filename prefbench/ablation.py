@@ -11,7 +11,7 @@ from prefbench.environment import code_state, hardware, versions
 from prefbench.execution import Settings, execute, load_suite, prepare
 from prefbench.records import SPLITS
 from prefbench.registry import load, unknown
-from prefbench.scoring import Material, Scorer
+from prefbench.scoring import Evaluator, Material
 from prefbench.stats import Scores, crossed_bootstrap, holm, paired_difference
 from prefbench.summary import Run
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
@@ -101,7 +101,7 @@ def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> Run:
         raise PrefbenchError(f"{result.failed} samples of {variant.name} failed; the same command tries them again")
     with prepared.folder.locked():
         material = Material(prepared.folder, prepared.suite, prepared.spec.split)
-        refused = Scorer(prepared.suite, metrics).score(material).refused
+        refused = Evaluator(prepared.suite, metrics).score(material).refused
     if refused:
         reasons = "; ".join(f"{metric}: {reason}" for metric, reason in refused.items())
         raise PrefbenchError(f"{variant.name} cannot be measured: {reasons}")

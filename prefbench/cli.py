@@ -128,7 +128,7 @@ def _score_and_report(
 ) -> bool:
     """Scores and reports each run; whether every metric could be computed."""
     from prefbench.execution import check_metrics, suite_of_run
-    from prefbench.scoring import Material, Scorer
+    from prefbench.scoring import Evaluator, Material
     from prefbench.summary import Run
 
     check_metrics(_names(metrics))
@@ -139,7 +139,7 @@ def _score_and_report(
             suite = suite_of_run(opened.spec, named)
         names = _names(metrics) or list(suite.card.metrics)
         with opened.folder.locked(), screen.status(f"score {path.name}"):
-            scoring = Scorer(suite, names).score(Material(opened.folder, suite, opened.spec["split"]))
+            scoring = Evaluator(suite, names).score(Material(opened.folder, suite, opened.spec["split"]))
             opened.write_summary()
         with opened.folder.locked():
             screen.report(path, suite)

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from prefbench.api import PrefbenchError
 
 Kind = Literal[
-    "suite", "method", "control", "metric", "extractor", "backbone", "mllm", "trainer", "ablation", "weights"
+    "suite", "method", "control", "metric", "scorer", "extractor", "backbone", "mllm", "trainer", "ablation", "weights"
 ]
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {

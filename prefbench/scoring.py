@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from prefbench.api import (
     Suite,
 )
 from prefbench.features import FeatureCache
-from prefbench.records import Pixels, Sample, Split, to_pixels
+from prefbench.records import Picture, Pixels, Sample, Split, User, to_pixels
 from prefbench.registry import load
 from prefbench.store import RunFolder
 
@@ -57,6 +57,12 @@ class Material:
         return [sample for sample in self.samples if sample.image is not None]
 
     @cached_property
+    def users(self) -> Sequence[User]:
+        """The users of the run's samples, in the suite's order."""
+        present = {sample.user for sample in self.samples}
+        return [user for user in self.suite.users(self.split) if user.id in present]
+
+    @cached_property
     def digest(self) -> str:
         return samples_digest(self.samples)
 
@@ -72,13 +78,13 @@ def samples_digest(samples: Sequence[Sample]) -> str:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What `Scorer.score` did: metrics that it computed, and those that the run offers too little for, with reasons."""
+    """What `Evaluator.score` did: metrics it computed, and those that the run offers too little for, with reasons."""
 
     computed: Sequence[str]
     refused: Mapping[str, str]
 
 
-class Scorer:
+class Evaluator:
     """Scores runs of one suite with a list of metrics; extractors are loaded once."""
 
     def __init__(self, suite: Suite, metrics: Sequence[str]) -> None:
@@ -141,8 +147,7 @@ class Scorer:
         }
 
     def _image_rows(self, metric: ImageMetric, material: Material) -> list[dict[str, Any]]:
-        texts = self._text_features(metric, material)
-        evidence = Evidence(self._suite.truth if metric.card.asks_truth else None, texts)
+        evidence = self._evidence(metric, material)
         rows: list[dict[str, Any]] = []
         # Whole users at a time: metrics may ask the truth about one user's samples together.
         for chunk in _chunks(sorted(material.drawn, key=lambda s: (s.user, s.key))):
@@ -156,6 +161,24 @@ class Scorer:
                 for s, value in zip(chunk, values, strict=True)
             ]
         return rows
+
+    def _evidence(self, metric: ImageMetric, material: Material) -> Evidence:
+        histories = {
+            part: {user.id: self._suite.history(user.id, part) for user in material.users}
+            for part in metric.card.asks_histories
+        }
+        judged = partial(self._judged_features, metric.extractor, material) if metric.extractor else None
+        truth = self._suite.truth if metric.card.asks_truth else None
+        evidence = Evidence(truth, self._text_features(metric, material), histories)
+        return evidence if judged is None else replace(evidence, judged_features=judged)
+
+    def _judged_features(self, role: str, material: Material, pictures: Sequence[Picture]) -> Features:
+        by_digest = {picture.digest: picture for picture in pictures}
+
+        def loaded(digests: Sequence[str]) -> list[Pixels]:
+            return [to_pixels(by_digest[digest].load()) for digest in digests]
+
+        return self._cache(role, material).get([picture.digest for picture in pictures], loaded)
 
     def _set_rows(self, metric: SetMetric, material: Material) -> list[dict[str, Any]]:
         """The value against one half of the references, and the floor: the other half against it, at equal n."""
@@ -187,11 +210,7 @@ class Scorer:
         references = [r for r in self._suite.references(material.split) if r.user in users]
         if len(references) < 4:
             raise NotMeasurableError(f"there are {len(references)} reference images of these users; 4 are the least")
-        by_digest = {r.picture.digest: r.picture for r in references}
-        features = self._cache(role, material).get(
-            [r.picture.digest for r in references],
-            lambda digests: [to_pixels(by_digest[digest].load()) for digest in digests],
-        )
+        features = self._judged_features(role, material, [r.picture for r in references])
         owners = np.array([r.user for r in references])
         whole = FeatureSet(features, owners, np.array([r.prompt for r in references]))
         turn = np.zeros(len(references), dtype=np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 from prefbench.api import FeatureSet, PrefbenchError, SetMetric, Suite
 from prefbench.records import Estimate
 from prefbench.registry import load
-from prefbench.scoring import Material, Scorer
+from prefbench.scoring import Evaluator, Material
 from prefbench.stats import label_swap
 from prefbench.summary import Run
 
@@ -38,7 +38,7 @@ class SetContrasts:
 
     def __init__(self, suite: Suite, runs: Mapping[str, Run], *, swaps: int) -> None:
         self._suite, self._runs, self._swaps = suite, runs, swaps
-        self._scorer = Scorer(suite, [])
+        self._scorer = Evaluator(suite, [])
 
     def of(self, name: str, pairs: Sequence[Pair]) -> list[SetDifference]:
         """The differences of each pair in one metric.

@@ -28,7 +28,7 @@ LAYERS = (
     ("prefbench.backbones*", "prefbench.mllms*", "prefbench.training*", "prefbench.hub", "prefbench.loading",
      "prefbench.store", "prefbench.plan", "prefbench.parameters", "prefbench.checked"),
     ("prefbench.registry",),
-    ("prefbench.api", "prefbench.probing*"),
+    ("prefbench.api*", "prefbench.probing*"),
     (
         "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.effects", "prefbench.strengths",
         "prefbench.power", "prefbench.mmd", "prefbench.paths",

@@ -362,14 +362,14 @@ def test_set_contrasts_are_label_swaps_of_the_metric(drawn: list[Path]) -> None:
     """Against the swap done by hand on the features, users exchanged one by one."""
     from prefbench.execution import suite_of_run
     from prefbench.reports.set_contrasts import SetContrasts
-    from prefbench.scoring import Material, Scorer
+    from prefbench.scoring import Evaluator, Material
 
     runs = {path.name: Run.open(path) for path in drawn}
     suite = suite_of_run(next(iter(runs.values())).spec)
     pair = tuple(runs)
     (found,) = SetContrasts(suite, runs, swaps=49).of("fid", [(pair[0], pair[1])])
     metric = FrechetDistance()
-    sets = [Scorer(suite, []).sets(metric, Material(run.folder, suite, "test")) for run in runs.values()]
+    sets = [Evaluator(suite, []).sets(metric, Material(run.folder, suite, "test")) for run in runs.values()]
     reference = sets[0][1]
     ordered = [s[0].select(np.lexsort((s[0].prompts, s[0].users))) for s in sets]
     users = np.unique(ordered[0].users)

@@ -17,13 +17,14 @@ from prefbench.api import (
     ImageMetric,
     MetricCard,
     NotMeasurableError,
+    PrefbenchError,
     Reference,
     Scored,
     SetMetric,
     SuiteCard,
 )
-from prefbench.records import Picture, Pixels, Sample, to_pixels
-from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, Material, Scorer, _jackknife
+from prefbench.records import History, Judgment, Picture, Pixels, Sample, Split, User, to_pixels
+from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, Evaluator, Material, _jackknife
 from prefbench.store import RunFolder
 from prefbench.summary import Run, _jackknife_reach
 
@@ -81,6 +82,25 @@ class Blind(Bright):
         return {"blind": [float(sample.pixels.mean()) for sample in samples]}
 
 
+class NearLikes(ImageMetric):
+    """Distance in brightness to the mean of the judgments that the card asks for."""
+
+    card = MetricCard("near-likes", "1", "", "side", "down", "image", "mean", asks_histories=("scorer",))
+    extractor = "fidelity"
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        assert features is not None
+        assert set(evidence.histories) == {"scorer"}
+        mean = {
+            user: evidence.judged_features([j.picture for j in history.liked]).mean()
+            for user, history in evidence.histories["scorer"].items()
+        }
+        assert list(mean) == list(USERS)
+        return {"near-likes": [float(abs(f[0] - mean[s.user])) for s, f in zip(samples, features, strict=True)]}
+
+
 class Brightness:
     """Features (N, 1): the mean level."""
 
@@ -101,6 +121,13 @@ class World:
 
     def __init__(self, truth: str = "reader 1") -> None:
         self.truth = type("Truth", (), {"id": truth, "groups": ()})()
+
+    def users(self, split: Split) -> Sequence[User]:
+        return [User(user, split) for user in (*USERS, "user without a sample")]
+
+    def history(self, user: str, part: str) -> History:
+        liked = level({"method": 0, "scorer": 100}[part] + USERS.index(user))
+        return History(user, (Judgment(Picture.of(liked), "a like", liked=True),), ())
 
     def references(self, _: str) -> Sequence[Reference]:
         return [
@@ -128,7 +155,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def score(folder: RunFolder, *metrics: str, world: World | None = None) -> dict[str, str]:
-    scorer = Scorer(world or World(), [f"{HERE}:{name}" for name in metrics])  # type: ignore[arg-type]
+    scorer = Evaluator(world or World(), [f"{HERE}:{name}" for name in metrics])  # type: ignore[arg-type]
     scoring = scorer.score(Material(folder, scorer._suite, "test"))
     return dict.fromkeys(scoring.computed, "computed") | dict(scoring.refused)
 
@@ -161,6 +188,17 @@ def test_scores_are_kept_until_what_they_stand_on_changes(folder: RunFolder) -> 
     folder.append_samples([replace(last, image=folder.put_image(level(7)))])
     assert score(folder, "Blind", world=World("reader 2")) == {"blind": "computed"}
     assert folder.scored() == ["blind"], "scores of other samples are removed, not shown beside new ones"
+
+
+def test_a_metric_sees_the_judgments_its_card_asks_for_and_no_others(folder: RunFolder) -> None:
+    score(folder, "NearLikes")
+    found = values(folder, "near-likes")
+    drawn = {sample.key: sample for sample in folder.samples().values()}
+    brightness = {key: to_pixels(folder.image(sample.image or "")).mean() for key, sample in drawn.items()}
+    wanted = {key: brightness[key] - 100 - USERS.index(sample.user) for key, sample in drawn.items()}
+    assert found == wanted
+    with pytest.raises(PrefbenchError, match="without an extractor"):
+        Evidence(None, {}).judged_features([])
 
 
 def test_a_metric_that_cannot_be_computed_leaves_the_others(folder: RunFolder) -> None:

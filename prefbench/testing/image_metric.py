@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Evidence, Features, ImageMetric, Scored
-from prefbench.records import History, Pixels
+from prefbench.api import Evidence, Features, ImageMetric, PrefbenchError, Scored
+from prefbench.records import History, Judgment, Picture, Pixels
 from prefbench.testing.findings import Check, fail, warn
 
 Columns = Mapping[str, Sequence[float | None]]
@@ -59,6 +59,33 @@ def _fractions(text: str, part: str, pictures: Sequence[Pixels]) -> Features:
     return np.array([abs(picture.mean() - wanted) / 255 for picture in pictures])
 
 
+def _histories(part: str) -> dict[str, History]:
+    """Three users with three likes and three dislikes each, of noise and plain colours."""
+    return {
+        user: History(
+            user,
+            tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=True) for i in range(3)),
+            tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=False) for i in range(3, 6)),
+        )
+        for user in ("val-0000", "val-0001", "val-0002")
+    }
+
+
+def _judgment(name: str, prompt: str, *, liked: bool) -> Judgment:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    return Judgment(Picture.of(Image.fromarray(pixels)), prompt, liked)
+
+
+def _features_of(pictures: Sequence[Picture]) -> Features:
+    """A vector of its own for every picture."""
+    return np.stack([np.random.default_rng(zlib.crc32(p.digest.encode())).standard_normal(_WIDTH) for p in pictures])
+
+
+def _no_features(pictures: Sequence[Picture]) -> Features:
+    raise PrefbenchError(f"the metric names no extractor, so {len(pictures)} judged pictures have no features")
+
+
 class ImageMetricChecks:
     """Twelve samples of three users: noise, plain colours, black and white; two have the same pixels."""
 
@@ -75,7 +102,10 @@ class ImageMetricChecks:
         self._features[3] = 0  # has no direction: a cosine must be None here and not NaN
         texts = {prompt: rng.standard_normal(_WIDTH) for prompt in _PROMPTS}
         self._evidence = Evidence(
-            MadeUpTruth() if metric.card.asks_truth else None, texts if metric.extractor == "text" else {}
+            MadeUpTruth() if metric.card.asks_truth else None,
+            texts if metric.extractor == "text" else {},
+            {part: _histories(part) for part in metric.card.asks_histories},
+            _features_of if metric.extractor else _no_features,
         )
 
     def all(self) -> dict[str, Check]:

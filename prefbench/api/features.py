@@ -1,0 +1,44 @@
+"""What an extractor is, and the sets of features that metrics compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefbench.records import Pixels
+
+Features = NDArray[np.float64]
+
+
+class Extractor(Protocol):
+    """Turns images and texts into features; one pass serves every metric that names it."""
+
+    @property
+    def id(self) -> str:
+        """Name, recipe and weights hash: the cache key."""
+
+    def images(self, pictures: Sequence[Pixels]) -> Features:
+        """Features (N, D) of uint8 pictures."""
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        """Features (N, D) of texts. Raises `PrefbenchError` where the extractor has no text tower."""
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features (N, D) with the user and the prompt each row belongs to. Concatenation merges sets exactly."""
+
+    features: Features
+    users: NDArray[np.str_]
+    prompts: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> FeatureSet:
+        """The set of some rows."""
+        return FeatureSet(self.features[rows], self.users[rows], self.prompts[rows])

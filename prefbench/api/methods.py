@@ -1,0 +1,81 @@
+"""What a method is: histories to profiles, profiles and prompts to images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from prefbench.api.backbones import Backbone
+from prefbench.api.features import Features
+from prefbench.api.suites import Truth
+from prefbench.records import Drawing, History, Profile, Request
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What a method is and what it uses; conformance checks hold it to that."""
+
+    name: str
+    version: str
+    summary: str
+    paper: str | None = None
+    licence: str = "Apache-2.0"
+    uses_liked: bool = True
+    uses_disliked: bool = True
+    uses_prompts: bool = False
+    uses_comments: bool = False
+    training: Literal["none", "once", "per user"] = "none"
+    backbones: tuple[str, ...] | None = None
+    """Names of the backbones it runs on; None for any."""
+    trained_on: tuple[str, ...] = ()
+    """Data it was trained on, as `suite:split`; what contamination checks read."""
+    encoders: tuple[str, ...] = ()
+    """Encoders whose features it uses or was trained on; a scorer that shares one says nothing about it."""
+    selected_by: tuple[str, ...] = ()
+    """Scorers that it trained with or picks by."""
+    control: bool = False
+    """Exists to expose a metric; it may ask the suite's truth and is never ranked."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method is set up with. `truth` is given to controls only; honest methods get None."""
+
+    backbone: Backbone
+    truth: Truth | None = None
+
+
+class Method(ABC):
+    """Turns a history into a profile, and profiles with prompts into images.
+
+    The constructor's keyword arguments are the method's parameters (`-p scale=0.6`), parsed by their annotations; each
+    needs a default.
+    """
+
+    card: ClassVar[MethodCard]
+
+    def setup(self, context: Context) -> None:
+        """Called once before anything else; loads what the method needs."""
+        self.context = context
+
+    def profile(self, history: History) -> Profile:
+        """What the method makes of one history. Called once a user, timed, cached by the history's digest."""
+        return Profile(history.user)
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        """One drawing a request, in order. A batch may mix users.
+
+        The noise of a request comes from its own seed alone, so an image does not depend on its neighbours.
+        """
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 over the weights of its own that `setup` loaded: other weights are another run. Empty without any."""
+        return ""
+
+    def represent(self, history: History) -> Mapping[str, Features]:  # noqa: ARG002
+        """Layer name to vector, for probing. Methods without representations leave it empty."""
+        return {}

@@ -1,0 +1,114 @@
+"""What a metric is: samples, or sets of features, to numbers that its card says how to read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefbench.api.errors import PrefbenchError
+from prefbench.api.features import Features, FeatureSet
+from prefbench.api.suites import Truth
+from prefbench.records import History, Part, Picture, Pixels
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """What a metric measures and how to read it. `recipe` names every choice that moves the number."""
+
+    name: str
+    version: str
+    summary: str
+    question: Literal["fidelity", "adherence", "preference", "side"]
+    direction: Literal["up", "down"]
+    unit: Literal["image", "set"]
+    recipe: str
+    bounds: tuple[float | None, float | None] = (None, None)
+    source: str | None = None
+    asks_truth: bool = False
+    """Whether it needs the suite's truth; only then does it get to see it."""
+    asks_histories: tuple[Part, ...] = ()
+    """Parts of the users' judgments that it needs: `method`, what methods see; `scorer`, what no method sees."""
+    won_by: tuple[str, ...] = ()
+    """Controls that can win it without doing what it asks; tables mark it so."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}@{self.version}[{self.recipe}]"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A drawn sample as metrics see it: key, user, original prompt, pixels uint8 (H, W, 3)."""
+
+    key: str
+    user: str
+    prompt: str
+    pixels: Pixels
+
+
+class ImageMetric(ABC):
+    """One value a sample."""
+
+    card: ClassVar[MetricCard]
+    extractor: ClassVar[str | None] = None
+    """The role of the extractor it needs (`text`, `fidelity`), or None."""
+
+    @abstractmethod
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Column name to one value a sample; the first column is the metric's own name, further ones are its parts."""
+
+
+class SetMetric(ABC):
+    """One value for a set of samples against a set of references."""
+
+    card: ClassVar[MetricCard]
+    extractor: ClassVar[str] = "fidelity"
+
+    @abstractmethod
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        """The value. Raises `NotMeasurableError` where there are too few samples for it to mean anything."""
+
+    def exchanged(
+        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
+    ) -> Callable[[NDArray[np.bool_]], float]:
+        """What `first` scores more than `second`, as a function of the users whose rows the two exchange.
+
+        Both hold the same users and prompts row by row; the function takes a mark for each user, in the order of their
+        names. A metric for which that is faster prepares here what does not change, and returns the same numbers.
+        """
+        rows = np.unique(first.users, return_inverse=True)[1]
+
+        def difference(marked: NDArray[np.bool_]) -> float:
+            swapped = marked[rows][:, None]
+            own = FeatureSet(np.where(swapped, second.features, first.features), first.users, first.prompts)
+            other = FeatureSet(np.where(swapped, first.features, second.features), first.users, first.prompts)
+            return self.compare(own, reference) - self.compare(other, reference)
+
+        return difference
+
+
+def _no_features(pictures: Sequence[Picture]) -> Features:
+    raise PrefbenchError(f"features of {len(pictures)} judged pictures were asked for without an extractor")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a metric may ask beside the samples: text features, the suite's truth, what users judged."""
+
+    truth: Truth | None
+    text_features: Mapping[str, Features]
+    """Prompt to its vector (D,) under the metric's extractor."""
+    histories: Mapping[Part, Mapping[str, History]] = field(default_factory=dict)
+    """For each part that the metric's card asks for, user to judgments: all users of the run, in the suite's order."""
+    judged_features: Callable[[Sequence[Picture]], Features] = _no_features
+    """Features (N, D) of judged pictures under the metric's extractor, extracted once a run."""
+
+
+Metric = ImageMetric | SetMetric

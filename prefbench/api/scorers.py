@@ -1,0 +1,53 @@
+"""What a scorer is: a learned model of preference, held to the card that says how far it can be believed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prefbench.api.features import Features
+from prefbench.records import History, Pixels
+
+
+@dataclass(frozen=True)
+class ScorerCard:
+    """What a scorer is, what it saw, and what is known to be wrong with it."""
+
+    name: str
+    version: str
+    summary: str
+    licence: str
+    personal: bool
+    """Whether it reads the history; a scorer that does not knows the crowd and no user."""
+    encoders: tuple[str, ...]
+    """What its features come from; methods that use one of them are not ranked by it."""
+    trained_on: tuple[str, ...]
+    """Data it was trained on, as `suite:split`, or by name."""
+    source: str | None = None
+    caveats: tuple[str, ...] = ()
+
+
+class Scorer(ABC):
+    """P(liked) of pictures that were drawn for a prompt, given what a user judged.
+
+    The constructor loads nothing; the first call does.
+    """
+
+    card: ClassVar[ScorerCard]
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """Name, version and SHA-256 of the weights: what its numbers depend on."""
+
+    @abstractmethod
+    def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
+        """The probability (N,) that the history's user likes each picture for its prompt.
+
+        A scorer that is not personal ignores the history; one whose scale is no probability says so on its card.
+
+        Raises:
+            PrefbenchError: weights are absent, or a personal scorer is given a history that it cannot read.
+        """

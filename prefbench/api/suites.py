@@ -1,0 +1,124 @@
+"""What a suite is: users, splits, histories, cases, references, and the truth where it is known."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from PIL import Image
+
+from prefbench.api.features import Features
+from prefbench.records import PARTS, Case, History, Part, Picture, Pixels, Split, User
+
+
+@dataclass(frozen=True)
+class SuiteCard:
+    """A data set with its protocol, and what it is run with unless the user says otherwise."""
+
+    name: str
+    version: str
+    summary: str
+    licence: str
+    backbone: str
+    metrics: tuple[str, ...]
+    extractors: Mapping[str, str]
+    """What each role is filled by here: `fidelity` (fid, kid), `text` (clip-score)."""
+    samples_per_case: int = 2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One image of the reference set: a user's own liked image that no method sees."""
+
+    user: str
+    prompt: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What methods may learn from one user of the train split: all judgments, and words where the suite knows them."""
+
+    history: History
+    likes: tuple[str, ...] = ()
+    """What the user likes, a phrase each; empty where nobody knows or no words exist."""
+    dislikes: tuple[str, ...] = ()
+    shows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Digest of a judged picture to phrases for what it shows beside its prompt."""
+
+
+class Truth(Protocol):
+    """What a suite offers that knows its users' true taste. Metrics and controls ask it, honest methods never."""
+
+    groups: Sequence[str]
+
+    @property
+    def id(self) -> str:
+        """What its answers depend on beside the pictures: the world's version, the instrument and its weights."""
+
+    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
+        """The user's utility of each picture: `total` and one entry a group of axes; 0 the prior's mean, 1 the best."""
+
+    def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
+        """The probability that each picture shows what its prompt names: `total`, and one entry a part."""
+
+    def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
+        """The best image for the user and prompt that the world can render."""
+
+    def inferred(self, history: History) -> Any:
+        """What can be known of the user's taste from a history under the true choice model; for `render_inferred`."""
+
+    def render_inferred(self, inferred: Any, prompt: str, seed: int) -> Image.Image:
+        """The best image for an inferred taste."""
+
+    def words(self, user: str) -> str:
+        """The user's true taste in the words that prompts have for it; may be empty."""
+
+    def random_words(self, seed: int) -> str:
+        """Style words drawn at random."""
+
+
+class Suite(ABC):
+    """Users, splits, histories, cases and references of one data set."""
+
+    card: ClassVar[SuiteCard]
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 over everything that scores depend on: users, histories, cases, references."""
+
+    @abstractmethod
+    def users(self, split: Split) -> Sequence[User]:
+        """The users of a split, in a fixed order."""
+
+    @abstractmethod
+    def history(self, user: str, part: Part = "method") -> History:
+        """The judgments of a user; parts are disjoint. Raises `PrefbenchError` for an unknown user."""
+
+    @abstractmethod
+    def cases(self, user: str) -> Sequence[Case]:
+        """What is to be drawn for a user."""
+
+    @abstractmethod
+    def references(self, split: Split) -> Sequence[Reference]:
+        """The users' own liked images that no method sees."""
+
+    def lessons(self) -> Sequence[Lesson]:
+        """What methods may learn from: one lesson a user of the train split, in the order of `users`."""
+        lessons = []
+        for user in self.users("train"):
+            seen, kept = (self.history(user.id, part) for part in PARTS)
+            lessons.append(Lesson(History(user.id, seen.liked + kept.liked, seen.disliked + kept.disliked)))
+        return lessons
+
+    def training_prompts(self) -> frozenset[str]:
+        """The prompts of all captions that shipped models were trained on, without words of style."""
+        return frozenset()
+
+    @property
+    def truth(self) -> Truth | None:
+        """The known truth, where there is one."""
+        return None
