@@ -229,12 +229,21 @@ def power(
 @main.command()
 @click.argument("what")
 @click.argument("name", required=False)
+@click.option("--measure", metavar="SUITE", help="Measure a scorer on the suite's test users and keep its figures.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw a scorer's reliability as PNG.")
 @as_json
-def show(what: str, name: str | None, as_json: bool) -> None:
-    """Show a run folder, or the card of a method, metric, suite or backbone: `show method prompt-only`."""
-    from prefbench import display
+def show(what: str, name: str | None, measure: str | None, plot: Path | None, as_json: bool) -> None:
+    """Show a run folder, or the card of a method, metric, scorer, suite or backbone: `show method prompt-only`."""
+    from prefbench import display, verdicts
 
-    display.show(what, name, as_json=as_json)
+    if what in ("scorer", "scorers") and name is not None:
+        content = verdicts.scorer(display.Screen(quiet=as_json), name, measure, plot)
+        if as_json:
+            click.echo(json.dumps(content, indent=1))
+    elif measure is not None or plot is not None:
+        raise PrefbenchError(f"--measure and --plot are for a scorer: prefbench show scorer NAME, not {what}")
+    else:
+        display.show(what, name, as_json=as_json)
 
 
 @main.command(name="list")

@@ -68,16 +68,16 @@ class OpenClipExtractor:
 
     def images(self, pictures: Sequence[Pixels]) -> Features:
         """Features (N, D) of norm sqrt(D). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
-        return _in_batches(pictures, lambda batch: self._encode("encode_image", self._to_tensor(batch)))
+        return in_batches(pictures, lambda batch: self._encode("encode_image", self._to_tensor(batch)))
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Features (N, D) of norm sqrt(D); a text longer than the model's context is cut."""
-        return _in_batches(texts, lambda batch: self._encode("encode_text", self.tokenizer(list(batch))))
+        return in_batches(texts, lambda batch: self._encode("encode_text", self.tokenizer(list(batch))))
 
     def _to_tensor(self, pictures: Sequence[Pixels]) -> torch.Tensor:
         import torch
 
-        enlarged = [self._enlarge(_checked(picture)) for picture in pictures]
+        enlarged = [self._enlarge(checked_picture(picture)) for picture in pictures]
         return torch.stack([self.transform(Image.fromarray(picture)) for picture in enlarged])
 
     def _enlarge(self, picture: Pixels) -> Pixels:
@@ -88,7 +88,7 @@ class OpenClipExtractor:
 
     def _encode(self, tower: str, batch: torch.Tensor) -> Features:
         # CLIP compares directions; with this norm every dimension has a spread near 1, as the kernel of kid expects.
-        features = _run(getattr(self.model, tower), batch)
+        features = run_network(getattr(self.model, tower), batch)
         norms = np.linalg.norm(features, axis=1, keepdims=True)
         return np.asarray(features * (np.sqrt(features.shape[1]) / norms))
 
@@ -124,7 +124,7 @@ class InceptionExtractor:
 
     def images(self, pictures: Sequence[Pixels]) -> Features:
         """Features (N, 2048). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
-        return _in_batches(pictures, self._encode)
+        return in_batches(pictures, self._encode)
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Raises `PrefbenchError`: there is no text tower."""
@@ -133,8 +133,8 @@ class InceptionExtractor:
     def _encode(self, pictures: Sequence[Pixels]) -> Features:
         import torch
 
-        resized = np.stack([resize_channels(_checked(picture), 299) for picture in pictures])
-        return _run(self.trunk, torch.from_numpy((resized - 128) / 128))
+        resized = np.stack([resize_channels(checked_picture(picture), 299) for picture in pictures])
+        return run_network(self.trunk, torch.from_numpy((resized - 128) / 128))
 
 
 def resize_channels(picture: Pixels, size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -154,7 +154,7 @@ def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
     if not weights.is_file():
         raise PrefbenchError(f"extractor 'mini-clip' has no weights at {weights}: prefbench train mini-clip --install")
     source = f"local-dir:{folder}"
-    with _loading("mini-clip", folder):
+    with loading("mini-clip", folder):
         model, _, transform = open_clip.create_model_and_transforms(source, image_interpolation="bicubic")
         tokenizer = open_clip.get_tokenizer(source)
     return OpenClipExtractor("mini-clip", model, transform, tokenizer, weights=weights, repeat_pixels=True)
@@ -175,7 +175,7 @@ def open_clip_large(
     if not isinstance(weights, str):
         raise PrefbenchError(f"extractor 'open-clip' has no weights in the cache: hf download {repository} {file}")
     # OpenAI trained with the approximate GELU; open_clip only knows that from its own download tags.
-    with _loading("open-clip", Path(weights)):
+    with loading("open-clip", Path(weights)):
         model, _, transform = open_clip.create_model_and_transforms(architecture, weights, force_quick_gelu=True)
         tokenizer = open_clip.get_tokenizer(architecture)
     return OpenClipExtractor("open-clip", model, transform, tokenizer, weights=Path(weights))
@@ -187,7 +187,7 @@ def inception(weights: Path | None = None) -> Extractor:
     if not file.is_file():
         fetch = f"curl -L --create-dirs -o {file} {_INCEPTION_URL}{_INCEPTION_FILE}"
         raise PrefbenchError(f"extractor 'inception' has no weights at {file}: {fetch}")
-    with _loading("inception", file):
+    with loading("inception", file):
         return InceptionExtractor(file)
 
 
@@ -255,7 +255,7 @@ class FeatureCache:
 
 
 @contextmanager
-def _loading(name: str, source: Path) -> Iterator[None]:
+def loading(name: str, source: Path) -> Iterator[None]:
     """Turns whatever the libraries raise on damaged or foreign weights into one line that names them."""
     try:
         yield
@@ -266,12 +266,12 @@ def _loading(name: str, source: Path) -> Iterator[None]:
         raise PrefbenchError(f"extractor {name!r} cannot be loaded from {source} ({reason})") from error
 
 
-def _in_batches(items: Sequence[Any], encode: Callable[[Sequence[Any]], Features]) -> Features:
+def in_batches(items: Sequence[Any], encode: Callable[[Sequence[Any]], Features]) -> Features:
     chunks = [encode(items[start : start + _BATCH]) for start in range(0, len(items), _BATCH)]
     return np.concatenate(chunks) if chunks else np.empty((0, 0))
 
 
-def _run(network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Features:
+def run_network(network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Features:
     """The network's output (N, D) as float64; computed in full float32 also where the device would round to TF32."""
     import torch
 
@@ -286,7 +286,7 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _checked(picture: Pixels) -> Pixels:
+def checked_picture(picture: Pixels) -> Pixels:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise PrefbenchError(f"extractors take uint8 pictures (H, W, 3), got {picture.dtype} {picture.shape}")
     return picture

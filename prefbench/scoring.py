@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prefbench import scorer_figures
 from prefbench.api import (
     Evidence,
     Extractor,
@@ -134,7 +135,7 @@ class Evaluator:
     def _header(self, metric: Metric, material: Material) -> dict[str, Any]:
         extractor = self._extractor(metric.extractor).id if metric.extractor else None
         card, truth = metric.card, self._suite.truth
-        return {
+        header: dict[str, Any] = {
             "metric": card.id,
             "direction": card.direction,
             "question": card.question,
@@ -145,6 +146,9 @@ class Evaluator:
             "samples": material.digest,
             "suite": self._suite.digest,
         }
+        if isinstance(metric, ImageMetric) and metric.scorer is not None:
+            header["scorer"] = scorer_figures.header(metric.scorer, self._suite.card.name)
+        return header
 
     def _image_rows(self, metric: ImageMetric, material: Material) -> list[dict[str, Any]]:
         evidence = self._evidence(metric, material)

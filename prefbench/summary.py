@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtrit
 
+from prefbench import scorer_figures
 from prefbench.api import PrefbenchError
 from prefbench.paths import write_atomic
 from prefbench.records import Estimate, Sample
@@ -45,6 +46,10 @@ class SummaryRow:
     question: str
     won_by: tuple[str, ...] = ()
     floor: float | None = None
+    unranked: str = ""
+    """Why the learned scorer behind the number must not rank this method; empty where it may, or without a scorer."""
+    scorer: str = ""
+    """How far the scorer behind the number can be believed."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Column:
     direction: str
     question: str
     won_by: tuple[str, ...]
+    unranked: str = ""
+    scorer: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,9 +119,22 @@ class Run:
                 values.setdefault(row["column"], {})[row["key"]] = row["value"]
             for column, by_key in values.items():
                 found[column] = Column(
-                    self._aligned(by_key), header["direction"], header["question"], tuple(header["won_by"])
+                    self._aligned(by_key),
+                    header["direction"],
+                    header["question"],
+                    tuple(header["won_by"]),
+                    *self._standing(header),
                 )
         return found
+
+    def _standing(self, header: Mapping[str, Any]) -> tuple[str, str]:
+        """Why the metric's scorer must not rank this method, and how far it can be believed; empty without a scorer."""
+        scorer = header.get("scorer")
+        if scorer is None:
+            return "", ""
+        figures = scorer["figures"]
+        method = self.description["method"]
+        return scorer_figures.unranked(scorer, method), "" if figures is None else scorer_figures.shown(figures)
 
     def set_metrics(self) -> dict[str, dict[str, Any]]:
         """The scored metrics over sets, with the headers of their scores: direction, question, recipe."""
@@ -146,8 +166,7 @@ class Run:
     def recipes(self) -> dict[str, str]:
         """What each metric's numbers were made with: its version and recipe, the extractor and truth that it asked."""
         headers = {name: self._scores(name)[0] for name in self.folder.scored()}
-        parts = ("metric", "extractor", "truth")
-        return {name: ", ".join(h[part] for part in parts if h.get(part)) for name, h in headers.items()}
+        return {name: _recipe(header) for name, header in headers.items()}
 
     def summarise(self) -> list[SummaryRow]:
         """One row for each column over all users, then one for each kind of user; set metrics over all users only."""
@@ -180,6 +199,8 @@ class Run:
             direction=column.direction,
             question=column.question,
             won_by=column.won_by,
+            unranked=column.unranked,
+            scorer=column.scorer,
             **asdict(estimate),
         )
 
@@ -235,6 +256,11 @@ class Run:
         write_atomic(self.folder.path / "summary.json", json.dumps(content, indent=1) + "\n")
         write_atomic(self.folder.path / "samples.parquet", self.table().to_parquet(index=False))
         return rows
+
+
+def _recipe(header: Mapping[str, Any]) -> str:
+    parts = [header["metric"], header.get("extractor"), header.get("truth"), header.get("scorer", {}).get("id")]
+    return ", ".join(part for part in parts if part)
 
 
 def _jackknife_reach(left_out: Sequence[Sequence[float | None]], *, level: float = 0.95) -> float | None:

@@ -1,19 +1,24 @@
-"""What `prefbench compare` and `prefbench power` show of runs, and give back as plain data."""
+"""What `prefbench compare`, `prefbench power` and `prefbench show scorer` tell, given back as plain data too."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from prefbench import scorer_figures
+from prefbench.api import PrefbenchError, Scorer
 from prefbench.display import Screen
 from prefbench.environment import code_state, hardware, versions
 from prefbench.execution import suite_of_run
 from prefbench.paths import write_atomic
+from prefbench.registry import load
 from prefbench.reports import contrasts, pilots
 from prefbench.reports.contrast_table import contrast_grid, standings_grid
 from prefbench.reports.leaderboard import portable
+from prefbench.reports.scorer_card import FIGURES, draw_reliability, scorer_grid
 from prefbench.summary import Run
 
 
@@ -43,3 +48,26 @@ def power(screen: Screen, paths: Sequence[Path], question: Mapping[str, Any], **
     found = pilots.plan([Run.open(path) for path in screen.run_folders(paths)], pilots.Question(**question), **choices)
     screen.grids([pilots.plan_grid(found)])
     return dict(pilots.as_json(found))
+
+
+def scorer(screen: Screen, name: str, suite: str | None, plot: Path | None) -> dict[str, Any]:
+    """A scorer's card with what was measured of it; measured first on `suite` where that is named.
+
+    `plot` is where its reliability is drawn.
+    """
+    made: Scorer = load("scorer", name)()
+    if suite is not None:
+        with screen.status(f"measure {name} on {suite}"):
+            scorer_figures.keep(made, scorer_figures.measure(made, load("suite", suite)()))
+    figures, note = None, ""
+    try:
+        figures = scorer_figures.latest(made)
+    except PrefbenchError as error:  # without weights there is still a card
+        note = str(error)
+    if figures is None and not note:
+        note = f"not measured here: prefbench show scorer {name} --measure SUITE"
+    content = {**asdict(made.card), **dict.fromkeys(FIGURES), "admitted": False, **(figures or {})}
+    screen.grids([scorer_grid(content, note)])
+    if plot is not None:
+        screen.written(draw_reliability(content, plot))
+    return content

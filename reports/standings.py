@@ -58,7 +58,8 @@ class Standings:
 def stand(named: Mapping[str, Run], columns: Mapping[str, Columns], by: str | None) -> Standings | None:
     """The standings by a metric over images; None where none was asked for and there is none of preference.
 
-    Only methods that are no controls are ranked; strengths are of all runs, since each is an opponent of the others.
+    Only methods that are no controls are ranked, and of a learned scorer only those that it may judge; strengths are
+    of all runs, since each is an opponent of the others.
 
     Raises:
         PrefbenchError: the metric is no metric over images that all runs have.
@@ -68,7 +69,8 @@ def stand(named: Mapping[str, Run], columns: Mapping[str, Columns], by: str | No
         return None
     direction = next(iter(columns.values()))[metric].direction
     scores = dict(zip(named, on_same_keys(*(found[metric].scores for found in columns.values())), strict=True))
-    honest = {label: found for label, found in scores.items() if not is_control(named[label])}
+    barred = {label for label, found in columns.items() if is_control(named[label]) or found[metric].unranked}
+    honest = {label: found for label, found in scores.items() if label not in barred}
     ranks = _ranked(honest, direction == "up")
     strong, unlinked = _strengths(scores, direction == "up")
     rows = [Standing(label, crossed_bootstrap(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]

@@ -18,6 +18,7 @@ from .grid import Cells, Grid
 DASH = "—"
 ARROWS = {"up": "↑", "down": "↓"}
 WON = "†"
+UNRANKED = "§"
 N = "n users ×\nprompts, samples"
 APART = "The second block holds controls, which are not ranked."
 _QUESTIONS = ("preference", "adherence", "fidelity", "side")
@@ -139,12 +140,18 @@ def stacked(row: SummaryRow | Estimate | None, known: tuple[str, int] | None = N
     """Value, interval, and what it stands on unless that is `known` already."""
     if row is None or row.value is None:
         return absence(row)
-    lines = [number(row.value), interval(row)]
+    mark = UNRANKED if isinstance(row, SummaryRow) and row.unranked else ""
+    lines = [number(row.value) + mark, interval(row)]
     if known is None or counts(row) != known[0]:
         lines.append(f"n {counts(row)}")
     if row.missing != (known[1] if known else 0):
         lines.append(f"{row.missing} missing")
     return "\n".join(lines)
+
+
+def stacked_value(row: SummaryRow) -> str:
+    """Value, mark and interval on one line."""
+    return f"{number(row.value or 0.0)}{UNRANKED if row.unranked else ''} {interval(row)}"
 
 
 def usual(rows: Iterable[SummaryRow | Estimate]) -> tuple[str, int]:
@@ -163,6 +170,7 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     found = list(notes)
     for names, metrics in winners.items():
         found.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
+    found += _scorer_notes(summaries)
     floors = {row.metric: row.floor for row in summaries if row.floor is not None}
     if floors:
         shown = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
@@ -174,6 +182,22 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
                 f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
             )
     return found
+
+
+def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
+    """How far each learned scorer can be believed, and whom it must not rank."""
+    believed = {row.metric: row.scorer for row in rows if row.scorer}
+    reasons: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.unranked:
+            reasons.setdefault((row.metric, row.unranked), {})[row.method] = None
+    return [
+        *(f"{metric}: the scorer is {line}." for metric, line in believed.items()),
+        *(
+            f"{UNRANKED} not ranked by {metric}: {', '.join(methods)} ({reason})."
+            for (metric, reason), methods in reasons.items()
+        ),
+    ]
 
 
 def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
@@ -218,7 +242,7 @@ def _ends(columns: Cells) -> tuple[int, ...]:
 
 def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
     summary = row.summary
-    value = absence(summary) if summary.value is None else f"{number(summary.value)} {interval(summary)}"
+    value = absence(summary) if summary.value is None else stacked_value(summary)
     cells = [metric_name(summary), value, counts(summary), str(summary.missing)]
     if floors:
         cells.append("" if summary.floor is None else number(summary.floor))

@@ -24,9 +24,11 @@ LAYERS = (
     ("prefbench.reports*",),
     ("prefbench.summary", "prefbench.ablation"),
     ("prefbench.scoring", "prefbench.execution"),
-    ("prefbench.runner", "prefbench.features", "prefbench.methods*", "prefbench.metrics*", "prefbench.suites*"),
+    ("prefbench.runner", "prefbench.features", "prefbench.encoders", "prefbench.methods*", "prefbench.metrics*",
+     "prefbench.suites*"),
     ("prefbench.backbones*", "prefbench.mllms*", "prefbench.training*", "prefbench.hub", "prefbench.loading",
-     "prefbench.store", "prefbench.plan", "prefbench.parameters", "prefbench.checked"),
+     "prefbench.store", "prefbench.plan", "prefbench.parameters", "prefbench.checked",
+     "prefbench.scorer_figures"),
     ("prefbench.registry",),
     ("prefbench.api*", "prefbench.probing*"),
     (

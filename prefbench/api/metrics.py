@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features, FeatureSet
+from prefbench.api.scorers import Scorer
 from prefbench.api.suites import Truth
 from prefbench.records import History, Part, Picture, Pixels
 
@@ -57,6 +58,11 @@ class ImageMetric(ABC):
     card: ClassVar[MetricCard]
     extractor: ClassVar[str | None] = None
     """The role of the extractor it needs (`text`, `fidelity`), or None."""
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """The learned model of preference that its numbers come from, where there is one."""
+        return None
 
     @abstractmethod
     def score(

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from prefbench.paths import atomic_file, cache_folder
+from prefbench.records import PARTS
 from prefbench.suites.picturebook.axes import (
     AXES,
     CONTENTS,
@@ -30,6 +32,7 @@ from prefbench.suites.picturebook.axes import (
     sample_styles,
     training_contents,
 )
+from prefbench.suites.picturebook.population import population
 from prefbench.suites.picturebook.render import SIZE, VERSION, render
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ _CHUNK = 1000
 GROUP = 8
 """Pictures in a group of `contrasts`."""
 
-Kind = Literal["captioned", "uniform", "contrasts"]
+Kind = Literal["captioned", "uniform", "contrasts", "judged"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class CorpusRecipe:
     axis that a caption leaves open has the prior as its conditional distribution. `uniform`: every content, every axis
     uniform, for models that read attributes. `contrasts`: training contents in groups of eight pictures that differ on
     two of the axes with words and on the silent ones, for models that must tell captions apart by every axis.
+    `judged`: the scenes that users of the scorer split judged, in their order and over again, each time drawn from
+    another seed.
     """
 
     kind: Kind
@@ -123,8 +128,7 @@ def _render_chunk(job: tuple[CorpusRecipe, int, int]) -> Corpus:
     rng = np.random.default_rng([recipe.seed, start])
     pictures = np.empty((n, SIZE, SIZE, 3), np.uint8)
     scenes, named = [], []
-    drawn = _contrasting(rng) if recipe.kind == "contrasts" else _independent(recipe.kind, rng)
-    for i, (scene, names) in enumerate(itertools.islice(drawn, n)):
+    for i, (scene, names) in enumerate(itertools.islice(_drawn(recipe.kind, start, rng), n)):
         pictures[i] = render(scene, int(rng.integers(2**31)))
         scenes.append(scene.indices)
         named.append([name in names for name in STYLE_NAMES])
@@ -133,6 +137,20 @@ def _render_chunk(job: tuple[CorpusRecipe, int, int]) -> Corpus:
 
 _Described = tuple[Scene, frozenset[str]]
 """A scene and the style axes that its caption names."""
+
+
+def _drawn(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_Described]:
+    if kind == "judged":
+        scenes = _judged_scenes()
+        return ((scenes[i % len(scenes)], frozenset()) for i in itertools.count(start))
+    return _contrasting(rng) if kind == "contrasts" else _independent(kind, rng)
+
+
+@cache
+def _judged_scenes() -> tuple[Scene, ...]:
+    """What the users of the scorer split judged, liked and disliked, in both parts."""
+    judged = (user.judged(part) for user in population("scorer") for part in PARTS)
+    return tuple(shown.scene for one in judged for shown in (*one.liked, *one.disliked))
 
 
 def _independent(kind: Kind, rng: np.random.Generator) -> Iterator[_Described]:

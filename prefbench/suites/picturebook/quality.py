@@ -20,6 +20,8 @@ from prefbench.suites.picturebook.axes import (
     held_out_contents,
     sample_styles,
 )
+from prefbench.suites.picturebook.corpus import load_corpus
+from prefbench.suites.picturebook.reader import HELD_OUT as READ_OUT
 from prefbench.suites.picturebook.reader import Reader, load_reader, reading_accuracy
 from prefbench.training.figures import Figure
 
@@ -28,6 +30,24 @@ SAMPLES = 1000
 _ADAPTED = 300
 """Of the adapter's: each is drawn twice, and a mean over six axes has a standard error of 0.01."""
 _SEED = 11
+
+
+def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> list[Figure]:
+    """How well a linear probe of the encoder tells each attribute on held-out pictures of every content."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    from prefbench.encoders import mini_dino as load_encoder
+
+    corpus = load_corpus(READ_OUT)
+    states = StandardScaler().fit_transform(load_encoder(folder).images(list(corpus.pictures)))
+    half = len(states) // 2
+    figures = []
+    for a, axis in enumerate(AXES):
+        probe = LogisticRegression(max_iter=300).fit(states[:half], corpus.scenes[:half, a])
+        accuracy = float(probe.score(states[half:], corpus.scenes[half:, a]))
+        figures.append(Figure(axis.name, accuracy, 0.90, 0.98))
+    return figures
 
 
 def mini_sd(folder: Path = WEIGHTS / "mini-sd") -> list[Figure]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -19,8 +18,9 @@ from torch import Tensor, nn
 from prefbench.api import PrefbenchError
 from prefbench.paths import WEIGHTS, atomic_file
 from prefbench.suites.picturebook.axes import AXES
-from prefbench.suites.picturebook.corpus import Corpus, CorpusRecipe, load_corpus
-from prefbench.training.loop import Batch, BatchSource, FitConfig, Progress, fit
+from prefbench.suites.picturebook.corpus import CorpusRecipe, load_corpus
+from prefbench.suites.picturebook.reading import ReadingTask, reading_batches, to_tensor
+from prefbench.training.loop import FitConfig, Progress, fit
 
 CORPUS = CorpusRecipe("uniform", 120_000, seed=2)
 HELD_OUT = CorpusRecipe("uniform", 5_000, seed=3)
@@ -59,13 +59,9 @@ class Reader(nn.Module):
     def read(self, pictures: NDArray[np.uint8], *, batch: int = 250) -> Mapping[str, NDArray[np.float64]]:
         """Probabilities (N, values) for every axis, from pictures uint8 (N, 32, 32, 3)."""
         self.eval()
-        chunks = [self(_to_tensor(pictures[i : i + batch])) for i in range(0, len(pictures), batch)]
+        chunks = [self(to_tensor(pictures[i : i + batch])) for i in range(0, len(pictures), batch)]
         logits = [torch.cat([chunk[a] for chunk in chunks]) for a in range(len(AXES))]
         return {axis.name: z.double().softmax(1).numpy() for axis, z in zip(AXES, logits, strict=True)}
-
-
-def _to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def load_reader(folder: Path = WEIGHTS / "reader") -> Reader:
@@ -86,38 +82,12 @@ def save_reader(reader: Reader, folder: Path) -> None:
         save_file(state, temporary)
 
 
-class _ReadingTask(nn.Module):
-    def __init__(self, reader: Reader) -> None:
-        super().__init__()
-        self.reader = reader
-
-    def forward(self, batch: Batch) -> Tensor:
-        logits = self.reader(batch["pictures"])
-        losses = [F.cross_entropy(z, batch["scenes"][:, a]) for a, z in enumerate(logits)]
-        return torch.stack(losses).sum()
-
-
-def _batches(corpus: Corpus) -> BatchSource:
-    def draw(rng: np.random.Generator, size: int) -> Batch:
-        chosen = rng.integers(len(corpus), size=size)
-        pictures = _to_tensor(corpus.pictures[chosen])
-        # Drawn pictures are a little noisy or soft; the reader must not take that for an attribute.
-        level = torch.from_numpy(rng.uniform(0, 0.12, (size, 1, 1, 1)).astype(np.float32))
-        noise = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
-        soft = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        share = torch.from_numpy(rng.uniform(0, 0.35, (size, 1, 1, 1)).astype(np.float32))
-        pictures = pictures * (1 - share) + soft * share + level * noise
-        return {"pictures": pictures, "scenes": torch.from_numpy(corpus.scenes[chosen]).long()}
-
-    return draw
-
-
 def train_reader(config: FitConfig, folder: Path) -> tuple[Reader, Progress]:
     """Trains the reader on rendered pictures, all contents and all axes uniform."""
     torch.manual_seed(config.seed)
-    task = _ReadingTask(Reader())
-    progress = fit(task, _batches(load_corpus(CORPUS)), config, folder)
-    return task.reader, progress
+    reader = Reader()
+    progress = fit(ReadingTask(reader), reading_batches(load_corpus(CORPUS)), config, folder)
+    return reader, progress
 
 
 def reading_accuracy(reader: Reader) -> Mapping[str, float]:

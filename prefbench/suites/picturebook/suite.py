@@ -39,7 +39,7 @@ class Picturebook(Suite):
         licence="Apache-2.0",
         backbone="mini-sd",
         metrics=("utility", "prompt-fidelity", "clip-score", "fid", "kid"),
-        extractors={"fidelity": "mini-clip", "text": "mini-clip"},
+        extractors={"fidelity": "mini-clip", "text": "mini-clip", "preference": "mini-dino"},
     )
 
     def __init__(self, *, history: int = 8) -> None:

@@ -25,6 +25,7 @@ Card = dict[str, Any]
 READER = FitConfig(images=250_000, batch=96, lr=2e-3, ema=0.999, decay=0.6)
 MINI_CLIP = FitConfig(images=600_000, batch=128, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5)
 MINI_VISION = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
+MINI_DINO = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.02, ema=0.999, decay=0.5)
 MINI_IP_ADAPTER = FitConfig(images=250_000, batch=32, lr=1e-3, ema=0.999, decay=0.5)
 MINI_SD = FitConfig(
     images=560_000, batch=16, lr=2e-3, decay=0.35, ema=0.9995, slow=(("text_encoder", 0.5),), save_every_s=600
@@ -67,6 +68,14 @@ def mini_vision(request: TrainRequest) -> Card | None:
 
     corpora = [CAPTIONED, CONTRASTS]
     job = _Job("mini-vision", MINI_VISION, corpora, train_mini_vision, save_mini_vision, quality.mini_vision)
+    return _run(job, request)
+
+
+def mini_dino(request: TrainRequest) -> Card | None:
+    """Trains the encoder of the preference scorer."""
+    from prefbench.suites.picturebook.mini_dino import CORPUS, save_mini_dino, train_mini_dino
+
+    job = _Job("mini-dino", MINI_DINO, [CORPUS], train_mini_dino, save_mini_dino, quality.mini_dino)
     return _run(job, request)
 
 

@@ -1,0 +1,79 @@
+"""`preference`: what a learned scorer says of an image under its own user, beyond what it says under others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored, Scorer
+from prefbench.records import History
+from prefbench.registry import load
+
+OTHERS = 8
+"""Other users that every image is judged under: those that follow its own in the suite's order."""
+
+
+class Preference(ImageMetric):
+    """Personalisation gain: P(liked) under the image's own user minus the mean of it under other users, same prompt.
+
+    The scorer is given the part of each user's judgments that no method sees. An image that everybody likes gains
+    nothing, and neither does one that does not show its prompt. Columns: `preference`, `preference/own` and
+    `preference/others`. None where the user, or every other one, has no judgments to be known by.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="preference",
+        version="1",
+        summary="P(liked) under the own user minus under other users, by a learned scorer",
+        question="preference",
+        direction="up",
+        unit="image",
+        recipe=f"own-minus-{OTHERS}-next-users,scorer-part,original-prompt",
+        bounds=(-1.0, 1.0),
+        asks_histories=("scorer",),
+    )
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scorer of the metric's name."""
+        made: Scorer = load("scorer", self.card.name)()
+        return made
+
+    def score(
+        self,
+        samples: Sequence[Scored],
+        features: Features | None,  # noqa: ARG002
+        evidence: Evidence,
+    ) -> Mapping[str, Sequence[float | None]]:
+        """One value a sample and column. Raises `PrefbenchError` without judgments, or as the scorer does."""
+        histories = evidence.histories.get("scorer")
+        if not histories:
+            raise PrefbenchError(f"{self.card.name} needs the judgments that no method sees; the suite has none")
+        own, others = np.full(len(samples), np.nan), np.full(len(samples), np.nan)
+        for user in dict.fromkeys(sample.user for sample in samples):
+            rows = [i for i, sample in enumerate(samples) if sample.user == user]
+            mine = [samples[i] for i in rows]
+            own[rows] = self._said(histories[user], mine)
+            if strangers := _others(user, histories):
+                others[rows] = np.mean([self._said(other, mine) for other in strangers], axis=0)
+        parts = {"": own - others, "/own": own, "/others": others}
+        return {
+            f"{self.card.name}{part}": [float(v) if np.isfinite(v) else None for v in values]
+            for part, values in parts.items()
+        }
+
+    def _said(self, history: History, samples: Sequence[Scored]) -> Features:
+        if not len(history):
+            return np.full(len(samples), np.nan)
+        return self.scorer.score(history, [s.prompt for s in samples], [s.pixels for s in samples])
+
+
+def _others(user: str, histories: Mapping[str, History]) -> list[History]:
+    """The next users' histories in the suite's order, round the end, as far as there are any."""
+    users = list(histories)
+    place = users.index(user)
+    following = [users[(place + step) % len(users)] for step in range(1, len(users))]
+    return [histories[other] for other in following if len(histories[other])][:OTHERS]

@@ -1,0 +1,1 @@
+"""Learned models of preference behind one contract, one file each; found through the registry."""

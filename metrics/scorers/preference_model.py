@@ -1,0 +1,90 @@
+"""The network of the scorer `preference`: attention over the judged history, and agreement with the prompt.
+
+Everything stands on frozen features. A history's judgments are turned into one linear taste by kernel ridge regression
+in a learned projection: each judgment gets a weight, and a picture's logit is the weighted sum of its inner products
+with the judged pictures. That is linear attention whose values are solved for instead of read off, so that few users
+are enough to learn it (a differentiable closed-form learner: Bertinetto et al., ICLR 2019, arXiv 1805.08136). What all
+users like in common is a linear term of its own. Whether a picture shows its prompt is a second probability: a picture
+that does not is liked by nobody who asked for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+WORDS = 512
+"""Buckets that the words of a prompt are hashed into."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A batch of histories: features (B, N, D), and verdicts (B, N): 1 liked, -1 disliked, 0 where none stands."""
+
+    features: Tensor
+    verdicts: Tensor
+
+
+class PreferenceModel(nn.Module):
+    """P(liked) = P(fits the taste) P(shows the prompt).
+
+    Args:
+        width: of the features.
+        rank: of the projection in which tastes are compared.
+        meeting: of the space in which pictures and prompts are compared.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    calibration: Tensor
+
+    def __init__(self, width: int, *, rank: int = 32, meeting: int = 32) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(1))
+        self.project = nn.Linear(width, rank, bias=False)
+        self.population = nn.Linear(width, 1)
+        self.log_penalty = nn.Parameter(torch.tensor(1.0))
+        self.log_gain = nn.Parameter(torch.tensor(1.0))
+        self.see = nn.Linear(width, meeting)
+        self.read = nn.Linear(WORDS, meeting, bias=False)
+        self.log_strictness = nn.Parameter(torch.tensor(0.0))
+        self.doubt = nn.Parameter(torch.tensor(-1.0))
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+        nn.init.orthogonal_(self.project.weight)
+        nn.init.zeros_(self.population.weight)
+
+    def standardise(self, features: Tensor) -> Tensor:
+        """Features (..., D) about their mean, of mean square 1: directions keep their relative spread."""
+        standard: Tensor = (features - self.mean) / self.scale
+        return standard
+
+    def tastes(self, judged: Judged) -> Tensor:
+        """The taste (B, rank) of each history; zero for an empty one."""
+        seen = self.project(self.standardise(judged.features)) * judged.verdicts.abs()[..., None]
+        kernel = seen @ seen.transpose(1, 2)
+        penalty = self.log_penalty.exp() * torch.eye(seen.shape[1], device=seen.device)
+        weights = torch.linalg.solve(kernel + penalty, judged.verdicts[..., None])
+        taste: Tensor = self.log_gain.exp() * (seen.transpose(1, 2) @ weights)[..., 0]
+        return taste
+
+    def fit_logits(self, tastes: Tensor, features: Tensor) -> Tensor:
+        """Logits (B, Q) that pictures (B, Q, D) fit tastes (B, rank), not calibrated."""
+        standard = self.standardise(features)
+        personal: Tensor = (self.project(standard) @ tastes[..., None])[..., 0]
+        return personal + torch.as_tensor(self.population(standard)[..., 0])
+
+    def prompt_logits(self, features: Tensor, words: Tensor) -> Tensor:
+        """Logits (N,) that pictures (N, D) show the prompts whose words are given (N, WORDS)."""
+        agreement = (self.see(self.standardise(features)) * self.read(words)).sum(-1)
+        logits: Tensor = self.log_strictness.exp() * agreement + self.doubt
+        return logits
+
+    def liked(self, tastes: Tensor, features: Tensor, words: Tensor) -> Tensor:
+        """P(liked) (Q,) of pictures (Q, D) with prompts (Q, WORDS) for one taste (rank,), calibrated."""
+        slope, intercept = self.calibration
+        fit = torch.sigmoid(slope * self.fit_logits(tastes[None], features[None])[0] + intercept)
+        liked: Tensor = fit * torch.sigmoid(self.prompt_logits(features, words))
+        return liked
