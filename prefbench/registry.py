@@ -48,6 +48,13 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "utility": "prefbench.metrics.utility:Utility",
         "prompt-fidelity": "prefbench.metrics.prompt_fidelity:PromptFidelity",
     },
+    "scorer": {
+        "pickscore": "prefbench.metrics.scorers.pickscore:PickScore",
+        "hpsv2": "prefbench.metrics.scorers.hpsv2:HpsV2",
+        "imagereward": "prefbench.metrics.scorers.imagereward:ImageReward",
+        "viper-proxy": "prefbench.metrics.scorers.viper_proxy:ViperProxy",
+        "learn-user-pref": "prefbench.metrics.scorers.learn_user_pref:LearnUserPref",
+    },
     "extractor": {
         "mini-clip": "prefbench.features:mini_clip",
         "open-clip": "prefbench.features:open_clip_large",
