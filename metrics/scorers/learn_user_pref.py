@@ -45,6 +45,7 @@ class LearnUserPref(AskingScorer):
         caveats=(
             "orders 61.68 % of pairs that single users judged as they did (its table 1), where a scorer that knows no"
             " user reaches 57.72: means over users are usable, single values are near noise",
+            "never calibrated: it was taught verdicts and to order pairs",
             "its paper was not accepted at ICLR 2026; reviewers missed error bars",
             "likes and dislikes of its training shared prompts pair by pair; here each picture comes with its own",
             "covers tokens that stand before every text, which its repository's file holds (ten by its size); the pool"

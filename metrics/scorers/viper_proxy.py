@@ -24,6 +24,7 @@ class ViperProxy(AskingScorer):
         encoders=("HuggingFaceM4/idefics2-8b",),
         trained_on=("pictures that ViPer drew for 12,000 simulated agents",),
         source="https://arxiv.org/abs/2407.17365",
+        scale="how likely the picture was drawn for the agent of these likes and not for another one, of two verdicts",
         caveats=(
             "orders 55.15 % of pairs that single users judged as they did (learn-user-pref, table 1); its authors"
             " publish no accuracy",
