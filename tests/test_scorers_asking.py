@@ -20,7 +20,7 @@ from prefbench.api import PrefbenchError
 from prefbench.metrics.scorers.asking import AskingScorer, ordered
 from prefbench.metrics.scorers.learn_user_pref import LearnUserPref
 from prefbench.metrics.scorers.viper_proxy import ViperProxy
-from prefbench.records import History, Judgment
+from prefbench.records import History, Judgment, Picture
 from tests.tiny_mllms import TEXTS
 from tests.tiny_scorers import (
     Explosive,
@@ -211,6 +211,13 @@ def test_a_history_of_one_side_or_none_is_one_line(scorer: AskingScorer, liked: 
     message = f"needs pictures that the user liked and .* of val-0000 has {liked} and {disliked}$"
     with pytest.raises(PrefbenchError, match=message):
         scorer.score(history(liked, disliked), prompts(1), pictures(1))
+
+
+def test_a_judged_picture_that_breaks_off_is_one_line(scorer: AskingScorer) -> None:
+    judged = history()
+    broken = Judgment(Picture("0" * 64, data=(judged.liked[0].picture.data or b"")[:200]), "a fox", liked=True)
+    with pytest.raises(PrefbenchError, match="a judged picture cannot be read: 000000000000"):
+        scorer.score(History(judged.user, (broken,), judged.disliked), prompts(1), pictures(1))
 
 
 def test_averaging_over_orders_reduces_what_the_order_moves(make: Callable[..., AskingScorer]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -279,6 +281,16 @@ def test_absent_weights_are_one_line_and_nothing_is_said_to_hold(
     assert findings["weights"].outcome == "warning"
     assert "get it with: hf download" in findings["weights"].detail
     assert {f.outcome for c, f in findings.items() if c not in ("parameters", "card", "weights")} == {"not applicable"}
+
+
+def test_looking_a_scorer_up_and_making_it_imports_no_torch() -> None:
+    program = (
+        "import sys; from prefbench.registry import load\n"
+        f"for name in {PUBLISHED}: load('scorer', name)()\n"
+        "assert not {'torch', 'transformers', 'open_clip'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_all_registered_scorers_are_checked_here_or_elsewhere() -> None:

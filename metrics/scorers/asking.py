@@ -19,7 +19,7 @@ from prefbench.hub import Absence
 from prefbench.mllms import weights
 from prefbench.mllms.cards import MllmCard
 from prefbench.mllms.conversation import Conversation, answer, ask
-from prefbench.records import History, Judgment, Pixels
+from prefbench.records import History, Judgment, Pixels, UnreadableImageError
 
 from .crowd import check_pairs
 from .files import find
@@ -73,8 +73,8 @@ class AskingScorer(Scorer):
         """P(liked) (N,), the mean over orders.
 
         Raises:
-            PrefbenchError: weights are absent or damaged; a history without likes or without dislikes; pictures that
-                are not uint8 (H, W, 3), or not one a prompt.
+            PrefbenchError: weights are absent or damaged; a history without likes or without dislikes, or of pictures
+                that cannot be decoded; pictures that are not uint8 (H, W, 3), or not one a prompt.
         """
         return np.asarray(self.by_order(history, prompts, pictures).mean(0))
 
@@ -103,7 +103,10 @@ class AskingScorer(Scorer):
         return [[turn for judgment in order for turn in self._judged(judgment)] for order in found]
 
     def _judged(self, judgment: Judgment) -> Conversation:
-        shown = self._shown(judgment.picture.load())
+        try:
+            shown = self._shown(judgment.picture.load())
+        except UnreadableImageError as error:
+            raise PrefbenchError(f"scorer {self.card.name!r}: a judged picture cannot be read: {error}") from error
         return [ask(shown, self._question(judgment.prompt)), answer(LIKE if judgment.liked else DISLIKE)]
 
     @abstractmethod
