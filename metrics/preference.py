@@ -16,6 +16,21 @@ OTHERS = 8
 """Other users that every image is judged under: those that follow its own in the suite's order."""
 
 
+def _card(name: str, by: str, source: str | None = None) -> MetricCard:
+    return MetricCard(
+        name=name,
+        version="1",
+        summary=f"P(liked) under the own user minus under other users, by {by}",
+        question="preference",
+        direction="up",
+        unit="image",
+        recipe=f"own-minus-{OTHERS}-next-users,scorer-part,original-prompt",
+        bounds=(-1.0, 1.0),
+        source=source,
+        asks_histories=("scorer",),
+    )
+
+
 class Preference(ImageMetric):
     """Personalisation gain: P(liked) under the image's own user minus the mean of it under other users, same prompt.
 
@@ -24,17 +39,7 @@ class Preference(ImageMetric):
     `preference/others`. None where the user, or every other one, has no judgments to be known by.
     """
 
-    card: ClassVar[MetricCard] = MetricCard(
-        name="preference",
-        version="1",
-        summary="P(liked) under the own user minus under other users, by a learned scorer",
-        question="preference",
-        direction="up",
-        unit="image",
-        recipe=f"own-minus-{OTHERS}-next-users,scorer-part,original-prompt",
-        bounds=(-1.0, 1.0),
-        asks_histories=("scorer",),
-    )
+    card: ClassVar[MetricCard] = _card("preference", "prefbench's own scorer")
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -69,6 +74,18 @@ class Preference(ImageMetric):
         if not len(history):
             return np.full(len(samples), np.nan)
         return self.scorer.score(history, [s.prompt for s in samples], [s.pixels for s in samples])
+
+
+class ViperProxy(Preference):
+    """The same by ViPer's proxy, which learned to tell users apart and never a user's own dislikes."""
+
+    card = _card("viper-proxy", "ViPer's proxy metric (Idefics2)", "https://arxiv.org/abs/2407.17365")
+
+
+class LearnUserPref(Preference):
+    """The same by learn-user-pref, right on 61.7 % of real users' pairs by its authors' count."""
+
+    card = _card("learn-user-pref", "learn-user-pref (Idefics2)", "https://arxiv.org/abs/2508.08220")
 
 
 def _others(user: str, histories: Mapping[str, History]) -> list[History]:

@@ -251,19 +251,19 @@ def show(what: str, name: str | None, measure: str | None, plot: Path | None, as
 @click.option("--paths", is_flag=True, help="Where each is defined, as file:line.")
 @as_json
 def list_(kind: str | None, paths: bool, as_json: bool) -> None:
-    """List what is registered: methods, metrics, suites, backbones, extractors, controls, trainers."""
+    """List what is registered: methods, metrics, scorers, suites, backbones, extractors, controls, trainers."""
     from prefbench import display
 
     display.list_registered(kind, paths=paths, as_json=as_json)
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["method", "metric", "suite", "weights"]))
+@click.argument("kind", type=click.Choice(["method", "metric", "scorer", "suite", "weights"]))
 @click.argument("name")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE")
 @as_json
 def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> None:
-    """Run the conformance suite of a method or metric, prove a suite's splits disjoint, or measure shipped weights."""
+    """Check a method, metric or scorer for conformance, prove a suite's splits disjoint, or measure shipped weights."""
     from prefbench import display
 
     if kind == "weights":

@@ -55,13 +55,13 @@ _QWEN_TEMPLATE = (
 )
 
 
-def save_tiny_idefics2(folder: Path) -> Path:
+def save_tiny_idefics2(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
     """A SigLIP tower, a perceiver of 4 latents, and a Mistral with a sentencepiece-like tokenizer.
 
     Like the public one it begins every text with a token, and by itself cuts images into pieces.
     """
     torch.manual_seed(0)
-    vocabulary, merges = _learn(pre_tokenizers.Metaspace(), ["<unk>", "<s>", "</s>"], [])
+    vocabulary, merges = _learn(pre_tokenizers.Metaspace(), ["<unk>", "<s>", "</s>"], [], texts)
     tokenizer = LlamaTokenizer(
         vocab=vocabulary, merges=merges, pad_token="<unk>", padding_side="right", add_bos_token=True
     )
@@ -176,13 +176,15 @@ def _save(model: Any, processor: Any, folder: Path) -> Path:
     return folder
 
 
-def _learn(split: Any, special: Sequence[str], alphabet: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Vocabulary and merges of a byte-pair encoding of `TEXTS`, the special tokens first."""
+def _learn(
+    split: Any, special: Sequence[str], alphabet: Sequence[str], texts: Sequence[str] = TEXTS
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges of a byte-pair encoding of texts, the special tokens first."""
     learned = Tokenizer(BPE())
     learned.pre_tokenizer = split
     trainer = trainers.BpeTrainer(
         vocab_size=1000, special_tokens=list(special), initial_alphabet=list(alphabet), show_progress=False
     )
-    learned.train_from_iterator([*TEXTS, "\n"], trainer)
+    learned.train_from_iterator([*texts, "\n"], trainer)
     merges = json.loads(learned.to_str())["model"]["merges"]
     return learned.get_vocab(), [tuple(pair) for pair in merges]

@@ -58,7 +58,7 @@ class Preference(Scorer):
 
     @property
     def id(self) -> str:
-        return f"preference@{self.card.version}[{self._encoder.id}]@{self._digest[:12]}"
+        return f"preference@{self.card.version}[{self._encoder.id}]@{self._digest}"
 
     @cached_property
     def _digest(self) -> str:

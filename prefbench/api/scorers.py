@@ -27,6 +27,11 @@ class ScorerCard:
     """Data it was trained on, as `suite:split`, or by name."""
     source: str | None = None
     caveats: tuple[str, ...] = ()
+    scale: str | None = None
+    """What its values are where they are no probability that the user likes the picture; None for one that they are.
+
+    Such values still lie in [0, 1] and rise with what the model calls better.
+    """
 
 
 class Scorer(ABC):
@@ -46,7 +51,8 @@ class Scorer(ABC):
     def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
         """The probability (N,) that the history's user likes each picture for its prompt.
 
-        A scorer that is not personal ignores the history; one whose scale is no probability says so on its card.
+        A scorer that is not personal ignores the history. One whose values are no probability says on its card, in
+        `scale`, what they are; they lie in [0, 1] all the same.
 
         Raises:
             PrefbenchError: weights are absent, or a personal scorer is given a history that it cannot read.

@@ -171,14 +171,32 @@ class Mllm:
         Raises:
             PrefbenchError: words that begin with the same token.
         """
-        ids = torch.tensor([self._speech.first_token(word) for word in words], device=self.device)
-        if len(set(ids.tolist())) != len(words):
+        return self.word_logits(conversations, self.first_tokens(words), batch=batch).softmax(-1)
+
+    def first_tokens(self, words: Sequence[str], *, whole: bool = False) -> list[int]:
+        """The tokens that an answer of each word begins with, as the chat template writes answers.
+
+        Args:
+            whole: refuse words that are more than one token.
+
+        Raises:
+            PrefbenchError: words that begin with the same token, or that are none of the tokenizer's.
+        """
+        ids = [self._speech.first_token(word) for word in words]
+        if len(set(ids)) != len(words):
             raise PrefbenchError(f"{self.card.name}: {', '.join(words)} do not begin with different tokens")
+        parts = [word for word, token in zip(words, ids, strict=True) if self.tokenizer.decode([token]).strip() != word]
+        if whole and parts:
+            raise PrefbenchError(f"{self.card.name}: {parts[0]!r} is not one token of its tokenizer")
+        return ids
+
+    def word_logits(self, conversations: Sequence[Conversation], tokens: Sequence[int], *, batch: int = 8) -> Tensor:
+        """The logits (N, tokens) of what the answer begins with, float32 on the CPU."""
         rows = []
         with _asked(self.model):
             for inputs in self._batches(conversations, batch):
                 logits = self.model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1].float()
-                rows.append(logits[:, ids].softmax(-1).cpu())
+                rows.append(logits[:, list(tokens)].cpu())
         return torch.cat(rows)
 
     def answers(self, conversations: Sequence[Conversation], *, tokens: int = 48, batch: int = 8) -> list[str]:

@@ -1,4 +1,4 @@
-"""Conformance suites: what every method, metric and suite has to hold to, as functions and as `prefbench check`."""
+"""Conformance suites of methods, metrics, scorers and suites, as functions and as `prefbench check`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from prefbench.registry import unknown
 from prefbench.testing.findings import Finding
 from prefbench.testing.method import check_method
 from prefbench.testing.metric import check_metric
+from prefbench.testing.scorer import check_scorer
 from prefbench.testing.suite import check_suite
 
-__all__ = ["Finding", "check", "check_method", "check_metric", "check_suite"]
+__all__ = ["Finding", "check", "check_method", "check_metric", "check_scorer", "check_suite"]
 
 _SUITES: Mapping[str, Callable[..., list[Finding]]] = {
     "method": check_method,
     "metric": check_metric,
+    "scorer": check_scorer,
     "suite": check_suite,
 }
 
@@ -26,7 +28,7 @@ def check(kind: str, name: str, parameters: Sequence[str] = (), *, as_json: bool
     """Runs a conformance suite, prints a line a check (or JSON), and says whether all of them passed.
 
     Args:
-        kind: `method`, `metric` or `suite`.
+        kind: `method`, `metric`, `scorer` or `suite`.
         name: a registered name, or path/to/file.py:Class.
         parameters: of the constructor, as `name=value`.
         as_json: print a list of objects and nothing else.
@@ -43,10 +45,17 @@ def check(kind: str, name: str, parameters: Sequence[str] = (), *, as_json: bool
     if as_json:
         print(json.dumps([_plain(finding) for finding in findings], indent=1))
         return passed
-    failed = [finding.check for finding in findings if not finding.passed]
-    verdict = f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}" if failed else "conforms"
-    print(f"{kind} {name}: {verdict}")
+    print(f"{kind} {name}: {_verdict(findings)}")
     return passed
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    failed = [finding.check for finding in findings if not finding.passed]
+    if failed:
+        return f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}"
+    left = sum(finding.outcome == "not applicable" for finding in findings)
+    # A verdict on little must not read like one on all.
+    return f"{left} of {len(findings)} checks not applicable, in the others it conforms" if left else "conforms"
 
 
 def _print_line(finding: Finding) -> None:

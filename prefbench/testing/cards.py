@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard
+from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard, Scorer, ScorerCard
 from prefbench.parameters import bind, declared
 from prefbench.testing.findings import fail
 
@@ -56,6 +56,22 @@ def check_metric_card(metric: Metric, registered: str | None) -> str:
     if low is not None and high is not None and not low < high:
         fail(f"bounds {card.bounds} hold no interval")
     return f"{card.id}, {card.direction}"
+
+
+def check_scorer_card(constructor: type[Scorer], registered: str | None) -> str:
+    """What the scorer is, where it comes from, and what is known of it."""
+    card = getattr(constructor, "card", None)
+    check_card(card, ScorerCard, registered)
+    assert isinstance(card, ScorerCard)
+    if not card.licence.strip():
+        fail("card leaves licence empty")
+    texts = {"encoders": card.encoders, "trained_on": card.trained_on, "caveats": card.caveats}
+    texts |= {"scale": () if card.scale is None else (card.scale,)}
+    blank = [field for field, held in texts.items() if not all(text.strip() for text in held)]
+    if blank:
+        fail(f"card holds an empty text in {', '.join(blank)}")
+    kind = "personal" if card.personal else "of the crowd"
+    return f"{card.name} {card.version}, {kind}, {'a probability' if card.scale is None else 'no probability'}"
 
 
 def check_card(card: object, card_class: type, registered: str | None) -> None:

@@ -1,0 +1,65 @@
+"""`pickscore`, `hpsv2`, `imagereward`: what published scorers of the crowd say of an image. They know no user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored, Scorer
+from prefbench.records import History
+from prefbench.registry import load
+
+_NOBODY = History("nobody", (), ())
+
+
+def _card(name: str, by: str, source: str) -> MetricCard:
+    return MetricCard(
+        name=name,
+        version="1",
+        summary=f"what the crowd would like, by {by}; no probability, compare within one prompt",
+        question="preference",
+        direction="up",
+        unit="image",
+        recipe="logistic-of-score-minus-anchor,original-prompt",
+        bounds=(0.0, 1.0),
+        source=source,
+    )
+
+
+class _Crowd(ImageMetric):
+    """A generic scorer's value of image and original prompt. Never ranks: it cannot tell whom an image is for."""
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scorer of the metric's name."""
+        made: Scorer = load("scorer", self.card.name)()
+        return made
+
+    def score(
+        self,
+        samples: Sequence[Scored],
+        features: Features | None,  # noqa: ARG002
+        evidence: Evidence,  # noqa: ARG002
+    ) -> Mapping[str, Sequence[float | None]]:
+        """One column. Raises `PrefbenchError` where the weights are absent."""
+        found = self.scorer.score(_NOBODY, [s.prompt for s in samples], [s.pixels for s in samples])
+        return {self.card.name: [float(value) for value in found]}
+
+
+class PickScore(_Crowd):
+    """PickScore, trained on Pick-a-Pic's pairs (Kirstain et al. 2023)."""
+
+    card: ClassVar[MetricCard] = _card("pickscore", "PickScore", "https://arxiv.org/abs/2305.01569")
+
+
+class HpsV2(_Crowd):
+    """HPS v2.1, trained on HPD v2 (Wu et al. 2023)."""
+
+    card: ClassVar[MetricCard] = _card("hpsv2", "HPS v2.1", "https://arxiv.org/abs/2306.09341")
+
+
+class ImageReward(_Crowd):
+    """ImageReward (Xu et al. 2023)."""
+
+    card: ClassVar[MetricCard] = _card("imagereward", "ImageReward", "https://arxiv.org/abs/2304.05977")

@@ -1,0 +1,94 @@
+"""Weights of published scorers: found in the local cache or a folder, and read without running anything in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefbench import hub
+from prefbench.api import PrefbenchError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def find(name: str, source: str, files: Sequence[str]) -> Path:
+    """The folder that holds a repository's files.
+
+    Args:
+        name: the scorer's, for messages.
+        source: a repository of the hub, looked for in the local cache, or a folder.
+        files: what must be there; the first of them marks the folder.
+
+    Raises:
+        PrefbenchError: files are absent; the line names the command that gets them.
+    """
+    folder = hub.locate(source, None, files[0])
+    command = hub.download(source, None, files)
+    if not hub.is_hub_id(source):
+        command = f"cp {' '.join(files)} {source}"
+    if folder is None:
+        raise PrefbenchError(f"scorer {name!r}: {hub.absent(source, command)}")
+    lacking = [file for file in files if not (folder / file).is_file()]
+    if lacking:
+        raise PrefbenchError(f"scorer {name!r}: {hub.Absence(f'{folder} has no {lacking[0]}', command)}")
+    return folder
+
+
+def digest(read: Iterable[tuple[Path, Iterable[str]]]) -> str:
+    """SHA-256 over files by their names, of one folder or several."""
+    files: dict[Path, set[Path]] = {}
+    for folder, names in read:
+        files.setdefault(folder, set()).update(folder / name for name in names)
+    return hub.digest(files)
+
+
+def read_tensors(name: str, file: Path, *, stand_ins: Mapping[str, type] | None = None) -> Any:
+    """What `torch.save` wrote, tensors and plain data alone: other pickles are refused before anything in them runs.
+
+    Args:
+        stand_ins: for classes by their full names, empty ones that take up their objects' attributes.
+
+    Raises:
+        PrefbenchError: a file that is damaged or asks for any other object.
+    """
+    import torch
+
+    allowed: list[Any] = [(stand_in, known_as) for known_as, stand_in in (stand_ins or {}).items()]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files raise anything
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+        raise PrefbenchError(
+            f"scorer {name!r}: {file} holds something else than tensors, and is not opened: {reason}"
+        ) from error
+
+
+def state_dict(name: str, content: Any, file: Path) -> dict[str, torch.Tensor]:
+    """The content as names to tensors. Raises `PrefbenchError` for anything else."""
+    import torch
+
+    tensors = content.values() if isinstance(content, Mapping) else ()
+    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
+        raise PrefbenchError(f"scorer {name!r}: {file} holds no state dict, which is names to tensors")
+    return {str(key): tensor for key, tensor in content.items()}
+
+
+def below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with a prefix, by what follows it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def fitting(name: str, file: Path) -> Iterator[None]:
+    """Around what builds a network from a file: whatever the libraries raise becomes one line that names it."""
+    try:
+        yield
+    except PrefbenchError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:240]
+        raise PrefbenchError(f"scorer {name!r}: {file} does not fit its network: {reason}") from error
