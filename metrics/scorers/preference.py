@@ -44,7 +44,7 @@ class Preference(Scorer):
         licence="Apache-2.0",
         personal=True,
         encoders=("mini-dino",),
-        trained_on=("picturebook:scorer", "picturebook:val (calibration)"),
+        trained_on=("picturebook:scorer", "picturebook:val"),
         caveats=(
             "Trained on renderings, asked about drawings: what a drawing has that no rendering has, it has never seen.",
             "One linear taste a user: what a user likes only in combination is lost.",
