@@ -51,7 +51,8 @@ class Bench:
         """A new method on a backbone of its own: setting up may change the pipeline."""
         backbone = load_backbone(self.card, device=self.device)
         method = self.constructor(**self.parameters)
-        context = WatchedContext(backbone, self.suite.truth if method.card.control else None)
+        given = (self.suite.truth, self.suite.lessons) if method.card.control else ()
+        context = WatchedContext(backbone, *given)
         self._contexts.append(context)
         method.setup(context)
         return method
