@@ -35,9 +35,9 @@ from prefbench.api import (
     SuiteCard,
 )
 from prefbench.cli import main
+from prefbench.duplicates import ALIKE, COPY, compare, thumbnail
 from prefbench.records import Case, Drawing, History, Judgment, Part, Picture, Profile, Request, Split, User, to_pixels
 from prefbench.testing import Finding, check_method, check_metric, check_suite
-from prefbench.testing.duplicates import ALIKE, COPY, compare, thumbnail
 
 EXAMPLE = f"{Path(__file__).parents[1] / 'examples' / 'liked_colors.py'}:LikedColors"
 

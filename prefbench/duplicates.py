@@ -45,6 +45,32 @@ def thumbnail(image: Image.Image) -> NDArray[np.float32]:
     return np.asarray(reduced, np.float32).ravel()
 
 
+def stacked(reduced: Sequence[NDArray[np.float32]]) -> Thumbnails:
+    """Single thumbnails as one array, (N, 192); also of none."""
+    return np.array(reduced, np.float32).reshape(-1, _SIDE * _SIDE * 3)
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each picture of one group the most alike one of another: its place there, and how far it is, both (N,)."""
+
+    places: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+def nearest(first: Thumbnails, second: Thumbnails) -> Nearest:
+    """The nearest picture of `second` for each of `first`, block by block; place -1 and infinity where it is empty."""
+    places = np.full(len(first), -1, np.int64)
+    distances = np.full(len(first), np.inf)
+    for start in range(0, len(second), _BLOCK):
+        found = _distances(first, second[start : start + _BLOCK])
+        best = found.argmin(axis=1)
+        closest = found[np.arange(len(first)), best]
+        closer = closest < distances
+        places[closer], distances[closer] = start + best[closer], closest[closer]
+    return Nearest(places, distances)
+
+
 def compare(first: Thumbnails, second: Thumbnails) -> Likeness:
     """Counts near-duplicates between two groups, block by block."""
     copies = alike = 0
