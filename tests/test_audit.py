@@ -352,10 +352,18 @@ def test_cards_of_weights_are_read(
     finding = audited(run)["trained on"]
     assert finding.outcome == "warning"
     assert [row["weights"] for row in finding.rows][-2:] == ["mute", "absent"]
+    assert all("undeclared" in row["fault"] for row in finding.rows)
     assert "weights good: tiny:train" in finding.detail
     describe(run, lambda content: content["method"].update(weights=["good", "bad"]))
     finding = audited(run)["trained on"]
     assert list(finding.rows) == [{"declared by": "weights bad", "trained on": "tiny:test"}]
+
+
+def test_a_scorer_that_a_method_picks_by_is_a_warning(run: RunFolder, audited: Auditing) -> None:
+    describe(run, lambda content: content["method"].update(selected_by=["preference"]))
+    finding = audited(run)["trained on"]
+    assert finding.outcome == "warning"
+    assert finding.rows[0] == {"picks by": "preference", "fault": "scores by preference say nothing of this run"}
 
 
 def test_shipped_weights_declare_what_they_saw() -> None:

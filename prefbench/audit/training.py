@@ -1,4 +1,4 @@
-"""What a run's method and its weights say that they were trained on."""
+"""What a run's method and its weights say that they were trained on, and picked by."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from prefbench.testing.findings import fail, warn
 
 
 def declared(material: Material) -> str:
-    """No declaration names the run's split or that of the scorer users; what declares nothing is said."""
+    """No declaration names the run's split or that of the scorer users.
+
+    What declares nothing is said, and a scorer that the method picks by, which has seen the scorer users.
+    """
     suite = material.suite.card.name
     barred = {f"{suite}:{split}" for split in (material.seen.split, "scorer")} | {suite}
     told = {f"method {material.description['method']['name']}": tuple(material.description["method"]["trained_on"])}
-    silent = []
+    doubts = [{"picks by": name, "fault": f"scores by {name} say nothing of this run"} for name in _selecting(material)]
     for name in _weights(material):
         data = data_of(name)
         if data is None:
-            silent.append({"weights": name, "fault": "undeclared: no card says what they were trained on"})
+            doubts.append({"weights": name, "fault": "undeclared: no card says what they were trained on"})
         else:
             told[f"weights {name}"] = data
     found = [
@@ -34,9 +37,14 @@ def declared(material: Material) -> str:
     if found:
         fail(f"{len(found)} declarations of data that the run is evaluated on", found)
     detail = "; ".join(f"{who}: {', '.join(data) or 'nothing'}" for who, data in told.items())
-    if silent:
-        warn(f"{detail}; undeclared: {', '.join(row['weights'] for row in silent)}", silent)
+    if doubts:
+        warn(detail, doubts)
     return detail
+
+
+def _selecting(material: Material) -> Sequence[str]:
+    named: Sequence[str] = material.description["method"].get("selected_by", ())
+    return named
 
 
 def _weights(material: Material) -> list[str]:
