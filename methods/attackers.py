@@ -75,7 +75,8 @@ class MeanOfLikes(LikedAgain):
     def keep(self, liked: Sequence[Picture]) -> NDArray[np.uint8]:
         """The mean, uint8 (H, W, 3)."""
         stack = [to_pixels(self.one_of(liked, place)).astype(np.float64) for place in range(len(liked))]
-        return np.round(np.stack(stack).mean(axis=0)).astype(np.uint8)
+        mean: NDArray[np.uint8] = np.round(np.stack(stack).mean(axis=0)).astype(np.uint8)
+        return mean
 
     def made(self, kept: NDArray[np.uint8], seed: int) -> Image.Image:  # noqa: ARG002
         return Image.fromarray(kept)

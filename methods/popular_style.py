@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from prefbench.api import Context, Lesson, Method, MethodCard, PrefbenchError
 from prefbench.records import Drawing, Request
@@ -54,15 +54,26 @@ class PopularStyle(Method):
 
 
 def popular_phrases(lessons: Sequence[Lesson], most: int) -> list[str]:
-    """The phrases that more users like than dislike, most liked first, that can stand in one picture.
-
-    Two phrases are kept together only where some judged picture shows both: of one attribute's values it shows one.
-    """
+    """The phrases that more users like than dislike, most liked first, without two that exclude each other."""
     liking = Counter(phrase for lesson in lessons for phrase in set(lesson.likes))
     liking.subtract(phrase for lesson in lessons for phrase in set(lesson.dislikes))
-    together = {frozenset(shown) for lesson in lessons for shown in lesson.shows.values()}
+    together = _seen_together(lessons)
     kept: list[str] = []
     for phrase, margin in sorted(liking.items(), key=lambda item: (-item[1], item[0])):
-        if margin > 0 and len(kept) < most and any({*kept, phrase} <= shown for shown in together):
+        if margin > 0 and len(kept) < most and not any(_exclude(phrase, other, together) for other in kept):
             kept.append(phrase)
     return kept
+
+
+def _seen_together(lessons: Sequence[Lesson]) -> Mapping[str, Set[str]]:
+    """Each phrase that some judged picture shows, to all that some picture shows with it."""
+    together: dict[str, set[str]] = {}
+    for shown in {tuple(phrases) for lesson in lessons for phrases in lesson.shows.values()}:
+        for phrase in shown:
+            together.setdefault(phrase, set()).update(shown)
+    return together
+
+
+def _exclude(first: str, second: str, together: Mapping[str, Set[str]]) -> bool:
+    """Values of one attribute: pictures show the one and the other, and never both."""
+    return first in together and second in together and second not in together[first]
