@@ -45,12 +45,11 @@ def render(result: Mapping[str, Any], stem: str) -> str:
         backbone=markdown(result["backbone"]),
         honest=markdown(", ".join(result["honest"])),
     )
-    verdict = f"{markdown(result['headline'] or '')}, the headline, is led by an honest method: {_led(result)}.\n"
     how = [
         f"- {markdown(row['method'])}: {markdown(row['attack'])} (`{row['command']}`)" for row in result["attackers"]
     ]
     figure = f"\n![Attackers and the metrics that they win]({stem}.png)\n"
-    return "\n".join([head, *([verdict] if result["headline"] else []), to_markdown(grid(result)), *how, figure])
+    return "\n".join([head, *_verdict(result), to_markdown(grid(result)), *how, figure])
 
 
 def grid(result: Mapping[str, Any]) -> Grid:
@@ -108,6 +107,10 @@ def _value(found: Mapping[str, Any]) -> str:
     return f"{number(value)}\n[{number(low, value)}, {number(high, value)}]"
 
 
-def _led(result: Mapping[str, Any]) -> str:
-    above = outranking(result)
-    return f"no, {', '.join(above)} stand above" if above else f"yes, {result['best'][result['headline']]['method']}"
+def _verdict(result: Mapping[str, Any]) -> list[str]:
+    """Who leads the headline, where there is one."""
+    if result["headline"] is None:
+        return []
+    best, above = result["best"][result["headline"]]["method"], outranking(result)
+    told = f"{', '.join(above)} stand above every honest method" if above else "no attacker stands above it"
+    return [f"The headline is {markdown(result['headline'])}. Its best honest method is {markdown(best)}; {told}.\n"]

@@ -129,8 +129,8 @@ def test_an_attacker_above_the_best_honest_method_outranks(runs: list[Run], tmp_
     both = attacks.attacks([*runs[:3], higher])
     assert both["headline"] == "utility", "without the frame there is no gap to close"
     assert outranking(both) == ["flip"]
-    assert "no, flip stand above" in render(both, "stem")
-    assert "yes, ours" in render(attacks.attacks(runs), "stem")
+    assert "method is ours; flip stand above every honest method" in render(both, "stem")
+    assert "method is ours; no attacker stands above it" in render(attacks.attacks(runs), "stem")
 
 
 def row(value: float, low: float | None, high: float | None, direction: str = "up") -> SummaryRow:

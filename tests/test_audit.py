@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, ImageOps
 
+from prefbench import duplicates
 from prefbench.api import PrefbenchError
 from prefbench.audit import Seen, audit, collect, training
 from prefbench.audit.material import split_of
@@ -181,9 +182,19 @@ def test_a_picture_off_by_three_levels_is_found(
     assert failed(findings) == {"scores", *([check] if outcome == "FAILED" else [])}
 
 
-def test_the_nearest_picture_is_the_one_a_loop_finds() -> None:
+def test_a_mirrored_picture_is_found(run: RunFolder, audited: Auditing) -> None:
+    picture = AuditedSuite().history("test-0", "scorer").liked[0].picture
+    key = redraw(run, ImageOps.mirror(picture.load()))
+    findings = audited(run)
+    (row,) = findings["near held-out"].rows
+    assert (row["key"], row["picture"]) == (key, picture.digest)
+    assert "equal pictures" not in failed(findings)
+
+
+def test_the_nearest_picture_is_the_one_a_loop_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    first_, second = (rng.uniform(0, 255, (n, 192)).astype(np.float32) for n in (7, 4500))
+    monkeypatch.setattr(duplicates, "_BLOCK", 5)
+    first_, second = (rng.uniform(0, 255, (n, 192)).astype(np.float32) for n in (7, 45))
     found = nearest(first_, second)
     for row, place, distance in zip(first_, found.places, found.distances, strict=True):
         all_distances = [float(np.sqrt(np.mean((row.astype(float) - other) ** 2))) for other in second]

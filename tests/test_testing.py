@@ -284,7 +284,7 @@ def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
 
 
 TESTS = Path(__file__).parent
-PARAMETERS = {"best-of-n": ["n=3", f"scorer={TESTS / 'brightest.py'}:Brightest"]}
+PARAMETERS = {"best-of-n": ["n=2", f"scorer={TESTS / 'brightest.py'}:Brightest"]}
 SUITES = {"popular-style": f"{TESTS / 'tiny_suite.py'}:TinySuite"}
 """What learns from all train users does so from six here."""
 

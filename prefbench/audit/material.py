@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+from PIL import ImageOps
+
 from prefbench.api import PrefbenchError, Suite
 from prefbench.audit.seen import Seen
 from prefbench.duplicates import Thumbnails, stacked, thumbnail
@@ -84,15 +86,21 @@ class Material:
     @cached_property
     def thumbnails(self) -> Thumbnails:
         """Of the drawn rows, in their order."""
-        return stacked([self._pictures[sample.image or ""] for sample in self.drawn])
+        return stacked([self._pictures[sample.image or ""][0] for sample in self.drawn])
+
+    @cached_property
+    def mirrored(self) -> Thumbnails:
+        """Of the drawn rows' images mirrored left to right."""
+        return stacked([self._pictures[sample.image or ""][1] for sample in self.drawn])
 
     @cached_property
     def _pictures(self) -> Mapping[str, Any]:
-        """Digest to thumbnail, or to what is wrong with the file."""
+        """Digest to the thumbnails of the image and of its mirror image, or to what is wrong with the file."""
         return {digest: self._reduced(digest) for digest in {s.image for s in self.samples if s.image is not None}}
 
     def _reduced(self, digest: str) -> Any:
         try:
-            return thumbnail(self.folder.image(digest))
+            image = self.folder.image(digest)
         except PrefbenchError as error:
             return str(error)
+        return thumbnail(image), thumbnail(ImageOps.mirror(image))

@@ -1,7 +1,7 @@
 """Whether what was drawn is a picture that was there already: by digest, and by thumbnails of 8x8.
 
-Thumbnails find pictures that were stored again, in another size or with noise. They find neither mirrored nor cropped
-ones: how much of a user's likes a method copies is for the metric copy-rate to say.
+Thumbnails find pictures that were stored again, mirrored, in another size or with noise. They do not find cropped ones:
+how much of a user's likes a method copies is for the metric copy-rate to say.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import numpy as np
 
 from prefbench.audit.material import Material
 from prefbench.audit.seen import Shelf, Standing
-from prefbench.duplicates import ALIKE, COPY, nearest
+from prefbench.duplicates import ALIKE, COPY, Nearest, nearest
+from prefbench.records import Sample
 from prefbench.testing.findings import Row, fail, skip, warn
 
 
@@ -35,13 +36,15 @@ def near(material: Material, *, standing: Standing) -> str:
     shelf = material.seen.shelves[standing]
     if not shelf.sources or not material.drawn:
         skip(f"there are {len(material.drawn)} drawn images and {len(shelf.sources)} {standing} pictures to compare")
-    found = nearest(material.thumbnails, shelf.thumbnails)
-    copies = np.flatnonzero(found.distances < COPY)
-    detail = (
-        f"{len(copies)} copies and {int((found.distances < ALIKE).sum())} alike among {len(material.drawn)} drawn"
-        f" images and {len(shelf.sources):,} {standing} pictures, nearest {found.distances.min():.1f}"
-    )
-    rows = [_row(material, shelf, int(i), int(found.places[i]), float(found.distances[i])) for i in copies]
+    found, flipped = (nearest(drawn, shelf.thumbnails) for drawn in (material.thumbnails, material.mirrored))
+    distances = np.minimum(found.distances, flipped.distances)
+    copies, alike = (int((distances < limit).sum()) for limit in (COPY, ALIKE))
+    pairs = f"{len(distances)} drawn images and {len(shelf.sources):,} {standing} pictures"
+    detail = f"{copies} copies and {alike} alike among {pairs}, nearest {distances.min():.1f}"
+    rows = [
+        _row(material.drawn[i], shelf, flipped if flipped.distances[i] < found.distances[i] else found, i)
+        for i in map(int, np.flatnonzero(distances < COPY))
+    ]
     if rows and standing == "held-out":
         fail(detail, rows)
     if rows:
@@ -49,12 +52,12 @@ def near(material: Material, *, standing: Standing) -> str:
     return detail
 
 
-def _row(material: Material, shelf: Shelf, drawn: int, place: int, distance: float) -> Row:
-    sample = material.drawn[drawn]
+def _row(sample: Sample, shelf: Shelf, found: Nearest, i: int) -> Row:
+    place = int(found.places[i])
     return {
         "key": sample.key,
         "user": sample.user,
         "found": str(shelf.sources[place]),
         "picture": shelf.digests[place],
-        "distance": round(distance, 2),
+        "distance": round(float(found.distances[i]), 2),
     }
