@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefbench.api import Context, Method, MethodCard
@@ -34,6 +35,7 @@ class AttributeRewrite(Method):
         paper="after arXiv 2407.17365",
         training="once",
         trained_on=("picturebook:train",),
+        weights=("mini-mllm",),
     )
 
     def __init__(self, *, mllm: str = "mini-mllm") -> None:
@@ -42,6 +44,11 @@ class AttributeRewrite(Method):
     def setup(self, context: Context) -> None:
         super().setup(context)
         self.mllm = load_mllm(self.name, device=str(context.backbone.device))
+
+    @property
+    def card_in_use(self) -> MethodCard:
+        """Names the language model that was given."""
+        return replace(self.card, weights=(self.name,))
 
     @property
     def weights_digest(self) -> str:

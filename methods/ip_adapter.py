@@ -98,6 +98,7 @@ class IpAdapter(Method):
         summary="liked images through the backbone's IP-Adapter",
         paper="arXiv 2308.06721",
         backbones=tuple(ADAPTERS),
+        weights=("mini-ip-adapter", "mini-vision"),
     )
 
     def __init__(

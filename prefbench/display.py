@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from prefbench.execution import Prepared
     from prefbench.runner import RunResult
     from prefbench.summary import Run
+    from prefbench.testing.findings import Finding
 
 logger = logging.getLogger(__name__)
 _FAILURES_SHOWN = 5
+_ROWS_SHOWN = 10
 _SHARED = (
     "suite_digest", "split", "seed", "backbone_digest", "users", "samples_per_case", "steps", "guidance", "dtype",
 )  # fmt: skip
@@ -142,6 +145,20 @@ class Screen:
             leaderboard.publish(runs)
             self._out.print("leaderboard.md is up to date")
         return folders
+
+    def finding(self, finding: Finding) -> None:
+        """A line for a check as conformance suites show theirs, then the first rows that it is about."""
+        self._out.print(escape(f"{finding.outcome:<14}  {finding.check:<22}  {finding.detail}"))
+        for row in finding.rows[:_ROWS_SHOWN]:
+            self._out.print(escape(f"{'':16}{', '.join(f'{name} {_short(value)}' for name, value in row.items())}"))
+        if len(finding.rows) > _ROWS_SHOWN:
+            self._out.print(f"{'':16}and {len(finding.rows) - _ROWS_SHOWN} more, all of them with --json")
+
+    def audited(self, path: Path, findings: Sequence[Finding]) -> None:
+        """What a run's audit came to."""
+        failed = [finding.check for finding in findings if not finding.passed]
+        verdict = f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}" if failed else "clean"
+        self._out.print(escape(f"run {path.name}: {verdict}"))
 
     def written(self, path: Path) -> None:
         """A file that now holds what was asked for."""
@@ -338,6 +355,12 @@ def _print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None
     for row in rows:
         table.add_row(*(escape(_plain(cell)) for cell in row))
     console.print(table)
+
+
+def _short(value: Any) -> str:
+    """A value as a line shows it; of a digest its first letters."""
+    text = str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def _plain(cell: Any) -> str:

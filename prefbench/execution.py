@@ -82,8 +82,20 @@ def suite_of_run(spec: Mapping[str, Any], named: str | None = None) -> Suite:
         named: what the user gave as --suite, a registered name or path/to/file.py:Class.
 
     Raises:
-        PrefbenchError: the spec names no suite, or one that is not registered while none is `named`; or the suite is
-            another, or another version, than the run was drawn for.
+        PrefbenchError: what `recorded_suite` raises; or the suite is another, or another version, than the run was
+            drawn for.
+    """
+    suite = recorded_suite(spec, named)
+    if suite.digest != spec.get("suite_digest"):
+        raise PrefbenchError(f"the run was drawn for another version of {spec['suite']}; it cannot be scored here")
+    return suite
+
+
+def recorded_suite(spec: Mapping[str, Any], named: str | None = None) -> Suite:
+    """The suite that a run names, whatever its version is now; see `suite_of_run`.
+
+    Raises:
+        PrefbenchError: the spec names no suite, or one that is not registered while none is `named`.
     """
     recorded, parameters = spec.get("suite"), spec.get("suite_parameters")
     if not isinstance(recorded, str) or not isinstance(parameters, Mapping):
@@ -92,8 +104,6 @@ def suite_of_run(spec: Mapping[str, Any], named: str | None = None) -> Suite:
         raise PrefbenchError(_not_loaded(recorded))
     constructor = _load_class("suite", named or recorded, Suite, SuiteCard)
     suite: Suite = constructor(**restore(constructor, parameters))
-    if suite.digest != spec.get("suite_digest"):
-        raise PrefbenchError(f"the run was drawn for another version of {recorded}; it cannot be scored here")
     return suite
 
 
@@ -130,7 +140,7 @@ def prepare(settings: Settings) -> Prepared:
         steps=settings.steps,
         guidance=settings.guidance,
     )
-    method.setup(Context(backbone, suite.truth if method.card.control else None))
+    method.setup(context_of(method, backbone, suite))
     histories = {user: suite.history(user) for user in users}
     if control is not None:
         histories = control(histories)
@@ -157,6 +167,11 @@ def prepare(settings: Settings) -> Prepared:
     plan = make_plan(spec, cases, histories)
     folder = RunFolder(settings.out / spec.id)
     return Prepared(spec, suite, backbone, method, users, histories, plan, folder, settings.command)
+
+
+def context_of(method: Method, backbone: Backbone, suite: Suite) -> Context:
+    """What a method is set up with: the suite's truth and the train users' judgments are for controls."""
+    return Context(backbone, suite.truth, suite.lessons) if method.card.control else Context(backbone)
 
 
 def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> RunResult:
@@ -190,7 +205,7 @@ def _start(code: Mapping[str, Any]) -> dict[str, Any]:
 def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "spec": prepared.spec.to_json(),
-        "method": asdict(prepared.method.card),
+        "method": asdict(prepared.method.card_in_use),
         "backbone": asdict(prepared.backbone.card),
         "kinds": dict(prepared.kinds),
         "planned": prepared.n_samples,

@@ -1,4 +1,4 @@
-"""What `prefbench compare`, `prefbench power` and `prefbench show scorer` tell, given back as plain data too."""
+"""What `prefbench audit`, `compare`, `power` and `show scorer` tell, given back as plain data too."""
 
 from __future__ import annotations
 
@@ -8,18 +8,46 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from prefbench import audit as audits
 from prefbench import scorer_figures
-from prefbench.api import PrefbenchError, Scorer
+from prefbench.api import PrefbenchError, Scorer, Suite
+from prefbench.audit.material import split_of
 from prefbench.display import Screen
 from prefbench.environment import code_state, hardware, versions
-from prefbench.execution import suite_of_run
+from prefbench.execution import recorded_suite, suite_of_run
 from prefbench.paths import write_atomic
 from prefbench.registry import load
 from prefbench.reports import contrasts, pilots
 from prefbench.reports.contrast_table import contrast_grid, standings_grid
 from prefbench.reports.leaderboard import portable
 from prefbench.reports.scorer_card import FIGURES, draw_reliability, scorer_grid
+from prefbench.store import RunFolder
 from prefbench.summary import Run
+
+
+def audit(screen: Screen, paths: Sequence[Path], *, named: str | None) -> list[dict[str, Any]]:
+    """The findings of every run's audit, a mapping a run. `named` is what the user gave as the suite."""
+    collected: dict[str, tuple[Suite, audits.Seen]] = {}
+    audited = []
+    for path in screen.run_folders(paths):
+        folder = RunFolder(path)
+        spec = folder.description()["spec"]
+        split = split_of(spec)
+        data = json.dumps([spec.get("suite"), spec.get("suite_parameters"), split], sort_keys=True)
+        if data not in collected:
+            suite = recorded_suite(spec, named)
+            with screen.status(f"look at the pictures of {suite.card.name}"):
+                collected[data] = suite, audits.collect(suite, split)
+        findings = audits.audit(folder, *collected[data], report=screen.finding)
+        screen.audited(path, findings)
+        audited.append(
+            {
+                "run": path.name,
+                "passed": all(finding.passed for finding in findings),
+                "findings": [{**asdict(finding), "passed": finding.passed} for finding in findings],
+            }
+        )
+    return audited
 
 
 def compare(

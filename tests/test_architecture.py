@@ -20,7 +20,7 @@ PACKAGES = {
 }
 LAYERS = (
     ("prefbench.cli",),
-    ("prefbench.verdicts", "prefbench.display", "prefbench.testing*"),
+    ("prefbench.verdicts", "prefbench.display", "prefbench.testing*", "prefbench.audit*"),
     ("prefbench.reports*",),
     ("prefbench.summary", "prefbench.ablation"),
     ("prefbench.scoring", "prefbench.execution"),
@@ -33,7 +33,7 @@ LAYERS = (
     ("prefbench.api*", "prefbench.probing*"),
     (
         "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.effects", "prefbench.strengths",
-        "prefbench.power", "prefbench.mmd", "prefbench.paths",
+        "prefbench.power", "prefbench.mmd", "prefbench.duplicates", "prefbench.paths",
         "prefbench.environment", "prefbench.payloads",
     ),
     ("prefbench",),

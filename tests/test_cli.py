@@ -20,7 +20,7 @@ from prefbench.store import RunFolder
 ROW_KEYS = {
     "method", "control", "metric", "kind", "value", "low", "high", "n_users", "n_prompts", "n_samples", "missing",
 }  # fmt: skip
-VERBS = ("run", "score", "report", "compare", "power", "show", "list", "check", "train", "doctor")
+VERBS = ("run", "score", "report", "audit", "compare", "power", "show", "list", "check", "train", "doctor")
 FAILING = """
 from prefbench.api import Method, MethodCard
 from prefbench.records import Drawing

@@ -35,9 +35,9 @@ from prefbench.api import (
     SuiteCard,
 )
 from prefbench.cli import main
+from prefbench.duplicates import ALIKE, COPY, compare, thumbnail
 from prefbench.records import Case, Drawing, History, Judgment, Part, Picture, Profile, Request, Split, User, to_pixels
 from prefbench.testing import Finding, check_method, check_metric, check_suite
-from prefbench.testing.duplicates import ALIKE, COPY, compare, thumbnail
 
 EXAMPLE = f"{Path(__file__).parents[1] / 'examples' / 'liked_colors.py'}:LikedColors"
 
@@ -283,10 +283,18 @@ def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
     assert len(findings) == 4
 
 
+TESTS = Path(__file__).parent
+PARAMETERS = {"best-of-n": ["n=2", f"scorer={TESTS / 'brightest.py'}:Brightest"]}
+SUITES = {"popular-style": f"{TESTS / 'tiny_suite.py'}:TinySuite"}
+"""What learns from all train users does so from six here."""
+
+
 @pytest.mark.parametrize("name", [*registry.names("method"), pytest.param(EXAMPLE, id="example")])
 def test_what_ships_conforms(name: str, tiny_sd: Path) -> None:
     """On a fresh backbone, or on the one that its weights were trained for."""
-    findings = check_method(name, backbone="mini-sd" if name in ("ours", "ip-adapter") else tiny_sd)
+    backbone = "mini-sd" if name in ("ours", "ip-adapter") else tiny_sd
+    suite = SUITES.get(name, "picturebook")
+    findings = check_method(name, PARAMETERS.get(name, ()), backbone=backbone, suite=suite)
     assert [finding for finding in findings if not finding.passed] == []
 
 

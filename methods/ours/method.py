@@ -39,6 +39,7 @@ class PrefGen(Method):
         paper="arXiv 2512.06020",
         training="once",
         trained_on=("picturebook:train",),
+        weights=("ours-mini-sd", "mini-mllm", "mini-vision"),
     )
 
     def __init__(
@@ -65,6 +66,11 @@ class PrefGen(Method):
         self.adapter.set_scale(self.user_scale)
         self.mllm, self.embed_images = weights.load_readers(folder, self.config, backbone)
         self._digest = weights.digest(folder, self.config, self.mllm, self.embed_images)
+
+    @property
+    def card_in_use(self) -> MethodCard:
+        """A folder of weights that was given is none of the shipped ones: nothing is known of what it saw."""
+        return replace(self.card, weights=(f"folder {Path(self.weights).name}",)) if self.weights else self.card
 
     @property
     def weights_digest(self) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from prefbench.api.backbones import Backbone
 from prefbench.api.features import Features
-from prefbench.api.suites import Truth
+from prefbench.api.suites import Lesson, Truth
 from prefbench.records import Drawing, History, Profile, Request
 
 
@@ -37,14 +37,23 @@ class MethodCard:
     """Scorers that it trained with or picks by."""
     control: bool = False
     """Exists to expose a metric; it may ask the suite's truth and is never ranked."""
+    attack: str = ""
+    """How a control wins a metric without doing what is asked; empty for what is no attack."""
+    weights: tuple[str, ...] = ()
+    """The shipped weights that it loads on the shipped backbone; their cards say what data these saw."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a method is set up with. `truth` is given to controls only; honest methods get None."""
+    """What a method is set up with. `truth` and `lessons` are given to controls only; honest methods get None.
+
+    What an honest method may learn from the train users it learns before, from its trainer.
+    """
 
     backbone: Backbone
     truth: Truth | None = None
+    lessons: Callable[[], Sequence[Lesson]] | None = None
+    """What the suite's train users judged."""
 
 
 class Method(ABC):
@@ -70,6 +79,14 @@ class Method(ABC):
 
         The noise of a request comes from its own seed alone, so an image does not depend on its neighbours.
         """
+
+    @property
+    def card_in_use(self) -> MethodCard:
+        """The card as it holds with this instance's parameters: one may name a scorer, an encoder or other weights.
+
+        What a run records. Asked after `setup`.
+        """
+        return self.card
 
     @property
     def weights_digest(self) -> str:

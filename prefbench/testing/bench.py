@@ -8,7 +8,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,14 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._contexts: list[WatchedContext] = []
+        self._lessons = cache(self.suite.lessons)
 
     def fresh(self) -> Method:
         """A new method on a backbone of its own: setting up may change the pipeline."""
         backbone = load_backbone(self.card, device=self.device)
         method = self.constructor(**self.parameters)
-        context = WatchedContext(backbone, self.suite.truth if method.card.control else None)
+        given = (self.suite.truth, self._lessons) if method.card.control else ()
+        context = WatchedContext(backbone, *given)
         self._contexts.append(context)
         method.setup(context)
         return method

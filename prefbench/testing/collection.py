@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import Suite
+from prefbench.duplicates import Thumbnails, stacked, thumbnail
 from prefbench.records import History, Part, Split, User, image_digest
-from prefbench.testing.duplicates import Thumbnails, thumbnail
 
 PARTS: tuple[Part, ...] = ("method", "scorer")
 Group = tuple[Split, Part]
@@ -44,7 +44,7 @@ def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
         for part in PARTS:
             reduced = [row for user in chosen for row in _add(found, suite.history(user.id, part), user, (split, part))]
             found.digests.setdefault((split, part), set())
-            found.thumbnails[split, part] = np.array(reduced, np.float32).reshape(len(reduced), -1)
+            found.thumbnails[split, part] = stacked(reduced)
     return found
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
+Row = Mapping[str, Any]
+"""One thing that a finding is about, as plain data: a sample's key and what is wrong with it."""
+Rows = Sequence[Row]
 Outcome = Literal["ok", "warning", "FAILED", "not applicable"]
 Check = Callable[[], str]
 """Returns what was measured; stops with `fail`, `warn` or `skip`."""
@@ -18,6 +21,7 @@ class Finding:
     check: str
     outcome: Outcome
     detail: str
+    rows: Rows = ()
 
     @property
     def passed(self) -> bool:
@@ -32,19 +36,19 @@ Report = Callable[[Finding], object]
 class Verdict(Exception):  # noqa: N818 - not an error: it carries an outcome to `run_checks`
     """Ends a check with another outcome than `ok`."""
 
-    def __init__(self, outcome: Outcome, detail: str) -> None:
+    def __init__(self, outcome: Outcome, detail: str, rows: Rows = ()) -> None:
         super().__init__(detail)
-        self.outcome, self.detail = outcome, detail
+        self.outcome, self.detail, self.rows = outcome, detail, rows
 
 
-def fail(detail: str) -> NoReturn:
-    """The rule is broken."""
-    raise Verdict("FAILED", detail)
+def fail(detail: str, rows: Rows = ()) -> NoReturn:
+    """The rule is broken, by `rows` where these can be named."""
+    raise Verdict("FAILED", detail, rows)
 
 
-def warn(detail: str) -> NoReturn:
-    """The rule holds, but somebody should look."""
-    raise Verdict("warning", detail)
+def warn(detail: str, rows: Rows = ()) -> NoReturn:
+    """The rule holds, but somebody should look, at `rows` where these can be named."""
+    raise Verdict("warning", detail, rows)
 
 
 def skip(detail: str) -> NoReturn:
@@ -66,7 +70,7 @@ def _run(name: str, check: Check) -> Finding:
     try:
         return Finding(name, "ok", check())
     except Verdict as verdict:
-        return Finding(name, verdict.outcome, verdict.detail)
+        return Finding(name, verdict.outcome, verdict.detail, verdict.rows)
     except (Exception, SystemExit) as error:
         return Finding(name, "FAILED", one_line(error))
 

@@ -10,12 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from prefbench.api import Suite, SuiteCard
+from prefbench.duplicates import compare
 from prefbench.execution import load_suite
 from prefbench.parameters import bind, parse_pairs
 from prefbench.records import SPLITS, Case, Part, Split, User
 from prefbench.testing.cards import check_card, registered_name
 from prefbench.testing.collection import PARTS, Collection, collect
-from prefbench.testing.duplicates import compare
 from prefbench.testing.findings import Check, Finding, Report, fail, run_checks, skip, warn
 
 _EVALUATED: tuple[Split, ...] = ("val", "test")

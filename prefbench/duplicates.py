@@ -11,6 +11,7 @@ Two thresholds in levels of 255, calibrated on 600 scenes of picturebook:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,34 @@ def thumbnail(image: Image.Image) -> NDArray[np.float32]:
     """The picture reduced by area, (192,), 0 to 255."""
     reduced = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.asarray(reduced, np.float32).ravel()
+
+
+def stacked(reduced: Sequence[NDArray[np.float32]]) -> Thumbnails:
+    """Single thumbnails as one array, (N, 192); also of none."""
+    return np.array(reduced, np.float32).reshape(-1, _SIDE * _SIDE * 3)
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each picture of one group the most alike one of another: its place there, and how far it is, both (N,)."""
+
+    places: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+def nearest(first: Thumbnails, second: Thumbnails) -> Nearest:
+    """The nearest picture of `second` for each of `first`, block by block; place -1 and infinity where it is empty."""
+    places = np.full(len(first), -1, np.int64)
+    distances = np.full(len(first), np.inf)
+    for row, column in itertools.product(range(0, len(first), _BLOCK), range(0, len(second), _BLOCK)):
+        block = slice(row, row + _BLOCK)
+        found = _distances(first[block], second[column : column + _BLOCK])
+        best = found.argmin(axis=1)
+        closest = found[np.arange(len(found)), best]
+        closer = closest < distances[block]
+        places[block] = np.where(closer, column + best, places[block])
+        distances[block] = np.where(closer, closest, distances[block])
+    return Nearest(places, distances)
 
 
 def compare(first: Thumbnails, second: Thumbnails) -> Likeness:
