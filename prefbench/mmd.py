@@ -37,7 +37,7 @@ class GaussianMixture:
     widths: tuple[float, ...]
 
     def __call__(self, x: A, y: A) -> A:
-        squared = _squared_distances(x, y)
+        squared = squared_distances(x, y)
         kernels = [_exp(squared / (-2 * width**2)) for width in self.widths]
         return sum(kernels[1:], start=kernels[0]) / len(kernels)
 
@@ -64,7 +64,7 @@ def median_distance(x: NDArray[np.float64] | torch.Tensor, *, limit: int = 2000)
     if len(points) < 2:
         return float("nan")
     rows, columns = np.triu_indices(len(points), k=1)
-    return float(np.median(np.sqrt(_squared_distances(points, points)[rows, columns].clip(0))))
+    return float(np.median(np.sqrt(squared_distances(points, points)[rows, columns].clip(0))))
 
 
 def biased_mmd(x: A, y: A, kernel: Kernel = cubic_kernel) -> Any:
@@ -115,7 +115,8 @@ def _mean(x: A, y: A, kernel: Kernel, owners: tuple[NDArray[np.int64], NDArray[n
     return total / pairs
 
 
-def _squared_distances(x: A, y: A) -> A:
+def squared_distances(x: A, y: A) -> A:
+    """Squared distances (N, M) between rows of (N, D) and (M, D); between equal ones 0 only up to rounding."""
     # The expanded form has a finite gradient where two points are equal; a distance has not.
     squared: A = (x * x).sum(1)[:, None] + (y * y).sum(1)[None, :] - 2 * x @ y.T
     return squared

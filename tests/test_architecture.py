@@ -24,8 +24,8 @@ LAYERS = (
     ("prefbench.reports*",),
     ("prefbench.summary", "prefbench.ablation"),
     ("prefbench.scoring", "prefbench.execution"),
-    ("prefbench.runner", "prefbench.features", "prefbench.encoders", "prefbench.methods*", "prefbench.metrics*",
-     "prefbench.suites*"),
+    ("prefbench.runner", "prefbench.features", "prefbench.encoders", "prefbench.style", "prefbench.methods*",
+     "prefbench.metrics*", "prefbench.suites*"),
     ("prefbench.backbones*", "prefbench.mllms*", "prefbench.training*", "prefbench.hub", "prefbench.loading",
      "prefbench.store", "prefbench.plan", "prefbench.parameters", "prefbench.checked",
      "prefbench.scorer_figures"),
@@ -141,7 +141,11 @@ def test_nothing_but_a_suite_knows_a_suite() -> None:
 
 
 def test_methods_metrics_and_scorers_cannot_peek() -> None:
-    curious = [n for n in modules() if n.startswith(PLUG_INS) or n in ("prefbench.scoring", "prefbench.features")]
+    curious = [
+        n
+        for n in modules()
+        if n.startswith(PLUG_INS) or n in ("prefbench.scoring", "prefbench.features", "prefbench.style")
+    ]
     assert edges(curious, KEPT_APART) == []
     assert all(any(fnmatchcase(name, pattern) for name in modules()) for pattern in KEPT_APART)
 

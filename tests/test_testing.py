@@ -446,8 +446,9 @@ def test_a_metric_fails_the_rule_that_it_breaks(metric: Any, broken: set[str]) -
 
 @pytest.mark.parametrize("name", registry.names("metric"))
 def test_metrics_that_ship_conform(name: str) -> None:
-    findings = check_metric(name)
-    assert [finding for finding in findings if finding.outcome != "ok"] == []
+    # The model that answers by default is no miniature.
+    findings = check_metric(name, ["mllm=mini-mllm"] if name == "vqa-score" else [])
+    assert [finding for finding in findings if finding.outcome not in ("ok", "not applicable")] == []
 
 
 # ------------------------------------------------------------------------------------------------------ suites

@@ -24,7 +24,9 @@ class SuiteCard:
     backbone: str
     metrics: tuple[str, ...]
     extractors: Mapping[str, str]
-    """What each role is filled by here: `fidelity` (fid, kid), `text` (clip-score)."""
+    """What each role is filled by here: `fidelity` (fid, kid, mmd, cmmd, density, coverage), `text` (clip-score),
+    `similarity` (copy-rate, clip-i, diversity), `style` (style), `dinov2` (fd-dinov2). Metrics whose role is not named
+    cannot be scored."""
     samples_per_case: int = 2
 
 

@@ -19,6 +19,8 @@ from prefbench.testing.findings import Check, fail, warn
 Columns = Mapping[str, Sequence[float | None]]
 _PROMPTS = ("a cat at sea", "a house at night", "a boat on a hill")
 _WIDTH = 16
+_USERS = 20
+"""As many as it takes for 1,000 pairs of a user and another user's held-out like."""
 _ROUNDING = 1e-6
 
 
@@ -60,14 +62,14 @@ def _fractions(text: str, part: str, pictures: Sequence[Pixels]) -> Features:
 
 
 def _histories(part: str) -> dict[str, History]:
-    """Three users with three likes and three dislikes each, of noise and plain colours."""
+    """Twenty users, three of whom have samples, with three likes and three dislikes each, of noise."""
     return {
         user: History(
             user,
             tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=True) for i in range(3)),
             tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=False) for i in range(3, 6)),
         )
-        for user in ("val-0000", "val-0001", "val-0002")
+        for user in (f"val-{i:04d}" for i in range(_USERS))
     }
 
 

@@ -39,7 +39,13 @@ class Picturebook(Suite):
         licence="Apache-2.0",
         backbone="mini-sd",
         metrics=("utility", "prompt-fidelity", "clip-score", "fid", "kid"),
-        extractors={"fidelity": "mini-clip", "text": "mini-clip", "preference": "mini-dino"},
+        extractors={
+            "fidelity": "mini-clip",
+            "text": "mini-clip",
+            "similarity": "mini-clip",
+            "style": "style-statistics",
+            "preference": "mini-dino",
+        },
     )
 
     def __init__(self, *, history: int = 8) -> None:

@@ -1,0 +1,54 @@
+"""`clip-i`: how much more an image looks like what its user likes than like what others like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+
+from .cosines import PerRun, feature_rows
+from .likeness import held_out_likes, likeness
+from .utility import as_columns
+
+
+class ClipI(ImageMetric):
+    """100 x (mean cosine to the user's own held-out likes - mean cosine to other users' held-out likes).
+
+    Held-out likes are those that no method sees; the likes that the method was shown do not enter. The difference takes
+    away what every image shares with every like: with `clip-i/own` alone (the usual "CLIP-I"), a typical image beats
+    one that suits nobody else. Others are all other users of the run, each with the same weight, so a run of few users
+    has a noisy baseline, and one user none.
+
+    -200 to 200; 0 is an image that suits its user no better than others. Columns: `clip-i`, `clip-i/own` and
+    `clip-i/others`, the two parts; of the last, lower is no worse. Numbers of different extractors do not compare.
+
+    What can go wrong: an embedding counts what it sees, mostly content: users who like the same things in other styles
+    look alike to it. A copied like wins while it ignores the prompt, and so can a method that repeats the objects that
+    a user likes.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="clip-i",
+        version="1",
+        summary="100 x cosine to the user's own held-out likes, less that to other users'",
+        question="preference",
+        direction="up",
+        unit="image",
+        recipe="100cos,mean-over-held-out-likes,minus-mean-over-all-other-users",
+        bounds=(-200.0, 200.0),
+        source="https://arxiv.org/abs/2208.12242",
+        asks_histories=("scorer",),
+        won_by=("copy",),
+    )
+    extractor: ClassVar[str | None] = "similarity"
+
+    def __init__(self) -> None:
+        self._likes = PerRun(held_out_likes)
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Three columns; None for users without held-out likes. Raises `PrefbenchError` without features."""
+        rows = feature_rows(self.card.name, "similarity", samples, features)
+        return as_columns(self.card.name, likeness(samples, rows, self._likes(evidence)))

@@ -1,0 +1,99 @@
+"""`copy-rate`: whether an image is a copy of one that the method was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from PIL import Image
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+
+from .cosines import PerRun, feature_rows, rows_of_users, units
+from .picture_hash import picture_hash
+from .shown import ROUNDING, shown_pictures
+from .utility import as_columns
+
+
+class CopyRate(ImageMetric):
+    """1 where either of two detectors fires on the sample and the nearest picture its user's method was shown, else 0.
+
+    Shown are the liked and the disliked pictures of the method's part of the history. The detectors measure closeness:
+
+    - `copy-rate/hash`: bits of dHash and pHash (64 each) that agree, the most over flips and crops of what was shown;
+    - `copy-rate/embedding`: the cosine of features.
+
+    Each fires on what is closer than negatives at p = 0.001: all held-out likes of the run's other users, held against
+    this user's shown pictures. Together they fire on at most 0.2 % of such pictures. A column is None with under 1000
+    negatives, where even copies are no closer, and for users who were shown nothing.
+
+    `copy-rate/nearer`, 0 to 1, needs no threshold: the share of the user's own held-out likes that are farther from the
+    shown pictures than the sample is, ties half. 0.5 is a sample as far as unseen likes are, near 1 copying. Its mean
+    over one user's samples is the Mann-Whitney statistic of the data-copying test over the number of pairs (Meehan et
+    al. 2020, section 3; here a user is a cell), and None where there is no held-out like.
+
+    What it misses or mistakes: a copy of another user's picture (`--control other-user`) or of a training picture is
+    not looked for; crops of much more than a tenth, rotations and collages pass the hash. The embedding fires more
+    often than calibrated on images that are no copies but fit the user, since negatives are of other users, and
+    `nearer` rises where images are typical of the user's taste rather than spread like real likes. Negatives share
+    pictures and users: near the least number the true share of false positives may be several times 0.1 %.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="copy-rate",
+        version="1",
+        summary="Whether the image is a copy of one that the method was shown, at 0.1 % false positives a detector",
+        question="side",
+        direction="down",
+        unit="image",
+        recipe="dhash64+phash64,flips,7-crops,cosine,p0.001-on-other-users-likes",
+        bounds=(0.0, 1.0),
+        source="https://arxiv.org/abs/2004.05675",
+        asks_histories=("method", "scorer"),
+        won_by=("other-user",),
+    )
+    extractor: ClassVar[str | None] = "similarity"
+
+    def __init__(self) -> None:
+        self._shown = PerRun(shown_pictures)
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Four columns. Raises `PrefbenchError` without features."""
+        rows = units(feature_rows(self.card.name, "similarity", samples, features))
+        run = self._shown(evidence)
+        values = np.full((4, len(samples)), np.nan)
+        for user, mine in rows_of_users(samples).items():
+            if user not in run.users:
+                continue
+            shown = run.users[user]
+            hashes = np.concatenate([picture_hash(Image.fromarray(samples[i].pixels)) for i in mine])
+            cosines = shown.cosines(rows[mine])
+            values[1, mine] = _fires(shown.agreement(hashes), run.agreement_threshold)
+            values[2, mine] = _fires(cosines, run.cosine_threshold)
+            values[3, mine] = nearer(cosines, shown.cosines_of_likes)
+        values[0] = np.maximum(values[1], values[2])  # unknown where either is
+        return as_columns(self.card.name, dict(zip(("total", "hash", "embedding", "nearer"), values, strict=True)))
+
+
+def nearer(cosines: Features, of_likes: Features) -> Features:
+    """For each closeness (N,) the share of likes (M,) that are less close, ties half; NaN without likes.
+
+    Example:
+        >>> nearer(np.array([0.5, 0.9]), np.array([0.1, 0.5, 0.7, 0.8]))
+        array([0.375, 1.   ])
+    """
+    if not len(of_likes):
+        return np.full(len(cosines), np.nan)
+    gaps = cosines[:, None] - of_likes
+    # Equal pictures may differ in the last digits.
+    shares: Features = np.where(np.abs(gaps) <= ROUNDING, 0.5, gaps > 0).mean(axis=1)
+    return np.where(np.isfinite(cosines), shares, np.nan)
+
+
+def _fires(closeness: Features, threshold: float) -> Features:
+    """1 above the threshold, else 0; NaN where either is unknown."""
+    known = np.isfinite(closeness) & np.isfinite(threshold)
+    return np.where(known, closeness > threshold, np.nan)

@@ -1,0 +1,57 @@
+"""`diversity`: how different the images are that one user gets for one prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+
+from .cosines import feature_rows, units
+from .utility import as_columns
+
+
+class Diversity(ImageMetric):
+    """The mean of 1 - cos of a sample with the other samples of its user and prompt.
+
+    0 for equal images, at most 2. None where a sample is alone: a run needs two samples a case or more. Its mean does
+    not depend on how many there are, unlike counts of distinct images.
+
+    More is not better by itself: noise, artefacts and ignoring the prompt all raise it. It is to be read beside
+    adherence and preference, as the price that personalisation takes: a method that draws one liked look has little.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="diversity",
+        version="1",
+        summary="Mean cosine distance to the other images of the same user and prompt",
+        question="side",
+        direction="up",
+        unit="image",
+        recipe="1-cos,same-user-and-prompt,self-excluded",
+        bounds=(0.0, 2.0),
+        won_by=("random-style",),
+    )
+    extractor: ClassVar[str | None] = "similarity"
+
+    def score(
+        self,
+        samples: Sequence[Scored],
+        features: Features | None,
+        evidence: Evidence,  # noqa: ARG002
+    ) -> Mapping[str, Sequence[float | None]]:
+        """One column. Raises `PrefbenchError` without features."""
+        rows = units(feature_rows(self.card.name, "similarity", samples, features))
+        cases: dict[tuple[str, str], list[int]] = {}
+        for i, sample in enumerate(samples):
+            if np.isfinite(rows[i]).all():
+                cases.setdefault((sample.user, sample.prompt), []).append(i)
+        values = np.full(len(samples), np.nan)
+        for mine in cases.values():
+            if len(mine) > 1:
+                distances = (1 - rows[mine] @ rows[mine].T).clip(0, 2)
+                np.fill_diagonal(distances, 0)
+                values[mine] = distances.sum(axis=1) / (len(mine) - 1)
+        return as_columns(self.card.name, {"total": values})

@@ -1,0 +1,53 @@
+"""`style`: how much more an image has the style of what its user likes than of what others like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+
+from .cosines import PerRun, feature_rows
+from .likeness import decorrelated_likes, likeness
+from .utility import as_columns
+
+
+class StyleLikeness(ImageMetric):
+    """100 x (mean cosine to the user's own held-out likes - that to other users'), of a descriptor of style.
+
+    As `clip-i`, on the extractor with the role `style`. Its features may have different units and say the same many
+    times over, so before cosines are taken they are standardised and decorrelated over all held-out likes of the run,
+    as far as these tell (`likeness.decorrelated_likes`): the number belongs to these users.
+
+    -200 to 200, 0 for an image that suits its user no better than others. Columns: `style`, `style/own` and
+    `style/others`, the two parts.
+
+    What can go wrong: statistics of colour and texture are no style where style is line, medium or composition, and
+    they see content that has a colour. Published numbers use CSD (Somepalli et al. 2024), which no suite names yet.
+    A copied like wins.
+    """
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name="style",
+        version="1",
+        summary="100 x cosine of style to the user's own held-out likes, less that to other users'",
+        question="preference",
+        direction="up",
+        unit="image",
+        recipe="inverse-root-of-correlation+1-over-held-out-likes,100cos,mean-over-held-out-likes,minus-mean-over-all-other-users",
+        bounds=(-200.0, 200.0),
+        source="https://arxiv.org/abs/2404.01292",
+        asks_histories=("scorer",),
+        won_by=("copy",),
+    )
+    extractor: ClassVar[str | None] = "style"
+
+    def __init__(self) -> None:
+        self._likes = PerRun(decorrelated_likes)
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Three columns; None for users without held-out likes. Raises `PrefbenchError` without features."""
+        rows = feature_rows(self.card.name, "style", samples, features)
+        return as_columns(self.card.name, likeness(samples, rows, self._likes(evidence)))
