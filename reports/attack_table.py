@@ -108,9 +108,13 @@ def _value(found: Mapping[str, Any]) -> str:
 
 
 def _verdict(result: Mapping[str, Any]) -> list[str]:
-    """Who leads the headline, where there is one."""
-    if result["headline"] is None:
+    """Who leads the headline, where there is one, and which attackers stand above whom."""
+    headline = result["headline"]
+    if headline is None:
         return []
-    best, above = result["best"][result["headline"]]["method"], outranking(result)
+    best, above = result["best"][headline]["method"], outranking(result)
     told = f"{', '.join(above)} stand above every honest method" if above else "no attacker stands above it"
-    return [f"The headline is {markdown(result['headline'])}. Its best honest method is {markdown(best)}; {told}.\n"]
+    cells = {row["method"]: row["cells"].get(headline) for row in result["attackers"]}
+    partly = [f"{name} above {', '.join(cell['above'])}" for name, cell in cells.items() if cell and cell["above"]]
+    others = f" Attackers above some honest method: {markdown('; '.join(partly))}." if partly else ""
+    return [f"The headline is {markdown(headline)}. Its best honest method is {markdown(best)}; {told}.{others}\n"]

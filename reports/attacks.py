@@ -24,7 +24,7 @@ from prefbench.stats import paired_difference
 from prefbench.summary import Run, SummaryRow
 
 from .attack_table import draw, grid, render
-from .compare import GAP, UTILITY, Columns, Comparison, compare, is_control, on_same_keys
+from .compare import GAP, UTILITY, Columns, ComparedRow, Comparison, compare, is_control, on_same_keys
 from .escape import slug
 from .grid import show
 from .leaderboard import portable
@@ -72,7 +72,7 @@ def attacks(runs: Sequence[Run], *, date: str | None = None) -> Result:
                 "method": label,
                 "attack": how,
                 "command": portable(comparison.runs[label].description["command"]),
-                "cells": {name: _cell(comparison, columns, label, name, row) for name, row in best.items()},
+                "cells": {name: _cell(comparison, columns, label, row) for name, row in best.items()},
             }
             for label, how in attackers.items()
         ],
@@ -145,9 +145,10 @@ def _label(comparison: Comparison, summary: SummaryRow) -> str:
 
 
 def _cell(
-    comparison: Comparison, columns: Mapping[str, Columns], label: str, metric: str, best: SummaryRow
+    comparison: Comparison, columns: Mapping[str, Columns], label: str, best: SummaryRow
 ) -> dict[str, Any] | None:
-    """An attacker's number, its paired difference to the best honest method, and the verdict."""
+    """An attacker's number, its paired difference to the best honest method, the verdict, and whom it stands above."""
+    metric = best.metric
     row = comparison.of(label).get(metric)
     if row is None or row.summary.value is None:
         return None
@@ -161,7 +162,18 @@ def _cell(
         **_numbers(row.summary),
         "difference": None if difference is None else {"of": column, **asdict(difference)},
         "verdict": verdict(row.summary, best, difference),
+        "above": [
+            honest
+            for honest in columns
+            if not is_control(comparison.runs[honest]) and _is_above(row.summary, comparison.of(honest).get(metric))
+        ],
     }
+
+
+def _is_above(attacker: SummaryRow, honest: ComparedRow | None) -> bool:
+    if honest is None or honest.summary.value is None or attacker.value is None:
+        return False
+    return _sign(attacker) * (attacker.value - honest.summary.value) > 0
 
 
 def verdict(attacker: SummaryRow, best: SummaryRow, difference: Estimate | None) -> Verdict:

@@ -115,6 +115,10 @@ def test_rows_are_attackers_and_columns_what_the_runs_were_scored_with(runs: lis
     assert result["headline"] == "gap-closed"
     assert {name: found["method"] for name, found in result["best"].items()} == dict.fromkeys(result["metrics"], "ours")
     assert outranking(result) == []
+    above = {row["method"]: row["cells"]["utility"]["above"] for row in result["attackers"]}
+    assert above == {"copy": ["prompt-only"], "flip": []}
+    assert result["attackers"][0]["cells"]["fid"]["above"] == ["prompt-only", "ours"], "lower is better"
+    assert "Attackers above some honest method: copy above prompt-only." in render(result, "stem")
 
 
 def test_numbers_are_those_of_the_samples(runs: list[Run]) -> None:
@@ -233,7 +237,7 @@ def test_no_attacker_outranks_the_honest_methods(result: attacks.Result) -> None
 
 
 @committed
-def test_every_attacker_fools_some_metric_or_none_says_so(result: attacks.Result) -> None:
+def test_some_metric_is_fooled(result: attacks.Result) -> None:
     """A table without a single won metric would show attackers that attack nothing."""
     assert any(cell and cell["verdict"] == "beats" for row in result["attackers"] for cell in row["cells"].values())
 
