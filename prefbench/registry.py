@@ -47,6 +47,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "clip-score": "prefbench.metrics.clip_score:ClipScore",
         "utility": "prefbench.metrics.utility:Utility",
         "prompt-fidelity": "prefbench.metrics.prompt_fidelity:PromptFidelity",
+        "probing": "prefbench.metrics.probing:Probing",
     },
     "extractor": {
         "mini-clip": "prefbench.features:mini_clip",

@@ -55,7 +55,7 @@ class Table:
     def of(cls, users: Names, prompts: Names, columns: Sequence[Floats]) -> Table:
         """The table of K columns of values (N,) with the users and prompts (N,) of their rows.
 
-        A row with a NaN in any column is missing in all.
+        A row with a NaN in any column is missing in all. An empty prompt is none: what a user has by themselves.
         """
         values = np.stack(columns)
         kept = ~np.isnan(values).any(axis=0)
@@ -70,7 +70,7 @@ class Table:
 
         weight: Floats = 1 / np.bincount(user)[user]
         sums = np.stack([total(weight * v) for v in values[:, kept]])
-        counts = (len(prompt_names), int(kept.sum()), int((~kept).sum()))
+        counts = (int((prompt_names != "").sum()), int(kept.sum()), int((~kept).sum()))
         return cls(sums, total(weight), user_names, prompt_names[shared], *counts)
 
     def means(self) -> Floats:
