@@ -10,7 +10,7 @@ import numpy as np
 from prefbench.api import Evidence, Features, MetricCard, NotMeasurableError, PrefbenchError, Represented, UserMetric
 from prefbench.probing import STRENGTH, Pair, Questions, liking_rows, liking_scores
 from prefbench.probing.interviews import ASKED, HALF
-from prefbench.probing.nested import by_user, nested_liking, nested_users
+from prefbench.probing.nested import by_user, nested_liking, nested_users, one_way_folds
 from prefbench.records import Picture
 
 GALLERY = 10
@@ -39,7 +39,7 @@ class Probing(UserMetric):
         question="side",
         direction="up",
         unit="user",
-        recipe=f"halves-{HALF}+{HALF},asked-{ASKED}+{ASKED},logistic-{STRENGTH:g},crossed-4x4,nested-halves,"
+        recipe=f"halves-{HALF}+{HALF},asked-{ASKED}+{ASKED},logistic-{STRENGTH:g},one-way-5x4,nested-halves,"
         f"whitened-cosine,gallery-{GALLERY}",
         bounds=(0.0, 1.0),
         source="Hewitt & Liang, EMNLP 2019 (arXiv 1909.03368); PrefGen, arXiv 2512.06020",
@@ -82,7 +82,8 @@ class Probing(UserMetric):
             states = {layer: np.concatenate([one.answers[layer] for one in known]).astype(float) for layer in layers}
             found = nested_liking(states, questions)
             pictures = evidence.judged_features([judgment.picture for one in known for judgment in one.asked])
-            floor = by_user(liking_rows(liking_scores(pictures, questions), questions)[0], questions)
+            told = liking_scores(pictures, questions, folds=one_way_folds(questions))
+            floor = by_user(liking_rows(told, questions)[0], questions)
         except PrefbenchError as error:
             raise NotMeasurableError(str(error)) from error
         name = self.card.name

@@ -105,7 +105,7 @@ def crossed_folds(questions: Questions, *, folds: int = 4, seed: int = 0, by_pro
         test = np.flatnonzero((user == u) & (prompt == p))
         train = np.flatnonzero((user != u) & ((prompt != p) | (not by_prompt)))
         if len(test):
-            _both_answers(questions.liked[train])
+            both_answers(questions.liked[train])
             result.append(Fold(train, test))
     return result
 
@@ -227,7 +227,7 @@ def probe_liking(
     return rows
 
 
-def _both_answers(liked: Bools) -> None:
+def both_answers(liked: Bools) -> None:
     if liked.all() or not liked.any():
         raise PrefbenchError("probing: a fold to fit on holds only one answer; give more questions or fewer folds")
 
