@@ -120,7 +120,8 @@ def _matrices(method: str, rows: Sequence[Mapping[str, Features]]) -> States:
         raise PrefbenchError(f"{method} represents one user by the layers {layers[0]} and {odd}")
     matrices = {}
     for layer in layers[0] if layers else ():
-        vectors = [np.asarray(row[layer], dtype=np.float32) for row in rows]
+        with np.errstate(over="ignore"):  # what float32 cannot hold is found as infinite below
+            vectors = [np.asarray(row[layer], dtype=np.float32) for row in rows]
         if len({vector.shape for vector in vectors}) != 1 or vectors[0].ndim != 1 or not vectors[0].size:
             raise PrefbenchError(f"{method}: layer {layer!r} has no vector of one length, got {vectors[0].shape}")
         matrices[layer] = np.stack(vectors)
