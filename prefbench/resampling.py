@@ -61,7 +61,7 @@ class Table:
         kept = ~np.isnan(values).any(axis=0)
         user_names, user = np.unique(users[kept], return_inverse=True)
         prompt_names, prompt = np.unique(prompts[kept], return_inverse=True)
-        columns_of, shared = _shared_columns(user, prompt, len(prompt_names))
+        columns_of, shared = _shared_columns(user, prompt, prompt_names)
         shape = (len(user_names), 1 + int(shared.sum()))
         cell = user * shape[1] + columns_of[prompt]
 
@@ -126,13 +126,14 @@ def stretch(errors: Floats) -> float:
 
 
 def _shared_columns(
-    user: NDArray[np.int64], prompt: NDArray[np.int64], prompts: int
+    user: NDArray[np.int64], prompt: NDArray[np.int64], prompts: Names
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The table's column of every prompt, and which prompts are shared: 0 for those of one user, then the shared."""
-    first = np.full(prompts, -1)
+    first = np.full(len(prompts), -1)
     first[prompt] = user
-    shared = np.zeros(prompts, dtype=bool)
+    shared = np.zeros(len(prompts), dtype=bool)
     shared[prompt[first[prompt] != user]] = True
+    shared &= prompts != ""
     return np.where(shared, np.cumsum(shared), 0), shared
 
 

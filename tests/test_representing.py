@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,11 @@ class Likes(UserMetric):
     def score(self, users: Sequence[str], evidence: Evidence) -> Mapping[str, Sequence[float | None]]:
         halves = {user: one.halves for user, one in evidence.representations.items()}
         told = [float(halves[u]["told"][0, 0]) if halves.get(u) and u != "dot" else None for u in users]
-        return {"likes": told, "likes/index": [float(USERS.index(user)) for user in users]}
+        known = evidence.representations
+        return {
+            "likes": told,
+            "likes/all": [float(known[u].answers["looks"][0, 0]) if u in known else None for u in users],
+        }
 
 
 def run_of(folder: Path, name: str, *, represents: bool | None = True, extra: float = 0.0) -> RunFolder:
@@ -225,7 +230,7 @@ def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, asked: l
     rows = {(row.metric, row.kind): row for row in Run.open(store.path).summarise()}
     likes = rows["likes", "all"]
     assert (likes.value, likes.n_users, likes.n_samples, likes.missing) == (2.0, 2, 2, 2)
-    assert (rows["likes/index", "two"].value, rows["likes/index", "two"].n_users) == (2.5, 2)
+    assert (rows["likes/all", "two"].value, rows["likes/all", "two"].n_users) == (3.0, 2)
     assert rows["utility", "all"].missing == 2, "two samples are not drawn yet, which takes no user away"
     run = Run.open(store.path)
     run.write_summary()
@@ -270,8 +275,12 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, asked: list[Interview
         score(store)
         runs.append(Run.open(store.path))
     plain = run_of(tmp_path, "prompt-only", represents=False)
-    found = contrast(runs, lambda: None, baseline="first", metrics=["likes"])  # type: ignore[arg-type, return-value]
-    (row,) = found.rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = contrast(runs, lambda: None, baseline="first", metrics=["likes", "likes/all"])  # type: ignore[arg-type, return-value]
+    row, of_all = found.rows
+    assert of_all.difference.value == pytest.approx(np.mean([0.0, 0.4, 0.4, 1.2]))
+    assert (of_all.difference.n_users, of_all.turns) == (4, ())
     columns = [run.columns()["likes"].scores for run in (runs[1], runs[0])]
     assert row.difference == paired_difference(*columns).estimate
     assert row.difference.value == pytest.approx(np.mean([0.0, 0.2]))
