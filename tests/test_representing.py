@@ -23,8 +23,9 @@ from prefbench.reports.contrasts import contrast
 from prefbench.reports.grid import to_text
 from prefbench.reports.table import run_grid, runs_grid
 from prefbench.representing import represent, represented
+from prefbench.resampling import Table
 from prefbench.scoring import Evaluator, Material
-from prefbench.stats import paired_difference
+from prefbench.stats import Scores, paired_difference
 from prefbench.store import RunFolder
 from prefbench.summary import Run
 
@@ -261,6 +262,10 @@ def test_a_method_without_representations_is_no_fault_of_the_run(tmp_path: Path)
     assert set(older.refused) == {"likes"}, "a folder that does not say may have lost them"
 
 
+def columns_of(run: Run) -> Scores:
+    return run.columns()["likes"].scores
+
+
 def test_methods_are_compared_user_by_user(tmp_path: Path, asked: list[Interview]) -> None:
     class Twice(Knowing):
         def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
@@ -279,9 +284,11 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, asked: list[Interview
         warnings.simplefilter("error")
         found = contrast(runs, lambda: None, baseline="first", metrics=["likes", "likes/all"])  # type: ignore[arg-type, return-value]
     row, of_all = found.rows
+    table = Table.of(columns_of(runs[0]).users, columns_of(runs[0]).prompts, [columns_of(runs[0]).values])
+    assert (table.n_prompts, table.shared.tolist()) == (0, []), "users alone share no prompt that could be left out"
     assert of_all.difference.value == pytest.approx(np.mean([0.0, 0.4, 0.4, 1.2]))
     assert (of_all.difference.n_users, of_all.turns) == (4, ())
-    columns = [run.columns()["likes"].scores for run in (runs[1], runs[0])]
+    columns = [columns_of(run) for run in (runs[1], runs[0])]
     assert row.difference == paired_difference(*columns).estimate
     assert row.difference.value == pytest.approx(np.mean([0.0, 0.2]))
     assert (row.difference.n_users, row.difference.n_prompts, row.difference.missing) == (2, 0, 2)
