@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prefbench.api import Context, Method, MethodCard
+from prefbench.api import Context, Features, Method, MethodCard
 from prefbench.mllms.conversation import Conversation
 from prefbench.mllms.loader import load_mllm
-from prefbench.records import Drawing, History, Profile, Request
+from prefbench.records import Asked, Drawing, History, Profile, Request
 
 from .groups import draw_in_groups
+from .ours.asking import Asking, by_layer
 from .ours.questions import TEMPLATES, Shown, follow_up, taste_question
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class AttributeRewrite(Method):
     def setup(self, context: Context) -> None:
         super().setup(context)
         self.mllm = load_mllm(self.name, device=str(context.backbone.device))
+        self.asking = Asking(self.mllm)
 
     @property
     def card_in_use(self) -> MethodCard:
@@ -61,6 +63,11 @@ class AttributeRewrite(Method):
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         # Without dislikes guidance leads away from what it always does, which an empty negative prompt is not on SDXL.
         return draw_in_groups(requests, lambda request: bool(request.profile.payload["dislikes"]), self._draw)
+
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        """The language model's states by layer and pooling; none about a user of whom nothing is known."""
+        states = self.asking.about(history) if asked is None else self.asking.at(history, asked)
+        return {} if states is None else by_layer(states)
 
     def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
         backbone = self.context.backbone

@@ -14,13 +14,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from prefbench import hub
-from prefbench.api import Backbone, Context, Method, MethodCard, PrefbenchError
+from prefbench.api import Backbone, Context, Features, Method, MethodCard, PrefbenchError
 from prefbench.loading import strict_loading
 from prefbench.paths import WEIGHTS
-from prefbench.records import Drawing, History, Judgment, Profile, Request
+from prefbench.records import Asked, Drawing, History, Judgment, Profile, Request
 
 from .groups import draw_in_groups
 from .image_tower import ImageEmbedder, load_tower, most_typical
+from .latest import Latest
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class IpAdapter(Method):
         pipeline = context.backbone.pipeline
         self.width = pipeline.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features
         pipeline.set_ip_adapter_scale(self.scale)
+        self._means = Latest(self._mean)
 
     @property
     def weights_digest(self) -> str:
@@ -154,14 +156,34 @@ class IpAdapter(Method):
         evaluations = backbone.evaluations_at(guidance)
         return [Drawing(i, r.prompt, evaluations) for i, r in zip(images, requests, strict=True)]
 
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        """The mean embedding of the likes, and how it differs from that of the dislikes.
+
+        With `asked` each times the embedding of that picture, number by number: what a linear probe can read the
+        likeness of the two from.
+        """
+        found = self._means.of(history)
+        if asked is not None:
+            picture = self.embed_images([asked.picture.load()])[0]
+            found = {name: vector * picture for name, vector in found.items()}
+        return {name: vector.double().numpy() for name, vector in found.items()}
+
+    def _mean(self, history: History) -> dict[str, Tensor]:
+        liked, disliked = (self._embedded(side).mean(0) for side in (history.liked, history.disliked))
+        return {"liked": liked, "contrast": liked - disliked}
+
     def _condition(self, judgments: Sequence[Judgment]) -> Tensor:
         """Embeddings (images, E) that stand for one side of a history; one of zeros where it is empty."""
-        if not judgments:
-            return torch.zeros(1, self.width)
-        embeddings = self.embed_images([judgment.picture.load() for judgment in judgments])
+        embeddings = self._embedded(judgments)
         if self.images == "one":
             return embeddings[most_typical(embeddings)][None]
         return embeddings.mean(0, keepdim=True) if self.images == "mean" else embeddings
+
+    def _embedded(self, judgments: Sequence[Judgment]) -> Tensor:
+        """Embeddings (N, E); one of zeros for no judgments."""
+        if not judgments:
+            return torch.zeros(1, self.width)
+        return self.embed_images([judgment.picture.load() for judgment in judgments])
 
 
 def files_for(backbone: Backbone) -> tuple[Path, Path]:

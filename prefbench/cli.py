@@ -83,7 +83,7 @@ def _command() -> str:
 def run(allow_failures: float, metrics: str | None, no_score: bool, as_json: bool, **options: Any) -> None:
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
     from prefbench import display
-    from prefbench.execution import Settings, check_metrics, execute, prepare
+    from prefbench.execution import Settings, check_metrics, execute, execute_represent, prepare, wants_representations
 
     check_metrics(_names(metrics))
     screen = display.Screen(quiet=as_json)
@@ -96,6 +96,12 @@ def run(allow_failures: float, metrics: str | None, no_score: bool, as_json: boo
     if result.failed > allow_failures * result.planned:
         screen.failures(path)
         raise SystemExit(1)
+    if wants_representations(prepared, _names(metrics) or prepared.suite.card.metrics):
+        with screen.progress("represent", len(prepared.kinds), "user") as advance:
+            found = execute_represent(prepared, advance=advance)
+        screen.represented(found)
+        if len(found.failed) > allow_failures * found.users:
+            raise SystemExit(1)
     complete = True
     if no_score:
         screen.next(f"prefbench score {path}")
@@ -143,7 +149,7 @@ def _score_and_report(
             opened.write_summary()
         with opened.folder.locked():
             screen.report(path, suite)
-        screen.refused(scoring.refused)
+        screen.refused({**scoring.refused, **scoring.idle})
         complete = complete and not scoring.refused
     return complete
 

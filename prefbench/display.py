@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -22,6 +23,7 @@ from prefbench.registry import BUILT_IN, Kind, entry, names, unknown
 
 if TYPE_CHECKING:
     from prefbench.execution import Prepared
+    from prefbench.representing import Representing
     from prefbench.runner import RunResult
     from prefbench.summary import Run
     from prefbench.testing.findings import Finding
@@ -60,11 +62,11 @@ class Screen:
             self._out.print(text)
 
     @contextmanager
-    def progress(self, stage: str, total: int) -> Iterator[Callable[[int], Any]]:
+    def progress(self, stage: str, total: int, unit: str = "img") -> Iterator[Callable[[int], Any]]:
         """One bar for a stage with rate and time left; on no terminal a plain line at its end."""
         from tqdm import tqdm
 
-        bar = tqdm(total=total, desc=stage, unit="img", disable=not sys.stderr.isatty())
+        bar = tqdm(total=total, desc=stage, unit=unit, disable=not sys.stderr.isatty())
         try:
             yield bar.update
         finally:
@@ -87,6 +89,15 @@ class Screen:
         kept = f", {before} were there already" if before else ""
         bad = f", [bold]{result.failed} failed[/bold]" if result.failed else ""
         self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{kept}{bad}: {escape(str(path))}")
+
+    def represented(self, result: Representing) -> None:
+        """Whom the method was asked about now, whom before, for whom that failed."""
+        before = result.users - result.made - len(result.failed)
+        kept = f", {before} were there already" if before else ""
+        bad = f", [bold]{len(result.failed)} failed[/bold]" if result.failed else ""
+        self._out.print(f"represented {result.made} of {result.users} users in {result.seconds:.1f} s{kept}{bad}")
+        for error, count in Counter(result.failed.values()).most_common(_FAILURES_SHOWN):
+            self._out.print(f"  {count} x {escape(error)}")
 
     def failures(self, path: Path) -> None:
         """The most frequent errors of a run, and how to go on."""
@@ -194,7 +205,7 @@ def framed(path: Path) -> list[Run]:
             continue
         try:
             run = Run.open(other)
-            same = all(run.spec[name] == mine.spec[name] for name in _SHARED) and run.recipes() == mine.recipes()
+            same = all(run.spec[name] == mine.spec[name] for name in _SHARED) and _scored_alike(run, mine)
         except (PrefbenchError, KeyError) as error:
             logger.warning("%s is left out: %s", other, error)
             continue
@@ -202,6 +213,13 @@ def framed(path: Path) -> list[Run]:
             frame[run.spec["method"]] = run
     frame.pop(mine.spec["method"] if mine.control is None else "", None)
     return [mine, *frame.values()]
+
+
+def _scored_alike(run: Run, mine: Run) -> bool:
+    """Whether they share metrics, all by one recipe each. One may have more: metrics of what only some methods have."""
+    own, other = mine.recipes(), run.recipes()
+    shared = own.keys() & other.keys()
+    return bool(shared) and all(own[name] == other[name] for name in shared)
 
 
 def rows_as_json(paths: Sequence[Path], *, baseline: str = "prompt-only") -> list[dict[str, Any]]:

@@ -15,8 +15,10 @@ from prefbench.api import Backbone, Context, Method, MethodCard, PrefbenchError,
 from prefbench.environment import code_state, hardware, versions
 from prefbench.parameters import bind, parse_pairs, restore
 from prefbench.plan import Planned, RunSpec, make_plan
+from prefbench.probing.interviews import interviews
 from prefbench.records import SPLITS, History, Split
 from prefbench.registry import Kind, load, names, unknown
+from prefbench.representing import Representing, represent
 from prefbench.runner import RunResult, draw
 from prefbench.store import RunFolder, append_lines
 
@@ -197,6 +199,24 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
         return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, advance=advance)
 
 
+def wants_representations(prepared: Prepared, metrics: Sequence[str]) -> bool:
+    """Whether some metric asks for representations that the method has."""
+    asked = any(load("metric", name).card.asks_representations for name in metrics)
+    return asked and prepared.method.represents()
+
+
+def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> Representing:
+    """Keeps what the method knows of each user, where the folder lacks it. The folder is locked meanwhile.
+
+    Raises:
+        PrefbenchError: another process holds the folder, a file in it is damaged, or the disk is full.
+    """
+    unseen = {user: prepared.suite.history(user, "scorer") for user in prepared.histories}
+    asked = interviews(prepared.histories, unseen)
+    with prepared.folder.locked():
+        return represent(asked, prepared.method, prepared.folder, advance=advance)
+
+
 def _start(code: Mapping[str, Any]) -> dict[str, Any]:
     """When and by which code a run was begun or continued; `run.json` keeps the first one's alone."""
     return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **code, "versions": versions()}
@@ -207,6 +227,7 @@ def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
         "spec": prepared.spec.to_json(),
         "method": asdict(prepared.method.card_in_use),
         "backbone": asdict(prepared.backbone.card),
+        "represents": prepared.method.represents(),
         "kinds": dict(prepared.kinds),
         "planned": prepared.n_samples,
         "command": prepared.command,

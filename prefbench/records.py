@@ -106,6 +106,14 @@ class Judgment:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A judged picture as a method is asked about it: its verdict is not told."""
+
+    picture: Picture
+    prompt: str
+
+
+@dataclass(frozen=True)
 class History:
     """The judgments of one user that a method may see, in the suite's order."""
 

@@ -59,6 +59,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "vqa-score": "prefbench.metrics.vqa_score:VqaScore",
         "utility": "prefbench.metrics.utility:Utility",
         "prompt-fidelity": "prefbench.metrics.prompt_fidelity:PromptFidelity",
+        "probing": "prefbench.metrics.probing:Probing",
         "clip-i": "prefbench.metrics.clip_i:ClipI",
         "style": "prefbench.metrics.style:StyleLikeness",
         "diversity": "prefbench.metrics.diversity:Diversity",

@@ -55,13 +55,13 @@ class Table:
     def of(cls, users: Names, prompts: Names, columns: Sequence[Floats]) -> Table:
         """The table of K columns of values (N,) with the users and prompts (N,) of their rows.
 
-        A row with a NaN in any column is missing in all.
+        A row with a NaN in any column is missing in all. An empty prompt is none: what a user has by themselves.
         """
         values = np.stack(columns)
         kept = ~np.isnan(values).any(axis=0)
         user_names, user = np.unique(users[kept], return_inverse=True)
         prompt_names, prompt = np.unique(prompts[kept], return_inverse=True)
-        columns_of, shared = _shared_columns(user, prompt, len(prompt_names))
+        columns_of, shared = _shared_columns(user, prompt, prompt_names)
         shape = (len(user_names), 1 + int(shared.sum()))
         cell = user * shape[1] + columns_of[prompt]
 
@@ -70,7 +70,7 @@ class Table:
 
         weight: Floats = 1 / np.bincount(user)[user]
         sums = np.stack([total(weight * v) for v in values[:, kept]])
-        counts = (len(prompt_names), int(kept.sum()), int((~kept).sum()))
+        counts = (int((prompt_names != "").sum()), int(kept.sum()), int((~kept).sum()))
         return cls(sums, total(weight), user_names, prompt_names[shared], *counts)
 
     def means(self) -> Floats:
@@ -126,13 +126,14 @@ def stretch(errors: Floats) -> float:
 
 
 def _shared_columns(
-    user: NDArray[np.int64], prompt: NDArray[np.int64], prompts: int
+    user: NDArray[np.int64], prompt: NDArray[np.int64], prompts: Names
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The table's column of every prompt, and which prompts are shared: 0 for those of one user, then the shared."""
-    first = np.full(prompts, -1)
+    first = np.full(len(prompts), -1)
     first[prompt] = user
-    shared = np.zeros(prompts, dtype=bool)
+    shared = np.zeros(len(prompts), dtype=bool)
     shared[prompt[first[prompt] != user]] = True
+    shared &= prompts != ""
     return np.where(shared, np.cumsum(shared), 0), shared
 
 

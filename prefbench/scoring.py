@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from prefbench import scorer_figures
 from prefbench.api import (
@@ -26,19 +25,17 @@ from prefbench.api import (
     Scored,
     SetMetric,
     Suite,
+    UserMetric,
 )
 from prefbench.features import FeatureCache
 from prefbench.records import Picture, Pixels, Sample, Split, User, to_pixels
 from prefbench.registry import load
+from prefbench.representing import represented
+from prefbench.set_values import FLOOR_KEY, SET_KEY, jackknife, take_evenly
 from prefbench.store import RunFolder
 
 logger = logging.getLogger(__name__)
-SET_KEY = "set"
-FLOOR_KEY = "floor"
-WITHOUT_KEYS = ("without/user/", "without/prompt/")
-"""Prefixes of a set metric's values without one group of users, and without one prompt."""
 _CHUNK = 500
-_JACKKNIFE = 50
 
 
 @dataclass(frozen=True)
@@ -79,10 +76,14 @@ def samples_digest(samples: Sequence[Sample]) -> str:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What `Evaluator.score` did: metrics it computed, and those that the run offers too little for, with reasons."""
+    """What `Evaluator.score` did: metrics it computed, and those that the run offers too little for, with reasons.
+
+    `idle` are metrics of what the run's method does not have; nothing is wrong with the run.
+    """
 
     computed: Sequence[str]
     refused: Mapping[str, str]
+    idle: Mapping[str, str] = field(default_factory=dict)
 
 
 class Evaluator:
@@ -104,7 +105,11 @@ class Evaluator:
         if not material.drawn:
             raise PrefbenchError(f"{material.folder.path} has no drawn sample to score")
         computed, refused = [], {}
+        idle = _idle(self._metrics, material)
         for name, metric in self._metrics.items():
+            if name in idle:
+                material.folder.drop_scores(name)
+                continue
             header = self._header(metric, material)
             stored = material.folder.scores(name)
             if stored is not None and stored[0] == header:
@@ -118,7 +123,7 @@ class Evaluator:
             material.folder.write_scores(name, header, rows)
             computed.append(name)
         self._drop_stale(material)
-        return Scoring(computed, refused)
+        return Scoring(computed, refused, idle)
 
     def _drop_stale(self, material: Material) -> None:
         for name in set(material.folder.scored()) - set(self._metrics):
@@ -130,6 +135,8 @@ class Evaluator:
     def _rows(self, metric: Metric, material: Material) -> list[dict[str, Any]]:
         if isinstance(metric, ImageMetric):
             return self._image_rows(metric, material)
+        if isinstance(metric, UserMetric):
+            return self._user_rows(metric, material)
         return self._set_rows(metric, material)
 
     def _header(self, metric: Metric, material: Material) -> dict[str, Any]:
@@ -148,6 +155,8 @@ class Evaluator:
         }
         if isinstance(metric, ImageMetric) and metric.scorer is not None:
             header["scorer"] = scorer_figures.header(metric.scorer, self._suite.card.name)
+        if card.asks_representations:
+            header["representations"] = material.folder.represented()
         return header
 
     def _image_rows(self, metric: ImageMetric, material: Material) -> list[dict[str, Any]]:
@@ -166,7 +175,21 @@ class Evaluator:
             ]
         return rows
 
-    def _evidence(self, metric: ImageMetric, material: Material) -> Evidence:
+    def _user_rows(self, metric: UserMetric, material: Material) -> list[dict[str, Any]]:
+        users = [user.id for user in material.users]
+        evidence = self._evidence(metric, material)
+        if metric.card.asks_representations:
+            evidence = replace(evidence, representations=represented(material.folder, self._suite, users))
+            if not evidence.representations:
+                raise NotMeasurableError(f"no representations were kept; run again with --metrics {metric.card.name}")
+        columns = metric.score(users, evidence)
+        return [
+            {"key": user, "column": column, "value": _finite(value)}
+            for column, values in columns.items()
+            for user, value in zip(users, values, strict=True)
+        ]
+
+    def _evidence(self, metric: ImageMetric | UserMetric, material: Material) -> Evidence:
         histories = {
             part: {user.id: self._suite.history(user.id, part) for user in material.users}
             for part in metric.card.asks_histories
@@ -191,7 +214,7 @@ class Evaluator:
         values = {
             SET_KEY: metric.compare(drawn, first),
             FLOOR_KEY: metric.compare(second, first),
-            **_jackknife(metric, drawn, first),
+            **jackknife(metric, drawn, first),
         }
         name = metric.card.name
         return [{"key": key, "column": name, "value": _finite(value), "n": n} for key, value in values.items()]
@@ -205,7 +228,7 @@ class Evaluator:
             np.array([sample.prompt for sample in material.drawn]),
         )
         n = min(len(drawn), len(first), len(second))
-        drawn, first, second = (_take(features, n) for features in (drawn, first, second))
+        drawn, first, second = (take_evenly(features, n) for features in (drawn, first, second))
         return drawn, first, second
 
     def _references(self, role: str, material: Material) -> tuple[FeatureSet, FeatureSet]:
@@ -233,7 +256,7 @@ class Evaluator:
             self._caches[key] = FeatureCache(material.folder.path, extractor)
         return self._caches[key]
 
-    def _text_features(self, metric: ImageMetric, material: Material) -> Mapping[str, Features]:
+    def _text_features(self, metric: ImageMetric | UserMetric, material: Material) -> Mapping[str, Features]:
         if metric.extractor != "text":
             return {}
         prompts = sorted({sample.prompt for sample in material.drawn})
@@ -248,35 +271,11 @@ class Evaluator:
         return self._extractors[name]
 
 
-def _jackknife(metric: SetMetric, drawn: FeatureSet, reference: FeatureSet) -> dict[str, float]:
-    """The metric without each group of users, on both sides, and without each prompt: what its interval is made of.
-
-    A group is one user or prompt, or more where there are over `_JACKKNIFE` of them. Fewer than three give no values.
-    """
-    values = {}
-    by_user, by_prompt = WITHOUT_KEYS
-    for i, group in enumerate(_groups(drawn.users)):
-        left = drawn.select(~np.isin(drawn.users, group)), reference.select(~np.isin(reference.users, group))
-        values[f"{by_user}{i}"] = metric.compare(*left)
-    for i, group in enumerate(_groups(drawn.prompts)):
-        values[f"{by_prompt}{i}"] = metric.compare(drawn.select(~np.isin(drawn.prompts, group)), reference)
-    return values
-
-
-def _groups(names: NDArray[np.str_]) -> list[NDArray[np.str_]]:
-    different = np.unique(names)
-    n = min(len(different), _JACKKNIFE)
-    return [different[start::n] for start in range(n)] if n >= 3 else []
-
-
-def _take(features: FeatureSet, n: int) -> FeatureSet:
-    """The first n rows in a fixed order that spreads them over users."""
-    seen: dict[str, int] = {}
-    rank = np.empty(len(features), dtype=np.int64)
-    for row, user in enumerate(features.users):
-        rank[row] = seen[user] = seen.get(user, -1) + 1
-    order = np.argsort(rank, kind="stable")[:n]
-    return features.select(order)
+def _idle(metrics: Mapping[str, Metric], material: Material) -> dict[str, str]:
+    """Metrics of representations where the method has none. Folders of older runs do not say: those metrics ask."""
+    if material.folder.description().get("represents", True):
+        return {}
+    return {name: "the method has no representations" for name, m in metrics.items() if m.card.asks_representations}
 
 
 def _finite(value: float | None) -> float | None:

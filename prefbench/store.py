@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import logging
 import os
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench.api import PrefbenchError
@@ -69,7 +73,7 @@ class RunFolder:
 
     def _sweep(self) -> None:
         """Removes the half-written files of a killed process."""
-        for folder in ("", "profiles/", "images/*/", "features/*/", "scores/", "report/**/"):
+        for folder in ("", "profiles/", "representations/", "images/*/", "features/*/", "scores/", "report/**/"):
             for path in self.path.glob(f"{folder}.*.tmp"):
                 path.unlink(missing_ok=True)
 
@@ -142,6 +146,41 @@ class RunFolder:
 
     def _payload_path(self, history: str) -> Path:
         return self.path / "profiles" / f"{history}.pt"
+
+    # -------------------------------------------------------------------------------------- representations
+
+    def put_representation(self, name: str, data: bytes) -> None:
+        """Stores the arrays of one user as an `.npz`, by a name for the user."""
+        path = self._representation_path(name)
+        with explained_disk_errors(path):
+            write_atomic(path, data)
+
+    def representation(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays of one user, None where there are none. Raises `PrefbenchError` where they cannot be read."""
+        path = self._representation_path(name)
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise PrefbenchError(self.damaged_representation(name, str(error))) from error
+
+    def damaged_representation(self, name: str, reason: str) -> str:
+        """The line for a user's arrays that cannot be used."""
+        return f"{self._representation_path(name)} is unusable ({reason}); {_ADVICE}"
+
+    def represented(self) -> str:
+        """A digest that changes with what is stored of any user; empty where nothing is."""
+        paths = sorted((self.path / "representations").glob("*.npz"))
+        hashed = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
+        return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16] if hashed else ""
+
+    def append_representation(self, row: Mapping[str, Any]) -> None:
+        append_lines(self.path / "representations.jsonl", [row])
+
+    def _representation_path(self, name: str) -> Path:
+        return self.path / "representations" / f"{name}.npz"
 
     # ----------------------------------------------------------------------------------------------- scores
 

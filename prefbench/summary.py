@@ -16,7 +16,8 @@ from prefbench import scorer_figures
 from prefbench.api import PrefbenchError
 from prefbench.paths import write_atomic
 from prefbench.records import Estimate, Sample
-from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, samples_digest
+from prefbench.scoring import samples_digest
+from prefbench.set_values import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
 from prefbench.stats import Scores, crossed_bootstrap
 from prefbench.store import RunFolder
 
@@ -54,12 +55,13 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Column:
-    """All values of one metric column of a run, a row a planned sample; NaN where there is none."""
+    """All values of one metric column of a run, a row a planned sample, or a row a user; NaN where there is none."""
 
     scores: Scores
     direction: str
     question: str
     won_by: tuple[str, ...]
+    unit: str = "image"
     unranked: str = ""
     scorer: str = ""
 
@@ -108,23 +110,19 @@ class Run:
         return kinds
 
     def columns(self) -> dict[str, Column]:
-        """Every column of every metric over images, in the order they were scored."""
+        """Every column of every metric over images and over users, in the order they were scored."""
         found: dict[str, Column] = {}
         for name in self.folder.scored():
             header, rows = self._scores(name)
-            if header["unit"] != "image":
+            if header["unit"] == "set":
                 continue
             values: dict[str, dict[str, float | None]] = {}
             for row in rows:
                 values.setdefault(row["column"], {})[row["key"]] = row["value"]
             for column, by_key in values.items():
-                found[column] = Column(
-                    self._aligned(by_key),
-                    header["direction"],
-                    header["question"],
-                    tuple(header["won_by"]),
-                    *self._standing(header),
-                )
+                scores = self._aligned(by_key) if header["unit"] == "image" else self._by_user(by_key)
+                about = header["direction"], header["question"], tuple(header["won_by"]), header["unit"]
+                found[column] = Column(scores, *about, *self._standing(header))
         return found
 
     def _standing(self, header: Mapping[str, Any]) -> tuple[str, str]:
@@ -150,6 +148,13 @@ class Run:
             np.array([f"{sample.user}|{sample.prompt}|{sample.index}" for sample in self.samples]),
         )
 
+    def _by_user(self, values: Mapping[str, float | None]) -> Scores:
+        """A row a user of the run; they belong to no prompt."""
+        users = np.array(sorted(self.kinds))
+        found = [values.get(user) for user in users.tolist()]
+        known = np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+        return Scores(known, users, np.full(len(users), ""), users)
+
     def _scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         scores = self.folder.scores(name)
         if scores is None:
@@ -170,18 +175,19 @@ class Run:
 
     def summarise(self) -> list[SummaryRow]:
         """One row for each column over all users, then one for each kind of user; set metrics over all users only."""
-        rows = [row for name, column in self.columns().items() for row in self._image_rows(name, column)]
+        rows = [row for name, column in self.columns().items() for row in self._rows(name, column)]
         for name in self.folder.scored():
             header, scores = self._scores(name)
             if header["unit"] == "set":
                 rows.append(self._set_row(name, header, {row["key"]: row["value"] for row in scores}, scores[0]["n"]))
         return rows
 
-    def _image_rows(self, name: str, column: Column) -> list[SummaryRow]:
+    def _rows(self, name: str, column: Column) -> list[SummaryRow]:
         kinds = [ALL, *sorted(set(self.kinds.values()))] if len(set(self.kinds.values())) > 1 else [ALL]
         rows = [self._row(name, kind, crossed_bootstrap(self._of_kind(column.scores, kind)), column) for kind in kinds]
         # Of what is not drawn yet the kind of user is not known here, so only the row over all users counts it.
-        return [replace(rows[0], missing=rows[0].missing + self.undrawn), *rows[1:]]
+        undrawn = self.undrawn if column.unit == "image" else 0
+        return [replace(rows[0], missing=rows[0].missing + undrawn), *rows[1:]]
 
     def _of_kind(self, scores: Scores, kind: str) -> Scores:
         if kind == ALL:
@@ -247,7 +253,8 @@ class Run:
 
         frame = pandas.DataFrame([asdict(sample) for sample in self.samples])
         frame.insert(2, "kind", [self.kinds[sample.user] for sample in self.samples])
-        return frame.assign(**{name: column.scores.values for name, column in self.columns().items()})
+        over_images = {name: column for name, column in self.columns().items() if column.unit == "image"}
+        return frame.assign(**{name: column.scores.values for name, column in over_images.items()})
 
     def write_summary(self) -> list[SummaryRow]:
         """Writes `summary.json` and `samples.parquet`; returns the summary's rows."""

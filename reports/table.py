@@ -119,7 +119,9 @@ def interval(row: SummaryRow | Estimate) -> str:
 
 
 def counts(row: SummaryRow | Estimate) -> str:
-    """What a number stands on: `users × prompts, samples`."""
+    """What a number stands on: `users × prompts, samples`, or users where it has one value of each."""
+    if row.n_samples and not row.n_prompts:
+        return f"{row.n_users} users"
     return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
 
 

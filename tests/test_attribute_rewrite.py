@@ -22,6 +22,7 @@ from prefbench.methods.prompt_only import PromptOnly
 from prefbench.mllms.conversation import answer
 from prefbench.mllms.loader import load_mllm
 from prefbench.records import (
+    Asked,
     Case,
     Drawing,
     History,
@@ -128,6 +129,27 @@ def test_they_go_into_the_prompt_and_the_negative_prompt(backbone: str, taught: 
     assert same(drawings, [Drawing(image, "") for image in by_hand]) == [True] * 3
     without = pipe.generate(prompts[:1], seeds[:1])
     assert same(drawings[:1], [Drawing(without[0], "")]) == [False]
+
+
+def test_its_states_are_those_of_the_conversation_it_would_have(taught: str, make: Callable[..., Any]) -> None:
+    """About a user, and at a picture after what it really said; the last token of every layer, and the mean."""
+    method = make(AttributeRewrite(mllm=taught))
+    bob = HISTORIES[1]
+    shown = Shown(*((picture(colour),) for colour in COLOURS["bob"]))
+    said = follow_up(shown, SAYS["bob"][0], TEMPLATES.like[0], picture("red"))
+    found = method.represent(bob, Asked(Picture.of(picture("red")), "a picture"))
+    about = method.represent(bob)
+    for states, represented in ((method.mllm.states([said]), found), (method.mllm.states([said[:1]]), about)):
+        layers = states.last.shape[1]
+        assert list(represented) == [f"{name} {i}" for name in ("last", "mean") for i in range(layers)]
+        for pooling, rows in (("last", states.last[0]), ("mean", states.mean[0])):
+            for i in range(layers):
+                np.testing.assert_allclose(represented[f"{pooling} {i}"], rows[i].numpy(), rtol=1e-4, atol=1e-5)
+    other = method.represent(HISTORIES[0], Asked(Picture.of(picture("red")), "a picture"))
+    assert not np.allclose(found["last 2"], other["last 2"])
+    nobody = History("nobody", (), ())
+    assert method.represent(nobody) == {}
+    assert set(method.represent(nobody, Asked(Picture.of(picture("red")), "a picture"))) == set(found)
 
 
 def test_many_users_in_a_batch_get_what_each_gets_alone(taught: str, make: Callable[..., Any]) -> None:

@@ -24,7 +24,7 @@ from prefbench.methods.ip_adapter import IpAdapter
 from prefbench.methods.prompt_only import PromptOnly
 from prefbench.parameters import bind
 from prefbench.paths import WEIGHTS
-from prefbench.records import Case, History, Judgment, Picture, Profile, Request, UnreadableImageError, to_pixels
+from prefbench.records import Asked, Case, History, Judgment, Picture, Profile, Request, UnreadableImageError, to_pixels
 from prefbench.testing import check_method
 from tests import tiny
 
@@ -132,6 +132,21 @@ def test_images_are_combined_as_they_are_named(mini: Make) -> None:
     nearest = int((directions @ directions.mean(0)).argmax())
     torch.testing.assert_close(rows["one"][1, 0], each[nearest])
     assert all(not row[0].any() for row in rows.values()), "no image is zeros"
+
+
+def test_it_is_represented_by_mean_embeddings_times_what_is_asked_about(mini: Make) -> None:
+    method = mini()
+    ann, asked = USERS[0], Asked(picture(7), PROMPTS[1])
+    liked, disliked = (
+        method.embed_images([j.picture.load() for j in side]).mean(0).numpy() for side in (ann.liked, ann.disliked)
+    )
+    looked = method.embed_images([picture(7).load()])[0].numpy()
+    for times, found in ((1, method.represent(ann)), (looked, method.represent(ann, asked))):
+        assert list(found) == ["liked", "contrast"]
+        np.testing.assert_allclose(found["liked"], liked * times, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found["contrast"], (liked - disliked) * times, rtol=1e-5, atol=1e-6)
+    nobody = History("eve", (), ())
+    assert not any(vector.any() for vector in method.represent(nobody, asked).values()), "no image is zeros"
 
 
 def test_sides_of_different_lengths_are_repeated_equally(mini: Make) -> None:

@@ -25,10 +25,11 @@ from prefbench.methods.ours import ablation, injection_stage, layer_stage, quest
 from prefbench.methods.ours.injection import InjectionTask
 from prefbench.methods.ours.layer_stage import Probed
 from prefbench.methods.ours.method import PrefGen
+from prefbench.methods.ours.questions import TEMPLATES, Shown, follow_up, taste_question
 from prefbench.methods.ours.training import train
 from prefbench.methods.ours.tuning import QuestionTask
 from prefbench.mllms.loader import load_mllm
-from prefbench.records import Case, Drawing, History, Judgment, Picture, Request
+from prefbench.records import Asked, Case, Drawing, History, Judgment, Picture, Request
 from prefbench.training.adapter import AdapterTask
 from prefbench.training.requests import TrainRequest
 from prefbench.training.variants import AblationRequest
@@ -370,6 +371,20 @@ def test_a_profile_is_the_users_vector_and_the_opposite_users(method: PrefGen) -
     represented = method.represent(one)
     assert {"last 0", "last 2", "mean 1", "e_sem", "e_core", "e_img"} <= set(represented)
     np.testing.assert_allclose(represented["e_img"], payload[0, widths.parts["img"]].numpy())
+
+
+def test_a_picture_is_looked_at_after_what_the_model_said(method: PrefGen) -> None:
+    one, judgment = HISTORIES[0], HISTORIES[1].liked[0]
+    asked = Asked(judgment.picture, judgment.prompt)
+    shown = Shown.of(one)
+    said = method.mllm.answers([taste_question(shown)])[0]
+    states = method.mllm.states([follow_up(shown, said, TEMPLATES.like[0], judgment.picture.load())])
+    found = method.represent(one, asked)
+    assert set(found) == {f"{pooling} {i}" for pooling in ("last", "mean") for i in range(states.last.shape[1])}
+    np.testing.assert_allclose(found["last 2"], states.last[0, 2].numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["mean 1"], states.mean[0, 1].numpy(), rtol=1e-4, atol=1e-5)
+    nobody = method.represent(History("nobody", (), ()), asked)
+    assert not np.allclose(nobody["last 2"], found["last 2"])
 
 
 def test_several_users_in_one_batch_equal_the_same_users_alone(method: PrefGen) -> None:

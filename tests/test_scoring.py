@@ -24,7 +24,8 @@ from prefbench.api import (
     SuiteCard,
 )
 from prefbench.records import History, Judgment, Picture, Pixels, Sample, Split, User, to_pixels
-from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, Evaluator, Material, _jackknife
+from prefbench.scoring import Evaluator, Material
+from prefbench.set_values import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
 from prefbench.store import RunFolder
 from prefbench.summary import Run, _jackknife_reach
 
@@ -232,7 +233,7 @@ def test_intervals_of_set_metrics_cover_where_prompts_are_shared() -> None:
         effects = 0.3 * rng.standard_normal(n_users)[user] + 0.3 * rng.standard_normal(n_prompts)[prompt]
         features = (effects + rng.standard_normal(len(user)))[:, None]
         drawn = FeatureSet(features, np.char.add("u", user.astype(str)), np.char.add("p", prompt.astype(str)))
-        left_out = _jackknife(MeanShift(), drawn, reference)
+        left_out = jackknife(MeanShift(), drawn, reference)
         by_user, by_prompt = ([v for k, v in left_out.items() if k.startswith(p)] for p in WITHOUT_KEYS)
         crossed += abs(features.mean()) <= (_jackknife_reach([by_user, by_prompt]) or 0)
         users_alone += abs(features.mean()) <= (_jackknife_reach([by_user, []]) or 0)

@@ -29,14 +29,29 @@ from prefbench.api import (
     MetricCard,
     PrefbenchError,
     Reference,
+    Represented,
     Scored,
     SetMetric,
     Suite,
     SuiteCard,
+    UserMetric,
 )
 from prefbench.cli import main
 from prefbench.duplicates import ALIKE, COPY, compare, thumbnail
-from prefbench.records import Case, Drawing, History, Judgment, Part, Picture, Profile, Request, Split, User, to_pixels
+from prefbench.records import (
+    Asked,
+    Case,
+    Drawing,
+    History,
+    Judgment,
+    Part,
+    Picture,
+    Profile,
+    Request,
+    Split,
+    User,
+    to_pixels,
+)
 from prefbench.testing import Finding, check_method, check_metric, check_suite
 
 EXAMPLE = f"{Path(__file__).parents[1] / 'examples' / 'liked_colors.py'}:LikedColors"
@@ -198,14 +213,51 @@ class SeesWords(Painter):
         return zlib.crc32(repr([(j.prompt, j.comment) for j in history.liked]).encode()) % 100
 
 
+class Representing(Painter):
+    """The mean of the likes, and what is asked about times it."""
+
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        mean = np.mean([to_pixels(judgment.picture.load()) for judgment in history.liked], axis=(0, 1, 2))
+        return {"mean": mean} if asked is None else {"both": mean * to_pixels(asked.picture.load()).mean((0, 1))}
+
+
 class NotANumber(Painter):
-    def represent(self, history: History) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return {"layer": np.array([1.0, np.nan])}
 
 
 class Ragged(Painter):
-    def represent(self, history: History) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return {"layer": np.zeros(1 + int(history.user[-1]))}
+
+
+class Deaf(Representing):
+    """Cannot be asked about a picture."""
+
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        return super().represent(history, asked) if asked is None else {}
+
+
+class OldContract(Painter):
+    def represent(self, history: History) -> Mapping[str, Features]:  # type: ignore[override]
+        return {"likes": np.array([float(len(history.liked))])}
+
+
+class Remembering(Representing):
+    """Every question is answered with the one before in mind."""
+
+    before = 0.0
+
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        found = super().represent(history, asked)
+        if asked is not None:
+            found, self.before = {"both": found["both"] + self.before}, float(found["both"].sum())
+        return found
+
+
+class Unlooking(Representing):
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+        return super().represent(history)
 
 
 class Peeping(Painter):
@@ -248,8 +300,12 @@ BROKEN_METHODS: Sequence[tuple[type[Method], set[str]]] = [
     (Disowning, {"input liked"}),
     (SeesDislikes, {"input disliked"}),
     (SeesWords, {"input prompts", "input comments"}),
-    (NotANumber, {"representations"}),
-    (Ragged, {"representations"}),
+    (Representing, set()),
+    (NotANumber, {"representations", "asked pictures"}),
+    (Ragged, {"representations", "asked pictures"}),
+    (Deaf, {"asked pictures"}),
+    (OldContract, {"asked pictures"}),
+    (Remembering, {"asked pictures"}),
     (Peeping, {"truth"}),
     (GivingUp, {"set up", "truth"}),
 ]
@@ -271,6 +327,12 @@ def test_an_input_that_is_declared_and_changes_nothing_is_a_warning(tiny_sd: Pat
     findings = check_method(Promising, backbone=tiny_sd)
     assert outcome(findings, "input prompts") == "warning"
     assert not failed(findings)
+
+
+def test_a_method_that_does_not_look_at_what_it_is_asked_about_is_warned(tiny_sd: Path) -> None:
+    findings = check_method(Unlooking, backbone=tiny_sd)
+    assert outcome(findings, "asked pictures") == "warning"
+    assert outcome(check_method(Painter, backbone=tiny_sd), "asked pictures") == "not applicable"
 
 
 def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
@@ -416,9 +478,76 @@ class OneWay(Shift):
         return lambda marked: whole(np.zeros_like(marked))
 
 
+class Length(UserMetric):
+    """The length of a user's states."""
+
+    card = MetricCard(
+        "length", "1", "length of states", "side", "up", "user", "l2", bounds=(0.0, 50.0), asks_representations=True
+    )
+
+    def value(self, known: Represented, place: int) -> Any:  # noqa: ARG002
+        return float(np.linalg.norm(known.halves["knows"]))
+
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        known = evidence.representations
+        return {"length": [self.value(known[u], i) if u in known else None for i, u in enumerate(users)]}
+
+
+class Inventing(Length):
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        return {"length": [-1.0 if v is None else v for v in super().score(users, evidence)["length"]]}
+
+
+class OfImages(Length):
+    card = replace(Length.card, unit="image")
+
+
+class Renamed(Length):
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        return {"breadth": super().score(users, evidence)["length"]}
+
+
+class Cramped(Length):
+    card = replace(Length.card, bounds=(0.0, 0.1))
+
+
+class Restless(Length):
+    turn = itertools.count()
+
+    def value(self, known: Represented, place: int) -> Any:
+        return super().value(known, place) + 1e-9 * next(self.turn)
+
+
+class InTurn(Length):
+    def value(self, known: Represented, place: int) -> Any:
+        return super().value(known, place) + place
+
+
+class Scaling(Length):
+    def value(self, known: Represented, place: int) -> Any:
+        found = super().value(known, place)
+        known.halves["knows"][:] = known.halves["knows"] / 2
+        return found
+
+
+class Unready(Length):
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        assert users[0]
+        return super().score(users, evidence)
+
+
 @pytest.mark.parametrize(
     ("metric", "broken"),
     [
+        (Length, set()),
+        (Inventing, {"values"}),
+        (OfImages, {"card"}),
+        (Renamed, {"columns", "values", "bounds"}),
+        (Cramped, {"bounds"}),
+        (Restless, {"repeats"}),
+        (InTurn, {"order of users"}),
+        (Scaling, {"inputs untouched"}),
+        (Unready, {"too few users"}),
         (Brightness, set()),
         (WrongUnit, {"card"}),
         (Misnamed, {"columns"}),

@@ -13,9 +13,10 @@ from torch import Tensor
 from prefbench.api import Context, Features, Method, MethodCard, PrefbenchError
 from prefbench.methods.image_tower import most_typical
 from prefbench.mllms.model import States
-from prefbench.records import Drawing, History, Profile, Request
+from prefbench.records import Asked, Drawing, History, Profile, Request
 
 from . import weights
+from .asking import Asking, by_layer
 from .questions import Shown, taste_question
 from .vectors import join
 
@@ -65,6 +66,7 @@ class PrefGen(Method):
         self.config, self.adapter, self.layers, self.scales = weights.load(folder, backbone)
         self.adapter.set_scale(self.user_scale)
         self.mllm, self.embed_images = weights.load_readers(folder, self.config, backbone)
+        self.asking = Asking(self.mllm)
         self._digest = weights.digest(folder, self.config, self.mllm, self.embed_images)
 
     @property
@@ -100,17 +102,15 @@ class PrefGen(Method):
         evaluations = backbone.evaluations_at(guidance)
         return [Drawing(i, r.prompt, evaluations) for i, r in zip(images, requests, strict=True)]
 
-    def represent(self, history: History) -> Mapping[str, Features]:
-        """The language model's states by layer and pooling, and the parts of the user vector."""
-        shown = [Shown.of(self._told(history))]
-        states = self._states(shown)
-        found: dict[str, Tensor] = {}
-        if states is not None:
-            for pooling, rows in (("last", states.last[0]), ("mean", states.mean[0])):
-                found |= {f"{pooling} {layer}": row for layer, row in enumerate(rows)}
-        vector = self._vectors(shown, states)[0]
-        found |= {f"e_{name}": vector[part] for name, part in self.config.widths.parts.items()}
-        return {name: row.double().numpy() for name, row in found.items()}
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        """The language model's states by layer and pooling; about the user alone, the parts of the vector too."""
+        told = self._told(history)
+        if asked is not None:
+            return by_layer(self.asking.at(told, asked))
+        states = self.asking.about(told)
+        vector = self._vectors([Shown.of(told)], states)[0]
+        parts = {f"e_{name}": vector[part].double().numpy() for name, part in self.config.widths.parts.items()}
+        return parts if states is None else by_layer(states) | parts
 
     def _states(self, shown: Sequence[Shown]) -> States | None:
         """Of those that show something; None where none does."""

@@ -10,7 +10,8 @@ from prefbench.api.backbones import Backbone, BackboneCard
 from prefbench.api.errors import NotMeasurableError, PrefbenchError
 from prefbench.api.features import Extractor, Features, FeatureSet
 from prefbench.api.methods import Context, Method, MethodCard
-from prefbench.api.metrics import Evidence, ImageMetric, Metric, MetricCard, Scored, SetMetric
+from prefbench.api.metrics import Evidence, ImageMetric, Metric, MetricCard, Scored, SetMetric, UserMetric
+from prefbench.api.representations import Represented, States
 from prefbench.api.scorers import Scorer, ScorerCard
 from prefbench.api.suites import Lesson, Reference, Suite, SuiteCard, Truth
 
@@ -31,11 +32,14 @@ __all__ = [
     "NotMeasurableError",
     "PrefbenchError",
     "Reference",
+    "Represented",
     "Scored",
     "Scorer",
     "ScorerCard",
     "SetMetric",
+    "States",
     "Suite",
     "SuiteCard",
     "Truth",
+    "UserMetric",
 ]

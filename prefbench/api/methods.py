@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from prefbench.api.backbones import Backbone
 from prefbench.api.features import Features
 from prefbench.api.suites import Lesson, Truth
-from prefbench.records import Drawing, History, Profile, Request
+from prefbench.records import Asked, Drawing, History, Profile, Request
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,16 @@ class Method(ABC):
         """SHA-256 over the weights of its own that `setup` loaded: other weights are another run. Empty without any."""
         return ""
 
-    def represent(self, history: History) -> Mapping[str, Features]:  # noqa: ARG002
-        """Layer name to vector, for probing. Methods without representations leave it empty."""
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+        """Layer name to vector (D,): what the method knows of a user, for probing.
+
+        With `asked` it is the method's state after this history as it looks at that picture. The layers may be others
+        then, and of other widths; without `asked`, and with it, they are the same for every user. Methods without
+        representations leave it as it is.
+        """
         return {}
+
+    @classmethod
+    def represents(cls) -> bool:
+        """Whether the class has representations."""
+        return cls.represent is not Method.represent

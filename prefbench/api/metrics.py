@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features, FeatureSet
+from prefbench.api.representations import Represented
 from prefbench.api.scorers import Scorer
 from prefbench.api.suites import Truth
 from prefbench.records import History, Part, Picture, Pixels
@@ -26,7 +27,7 @@ class MetricCard:
     summary: str
     question: Literal["fidelity", "adherence", "preference", "side"]
     direction: Literal["up", "down"]
-    unit: Literal["image", "set"]
+    unit: Literal["image", "set", "user"]
     recipe: str
     bounds: tuple[float | None, float | None] = (None, None)
     source: str | None = None
@@ -34,6 +35,8 @@ class MetricCard:
     """Whether it needs the suite's truth; only then does it get to see it."""
     asks_histories: tuple[Part, ...] = ()
     """Parts of the users' judgments that it needs: `method`, what methods see; `scorer`, what no method sees."""
+    asks_representations: bool = False
+    """Whether it needs what methods know of users; `prefbench run` then keeps it where a method offers any."""
     won_by: tuple[str, ...] = ()
     """Controls that can win it without doing what it asks; tables mark it so."""
 
@@ -100,6 +103,22 @@ class SetMetric(ABC):
         return difference
 
 
+class UserMetric(ABC):
+    """One value a user, whose mean over users is the statistic."""
+
+    card: ClassVar[MetricCard]
+    extractor: ClassVar[str | None] = None
+    """The role of the extractor whose features of judged pictures it needs, or None."""
+
+    @abstractmethod
+    def score(self, users: Sequence[str], evidence: Evidence) -> Mapping[str, Sequence[float | None]]:
+        """Column name to one value a user, None where there is none; the first column is the metric's own name.
+
+        A statistic of all users together is given as influence values: what each user adds to it, to first order.
+        Raises `NotMeasurableError` where there are too few users for it to mean anything.
+        """
+
+
 def _no_features(pictures: Sequence[Picture]) -> Features:
     raise PrefbenchError(f"features of {len(pictures)} judged pictures were asked for without an extractor")
 
@@ -115,6 +134,8 @@ class Evidence:
     """For each part that the metric's card asks for, user to judgments: all users of the run, in the suite's order."""
     judged_features: Callable[[Sequence[Picture]], Features] = _no_features
     """Features (N, D) of judged pictures under the metric's extractor, extracted once a run."""
+    representations: Mapping[str, Represented] = field(default_factory=dict)
+    """User to what the method knows of them, where the metric's card asks for it and the run kept it."""
 
 
-Metric = ImageMetric | SetMetric
+Metric = ImageMetric | SetMetric | UserMetric

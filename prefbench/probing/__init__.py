@@ -21,6 +21,8 @@ from prefbench.probing.likings import (
     crossed_folds,
     liking,
     liking_of,
+    liking_rows,
+    liking_scores,
     probe_liking,
 )
 from prefbench.probing.rows import LIKING, LIKING_ACCURACY, RETRIEVAL, VERIFICATION, Place, Row, table
@@ -55,6 +57,8 @@ __all__ = [
     "crossed_folds",
     "liking",
     "liking_of",
+    "liking_rows",
+    "liking_scores",
     "probe_liking",
     "probe_users",
     "retrieval",

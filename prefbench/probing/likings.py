@@ -105,7 +105,7 @@ def crossed_folds(questions: Questions, *, folds: int = 4, seed: int = 0, by_pro
         test = np.flatnonzero((user == u) & (prompt == p))
         train = np.flatnonzero((user != u) & ((prompt != p) | (not by_prompt)))
         if len(test):
-            _both_answers(questions.liked[train])
+            both_answers(questions.liked[train])
             result.append(Fold(train, test))
     return result
 
@@ -130,18 +130,31 @@ def liking(
     Raises:
         PrefbenchError: a state is not finite, or rows and questions differ in number; else as `crossed_folds`.
     """
+    scores = liking_scores(states, questions, folds=folds, strength=strength, seed=seed)
+    return liking_of(scores, questions, seed=seed, replicates=replicates)
+
+
+def liking_scores(
+    states: Floats,
+    questions: Questions,
+    *,
+    folds: Sequence[Fold] | None = None,
+    strength: float = STRENGTH,
+    seed: int = 0,
+) -> Floats:
+    """The scores (N,) that `liking` is measured by: log odds of liked, each by a probe that has not seen the row."""
     states = matrix(states, "states", len(questions))
     scores = np.full(len(questions), np.nan)
     for train, test in crossed_folds(questions, seed=seed) if folds is None else folds:
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
         probe = make_pipeline(StandardScaler(), model).fit(states[train], questions.liked[train])
         scores[test] = probe.decision_function(states[test])
-    return liking_of(scores, questions, seed=seed, replicates=replicates)
+    return scores
 
 
 def liking_of(scores: Floats, questions: Questions, *, seed: int = 0, replicates: int = REPLICATES) -> Liking:
     """How well given scores (N,) tell liked from disliked; positive ones say liked, zero says neither."""
-    rows = _liking_rows(scores, questions)
+    rows = liking_rows(scores, questions)
     return Liking(*(bounded(Scores(row, questions.users, questions.prompts), replicates, seed) for row in rows))
 
 
@@ -214,12 +227,12 @@ def probe_liking(
     return rows
 
 
-def _both_answers(liked: Bools) -> None:
+def both_answers(liked: Bools) -> None:
     if liked.all() or not liked.any():
         raise PrefbenchError("probing: a fold to fit on holds only one answer; give more questions or fewer folds")
 
 
-def _liking_rows(scores: Floats, questions: Questions) -> tuple[Floats, Floats]:
+def liking_rows(scores: Floats, questions: Questions) -> tuple[Floats, Floats]:
     """Influence values (N,) of each user's AUC and balanced accuracy, whose means they are; NaN without both answers.
 
     Score 0 is the threshold; a score of just 0 is half right.

@@ -73,11 +73,15 @@ def similarities(pair: Pair, *, comparison: Comparison = "cosine", folds: int = 
     result = np.full((users, users), np.nan)
     of = fold_of(np.arange(users).astype(str), folds, seed)
     for own, rest in ((of == fold, of != fold) for fold in range(folds)):
-        scaler = StandardScaler().fit(np.concatenate([first[rest], second[rest]]))
-        whiten = _whitening(scaler.transform(first[rest]), scaler.transform(second[rest]))
-        one, other = (scaler.transform(side[own]) @ whiten for side in (first, second))
-        result[np.ix_(own, own)] = _cosines(one, other)
+        result[np.ix_(own, own)] = whitened(Pair(first[own], second[own]), Pair(first[rest], second[rest]))
     return result
+
+
+def whitened(pair: Pair, others: Pair) -> Floats:
+    """Cosine (U, U) between every first and every second state, standardised and whitened as `others` say."""
+    scaler = StandardScaler().fit(np.concatenate(others))
+    whiten = _whitening(*(scaler.transform(side) for side in others))
+    return _cosines(*(scaler.transform(side) @ whiten for side in pair))
 
 
 def verification(
@@ -87,7 +91,7 @@ def verification(
 
     It does not depend on how many users there are. Raises as `similarities` does.
     """
-    rows = _verification_rows(similarities(pair, comparison=comparison, folds=folds, seed=seed))
+    rows = verification_rows(similarities(pair, comparison=comparison, folds=folds, seed=seed))
     return over_users(rows, replicates, seed)
 
 
@@ -112,7 +116,7 @@ def retrieval(
     compared = int((~np.isnan(found)).sum(1).min())
     if not 2 <= gallery <= compared:
         raise PrefbenchError(f"probing: a gallery holds 2 to {compared} users here, not {gallery}")
-    rows: Floats = (_recall(found, gallery) + _recall(found.T, gallery)) / 2
+    rows: Floats = recall_rows(found, gallery)
     return over_users(rows, replicates, seed)
 
 
@@ -187,7 +191,7 @@ def choose_layers(
 
     def rows(places: Sequence[Place], half: Indices) -> Floats:
         mean = Pair(*(np.mean([allowed[place][side][half] for place in places], axis=0) for side in (0, 1)))
-        return _verification_rows(similarities(mean, comparison=comparison, seed=seed))
+        return verification_rows(similarities(mean, comparison=comparison, seed=seed))
 
     def best(half: Indices) -> tuple[Place, ...]:
         worth = {place: float(rows([place], half).mean()) for place in sorted(allowed)}
@@ -232,7 +236,7 @@ def _strangers(pair: Pair, seed: int) -> Pair:
     return Pair(pair.first, pair.second[partner])
 
 
-def _verification_rows(similar: Floats) -> Floats:
+def verification_rows(similar: Floats) -> Floats:
     """Influence values (U,) of the pooled AUC, whose mean it is; a user acts as one's own pair and as a stranger."""
     own = np.diag(similar)
     strange = ~np.isnan(similar) & ~np.eye(len(similar), dtype=bool)
@@ -240,6 +244,12 @@ def _verification_rows(similar: Floats) -> Floats:
     above[strange] = 1 - below(similar[strange], own)
     as_stranger = (above.sum(0) + above.sum(1)) / (strange.sum(0) + strange.sum(1))
     rows: Floats = below(own, similar[strange]) + 2 * (as_stranger - as_stranger.mean())
+    return rows
+
+
+def recall_rows(similar: Floats, gallery: int) -> Floats:
+    """How often (U,) each user's other history is the nearest of a gallery, over both directions."""
+    rows: Floats = (_recall(similar, gallery) + _recall(similar.T, gallery)) / 2
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard, Scorer, ScorerCard
+from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard, Scorer, ScorerCard, UserMetric
 from prefbench.parameters import bind, declared
 from prefbench.testing.findings import fail
 
@@ -46,7 +46,7 @@ def check_metric_card(metric: Metric, registered: str | None) -> str:
     check_card(card, MetricCard, registered)
     if not card.recipe.strip():
         fail("card leaves recipe empty")
-    unit = "image" if isinstance(metric, ImageMetric) else "set"
+    unit = "image" if isinstance(metric, ImageMetric) else "user" if isinstance(metric, UserMetric) else "set"
     if card.unit != unit:
         fail(f"unit is {card.unit!r}, but the class is one of {unit} metrics")
     for field, allowed in (("question", QUESTIONS), ("direction", ("up", "down"))):

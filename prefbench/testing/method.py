@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import cycle
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import Method, PrefbenchError
+from prefbench.api import Features, Method, PrefbenchError
 from prefbench.execution import load_suite
 from prefbench.parameters import bind, parse_pairs
-from prefbench.records import Drawing, History, Judgment, Pixels, Profile, Request, UnreadableImageError
+from prefbench.records import Asked, Drawing, History, Judgment, Pixels, Profile, Request, UnreadableImageError
 from prefbench.registry import load
 from prefbench.testing.bench import Bench, backbone_card, gap, odd_pictures, pixels_of, with_picture
 from prefbench.testing.cards import check_defaults, check_method_card, registered_name
@@ -23,6 +23,8 @@ from prefbench.testing.findings import Check, Finding, Report, fail, one_line, r
 
 _TOLERANCE = 1.0
 """Levels of 255 that rounding may move a drawing by, on average over its pixels."""
+_ROUNDING = 1e-4
+"""How far the numbers of a representation may move."""
 Change = Callable[[History, History], History]
 """A history with one input taken from another user's."""
 
@@ -93,6 +95,7 @@ class MethodChecks:
             "profiles pickle": self.pickles,
             **{f"input {name}": partial(self.input, name) for name in _CHANGES},
             "representations": self.representations,
+            "asked pictures": self.asked,
             "truth": self.truth,
         }
 
@@ -197,15 +200,28 @@ class MethodChecks:
         found = [self._method.represent(history) for history in self._bench.histories]
         if not any(found):
             skip("the method has none")
-        shapes = [{layer: np.shape(vector) for layer, vector in layers.items()} for layers in found]
-        if any(shape != shapes[0] for shape in shapes):
-            fail(f"layers differ between users: {shapes[0]} and {next(s for s in shapes if s != shapes[0])}")
-        flat = {layer: shape for layer, shape in shapes[0].items() if len(shape) != 1 or not shape[0]}
-        if flat:
-            fail(f"not vectors: {flat}")
-        if not all(np.isfinite(vector).all() for layers in found for vector in layers.values()):
-            fail("not all values are finite")
-        return ", ".join(f"{layer} ({shape[0]})" for layer, shape in shapes[0].items())
+        return _layers(found)
+
+    def asked(self) -> str:
+        """What is represented of a picture after a history: as above, and the same whatever was asked before.
+
+        A method is told the picture and its prompt, so nothing can depend on the verdict.
+        """
+        histories = self._bench.histories
+        if not self._method.represent(histories[0]):
+            skip("the method has no representations")
+        pictures = [Asked(side[0].picture, side[0].prompt) for side in (histories[0].liked, histories[0].disliked)]
+        asked = [(history, picture) for history in histories[1:] for picture in pictures]
+        found = [self._method.represent(*one) for one in asked]
+        if not any(found):
+            fail("there is none of a picture that is asked about, though there is of a user")
+        told = _layers(found)
+        again = [self._method.represent(*one) for one in asked[::-1]][::-1]
+        if not all(_alike(before, after, _ROUNDING) for before, after in zip(found, again, strict=True)):
+            fail("asked in another order, a picture is represented otherwise")
+        if all(_alike(first, second, 0) for first, second in zip(found[::2], found[1::2], strict=True)):
+            warn("different pictures are represented alike")
+        return told
 
     def truth(self) -> str:
         """Only controls may ask for the suite's truth."""
@@ -216,6 +232,23 @@ class MethodChecks:
 
     def _for(self, histories: Sequence[History]) -> list[Pixels]:
         return self._draw(self._bench.requests([self._method.profile(history) for history in histories]))
+
+
+def _layers(found: Sequence[Mapping[str, Features]]) -> str:
+    """The layers and their widths. Fails unless all are vectors, finite, and of one length wherever they stand."""
+    shapes = [{layer: np.shape(vector) for layer, vector in layers.items()} for layers in found]
+    if any(shape != shapes[0] for shape in shapes):
+        fail(f"layers differ between users: {shapes[0]} and {next(s for s in shapes if s != shapes[0])}")
+    flat = {layer: shape for layer, shape in shapes[0].items() if len(shape) != 1 or not shape[0]}
+    if flat:
+        fail(f"not vectors: {flat}")
+    if not all(np.isfinite(vector).all() for layers in found for vector in layers.values()):
+        fail("not all values are finite")
+    return ", ".join(f"{layer} ({shape[0]})" for layer, shape in shapes[0].items())
+
+
+def _alike(first: Mapping[str, Features], second: Mapping[str, Features], tolerance: float) -> bool:
+    return all(np.allclose(vector, second[layer], rtol=tolerance, atol=tolerance) for layer, vector in first.items())
 
 
 def _drawn(method: Method, requests: Sequence[Request]) -> Sequence[Drawing]:

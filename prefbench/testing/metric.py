@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from prefbench.api import ImageMetric, Metric, PrefbenchError, SetMetric
+from prefbench.api import ImageMetric, Metric, PrefbenchError, SetMetric, UserMetric
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import load
 from prefbench.testing.cards import check_defaults, check_metric_card, registered_name
 from prefbench.testing.findings import Check, Finding, Report, run_checks
 from prefbench.testing.image_metric import ImageMetricChecks
 from prefbench.testing.set_metric import SetMetricChecks
+from prefbench.testing.user_metric import UserMetricChecks
 
 
 def check_metric(
@@ -28,11 +29,11 @@ def check_metric(
         report: told each finding as soon as it is there.
 
     Raises:
-        PrefbenchError: an unknown name or parameter, or an object that is neither `ImageMetric` nor `SetMetric`.
+        PrefbenchError: an unknown name or parameter, or an object that is no metric over images, sets or users.
     """
     found = load("metric", metric) if isinstance(metric, str) else metric
-    if not (isinstance(found, type) and issubclass(found, ImageMetric | SetMetric)):
-        raise PrefbenchError(f"{metric} is not a subclass of prefbench.api.ImageMetric or SetMetric")
+    if not (isinstance(found, type) and issubclass(found, ImageMetric | SetMetric | UserMetric)):
+        raise PrefbenchError(f"{metric} is not a subclass of prefbench.api.ImageMetric, SetMetric or UserMetric")
     findings = run_checks({"parameters": partial(check_defaults, found)}, report)
     if not findings[0].passed:
         return findings
@@ -41,5 +42,10 @@ def check_metric(
     findings += run_checks(card, report)
     if not findings[-1].passed:
         return findings
-    checks = ImageMetricChecks(made).all() if isinstance(made, ImageMetric) else SetMetricChecks(made).all()
-    return findings + run_checks(checks, report)
+    return findings + run_checks(_checks(made).all(), report)
+
+
+def _checks(metric: Metric) -> ImageMetricChecks | SetMetricChecks | UserMetricChecks:
+    if isinstance(metric, ImageMetric):
+        return ImageMetricChecks(metric)
+    return UserMetricChecks(metric) if isinstance(metric, UserMetric) else SetMetricChecks(metric)
