@@ -37,6 +37,7 @@ class AttributeRewrite(Method):
         training="once",
         trained_on=("picturebook:train",),
         weights=("mini-mllm",),
+        encoders=("mini-mllm", "mini-vision"),
     )
 
     def __init__(self, *, mllm: str = "mini-mllm") -> None:
@@ -50,7 +51,9 @@ class AttributeRewrite(Method):
     @property
     def card_in_use(self) -> MethodCard:
         """Names the language model that was given."""
-        return replace(self.card, weights=(self.name,))
+        if self.name == "mini-mllm":
+            return self.card
+        return replace(self.card, weights=(self.name,), encoders=(self.mllm.base,))
 
     @property
     def weights_digest(self) -> str:

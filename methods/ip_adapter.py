@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +65,8 @@ def _public(file: str) -> Place:
     return Place("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729", file)
 
 
+CLIP_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+"""Whose weights the image tower of the public adapters has."""
 _TOWER = _public("models/image_encoder/model.safetensors")
 ADAPTERS: Mapping[str, AdapterWeights] = {
     "mini-sd": AdapterWeights(
@@ -100,6 +102,7 @@ class IpAdapter(Method):
         paper="arXiv 2308.06721",
         backbones=tuple(ADAPTERS),
         weights=("mini-ip-adapter", "mini-vision"),
+        encoders=("mini-vision",),
     )
 
     def __init__(
@@ -124,6 +127,12 @@ class IpAdapter(Method):
         self.width = pipeline.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features
         pipeline.set_ip_adapter_scale(self.scale)
         self._means = Latest(self._mean)
+
+    @property
+    def card_in_use(self) -> MethodCard:
+        """Names the weights and the image tower of the backbone that is drawn with."""
+        adapter = ADAPTERS[self.context.backbone.card.name].adapter
+        return replace(self.card, weights=(adapter.source,), encoders=(CLIP_H,)) if adapter.revision else self.card
 
     @property
     def weights_digest(self) -> str:

@@ -132,7 +132,7 @@ def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_jso
 def _score_and_report(
     runs: Any, metrics: str | None, screen: Any, *, suite: Any = None, named: str | None = None
 ) -> bool:
-    """Scores and reports each run; whether every metric could be computed."""
+    """Scores and reports each run; whether every metric that was asked for by name could be computed."""
     from prefbench.execution import check_metrics, suite_of_run
     from prefbench.scoring import Evaluator, Material
     from prefbench.summary import Run
@@ -150,7 +150,7 @@ def _score_and_report(
         with opened.folder.locked():
             screen.report(path, suite)
         screen.refused({**scoring.refused, **scoring.idle})
-        complete = complete and not scoring.refused
+        complete = complete and not (metrics and scoring.refused)
     return complete
 
 

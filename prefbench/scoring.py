@@ -273,9 +273,10 @@ class Evaluator:
 
 def _idle(metrics: Mapping[str, Metric], material: Material) -> dict[str, str]:
     """Metrics of representations where the method has none. Folders of older runs do not say: those metrics ask."""
-    if material.folder.description().get("represents", True):
+    asking = [name for name, metric in metrics.items() if metric.card.asks_representations]
+    if not asking or material.folder.description().get("represents", True):
         return {}
-    return {name: "the method has no representations" for name, m in metrics.items() if m.card.asks_representations}
+    return dict.fromkeys(asking, "the method has no representations")
 
 
 def _finite(value: float | None) -> float | None:

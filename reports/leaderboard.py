@@ -29,7 +29,7 @@ from .table import APART, DASH, legend, metric_name, smallest_note, stacked, usu
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PAGE = RESULTS.parent.parent / "leaderboard.md"
-COLUMNS = (GAP, UTILITY, "prompt-fidelity", "clip-score", "fid", "kid")
+COLUMNS = (GAP, UTILITY, "preference", "prompt-fidelity", "clip-score", "fid", "kid")
 """The headline, then what must be read beside it."""
 Result = dict[str, Any]
 _GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", *SAMPLER)
@@ -200,7 +200,8 @@ def _cells(result: Result, rows: Mapping[str, SummaryRow]) -> Cells:
 def _rows(result: Result) -> dict[str, SummaryRow]:
     """The rows over all users, by metric."""
     names = [field.name for field in fields(SummaryRow)]
-    kept = [{name: row[name] for name in names} for row in result["rows"] if row["kind"] == ALL]
+    # Results that were published before a field was there lack it.
+    kept = [{name: row[name] for name in names if name in row} for row in result["rows"] if row["kind"] == ALL]
     rows = [SummaryRow(**{**row, "won_by": tuple(row["won_by"])}) for row in kept]
     return {row.metric: row for row in rows}
 

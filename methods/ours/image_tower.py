@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from prefbench import hub
 from prefbench.api import Backbone, PrefbenchError
@@ -23,9 +24,19 @@ def load_image_tower(backbone: Backbone, source: str = "") -> ImageEmbedder:
     Raises:
         PrefbenchError: no local copy, with the command that gets one; else as `load_tower`.
     """
-    chosen = source or TOWERS.get(backbone.card.name, PUBLIC)
+    chosen = source or _default(backbone)
     folder = hub.locate(chosen, None, "config.json")
     if folder is None:
         get = f"hf download {chosen}" if hub.is_hub_id(chosen) else f"put one there: {chosen}"
         raise PrefbenchError(f"there is no image tower {chosen} here; get it with: {get}")
     return load_tower(folder, backbone.device)
+
+
+def tower_name(backbone: Backbone, source: str = "") -> str:
+    """What the tower is known as: the repository of the hub, or its folder's name."""
+    chosen = source or _default(backbone)
+    return chosen if hub.is_hub_id(chosen) else Path(chosen).name
+
+
+def _default(backbone: Backbone) -> str:
+    return TOWERS.get(backbone.card.name, PUBLIC)

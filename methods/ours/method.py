@@ -17,6 +17,7 @@ from prefbench.records import Asked, Drawing, History, Profile, Request
 
 from . import weights
 from .asking import Asking, by_layer
+from .image_tower import tower_name
 from .questions import Shown, taste_question
 from .vectors import join
 
@@ -41,6 +42,7 @@ class PrefGen(Method):
         training="once",
         trained_on=("picturebook:train",),
         weights=("ours-mini-sd", "mini-mllm", "mini-vision"),
+        encoders=("mini-mllm", "mini-vision"),
     )
 
     def __init__(
@@ -72,7 +74,10 @@ class PrefGen(Method):
     @property
     def card_in_use(self) -> MethodCard:
         """A folder of weights that was given is none of the shipped ones: nothing is known of what it saw."""
-        return replace(self.card, weights=(f"folder {Path(self.weights).name}",)) if self.weights else self.card
+        if not self.weights:
+            return self.card
+        encoders = (self.mllm.base, tower_name(self.context.backbone, self.config.image_tower))
+        return replace(self.card, weights=(f"folder {Path(self.weights).name}",), encoders=encoders)
 
     @property
     def weights_digest(self) -> str:

@@ -16,6 +16,7 @@ import transformers
 from torch import Tensor
 
 from prefbench.api import PrefbenchError
+from prefbench.hub import is_hub_id
 from prefbench.loading import listening
 from prefbench.mllms import weights
 from prefbench.mllms.cards import MllmCard
@@ -68,6 +69,11 @@ class Mllm:
         if getattr(processor.image_processor, "do_image_splitting", False):
             processor.image_processor.do_image_splitting = False
         self._speech = Speech(card.name, processor)
+
+    @property
+    def base(self) -> str:
+        """What its weights are known as: the repository of the hub, or the card's name."""
+        return self.card.source if is_hub_id(self.card.source) else self.card.name
 
     @property
     def width(self) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from prefbench.api import ImageMetric, Metric, PrefbenchError, SetMetric, UserMetric
+from prefbench.api import ImageMetric, Metric, PrefbenchError, Scorer, SetMetric, UserMetric
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import load
 from prefbench.testing.cards import check_defaults, check_metric_card, registered_name
-from prefbench.testing.findings import Check, Finding, Report, run_checks
+from prefbench.testing.findings import Check, Finding, Report, run_checks, skip, warn
 from prefbench.testing.image_metric import ImageMetricChecks
 from prefbench.testing.set_metric import SetMetricChecks
 from prefbench.testing.user_metric import UserMetricChecks
@@ -42,7 +42,22 @@ def check_metric(
     findings += run_checks(card, report)
     if not findings[-1].passed:
         return findings
-    return findings + run_checks(_checks(made).all(), report)
+    checks = _checks(made).all()
+    scorer = made.scorer if isinstance(made, ImageMetric) else None
+    if scorer is not None:
+        (weights,) = run_checks({"weights": partial(weights_of, scorer)}, report)
+        findings.append(weights)
+        if weights.outcome != "ok":
+            checks = dict.fromkeys(checks, partial(skip, "needs the scorer's weights"))
+    return findings + run_checks(checks, report)
+
+
+def weights_of(scorer: Scorer) -> str:
+    """The scorer's weights are here, or a warning says how to get them."""
+    try:
+        return scorer.id
+    except PrefbenchError as error:
+        warn(f"nothing below was checked: {error}")
 
 
 def _checks(metric: Metric) -> ImageMetricChecks | SetMetricChecks | UserMetricChecks:

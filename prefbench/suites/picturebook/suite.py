@@ -38,7 +38,17 @@ class Picturebook(Suite):
         summary="procedural 32x32 pictures, simulated users with a known utility over worded, semantic and silent axes",
         licence="Apache-2.0",
         backbone="mini-sd",
-        metrics=("utility", "prompt-fidelity", "clip-score", "fid", "kid"),
+        metrics=(
+            "utility",
+            "preference",
+            "prompt-fidelity",
+            "clip-score",
+            "fid",
+            "kid",
+            "probing",
+            "diversity",
+            "copy-rate",
+        ),
         extractors={
             "fidelity": "mini-clip",
             "text": "mini-clip",
