@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test lint leaderboard clean
+.PHONY: run test lint leaderboard attackers clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method ours --split test
@@ -21,6 +21,12 @@ METHODS := ours ip-adapter attribute-rewrite "ours --control other-user" "ours -
 leaderboard: .venv/run.stamp
 	@for method in $(FRAME) $(METHODS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
 	@$(BIN)/prefbench report runs/leaderboard/*-* --out runs/leaderboard/report --publish
+
+# What each metric says of methods that cheat: run `make leaderboard` first, for the honest ones.
+ATTACKERS := copy copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style
+attackers: .venv/run.stamp
+	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
+	@$(BIN)/python -m prefbench.reports.attacks $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) --publish
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
