@@ -143,6 +143,10 @@ class Screen:
             self._out.print("leaderboard.md is up to date")
         return folders
 
+    def said(self, text: str) -> None:
+        """A line of a long work: what begins."""
+        self._out.print(escape(text))
+
     def written(self, path: Path) -> None:
         """A file that now holds what was asked for."""
         self._out.print(f"written   {escape(str(path))}")

@@ -22,7 +22,7 @@ LAYERS = (
     ("prefbench.cli",),
     ("prefbench.verdicts", "prefbench.display", "prefbench.testing*"),
     ("prefbench.reports*",),
-    ("prefbench.summary", "prefbench.ablation"),
+    ("prefbench.summary", "prefbench.ablation", "prefbench.validation*"),
     ("prefbench.scoring", "prefbench.execution"),
     ("prefbench.runner", "prefbench.features", "prefbench.encoders", "prefbench.methods*", "prefbench.metrics*",
      "prefbench.suites*"),
