@@ -10,11 +10,13 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from prefbench.paths import atomic_file
 
 from .escape import plain
-from .validation_tables import Result, name_of
+from .validation_tables import Result, name_of, number
 
 _BLUE, _ORANGE, _GREY, _BAND = "#0b6fae", "#b5471b", "#777777", "#dce9f2"
 _WIDTH, _COLUMNS = 7.0, 4
@@ -98,11 +100,11 @@ def _nuisances(result: Result) -> Figure:
 
 def _cell(axes: Axes, row: Mapping[str, Any], x: int, y: int) -> None:
     claim = {"rise": "+", "fall": "−", "stay": "=", "none": ""}[row["claim"]]
-    value = "no value" if row["in_units"] is None else f"{row['in_units']:+.2f}".replace("-", "−")
+    value = "no value" if row["in_units"] is None else number(row["in_units"], 2).replace("-", "−")
     dark = row["in_units"] is not None and abs(row["in_units"]) > 1.3
     axes.text(x, y, f"{value}  {claim}", ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
     if row["verdict"] == "fails":
-        axes.add_patch(matplotlib.patches.Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, lw=1.6, ec="black"))
+        axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, lw=1.6, ec="black"))
 
 
 def _nulls(result: Result) -> Figure:
@@ -120,7 +122,7 @@ def _nulls(result: Result) -> Figure:
         _rate(right, parts["coverage"][name], y, _BLUE, "o")
     left.set_yticks(range(len(names)), names)
     left.set_ylim(len(names) - 0.5, -0.5)
-    left.set_xlim(left=-0.005)
+    left.set_xlim(-0.003, max(0.08, left.get_xlim()[1]))
     left.set_xlabel("share of p < 0.05: circle identical methods\n(bar: sign flips alone), square differing by prompt")
     right.set_xlabel("share of 95 % intervals that hold the mean")
     return figure
@@ -151,22 +153,32 @@ def _sizes(result: Result) -> Figure:
     return figure
 
 
+_MARKED: Mapping[str, tuple[str, str]] = {
+    "ours": ("D", _BLUE),
+    "copy": ("s", _ORANGE),
+    "truth": ("^", "#1a1a1a"),
+    "ideal": ("*", "#1a1a1a"),
+    "prompt-only": ("v", "#1a1a1a"),
+}
+"""Methods and controls with marks of their own."""
+
+
 def _methods(result: Result) -> Figure:
     """A panel a metric: every real run's value against its true utility."""
     found = result["parts"]["of_runs"]
-    methods = found["methods"]
-    names = [name for name in next(iter(methods.values())) if name != "utility" and name in result["metrics"]]
-    figure, panels = _panels([name_of(result, name) for name in names], 2.2)
+    names = [n for n in next(iter(found["methods"].values())) if n != "utility" and n in result["metrics"]]
+    figure, panels = _panels([name_of(result, name) for name in names], 1.8)
     for axes, name in zip(panels, names, strict=True):
-        known = {label: row for label, row in methods.items() if None not in (row[name], row["utility"])}
-        axes.scatter([row["utility"] for row in known.values()], [row[name] for row in known.values()], s=12, c=_BLUE)
-        for label in ("copy", "truth", "ours", "ideal", "prompt-only"):
-            if label in known:
-                place = (known[label]["utility"], known[label][name])
-                axes.annotate(label, place, xytext=(3, 3), textcoords="offset points", fontsize=6.5, color=_ORANGE)
+        for label, row in found["methods"].items():
+            if None not in (row[name], row["utility"]):
+                mark, colour = _MARKED.get(label, ("o", "#9a9a9a"))
+                axes.plot(row["utility"], row[name], linestyle="", marker=mark, markersize=5, color=colour)
         value = found["tau"].get(name, {}).get("value")
         if value is not None:
-            axes.text(0.98, 0.03, f"tau {value:.2f}", transform=axes.transAxes, ha="right", fontsize=7, color=_GREY)
-        axes.margins(x=0.18, y=0.12)
+            axes.set_xlabel(f"tau {number(value, 2)}", fontsize=7.5, color=_GREY)
+        axes.margins(x=0.1, y=0.12)
+    marks = {**_MARKED, "others": ("o", "#9a9a9a")}
+    handles = [Line2D([], [], linestyle="", marker=m, markersize=5, color=c, label=n) for n, (m, c) in marks.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=6, frameon=False, fontsize=8)
     figure.supxlabel("true utility of methods and controls", fontsize=8)
     return figure

@@ -10,7 +10,7 @@ from .table import DASH
 
 Result = dict[str, Any]
 _ARROWS = {"up": "↑", "down": "↓"}
-_PASSED = {True: "pass", False: "FAIL", None: "not known"}
+_PASSED = {True: "pass", False: "FAIL", None: "open"}
 _VERDICTS = {"holds": "holds", "fails": "FAILS", "open": "open"}
 
 
@@ -34,8 +34,11 @@ def required_grid(result: Result) -> Grid:
     always = result["parts"].get("of_runs", {}).get("required", [])
     kept = [row for row in rows if row["passed"] is not True or row in always]
     cells = [(row["what"], number(row["found"]), _PASSED[row["passed"]]) for row in kept]
-    passed, failed = (sum(row["passed"] is wanted for row in rows) for wanted in (True, False))
-    note = f"{passed} of {len(rows)} requirements hold, {failed} do not; those that hold stand in the JSON."
+    passed, failed, unknown = (sum(row["passed"] is wanted for row in rows) for wanted in (True, False, None))
+    note = (
+        f"Of {len(rows)} requirements {passed} hold, {failed} do not, {unknown} are open: their intervals are too wide "
+        "to tell, or what they need was not given. Those that hold and are not shown stand in the JSON."
+    )
     return Grid("Requirements", ("required", "found", ""), [cells], [note])
 
 
@@ -148,6 +151,7 @@ def null_grid(parts: Mapping[str, Any]) -> Grid:
             number(found["flips"]),
             share(parts["differing_by_prompt"][name]),
             share(parts["coverage"][name]),
+            f"{number(parts['coverage'][name]['above'])}, {number(parts['coverage'][name]['below'])}",
         )
         for name, found in parts["identical"].items()
     ]
@@ -158,6 +162,7 @@ def null_grid(parts: Mapping[str, Any]) -> Grid:
         "sign flips alone",
         "differing by prompt, p < 0.05",
         "intervals that hold",
+        "wholly above, below",
     )
     return Grid("Metrics over pictures", columns, [rows], [why(parts["identical"], parts["differing_by_prompt"])])
 
@@ -171,7 +176,9 @@ def why(identical: Mapping[str, Any], by_prompt: Mapping[str, Any]) -> str:
         "never from prompt to prompt; there the crossed bootstrap counts the variance of a case up to three times "
         f"(Owen 2007, arXiv 0712.1111) and rejects {_range(identical, 'bootstrap')}, sign flips alone "
         f"{_range(identical, 'flips')}. Where methods differ from prompt to prompt and not on average, the test "
-        f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}."
+        f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. Intervals that lie "
+        "wholly on one side far more often than on the other are those of values with rare exceptions: a sample that "
+        "happens to hold none shows no spread."
     )
 
 
@@ -201,9 +208,9 @@ def sizes_grid(result: Result) -> Grid:
     columns = ("metric", "limit", "strength 0.5 − 0", *(f"n {n}" for n in sizes), "least n: bias", "least n: spread")
     notes = [
         "A cell: bias against the limit, ± standard deviation over subsets of that size. Least n: from which on the "
-        "bias, or the spread, is under half of what strength 0.5 scores more than strength 0; a dash where none is. "
-        "The first is the recommended minimum. Limit: over pictures the mean of the whole pool, over sets "
-        "2 M(N) − M(N / 2) at the largest N.",
+        "bias, or the spread, is under half of what strength 0.5 scores more than strength 0; a dash where none is, or "
+        "where the two strengths are not told apart at p < 0.05. The first is the recommended minimum. Limit: over "
+        "pictures the mean of the whole pool, over sets 2 M(N) − M(N / 2) at the largest N.",
     ]
     return Grid("Number of pictures", columns, [rows], notes)
 
@@ -245,7 +252,8 @@ def number(value: float | None, digits: int = 3) -> str:
     """A number, large ones with fewer decimals; a dash for none."""
     if value is None:
         return DASH
-    return f"{value:.{digits if abs(value) < 10 else 1}f}"
+    shown = f"{value:.{digits if abs(value) < 10 else 1}f}"
+    return shown.removeprefix("-") if float(shown) == 0 else shown
 
 
 def p_value(p: float | None) -> str:

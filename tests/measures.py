@@ -1,4 +1,4 @@
-"""Metrics for tests of the validation: one that is the truth, one that is chance, one that cannot be computed."""
+"""Metrics for tests of the validation: one that is the truth, one that is chance, two that cannot be computed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
+from prefbench.api import Evidence, Features, ImageMetric, MetricCard, NotMeasurableError, PrefbenchError, Scored
 
 
 def card(name: str, *, asks_truth: bool = False) -> MetricCard:
@@ -55,3 +55,19 @@ class Broken(ImageMetric):
         evidence: Evidence,  # noqa: ARG002
     ) -> Mapping[str, Sequence[float | None]]:
         raise PrefbenchError("broken has no weights")
+
+
+class Picky(ImageMetric):
+    """Means nothing for more than thirty pictures."""
+
+    card: ClassVar[MetricCard] = card("picky")
+
+    def score(
+        self,
+        samples: Sequence[Scored],
+        features: Features | None,  # noqa: ARG002
+        evidence: Evidence,  # noqa: ARG002
+    ) -> Mapping[str, Sequence[float | None]]:
+        if len(samples) > 30:
+            raise NotMeasurableError("too many for picky")
+        return {"picky": [0.5] * len(samples)}

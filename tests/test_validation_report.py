@@ -30,7 +30,7 @@ SMALL = Scale(
     users=6, samples=3, pool_users=6, pool_prompts=6, sample_users=4, sample_prompts=4, nulls=12, set_nulls=2,
     intervals=12, swaps=19, replicates=100, sizes=(8, 16), draws=3,
 )  # fmt: skip
-METRICS = ("utility", "fid", *(f"{measures.__file__}:{name}" for name in ("Twin", "Chance", "Broken")))
+METRICS = ("utility", "fid", *(f"{measures.__file__}:{name}" for name in ("Twin", "Chance", "Broken", "Picky")))
 Result = dict[str, Any]
 
 
@@ -72,7 +72,7 @@ def test_a_metric_that_is_chance_gets_nothing(result: Result) -> None:
 
 def test_what_cannot_be_computed_is_left_out_and_listed(result: Result) -> None:
     assert list(result["metrics"]) == ["utility", "fid", "twin", "chance"]
-    assert list(result["left_out"].values()) == ["broken has no weights"]
+    assert list(result["left_out"].values()) == ["broken has no weights", "too many for picky"]
     assert "broken has no weights" in validation.render(result, "x")
     assert set(result["parts"]) == set(PARTS)
 
@@ -186,7 +186,7 @@ def test_real_runs_are_ranked_too(bench: Bench, result: Result, folder: Path, su
     assert [row["passed"] for row in found["parts"]["of_runs"]["required"]] == [None] * 3
     page = validation.render({**found, "command": result["command"]}, "x")
     assert "real runs, tau-b" in page
-    assert "not known" in page
+    assert "by preference | — | open |" in page
 
 
 def test_a_suite_without_a_truth_is_refused(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ class Bench:
             self.said(f"{i}/{len(found.all)} {system.name}")
             evaluator = evaluators["population" if system in (found.population, found.samples) else "reported"]
             self._runs[system] = self._scored(system, evaluator)
+        for name in self.left_out:
+            self._made.pop(name, None)
 
     def _names(self, split: str) -> list[str]:
         """Pools are cut into sets of many sizes later, so as a whole they are scored for metrics over images alone."""

@@ -113,7 +113,7 @@ def _required(found: Result) -> list[Result]:
     reached = found["tau"].get(FIGURE, {}).get("value")
     means = {label: values.get(FIGURE) for label, values in found["methods"].items()}
     tau_row = {
-        "what": f"Kendall's tau of {FIGURE} with true utility over {len(means)} methods and controls is {WANTED_TAU}",
+        "what": f"tau-b of {FIGURE} and true utility over {len(means)} methods and controls is at least {WANTED_TAU}",
         "found": reached,
         "passed": None if reached is None else reached >= WANTED_TAU,
     }

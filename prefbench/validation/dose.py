@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import SetMetric
+from prefbench.api import NotMeasurableError, SetMetric
 from prefbench.stats import crossed_bootstrap, label_swap, paired_difference
 
 from .bench import Bench
@@ -27,7 +27,7 @@ def response(bench: Bench) -> dict[str, Result]:
 def _points(bench: Bench, name: str) -> list[Result]:
     none, *others = bench.systems.strengths
     points = [_value(bench, name, none) | {"p": None}]
-    return points + [_value(bench, name, system) | {"p": _p(bench, name, system, none)} for system in others]
+    return points + [_value(bench, name, system) | {"p": p_value(bench, name, system, none)} for system in others]
 
 
 def _value(bench: Bench, name: str, system: System) -> Result:
@@ -39,15 +39,18 @@ def _value(bench: Bench, name: str, system: System) -> Result:
     return {"strength": system.strength, **kept}
 
 
-def _p(bench: Bench, name: str, system: System, other: System) -> float | None:
-    """The p value of no difference by the test that `prefbench compare` makes."""
+def p_value(bench: Bench, name: str, system: System, other: System) -> float | None:
+    """The p value of no difference by the test that `prefbench compare` makes; None where a set is too small."""
     if name in bench.over_images:
         pair = bench.scores(system, name), bench.scores(other, name)
         return paired_difference(*pair, replicates=bench.scale.replicates, seed=bench.scale.seed).p_value
-    return swapped(bench, bench.over_sets[name], system, other)
+    try:
+        return _swapped(bench, bench.over_sets[name], system, other)
+    except NotMeasurableError:
+        return None
 
 
-def swapped(bench: Bench, metric: SetMetric, system: System, other: System) -> float:
+def _swapped(bench: Bench, metric: SetMetric, system: System, other: System) -> float:
     """The p value by exchanging the two systems' pictures user by user, against half of the references."""
     first, second = bench.drawn(system, metric), bench.drawn(other, metric)
     whole = bench.references(system, metric)

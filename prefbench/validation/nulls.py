@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from prefbench.api import SetMetric
+from prefbench.api import NotMeasurableError, SetMetric
 from prefbench.resampling import Table
 from prefbench.stats import Scores, crossed_bootstrap, label_swap, paired_difference, sign_flip, user_means
 
@@ -89,7 +89,13 @@ def _p_values(first: Scores, second: Scores, scale: Scale) -> tuple[float, float
 
 def identical_sets(bench: Bench) -> dict[str, Result]:
     """False positives of the label swap over metrics over sets: fewer comparisons, each of which is many."""
-    return {name: _false_swaps(bench, metric) for name, metric in bench.over_sets.items()}
+    found = {}
+    for name, metric in bench.over_sets.items():
+        try:
+            found[name] = _false_swaps(bench, metric)
+        except NotMeasurableError:
+            found[name] = rate(0, 0)
+    return found
 
 
 def _false_swaps(bench: Bench, metric: SetMetric) -> Result:
@@ -121,18 +127,23 @@ def _splits(users: NDArray[np.str_], scale: Scale, n: int) -> Iterator[Null]:
 
 
 def coverage(bench: Bench) -> dict[str, Result]:
-    """How often the 95 % interval of users x prompts drawn anew from the population's pool holds the pool's mean."""
+    """How often the 95 % interval of users x prompts drawn anew from the population's pool holds the pool's mean.
+
+    Of the others `above` and `below` are the shares that lie wholly on one side of it.
+    """
     scale, found = bench.scale, {}
     for name in bench.over_images:
         grid = _grid(bench, name)
-        target, inside = float(np.nanmean(np.nanmean(grid, axis=1))), 0
+        target, above, below = float(np.nanmean(np.nanmean(grid, axis=1))), 0, 0
         for i in range(scale.intervals):
             rng = np.random.default_rng([scale.seed, i, 4])
             users = rng.integers(grid.shape[0], size=scale.sample_users)
             drawn = grid[np.ix_(users, rng.integers(grid.shape[1], size=scale.sample_prompts))]
             interval = crossed_bootstrap(_as_scores(drawn), replicates=scale.replicates, seed=scale.seed)
-            inside += interval.low is not None and interval.low <= target <= (interval.high or target)
-        found[name] = rate(inside, scale.intervals)
+            above += interval.low is None or interval.low > target
+            below += interval.high is not None and interval.high < target
+        n = scale.intervals
+        found[name] = {**rate(n - above - below, n), "above": above / n, "below": below / n}
     return found
 
 

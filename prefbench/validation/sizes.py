@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import SetMetric
+from prefbench.api import NotMeasurableError, SetMetric
 
 from .bench import Bench
+from .dose import p_value
+from .scale import ALPHA
 from .stored import difference, set_values
 
 Result = dict[str, Any]
@@ -30,7 +32,8 @@ def curves(bench: Bench) -> dict[str, Result]:
     """For each metric the mean and the spread of its value over subsets of each size, and the smallest honest size.
 
     The bias at n is the mean's distance from the limit. For metrics over sets that is 2 M(N) - M(N / 2) at the largest
-    N, which is free of bias of order 1 / n; for the mean of a metric over images it is the mean of the pool.
+    N, which is free of bias of order 1 / n; for the mean of a metric over images it is the mean of the pool. No size is
+    enough for a metric that does not tell strength 0.5 from strength 0 at all.
     """
     found = {}
     for name in bench.cards:
@@ -38,15 +41,18 @@ def curves(bench: Bench) -> dict[str, Result]:
             value, limit = _mean_of(bench, name)
         else:
             value, limit = _set_of(bench, bench.over_sets[name]), None
-        found[name] = _curve(bench, value, limit, _gap(bench, name))
+        p = p_value(bench, name, bench.systems.middle, bench.systems.strengths[0])
+        found[name] = _curve(bench, value, limit, _gap(bench, name), told=p is not None and p < ALPHA)
     return found
 
 
-def _curve(bench: Bench, value: Callable[[Subset], float], limit: float | None, gap: float | None) -> Result:
+def _curve(
+    bench: Bench, value: Callable[[Subset], float], limit: float | None, gap: float | None, *, told: bool
+) -> Result:
     points = []
     for n in bench.scale.sizes:
         drawn = np.array([value(subset) for subset in _subsets(bench, n)])
-        if len(drawn):
+        if len(drawn) and np.isfinite(drawn).all():
             points.append({"n": n, "mean": float(drawn.mean()), "sd": float(drawn.std(ddof=1))})
     means = {point["n"]: point["mean"] for point in points}
     if limit is None and means:
@@ -54,11 +60,12 @@ def _curve(bench: Bench, value: Callable[[Subset], float], limit: float | None, 
         limit = 2 * means[largest] - means[largest // 2] if largest // 2 in means else means[largest]
     for point in points:
         point["bias"] = point["mean"] - (0.0 if limit is None else limit)
-    half = None if gap is None else abs(gap) / 2
+    half = abs(gap) / 2 if gap is not None and told else None
     return {
         "points": points,
         "limit": limit,
         "gap": gap,
+        "told": told,
         "enough": _from(points, "bias", half),
         "steady": _from(points, "sd", half),
     }
@@ -117,6 +124,9 @@ def _set_of(bench: Bench, metric: SetMetric) -> Callable[[Subset], float]:
         each = min(subset.prompts.shape[1], most)
         mine = rows[subset.users[:, None], subset.prompts].ravel()
         shown = (first[subset.users][:, None] + np.arange(each)).ravel()
-        return metric.compare(drawn.select(mine), references.select(shown))
+        try:
+            return metric.compare(drawn.select(mine), references.select(shown))
+        except NotMeasurableError:
+            return float("nan")
 
     return value

@@ -18,7 +18,7 @@ from .bench import UTILITY, Bench, Said
 from .scale import ALPHA, Scale
 
 Result = dict[str, Any]
-_REVISION = 1
+_REVISION = 2
 """Raised when a part is measured in another way: parts that were kept are then measured again."""
 PARTS: Mapping[str, Callable[[Bench], Any]] = {
     "per_image": correlation.per_image,
