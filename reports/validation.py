@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,13 +46,19 @@ the weights that their recipes name in the JSON.
 
 def write(result: Result, folder: Path, stem: str = "validation") -> list[Path]:
     """Writes the figures, the data and the page, in one folder under one name; returns their paths."""
-    stored = result | {"command": portable(result["command"])}
+    left_out = {_without_folders(name): _without_folders(reason) for name, reason in result["left_out"].items()}
+    stored = result | {"command": portable(result["command"]), "left_out": left_out}
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / f"{stem}.md", folder / f"{stem}.json"
     figures = draw(stored, folder / stem)
     write_atomic(data, json.dumps(stored, indent=1) + "\n")
     write_atomic(page, render(stored, stem))
     return [page, data, *figures]
+
+
+def _without_folders(text: str) -> str:
+    """The text with files by their names alone: where they lie belongs to one machine."""
+    return re.sub(r"(?<![\w.])/\S*/", "", text)
 
 
 def publish(result: Result, folder: Path = FOLDER) -> list[Path]:

@@ -165,6 +165,8 @@ def test_the_page_is_written_with_its_figures_and_kept_up_to_date(result: Result
                 assert image.width == 1400
     page = (tmp_path / "picturebook.md").read_text()
     assert "/tmp/x" not in page
+    assert "Left out: measures.py:Broken: broken has no weights; picky: too many for picky." in page
+    assert str(Path(measures.__file__).parent) not in page + (tmp_path / "picturebook.json").read_text()
     assert all(f"## {heading}" in page for heading, _ in grids(result))
     assert validation.main(["--check", "--folder", str(tmp_path)]) == 0
     (tmp_path / "picturebook.md").write_text(page + "edited")
