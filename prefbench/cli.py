@@ -251,6 +251,28 @@ def power(
 
 
 @main.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--suite", default="picturebook", show_default=True, help="One that knows the truth.")
+@click.option("--metrics", help="Comma-separated, utility among them; default: all that are registered.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/validation"), show_default=True)
+@click.option("--publish", is_flag=True, help="Write the report into the package's reports too.")
+@as_json
+def validate(runs: tuple[Path, ...], suite: str, metrics: str | None, out: Path, publish: bool, as_json: bool) -> None:
+    """Measure the metrics against a known truth: systems that personalise so much, nuisances, identical methods.
+
+    RUNS are scored runs of the suite whose true ranking the metrics must find. The same command again continues.
+    """
+    from prefbench import display, verdicts
+
+    screen = display.Screen(quiet=as_json)
+    found = verdicts.validate(
+        screen, runs, out, metrics=_names(metrics), suite=suite, publish=publish, command=_command()
+    )
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+
+
+@main.command()
 @click.argument("what")
 @click.argument("name", required=False)
 @click.option("--measure", metavar="SUITE", help="Measure a scorer on the suite's test users and keep its figures.")

@@ -171,6 +171,10 @@ class Screen:
         verdict = f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}" if failed else "clean"
         self._out.print(escape(f"run {path.name}: {verdict}"))
 
+    def said(self, text: str) -> None:
+        """A line of a long work: what begins."""
+        self._out.print(escape(text))
+
     def written(self, path: Path) -> None:
         """A file that now holds what was asked for."""
         self._out.print(f"written   {escape(str(path))}")

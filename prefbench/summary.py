@@ -212,9 +212,7 @@ class Run:
 
     def _set_row(self, name: str, header: Mapping[str, Any], values: Mapping[str, float | None], n: int) -> SummaryRow:
         value = values[SET_KEY]
-        reach = _jackknife_reach(
-            [[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS]
-        )
+        reach = jackknife_reach([[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS])
         has_interval = value is not None and reach is not None
         return SummaryRow(
             method=self.method,
@@ -270,7 +268,7 @@ def _recipe(header: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _jackknife_reach(left_out: Sequence[Sequence[float | None]], *, level: float = 0.95) -> float | None:
+def jackknife_reach(left_out: Sequence[Sequence[float | None]], *, level: float = 0.95) -> float | None:
     """Half the width of an interval from the values without each user and without each prompt.
 
     The jackknife's variances (Efron & Stein 1981) over users and over prompts add up, since both are samples of larger

@@ -1,4 +1,4 @@
-"""What `prefbench audit`, `compare`, `power` and `show scorer` tell, given back as plain data too."""
+"""What `prefbench audit`, `compare`, `power`, `validate` and `show scorer` tell, given back as plain data too."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from prefbench.api import PrefbenchError, Scorer, Suite
 from prefbench.audit.material import split_of
 from prefbench.display import Screen
 from prefbench.environment import code_state, hardware, versions
-from prefbench.execution import recorded_suite, suite_of_run
+from prefbench.execution import check_metrics, load_suite, recorded_suite, suite_of_run
 from prefbench.paths import write_atomic
-from prefbench.registry import load
-from prefbench.reports import contrasts, pilots
+from prefbench.registry import load, names
+from prefbench.reports import contrasts, pilots, validation
+from prefbench.reports.compare import check_mix, label_runs
 from prefbench.reports.contrast_table import contrast_grid, standings_grid
 from prefbench.reports.leaderboard import portable
 from prefbench.reports.scorer_card import FIGURES, draw_reliability, scorer_grid
+from prefbench.reports.validation_tables import required_grid
 from prefbench.store import RunFolder
 from prefbench.summary import Run
+from prefbench.validation.study import validate as measure
 
 
 def audit(screen: Screen, paths: Sequence[Path], *, named: str | None) -> list[dict[str, Any]]:
@@ -99,3 +102,28 @@ def scorer(screen: Screen, name: str, suite: str | None, plot: Path | None) -> d
     if plot is not None:
         screen.written(draw_reliability(content, plot))
     return content
+
+
+def validate(
+    screen: Screen, paths: Sequence[Path], out: Path, *, metrics: Sequence[str], suite: str, publish: bool, command: str
+) -> dict[str, Any]:
+    """Every metric, or those named, against the known truth of a suite and, where `paths` are given, on real runs.
+
+    Writes the report into `out`, and among the package's data where it is to be published.
+
+    Raises:
+        PrefbenchError: runs that do not belong together or were drawn for another suite, and what `validate` raises.
+    """
+    check_metrics(metrics)
+    made, _ = load_suite(suite)
+    runs = [Run.open(path) for path in screen.run_folders(paths)]
+    if runs:
+        check_mix(runs)
+        if runs[0].spec["suite_digest"] != made.digest:
+            raise PrefbenchError(f"{runs[0].folder.path} was drawn for another suite than {suite}")
+    labelled = dict(zip(label_runs(runs), runs, strict=True))
+    found = {"command": command, **measure(made, out, metrics or names("metric"), runs=labelled, said=screen.said)}
+    screen.grids([required_grid(found)])
+    for path in [*validation.write(found, out), *(validation.publish(found) if publish else [])]:
+        screen.written(path)
+    return found

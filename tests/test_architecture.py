@@ -22,7 +22,7 @@ LAYERS = (
     ("prefbench.cli",),
     ("prefbench.verdicts", "prefbench.display", "prefbench.testing*", "prefbench.audit*"),
     ("prefbench.reports*",),
-    ("prefbench.summary", "prefbench.ablation"),
+    ("prefbench.summary", "prefbench.ablation", "prefbench.validation*"),
     ("prefbench.scoring", "prefbench.execution"),
     ("prefbench.runner", "prefbench.representing", "prefbench.features", "prefbench.encoders", "prefbench.style",
      "prefbench.set_values", "prefbench.methods*",

@@ -27,7 +27,7 @@ from prefbench.records import History, Judgment, Picture, Pixels, Sample, Split,
 from prefbench.scoring import Evaluator, Material
 from prefbench.set_values import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
 from prefbench.store import RunFolder
-from prefbench.summary import Run, _jackknife_reach
+from prefbench.summary import Run, jackknife_reach
 
 USERS, PROMPTS, N = tuple(f"user-{i}" for i in range(6)), ("a cat", "a dog", "a cup"), 2
 HERE = f"{Path(__file__)}"
@@ -235,8 +235,8 @@ def test_intervals_of_set_metrics_cover_where_prompts_are_shared() -> None:
         drawn = FeatureSet(features, np.char.add("u", user.astype(str)), np.char.add("p", prompt.astype(str)))
         left_out = jackknife(MeanShift(), drawn, reference)
         by_user, by_prompt = ([v for k, v in left_out.items() if k.startswith(p)] for p in WITHOUT_KEYS)
-        crossed += abs(features.mean()) <= (_jackknife_reach([by_user, by_prompt]) or 0)
-        users_alone += abs(features.mean()) <= (_jackknife_reach([by_user, []]) or 0)
+        crossed += abs(features.mean()) <= (jackknife_reach([by_user, by_prompt]) or 0)
+        users_alone += abs(features.mean()) <= (jackknife_reach([by_user, []]) or 0)
     assert crossed / repeats >= 0.92
     assert users_alone / repeats <= 0.88
 

@@ -43,6 +43,9 @@ class MadeUpTruth:
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
         return Image.new("RGB", (32, 32))
 
+    def graded(self, user: str, prompt: str, seed: int, *, strength: float) -> Image.Image:  # noqa: ARG002
+        return Image.new("RGB", (32, 32))
+
     def inferred(self, history: History) -> None:  # noqa: ARG002
         return None
 

@@ -80,9 +80,22 @@ class PicturebookTruth:
 
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
         """The user's best style; axes that leave the user cold follow the world's prior."""
-        style = sample_styles(np.random.default_rng(seed), 1)[0]
+        return self.graded(user, prompt, seed, strength=1.0)
+
+    def graded(self, user: str, prompt: str, seed: int, *, strength: float) -> Image.Image:
+        """Each axis that counts takes the user's best value with probability `strength`, else the world's prior.
+
+        With one seed, an axis that has its best value keeps it at every greater strength. Raises `PrefbenchError` for a
+        strength outside [0, 1].
+        """
+        if not 0 <= strength <= 1:
+            raise PrefbenchError(f"strength must lie in [0, 1], got {strength}")
+        rng = np.random.default_rng(seed)
+        style = sample_styles(rng, 1)[0]
+        taken = rng.random(len(STYLE_NAMES)) < strength
         for name, value in self._user_of(user).taste.best().items():
-            style[STYLE_NAMES.index(name)] = value
+            place = STYLE_NAMES.index(name)
+            style[place] = value if taken[place] else style[place]
         return Image.fromarray(render(_content(prompt).scene(style), seed))
 
     def inferred(self, history: History) -> tuple[int, ...]:

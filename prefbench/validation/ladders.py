@@ -1,0 +1,71 @@
+"""Ladders of nuisances at one strength of personalisation, held against what was expected of every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from prefbench.stats import paired_difference
+
+from .bench import Bench
+from .expectations import EXPECTATIONS, Expectation, Row, none, verdict
+from .nuisances import NUISANCES
+from .stored import difference, set_values
+from .systems import System
+
+Result = dict[str, Any]
+_UNDECLARED = none("nothing was declared for this metric")
+
+
+def climb(bench: Bench, expectations: Mapping[str, Row] = EXPECTATIONS) -> Result:
+    """For each metric and nuisance: the effect at every level, in the metric's units, and the verdict at the top."""
+    rows = [row for name in bench.cards for row in _metric(bench, name, expectations.get(name, {}))]
+    return {"rows": rows, "not_measured": sorted(set(expectations) - set(bench.cards))}
+
+
+def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
+    unit = unit_of(bench, name)
+    rows = []
+    for nuisance in NUISANCES:
+        levels = [system for system in bench.systems.ladders if system.nuisance == nuisance]
+        effects = [{"level": system.level, **effect(bench, name, system)} for system in levels]
+        claim = expected.get(nuisance, _UNDECLARED)
+        rows.append(_judged(name, nuisance, claim, effects, unit))
+    return rows
+
+
+def _judged(name: str, nuisance: str, claim: Expectation, effects: list[Result], unit: float | None) -> Result:
+    top = effects[-1]
+    return {
+        "metric": name,
+        "nuisance": nuisance,
+        "claim": claim.claim,
+        "reason": claim.reason,
+        "effects": effects,
+        "unit": unit,
+        "in_units": top["value"] / unit if unit and top["value"] is not None else None,
+        "verdict": verdict(claim.claim, top, unit),
+    }
+
+
+def effect(bench: Bench, name: str, system: System) -> Result:
+    """What a metric says more of a system than of the one that nothing spoils, on the same users, prompts and seeds."""
+    base = bench.systems.middle
+    if name not in bench.over_images:
+        return difference(*(set_values(bench.run(one), name) for one in (system, base)))
+    pair = bench.scores(system, name), bench.scores(base, name)
+    found = asdict(paired_difference(*pair, replicates=bench.scale.replicates, seed=bench.scale.seed).estimate)
+    return {key: found[key] for key in ("value", "low", "high")}
+
+
+def unit_of(bench: Bench, name: str) -> float | None:
+    """The standard deviation over the pictures of all systems; over sets, the difference of strengths 0 and 1."""
+    none_, *_, full = bench.systems.strengths
+    if name not in bench.over_images:
+        apart = difference(*(set_values(bench.run(system), name) for system in (full, none_)))["value"]
+        return None if apart is None else abs(apart)
+    values = [bench.scores(s, name).values for s in (*bench.systems.strengths, *bench.systems.ladders)]
+    return float(np.nanstd(np.concatenate(values)))
