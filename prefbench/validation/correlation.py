@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.scoring import SET_KEY
+from prefbench.set_values import SET_KEY
 from prefbench.stats import Scores
 from prefbench.summary import Column, Run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefbench.scoring import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
+from prefbench.set_values import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
 from prefbench.summary import Run, jackknife_reach
 
 Values = Mapping[str, float | None]
