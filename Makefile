@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test lint leaderboard attackers clean
+.PHONY: run test lint leaderboard attackers validation clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method ours --split test
@@ -27,6 +27,10 @@ ATTACKERS := copy copy-crop copy-flip mean-of-likes style-clone best-of-n popula
 attackers: .venv/run.stamp
 	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
 	@$(BIN)/python -m prefbench.reports.attacks $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) --publish
+
+# The metrics themselves against the known truth, beside the runs of `make leaderboard`.
+validation: .venv/run.stamp
+	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-*) --publish
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefbench.resampling import Floats, Table, stretch
+from prefbench.resampling import Floats, Part, Table, student
 from prefbench.stats import Scores, aligned, flips, share_of_flips, user_means
 
+_NOTHING = 1e-9
+"""Weight below which a user has nothing left, but for rounding."""
 _FEWEST = 3
 """Users or shared prompts below which leaving one out leaves nothing to compare."""
 
@@ -64,8 +66,6 @@ def effect(a: Scores, b: Scores) -> Effect:
 def without_each(a: Scores, b: Scores, *, replicates: int = 10_000, seed: int = 0) -> Without:
     """`a` minus `b` and its p value, as `paired_difference` gives them, without each user and each shared prompt.
 
-    The bootstrap is not repeated: replicates that happen to lack a user are replicates of the others (Efron 1992,
-    "Jackknife-after-bootstrap"), about a third of all. So a p value close to a threshold may fall on either side of it.
     A prompt that only one user has falls with the user, and is not left out alone. Without a prompt users keep the
     weight of the samples that they have left. Nothing is left out of fewer than three users, or three prompts.
 
@@ -79,7 +79,7 @@ def without_each(a: Scores, b: Scores, *, replicates: int = 10_000, seed: int = 
     sums, weights = table.sums[0], table.weights
     with np.errstate(invalid="ignore"):  # without the only shared prompt nothing may be left
         values = (sums.sum() - _totals(sums)) / (weights.sum() - _totals(weights))
-    p_values = np.maximum(_resampled(table, values, replicates, seed), _flipped(table, replicates, seed))
+    p_values = np.maximum(_tested(table, values), _flipped(table, replicates, seed))
     prompts = table.shared if len(table.shared) >= _FEWEST else table.shared[:0]
     kept = slice(len(table.users) + len(prompts))
     return Without(tuple(table.users.tolist()), tuple(prompts.tolist()), values[kept], p_values[kept])
@@ -90,24 +90,61 @@ def _totals(cells: Floats) -> Floats:
     return np.concatenate([cells.sum(axis=1), cells[:, 1:].sum(axis=0)])
 
 
-def _resampled(table: Table, values: Floats, replicates: int, seed: int) -> Floats:
-    """How often replicates that lack a user or prompt stray from its value as far as that from zero."""
-    wider = _wider(table.sums[0] - table.means()[0] * table.weights)
-    hits, lacking = np.zeros(len(values)), np.zeros(len(values))
-    for drawn in table.draws(replicates, seed):
-        absent = np.hstack([drawn.users == 0, drawn.prompts == 0])
-        hits += (absent & (np.abs(drawn.means - values) * wider >= np.abs(values))).sum(axis=0)
-        lacking += absent.sum(axis=0)
-    return (1 + hits) / (1 + lacking)
+def _tested(table: Table, values: Floats) -> Floats:
+    """The p values of `Table.p_value` without each, whose means are `values`."""
+    users, prompts = np.split(values, [len(table.users)])
+    return np.concatenate([_without_users(table, users), _without_prompts(table, prompts)])
 
 
-def _wider(errors: Floats) -> Floats:
-    """The stretch of replicates without each: they draw n of n - 1, and so spread less than n - 1 of n - 1 would."""
-    totals = _totals(errors)
-    users, prompts = np.split(totals, [len(errors)])
-    more = [np.full(len(part), part @ part / max(len(part) - 1, 1)) for part in (users, prompts)]
-    spread = totals @ totals
-    return stretch(errors) * np.sqrt(1 + np.concatenate(more) / (spread if spread > 0 else 1))
+def _without_users(table: Table, means: Floats) -> Floats:
+    sums, weights = table.sums[0], table.weights
+    total = weights.sum() - weights.sum(axis=1)
+    by_user = _rest(sums.sum(axis=1), weights.sum(axis=1), means)
+    left = sums[:, 1:].sum(axis=0) - sums[:, 1:], weights[:, 1:].sum(axis=0) - weights[:, 1:]
+    by_prompt = ((left[0] - means[:, None] * left[1]) ** 2).sum(axis=1)
+    held = np.count_nonzero(weights[:, 1:], axis=1)
+    cells = _rest_cells(sums[:, 1:], weights[:, 1:], means, axis=1)
+    scale = total**2
+    n = len(means)
+    return student(
+        means,
+        Part(by_user / scale, n - 1),
+        Part(by_prompt / scale, sums.shape[1] - 1),
+        Part(cells / scale, held.sum() - held),
+    )
+
+
+def _without_prompts(table: Table, means: Floats) -> Floats:
+    sums, weights = table.sums[0], table.weights
+    total = weights.sum() - weights[:, 1:].sum(axis=0)
+    left = sums.sum(axis=1, keepdims=True) - sums[:, 1:], weights.sum(axis=1, keepdims=True) - weights[:, 1:]
+    by_user = ((left[0] - means * left[1]) ** 2).sum(axis=0)
+    by_prompt = _rest(sums[:, 1:].sum(axis=0), weights[:, 1:].sum(axis=0), means)
+    held = np.count_nonzero(weights[:, 1:], axis=0)
+    cells = _rest_cells(sums[:, 1:], weights[:, 1:], means, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # without the only shared prompt nothing may be left
+        scale = total**2
+        return student(
+            means,
+            Part(by_user / scale, (left[1] > _NOTHING).sum(axis=0)),
+            Part(by_prompt / scale, max(len(means) - 1, 0)),
+            Part(cells / scale, held.sum() - held),
+        )
+
+
+def _rest(sums: Floats, weights: Floats, means: Floats) -> Floats:
+    """Squared errors of all groups but one, about the mean without that one; for each of them."""
+    own = (sums - means * weights) ** 2
+    found: Floats = sums @ sums - 2 * means * (sums @ weights) + means**2 * (weights @ weights) - own
+    return np.maximum(found, 0)
+
+
+def _rest_cells(sums: Floats, weights: Floats, means: Floats, *, axis: int) -> Floats:
+    """Squared errors of all cells but those of one user (axis 1) or prompt (axis 0), about the mean without it."""
+    parts = [(a * b).sum(axis=axis) for a, b in ((sums, sums), (sums, weights), (weights, weights))]
+    squares, crossed, weighed = (part.sum() - part for part in parts)
+    found: Floats = squares - 2 * means * crossed + means**2 * weighed
+    return np.maximum(found, 0)
 
 
 def _flipped(table: Table, replicates: int, seed: int) -> Floats:
@@ -115,7 +152,7 @@ def _flipped(table: Table, replicates: int, seed: int) -> Floats:
     sums, weights = table.sums[0], table.weights
     left, weight = sums.sum(axis=1, keepdims=True) - sums[:, 1:], weights.sum(axis=1, keepdims=True) - weights[:, 1:]
     means = sums.sum(axis=1) / weights.sum(axis=1)
-    by_prompt = np.divide(left, weight, out=np.zeros_like(left), where=weight > 1e-9)
+    by_prompt = np.divide(left, weight, out=np.zeros_like(left), where=weight > _NOTHING)
     observed = np.concatenate([means.sum() - means, by_prompt.sum(axis=0)])
     bounds = np.abs(observed) - 1e-12 * np.abs(means).sum()
     hits = np.zeros(len(bounds), dtype=np.int64)

@@ -1,8 +1,7 @@
 """Power from a pilot: variance components of users, prompts and samples, users needed, smallest effects shown.
 
 A score is mean + user + prompt + (user x prompt) + sample, all independent. What is planned for is the test that
-`stats.paired_difference` makes: a bootstrap over users and prompts. Where prompts are shared, its variance counts what
-is left after users and prompts three times (Owen 2007, "The pigeonhole bootstrap", arXiv 0712.1111), so it is cautious.
+`stats.paired_difference` makes: Student's t over users and over what shared prompts add.
 """
 
 from __future__ import annotations
@@ -122,11 +121,11 @@ def achieved(effect: float, parts: Components, design: Design, *, alpha: float =
 
     With no shared prompts this is the power of Student's t over users, n - 1 degrees of freedom.
     """
-    true, assumed, df = _errors(parts, design)
-    if not true > 0:
+    error, df = _errors(parts, design)
+    if not error > 0:
         return 1.0 if effect else alpha
-    bound = float(student.ppf(1 - alpha / 2, df)) * assumed / true
-    shift = effect / true
+    bound = float(student.ppf(1 - alpha / 2, df))
+    shift = effect / error
     found = nct.sf(bound, df, shift) + nct.cdf(-bound, df, shift)
     # Far out SciPy's noncentral t is not finite; there the answer is certain.
     return float(found) if np.isfinite(found) else float(norm.sf(bound - abs(shift)))
@@ -134,10 +133,10 @@ def achieved(effect: float, parts: Components, design: Design, *, alpha: float =
 
 def smallest_effect(parts: Components, design: Design, *, power: float = POWER, alpha: float = ALPHA) -> float:
     """The smallest mean that the design shows with this power; 0 where nothing varies."""
-    true, assumed, df = _errors(parts, design)
-    if not true > 0:
+    error, df = _errors(parts, design)
+    if not error > 0:
         return 0.0
-    far = (float(student.ppf(1 - alpha / 2, df)) * assumed / true + 10) * true
+    far = (float(student.ppf(1 - alpha / 2, df)) + 10) * error
     found = brentq(lambda effect: achieved(effect, parts, design, alpha=alpha) - power, 0, far, xtol=1e-9 * far)
     return float(found)
 
@@ -176,18 +175,17 @@ def smallest_shown(difference: Estimate, *, power: float = POWER, level: float =
     return half * float(1 + norm.ppf(power) / norm.ppf((1 + level) / 2))
 
 
-def _errors(parts: Components, design: Design) -> tuple[float, float, float]:
-    """The standard error of the mean, the one that the bootstrap finds, and its degrees of freedom (Satterthwaite)."""
+def _errors(parts: Components, design: Design) -> tuple[float, float]:
+    """The standard error of the mean, and the degrees of freedom (Satterthwaite) that the test gives it."""
     rest = (parts.cell + parts.sample / design.samples) / (design.users * design.prompts)
     by_user = parts.user / design.users + rest
     if design.pool < 2:
         by_user += parts.prompt / (design.users * design.prompts)
-        return np.sqrt(by_user), np.sqrt(by_user), design.users - 1
-    by_prompt = parts.prompt / design.pool + rest
-    true, assumed = by_user + parts.prompt / design.pool, by_user + by_prompt + rest
-    squares = by_user**2 / (design.users - 1) + by_prompt**2 / (design.pool - 1)
-    df = (by_user + by_prompt) ** 2 / squares if squares > 0 else design.users - 1
-    return np.sqrt(true), np.sqrt(assumed), df
+        return np.sqrt(by_user), design.users - 1
+    excess = parts.prompt / design.pool
+    squares = by_user**2 / (design.users - 1) + excess**2 / (design.pool - 1)
+    df = (by_user + excess) ** 2 / squares if squares > 0 else design.users - 1
+    return np.sqrt(by_user + excess), df
 
 
 def _squares(group: NDArray[np.int64], values: Floats) -> float:

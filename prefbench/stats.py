@@ -88,9 +88,10 @@ def paired_difference(
 ) -> Difference:
     """`a` minus `b` on the same keys; a row that either lacks is missing. Interval as in `crossed_bootstrap`.
 
-    The p value is the larger of two. One comes from the same replicates, so it speaks of new users and new prompts;
-    with few users it is too small. The other is that of `sign_flip` over users: exact for few users, but it answers
-    for these prompts alone and finds differences that other prompts do not have.
+    The p value is the larger of two. One speaks of new users and new prompts: Student's t on what users, and what
+    shared prompts beyond chance, add to the variance (`resampling.student`). The other is that of `sign_flip` over
+    users: exact for few users, but it answers for these prompts alone and finds differences that other prompts do not
+    have. The interval is more cautious than the p value where neither users nor prompts differ.
 
     Raises:
         ValueError: the two are not scored on the same keys.
@@ -100,7 +101,7 @@ def paired_difference(
     value, drawn = float(table.means()[0]), table.replicate(replicates, seed)[:, 0]
     errors = table.sums[0] - value * table.weights
     flipped = sign_flip(user_means(Scores(a.values - b.values, a.users, a.prompts)), replicates=replicates, seed=seed)
-    found = [p for p in (table.p_value(value, drawn, errors), flipped) if p is not None]
+    found = [p for p in (table.p_value(), flipped) if p is not None]
     return Difference(table.estimate(value, drawn, errors, level), max(found, default=None))
 
 

@@ -66,7 +66,7 @@ def standings_grid(found: Contrasts, standings: Standings) -> Grid:
 
 
 def _tests(found: Contrasts) -> str:
-    means = "bootstrap over users and prompts, or sign flips over users, the larger"
+    means = "Student's t over users and prompts, or sign flips over users, the larger"
     swaps = f"{found.swaps} swaps of labels user by user"
     over_sets = [row.effect is None for row in found.rows]
     text = swaps if all(over_sets) else f"{means}; for metrics over sets {swaps}" if any(over_sets) else means

@@ -71,7 +71,7 @@ def difference_grid(comparison: Comparison) -> Grid:
     heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
     labels = list(dict.fromkeys(row.label for row in rows))
     body = [_differences_row(label, comparison.of(label), names) for label in labels]
-    tests = "p: bootstrap over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
+    tests = "p: Student's t over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
     notes = [tests, *_smallest(comparison)]
     columns = ("method", *heads, N, "missing")
     return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], notes, kept=_ends(columns))

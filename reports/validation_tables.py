@@ -147,7 +147,7 @@ def null_grid(parts: Mapping[str, Any]) -> Grid:
         (
             name,
             share(found),
-            number(found["bootstrap"]),
+            number(found["student"]),
             number(found["flips"]),
             share(parts["differing_by_prompt"][name]),
             share(parts["coverage"][name]),
@@ -158,7 +158,7 @@ def null_grid(parts: Mapping[str, Any]) -> Grid:
     columns = (
         "metric",
         "identical methods, p < 0.05",
-        "bootstrap alone",
+        "Student's t alone",
         "sign flips alone",
         "differing by prompt, p < 0.05",
         "intervals that hold",
@@ -171,10 +171,8 @@ def why(identical: Mapping[str, Any], by_prompt: Mapping[str, Any]) -> str:
     """What the rates mean for the test."""
     return (
         f"Required of identical methods: 3 to 7 %; found: {_range(identical, 'rate')}. The p value is the larger of "
-        "two: a crossed bootstrap over users and prompts, which asks whether new prompts would show the difference "
-        "too, and sign flips over users, which keep the prompts. Identical methods differ by chance case by case and "
-        "never from prompt to prompt; there the crossed bootstrap counts the variance of a case up to three times "
-        f"(Owen 2007, arXiv 0712.1111) and rejects {_range(identical, 'bootstrap')}, sign flips alone "
+        "two: Student's t over users and over what shared prompts add, which asks whether new prompts would show the "
+        f"difference too ({_range(identical, 'student')} alone), and sign flips over users, which keep the prompts, "
         f"{_range(identical, 'flips')}. Where methods differ from prompt to prompt and not on average, the test "
         f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. Intervals that lie "
         "wholly on one side far more often than on the other are those of values with rare exceptions: a sample that "

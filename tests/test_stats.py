@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 from numpy.typing import NDArray
 from scipy.stats import permutation_test
 
@@ -169,6 +170,56 @@ def test_p_values_hold_where_prompts_are_shared() -> None:
         flipped += (sign_flip(user_means(scores), replicates=400) or 0) < 0.05
     assert crossed / repeats <= 0.09
     assert flipped / repeats >= 0.2
+
+
+def test_without_shared_prompts_the_p_value_is_that_of_students_t_over_users() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(0.3, 1, (14, 3))
+    users, prompts = np.repeat([f"u{i:02d}" for i in range(14)], 3), np.array([f"p{i}" for i in range(42)])
+    found = Table.of(users, prompts, [values.ravel()]).p_value()
+    assert found == pytest.approx(scipy.stats.ttest_1samp(values.mean(1), 0).pvalue, rel=1e-9)
+
+
+def test_the_variance_of_a_p_value_is_users_and_what_prompts_add_beyond_their_cells() -> None:
+    """By loops over users, prompts and cells, with users who miss some prompts."""
+    rng = np.random.default_rng(4)
+    rows = [(u, p) for u in range(12) for p in range(6) if rng.random() < 0.7]
+    values = np.array([0.2 + rng.normal() + (p - 2.5) for _, p in rows])
+    users, prompts = (np.array([f"{kind}{row[side]:02d}" for row in rows]) for side, kind in enumerate("up"))
+    weights = np.array([1 / sum(u == other for other, _ in rows) for u, _ in rows])
+    mean = (weights * values).sum() / weights.sum()
+    errors = weights * (values - mean) / weights.sum()
+
+    def variance(groups: list[str]) -> float:
+        names = sorted(set(groups))
+        sums = [sum(e for e, g in zip(errors, groups, strict=True) if g == name) for name in names]
+        return sum(s * s for s in sums) * len(names) / (len(names) - 1)
+
+    between = variance(users.tolist())
+    excess = variance(prompts.tolist()) - variance([f"{u} {p}" for u, p in rows])
+    assert excess > 0
+    n_users, n_prompts = len(set(users)), len(set(prompts))
+    freedom = (between + excess) ** 2 / (between**2 / (n_users - 1) + excess**2 / (n_prompts - 1))
+    expected = 2 * scipy.stats.t.sf(abs(mean) / np.sqrt(between + excess), freedom)
+    assert Table.of(users, prompts, [values]).p_value() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("users", "prompts", "spread"),
+    [(50, 10, (0, 0)), (20, 5, (0, 0)), (50, 10, (0.7, 0)), (60, 8, (0.3, 0.5)), (30, 20, (0.5, 0.5))],
+    ids=["identical", "identical, few", "users differ", "prompts differ", "both differ"],
+)
+def test_methods_that_are_alike_are_called_different_in_about_one_case_of_twenty(
+    users: int, prompts: int, spread: tuple[float, float]
+) -> None:
+    rng, hits, n = np.random.default_rng(5), 0, 1000
+    names = np.repeat([f"u{i}" for i in range(users)], prompts), np.tile([f"p{i}" for i in range(prompts)], users)
+    for _ in range(n):
+        by_user, by_prompt = spread[0] * rng.standard_normal((users, 1)), spread[1] * rng.standard_normal(prompts)
+        values = by_user + by_prompt + rng.standard_normal((users, prompts))
+        p = Table.of(*names, [values.ravel()]).p_value()
+        hits += p is not None and p < 0.05
+    assert 0.025 <= hits / n <= 0.075
 
 
 def test_gap_closed_at_its_ends_and_between() -> None:

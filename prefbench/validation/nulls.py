@@ -69,22 +69,17 @@ def _mismatched(grid: Floats, scale: Scale) -> Iterator[tuple[Scores, Scores]]:
 def _false_positives(pairs: Iterator[tuple[Scores, Scores]], scale: Scale) -> Result:
     found = [p for first, second in pairs if (p := _p_values(first, second, scale)) is not None]
     hits = (np.array(found, dtype=np.float64).reshape(-1, 3) < ALPHA).sum(axis=0).tolist()
-    return {**rate(hits[0], len(found)), "bootstrap": _share(hits[1], len(found)), "flips": _share(hits[2], len(found))}
+    return {**rate(hits[0], len(found)), "student": _share(hits[1], len(found)), "flips": _share(hits[2], len(found))}
 
 
 def _p_values(first: Scores, second: Scores, scale: Scale) -> tuple[float, float, float] | None:
-    """The test's own p value, that of the crossed bootstrap alone and that of sign flips alone."""
+    """The test's own p value, that of Student's t over users and prompts alone and that of sign flips alone."""
     options = {"replicates": scale.replicates, "seed": scale.seed}
     both = paired_difference(first, second, **options).p_value
     apart = Scores(first.values - second.values, first.users, first.prompts)
     flipped = sign_flip(user_means(apart), **options)
-    if both is None or flipped is None:
-        return None
-    table = Table.of(apart.users, apart.prompts, [apart.values])
-    mean = float(table.means()[0])
-    drawn = table.replicate(scale.replicates, scale.seed)[:, 0]
-    resampled = table.p_value(mean, drawn, table.sums[0] - mean * table.weights)
-    return both, 1.0 if resampled is None else resampled, flipped
+    alone = Table.of(apart.users, apart.prompts, [apart.values]).p_value()
+    return None if both is None or flipped is None or alone is None else (both, alone, flipped)
 
 
 def identical_sets(bench: Bench) -> dict[str, Result]:
