@@ -352,7 +352,7 @@ def test_compare_shows_plain_tables(drawn: list[Path]) -> None:
     done = invoke("compare", *drawn, "--metrics", "kid,utility/silent", "--swaps", "19")
     assert done.exit_code == 0, done.output
     assert "copy − prompt-only" in done.stdout
-    assert "p: bootstrap over users and prompts, or sign flips over users, the larger; for metrics over sets 19" in (
+    assert "p: Student's t over users and prompts, or sign flips over users, the larger; for metrics over sets 19" in (
         done.stdout
     )
     assert "standings by utility" in done.stdout
