@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench import scorer_figures
+from prefbench import scorer_standing
 from prefbench.api import (
     Evidence,
     Extractor,
@@ -154,7 +154,7 @@ class Evaluator:
             "suite": self._suite.digest,
         }
         if isinstance(metric, ImageMetric) and metric.scorer is not None:
-            header["scorer"] = scorer_figures.header(metric.scorer, self._suite.card.name)
+            header["scorer"] = scorer_standing.header(metric.scorer, self._suite.card.name)
         if card.asks_representations:
             header["representations"] = material.folder.represented()
         return header

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtrit
 
-from prefbench import scorer_figures
+from prefbench import scorer_standing
 from prefbench.api import PrefbenchError
 from prefbench.paths import write_atomic
 from prefbench.records import Estimate, Sample
@@ -132,7 +132,7 @@ class Run:
             return "", ""
         figures = scorer["figures"]
         method = self.description["method"]
-        return scorer_figures.unranked(scorer, method), "" if figures is None else scorer_figures.shown(figures)
+        return scorer_standing.unranked(scorer, method), "" if figures is None else scorer_standing.shown(figures)
 
     def set_metrics(self) -> dict[str, dict[str, Any]]:
         """The scored metrics over sets, with the headers of their scores: direction, question, recipe."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefbench import audit as audits
-from prefbench import scorer_figures
+from prefbench import scorer_figures, scorer_standing
 from prefbench.api import PrefbenchError, Scorer, Suite
 from prefbench.audit.material import split_of
 from prefbench.display import Screen
@@ -89,10 +89,10 @@ def scorer(screen: Screen, name: str, suite: str | None, plot: Path | None) -> d
     made: Scorer = load("scorer", name)()
     if suite is not None:
         with screen.status(f"measure {name} on {suite}"):
-            scorer_figures.keep(made, scorer_figures.measure(made, load("suite", suite)()))
+            scorer_standing.keep(made, scorer_figures.measure(made, load("suite", suite)()))
     figures, note = None, ""
     try:
-        figures = scorer_figures.latest(made)
+        figures = scorer_standing.latest(made)
     except PrefbenchError as error:  # without weights there is still a card
         note = str(error)
     if figures is None and not note:

@@ -29,7 +29,7 @@ LAYERS = (
      "prefbench.metrics*", "prefbench.suites*"),
     ("prefbench.backbones*", "prefbench.mllms*", "prefbench.training*", "prefbench.hub", "prefbench.loading",
      "prefbench.store", "prefbench.plan", "prefbench.parameters", "prefbench.checked",
-     "prefbench.scorer_figures"),
+     "prefbench.scorer_figures", "prefbench.scorer_standing"),
     ("prefbench.registry",),
     ("prefbench.api*", "prefbench.probing*"),
     (

@@ -14,7 +14,7 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from prefbench import scorer_figures
+from prefbench import scorer_standing
 from prefbench.api import Evidence, Features, PrefbenchError, Scored, Scorer, ScorerCard
 from prefbench.metrics import preference as metric_module
 from prefbench.metrics.preference import Preference as PreferenceMetric
@@ -25,7 +25,8 @@ from prefbench.metrics.scorers.preference_training import train
 from prefbench.metrics.scorers.prompts import word_counts
 from prefbench.records import History, Pixels, to_pixels
 from prefbench.reports.scorer_card import draw_reliability, scorer_grid
-from prefbench.scorer_figures import measure, unranked
+from prefbench.scorer_figures import measure
+from prefbench.scorer_standing import unranked
 from prefbench.training.requests import TrainRequest
 from tests.colours import ColourSuite, MeanColour, judged
 
@@ -243,14 +244,14 @@ def test_a_scorer_that_knows_no_user_is_not_admitted() -> None:
 def test_figures_are_kept_for_one_scorer_and_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path))
     scorer = MadeUp()
-    assert scorer_figures.stored(scorer, "colours") is None
-    scorer_figures.keep(scorer, measure(scorer, ColourSuite()))
-    kept = scorer_figures.stored(scorer, "colours")
+    assert scorer_standing.stored(scorer, "colours") is None
+    scorer_standing.keep(scorer, measure(scorer, ColourSuite()))
+    kept = scorer_standing.stored(scorer, "colours")
     assert kept is not None
     assert kept["admitted"] is False
-    assert scorer_figures.stored(scorer, "another suite") is None
+    assert scorer_standing.stored(scorer, "another suite") is None
     monkeypatch.setattr(MadeUp, "id", "made-up@2")
-    assert scorer_figures.stored(scorer, "colours") is None, "figures of other weights say nothing"
+    assert scorer_standing.stored(scorer, "colours") is None, "figures of other weights say nothing"
 
 
 def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> None:
