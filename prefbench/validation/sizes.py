@@ -85,7 +85,10 @@ def _gap(bench: Bench, name: str) -> float | None:
     if name not in bench.over_images:
         gap: float | None = difference(*(set_values(bench.run(s), name) for s in (middle, none)))["value"]
         return gap
-    means = [float(np.nanmean(bench.scores(system, name).values)) for system in (middle, none)]
+    values = [bench.scores(system, name).values for system in (middle, none)]
+    if any(np.isnan(column).all() for column in values):
+        return None
+    means = [float(np.nanmean(column)) for column in values]
     return means[0] - means[1]
 
 
