@@ -25,6 +25,7 @@ from .compare import BASELINE, CEILING, GAP, SAMPLER, UTILITY, as_json, compare,
 from .escape import markdown, slug
 from .grid import Cells, Grid, to_markdown
 from .reported import REPORTED
+from .shortcomings import shortcoming_notes
 from .table import APART, DASH, legend, metric_name, smallest_note, stacked, usual
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -172,6 +173,7 @@ def _section(results: Sequence[Result]) -> str:
     sections = [[_cells(result, rows[id(result)]) for result in group] for group in (honest, frame)]
     shown = [row for found in rows.values() for name, row in found.items() if name in COLUMNS]
     notes = legend(shown, [APART] if honest and frame else [])
+    notes += shortcoming_notes(first["suite"], COLUMNS)
     notes += smallest_note(f"{UTILITY} to {BASELINE}", [row for result in results for row in _differences(result)])
     title = f"## {markdown(first['suite'])}, {markdown(first['split'])} users, {markdown(first['backbone'])}\n"
     about = (

@@ -14,6 +14,7 @@ from prefbench.summary import ALL, Run, SummaryRow
 from .compare import GAP, UTILITY, ComparedRow, Comparison
 from .escape import plain
 from .grid import Cells, Grid
+from .shortcomings import shortcoming_notes
 
 DASH = "—"
 ARROWS = {"up": "↑", "down": "↓"}
@@ -38,7 +39,8 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     ]
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
-    notes = [*legend([row.summary for row in rows.values()]), *gap_notes(run)]
+    notes = [*legend([row.summary for row in rows.values()]), *shortcoming_notes(run.spec["suite"], names)]
+    notes += gap_notes(run)
     return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
 
 
@@ -58,6 +60,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     controls = [label for label in comparison.runs if label not in honest]
     sections = [[_runs_row(comparison, label, metrics) for label in group] for group in (honest, controls)]
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
+    notes += shortcoming_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
     notes += _smallest(comparison)
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"

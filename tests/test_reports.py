@@ -26,6 +26,7 @@ from prefbench.reports.figures import draw_figure
 from prefbench.reports.gallery import TILE, choose_users, draw_gallery, fit, page_size, place
 from prefbench.reports.grid import Grid, fold, show, to_latex, to_markdown, to_text
 from prefbench.reports.markdown import write_report
+from prefbench.reports.shortcomings import shortcoming_notes, shortcomings
 from prefbench.reports.table import difference_grid, number, run_grid, runs_grid
 from prefbench.scoring import samples_digest
 from prefbench.stats import holm
@@ -582,3 +583,21 @@ def test_what_is_committed_of_ours_is_personal() -> None:
         others = [rows[name][distance]["value"] for name in ("prompt-only", "ip-adapter", "attribute-rewrite")]
         assert ours[distance]["value"] < min(others)
     assert rows.keys() >= {"ours", "ip-adapter", "attribute-rewrite", "ours.other-user", "ours.flipped"}
+
+
+def test_what_a_validation_found_wanting_stands_under_the_table(tmp_path: Path) -> None:
+    requirements = [
+        {"what": "clip-score: must stay under palette", "found": -5.4, "passed": False},
+        {"what": "clip-score: must fall under blur", "found": -9.0, "passed": True},
+        {"what": "fid: must rise under jpeg", "found": 5.0, "passed": None},
+        {"what": "kid: must rise under noise", "found": -5.0, "passed": False},
+    ]
+    (tmp_path / "tiny.json").write_text(json.dumps({"requirements": requirements}))
+    assert shortcomings("tiny", tmp_path) == {
+        "clip-score": ["must stay under palette"],
+        "kid": ["must rise under noise"],
+    }
+    (note,) = shortcoming_notes("tiny", ["utility", "clip-score", "fid"], tmp_path)
+    assert note.endswith("required: clip-score (must stay under palette).")
+    assert shortcoming_notes("tiny", ["utility"], tmp_path) == shortcoming_notes("unknown", ["fid"], tmp_path) == []
+    assert "prompt-fidelity" in shortcomings("picturebook"), "what is published is told"
