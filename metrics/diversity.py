@@ -32,7 +32,7 @@ class Diversity(ImageMetric):
         unit="image",
         recipe="1-cos,same-user-and-prompt,self-excluded",
         bounds=(0.0, 2.0),
-        won_by=("random-style",),
+        won_by=("random-style", "copy"),
     )
     extractor: ClassVar[str | None] = "similarity"
 
