@@ -51,7 +51,7 @@ def write(result: Result, folder: Path, stem: str = "validation") -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / f"{stem}.md", folder / f"{stem}.json"
     figures = draw(stored, folder / stem)
-    write_atomic(data, json.dumps(stored, indent=1) + "\n")
+    write_atomic(data, json.dumps(stored, indent=1, allow_nan=False) + "\n")
     write_atomic(page, render(stored, stem))
     return [page, data, *figures]
 

@@ -129,6 +129,9 @@ def coverage(bench: Bench) -> dict[str, Result]:
     scale, found = bench.scale, {}
     for name in bench.over_images:
         grid = _grid(bench, name)
+        if np.isnan(grid).all():
+            found[name] = {**rate(0, 0), "above": None, "below": None}
+            continue
         target, above, below = float(np.nanmean(np.nanmean(grid, axis=1))), 0, 0
         for i in range(scale.intervals):
             rng = np.random.default_rng([scale.seed, i, 4])

@@ -108,9 +108,12 @@ def _subsets(bench: Bench, n: int) -> list[Subset]:
     return found
 
 
-def _mean_of(bench: Bench, name: str) -> tuple[Callable[[Subset], float], float]:
+def _mean_of(bench: Bench, name: str) -> tuple[Callable[[Subset], float], float | None]:
+    """NaN and no limit for a metric that has no value on the pool."""
     scores = bench.scores(bench.systems.population, name)
     grid = scores.values.reshape(bench.scale.pool_users, -1)
+    if np.isnan(grid).all():
+        return lambda _: float("nan"), None
     return lambda subset: float(np.nanmean(grid[subset.users[:, None], subset.prompts])), float(np.nanmean(grid))
 
 
