@@ -67,5 +67,6 @@ def unit_of(bench: Bench, name: str) -> float | None:
     if name not in bench.over_images:
         apart = difference(*(set_values(bench.run(system), name) for system in (full, none_)))["value"]
         return None if apart is None else abs(apart)
-    values = [bench.scores(s, name).values for s in (*bench.systems.strengths, *bench.systems.ladders)]
-    return float(np.nanstd(np.concatenate(values)))
+    systems = (*bench.systems.strengths, *bench.systems.ladders)
+    values = np.concatenate([bench.scores(system, name).values for system in systems])
+    return None if np.isnan(values).all() else float(np.nanstd(values))
