@@ -23,15 +23,6 @@ CHUNK = 256
 """Replicates at a time: at 10,000 users their multiplicities take 20 MB."""
 
 
-class Draws(NamedTuple):
-    """Some bootstrap replicates: how often each user (R, users) and shared prompt (R, prompts) was drawn, the means."""
-
-    users: Floats
-    prompts: Floats
-    means: Floats
-    """(R, K)"""
-
-
 @dataclass(frozen=True)
 class Table:
     """Weighted sums and weights of users x prompts, for K quantities on the same rows: all a replicate needs.
@@ -81,11 +72,13 @@ class Table:
         return means
 
     def replicate(self, replicates: int, seed: int) -> Floats:
-        """The K means in each bootstrap replicate, (replicates, K); replicates without any sample are left out."""
-        return np.concatenate([np.empty((0, len(self.sums))), *(d.means for d in self.draws(replicates, seed))])
+        """The K means in each bootstrap replicate, (replicates, K); replicates without any sample are left out.
 
-    def draws(self, replicates: int, seed: int) -> Iterator[Draws]:
-        """The same replicates in chunks, with what was drawn; none for fewer than two users."""
+        None for fewer than two users.
+        """
+        return np.concatenate([np.empty((0, len(self.sums))), *self._chunks(replicates, seed)])
+
+    def _chunks(self, replicates: int, seed: int) -> Iterator[Floats]:
         n_users, n_columns = self.weights.shape
         streams = np.random.default_rng(seed).spawn(2)
         for start in range(0, replicates if n_users > 1 else 0, CHUNK):
@@ -95,7 +88,7 @@ class Table:
             total = np.einsum("rc,rc->r", users @ self.weights, prompts)
             sums = np.stack([np.einsum("rc,rc->r", users @ table, prompts) for table in self.sums], axis=1)
             kept = total > 0
-            yield Draws(users[kept], prompts[kept, 1:], sums[kept] / total[kept, None])
+            yield sums[kept] / total[kept, None]
 
     def estimate(self, value: float | None, drawn: Floats, errors: Floats, level: float) -> Estimate:
         """The value with the percentile interval of its replicates, and what both stand on.

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from prefbench.api import Features, PrefbenchError
+from prefbench.features import checked_picture
 from prefbench.records import Pixels
 
 _SIDES = (128, 64, 32)
@@ -41,9 +42,7 @@ class StyleStatistics:
 
 
 def _describe(picture: Pixels) -> Features:
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise PrefbenchError(f"extractors take uint8 pictures (H, W, 3), got {picture.dtype} {picture.shape}")
-    levels = picture.reshape(-1, 3) / 255
+    levels = checked_picture(picture).reshape(-1, 3) / 255
     centred = levels - levels.mean(axis=0)
     spread = (centred.T @ centred / len(levels))[_PAIRS_OF_COLOURS]
     image = Image.fromarray(picture)
