@@ -39,6 +39,7 @@ class ClipI(ImageMetric):
         bounds=(-200.0, 200.0),
         source="https://arxiv.org/abs/2208.12242",
         asks_histories=("scorer",),
+        undirected=("clip-i/others",),
         won_by=("copy",),
     )
     extractor: ClassVar[str | None] = "similarity"

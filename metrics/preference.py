@@ -28,6 +28,7 @@ def _card(name: str, by: str, source: str | None = None) -> MetricCard:
         bounds=(-1.0, 1.0),
         source=source,
         asks_histories=("scorer",),
+        undirected=(f"{name}/others",),
     )
 
 

@@ -44,6 +44,7 @@ class Probing(UserMetric):
         bounds=(0.0, 1.0),
         source="Hewitt & Liang, EMNLP 2019 (arXiv 1909.03368); PrefGen, arXiv 2512.06020",
         asks_representations=True,
+        undirected=("probing/content-floor", "probing/verification-floor"),
     )
     extractor: ClassVar[str | None] = "fidelity"
 

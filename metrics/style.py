@@ -38,6 +38,7 @@ class StyleLikeness(ImageMetric):
         bounds=(-200.0, 200.0),
         source="https://arxiv.org/abs/2404.01292",
         asks_histories=("scorer",),
+        undirected=("style/others",),
         won_by=("copy",),
     )
     extractor: ClassVar[str | None] = "style"

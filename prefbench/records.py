@@ -204,6 +204,10 @@ class Sample:
     error: str | None = None
 
 
+Bounds = tuple[float | None, float | None]
+"""The least and the greatest value that a number can have; None where there is none."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A number with its interval and what it stands on."""

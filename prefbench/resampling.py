@@ -105,11 +105,30 @@ class Table:
         """Two-sided p value of a zero mean of the first quantity, by `student`; None for fewer than two users."""
         if len(self.weights) < 2:
             return None
-        mean, total = self.means()[0], self.weights.sum()
-        errors = (self.sums[0] - mean * self.weights) / total
+        return float(student(self.means()[0], *self.parts()))
+
+    def parts(self, k: int = 0) -> tuple[Part, Part, Part]:
+        """What users, shared prompts and their cells add to the error of the mean of quantity k."""
+        errors = self.errors(k) / self.weights.sum()
         by_user, by_prompt, cells = errors.sum(axis=1), errors[:, 1:].sum(axis=0), errors[:, 1:]
         users, prompts = (Part(one @ one, len(one)) for one in (by_user, by_prompt))
-        return float(student(mean, users, prompts, Part((cells**2).sum(), int((self.weights[:, 1:] > 0).sum()))))
+        return users, prompts, Part((cells**2).sum(), int((self.weights[:, 1:] > 0).sum()))
+
+    def errors(self, k: int = 0) -> Floats:
+        """How far each cell pulls the mean of quantity k, times all weights, (users, 1 + shared prompts)."""
+        pulls: Floats = self.sums[k] - self.means()[k] * self.weights
+        return pulls
+
+    @property
+    def n_cells(self) -> int:
+        """How many pairs of a user and a prompt there are; all that a user shares with nobody is one."""
+        return int((self.weights > 0).sum())
+
+    @property
+    def n_groups(self) -> int:
+        """How many users, or shared prompts where they are fewer: what an interval's degrees of freedom stand on."""
+        users, shared = len(self.weights), self.weights.shape[1] - 1
+        return min(users, shared) if shared > 1 else users
 
 
 class Part(NamedTuple):
@@ -125,20 +144,36 @@ class Part(NamedTuple):
         return np.where(n > 1, self.squares * n / np.maximum(n - 1, 1), 0.0)
 
 
-def student(mean: Floats, users: Part, prompts: Part, cells: Part) -> Floats:
-    """Two-sided p value of a zero mean over users and prompts that are both drawn from larger populations.
+class Spread(NamedTuple):
+    """The variance of a mean and the degrees of freedom that it is known with."""
 
-    The variance is what users differ by, and what shared prompts differ by beyond what is left in the cells of users
-    and prompts: V_users + max(0, V_prompts - V_cells), inclusion and exclusion after Cameron, Gelbach & Miller (2011,
-    J. Bus. Econ. Stat. 29:238, equation 2.11). Student's t has the degrees of freedom of that sum (Satterthwaite 1946,
-    Biometrics 2:110). The crossed bootstrap counts what is left in the cells three times (Owen 2007, arXiv 0712.1111),
-    so that of two methods that are the same it calls fewer than one in a hundred different.
+    variance: Floats
+    freedom: Floats
+
+
+def spread(users: Part, prompts: Part, cells: Part) -> Spread:
+    """The variance of a mean over users and prompts that are both drawn from larger populations.
+
+    It is what users differ by, and what shared prompts differ by beyond what is left in the cells of users and
+    prompts: V_users + max(0, V_prompts - V_cells), inclusion and exclusion after Cameron, Gelbach & Miller (2011,
+    J. Bus. Econ. Stat. 29:238, equation 2.11), with the degrees of freedom of that sum (Satterthwaite 1946,
+    Biometrics 2:110); these are NaN where nothing differs. The crossed bootstrap counts what is left in the cells
+    three times (Owen 2007, arXiv 0712.1111).
     """
     between, excess = users.variance, np.maximum(prompts.variance - cells.variance, 0)
     variance = between + excess
     few_users, few_prompts = (np.maximum(np.asarray(part.groups) - 1, 1) for part in (users, prompts))
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variance**2 / (between**2 / few_users + excess**2 / few_prompts)
+        return Spread(variance, variance**2 / (between**2 / few_users + excess**2 / few_prompts))
+
+
+def student(mean: Floats, users: Part, prompts: Part, cells: Part) -> Floats:
+    """Two-sided p value of a zero mean, by Student's t on its `spread`.
+
+    By the crossed bootstrap instead, of two methods that are the same fewer than one in a hundred is called different.
+    """
+    variance, freedom = spread(users, prompts, cells)
+    with np.errstate(divide="ignore", invalid="ignore"):
         found = 2 * stdtr(freedom, -np.abs(mean) / np.sqrt(variance))
     return np.where(variance > 0, found, np.where(mean == 0, 1.0, 0.0))
 

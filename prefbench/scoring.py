@@ -145,8 +145,10 @@ class Evaluator:
         header: dict[str, Any] = {
             "metric": card.id,
             "direction": card.direction,
+            "undirected": list(card.undirected),
             "question": card.question,
             "unit": card.unit,
+            "bounds": list(card.bounds),
             "won_by": list(card.won_by),
             "extractor": extractor,
             "truth": truth.id if truth is not None and card.asks_truth else None,

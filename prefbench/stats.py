@@ -9,12 +9,15 @@ one).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.records import Estimate
+from prefbench import rare
+from prefbench.rare import Reach
+from prefbench.records import Bounds, Estimate
 from prefbench.resampling import CHUNK, Floats, Names, Table
 
 _EXACT_USERS = 12
@@ -30,12 +33,15 @@ class Scores:
         users, prompts: (N,) the user and the prompt of each row.
         keys: (N,) what pairs a row with the same row of another method, such as case and sample index; unique. Without
             keys, methods must hold their rows in the same order.
+        bounds: the least and the greatest value there can be; where both are known, intervals allow for exceptions that
+            are so rare that a sample may hold none (`rare.proportion`).
     """
 
     values: Floats
     users: Names
     prompts: Names
     keys: Names | None = None
+    bounds: Bounds = (None, None)
 
     def __post_init__(self) -> None:
         columns = [self.values, self.users, self.prompts, *([] if self.keys is None else [self.keys])]
@@ -46,6 +52,11 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def select(self, rows: NDArray[Any]) -> Scores:
+        """Only some rows, by a mask or by their places."""
+        keys = None if self.keys is None else self.keys[rows]
+        return Scores(self.values[rows], self.users[rows], self.prompts[rows], keys, self.bounds)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,8 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
     With unbalanced data a sample weighs 1 / (samples of its user), so a user with more samples counts no more than
     another. A replicate multiplies that weight by how often the user and the prompt were drawn. A prompt that only one
     user has is part of that user and is drawn with them: with no shared prompt this is the bootstrap over users, and so
-    it is with a single prompt, to which the result then applies. No interval for fewer than two users.
+    it is with a single prompt, to which the result then applies. Between bounds, it reaches at least as far as the
+    interval of a proportion. No interval for fewer than two users.
 
     Example:
         >>> users, prompts = np.repeat(["a", "b", "c"], 2), np.tile(["x", "y"], 3)
@@ -80,7 +92,8 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
     """
     table = Table.of(scores.users, scores.prompts, [scores.values])
     value, drawn = table.means()[0], table.replicate(replicates, seed)[:, 0]
-    return table.estimate(float(value), drawn, table.sums[0] - value * table.weights, level)
+    found = table.estimate(float(value), drawn, table.errors(), level)
+    return _reaching(found, rare.proportion(table, 0, scores.bounds, level))
 
 
 def paired_difference(
@@ -97,12 +110,34 @@ def paired_difference(
         ValueError: the two are not scored on the same keys.
     """
     a, b = aligned([a, b])
-    table = Table.of(a.users, a.prompts, [a.values - b.values])
+    apart = a.values - b.values
+    table, all_three = (Table.of(a.users, a.prompts, rows) for rows in ([apart], [apart, a.values, b.values]))
     value, drawn = float(table.means()[0]), table.replicate(replicates, seed)[:, 0]
-    errors = table.sums[0] - value * table.weights
-    flipped = sign_flip(user_means(Scores(a.values - b.values, a.users, a.prompts)), replicates=replicates, seed=seed)
-    found = [p for p in (table.p_value(), flipped) if p is not None]
-    return Difference(table.estimate(value, drawn, errors, level), max(found, default=None))
+    found = table.estimate(value, drawn, table.errors(), level)
+    reach = rare.difference(all_three, a.bounds, level) if a.bounds == b.bounds else None
+    p_values = paired_p_values(Scores(apart, a.users, a.prompts), replicates=replicates, seed=seed)
+    return Difference(_reaching(found, reach), max((p for p in p_values if p is not None), default=None))
+
+
+class PairedPValues(NamedTuple):
+    """The two p values of no difference that a paired test has: both must be small."""
+
+    student: float | None
+    flips: float | None
+
+
+def paired_p_values(differences: Scores, *, replicates: int = 10_000, seed: int = 0) -> PairedPValues:
+    """Of differences sample by sample: Student's t over users and prompts, None for one user; sign flips over users."""
+    student = Table.of(differences.users, differences.prompts, [differences.values]).p_value()
+    return PairedPValues(student, sign_flip(user_means(differences), replicates=replicates, seed=seed))
+
+
+def _reaching(found: Estimate, reach: Reach | None) -> Estimate:
+    """An estimate whose interval reaches at least so far."""
+    if found.value is None or found.low is None or found.high is None or reach is None:
+        return found
+    low, high = found.value - reach.below, found.value + reach.above
+    return replace(found, low=min(found.low, low), high=max(found.high, high))
 
 
 def gap_closed(
@@ -259,7 +294,7 @@ def aligned(methods: Sequence[Scores]) -> list[Scores]:
 def _by_key(scores: Scores) -> Scores:
     if scores.keys is None:
         return scores
-    keys, order = np.unique(scores.keys, return_index=True)
-    if len(keys) != len(scores):
+    order = np.unique(scores.keys, return_index=True)[1]
+    if len(order) != len(scores):
         raise ValueError("keys of scores are not unique")
-    return Scores(scores.values[order], scores.users[order], scores.prompts[order], keys)
+    return scores.select(order)

@@ -44,6 +44,7 @@ class SummaryRow:
     n_samples: int
     missing: int
     direction: str
+    """`up`, `down`, or empty where neither more nor less is better."""
     question: str
     won_by: tuple[str, ...] = ()
     floor: float | None = None
@@ -120,8 +121,9 @@ class Run:
             for row in rows:
                 values.setdefault(row["column"], {})[row["key"]] = row["value"]
             for column, by_key in values.items():
-                scores = self._aligned(by_key) if header["unit"] == "image" else self._by_user(by_key)
-                about = header["direction"], header["question"], tuple(header["won_by"]), header["unit"]
+                scores = self._aligned(by_key, header) if header["unit"] == "image" else self._by_user(by_key)
+                direction = "" if column in header.get("undirected", ()) else header["direction"]
+                about = direction, header["question"], tuple(header["won_by"]), header["unit"]
                 found[column] = Column(scores, *about, *self._standing(header))
         return found
 
@@ -139,13 +141,15 @@ class Run:
         headers = {name: self._scores(name)[0] for name in self.folder.scored()}
         return {name: header for name, header in headers.items() if header["unit"] == "set"}
 
-    def _aligned(self, by_key: Mapping[str, float | None]) -> Scores:
+    def _aligned(self, by_key: Mapping[str, float | None], header: Mapping[str, Any]) -> Scores:
+        low, high = header.get("bounds", (None, None))
         values = [by_key.get(sample.key) for sample in self.samples]
         return Scores(
             np.array([np.nan if value is None else value for value in values], dtype=np.float64),
             np.array([sample.user for sample in self.samples]),
             np.array([sample.prompt for sample in self.samples]),
             np.array([f"{sample.user}|{sample.prompt}|{sample.index}" for sample in self.samples]),
+            (low, high),
         )
 
     def _by_user(self, values: Mapping[str, float | None]) -> Scores:
@@ -192,9 +196,7 @@ class Run:
     def _of_kind(self, scores: Scores, kind: str) -> Scores:
         if kind == ALL:
             return scores
-        mine = np.array([self.kinds[user] == kind for user in scores.users])
-        keys = None if scores.keys is None else scores.keys[mine]
-        return Scores(scores.values[mine], scores.users[mine], scores.prompts[mine], keys)
+        return scores.select(np.array([self.kinds[user] == kind for user in scores.users]))
 
     def _row(self, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
         return SummaryRow(

@@ -260,7 +260,10 @@ def on_same_keys(*several: Scores) -> list[Scores]:
     users = np.array([origin[key][0] for key in keys])
     prompts = np.array([origin[key][1] for key in keys])
     values = [dict(zip(_keys(scores), scores.values, strict=True)) for scores in several]
-    return [Scores(np.array([v.get(k, np.nan) for k in keys]), users, prompts, np.array(keys)) for v in values]
+    return [
+        Scores(np.array([v.get(k, np.nan) for k in keys]), users, prompts, np.array(keys), scores.bounds)
+        for v, scores in zip(values, several, strict=True)
+    ]
 
 
 def _keys(scores: Scores) -> list[str]:

@@ -93,7 +93,7 @@ def _contrast_row(row: Contrast) -> Cells:
         value = f"{'+' if found.value > 0 else ''}{number(found.value)} {interval(found) if size else ''}".rstrip()
     dz, wins = (None, None) if size is None else (size.dz, size.wins)
     turned = "" if size is None else _turns(row.turns)
-    name = f"{row.metric} {ARROWS[row.direction]}"
+    name = f"{row.metric} {ARROWS[row.direction]}".strip()
     cells = (value, p_text(row.p_holm), _decimals(dz), _decimals(wins), turned)
     return (f"{row.method} − {row.baseline}", name, *cells, counts(found), str(found.missing))
 

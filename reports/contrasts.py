@@ -43,7 +43,7 @@ class Contrast:
     p: float | None
     p_holm: float | None = None
     effect: Effect | None = None
-    """`wins` is the share of users for whom `method` is the better one, whatever the metric's direction."""
+    """`wins`: the share of users for whom `method` is the better one, whatever the direction; None without one."""
     turns: tuple[str, ...] = ()
     """The users and prompts without any single one of which the contrast gains or loses its significance."""
 
@@ -151,8 +151,9 @@ def _family(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) ->
 
 def _contrast(name: str, column: Column, pair: Pair, a: Scores, b: Scores) -> Contrast:
     found, size = paired_difference(a, b), effect(a, b)
-    if column.direction == "down" and size.wins is not None:
-        size = replace(size, wins=1 - size.wins)
+    if column.direction != "up":
+        # Nobody wins where neither more nor less is better.
+        size = replace(size, wins=1 - size.wins if column.direction and size.wins is not None else None)
     both = np.isnan(a.values + b.values)
     means = [user_means(Scores(np.where(both, np.nan, s.values), s.users, s.prompts)) for s in (a, b)]
     own, other = (float(m.mean()) if len(m) else None for m in means)

@@ -84,10 +84,10 @@ def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | No
     """The metric asked for, else `utility`, else the first one of preference; None where there is none.
 
     Raises:
-        PrefbenchError: the one asked for is no metric over images that all runs have.
+        PrefbenchError: the one asked for is no metric over images that all runs have and that can be won.
     """
     first = next(iter(columns.values()))
-    shared = [name for name in first if all(name in found for found in columns.values())]
+    shared = [n for n, column in first.items() if column.direction and all(n in found for found in columns.values())]
     if asked is not None and asked not in shared:
         raise PrefbenchError(unknown("metric over images that all runs have", asked, shared))
     found = [name for name in shared if first[name].question == "preference"]

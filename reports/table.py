@@ -17,7 +17,8 @@ from .grid import Cells, Grid
 from .shortcomings import shortcoming_notes
 
 DASH = "—"
-ARROWS = {"up": "↑", "down": "↓"}
+ARROWS = {"up": "↑", "down": "↓", "": ""}
+"""Of a direction; none where neither more nor less is better."""
 WON = "†"
 UNRANKED = "§"
 N = "n users ×\nprompts, samples"
@@ -98,7 +99,7 @@ def cost_grid(comparison: Comparison) -> Grid:
 
 def metric_name(row: SummaryRow, *, won: bool = True) -> str:
     """The metric with its direction, and a mark where a control can win it."""
-    return f"{row.metric} {ARROWS[row.direction]}{WON if won and row.won_by else ''}"
+    return f"{row.metric} {ARROWS[row.direction]}".strip() + (WON if won and row.won_by else "")
 
 
 def number(value: float, like: float | None = None) -> str:

@@ -116,14 +116,14 @@ def _nulls(result: Result) -> Figure:
     left.axvspan(0.03, 0.07, color=_BAND, zorder=0)
     right.axvspan(0.93, 1.0, color=_BAND, zorder=0)
     for y, name in enumerate(names):
-        _rate(left, parts["identical"][name], y - 0.15, _BLUE, "o")
-        _rate(left, parts["differing_by_prompt"][name], y + 0.15, _ORANGE, "s")
-        left.plot(parts["identical"][name]["flips"], y - 0.15, marker="|", markersize=8, color=_GREY)
+        _rate(left, parts["identical"][name], y - 0.22, _BLUE, "o")
+        _rate(left, parts["identical_mixed"][name], y, _GREY, "D")
+        _rate(left, parts["differing_by_prompt"][name], y + 0.22, _ORANGE, "s")
         _rate(right, parts["coverage"][name], y, _BLUE, "o")
     left.set_yticks(range(len(names)), names)
     left.set_ylim(len(names) - 0.5, -0.5)
     left.set_xlim(-0.003, max(0.08, left.get_xlim()[1]))
-    left.set_xlabel("share of p < 0.05: circle identical methods\n(bar: sign flips alone), square differing by prompt")
+    left.set_xlabel("share of p < 0.05: circle identical methods,\ndiamond half copies, square differing by prompt")
     right.set_xlabel("share of 95 % intervals that hold the mean")
     return figure
 

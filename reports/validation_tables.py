@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prefbench.validation.nulls import FEWEST
+from prefbench.validation.scale import MIDDLE
+
 from .grid import Cells, Grid
 from .table import DASH
 
@@ -21,7 +24,7 @@ def grids(result: Result) -> list[tuple[str, list[Grid]]]:
         ("Requirements", [required_grid(result)]),
         ("Rank correlation with true utility", [correlation_grid(result), *methods_grids(parts)]),
         ("Dose and response", [dose_grid(result)]),
-        ("Nuisances", [ladder_grid(result), failures_grid(parts["ladders"])]),
+        ("Nuisances", [ladder_grid(result), failures_grid(parts["ladders"]), revised_grid(parts["ladders"])]),
         ("Identical methods and intervals", [null_grid(parts), set_null_grid(parts)]),
         ("Number of pictures", [sizes_grid(result)]),
         ("What a learned scorer overpays", [leakage_grid(name, rows) for name, rows in parts["leakage"].items()]),
@@ -32,14 +35,36 @@ def required_grid(result: Result) -> Grid:
     """What is required; of what is required of many metrics only what does not hold stands alone."""
     rows = result["requirements"]
     always = result["parts"].get("of_runs", {}).get("required", [])
-    kept = [row for row in rows if row["passed"] is not True or row in always]
-    cells = [(row["what"], number(row["found"]), _PASSED[row["passed"]]) for row in kept]
-    passed, failed, unknown = (sum(row["passed"] is wanted for row in rows) for wanted in (True, False, None))
-    note = (
-        f"Of {len(rows)} requirements {passed} hold, {failed} do not, {unknown} are open: their intervals are too wide "
-        "to tell, or what they need was not given. Those that hold and are not shown stand in the JSON."
+    shown = [row for row in rows if in_default_table(result, row)]
+    others = [row for row in rows if row not in shown]
+    groups = [
+        [(row["what"], number(row["found"]), _PASSED[row["passed"]]) for row in group if not _quiet(row, always)]
+        for group in (shown, others)
+    ]
+    left_out = [name for name, card in result["metrics"].items() if not card["default"]]
+    notes = [f"Metrics of the default table first: {_counted(shown)}."]
+    if others:
+        notes.append(f"Below them metrics that it leaves out ({', '.join(left_out)}): {_counted(others)}.")
+    notes.append(
+        "Open: an interval is too wide to tell, or what is needed was not given. What holds and is not shown stands in "
+        "the JSON."
     )
-    return Grid("Requirements", ("required", "found", ""), [cells], [note])
+    return Grid("Requirements", ("required", "found", ""), [group for group in groups if group], notes)
+
+
+def in_default_table(result: Result, row: Mapping[str, Any]) -> bool:
+    """Whether a requirement is of a metric that every table shows, or of the ranking by one."""
+    metric, separator, _ = row["what"].partition(": ")
+    return not separator or result["metrics"][metric]["default"]
+
+
+def _quiet(row: Mapping[str, Any], always: Sequence[Any]) -> bool:
+    return row["passed"] is True and row not in always
+
+
+def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
+    passed, failed, unknown = (sum(row["passed"] is wanted for row in rows) for wanted in (True, False, None))
+    return f"of {len(rows)} requirements {passed} hold, {failed} do not, {unknown} are open"
 
 
 def correlation_grid(result: Result) -> Grid:
@@ -109,10 +134,11 @@ def ladder_grid(result: Result) -> Grid:
         for name in result["metrics"]
     ]
     notes = [
-        "At strength 0.5, the strongest level. Effects are in units: over pictures the standard deviation over all "
-        "systems' pictures, over sets the difference between strengths 0 and 1. Brackets: 95 %. A fall or a rise holds "
-        "with the whole interval on its side of zero and fails where it is surely under 0.2 units; to stay holds with "
-        "the whole interval within 0.2 units. Open: the interval is too wide to tell.",
+        "At strength 0.5, the strongest level, against the same without the nuisance or against the strength that is "
+        "named. Effects are in units: over pictures the standard deviation over all systems' pictures, over sets that "
+        "over all systems' values. Brackets: 95 %, over users and prompts, over sets over users. A fall or a rise "
+        "holds with the whole interval on its side of zero and fails where it is surely under 0.2 units; to stay holds "
+        "with the whole interval within 0.2 units. Open: the interval is too wide to tell.",
     ]
     if found["not_measured"]:
         notes.append(f"Declared and not registered or not computable here: {', '.join(found['not_measured'])}.")
@@ -122,8 +148,29 @@ def ladder_grid(result: Result) -> Grid:
 def _effect(row: Mapping[str, Any]) -> str:
     top, unit = row["effects"][-1], row["unit"]
     scaled = {key: None if top[key] is None or not unit else top[key] / unit for key in ("value", "low", "high")}
-    claim = "no claim" if row["claim"] == "none" else f"must {row['claim']}: {_VERDICTS[row['verdict']]}"
+    claim = "no claim" if row["claim"] == "none" else f"{claimed(row)}: {_VERDICTS[row['verdict']]}"
     return f"{interval(scaled, digits=2)}\n{claim}"
+
+
+def claimed(row: Mapping[str, Any]) -> str:
+    """The claim in words."""
+    if row["claim"] == "none":
+        return "no claim"
+    return f"must {row['claim']}" + ("" if row["against"] == MIDDLE else f", from strength {row['against']:g}")
+
+
+def revised_grid(found: Mapping[str, Any]) -> Grid:
+    """Claims that were argued anew after a first measurement."""
+    rows = [
+        (f"{row['metric']}, {row['nuisance']}", row["before"], f"{claimed(row)}: {row['reason']}", row["verdict"])
+        for row in found["rows"]
+        if row["before"]
+    ]
+    columns = ("metric, nuisance", "before", "now", "")
+    notes = [
+        "The first measurement spoke against what was claimed before, or no claim had been made that it could test."
+    ]
+    return Grid("Claims that were argued anew", columns, [rows], notes if rows else [])
 
 
 def failures_grid(found: Mapping[str, Any]) -> Grid:
@@ -132,7 +179,7 @@ def failures_grid(found: Mapping[str, Any]) -> Grid:
     rows = [
         (
             f"{row['metric']}, {row['nuisance']}",
-            f"must {row['claim']}: {row['reason']}",
+            f"{claimed(row)}: {row['reason']}",
             "\n".join(f"{effect['level']:g}: {interval(effect)}" for effect in row["effects"]),
         )
         for row in failed
@@ -147,36 +194,41 @@ def null_grid(parts: Mapping[str, Any]) -> Grid:
         (
             name,
             share(found),
-            number(found["student"]),
-            number(found["flips"]),
+            number(found["carried_by"]),
+            share(parts["identical_mixed"][name]),
             share(parts["differing_by_prompt"][name]),
-            share(parts["coverage"][name]),
-            f"{number(parts['coverage'][name]['above'])}, {number(parts['coverage'][name]['below'])}",
+            *_held(parts["coverage"][name]),
         )
         for name, found in parts["identical"].items()
     ]
     columns = (
         "metric",
         "identical methods, p < 0.05",
-        "Student's t alone",
-        "sign flips alone",
+        "users that carry the difference",
+        "half of the pictures copies",
         "differing by prompt, p < 0.05",
         "intervals that hold",
         "wholly above, below",
     )
-    return Grid("Metrics over pictures", columns, [rows], [why(parts["identical"], parts["differing_by_prompt"])])
+    return Grid("Metrics over pictures", columns, [rows], [why(parts)])
 
 
-def why(identical: Mapping[str, Any], by_prompt: Mapping[str, Any]) -> str:
+def _held(found: Mapping[str, Any]) -> tuple[str, str]:
+    return share(found), f"{number(found['above'])}, {number(found['below'])}"
+
+
+def why(parts: Mapping[str, Any]) -> str:
     """What the rates mean for the test."""
+    identical, by_prompt = parts["identical"], parts["differing_by_prompt"]
     return (
         f"Required of identical methods: 3 to 7 %; found: {_range(identical, 'rate')}. The p value is the larger of "
         "two: Student's t over users and over what shared prompts add, which asks whether new prompts would show the "
         f"difference too ({_range(identical, 'student')} alone), and sign flips over users, which keep the prompts, "
         f"{_range(identical, 'flips')}. Where methods differ from prompt to prompt and not on average, the test "
-        f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. Intervals that lie "
-        "wholly on one side far more often than on the other are those of values with rare exceptions: a sample that "
-        "happens to hold none shows no spread."
+        f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. Where fewer than "
+        f"{FEWEST} users carry the difference (median of (sum of d²)² / sum of d⁴) no test over users can reach 5 %; "
+        "such metrics are judged where half of the pictures are copies. Intervals that lie wholly on one side far more "
+        "often than on the other are those of values with rare exceptions."
     )
 
 
@@ -188,9 +240,16 @@ def _range(found: Mapping[str, Any], key: str) -> str:
 
 def set_null_grid(parts: Mapping[str, Any]) -> Grid:
     """Metrics over sets."""
-    rows = [(name, share(found)) for name, found in parts["identical_sets"].items()]
-    notes = ["By exchanging labels user by user; so few comparisons bound the rate only as far as the brackets say."]
-    return Grid("Metrics over sets", ("metric", "identical methods, p < 0.05"), [rows], notes)
+    rows = [
+        (name, share(found), *_held(parts["coverage_of_sets"][name])) for name, found in parts["identical_sets"].items()
+    ]
+    notes = [
+        "Identical methods by exchanging labels user by user. Intervals by the jackknife over users and over prompts, "
+        "of users and prompts drawn from the population; the mean they must hold is that over all draws, since these "
+        "values depend on the number of pictures."
+    ]
+    columns = ("metric", "identical methods, p < 0.05", "intervals that hold", "wholly above, below")
+    return Grid("Metrics over sets", columns, [rows], notes)
 
 
 def sizes_grid(result: Result) -> Grid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import choix
@@ -38,7 +38,15 @@ def scores(values: Array) -> Scores:
     return Scores(values.ravel(), np.char.add("u", rows.astype(str)), np.char.add("p", columns.astype(str)))
 
 
-def build(folder: Path, method: str, values: Array, *, direction: str = "up", digest: str = "d") -> Run:
+def build(
+    folder: Path,
+    method: str,
+    values: Array,
+    *,
+    direction: str = "up",
+    digest: str = "d",
+    undirected: Sequence[str] = (),
+) -> Run:
     """A run that was scored for one metric over images, with the values of a table users x prompts."""
     spec = {
         "suite": "toy", "suite_parameters": {}, "suite_digest": digest, "split": "test", "method": method,
@@ -54,7 +62,13 @@ def build(folder: Path, method: str, values: Array, *, direction: str = "up", di
         for p in range(values.shape[1])
     ]
     store.append_samples(samples)
-    header = {"metric": "utility@1", "direction": direction, "question": "preference", "unit": "image", "won_by": []}
+    header: dict[str, object] = {
+        "metric": "utility@1",
+        "direction": direction,
+        "question": "preference",
+        "unit": "image",
+    }
+    header |= {"won_by": [], "undirected": list(undirected)}
     rows = [
         {"key": sample.key, "column": "utility", "value": float(value)}
         for sample, value in zip(samples, values.ravel(), strict=True)
@@ -289,6 +303,22 @@ def test_where_lower_is_better_the_lower_one_wins(tmp_path: Path) -> None:
     assert strong is not None
     assert weak is not None
     assert (strong.value or 0) > (weak.value or 0)
+
+
+def test_what_has_no_direction_has_no_arrow_and_no_winner(tmp_path: Path) -> None:
+    low, high = np.random.default_rng(4).standard_normal((2, 12, 4))
+    runs = [build(tmp_path / n, n, t, undirected=["utility"]) for n, t in (("prompt-only", low), ("other", high))]
+    found = contrast(runs, no_suite)  # type: ignore[arg-type]
+    (row,) = found.rows
+    assert row.effect is not None
+    assert row.effect.wins is None
+    assert row.p is not None
+    text = to_text(contrast_grid(found))
+    assert "utility" in text
+    assert not {"↑", "↓"} & set(text)
+    assert found.standings is None
+    with pytest.raises(PrefbenchError, match="utility"):
+        contrast(runs, no_suite, by="utility")  # type: ignore[arg-type]
 
 
 def test_alike_methods_are_seldom_told_apart() -> None:

@@ -24,8 +24,9 @@ from prefbench.validation import correlation, ranks, sizes
 from prefbench.validation.expectations import EXPECTATIONS, verdict
 from prefbench.validation.leakage import _inflation
 from prefbench.validation.nuisances import NUISANCES
-from prefbench.validation.nulls import _as_scores, _splits, rate
+from prefbench.validation.nulls import _as_scores, _splits, carried_by, rate, within
 from prefbench.validation.scale import STRENGTHS, Scale
+from prefbench.validation.study import _rate_in_band
 from prefbench.validation.systems import System, Systems, _Easel
 
 PROMPT = "a house at sea"
@@ -92,7 +93,7 @@ def test_other_strengths_are_refused(suite: Picturebook, strength: float) -> Non
 # ------------------------------------------------------------------------------------------------ nuisances
 
 
-@pytest.mark.parametrize("name", ["blur", "jpeg", "noise", "palette"])
+@pytest.mark.parametrize("name", ["blur", "jpeg", "noise", "hue"])
 def test_levels_of_a_nuisance_spoil_more_and_more(suite: Picturebook, name: str) -> None:
     nuisance = NUISANCES[name]
     assert nuisance.apply is not None
@@ -109,7 +110,7 @@ def test_levels_of_a_nuisance_spoil_more_and_more(suite: Picturebook, name: str)
 
 
 def test_turned_hues_keep_greys_and_turn_the_rest() -> None:
-    turn = NUISANCES["palette"].apply
+    turn = NUISANCES["hue"].apply
     assert turn is not None
     assert np.array(turn(Image.new("RGB", (2, 2), (90, 90, 90)), 180, 0)).tolist() == [[[90, 90, 90]] * 2] * 2
     turned = np.array(turn(Image.new("RGB", (1, 1), (200, 0, 0)), 180, 0))[0, 0]
@@ -128,7 +129,7 @@ def exchanged(suite: Picturebook, name: str, share: float) -> list[bool]:
     return found
 
 
-@pytest.mark.parametrize("name", ["prompt dropped", "copies"])
+@pytest.mark.parametrize("name", ["palette", "prompt dropped", "copies"])
 def test_shares_are_kept_and_hold_the_smaller_ones(suite: Picturebook, name: str) -> None:
     quarter, half, whole = (exchanged(suite, name, share) for share in (0.25, 0.5, 1.0))
     assert sum(quarter) == pytest.approx(75, abs=25)
@@ -145,9 +146,28 @@ def test_copies_are_likes_that_methods_were_shown(suite: Picturebook) -> None:
     assert len(set(drawn)) == 8
 
 
+def test_recoloured_pictures_differ_in_palette_and_temperature_alone(suite: Picturebook) -> None:
+    colours = [STYLE_NAMES.index(name) for name in ("palette", "temperature")]
+    user = population("test")[2]
+    values = set()
+    for seed in range(60):
+        style = expected_style(user, seed, 0.5)
+        drawn = to_pixels(suite.truth.graded(user.id, PROMPT, seed, strength=0.5, recoloured=True))
+        others = [
+            [*style[: colours[0]], palette, *style[colours[0] + 1 : colours[1]], tone, *style[colours[1] + 1 :]]
+            for palette in range(6)
+            for tone in range(3)
+            if palette != style[colours[0]] and tone != style[colours[1]]
+        ]
+        found = [o for o in others if np.array_equal(drawn, render(BY_PROMPT[PROMPT].scene(o), seed))]
+        assert len(found) == 1
+        values.add((found[0][colours[0]], found[0][colours[1]]))
+    assert len(values) > 12
+
+
 def test_systems_have_names_of_their_own() -> None:
-    systems = Systems.of("test", 4, 3, (5, 6)).all
-    assert len({system.name for system in systems}) == len(systems) == 25
+    systems = Systems.of(Scale(users=4, samples=3, pool_users=5, pool_prompts=6)).all
+    assert len({system.name for system in systems}) == len(systems) == 29
     assert systems[0].name == "strength 0.5"
 
 
@@ -202,6 +222,32 @@ def test_identical_methods_are_two_different_samples_of_every_case_of_half_the_u
         assert (null.first != null.second).all()
     places = np.concatenate([null.first % 4 for null in nulls])
     assert np.bincount(places, minlength=4) == pytest.approx([len(places) / 4] * 4, rel=0.2)
+
+
+def test_a_difference_is_carried_by_as_many_users_as_share_it() -> None:
+    assert carried_by(np.zeros(9)) == 0
+    assert carried_by(np.repeat([2.0, 0.0], [5, 20])) == pytest.approx(5)
+    assert 1 < carried_by(np.array([10.0, 1.0, 1.0, 1.0])) < 1.1
+
+
+def rated(rate: float, low: float, high: float, carried_by: float = 20.0) -> dict[str, float]:
+    return {"rate": rate, "low": low, "high": high, "carried_by": carried_by}
+
+
+def test_a_rate_outside_its_band_fails_only_where_its_interval_is_outside_too() -> None:
+    band = (0.03, 0.07)
+    assert within(rated(0.05, 0.01, 0.2), band) is True
+    assert within(rated(0.02, 0.01, 0.04), band) is None
+    assert within(rated(0.02, 0.015, 0.028), band) is False
+    assert within(rate(0, 0), band) is None
+
+
+def test_false_positives_are_judged_where_users_carry_differences() -> None:
+    silent, mixed = rated(0.0, 0.0, 0.001, carried_by=2.0), rated(0.05, 0.04, 0.06)
+    assert _rate_in_band("x", silent, mixed)["passed"] is True
+    assert "half of the pictures copies" in _rate_in_band("x", silent, mixed)["what"]
+    assert _rate_in_band("x", rated(0.0, 0.0, 0.001), mixed)["passed"] is False
+    assert _rate_in_band("x", rated(0.05, 0.04, 0.06), {})["passed"] is True
 
 
 def test_a_user_drawn_twice_counts_as_two() -> None:

@@ -28,7 +28,7 @@ from tests.colours import ColourSuite
 
 SMALL = Scale(
     users=6, samples=3, pool_users=6, pool_prompts=6, sample_users=4, sample_prompts=4, nulls=12, set_nulls=2,
-    intervals=12, swaps=19, replicates=100, sizes=(8, 16), draws=3,
+    intervals=12, set_intervals=3, swaps=19, replicates=100, sizes=(8, 16), draws=3,
 )  # fmt: skip
 METRICS = ("utility", "fid", *(f"{measures.__file__}:{name}" for name in ("Twin", "Chance", "Broken", "Picky")))
 Result = dict[str, Any]
@@ -96,7 +96,7 @@ def bench(folder: Path, suite: Picturebook, result: Result) -> Bench:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("scores/*.jsonl")}
     found.prepare()
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("scores/*.jsonl")} == before
-    assert len(said) == 25
+    assert len(said) == 29
     return found
 
 

@@ -15,7 +15,7 @@ from prefbench.api.features import Features, FeatureSet
 from prefbench.api.representations import Represented
 from prefbench.api.scorers import Scorer
 from prefbench.api.suites import Truth
-from prefbench.records import History, Part, Picture, Pixels
+from prefbench.records import Bounds, History, Part, Picture, Pixels
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class MetricCard:
     direction: Literal["up", "down"]
     unit: Literal["image", "set", "user"]
     recipe: str
-    bounds: tuple[float | None, float | None] = (None, None)
+    bounds: Bounds = (None, None)
+    """Of all its columns; where both are known, intervals over images allow for rare exceptions."""
     source: str | None = None
     asks_truth: bool = False
     """Whether it needs the suite's truth; only then does it get to see it."""
@@ -37,6 +38,8 @@ class MetricCard:
     """Parts of the users' judgments that it needs: `method`, what methods see; `scorer`, what no method sees."""
     asks_representations: bool = False
     """Whether it needs what methods know of users; `prefbench run` then keeps it where a method offers any."""
+    undirected: tuple[str, ...] = ()
+    """Columns of which neither more nor less is better: tables show them without an arrow, and no method wins one."""
     won_by: tuple[str, ...] = ()
     """Controls that can win it without doing what it asks; tables mark it so."""
 

@@ -69,8 +69,11 @@ class Truth(Protocol):
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
         """The best image for the user and prompt that the world can render."""
 
-    def graded(self, user: str, prompt: str, seed: int, *, strength: float) -> Image.Image:
-        """An image that fits the user so far: 0 the world's prior, 1 `ideal`; with one seed, more never unsays less."""
+    def graded(self, user: str, prompt: str, seed: int, *, strength: float, recoloured: bool = False) -> Image.Image:
+        """An image that fits the user so far: 0 the world's prior, 1 `ideal`; with one seed, more never unsays less.
+
+        With `recoloured` it is the same image in other colours that the world has.
+        """
 
     def inferred(self, history: History) -> Any:
         """What can be known of the user's taste from a history under the true choice model; for `render_inferred`."""

@@ -52,6 +52,8 @@ def check_metric_card(metric: Metric, registered: str | None) -> str:
     for field, allowed in (("question", QUESTIONS), ("direction", ("up", "down"))):
         if getattr(card, field) not in allowed:
             fail(f"{field} is one of {', '.join(allowed)}, got {getattr(card, field)!r}")
+    if foreign := [name for name in card.undirected if not name.startswith(f"{card.name}/")]:
+        fail(f"undirected names {', '.join(foreign)}, which are no parts of {card.name}")
     low, high = card.bounds
     if low is not None and high is not None and not low < high:
         fail(f"bounds {card.bounds} hold no interval")

@@ -43,7 +43,7 @@ class MadeUpTruth:
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
         return Image.new("RGB", (32, 32))
 
-    def graded(self, user: str, prompt: str, seed: int, *, strength: float) -> Image.Image:  # noqa: ARG002
+    def graded(self, *asked: object, **options: object) -> Image.Image:  # noqa: ARG002
         return Image.new("RGB", (32, 32))
 
     def inferred(self, history: History) -> None:  # noqa: ARG002

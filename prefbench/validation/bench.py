@@ -50,8 +50,7 @@ class Bench:
 
     @cached_property
     def systems(self) -> Systems:
-        scale = self.scale
-        return Systems.of(scale.split, scale.users, scale.samples, (scale.pool_users, scale.pool_prompts))
+        return Systems.of(self.scale)
 
     def prepare(self) -> None:
         """Draws and scores everything.
@@ -61,17 +60,16 @@ class Bench:
         """
         found = self.systems
         self._admit(found.middle)
-        evaluators = {split: Evaluator(self.suite, self._names(split)) for split in ("reported", "population")}
+        evaluators = {pool: Evaluator(self.suite, self._names(pool=pool)) for pool in (False, True)}
         for i, system in enumerate(found.all, start=1):
             self.said(f"{i}/{len(found.all)} {system.name}")
-            evaluator = evaluators["population" if system in (found.population, found.samples) else "reported"]
-            self._runs[system] = self._scored(system, evaluator)
+            self._runs[system] = self._scored(system, evaluators[system.pool])
         for name in self.left_out:
             self._made.pop(name, None)
 
-    def _names(self, split: str) -> list[str]:
+    def _names(self, *, pool: bool) -> list[str]:
         """Pools are cut into sets of many sizes later, so as a whole they are scored for metrics over images alone."""
-        return [self._given[name] for name, card in self.cards.items() if card.unit == "image" or split == "reported"]
+        return [self._given[name] for name, card in self.cards.items() if card.unit == "image" or not pool]
 
     def _admit(self, system: System) -> None:
         """Loads every metric and tries it on one system."""

@@ -1,22 +1,24 @@
 """What every metric must say to every nuisance, by its stated purpose; written down before it was measured.
 
 A claim is of the metric's raw value, whatever its direction. Metrics of which nothing is claimed are measured all the
-same. Names that are not registered are left out and listed.
+same. Names that are not registered are left out and listed. A claim that was argued anew after a measurement had spoken
+against it keeps what it said before, and the report lists it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from .nuisances import COPIES, PROMPT
+from .nuisances import COPIES, PALETTE, PROMPT
+from .scale import MIDDLE
 
 Claim = Literal["fall", "rise", "stay", "none"]
 Verdict = Literal["holds", "fails", "open", "no claim"]
 TOLERANCE = 0.2
-"""Of a metric's unit: what `stay` allows. The unit is the standard deviation over all pictures, for metrics over sets
-the difference between strengths 0 and 1."""
+"""Of a metric's unit: what `stay` allows. The unit is the standard deviation over the pictures of all systems, for
+metrics over sets that over the systems' values."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,13 @@ class Expectation:
 
     claim: Claim
     reason: str
+    against: float = MIDDLE
+    """The strength of the unspoilt system that it is held against."""
+    before: str = ""
+    """What was claimed, and why, before it was measured; empty where that still stands."""
 
 
 Row = Mapping[str, Expectation]
-
-
-def _row(blur: Expectation, jpeg: Expectation, noise: Expectation, palette: Expectation, prompt: Expectation,
-         copies: Expectation) -> Row:  # fmt: skip
-    return {"blur": blur, "jpeg": jpeg, "noise": noise, "palette": palette, PROMPT: prompt, COPIES: copies}
 
 
 def fall(reason: str) -> Expectation:
@@ -51,23 +52,49 @@ def none(reason: str) -> Expectation:
     return Expectation("none", reason)
 
 
+def _row(blur: Expectation, jpeg: Expectation, noise: Expectation, hue: Expectation, palette: Expectation,
+         prompt: Expectation, copies: Expectation) -> Row:  # fmt: skip
+    return {
+        "blur": blur, "jpeg": jpeg, "noise": noise, "hue": hue, PALETTE: palette, PROMPT: prompt, COPIES: copies
+    }  # fmt: skip
+
+
 _MILD = none("whether compression at this size hides what the metric looks at is not known beforehand")
-_WORSE_SET = {
-    "blur": rise("no reference is blurred"),
-    "jpeg": rise("no reference is compressed"),
-    "noise": rise("no reference is noisy"),
-    "palette": rise("turned hues leave the world's palettes"),
-    PROMPT: stay("which user got which prompt does not change the set of prompts shown"),
-    COPIES: fall("references are likes of the same users, so likes are nearer to them than drawings"),
-}
-_BETTER_SET = {
-    "blur": fall("blurred pictures lie outside the references' neighbourhoods"),
-    "jpeg": fall("compressed pictures lie outside the references' neighbourhoods"),
-    "noise": fall("noisy pictures lie outside the references' neighbourhoods"),
-    "palette": fall("turned hues leave the world's palettes"),
-    PROMPT: stay("which user got which prompt does not change the set of prompts shown"),
-    COPIES: rise("references are likes of the same users, so likes are nearer to them than drawings"),
-}
+_WORLD_SET = none("the likes have all palettes too, but not equally often")
+_WORSE_SET = _row(
+    rise("no reference is blurred"),
+    rise("no reference is compressed"),
+    rise("no reference is noisy"),
+    rise("turned hues leave the world's palettes"),
+    _WORLD_SET,
+    stay("which user got which prompt does not change the set of prompts shown"),
+    fall("references are likes of the same users, so likes are nearer to them than drawings"),
+)
+_BETTER_SET = _row(
+    fall("blurred pictures lie outside the references' neighbourhoods"),
+    fall("compressed pictures lie outside the references' neighbourhoods"),
+    fall("noisy pictures lie outside the references' neighbourhoods"),
+    fall("turned hues leave the world's palettes"),
+    _WORLD_SET,
+    stay("which user got which prompt does not change the set of prompts shown"),
+    rise("references are likes of the same users, so likes are nearer to them than drawings"),
+)
+_NAMED = stay("a prompt names shapes and places, no colours")
+_FOREIGN = replace(
+    none("it learned from pictures in the world's colours alone, and what it says of others was never its purpose"),
+    before="must stay: a prompt names shapes and places, no colours",
+)
+_CHOSEN = "a like was chosen for its user's taste, and pictures of strength 0 were not"
+_ADHERENCE = _row(
+    fall("objects lose their shape"),
+    _MILD,
+    fall("objects drown in noise"),
+    _FOREIGN,
+    _NAMED,
+    fall("another prompt is shown"),
+    fall("likes show other prompts than the one asked for"),
+)
+_UNTOUCHED = stay("spoiling a picture that is no copy makes none of it")
 
 EXPECTATIONS: Mapping[str, Row] = {
     "utility": _row(
@@ -75,30 +102,18 @@ EXPECTATIONS: Mapping[str, Row] = {
         _MILD,
         fall("fills and outlines drown in noise"),
         fall("palette and temperature are tastes, and half the users' best ones are turned away"),
+        fall("palette and temperature are tastes, and half the users' best ones are exchanged"),
         stay("tastes are of style; a prompt names content"),
-        none("what a like is worth depends on what it was chosen from"),
+        replace(rise(_CHOSEN), against=0.0, before="no claim: what a like is worth depends on what it was chosen from"),
     ),
-    "prompt-fidelity": _row(
-        fall("objects lose their shape"),
-        _MILD,
-        fall("objects drown in noise"),
-        stay("a prompt names shapes and places, no colours"),
-        fall("another prompt is shown"),
-        fall("likes show other prompts than the one asked for"),
-    ),
-    "clip-score": _row(
-        fall("objects lose their shape"),
-        _MILD,
-        fall("objects drown in noise"),
-        stay("a prompt names shapes and places, no colours"),
-        fall("another prompt is shown"),
-        fall("likes show other prompts than the one asked for"),
-    ),
+    "prompt-fidelity": _ADHERENCE,
+    "clip-score": _ADHERENCE,
     "preference": _row(
         fall("what its user likes is no longer seen"),
         _MILD,
         fall("what its user likes drowns in noise"),
         fall("palettes that its user likes are turned away"),
+        fall("palettes that its user likes are exchanged for others"),
         fall("a picture of another prompt is not what was asked for, however well it fits the user"),
         fall("a like shows another prompt than the one asked for"),
     ),
@@ -113,22 +128,27 @@ EXPECTATIONS: Mapping[str, Row] = {
         _MILD,
         fall("no like is noisy"),
         fall("likes of one user share palettes, which are turned away"),
+        fall("likes of one user share palettes, which are exchanged for others"),
         none("content counts in it, and no prompt asked for is among the likes"),
-        rise("a like is as near to the likes as a picture can be"),
+        replace(
+            rise(_CHOSEN), against=0.0, before="must rise, from strength 0.5: as near to the likes as a picture can be"
+        ),
     ),
     "style": _row(
         fall("no like is blurred"),
         _MILD,
         fall("no like is noisy"),
         fall("likes of one user share palettes, which are turned away"),
+        fall("likes of one user share palettes, which are exchanged for others"),
         stay("style is apart from content"),
-        rise("a like has the style of the likes"),
+        replace(rise(_CHOSEN), against=0.0, before="must rise, from strength 0.5: a like has the style of the likes"),
     ),
     "copy-rate": _row(
-        stay("spoiling a picture that is no copy makes none of it"),
-        stay("spoiling a picture that is no copy makes none of it"),
-        stay("spoiling a picture that is no copy makes none of it"),
-        stay("spoiling a picture that is no copy makes none of it"),
+        _UNTOUCHED,
+        _UNTOUCHED,
+        _UNTOUCHED,
+        _UNTOUCHED,
+        stay("a picture in other colours is no copy either"),
         stay("a picture of another prompt is drawn anew as well"),
         rise("it counts exactly these"),
     ),
@@ -137,6 +157,7 @@ EXPECTATIONS: Mapping[str, Row] = {
         _MILD,
         none("noise adds differences that are none of content or style"),
         stay("all hues turn together"),
+        rise("two pictures of a case share their user's palette; exchanged at random they seldom do"),
         none("it depends on how often two pictures get the same prompt"),
         none("it depends on how unlike a user's likes are"),
     ),

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from prefbench.set_values import SET_KEY
 from prefbench.stats import paired_difference
 
 from .bench import Bench
 from .expectations import EXPECTATIONS, Expectation, Row, none, verdict
 from .nuisances import NUISANCES
+from .scale import MIDDLE, STRENGTHS
 from .stored import difference, set_values
 from .systems import System
 
@@ -30,9 +32,9 @@ def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
     unit = unit_of(bench, name)
     rows = []
     for nuisance in NUISANCES:
-        levels = [system for system in bench.systems.ladders if system.nuisance == nuisance]
-        effects = [{"level": system.level, **effect(bench, name, system)} for system in levels]
         claim = expected.get(nuisance, _UNDECLARED)
+        levels = [system for system in bench.systems.ladders if system.nuisance == nuisance]
+        effects = [{"level": system.level, **effect(bench, name, system, claim.against)} for system in levels]
         rows.append(_judged(name, nuisance, claim, effects, unit))
     return rows
 
@@ -44,6 +46,8 @@ def _judged(name: str, nuisance: str, claim: Expectation, effects: list[Result],
         "nuisance": nuisance,
         "claim": claim.claim,
         "reason": claim.reason,
+        "against": claim.against,
+        "before": claim.before,
         "effects": effects,
         "unit": unit,
         "in_units": top["value"] / unit if unit and top["value"] is not None else None,
@@ -51,9 +55,9 @@ def _judged(name: str, nuisance: str, claim: Expectation, effects: list[Result],
     }
 
 
-def effect(bench: Bench, name: str, system: System) -> Result:
-    """What a metric says more of a system than of the one that nothing spoils, on the same users, prompts and seeds."""
-    base = bench.systems.middle
+def effect(bench: Bench, name: str, system: System, against: float = MIDDLE) -> Result:
+    """What a metric says more of a system than of an unspoilt one, on the same users, prompts and seeds."""
+    base = bench.systems.strengths[STRENGTHS.index(against)]
     if name not in bench.over_images:
         return difference(*(set_values(bench.run(one), name) for one in (system, base)))
     pair = bench.scores(system, name), bench.scores(base, name)
@@ -62,11 +66,10 @@ def effect(bench: Bench, name: str, system: System) -> Result:
 
 
 def unit_of(bench: Bench, name: str) -> float | None:
-    """The standard deviation over the pictures of all systems; over sets, the difference of strengths 0 and 1."""
-    none_, *_, full = bench.systems.strengths
-    if name not in bench.over_images:
-        apart = difference(*(set_values(bench.run(system), name) for system in (full, none_)))["value"]
-        return None if apart is None else abs(apart)
+    """The standard deviation over the pictures of all systems; over sets, that over the systems' values."""
     systems = (*bench.systems.strengths, *bench.systems.ladders)
-    values = np.concatenate([bench.scores(system, name).values for system in systems])
+    if name in bench.over_images:
+        values = np.concatenate([bench.scores(system, name).values for system in systems])
+    else:
+        values = np.array([set_values(bench.run(system), name).get(SET_KEY) for system in systems], dtype=np.float64)
     return None if np.isnan(values).all() else float(np.nanstd(values))

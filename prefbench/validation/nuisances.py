@@ -1,4 +1,4 @@
-"""What spoils a picture without touching how strongly its system personalises: six ladders of three levels."""
+"""What spoils a picture without touching how strongly its system personalises: seven ladders of three levels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 
 @dataclass(frozen=True)
 class Nuisance:
-    """A ladder: its levels from weak to strong, in `unit`. `apply` is None where whole pictures are exchanged.
+    """A ladder: its levels from weak to strong, in `unit`. `apply` is None where whole pictures are drawn otherwise.
 
     `apply` takes a picture, a level and the sample's seed.
     """
@@ -41,21 +41,22 @@ def noise(image: Image.Image, sigma: float, seed: int) -> Image.Image:
     return Image.fromarray((np.asarray(image) + sigma * drawn).round().clip(0, 255).astype(np.uint8))
 
 
-def palette(image: Image.Image, degrees: float, seed: int) -> Image.Image:  # noqa: ARG001
-    """All hues turned by `degrees`; grey stays grey."""
+def hue(image: Image.Image, degrees: float, seed: int) -> Image.Image:  # noqa: ARG001
+    """All hues turned by `degrees`, away from any that the world has; grey stays grey."""
     pixels = np.array(image.convert("HSV"))
     pixels[..., 0] = (pixels[..., 0].astype(np.int64) + round(degrees / 360 * 256)) % 256
     return Image.fromarray(pixels, mode="HSV").convert("RGB")
 
 
-PROMPT, COPIES = "prompt dropped", "copies"
+PALETTE, PROMPT, COPIES = "palette", "prompt dropped", "copies"
 NUISANCES: Mapping[str, Nuisance] = {
     nuisance.name: nuisance
     for nuisance in (
         Nuisance("blur", "pixels", (0.5, 1.0, 2.0), blur),
         Nuisance("jpeg", "quality", (75, 30, 10), jpeg),
         Nuisance("noise", "grey levels", (8, 24, 64), noise),
-        Nuisance("palette", "degrees of hue", (30, 90, 180), palette),
+        Nuisance("hue", "degrees", (30, 90, 180), hue),
+        Nuisance(PALETTE, "share", (0.25, 0.5, 1.0)),
         Nuisance(PROMPT, "share", (0.25, 0.5, 1.0)),
         Nuisance(COPIES, "share", (0.25, 0.5, 1.0)),
     )

@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from prefbench.api import NotMeasurableError, SetMetric
-from prefbench.resampling import Table
-from prefbench.stats import Scores, crossed_bootstrap, label_swap, paired_difference, sign_flip, user_means
+from prefbench.records import Bounds
+from prefbench.set_values import SET_KEY, jackknife
+from prefbench.stats import Scores, crossed_bootstrap, label_swap, paired_p_values, user_means
 
 from .bench import Bench
 from .scale import ALPHA, Scale
+from .stored import value
+from .systems import System
 
 Result = dict[str, Any]
 Floats = NDArray[np.float64]
 WANTED_RATE = (0.03, 0.07)
 WANTED_COVERAGE = 0.93
+FEWEST = 6
+"""Users that must carry a difference before a test over users can find it at 5 %: of five, all 2**5 signs give 6 %."""
 
 
 class Null(NamedTuple):
@@ -29,19 +34,32 @@ class Null(NamedTuple):
     second: NDArray[np.int64]
 
 
+class PValues(NamedTuple):
+    """The test's own p value, the two that it is the larger of, and how many users carry the difference."""
+
+    both: float
+    student: float
+    flips: float
+    carried_by: float
+
+
 def identical(bench: Bench) -> dict[str, Result]:
     """False positives over metrics over images: other samples of one system, for half of the users each time.
 
     Beside the test itself stand the two p values that it is the larger of, each alone.
     """
-    pool = bench.systems.samples
-    rates = {}
-    for name in bench.over_images:
-        scores = bench.scores(pool, name)
-        nulls = _splits(scores.users, bench.scale, bench.scale.nulls)
-        pairs = ((_rows(scores, null.first), _rows(scores, null.second)) for null in nulls)
-        rates[name] = _false_positives(pairs, bench.scale)
-    return rates
+    return {name: _identical(bench, name, bench.systems.samples) for name in bench.over_images}
+
+
+def identical_mixed(bench: Bench) -> dict[str, Result]:
+    """The same where half of the pictures are copies: nearly constant metrics have something to differ by there."""
+    return {name: _identical(bench, name, bench.systems.mixed) for name in bench.over_images}
+
+
+def _identical(bench: Bench, name: str, pool: System) -> Result:
+    scores = bench.scores(pool, name)
+    nulls = _splits(scores.users, bench.scale, bench.scale.nulls)
+    return _false_positives(((scores.select(null.first), scores.select(null.second)) for null in nulls), bench.scale)
 
 
 def differing_by_prompt(bench: Bench) -> dict[str, Result]:
@@ -68,18 +86,34 @@ def _mismatched(grid: Floats, scale: Scale) -> Iterator[tuple[Scores, Scores]]:
 
 def _false_positives(pairs: Iterator[tuple[Scores, Scores]], scale: Scale) -> Result:
     found = [p for first, second in pairs if (p := _p_values(first, second, scale)) is not None]
-    hits = (np.array(found, dtype=np.float64).reshape(-1, 3) < ALPHA).sum(axis=0).tolist()
-    return {**rate(hits[0], len(found)), "student": _share(hits[1], len(found)), "flips": _share(hits[2], len(found))}
+    if not found:
+        return {**rate(0, 0), "student": None, "flips": None, "carried_by": None}
+    columns = PValues(*np.array(found).T)
+    hits, student, flips = ((np.asarray(column) < ALPHA).sum() for column in columns[:3])
+    shares = {"student": float(student / len(found)), "flips": float(flips / len(found))}
+    return {**rate(hits, len(found)), **shares, "carried_by": float(np.median(columns.carried_by))}
 
 
-def _p_values(first: Scores, second: Scores, scale: Scale) -> tuple[float, float, float] | None:
-    """The test's own p value, that of Student's t over users and prompts alone and that of sign flips alone."""
+def _p_values(first: Scores, second: Scores, scale: Scale) -> PValues | None:
     options = {"replicates": scale.replicates, "seed": scale.seed}
-    both = paired_difference(first, second, **options).p_value
     apart = Scores(first.values - second.values, first.users, first.prompts)
-    flipped = sign_flip(user_means(apart), **options)
-    alone = Table.of(apart.users, apart.prompts, [apart.values]).p_value()
-    return None if both is None or flipped is None or alone is None else (both, alone, flipped)
+    student, flips = paired_p_values(apart, **options)
+    if student is None or flips is None:
+        return None
+    return PValues(max(student, flips), student, flips, carried_by(user_means(apart)))
+
+
+def carried_by(differences: Floats) -> float:
+    """How many users carry the differences (users,): all where these are of one size, 1 where one user has them all.
+
+    The inverse participation ratio of their squares, (sum d^2)^2 / sum d^4; 0 where nothing differs.
+
+    Example:
+        >>> carried_by(np.array([1.0, -1.0, 1.0, 0.0]))
+        3.0
+    """
+    fourth = (differences**4).sum()
+    return float((differences @ differences) ** 2 / fourth) if fourth > 0 else 0.0
 
 
 def identical_sets(bench: Bench) -> dict[str, Result]:
@@ -128,37 +162,77 @@ def coverage(bench: Bench) -> dict[str, Result]:
     """
     scale, found = bench.scale, {}
     for name in bench.over_images:
-        grid = _grid(bench, name)
+        grid, bounds = _grid(bench, name), bench.scores(bench.systems.population, name).bounds
         if np.isnan(grid).all():
-            found[name] = {**rate(0, 0), "above": None, "below": None}
+            found[name] = _missed(0, 0, 0)
             continue
         target, above, below = float(np.nanmean(np.nanmean(grid, axis=1))), 0, 0
         for i in range(scale.intervals):
             rng = np.random.default_rng([scale.seed, i, 4])
             users = rng.integers(grid.shape[0], size=scale.sample_users)
             drawn = grid[np.ix_(users, rng.integers(grid.shape[1], size=scale.sample_prompts))]
-            interval = crossed_bootstrap(_as_scores(drawn), replicates=scale.replicates, seed=scale.seed)
+            interval = crossed_bootstrap(_as_scores(drawn, bounds), replicates=scale.replicates, seed=scale.seed)
             above += interval.low is None or interval.low > target
             below += interval.high is not None and interval.high < target
-        n = scale.intervals
-        found[name] = {**rate(n - above - below, n), "above": above / n, "below": below / n}
+        found[name] = _missed(above, below, scale.intervals)
     return found
 
 
+def coverage_of_sets(bench: Bench) -> dict[str, Result]:
+    """The same over metrics over sets, against the mean over all draws: their value depends on the number of pictures.
+
+    Users and prompts are drawn without putting them back, since the same pictures twice would move these metrics.
+    """
+    return {name: _covered(bench, metric) for name, metric in bench.over_sets.items()}
+
+
+def _covered(bench: Bench, metric: SetMetric) -> Result:
+    scale, pool = bench.scale, bench.systems.population
+    drawn, references, intervals = bench.drawn(pool, metric), bench.references(pool, metric), []
+    names = np.unique(drawn.users), np.unique(drawn.prompts)
+    for i in range(scale.set_intervals):
+        rng = np.random.default_rng([scale.seed, i, 5])
+        sizes = min(scale.sample_users, len(names[0])), min(scale.sample_prompts, len(names[1]))
+        users, prompts = (rng.choice(one, n, replace=False) for one, n in zip(names, sizes, strict=True))
+        part = drawn.select(np.isin(drawn.users, users) & np.isin(drawn.prompts, prompts))
+        shown = references.select(np.isin(references.users, users))
+        try:
+            found = value({SET_KEY: metric.compare(part, shown), **jackknife(metric, part, shown)})
+        except NotMeasurableError:
+            return _missed(0, 0, 0)
+        intervals.append([np.nan if found[key] is None else found[key] for key in ("value", "low", "high")])
+    values, low, high = np.array(intervals).T
+    above, below = (low > values.mean()).sum(), (high < values.mean()).sum()
+    return _missed(int(above), int(below), len(values)) if np.isfinite(low).all() else _missed(0, 0, 0)
+
+
+def _missed(above: int, below: int, n: int) -> Result:
+    """The rate of intervals that hold what they promise, from how many lie wholly above and below it."""
+    return {**rate(n - above - below, n), "above": above / n if n else None, "below": below / n if n else None}
+
+
 def _grid(bench: Bench, name: str) -> Floats:
-    """A metric's values (users, prompts) on the population's pool."""
+    """A metric's means (users, prompts) over the samples of a case, on the population's pool."""
     scores = bench.scores(bench.systems.population, name)
-    return scores.values.reshape(len(np.unique(scores.users)), -1)
+    cells = scores.values.reshape(len(np.unique(scores.users)), -1, bench.systems.population.samples)
+    return np.asarray(cells.mean(axis=2))
 
 
-def _as_scores(grid: Floats) -> Scores:
+def _as_scores(grid: Floats, bounds: Bounds = (None, None)) -> Scores:
     """Every row a user, every column a prompt, also where one was drawn twice."""
     users, prompts = (np.char.add("", np.arange(n).astype(str)) for n in grid.shape)
-    return Scores(grid.ravel(), np.repeat(users, grid.shape[1]), np.tile(prompts, grid.shape[0]))
+    repeated = np.repeat(users, grid.shape[1]), np.tile(prompts, grid.shape[0])
+    return Scores(grid.ravel(), *repeated, bounds=bounds)
 
 
-def _rows(scores: Scores, rows: NDArray[np.int64]) -> Scores:
-    return Scores(scores.values[rows], scores.users[rows], scores.prompts[rows])
+def within(found: Result, band: tuple[float, float]) -> bool | None:
+    """Whether a rate lies in a band: yes if it does, no if not even its interval reaches it, else not known."""
+    if found["rate"] is None:
+        return None
+    low, high = band
+    if low <= found["rate"] <= high:
+        return True
+    return None if found["low"] <= high and found["high"] >= low else False
 
 
 def rate(hits: int, n: int) -> Result:
@@ -167,7 +241,3 @@ def rate(hits: int, n: int) -> Result:
         return {"rate": None, "low": None, "high": None, "n": 0}
     ends = binomtest(int(hits), n).proportion_ci(method="wilson")
     return {"rate": float(hits / n), "low": float(ends.low), "high": float(ends.high), "n": n}
-
-
-def _share(hits: int, n: int) -> float | None:
-    return hits / n if n else None

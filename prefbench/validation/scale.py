@@ -14,22 +14,25 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Scale:
-    """Counts of users, samples, comparisons and replicates. The defaults take some ten minutes on two shared cores."""
+    """Counts of users, samples, comparisons and replicates. The defaults take a quarter of an hour on two cores."""
 
     split: Split = "test"
     users: int | None = None
     """Only the first so many users of the split; None for all."""
+    per_case: int = 2
+    """Samples a case of every system but the pools: as many as runs have, and enough for how they differ."""
     samples: int = 8
-    """Samples a case in the pool that identical methods and selections are made from."""
+    """Samples a case in the pools that identical methods and selections are made from."""
     pool_users: int = 150
     """Train users of the pool that stands for the population."""
     pool_prompts: int = 30
     sample_users: int = 50
     """Users, and below prompts, of one comparison of identical methods or one interval."""
     sample_prompts: int = 10
-    nulls: int = 400
-    set_nulls: int = 100
+    nulls: int = 2000
+    set_nulls: int = 200
     intervals: int = 400
+    set_intervals: int = 40
     swaps: int = 99
     replicates: int = 1000
     """Bootstrap replicates of each interval and p value."""

@@ -93,7 +93,7 @@ def _gap(bench: Bench, name: str) -> float | None:
 
 
 def _subsets(bench: Bench, n: int) -> list[Subset]:
-    """Users of ten prompts each, up to two thirds of the users and then more prompts; none where there are too few."""
+    """One picture a case of users with ten prompts, up to two thirds of the users, then more prompts; else none."""
     scale = bench.scale
     each = min(scale.sample_prompts, scale.pool_prompts)
     users = min(n // each, 2 * scale.pool_users // 3)
@@ -111,7 +111,7 @@ def _subsets(bench: Bench, n: int) -> list[Subset]:
 def _mean_of(bench: Bench, name: str) -> tuple[Callable[[Subset], float], float | None]:
     """NaN and no limit for a metric that has no value on the pool."""
     scores = bench.scores(bench.systems.population, name)
-    grid = scores.values.reshape(bench.scale.pool_users, -1)
+    grid = scores.values.reshape(bench.scale.pool_users, bench.scale.pool_prompts, -1)[..., 0]
     if np.isnan(grid).all():
         return lambda _: float("nan"), None
     return lambda subset: float(np.nanmean(grid[subset.users[:, None], subset.prompts])), float(np.nanmean(grid))
@@ -121,7 +121,7 @@ def _set_of(bench: Bench, metric: SetMetric) -> Callable[[Subset], float]:
     """Drawn pictures of a subset against as many references of the same users."""
     pool = bench.systems.population
     drawn, references = bench.drawn(pool, metric), bench.references(pool, metric)
-    rows = np.arange(len(drawn)).reshape(bench.scale.pool_users, -1)
+    rows = np.arange(len(drawn)).reshape(bench.scale.pool_users, bench.scale.pool_prompts, -1)[..., 0]
     owners = np.unique(references.users, return_inverse=True)[1]
     first = np.searchsorted(owners, np.arange(bench.scale.pool_users))
     most = int(np.bincount(owners).min())

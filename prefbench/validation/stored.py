@@ -25,8 +25,12 @@ def value(values: Values) -> Result:
 
 
 def difference(values: Values, others: Values) -> Result:
-    """What one run scores more than another; both without the same users, then the same prompts, in turn."""
-    keys = [key for key in values if key in others and key != FLOOR_KEY]
+    """What one run scores more than another on the same prompts, both without the same users in turn.
+
+    The interval keeps the prompts, as the label swap does: it holds 0 in 95 % where two methods are the same.
+    """
+    by_user = WITHOUT_KEYS[0]
+    keys = [key for key in values if key in others and (key == SET_KEY or key.startswith(by_user))]
     each = {key: _minus(values[key], others[key]) for key in keys}
     return _with_ends(each.get(SET_KEY), _reach(each))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from prefbench.plan import Planned, RunSpec, make_plan
 from prefbench.records import Case, History, Sample, Split, image_digest
 from prefbench.store import RunFolder
 
-from .nuisances import COPIES, NUISANCES, PROMPT
-from .scale import MIDDLE, STRENGTHS
+from .nuisances import COPIES, NUISANCES, PALETTE, PROMPT
+from .scale import MIDDLE, STRENGTHS, Scale
 
 _BATCH = 250
 _WRITERS = 4
@@ -37,37 +37,43 @@ class System:
     prompts: int | None = None
     """So many prompts of training captions for everybody; None for the users' own cases."""
     samples: int = 1
+    pool: bool = False
+    """Whether samples are picked from it, so that as a whole it stands for nothing."""
 
     @property
     def name(self) -> str:
         """As tables show it; also the folder's name but for blanks."""
         spoilt = "" if self.nuisance is None else f", {self.nuisance} {self.level:g}"
-        pool = "" if self.samples == 1 and self.prompts is None else f", {self.split} pool"
+        pool = f", {self.split} pool" if self.pool else ""
         return f"strength {self.strength:g}{spoilt}{pool}"
 
 
 @dataclass(frozen=True)
 class Systems:
-    """All that a validation draws: strengths, what spoils the middle one, and two pools at the middle strength."""
+    """All that a validation draws: strengths, what spoils the middle one, and three pools at the middle strength."""
 
     strengths: tuple[System, ...]
     ladders: tuple[System, ...]
     samples: System
-    """Several samples a case of the users who are reported."""
+    """Many samples a case of the users who are reported."""
+    mixed: System
+    """The same, half of them copies: metrics that hardly ever move otherwise do here."""
     population: System
     """Many train users, all for the same prompts."""
 
     @classmethod
-    def of(cls, split: Split, users: int | None, samples: int, pool: tuple[int, int]) -> Systems:
-        """The systems for some users of a split; `pool` is how many train users and prompts the population has."""
-        ladders = tuple(
-            System(MIDDLE, name, level, split, users) for name, kind in NUISANCES.items() for level in kind.levels
-        )
+    def of(cls, scale: Scale) -> Systems:
+        """The systems of one scale."""
+        plain = System(MIDDLE, split=scale.split, users=scale.users, samples=scale.per_case)
+        pool = replace(plain, samples=scale.samples, pool=True)
         return cls(
-            tuple(System(strength, split=split, users=users) for strength in STRENGTHS),
-            ladders,
-            System(MIDDLE, split=split, users=users, samples=samples),
-            System(MIDDLE, split="train", users=pool[0], prompts=pool[1]),
+            tuple(replace(plain, strength=strength) for strength in STRENGTHS),
+            tuple(
+                replace(plain, nuisance=name, level=level) for name, kind in NUISANCES.items() for level in kind.levels
+            ),
+            pool,
+            replace(pool, nuisance=COPIES, level=0.5),
+            replace(plain, split="train", users=scale.pool_users, prompts=scale.pool_prompts, pool=True),
         )
 
     @property
@@ -78,7 +84,7 @@ class Systems:
     def all(self) -> tuple[System, ...]:
         """The middle one first: the others start from its features."""
         others = [system for system in self.strengths if system != self.middle]
-        return (self.middle, *others, *self.ladders, self.samples, self.population)
+        return (self.middle, *others, *self.ladders, self.samples, self.mixed, self.population)
 
 
 def draw(system: System, suite: Suite, folder: RunFolder, *, advance: Callable[[int], object] = lambda _: None) -> None:
@@ -121,11 +127,13 @@ class _Easel:
     def draw(self, planned: Planned) -> Image.Image:
         case, seed, system = planned.case, planned.seed, self.system
         nuisance = None if system.nuisance is None else NUISANCES[system.nuisance]
-        exchanged = nuisance is not None and nuisance.apply is None and _chance(seed).random() < system.level
-        if exchanged and nuisance is not None and nuisance.name == COPIES:
+        chosen = nuisance is not None and nuisance.apply is None and _chance(seed).random() < system.level
+        otherwise = system.nuisance if chosen else None
+        if otherwise == COPIES:
             return self._copy(case, seed)
-        prompt = self._other(case.prompt, seed) if exchanged else case.prompt
-        image = self.truth.graded(case.user, prompt, seed, strength=system.strength)
+        prompt = self._other(case.prompt, seed) if otherwise == PROMPT else case.prompt
+        recoloured = otherwise == PALETTE
+        image = self.truth.graded(case.user, prompt, seed, strength=system.strength, recoloured=recoloured)
         return image if nuisance is None or nuisance.apply is None else nuisance.apply(image, system.level, seed)
 
     def _copy(self, case: Case, seed: int) -> Image.Image:

@@ -15,6 +15,7 @@ from prefbench.api import PrefbenchError
 from prefbench.paths import WEIGHTS
 from prefbench.records import History, Judgment, Pixels
 from prefbench.suites.picturebook.axes import (
+    AXIS,
     BY_PROMPT,
     NAMEABLE,
     STYLE,
@@ -31,6 +32,7 @@ from prefbench.suites.picturebook.taste import TASTE_GROUPS
 Floats = NDArray[np.float64]
 
 READER_WEIGHTS = WEIGHTS / "reader" / "model.safetensors"
+_COLOURS = ("palette", "temperature")
 _FOREIGN = "this judgment is not from picturebook, so its scene is not known"
 
 
@@ -82,11 +84,12 @@ class PicturebookTruth:
         """The user's best style; axes that leave the user cold follow the world's prior."""
         return self.graded(user, prompt, seed, strength=1.0)
 
-    def graded(self, user: str, prompt: str, seed: int, *, strength: float) -> Image.Image:
+    def graded(self, user: str, prompt: str, seed: int, *, strength: float, recoloured: bool = False) -> Image.Image:
         """Each axis that counts takes the user's best value with probability `strength`, else the world's prior.
 
-        With one seed, an axis that has its best value keeps it at every greater strength. Raises `PrefbenchError` for a
-        strength outside [0, 1].
+        With one seed, an axis that has its best value keeps it at every greater strength. With `recoloured`, palette
+        and temperature are then exchanged for other ones, each alike. Raises `PrefbenchError` for a strength outside
+        [0, 1].
         """
         if not 0 <= strength <= 1:
             raise PrefbenchError(f"strength must lie in [0, 1], got {strength}")
@@ -96,6 +99,9 @@ class PicturebookTruth:
         for name, value in self._user_of(user).taste.best().items():
             place = STYLE_NAMES.index(name)
             style[place] = value if taken[place] else style[place]
+        for name in _COLOURS if recoloured else ():
+            place, n = STYLE_NAMES.index(name), len(AXIS[name])
+            style[place] = (style[place] + rng.integers(1, n)) % n
         return Image.fromarray(render(_content(prompt).scene(style), seed))
 
     def inferred(self, history: History) -> tuple[int, ...]:

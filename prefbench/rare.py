@@ -1,0 +1,66 @@
+"""Intervals for means of values between bounds, where rare exceptions may decide.
+
+A sample of 500 pictures without a single copy says little of a method that copies one in 300, and resampling it shows
+no spread at all. Survey statistics know the case: Korn & Graubard, "Confidence intervals for proportions with small
+expected number of positive counts estimated from survey data", Survey Methodology 24:193, 1998.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from scipy.special import betaincinv, stdtrit
+
+from prefbench.records import Bounds
+from prefbench.resampling import Table, spread
+
+
+class Reach(NamedTuple):
+    """How far an interval reaches below and above its value."""
+
+    below: float
+    above: float
+
+
+def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Reach | None:
+    """The reach of the interval of quantity k as a proportion between two bounds; None without both, or for one user.
+
+    The exact interval of a proportion (Clopper & Pearson 1934, Biometrika 26:404) from as many independent trials as
+    give the mean's variance p (1 - p) / n. To that variance over users and prompts we add one exception that the sample
+    does not hold: its pull is felt only where hardly any are held. Without any, as many trials remain as there are
+    pairs of a user and a prompt. Few users or prompts make them fewer, by Student's t.
+    """
+    low, high = bounds
+    if low is None or high is None or len(table.weights) < 2:
+        return None
+    n, span = table.n_cells, high - low
+    p = min(1.0, max(0.0, (float(table.means()[k]) - low) / span))
+    unseen = max(p, 1 - p) / n
+    variance = float(spread(*table.parts(k)).variance) / span**2 + unseen**2
+    held = (n * p + 1) / (n + 2)
+    tail = (1 - level) / 2
+    few = stdtrit(n - 1, tail) / stdtrit(table.n_groups - 1, tail)
+    trials = held * (1 - held) / variance * few**2
+    hits = p * trials
+    lower = betaincinv(hits, trials - hits + 1, tail) if hits > 0 else 0.0
+    upper = betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
+    return Reach(span * float(p - lower), span * float(upper - p))
+
+
+def difference(table: Table, bounds: Bounds, level: float) -> Reach | None:
+    """The reach of the interval of quantity 0, which is quantity 1 minus quantity 2, from theirs as proportions.
+
+    Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27:1693, 2008
+    (equation 15), with the correlation of the two means; 0 where one of them shows no spread.
+    """
+    first, second = (proportion(table, k, bounds, level) for k in (1, 2))
+    if first is None or second is None:
+        return None
+    apart, a, b = (float(spread(*table.parts(k)).variance) for k in (0, 1, 2))
+    r = min(1.0, max(0.0, (a + b - apart) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
+    return Reach(_joined(first.below, second.above, r), _joined(first.above, second.below, r))
+
+
+def _joined(one: float, other: float, r: float) -> float:
+    return math.sqrt(max(0.0, one**2 + other**2 - 2 * r * one * other))
