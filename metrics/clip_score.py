@@ -15,6 +15,9 @@ class ClipScore(ImageMetric):
 
     Not clamped at 0 and not scaled by 2.5. Numbers of different extractors do not compare; the extractor's id stands
     with the score.
+
+    What can go wrong: colours and styles that the encoder seldom saw lower it although the prompt names none, and a
+    prompt's words count as a bag more than as a sentence.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

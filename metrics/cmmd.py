@@ -14,7 +14,7 @@ from prefbench.mmd import GaussianMixture, biased_mmd
 
 from .cosines import units
 from .fid import check_features
-from .user_sums import sums_of_all
+from .user_sums import mmd_without_each, sums_of_all
 
 _KERNEL = GaussianMixture((10.0,))
 
@@ -63,6 +63,15 @@ class ClipDistance(SetMetric):
         check_features(self.card.name, first, reference)
         sums = sums_of_all(_directed(first), _directed(second), _directed(reference), _KERNEL)
         return lambda marked: 1000 * sums.difference(marked)
+
+    def without_each(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        """As the contract says, from kernel sums between groups."""
+        self.compare(drawn, reference)  # refuses what it cannot measure
+        groups, kernel = (of_drawn, of_reference), _KERNEL
+        found = mmd_without_each(_directed(drawn), _directed(reference), *groups, kernel, same_user_pairs=True)
+        return [max(0.0, 1000 * value) for value in found]
 
 
 def _directed(features: FeatureSet) -> FeatureSet:

@@ -49,6 +49,7 @@ class CopyRate(ImageMetric):
         unit="image",
         recipe="dhash64+phash64,flips,7-crops,cosine,p0.001-on-other-users-likes",
         bounds=(0.0, 1.0),
+        proportion=True,
         source="https://arxiv.org/abs/2004.05675",
         asks_histories=("method", "scorer"),
         won_by=("other-user",),

@@ -12,7 +12,7 @@ from prefbench.api import FeatureSet, MetricCard, SetMetric
 from prefbench.mmd import cubic_kernel, unbiased_mmd
 
 from .fid import check_features
-from .user_sums import check_users, sums_between_users
+from .user_sums import check_users, mmd_without_each, sums_between_users
 
 
 class KernelDistance(SetMetric):
@@ -48,3 +48,12 @@ class KernelDistance(SetMetric):
         self.compare(first, reference)  # refuses what it cannot measure
         sums = sums_between_users(first, second, reference, cubic_kernel)
         return lambda marked: 1000 * sums.difference(marked)
+
+    def without_each(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        """As the contract says, from kernel sums between groups."""
+        self.compare(drawn, reference)  # refuses what it cannot measure
+        groups, kernel = (of_drawn, of_reference), cubic_kernel
+        found = mmd_without_each(drawn, reference, *groups, kernel, same_user_pairs=False)
+        return [1000 * value for value in found]

@@ -12,7 +12,7 @@ from prefbench.api import FeatureSet, MetricCard, NotMeasurableError, SetMetric
 from prefbench.mmd import GaussianMixture, unbiased_mmd
 
 from .fid import check_features
-from .user_sums import check_users, sums_between_users
+from .user_sums import check_users, mmd_without_each, sums_between_users
 
 
 class GaussianDistance(SetMetric):
@@ -57,6 +57,15 @@ class GaussianDistance(SetMetric):
         self.compare(first, reference)  # refuses what it cannot measure
         sums = sums_between_users(first, second, reference, _kernel(reference))
         return lambda marked: 1000 * sums.difference(marked)
+
+    def without_each(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        """As the contract says, from kernel sums between groups; the widths stay those of all references."""
+        self.compare(drawn, reference)  # refuses what it cannot measure
+        groups, kernel = (of_drawn, of_reference), _kernel(reference)
+        found = mmd_without_each(drawn, reference, *groups, kernel, same_user_pairs=False)
+        return [1000 * value for value in found]
 
 
 def _kernel(reference: FeatureSet) -> GaussianMixture:

@@ -1,4 +1,4 @@
-"""Kernel sums between users: what an exchange of two methods' images, user by user, only has to pick among."""
+"""Kernel sums between groups of images: what exchanges and leaving out, user by user, only have to pick among."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from prefbench.api import Features, FeatureSet, NotMeasurableError
 from prefbench.mmd import Kernel
 
+Groups = NDArray[np.int64]
+Owners = tuple[NDArray[np.str_], NDArray[np.str_]]
 _BLOCK = 256
 """Rows of a kernel matrix held at a time."""
 
@@ -80,6 +82,51 @@ def _between_users(
     return within, across, np.bincount(user), np.bincount(owner, minlength=n + 1)
 
 
+def mmd_without_each(
+    drawn: FeatureSet,
+    reference: FeatureSet,
+    of_drawn: NDArray[np.int64],
+    of_reference: NDArray[np.int64],
+    kernel: Kernel,
+    *,
+    same_user_pairs: bool,
+) -> list[float]:
+    """`SetMetric.without_each` of the squared MMD: over all pairs, or over pairs of different users only."""
+    count = int(of_drawn.max()) + 2
+
+    def sums_and_pairs(x: FeatureSet, of_x: Groups, y: FeatureSet, of_y: Groups) -> tuple[Features, Features]:
+        owners = None if same_user_pairs else (x.users, y.users)
+        sums = _sums(x.features, y.features, of_x, of_y, count, count, kernel, owners)
+        return sums, _pairs(of_x, of_y, count, owners)
+
+    own, other = (drawn, of_drawn + 1), (reference, of_reference + 1)
+    among_own, among_others = sums_and_pairs(*own, *own), sums_and_pairs(*other, *other)
+    between = sums_and_pairs(*own, *other)
+    return [
+        _mean(*among_own, kept) + _mean(*among_others, kept) - 2 * _mean(*between, kept)
+        for kept in ~np.eye(count, dtype=np.bool_)[1:]
+    ]
+
+
+def _mean(sums: Features, pairs: Features, kept: NDArray[np.bool_]) -> float:
+    both = np.ix_(kept, kept)
+    return float(sums[both].sum() / pairs[both].sum())
+
+
+def _pairs(of_x: NDArray[np.int64], of_y: NDArray[np.int64], count: int, owners: Owners | None) -> Features:
+    """How many pairs there are between groups, (count, count): all, or of different owners."""
+    pairs: Features = np.outer(*(np.bincount(of, minlength=count) for of in (of_x, of_y))).astype(np.float64)
+    if owners is None:
+        return pairs
+    user = np.unique(np.concatenate(owners), return_inverse=True)[1]
+    users, (one, other) = user.max() + 1, np.split(user, [len(of_x)])
+    tables = [
+        np.bincount(owner * count + of, minlength=users * count).reshape(users, count)
+        for owner, of in ((one, of_x), (other, of_y))
+    ]
+    return pairs - tables[0].T @ tables[1]
+
+
 def _sums(
     x: Features,
     y: Features,
@@ -88,12 +135,19 @@ def _sums(
     groups_x: int,
     groups_y: int,
     kernel: Kernel,
+    owners: Owners | None = None,
 ) -> Features:
-    """Sums of the kernel between groups of rows, (groups of x, groups of y), some rows of x at a time."""
+    """Sums of the kernel between groups of rows, (groups of x, groups of y), some rows of x at a time.
+
+    With the `owners` of all rows, only over pairs of different ones.
+    """
     sums = np.zeros((groups_x, groups_y))
     belongs = np.zeros((len(y), groups_y))
     belongs[np.arange(len(y)), of_y] = 1
     for start in range(0, len(x), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        np.add.at(sums, of_x[rows], kernel(x[rows], y) @ belongs)
+        values = kernel(x[rows], y)
+        if owners is not None:
+            values = np.where(owners[0][rows, None] == owners[1][None], 0, values)
+        np.add.at(sums, of_x[rows], values @ belongs)
     return sums

@@ -46,6 +46,7 @@ class VqaScore(ImageMetric):
         unit="image",
         recipe="yes-over-yes+no,original-prompt",
         bounds=(0.0, 1.0),
+        proportion=True,
         source="https://arxiv.org/abs/2404.01291",
     )
 

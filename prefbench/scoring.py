@@ -148,7 +148,7 @@ class Evaluator:
             "undirected": list(card.undirected),
             "question": card.question,
             "unit": card.unit,
-            "bounds": list(card.bounds),
+            "bounds": list(card.bounds) if card.proportion else [None, None],
             "won_by": list(card.won_by),
             "extractor": extractor,
             "truth": truth.id if truth is not None and card.asks_truth else None,

@@ -19,20 +19,29 @@ def jackknife(metric: SetMetric, drawn: FeatureSet, reference: FeatureSet) -> di
 
     A group is one user or prompt, or more where there are over `_JACKKNIFE` of them. Fewer than three give no values.
     """
-    values = {}
     by_user, by_prompt = WITHOUT_KEYS
-    for i, group in enumerate(_groups(drawn.users)):
-        left = drawn.select(~np.isin(drawn.users, group)), reference.select(~np.isin(reference.users, group))
-        values[f"{by_user}{i}"] = metric.compare(*left)
-    for i, group in enumerate(_groups(drawn.prompts)):
-        values[f"{by_prompt}{i}"] = metric.compare(drawn.select(~np.isin(drawn.prompts, group)), reference)
+    users = _groups(drawn.users)
+    parts = {
+        by_user: (_placed(drawn.users, users), _placed(reference.users, users)),
+        by_prompt: (_placed(drawn.prompts, _groups(drawn.prompts)), np.full(len(reference), -1)),
+    }
+    values: dict[str, float] = {}
+    for prefix, (of_drawn, of_reference) in parts.items():
+        if of_drawn.max() >= 0:
+            each = metric.without_each(drawn, reference, of_drawn, of_reference)
+            values |= {f"{prefix}{i}": value for i, value in enumerate(each)}
     return values
 
 
-def _groups(names: NDArray[np.str_]) -> list[NDArray[np.str_]]:
-    different = np.unique(names)
+def _groups(names: NDArray[np.str_]) -> dict[str, int]:
+    """The group of each name; none for fewer than three names."""
+    different = np.unique(names).tolist()
     n = min(len(different), _JACKKNIFE)
-    return [different[start::n] for start in range(n)] if n >= 3 else []
+    return {name: i % n for i, name in enumerate(different)} if n >= 3 else {}
+
+
+def _placed(names: NDArray[np.str_], groups: dict[str, int]) -> NDArray[np.int64]:
+    return np.array([groups.get(name, -1) for name in names.tolist()], dtype=np.int64)
 
 
 def take_evenly(features: FeatureSet, n: int) -> FeatureSet:

@@ -33,7 +33,7 @@ class Scores:
         users, prompts: (N,) the user and the prompt of each row.
         keys: (N,) what pairs a row with the same row of another method, such as case and sample index; unique. Without
             keys, methods must hold their rows in the same order.
-        bounds: the least and the greatest value there can be; where both are known, intervals allow for exceptions that
+        bounds: of proportions, the least and the greatest value there can be: intervals then allow for exceptions that
             are so rare that a sample may hold none (`rare.proportion`).
     """
 
@@ -82,8 +82,8 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
     With unbalanced data a sample weighs 1 / (samples of its user), so a user with more samples counts no more than
     another. A replicate multiplies that weight by how often the user and the prompt were drawn. A prompt that only one
     user has is part of that user and is drawn with them: with no shared prompt this is the bootstrap over users, and so
-    it is with a single prompt, to which the result then applies. Between bounds, it reaches at least as far as the
-    interval of a proportion. No interval for fewer than two users.
+    it is with a single prompt, to which the result then applies. Of proportions, it reaches at least as far as
+    `rare.proportion`. No interval for fewer than two users.
 
     Example:
         >>> users, prompts = np.repeat(["a", "b", "c"], 2), np.tile(["x", "y"], 3)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from prefbench import registry
 from prefbench.api import Evidence, Features, FeatureSet, ImageMetric, Metric, PrefbenchError, Scored, SetMetric
 from prefbench.metrics.clip_score import ClipScore
+from prefbench.metrics.cmmd import ClipDistance
 from prefbench.metrics.fid import FrechetDistance, frechet_distance
 from prefbench.metrics.kid import KernelDistance
+from prefbench.metrics.mmd import GaussianDistance
 from prefbench.metrics.prompt_fidelity import PromptFidelity
 from prefbench.metrics.utility import Utility
 from prefbench.records import Pixels
@@ -204,6 +206,24 @@ def test_cards_agree_with_the_registry(name: str) -> None:
     assert metric.card.name == name
     assert metric.card.unit == ("image" if isinstance(metric, ImageMetric) else "set")
     assert metric.card.recipe in metric.card.id
+
+
+@pytest.mark.parametrize(
+    ("metric", "exact"), [(KernelDistance(), True), (ClipDistance(), True), (GaussianDistance(), False)]
+)
+def test_leaving_out_groups_is_comparing_without_them(metric: SetMetric, exact: bool) -> None:
+    """By groups of users on both sides, but for a kernel that goes by all references; and on the drawn side alone."""
+    rng = np.random.default_rng(0)
+    users, owners = (np.array([f"u{i}" for i in rng.integers(0, high, n)]) for high, n in ((7, 60), (9, 50)))
+    drawn = FeatureSet(rng.standard_normal((60, 6)) + 0.3, users, np.full(60, "a prompt"))
+    reference = FeatureSet(rng.standard_normal((50, 6)), owners, np.full(50, "a prompt"))
+    of_drawn, of_reference = (np.array([int(name[1:]) % 4 - 1 for name in names]) for names in (users, owners))
+    for places in ((of_drawn, of_reference), (of_drawn, np.full(50, -1))):
+        found = metric.without_each(drawn, reference, *places)
+        anew = SetMetric.without_each(metric, drawn, reference, *places)
+        assert len(found) == 3
+        same_width = exact or places[1].max() < 0
+        assert found == pytest.approx(anew, rel=0 if same_width else 0.1, abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])

@@ -478,6 +478,23 @@ class OneWay(Shift):
         return lambda marked: whole(np.zeros_like(marked))
 
 
+class Keeping(Shift):
+    """Leaves nothing out."""
+
+    def without_each(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        return [self.compare(drawn, reference) for _ in super().without_each(drawn, reference, of_drawn, of_reference)]
+
+
+class Foreign(Brightness):
+    card = replace(Brightness.card, undirected=("brilliance/own",))
+
+
+class Boundless(Brightness):
+    card = replace(Brightness.card, proportion=True, bounds=(0.0, None))
+
+
 class Length(UserMetric):
     """The length of a user's states."""
 
@@ -566,6 +583,9 @@ class Unready(Length):
         (Undemanding, {"too few samples"}),
         (Centring, {"inputs untouched"}),
         (OneWay, {"exchanged users"}),
+        (Keeping, {"left out"}),
+        (Foreign, {"card"}),
+        (Boundless, {"card"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

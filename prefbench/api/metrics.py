@@ -30,7 +30,10 @@ class MetricCard:
     unit: Literal["image", "set", "user"]
     recipe: str
     bounds: Bounds = (None, None)
-    """Of all its columns; where both are known, intervals over images allow for rare exceptions."""
+    """Of all its columns."""
+    proportion: bool = False
+    """Whether most values may lie at one of two bounds, as shares and probabilities do: intervals over images then
+    allow for exceptions so rare that a run may hold none."""
     source: str | None = None
     asks_truth: bool = False
     """Whether it needs the suite's truth; only then does it get to see it."""
@@ -104,6 +107,20 @@ class SetMetric(ABC):
             return self.compare(own, reference) - self.compare(other, reference)
 
         return difference
+
+    def without_each(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        """The value without each group of rows in turn, on both sides.
+
+        The groups (N,) and (M,) of all rows count from 0; rows of group -1 always stay. A metric for which that is
+        faster prepares what does not change, and returns the same numbers but for parameters that it takes from all
+        references, such as a kernel's width.
+        """
+        return [
+            self.compare(drawn.select(of_drawn != group), reference.select(of_reference != group))
+            for group in range(of_drawn.max() + 1)
+        ]
 
 
 class UserMetric(ABC):

@@ -57,6 +57,8 @@ def check_metric_card(metric: Metric, registered: str | None) -> str:
     low, high = card.bounds
     if low is not None and high is not None and not low < high:
         fail(f"bounds {card.bounds} hold no interval")
+    if card.proportion and (low is None or high is None):
+        fail("a proportion needs two bounds")
     return f"{card.id}, {card.direction}"
 
 

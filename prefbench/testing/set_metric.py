@@ -38,6 +38,7 @@ class SetMetricChecks:
             "direction": self.direction,
             "too few samples": self.too_few,
             "exchanged users": self.exchanged,
+            "left out": self.left_out,
             "inputs untouched": self.untouched,
         }
 
@@ -121,6 +122,23 @@ class SetMetricChecks:
         off = max(abs(prepared(marked) - anew(marked)) / max(1.0, abs(anew(marked))) for marked in marks)
         if not off <= _ROUNDING:
             fail(f"differences of exchanged sets are off by {off:.2g}")
+        return f"values differ by {off:.2g}"
+
+    def left_out(self) -> str:
+        """What the metric prepares for leaving out some rows gives the numbers of comparing anew.
+
+        Rows of the drawn set alone, so that what a metric takes from all references is the same.
+        """
+        if type(self._metric).without_each is SetMetric.without_each:
+            return "compared anew each time"
+        groups = np.arange(_ROWS) % 4 - 1, np.full(_ROWS, -1)
+        sets = (self._shifted, self._first, *groups)
+        prepared, anew = self._metric.without_each(*sets), SetMetric.without_each(self._metric, *sets)
+        if len(prepared) != len(anew):
+            fail(f"{len(prepared)} values for {len(anew)} groups")
+        off = max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(prepared, anew, strict=True))
+        if not off <= _ROUNDING:
+            fail(f"values without some rows are off by {off:.2g}")
         return f"values differ by {off:.2g}"
 
     def untouched(self) -> str:
