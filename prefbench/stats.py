@@ -111,12 +111,14 @@ def paired_difference(
     """
     a, b = aligned([a, b])
     apart = a.values - b.values
-    table, all_three = (Table.of(a.users, a.prompts, rows) for rows in ([apart], [apart, a.values, b.values]))
+    table = Table.of(a.users, a.prompts, [apart])
     value, drawn = float(table.means()[0]), table.replicate(replicates, seed)[:, 0]
     found = table.estimate(value, drawn, table.errors(), level)
-    reach = rare.difference(all_three, a.bounds, level) if a.bounds == b.bounds else None
-    p_values = paired_p_values(Scores(apart, a.users, a.prompts), replicates=replicates, seed=seed)
-    return Difference(_reaching(found, reach), max((p for p in p_values if p is not None), default=None))
+    if a.bounds == b.bounds and None not in a.bounds:
+        all_three = Table.of(a.users, a.prompts, [apart, a.values, b.values])
+        found = _reaching(found, rare.difference(all_three, a.bounds, level))
+    p_values = _p_values(table, Scores(apart, a.users, a.prompts), replicates, seed)
+    return Difference(found, max((p for p in p_values if p is not None), default=None))
 
 
 class PairedPValues(NamedTuple):
@@ -128,8 +130,13 @@ class PairedPValues(NamedTuple):
 
 def paired_p_values(differences: Scores, *, replicates: int = 10_000, seed: int = 0) -> PairedPValues:
     """Of differences sample by sample: Student's t over users and prompts, None for one user; sign flips over users."""
-    student = Table.of(differences.users, differences.prompts, [differences.values]).p_value()
-    return PairedPValues(student, sign_flip(user_means(differences), replicates=replicates, seed=seed))
+    table = Table.of(differences.users, differences.prompts, [differences.values])
+    return _p_values(table, differences, replicates, seed)
+
+
+def _p_values(table: Table, differences: Scores, replicates: int, seed: int) -> PairedPValues:
+    flipped = sign_flip(user_means(differences), replicates=replicates, seed=seed)
+    return PairedPValues(table.p_value(), flipped)
 
 
 def _reaching(found: Estimate, reach: Reach | None) -> Estimate:

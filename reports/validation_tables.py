@@ -138,7 +138,8 @@ def ladder_grid(result: Result) -> Grid:
         "named. Effects are in units: over pictures the standard deviation over all systems' pictures, over sets that "
         "over all systems' values. Brackets: 95 %, over users and prompts, over sets over users. A fall or a rise "
         "holds with the whole interval on its side of zero and fails where it is surely under 0.2 units; to stay holds "
-        "with the whole interval within 0.2 units. Open: the interval is too wide to tell.",
+        "with the whole interval within 0.2 units and within half of the least effect that the metric must show. Open: "
+        "the interval is too wide to tell.",
     ]
     if found["not_measured"]:
         notes.append(f"Declared and not registered or not computable here: {', '.join(found['not_measured'])}.")

@@ -280,6 +280,13 @@ def test_verdicts(claim: Any, effect: tuple[float, float | None, float | None], 
     assert verdict(claim, dict(zip(("value", "low", "high"), effect, strict=True)), 1.0) == found
 
 
+def test_what_must_stay_may_move_less_than_half_of_what_must_be_seen() -> None:
+    effect = {"value": 0.05, "low": 0.01, "high": 0.09}
+    assert [verdict("stay", effect, 1.0, weakest=weakest) for weakest in (None, 0.2, 0.15, 0.08)] == [
+        "holds", "holds", "open", "fails"
+    ]  # fmt: skip
+
+
 def test_every_metric_has_a_word_on_every_nuisance() -> None:
     for row in EXPECTATIONS.values():
         assert list(row) == list(NUISANCES)

@@ -17,8 +17,8 @@ from .scale import MIDDLE
 Claim = Literal["fall", "rise", "stay", "none"]
 Verdict = Literal["holds", "fails", "open", "no claim"]
 TOLERANCE = 0.2
-"""Of a metric's unit: what `stay` allows. The unit is the standard deviation over the pictures of all systems, for
-metrics over sets that over the systems' values."""
+"""Of a metric's unit: what `stay` allows at most. The unit is the standard deviation over the pictures of all systems,
+for metrics over sets that over the systems' values."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,14 @@ _BETTER_SET = _row(
     stay("which user got which prompt does not change the set of prompts shown"),
     rise("references are likes of the same users, so likes are nearer to them than drawings"),
 )
-_NAMED = stay("a prompt names shapes and places, no colours")
-_FOREIGN = replace(
-    none("it learned from pictures in the world's colours alone, and what it says of others was never its purpose"),
-    before="must stay: a prompt names shapes and places, no colours",
-)
+_FOREIGN = none("its network learned from the world's colours alone; what it sees in others is not known beforehand")
 _CHOSEN = "a like was chosen for its user's taste, and pictures of strength 0 were not"
 _ADHERENCE = _row(
     fall("objects lose their shape"),
     _MILD,
     fall("objects drown in noise"),
-    _FOREIGN,
-    _NAMED,
+    replace(_FOREIGN, before="must stay: a prompt names shapes and places, no colours"),
+    stay("a prompt names shapes and places, no colours"),
     fall("another prompt is shown"),
     fall("likes show other prompts than the one asked for"),
 )
@@ -156,20 +152,28 @@ EXPECTATIONS: Mapping[str, Row] = {
         fall("blurred pictures look more alike"),
         _MILD,
         none("noise adds differences that are none of content or style"),
-        stay("all hues turn together"),
-        rise("two pictures of a case share their user's palette; exchanged at random they seldom do"),
+        replace(_FOREIGN, before="must stay: all hues turn together"),
+        replace(
+            none(
+                "of two pictures of a case 28 % share a palette at strength 0.5, exchanged at random 17 %: hardly fewer"
+            ),
+            before="must rise: two pictures of a case share their user's palette; exchanged at random they seldom do",
+        ),
         none("it depends on how often two pictures get the same prompt"),
         none("it depends on how unlike a user's likes are"),
     ),
 }
 
 
-def verdict(claim: Claim, effect: Mapping[str, float | None], unit: float | None) -> Verdict:
+def verdict(
+    claim: Claim, effect: Mapping[str, float | None], unit: float | None, *, weakest: float | None = None
+) -> Verdict:
     """What an effect with its interval (`value`, `low`, `high`) says to a claim.
 
     A fall holds where the whole interval is below zero, and fails where all of it is above minus the tolerance: so
-    small a fall is none. Staying holds where the whole interval is within the tolerance, and fails where the value is
-    not and the interval is clear of zero. What is neither is open: more pictures would tell.
+    small a fall is none. Staying holds where the whole interval is within the tolerance, or within half of the
+    `weakest` effect that the metric must show where that is less; it fails where the value is not and the interval is
+    clear of zero. What is neither is open: more pictures would tell.
 
     Example:
         >>> verdict("stay", {"value": 0.01, "low": -0.01, "high": 0.03}, 1.0)
@@ -184,6 +188,7 @@ def verdict(claim: Claim, effect: Mapping[str, float | None], unit: float | None
         return "open"
     within = TOLERANCE * unit
     if claim == "stay":
+        within = within if weakest is None else min(within, weakest / 2)
         fails = abs(value) > within and not low <= 0 <= high
         return "holds" if max(-low, high) <= within else "fails" if fails else "open"
     if claim == "rise":

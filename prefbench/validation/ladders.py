@@ -29,17 +29,22 @@ def climb(bench: Bench, expectations: Mapping[str, Row] = EXPECTATIONS) -> Resul
 
 
 def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
+    claims = {nuisance: expected.get(nuisance, _UNDECLARED) for nuisance in NUISANCES}
+    effects = {nuisance: _effects(bench, name, nuisance, claim.against) for nuisance, claim in claims.items()}
     unit = unit_of(bench, name)
-    rows = []
-    for nuisance in NUISANCES:
-        claim = expected.get(nuisance, _UNDECLARED)
-        levels = [system for system in bench.systems.ladders if system.nuisance == nuisance]
-        effects = [{"level": system.level, **effect(bench, name, system, claim.against)} for system in levels]
-        rows.append(_judged(name, nuisance, claim, effects, unit))
-    return rows
+    shown = [effects[nuisance][-1]["value"] for nuisance, claim in claims.items() if claim.claim in ("fall", "rise")]
+    weakest = min((abs(value) for value in shown if value is not None), default=None)
+    return [_judged(name, nuisance, claim, effects[nuisance], unit, weakest) for nuisance, claim in claims.items()]
 
 
-def _judged(name: str, nuisance: str, claim: Expectation, effects: list[Result], unit: float | None) -> Result:
+def _effects(bench: Bench, name: str, nuisance: str, against: float) -> list[Result]:
+    levels = [system for system in bench.systems.ladders if system.nuisance == nuisance]
+    return [{"level": system.level, **effect(bench, name, system, against)} for system in levels]
+
+
+def _judged(
+    name: str, nuisance: str, claim: Expectation, effects: list[Result], unit: float | None, weakest: float | None
+) -> Result:
     top = effects[-1]
     return {
         "metric": name,
@@ -51,7 +56,7 @@ def _judged(name: str, nuisance: str, claim: Expectation, effects: list[Result],
         "effects": effects,
         "unit": unit,
         "in_units": top["value"] / unit if unit and top["value"] is not None else None,
-        "verdict": verdict(claim.claim, top, unit),
+        "verdict": verdict(claim.claim, top, unit, weakest=weakest),
     }
 
 
