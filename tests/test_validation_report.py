@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,17 @@ from PIL import Image
 from prefbench.api import PrefbenchError
 from prefbench.reports import validation
 from prefbench.reports.validation_tables import grids
+from prefbench.set_values import SET_KEY
 from prefbench.suites.picturebook.suite import Picturebook
+from prefbench.summary import Run
 from prefbench.validation import ladders
 from prefbench.validation.bench import Bench
 from prefbench.validation.expectations import fall, rise, stay
 from prefbench.validation.nuisances import NUISANCES
 from prefbench.validation.scale import STRENGTHS, Scale
+from prefbench.validation.stored import set_values
 from prefbench.validation.study import PARTS, validate
+from prefbench.validation.systems import System
 from tests import measures
 from tests.colours import ColourSuite
 
@@ -189,6 +194,26 @@ def test_real_runs_are_ranked_too(bench: Bench, result: Result, folder: Path, su
     page = validation.render({**found, "command": result["command"]}, "x")
     assert "real runs, tau-b" in page
     assert "by preference | — | open |" in page
+
+
+def test_real_runs_are_scored_for_every_metric_without_being_touched(
+    bench: Bench, folder: Path, suite: Picturebook, tmp_path: Path
+) -> None:
+    paths = []
+    for name, system in zip("abc", bench.systems.strengths, strict=False):
+        paths.append(Path(shutil.copytree(bench.run(system).folder.path, tmp_path / name)))
+        (paths[-1] / "scores" / "fid.jsonl").unlink()
+    runs = {path.name: Run.open(path) for path in paths}
+    assert all("fid" not in run.set_metrics() for run in runs.values())
+    found = validate(suite, folder, METRICS, runs=runs, scale=SMALL)["parts"]["of_runs"]
+    own = [validation_value(bench, system) for system in bench.systems.strengths[:3]]
+    assert [found["methods"][name]["fid"] for name in "abc"] == pytest.approx(own)
+    assert not found["lacking"]
+    assert all("fid" not in Run.open(path).set_metrics() for path in paths)
+
+
+def validation_value(bench: Bench, system: System) -> float | None:
+    return set_values(bench.run(system), "fid")[SET_KEY]
 
 
 def test_a_suite_without_a_truth_is_refused(tmp_path: Path) -> None:

@@ -99,6 +99,19 @@ class Bench:
             self.left_out |= evaluator.score(self._material(system)).refused
         return Run.open(folder.path)
 
+    def with_all_metrics(self, runs: Mapping[str, Run]) -> dict[str, Run]:
+        """Copies of real runs that are scored for every metric validated here; the runs stay as they are."""
+        evaluator, copies = Evaluator(self.suite, self._names(pool=False)), {}
+        for label, run in runs.items():
+            self.said(f"score {label}")
+            folder = RunFolder(self.folder / "runs" / run.folder.path.name)
+            ignored = shutil.ignore_patterns("report", ".lock")
+            shutil.copytree(run.folder.path, folder.path, dirs_exist_ok=True, ignore=ignored)
+            with folder.locked():
+                evaluator.score(Material(folder, self.suite, run.spec["split"]))
+            copies[label] = Run.open(folder.path)
+        return copies
+
     def _folder(self, system: System) -> RunFolder:
         return RunFolder(self.folder / "systems" / system.name.replace(", ", "-").replace(" ", "-"))
 

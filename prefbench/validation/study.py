@@ -51,7 +51,8 @@ def validate(
     Args:
         folder: where systems, their scores and measured parts are kept.
         metrics: names; those that cannot be computed are left out and listed, `utility` must be among them.
-        runs: real runs of the suite by their labels, for the ranking of methods.
+        runs: real runs of the suite by their labels, for the ranking of methods; copies of them are scored for all
+            metrics.
         said: is told what begins.
 
     Returns:
@@ -65,8 +66,7 @@ def validate(
     fingerprint = f"{_REVISION} {bench.fingerprint}"
     parts = {name: _part(name, part, bench, fingerprint) for name, part in PARTS.items()}
     if runs:
-        said("real runs")
-        parts["of_runs"] = correlation.of_runs(runs, bench)
+        parts["of_runs"] = correlation.of_runs(bench.with_all_metrics(runs), bench)
     return {
         "suite": suite.card.name,
         "suite_digest": suite.digest,
