@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefbench.api import FeatureSet, MetricCard, SetMetric
 
-from .neighbours import Balls, exchanged_balls
+from .neighbours import Balls, balls_without_each, exchanged_balls
 
 
 class Coverage(SetMetric):
@@ -47,6 +47,12 @@ class Coverage(SetMetric):
     ) -> Callable[[NDArray[np.bool_]], float]:
         """As the contract says, from what each user's images fill."""
         return exchanged_balls(self.card.name, first, second, reference, _coverage)
+
+    def without_each(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        """As the contract says, from distances measured once."""
+        return balls_without_each(self, drawn, reference, of_drawn, of_reference, _coverage)
 
 
 def _coverage(balls: Balls) -> float:

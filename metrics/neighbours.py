@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Features, FeatureSet, NotMeasurableError
+from prefbench.api import Features, FeatureSet, NotMeasurableError, SetMetric
 from prefbench.mmd import squared_distances
 
 from .fid import check_features
@@ -19,6 +19,8 @@ LEAST = 4 * NEAREST
 """With fewer references a ball would hold over a quarter of them, which is no neighbourhood."""
 _BLOCK = 1024
 """Rows of a distance matrix held at a time."""
+_MOST_DISTANCES = 25_000_000
+"""Held at once where parts of sets are compared: 200 MB, of 3,500 references and as many drawn images."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,36 @@ def exchanged_balls(
     return lambda marked: of(np.r_[~marked, marked]) - of(np.r_[marked, ~marked])
 
 
+def balls_without_each(
+    metric: SetMetric,
+    drawn: FeatureSet,
+    reference: FeatureSet,
+    of_drawn: NDArray[np.int64],
+    of_reference: NDArray[np.int64],
+    value: Callable[[Balls], float],
+) -> list[float]:
+    """`SetMetric.without_each` of a metric that is a function of balls: distances are measured once, where they fit."""
+    if len(reference) * (len(reference) + len(drawn)) > _MOST_DISTANCES:
+        return SetMetric.without_each(metric, drawn, reference, of_drawn, of_reference)
+    among = _distances(reference.features, reference.features)
+    np.fill_diagonal(among, np.inf)
+    across = _distances(reference.features, drawn.features)
+    found = []
+    for group in range(of_drawn.max() + 1):
+        left, of_references = of_drawn != group, of_reference != group
+        _check(metric.card.name, drawn.select(left), reference.select(of_references))
+        radii = _radii(among[np.ix_(of_references, of_references)])
+        inside = (across[np.ix_(of_references, left)] < radii[:, None]).sum(axis=1)
+        found.append(value(Balls(inside, int(left.sum()))))
+    return found
+
+
+def _radii(distances: Features) -> Features:
+    """Of each reference (M,) the distance of the k-th nearest other one, from distances (M, others)."""
+    radii: Features = np.partition(distances, NEAREST - 1, axis=1)[:, NEAREST - 1]
+    return radii
+
+
 def _check(metric: str, drawn: FeatureSet, reference: FeatureSet) -> None:
     check_features(metric, drawn, reference)
     if len(reference) < LEAST:
@@ -71,8 +103,7 @@ def _inside(reference: Features, drawn: Features, groups: NDArray[np.int64], cou
         to_others = _distances(block, reference)
         own = np.arange(len(block))
         to_others[own, start + own] = np.inf  # a reference is no neighbour of itself
-        radii = np.partition(to_others, NEAREST - 1, axis=1)[:, NEAREST - 1]
-        filled.append((_distances(block, drawn) < radii[:, None]) @ belongs)
+        filled.append((_distances(block, drawn) < _radii(to_others)[:, None]) @ belongs)
     return np.concatenate(filled).astype(np.int64)
 
 

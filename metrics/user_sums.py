@@ -110,6 +110,8 @@ def mmd_without_each(
 
 def _mean(sums: Features, pairs: Features, kept: NDArray[np.bool_]) -> float:
     both = np.ix_(kept, kept)
+    if not pairs[both].sum():
+        raise NotMeasurableError("without some users or a prompt, no two images of different users are left")
     return float(sums[both].sum() / pairs[both].sum())
 
 

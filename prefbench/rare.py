@@ -27,39 +27,45 @@ def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Reach | No
     """The reach of the interval of quantity k as a proportion between two bounds; None without both, or for one user.
 
     The exact interval of a proportion (Clopper & Pearson 1934, Biometrika 26:404) from as many independent trials as
-    give the mean's variance p (1 - p) / n. To that variance over users and prompts we add one exception that the sample
-    does not hold: its pull is felt only where hardly any are held. Without any, as many trials remain as there are
-    pairs of a user and a prompt. Few users or prompts make them fewer, by Student's t.
+    give the mean's variance p (1 - p) / n, and fewer by Student's t where few users or prompts tell the variance. To
+    it we add one exception that the sample does not hold: its pull is felt only where hardly any are held. Without any,
+    as many trials remain as there are pairs of a user and a prompt. That takes exceptions for single ones: of those
+    that come a whole user or a whole prompt at a time, a sample that holds none cannot tell, and misses them.
     """
     low, high = bounds
     if low is None or high is None or len(table.weights) < 2:
         return None
-    n, span = table.n_cells, high - low
+    n, span = table.n_pairs, high - low
     p = min(1.0, max(0.0, (float(table.means()[k]) - low) / span))
-    unseen = max(p, 1 - p) / n
-    variance = float(spread(*table.parts(k)).variance) / span**2 + unseen**2
+    seen = spread(*table.parts(k))
+    freedom = float(seen.freedom) if seen.variance > 0 else len(table.weights) - 1
+    variance = float(seen.variance) / span**2 + (max(p, 1 - p) / n) ** 2
     held = (n * p + 1) / (n + 2)
     tail = (1 - level) / 2
-    few = stdtrit(n - 1, tail) / stdtrit(table.n_groups - 1, tail)
-    trials = held * (1 - held) / variance * few**2
+    trials = held * (1 - held) / variance * float(stdtrit(n - 1, tail) / stdtrit(freedom, tail)) ** 2
     hits = p * trials
     lower = betaincinv(hits, trials - hits + 1, tail) if hits > 0 else 0.0
     upper = betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
     return Reach(span * float(p - lower), span * float(upper - p))
 
 
-def difference(table: Table, bounds: Bounds, level: float) -> Reach | None:
-    """The reach of the interval of quantity 0, which is quantity 1 minus quantity 2, from theirs as proportions.
+def difference(gains: Table, bounds: Bounds, level: float) -> Reach | None:
+    """The reach of the interval of a paired difference, from how often and how far it goes up and down.
 
-    Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27:1693, 2008
-    (equation 15), with the correlation of the two means; 0 where one of them shows no spread.
+    Quantity 0 of the table is the difference, 1 what it is above zero and 2 what it is below, both at least 0: two
+    proportions, so that two methods which never differ in a sample are not known to be the same. They are joined after
+    Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27:1693, 2008, with
+    the correlation of the two means.
     """
-    first, second = (proportion(table, k, bounds, level) for k in (1, 2))
-    if first is None or second is None:
+    low, high = bounds
+    if low is None or high is None:
         return None
-    apart, a, b = (float(spread(*table.parts(k)).variance) for k in (0, 1, 2))
-    r = min(1.0, max(0.0, (a + b - apart) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
-    return Reach(_joined(first.below, second.above, r), _joined(first.above, second.below, r))
+    up, down = (proportion(gains, k, (0.0, high - low), level) for k in (1, 2))
+    if up is None or down is None:
+        return None
+    apart, a, b = (float(spread(*gains.parts(k)).variance) for k in (0, 1, 2))
+    r = min(1.0, max(-1.0, (a + b - apart) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
+    return Reach(_joined(up.below, down.above, r), _joined(up.above, down.below, r))
 
 
 def _joined(one: float, other: float, r: float) -> float:

@@ -38,6 +38,8 @@ class Table:
     """(users,)"""
     shared: Names
     """(shared prompts,)"""
+    n_pairs: int
+    """How many pairs of a user and a prompt there are; a user's rows without a prompt are one."""
     n_prompts: int
     n_samples: int
     missing: int
@@ -61,7 +63,8 @@ class Table:
 
         weight: Floats = 1 / np.bincount(user)[user]
         sums = np.stack([total(weight * v) for v in values[:, kept]])
-        counts = (int((prompt_names != "").sum()), int(kept.sum()), int((~kept).sum()))
+        pairs = len(np.unique(user * len(prompt_names) + prompt))
+        counts = (pairs, int((prompt_names != "").sum()), int(kept.sum()), int((~kept).sum()))
         return cls(sums, total(weight), user_names, prompt_names[shared], *counts)
 
     def means(self) -> Floats:
@@ -118,17 +121,6 @@ class Table:
         """How far each cell pulls the mean of quantity k, times all weights, (users, 1 + shared prompts)."""
         pulls: Floats = self.sums[k] - self.means()[k] * self.weights
         return pulls
-
-    @property
-    def n_cells(self) -> int:
-        """How many pairs of a user and a prompt there are; all that a user shares with nobody is one."""
-        return int((self.weights > 0).sum())
-
-    @property
-    def n_groups(self) -> int:
-        """How many users, or shared prompts where they are fewer: what an interval's degrees of freedom stand on."""
-        users, shared = len(self.weights), self.weights.shape[1] - 1
-        return min(users, shared) if shared > 1 else users
 
 
 class Part(NamedTuple):

@@ -22,6 +22,7 @@ from prefbench.resampling import CHUNK, Floats, Names, Table
 
 _EXACT_USERS = 12
 """Up to so many users all 2**n sign flips are enumerated."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Scores:
             raise ValueError(f"columns of scores differ in shape: {[column.shape for column in columns]}")
         if np.isinf(self.values).any():
             raise ValueError("scores hold infinite values; mark what is missing as NaN")
+        low, high = self.bounds
+        if low is not None and high is not None:
+            if not low < high:
+                raise ValueError(f"bounds {self.bounds} hold no interval")
+            if (self.values < low - _ROUNDING).any() or (self.values > high + _ROUNDING).any():
+                raise ValueError(f"scores leave their bounds {self.bounds}")
 
     def __len__(self) -> int:
         return len(self.values)
@@ -115,8 +122,8 @@ def paired_difference(
     value, drawn = float(table.means()[0]), table.replicate(replicates, seed)[:, 0]
     found = table.estimate(value, drawn, table.errors(), level)
     if a.bounds == b.bounds and None not in a.bounds:
-        all_three = Table.of(a.users, a.prompts, [apart, a.values, b.values])
-        found = _reaching(found, rare.difference(all_three, a.bounds, level))
+        gains = Table.of(a.users, a.prompts, [apart, apart.clip(0), (-apart).clip(0)])
+        found = _reaching(found, rare.difference(gains, a.bounds, level))
     p_values = _p_values(table, Scores(apart, a.users, a.prompts), replicates, seed)
     return Difference(found, max((p for p in p_values if p is not None), default=None))
 

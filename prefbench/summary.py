@@ -267,6 +267,7 @@ class Run:
 
 def _recipe(header: Mapping[str, Any]) -> str:
     parts = [header["metric"], header.get("extractor"), header.get("truth"), header.get("scorer", {}).get("id")]
+    parts += ["proportion"] * (None not in header.get("bounds", (None, None)))
     return ", ".join(part for part in parts if part)
 
 

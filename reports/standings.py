@@ -88,6 +88,8 @@ def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | No
     """
     first = next(iter(columns.values()))
     shared = [n for n, column in first.items() if column.direction and all(n in found for found in columns.values())]
+    if asked is not None and asked in first and not first[asked].direction:
+        raise PrefbenchError(f"nothing can be ranked by {asked}: neither more nor less of it is better")
     if asked is not None and asked not in shared:
         raise PrefbenchError(unknown("metric over images that all runs have", asked, shared))
     found = [name for name in shared if first[name].question == "preference"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prefbench.validation.expectations import CHANGED
 from prefbench.validation.nulls import FEWEST
 from prefbench.validation.scale import MIDDLE
 
@@ -46,8 +47,8 @@ def required_grid(result: Result) -> Grid:
     if others:
         notes.append(f"Below them metrics that it leaves out ({', '.join(left_out)}): {_counted(others)}.")
     notes.append(
-        "Open: an interval is too wide to tell, or what is needed was not given. What holds and is not shown stands in "
-        "the JSON."
+        "Rates are held against what is required as they are, whatever their intervals. Open: an effect's interval is "
+        "too wide to tell, or what is needed was not given. What holds and is not shown stands in the JSON."
     )
     return Grid("Requirements", ("required", "found", ""), [group for group in groups if group], notes)
 
@@ -137,9 +138,11 @@ def ladder_grid(result: Result) -> Grid:
         "At strength 0.5, the strongest level, against the same without the nuisance or against the strength that is "
         "named. Effects are in units: over pictures the standard deviation over all systems' pictures, over sets that "
         "over all systems' values. Brackets: 95 %, over users and prompts, over sets over users. A fall or a rise "
-        "holds with the whole interval on its side of zero and fails where it is surely under 0.2 units; to stay holds "
-        "with the whole interval within 0.2 units and within half of the least effect that the metric must show. Open: "
-        "the interval is too wide to tell.",
+        "holds with the whole interval on its side of zero. It fails where it is surely under the tolerance: 0.2 "
+        "units, over sets at most half of the difference between strengths 0 and 1. To stay holds with the whole "
+        "interval within the tolerance and within half of the least effect that the metric must show. Open: the "
+        "interval is too wide "
+        "to tell.",
     ]
     if found["not_measured"]:
         notes.append(f"Declared and not registered or not computable here: {', '.join(found['not_measured'])}.")
@@ -169,9 +172,11 @@ def revised_grid(found: Mapping[str, Any]) -> Grid:
     ]
     columns = ("metric, nuisance", "before", "now", "")
     notes = [
-        "The first measurement spoke against what was claimed before, or no claim had been made that it could test."
+        "The first measurement spoke against what was claimed before, or no claim had been made that it could test. "
+        "Rules that changed since then too:",
+        *(f"- {rule}" for rule in CHANGED),
     ]
-    return Grid("Claims that were argued anew", columns, [rows], notes if rows else [])
+    return Grid("Claims that were argued anew", columns, [rows], notes)
 
 
 def failures_grid(found: Mapping[str, Any]) -> Grid:
@@ -195,7 +200,7 @@ def null_grid(parts: Mapping[str, Any]) -> Grid:
         (
             name,
             share(found),
-            number(found["carried_by"]),
+            number(found["rests_on"]),
             share(parts["identical_mixed"][name]),
             share(parts["differing_by_prompt"][name]),
             *_held(parts["coverage"][name]),
@@ -205,7 +210,7 @@ def null_grid(parts: Mapping[str, Any]) -> Grid:
     columns = (
         "metric",
         "identical methods, p < 0.05",
-        "users that carry the difference",
+        "users that differences rest on",
         "half of the pictures copies",
         "differing by prompt, p < 0.05",
         "intervals that hold",
@@ -226,10 +231,11 @@ def why(parts: Mapping[str, Any]) -> str:
         "two: Student's t over users and over what shared prompts add, which asks whether new prompts would show the "
         f"difference too ({_range(identical, 'student')} alone), and sign flips over users, which keep the prompts, "
         f"{_range(identical, 'flips')}. Where methods differ from prompt to prompt and not on average, the test "
-        f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. Where fewer than "
-        f"{FEWEST} users carry the difference (median of (sum of d²)² / sum of d⁴) no test over users can reach 5 %; "
-        "such metrics are judged where half of the pictures are copies. Intervals that lie wholly on one side far more "
-        "often than on the other are those of values with rare exceptions."
+        f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. Differences rest on "
+        "(sum of d²)² / sum of d⁴ users, of normal ones a third of them; where that is under "
+        f"{FEWEST} (median), Student's t is known to reject less often than it may, and the rate must reach 3 % where "
+        "half of the pictures are copies instead. Intervals that lie wholly on one side far more often than on the "
+        "other are those of values with rare exceptions."
     )
 
 
@@ -247,7 +253,7 @@ def set_null_grid(parts: Mapping[str, Any]) -> Grid:
     notes = [
         "Identical methods by exchanging labels user by user. Intervals by the jackknife over users and over prompts, "
         "of users and prompts drawn from the population; the mean they must hold is that over all draws, since these "
-        "values depend on the number of pictures."
+        "values depend on the number of pictures, and the distance to it is enlarged for drawing from so few."
     ]
     columns = ("metric", "identical methods, p < 0.05", "intervals that hold", "wholly above, below")
     return Grid("Metrics over sets", columns, [rows], notes)

@@ -11,9 +11,21 @@ import torch
 from numpy.typing import NDArray
 
 from prefbench import registry
-from prefbench.api import Evidence, Features, FeatureSet, ImageMetric, Metric, PrefbenchError, Scored, SetMetric
+from prefbench.api import (
+    Evidence,
+    Features,
+    FeatureSet,
+    ImageMetric,
+    Metric,
+    NotMeasurableError,
+    PrefbenchError,
+    Scored,
+    SetMetric,
+)
 from prefbench.metrics.clip_score import ClipScore
 from prefbench.metrics.cmmd import ClipDistance
+from prefbench.metrics.coverage import Coverage
+from prefbench.metrics.density import Density
 from prefbench.metrics.fid import FrechetDistance, frechet_distance
 from prefbench.metrics.kid import KernelDistance
 from prefbench.metrics.mmd import GaussianDistance
@@ -209,7 +221,14 @@ def test_cards_agree_with_the_registry(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "exact"), [(KernelDistance(), True), (ClipDistance(), True), (GaussianDistance(), False)]
+    ("metric", "exact"),
+    [
+        (KernelDistance(), True),
+        (ClipDistance(), True),
+        (GaussianDistance(), False),
+        (Density(), True),
+        (Coverage(), True),
+    ],
 )
 def test_leaving_out_groups_is_comparing_without_them(metric: SetMetric, exact: bool) -> None:
     """By groups of users on both sides, but for a kernel that goes by all references; and on the drawn side alone."""
@@ -224,6 +243,17 @@ def test_leaving_out_groups_is_comparing_without_them(metric: SetMetric, exact: 
         assert len(found) == 3
         same_width = exact or places[1].max() < 0
         assert found == pytest.approx(anew, rel=0 if same_width else 0.1, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", [KernelDistance(), GaussianDistance()])
+def test_leaving_out_what_all_pairs_need_is_refused(metric: SetMetric) -> None:
+    """Without its only shared prompt one user is left; as comparing anew refuses it."""
+    users, prompts = np.array(["a", "a", "a", "b", "c"]), np.array(["x", "y", "z", "x", "x"])
+    features = np.random.default_rng(0).standard_normal((5, 3))
+    drawn, groups = FeatureSet(features, users, prompts), np.array([0, 1, 2, 0, 0])
+    for way in (type(metric), SetMetric):
+        with pytest.raises(NotMeasurableError):
+            way.without_each(metric, drawn, FeatureSet(features + 1, users, prompts), groups, np.full(5, -1))
 
 
 @pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from prefbench.api import PrefbenchError
+from prefbench.api import FeatureSet, MetricCard, PrefbenchError, SetMetric
 from prefbench.plan import Planned
 from prefbench.records import Case, to_pixels
 from prefbench.stats import Scores
@@ -24,10 +24,10 @@ from prefbench.validation import correlation, ranks, sizes
 from prefbench.validation.expectations import EXPECTATIONS, verdict
 from prefbench.validation.leakage import _inflation
 from prefbench.validation.nuisances import NUISANCES
-from prefbench.validation.nulls import _as_scores, _splits, carried_by, rate, within
+from prefbench.validation.nulls import _as_scores, _covered, _splits, rate, rests_on, within
 from prefbench.validation.scale import STRENGTHS, Scale
 from prefbench.validation.study import _rate_in_band
-from prefbench.validation.systems import System, Systems, _Easel
+from prefbench.validation.systems import System, Systems, _Easel, dealt
 
 PROMPT = "a house at sea"
 
@@ -119,14 +119,24 @@ def test_turned_hues_keep_greys_and_turn_the_rest() -> None:
 
 def exchanged(suite: Picturebook, name: str, share: float) -> list[bool]:
     """Of 300 samples those that the nuisance replaces."""
-    prompts = [case.prompt for case in suite.cases("test-0001")]
-    base = _Easel(System(0.5), suite, suite.truth, prompts)
-    easel = _Easel(System(0.5, name, share), suite, suite.truth, prompts)
+    case, *_, last = suite.cases("test-0001")
+    base, easel = (
+        _Easel(s, suite, suite.truth, {case.id: last.prompt}) for s in (System(0.5), System(0.5, name, share))
+    )
     found = []
     for seed in range(300):
-        planned = Planned("", Case("", "test-0001", prompts[0]), 0, seed)
+        planned = Planned("", case, 0, seed)
         found.append(not np.array_equal(to_pixels(easel.draw(planned)), to_pixels(base.draw(planned))))
     return found
+
+
+def test_dropped_prompts_are_those_of_other_cases_and_as_frequent(suite: Picturebook) -> None:
+    cases = [case for user in suite.users("test") for case in suite.cases(user.id)]
+    others = dealt(cases)
+    assert all(others[case.id] != case.prompt for case in cases)
+    assert sorted(others.values()) == sorted(case.prompt for case in cases)
+    with pytest.raises(PrefbenchError, match="more than half"):
+        dealt([Case(f"{i}", "u", "same" if i < 3 else "other") for i in range(5)])
 
 
 @pytest.mark.parametrize("name", ["palette", "prompt dropped", "copies"])
@@ -139,7 +149,7 @@ def test_shares_are_kept_and_hold_the_smaller_ones(suite: Picturebook, name: str
 
 
 def test_copies_are_likes_that_methods_were_shown(suite: Picturebook) -> None:
-    easel = _Easel(System(0.5, "copies", 1.0), suite, suite.truth, [PROMPT])
+    easel = _Easel(System(0.5, "copies", 1.0), suite, suite.truth, {})
     likes = [to_pixels(j.picture.load()).tobytes() for j in suite.history("test-0001").liked]
     drawn = [to_pixels(easel.draw(Planned("", Case("", "test-0001", PROMPT), 0, seed))).tobytes() for seed in range(40)]
     assert set(drawn) <= set(likes)
@@ -224,30 +234,56 @@ def test_identical_methods_are_two_different_samples_of_every_case_of_half_the_u
     assert np.bincount(places, minlength=4) == pytest.approx([len(places) / 4] * 4, rel=0.2)
 
 
-def test_a_difference_is_carried_by_as_many_users_as_share_it() -> None:
-    assert carried_by(np.zeros(9)) == 0
-    assert carried_by(np.repeat([2.0, 0.0], [5, 20])) == pytest.approx(5)
-    assert 1 < carried_by(np.array([10.0, 1.0, 1.0, 1.0])) < 1.1
+def test_differences_rest_on_as_many_users_as_share_them() -> None:
+    assert rests_on(np.zeros(9)) == 0
+    assert rests_on(np.repeat([2.0, 0.0], [5, 20])) == pytest.approx(5)
+    assert 1 < rests_on(np.array([10.0, 1.0, 1.0, 1.0])) < 1.1
+    assert rests_on(np.random.default_rng(0).standard_normal(30_000)) == pytest.approx(10_000, rel=0.05)
 
 
-def rated(rate: float, low: float, high: float, carried_by: float = 20.0) -> dict[str, float]:
-    return {"rate": rate, "low": low, "high": high, "carried_by": carried_by}
+def rated(share: float, rests_on: float = 20.0) -> dict[str, float]:
+    return {"rate": share, "low": 0.0, "high": 1.0, "rests_on": rests_on}
 
 
-def test_a_rate_outside_its_band_fails_only_where_its_interval_is_outside_too() -> None:
-    band = (0.03, 0.07)
-    assert within(rated(0.05, 0.01, 0.2), band) is True
-    assert within(rated(0.02, 0.01, 0.04), band) is None
-    assert within(rated(0.02, 0.015, 0.028), band) is False
-    assert within(rate(0, 0), band) is None
+def test_rates_are_held_against_their_band_as_they_are() -> None:
+    assert within(rated(0.05), 0.03, 0.07) is True
+    assert within(rated(0.029), 0.03, 0.07) is False
+    assert within(rate(0, 0), 0.03, 0.07) is None
 
 
-def test_false_positives_are_judged_where_users_carry_differences() -> None:
-    silent, mixed = rated(0.0, 0.0, 0.001, carried_by=2.0), rated(0.05, 0.04, 0.06)
-    assert _rate_in_band("x", silent, mixed)["passed"] is True
-    assert "half of the pictures copies" in _rate_in_band("x", silent, mixed)["what"]
-    assert _rate_in_band("x", rated(0.0, 0.0, 0.001), mixed)["passed"] is False
-    assert _rate_in_band("x", rated(0.05, 0.04, 0.06), {})["passed"] is True
+def test_false_positives_must_be_few_everywhere_and_enough_where_differences_rest_on_many() -> None:
+    few, mixed = rated(0.0, rests_on=2.0), rated(0.05)
+    assert _rate_in_band("x", few, mixed)["passed"] is True
+    assert "half of the pictures copies" in _rate_in_band("x", few, mixed)["what"]
+    assert _rate_in_band("x", rated(0.09, rests_on=2.0), mixed)["passed"] is False
+    assert _rate_in_band("x", few, rated(0.01))["passed"] is False
+    assert _rate_in_band("x", rated(0.0), mixed)["passed"] is False
+    assert _rate_in_band("x", rated(0.05), {})["passed"] is True
+
+
+def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -> None:
+    """The mean of 30 of 60 users and 10 of 20 prompts; with intervals 0.6 times as wide it must show."""
+
+    class Mean(SetMetric):
+        card = MetricCard("mean", "1", "", "fidelity", "up", "set", "")
+
+        def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:  # noqa: ARG002
+            return float(drawn.features.mean())
+
+    class Narrow(Mean):
+        def without_each(self, drawn: FeatureSet, *others: Any) -> list[float]:
+            values = np.array(super().without_each(drawn, *others))
+            return list(0.6 * (values - values.mean()) + values.mean())
+
+    rng = np.random.default_rng(5)
+    effects = rng.standard_normal((60, 1)) + rng.standard_normal((1, 20)) + rng.standard_normal((60, 20))
+    users, prompts = (np.char.add(letter, np.arange(n).astype(str)) for letter, n in (("u", 60), ("p", 20)))
+    drawn = FeatureSet(effects.reshape(-1, 1), np.repeat(users, 20), np.tile(prompts, 60))
+    scale = Scale(sample_users=30, sample_prompts=10, set_intervals=300)
+    systems = SimpleNamespace(population=None)
+    bench = SimpleNamespace(scale=scale, systems=systems, drawn=lambda *_: drawn, references=lambda *_: drawn)
+    assert _covered(bench, Mean())["rate"] >= 0.93  # type: ignore[arg-type]
+    assert _covered(bench, Narrow())["rate"] < 0.87  # type: ignore[arg-type]
 
 
 def test_a_user_drawn_twice_counts_as_two() -> None:
@@ -277,12 +313,12 @@ def test_a_user_drawn_twice_counts_as_two() -> None:
     ],
 )
 def test_verdicts(claim: Any, effect: tuple[float, float | None, float | None], found: str) -> None:
-    assert verdict(claim, dict(zip(("value", "low", "high"), effect, strict=True)), 1.0) == found
+    assert verdict(claim, dict(zip(("value", "low", "high"), effect, strict=True)), 0.2) == found
 
 
 def test_what_must_stay_may_move_less_than_half_of_what_must_be_seen() -> None:
     effect = {"value": 0.05, "low": 0.01, "high": 0.09}
-    assert [verdict("stay", effect, 1.0, weakest=weakest) for weakest in (None, 0.2, 0.15, 0.08)] == [
+    assert [verdict("stay", effect, 0.2, weakest=weakest) for weakest in (None, 0.2, 0.15, 0.08)] == [
         "holds", "holds", "open", "fails"
     ]  # fmt: skip
 

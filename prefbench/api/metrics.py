@@ -113,9 +113,9 @@ class SetMetric(ABC):
     ) -> list[float]:
         """The value without each group of rows in turn, on both sides.
 
-        The groups (N,) and (M,) of all rows count from 0; rows of group -1 always stay. A metric for which that is
-        faster prepares what does not change, and returns the same numbers but for parameters that it takes from all
-        references, such as a kernel's width.
+        The groups (N,) and (M,) of all rows count from 0, each with drawn rows; rows of group -1 always stay. A metric
+        for which that is faster prepares what does not change, and returns the same numbers but for parameters that it
+        takes from all references, such as a kernel's width. Raises `NotMeasurableError` as `compare` does.
         """
         return [
             self.compare(drawn.select(of_drawn != group), reference.select(of_reference != group))

@@ -104,13 +104,21 @@ class Bench:
         evaluator, copies = Evaluator(self.suite, self._names(pool=False)), {}
         for label, run in runs.items():
             self.said(f"score {label}")
-            folder = RunFolder(self.folder / "runs" / run.folder.path.name)
-            ignored = shutil.ignore_patterns("report", ".lock")
-            shutil.copytree(run.folder.path, folder.path, dirs_exist_ok=True, ignore=ignored)
+            folder = self._copy(run)
             with folder.locked():
                 evaluator.score(Material(folder, self.suite, run.spec["split"]))
             copies[label] = Run.open(folder.path)
         return copies
+
+    def _copy(self, run: Run) -> RunFolder:
+        """A run's folder among those of this validation, made anew where the run's samples are others than before."""
+        own = run.folder.path
+        place = hashlib.sha256(str(own.resolve()).encode()).hexdigest()[:8]
+        folder = RunFolder(self.folder / "runs" / f"{own.name}-{place}")
+        if folder.path.exists() and folder.samples() != run.folder.samples():
+            shutil.rmtree(folder.path)
+        shutil.copytree(own, folder.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("report", ".lock"))
+        return folder
 
     def _folder(self, system: System) -> RunFolder:
         return RunFolder(self.folder / "systems" / system.name.replace(", ", "-").replace(" ", "-"))

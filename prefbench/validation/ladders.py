@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from prefbench.set_values import SET_KEY
 from prefbench.stats import paired_difference
 
 from .bench import Bench
-from .expectations import EXPECTATIONS, Expectation, Row, none, verdict
+from .expectations import EXPECTATIONS, TOLERANCE, Expectation, Row, none, verdict
 from .nuisances import NUISANCES
 from .scale import MIDDLE, STRENGTHS
 from .stored import difference, set_values
@@ -31,10 +31,10 @@ def climb(bench: Bench, expectations: Mapping[str, Row] = EXPECTATIONS) -> Resul
 def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
     claims = {nuisance: expected.get(nuisance, _UNDECLARED) for nuisance in NUISANCES}
     effects = {nuisance: _effects(bench, name, nuisance, claim.against) for nuisance, claim in claims.items()}
-    unit = unit_of(bench, name)
+    scale = scale_of(bench, name)
     shown = [effects[nuisance][-1]["value"] for nuisance, claim in claims.items() if claim.claim in ("fall", "rise")]
     weakest = min((abs(value) for value in shown if value is not None), default=None)
-    return [_judged(name, nuisance, claim, effects[nuisance], unit, weakest) for nuisance, claim in claims.items()]
+    return [_judged(name, nuisance, claim, effects[nuisance], scale, weakest) for nuisance, claim in claims.items()]
 
 
 def _effects(bench: Bench, name: str, nuisance: str, against: float) -> list[Result]:
@@ -43,9 +43,15 @@ def _effects(bench: Bench, name: str, nuisance: str, against: float) -> list[Res
 
 
 def _judged(
-    name: str, nuisance: str, claim: Expectation, effects: list[Result], unit: float | None, weakest: float | None
+    name: str,
+    nuisance: str,
+    claim: Expectation,
+    effects: list[Result],
+    scale: MetricScale | None,
+    weakest: float | None,
 ) -> Result:
-    top = effects[-1]
+    top, unit = effects[-1], None if scale is None else scale.unit
+    tolerance = None if scale is None else scale.tolerance
     return {
         "metric": name,
         "nuisance": nuisance,
@@ -56,7 +62,8 @@ def _judged(
         "effects": effects,
         "unit": unit,
         "in_units": top["value"] / unit if unit and top["value"] is not None else None,
-        "verdict": verdict(claim.claim, top, unit, weakest=weakest),
+        "tolerance": tolerance,
+        "verdict": verdict(claim.claim, top, tolerance, weakest=weakest),
     }
 
 
@@ -70,11 +77,27 @@ def effect(bench: Bench, name: str, system: System, against: float = MIDDLE) -> 
     return {key: found[key] for key in ("value", "low", "high")}
 
 
-def unit_of(bench: Bench, name: str) -> float | None:
-    """The standard deviation over the pictures of all systems; over sets, that over the systems' values."""
+class MetricScale(NamedTuple):
+    """The unit that a metric's effects are given in, and the effect up to which they count as none."""
+
+    unit: float
+    tolerance: float
+
+
+def scale_of(bench: Bench, name: str) -> MetricScale | None:
+    """The standard deviation over the pictures of all systems, and `TOLERANCE` of it; None without values.
+
+    Over sets that over the systems' values; as some systems are far from all others, an effect counts as none only up
+    to half of what full personalisation moves the metric by.
+    """
     systems = (*bench.systems.strengths, *bench.systems.ladders)
     if name in bench.over_images:
         values = np.concatenate([bench.scores(system, name).values for system in systems])
+        most = np.inf
     else:
         values = np.array([set_values(bench.run(system), name).get(SET_KEY) for system in systems], dtype=np.float64)
-    return None if np.isnan(values).all() else float(np.nanstd(values))
+        most = abs(values[len(bench.systems.strengths) - 1] - values[0]) / 2
+    if np.isnan(values).all():
+        return None
+    unit = float(np.nanstd(values))
+    return MetricScale(unit, float(np.fmin(TOLERANCE * unit, most)))

@@ -42,7 +42,7 @@ def noise(image: Image.Image, sigma: float, seed: int) -> Image.Image:
 
 
 def hue(image: Image.Image, degrees: float, seed: int) -> Image.Image:  # noqa: ARG001
-    """All hues turned by `degrees`, away from any that the world has; grey stays grey."""
+    """All hues turned by `degrees`, to palettes that the world does not have; grey stays grey."""
     pixels = np.array(image.convert("HSV"))
     pixels[..., 0] = (pixels[..., 0].astype(np.int64) + round(degrees / 360 * 256)) % 256
     return Image.fromarray(pixels, mode="HSV").convert("RGB")

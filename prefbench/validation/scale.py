@@ -32,7 +32,7 @@ class Scale:
     nulls: int = 2000
     set_nulls: int = 200
     intervals: int = 400
-    set_intervals: int = 40
+    set_intervals: int = 100
     swaps: int = 99
     replicates: int = 1000
     """Bootstrap replicates of each interval and p value."""

@@ -80,7 +80,7 @@ def _from(points: list[Result], key: str, bound: float | None) -> int | None:
 
 
 def _gap(bench: Bench, name: str) -> float | None:
-    """What strength 0.5 scores more than strength 0, as runs of one sample a case do."""
+    """What strength 0.5 scores more than strength 0, as runs do."""
     none, middle = bench.systems.strengths[0], bench.systems.middle
     if name not in bench.over_images:
         gap: float | None = difference(*(set_values(bench.run(s), name) for s in (middle, none)))["value"]

@@ -116,7 +116,7 @@ def requirements(parts: Mapping[str, Any]) -> list[Result]:
         rows.append(_rate_in_band(name, found, parts["identical_mixed"].get(name, {})))
     for name, found in {**parts["coverage"], **parts["coverage_of_sets"]}.items():
         what = f"{name}: 95 % intervals hold the mean in at least {nulls.WANTED_COVERAGE:.0%} of samples"
-        rows.append({"what": what, "found": found["rate"], "passed": nulls.within(found, (nulls.WANTED_COVERAGE, 1.0))})
+        rows.append({"what": what, "found": found["rate"], "passed": nulls.within(found, nulls.WANTED_COVERAGE, 1.0)})
     for row in parts["ladders"]["rows"]:
         if row["claim"] != "none":
             from_ = "" if row["against"] == MIDDLE else f", from strength {row['against']:g}"
@@ -129,9 +129,12 @@ def requirements(parts: Mapping[str, Any]) -> list[Result]:
 
 
 def _rate_in_band(name: str, plain: Result, mixed: Result) -> Result:
-    """False positives: where too few users carry a difference for any test, among copies, where they do carry it."""
+    """False positives; where differences rest on too few users, never too many, and enough of them among copies."""
     low, high = nulls.WANTED_RATE
-    rare = mixed and (plain["carried_by"] or 0) < nulls.FEWEST
+    rare = mixed and (plain["rests_on"] or 0) < nulls.FEWEST
     judged, where = (mixed, ", half of the pictures copies") if rare else (plain, "")
     what = f"{name}: identical methods differ at p < {ALPHA:g} in {low:.0%} to {high:.0%} of comparisons{where}"
-    return {"what": what, "found": judged["rate"], "passed": nulls.within(judged, nulls.WANTED_RATE)}
+    passed = nulls.within(judged, low, high)
+    if rare and nulls.within(plain, 0.0, high) is False:
+        passed = False
+    return {"what": what, "found": judged["rate"], "passed": passed}

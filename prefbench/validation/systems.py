@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -102,7 +103,8 @@ def draw(system: System, suite: Suite, folder: RunFolder, *, advance: Callable[[
     finished = folder.finished()
     left = [planned for planned in plan if planned.key not in finished]
     advance(len(plan) - len(left))
-    easel = _Easel(system, suite, truth, sorted({planned.case.prompt for planned in plan}))
+    others = dealt([planned.case for planned in plan]) if system.nuisance == PROMPT else {}
+    easel = _Easel(system, suite, truth, others)
     with ThreadPoolExecutor(_WRITERS) as writers:
         for start in range(0, len(left), _BATCH):
             batch = left[start : start + _BATCH]
@@ -121,8 +123,8 @@ class _Easel:
     system: System
     suite: Suite
     truth: Truth
-    prompts: Sequence[str]
-    """What the system is asked for: another prompt is one of them."""
+    others: Mapping[str, str]
+    """Case to the prompt of another case, which it shows where its own is dropped."""
 
     def draw(self, planned: Planned) -> Image.Image:
         case, seed, system = planned.case, planned.seed, self.system
@@ -131,7 +133,7 @@ class _Easel:
         otherwise = system.nuisance if chosen else None
         if otherwise == COPIES:
             return self._copy(case, seed)
-        prompt = self._other(case.prompt, seed) if otherwise == PROMPT else case.prompt
+        prompt = self.others[case.id] if otherwise == PROMPT else case.prompt
         recoloured = otherwise == PALETTE
         image = self.truth.graded(case.user, prompt, seed, strength=system.strength, recoloured=recoloured)
         return image if nuisance is None or nuisance.apply is None else nuisance.apply(image, system.level, seed)
@@ -142,11 +144,19 @@ class _Easel:
             raise PrefbenchError(f"{case.user} has no liked image to copy")
         return liked[seed % len(liked)].picture.load()
 
-    def _other(self, prompt: str, seed: int) -> str:
-        others = [other for other in self.prompts if other != prompt]
-        if not others:
-            raise PrefbenchError(f"{PROMPT} needs at least two prompts")
-        return others[seed % len(others)]
+
+def dealt(cases: Sequence[Case]) -> dict[str, str]:
+    """Case to the prompt of another one, never its own, so that all together every prompt stays as frequent as it was.
+
+    Raises:
+        PrefbenchError: one prompt is that of more than half of the cases.
+    """
+    ordered = sorted({case.id: case for case in cases}.values(), key=lambda case: (case.prompt, case.id))
+    most = max(Counter(case.prompt for case in ordered).values())
+    if 2 * most > len(ordered):
+        raise PrefbenchError(f"{PROMPT} needs prompts of which none is that of more than half of the cases")
+    turned = ordered[most:] + ordered[:most]
+    return {case.id: other.prompt for case, other in zip(ordered, turned, strict=True)}
 
 
 def _chance(seed: int) -> np.random.Generator:
