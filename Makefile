@@ -28,7 +28,7 @@ attackers: .venv/run.stamp
 	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
 	@$(BIN)/python -m prefbench.reports.attacks $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) --publish
 
-# The metrics themselves against the known truth, beside the runs of `make leaderboard`.
+# The metrics themselves against the known truth, beside the runs of `make leaderboard` and `make attackers`.
 validation: .venv/run.stamp
 	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-*) --publish
 

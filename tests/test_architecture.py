@@ -34,7 +34,7 @@ LAYERS = (
     ("prefbench.api*", "prefbench.probing*"),
     (
         "prefbench.records", "prefbench.stats", "prefbench.resampling", "prefbench.effects", "prefbench.strengths",
-        "prefbench.power", "prefbench.mmd", "prefbench.duplicates", "prefbench.paths",
+        "prefbench.rare", "prefbench.power", "prefbench.mmd", "prefbench.duplicates", "prefbench.paths",
         "prefbench.environment", "prefbench.payloads",
     ),
     ("prefbench",),

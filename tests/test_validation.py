@@ -13,8 +13,11 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from prefbench.api import FeatureSet, MetricCard, PrefbenchError, SetMetric
+from prefbench.metrics.fid import FrechetDistance
+from prefbench.metrics.kid import KernelDistance
 from prefbench.plan import Planned
 from prefbench.records import Case, to_pixels
+from prefbench.set_values import SET_KEY, jackknife
 from prefbench.stats import Scores
 from prefbench.suites.picturebook.axes import BY_PROMPT, STYLE_NAMES, sample_styles
 from prefbench.suites.picturebook.population import population
@@ -26,6 +29,7 @@ from prefbench.validation.leakage import _inflation
 from prefbench.validation.nuisances import NUISANCES
 from prefbench.validation.nulls import _as_scores, _covered, _splits, rate, rests_on, within
 from prefbench.validation.scale import STRENGTHS, Scale
+from prefbench.validation.stored import difference
 from prefbench.validation.study import _rate_in_band
 from prefbench.validation.systems import System, Systems, _Easel, dealt
 
@@ -284,6 +288,22 @@ def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -
     bench = SimpleNamespace(scale=scale, systems=systems, drawn=lambda *_: drawn, references=lambda *_: drawn)
     assert _covered(bench, Mean())["rate"] >= 0.93  # type: ignore[arg-type]
     assert _covered(bench, Narrow())["rate"] < 0.87  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])
+def test_intervals_of_paired_set_differences_hold_zero_of_identical_methods(metric: SetMetric) -> None:
+    """Pictures of both have their user's and their prompt's ways; the prompts are kept."""
+    rng, runs, held = np.random.default_rng(7), 150, 0
+    users, prompts = np.repeat(np.arange(30), 4).astype(str), np.tile(np.arange(4), 30).astype(str)
+    by_prompt = rng.standard_normal((4, 4))
+    for _ in range(runs):
+        common = 0.5 * np.repeat(rng.standard_normal((30, 4)), 4, axis=0) + np.tile(by_prompt, (30, 1))
+        sets = [FeatureSet(common + rng.standard_normal((120, 4)), users, prompts) for _ in range(3)]
+        reference = FeatureSet(sets[2].features + 0.3, users, prompts)
+        values = [{SET_KEY: metric.compare(s, reference), **jackknife(metric, s, reference)} for s in sets[:2]]
+        found = difference(*values)
+        held += found["low"] <= 0 <= found["high"]
+    assert 0.91 <= held / runs <= 0.99
 
 
 def test_a_user_drawn_twice_counts_as_two() -> None:
