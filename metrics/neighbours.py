@@ -66,14 +66,17 @@ def balls_without_each(
         return SetMetric.without_each(metric, drawn, reference, of_drawn, of_reference)
     among = _distances(reference.features, reference.features)
     np.fill_diagonal(among, np.inf)
+    # Without a group, the k-th nearest reference is among as many more as the largest group holds.
+    largest = np.bincount(of_reference + 1)[1:].max(initial=0)
+    near = np.argpartition(among, min(NEAREST + largest, len(reference)) - 1, axis=1)[:, : NEAREST + largest]
+    distances, owners = np.take_along_axis(among, near, axis=1), of_reference[near]
     across = _distances(reference.features, drawn.features)
     found = []
     for group in range(of_drawn.max() + 1):
         left, of_references = of_drawn != group, of_reference != group
         _check(metric.card.name, drawn.select(left), reference.select(of_references))
-        radii = _radii(among[np.ix_(of_references, of_references)])
-        inside = (across[np.ix_(of_references, left)] < radii[:, None]).sum(axis=1)
-        found.append(value(Balls(inside, int(left.sum()))))
+        inside = across < _radii(np.where(owners == group, np.inf, distances))[:, None]
+        found.append(value(Balls(inside[of_references][:, left].sum(axis=1), int(left.sum()))))
     return found
 
 

@@ -139,10 +139,9 @@ def ladder_grid(result: Result) -> Grid:
         "named. Effects are in units: over pictures the standard deviation over all systems' pictures, over sets that "
         "over all systems' values. Brackets: 95 %, over users and prompts, over sets over users. A fall or a rise "
         "holds with the whole interval on its side of zero. It fails where it is surely under the tolerance: 0.2 "
-        "units, over sets at most half of the difference between strengths 0 and 1. To stay holds with the whole "
-        "interval within the tolerance and within half of the least effect that the metric must show. Open: the "
-        "interval is too wide "
-        "to tell.",
+        "units, over sets at most half of the difference between strengths 0 and 1. To stay holds with the whole 90 % "
+        "interval (two one-sided tests at 5 %) within the tolerance and within half of the least effect that the "
+        "metric must show. Open: the interval is too wide to tell.",
     ]
     if found["not_measured"]:
         notes.append(f"Declared and not registered or not computable here: {', '.join(found['not_measured'])}.")

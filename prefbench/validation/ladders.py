@@ -12,7 +12,7 @@ from prefbench.set_values import SET_KEY
 from prefbench.stats import paired_difference
 
 from .bench import Bench
-from .expectations import EXPECTATIONS, TOLERANCE, Expectation, Row, none, verdict
+from .expectations import EXPECTATIONS, STAYS, TOLERANCE, Expectation, Row, none, verdict
 from .nuisances import NUISANCES
 from .scale import MIDDLE, STRENGTHS
 from .stored import difference, set_values
@@ -34,7 +34,11 @@ def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
     scale = scale_of(bench, name)
     shown = [effects[nuisance][-1]["value"] for nuisance, claim in claims.items() if claim.claim in ("fall", "rise")]
     weakest = min((abs(value) for value in shown if value is not None), default=None)
-    return [_judged(name, nuisance, claim, effects[nuisance], scale, weakest) for nuisance, claim in claims.items()]
+    rows = [_row(name, nuisance, claim, effects[nuisance], scale) for nuisance, claim in claims.items()]
+    for row, claim in zip(rows, claims.values(), strict=True):
+        top = _top(bench, name, row["nuisance"], claim)
+        row["verdict"] = verdict(claim.claim, top, row["tolerance"], weakest=weakest)
+    return rows
 
 
 def _effects(bench: Bench, name: str, nuisance: str, against: float) -> list[Result]:
@@ -42,16 +46,14 @@ def _effects(bench: Bench, name: str, nuisance: str, against: float) -> list[Res
     return [{"level": system.level, **effect(bench, name, system, against)} for system in levels]
 
 
-def _judged(
-    name: str,
-    nuisance: str,
-    claim: Expectation,
-    effects: list[Result],
-    scale: MetricScale | None,
-    weakest: float | None,
-) -> Result:
+def _top(bench: Bench, name: str, nuisance: str, claim: Expectation) -> Result:
+    """The effect of the strongest level, with the interval by which its claim is judged."""
+    strongest = [system for system in bench.systems.ladders if system.nuisance == nuisance][-1]
+    return effect(bench, name, strongest, claim.against, level=STAYS if claim.claim == "stay" else 0.95)
+
+
+def _row(name: str, nuisance: str, claim: Expectation, effects: list[Result], scale: MetricScale | None) -> Result:
     top, unit = effects[-1], None if scale is None else scale.unit
-    tolerance = None if scale is None else scale.tolerance
     return {
         "metric": name,
         "nuisance": nuisance,
@@ -62,18 +64,18 @@ def _judged(
         "effects": effects,
         "unit": unit,
         "in_units": top["value"] / unit if unit and top["value"] is not None else None,
-        "tolerance": tolerance,
-        "verdict": verdict(claim.claim, top, tolerance, weakest=weakest),
+        "tolerance": None if scale is None else scale.tolerance,
     }
 
 
-def effect(bench: Bench, name: str, system: System, against: float = MIDDLE) -> Result:
+def effect(bench: Bench, name: str, system: System, against: float = MIDDLE, *, level: float = 0.95) -> Result:
     """What a metric says more of a system than of an unspoilt one, on the same users, prompts and seeds."""
     base = bench.systems.strengths[STRENGTHS.index(against)]
     if name not in bench.over_images:
-        return difference(*(set_values(bench.run(one), name) for one in (system, base)))
+        return difference(*(set_values(bench.run(one), name) for one in (system, base)), level=level)
     pair = bench.scores(system, name), bench.scores(base, name)
-    found = asdict(paired_difference(*pair, replicates=bench.scale.replicates, seed=bench.scale.seed).estimate)
+    options: dict[str, Any] = {"replicates": bench.scale.replicates, "seed": bench.scale.seed, "level": level}
+    found = asdict(paired_difference(*pair, **options).estimate)
     return {key: found[key] for key in ("value", "low", "high")}
 
 

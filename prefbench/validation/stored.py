@@ -24,15 +24,15 @@ def value(values: Values) -> Result:
     return _with_ends(own, _reach(values)) | {"floor": values.get(FLOOR_KEY)}
 
 
-def difference(values: Values, others: Values) -> Result:
+def difference(values: Values, others: Values, *, level: float = 0.95) -> Result:
     """What one run scores more than another on the same prompts, both without the same users in turn.
 
-    The interval keeps the prompts, as the label swap does: it holds 0 in 95 % where two methods are the same.
+    The interval keeps the prompts, as the label swap does: at 0.95 it holds 0 in 95 % where two methods are the same.
     """
     by_user = WITHOUT_KEYS[0]
     keys = [key for key in values if key in others and (key == SET_KEY or key.startswith(by_user))]
     each = {key: _minus(values[key], others[key]) for key in keys}
-    return _with_ends(each.get(SET_KEY), _reach(each))
+    return _with_ends(each.get(SET_KEY), _reach(each, level))
 
 
 def _with_ends(own: float | None, reach: float | None) -> Result:
@@ -41,8 +41,9 @@ def _with_ends(own: float | None, reach: float | None) -> Result:
     return {"value": own, "low": own - reach, "high": own + reach}
 
 
-def _reach(values: Values) -> float | None:
-    return jackknife_reach([[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS])
+def _reach(values: Values, level: float = 0.95) -> float | None:
+    left_out = [[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS]
+    return jackknife_reach(left_out, level=level)
 
 
 def _minus(a: float | None, b: float | None) -> float | None:
