@@ -18,8 +18,6 @@ Claim = Literal["fall", "rise", "stay", "none"]
 Verdict = Literal["holds", "fails", "open", "no claim"]
 TOLERANCE = 0.2
 """Of a metric's unit: an effect up to which a picture's value counts as unmoved."""
-
-
 STAYS = 0.9
 """The level of the interval that must lie within the tolerance: two one-sided tests at 5 % (Schuirmann 1987, J.
 Pharmacokinet. Biopharm. 15:657)."""
