@@ -20,6 +20,7 @@ from prefbench.api import (
     FeatureSet,
     ImageMetric,
     Metric,
+    MetricCard,
     NotMeasurableError,
     PrefbenchError,
     Scored,
@@ -32,6 +33,7 @@ from prefbench.records import Picture, Pixels, Sample, Split, User, to_pixels
 from prefbench.registry import load
 from prefbench.representing import represented
 from prefbench.set_values import FLOOR_KEY, SET_KEY, jackknife, take_evenly
+from prefbench.stats import ROUNDING
 from prefbench.store import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -170,6 +172,8 @@ class Evaluator:
             scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
             features = self._features(metric.extractor, chunk, material) if metric.extractor else None
             columns = metric.score(scored, features, evidence)
+            if metric.card.proportion:
+                _check_proportions(metric.card, columns)
             rows += [
                 {"key": s.key, "column": column, "value": _finite(value)}
                 for column, values in columns.items()
@@ -279,6 +283,17 @@ def _idle(metrics: Mapping[str, Metric], material: Material) -> dict[str, str]:
     if not asking or material.folder.description().get("represents", True):
         return {}
     return dict.fromkeys(asking, "the method has no representations")
+
+
+def _check_proportions(card: MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
+    """Raises `PrefbenchError` for a value outside the bounds that intervals of proportions go by."""
+    low, high = (np.nan if bound is None else bound for bound in card.bounds)
+    for column, values in columns.items():
+        known = np.array([value for value in values if value is not None])
+        stray = known[(known < low - ROUNDING) | (known > high + ROUNDING)]
+        if len(stray):
+            bounds = f"the bounds of {card.name}, {low:g} to {high:g}"
+            raise PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
 
 
 def _finite(value: float | None) -> float | None:

@@ -22,7 +22,8 @@ from prefbench.resampling import CHUNK, Floats, Names, Table
 
 _EXACT_USERS = 12
 """Up to so many users all 2**n sign flips are enumerated."""
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
+"""By which scores may leave their bounds."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Scores:
         if low is not None and high is not None:
             if not low < high:
                 raise ValueError(f"bounds {self.bounds} hold no interval")
-            if (self.values < low - _ROUNDING).any() or (self.values > high + _ROUNDING).any():
+            if (self.values < low - ROUNDING).any() or (self.values > high + ROUNDING).any():
                 raise ValueError(f"scores leave their bounds {self.bounds}")
 
     def __len__(self) -> int:

@@ -208,6 +208,18 @@ def test_a_metric_that_cannot_be_computed_leaves_the_others(folder: RunFolder) -
     assert folder.scored() == ["blind"]
 
 
+class Glaring(Blind):
+    """Says of itself that it is a share, and is none."""
+
+    card = replace(Blind.card, bounds=(0.0, 1.0), proportion=True)
+
+
+def test_a_proportion_outside_its_bounds_is_refused(folder: RunFolder) -> None:
+    with pytest.raises(PrefbenchError, match=r"blind gave [\d.]+, outside the bounds of blind, 0 to 1"):
+        score(folder, "Glaring")
+    assert folder.scored() == []
+
+
 def test_a_set_metrics_interval_is_its_two_jackknives_together(folder: RunFolder) -> None:
     score(folder, "MeanShift")
     (row,) = [row for row in Run.open(folder.path).summarise() if row.metric == "shift"]
