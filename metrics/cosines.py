@@ -8,22 +8,33 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from prefbench.api import Evidence, Features, PrefbenchError, Scored
-from prefbench.records import Picture
+from prefbench.records import Part, Picture
 
 T = TypeVar("T")
+Judgments = dict[Part, list[tuple[str, str]]]
+"""For each part of a history the users, and the digest of what each judged."""
 
 
 class PerRun(Generic[T]):
-    """What follows from a run's evidence alone, worked out once however many chunks of its samples are scored."""
+    """What follows from the judgments that a run's evidence holds, worked out once for all runs of the same ones.
+
+    A metric is made for one suite, so the features of judged pictures are the same where the judgments are.
+    """
 
     def __init__(self, work_out: Callable[[Evidence], T]) -> None:
         self._work_out = work_out
-        self._last: tuple[Evidence, T] | None = None
+        self._last: tuple[Evidence, Judgments, T] | None = None
 
     def __call__(self, evidence: Evidence) -> T:
         if self._last is None or self._last[0] is not evidence:
-            self._last = evidence, self._work_out(evidence)
-        return self._last[1]
+            judgments = {
+                part: [(user, history.digest) for user, history in histories.items()]
+                for part, histories in evidence.histories.items()
+            }
+            same = self._last is not None and self._last[1] == judgments
+            found = self._last[2] if self._last is not None and same else self._work_out(evidence)
+            self._last = evidence, judgments, found
+        return self._last[2]
 
 
 def units(features: Features) -> Features:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api import Features, ImageMetric, NotMeasurableError, PrefbenchError
+from prefbench.api import Evidence, Features, ImageMetric, NotMeasurableError, PrefbenchError
 from prefbench.metrics.clip_i import ClipI
+from prefbench.metrics.cosines import PerRun
 from prefbench.metrics.style import StyleLikeness
 from prefbench.records import History
 from tests.judged import cosine, drawn, evidence, history, smooth, thumbnails
@@ -148,3 +149,19 @@ def test_style_does_not_depend_on_units_or_constant_features() -> None:
     for column, values in plain.items():
         for value, wanted in zip(found[column], values, strict=True):
             assert value == (None if wanted is None else pytest.approx(wanted, abs=1e-6))
+
+
+def test_what_follows_from_judgments_is_worked_out_once_for_all_runs_of_them() -> None:
+    asked: list[Evidence] = []
+
+    def work_out(evidence: Evidence) -> int:
+        asked.append(evidence)
+        return len(asked)
+
+    def of(user: str) -> Evidence:
+        return Evidence(None, {}, {"scorer": {user: History(user, (), ())}})
+
+    found = PerRun(work_out)
+    first, again, other = of("a"), of("a"), of("b")
+    assert [found(one) for one in (first, first, again, other, again)] == [1, 1, 1, 2, 3]
+    assert asked == [first, other, again]
