@@ -101,7 +101,8 @@ CHANGED = (
     "Over sets, intervals of effects were over users and prompts; now they keep the prompts, as the test by exchanged "
     "labels does.",
     "What must stay may in addition move by no more than half of the least effect that the metric must show, and is "
-    "judged by the 90 % interval, as two one-sided tests at 5 % are; before by the 95 % one.",
+    "judged by the 90 % interval, as two one-sided tests at 5 % are; before by the 95 % one, by which fid would be "
+    "open under dropped prompts.",
     "Dropped prompts were drawn at random, which changed how often each was shown; now cases exchange theirs.",
     "Hues turned to palettes that the world does not have were called palette; now palette is an exchange within it.",
     "False positives of metrics whose differences rest on rare exceptions are judged among copies; before they failed.",

@@ -34,11 +34,12 @@ def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
     scale = scale_of(bench, name)
     shown = [effects[nuisance][-1]["value"] for nuisance, claim in claims.items() if claim.claim in ("fall", "rise")]
     weakest = min((abs(value) for value in shown if value is not None), default=None)
-    rows = [_row(name, nuisance, claim, effects[nuisance], scale) for nuisance, claim in claims.items()]
-    for row, claim in zip(rows, claims.values(), strict=True):
-        top = _top(bench, name, row["nuisance"], claim)
-        row["verdict"] = verdict(claim.claim, top, row["tolerance"], weakest=weakest)
-    return rows
+    tolerance = None if scale is None else scale.tolerance
+    return [
+        _row(name, nuisance, claim, effects[nuisance], scale)
+        | {"verdict": verdict(claim.claim, _top(bench, name, nuisance, claim), tolerance, weakest=weakest)}
+        for nuisance, claim in claims.items()
+    ]
 
 
 def _effects(bench: Bench, name: str, nuisance: str, against: float) -> list[Result]:
