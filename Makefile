@@ -26,7 +26,7 @@ leaderboard: .venv/run.stamp
 ATTACKERS := copy copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style
 attackers: .venv/run.stamp
 	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
-	@$(BIN)/python -m prefbench.reports.attacks $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) --publish
+	@$(BIN)/python -m prefbench.reports.attacks.measure $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) --publish
 
 # The metrics themselves against the known truth, beside the runs of `make leaderboard` and `make attackers`.
 validation: .venv/run.stamp

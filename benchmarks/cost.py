@@ -21,10 +21,10 @@ import click
 import torch
 
 from prefbench.api import PrefbenchError
+from prefbench.api.records import Request
 from prefbench.environment import code_state, hardware, versions
-from prefbench.execution import Prepared, Settings, prepare
-from prefbench.paths import write_atomic
-from prefbench.records import Request
+from prefbench.files import write_atomic
+from prefbench.run.prepare import Prepared, Settings, prepare
 
 BASELINE = "prompt-only"
 

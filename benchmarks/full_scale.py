@@ -35,18 +35,18 @@ from transformers import (
 )
 
 from prefbench.api import Lesson, PrefbenchError
-from prefbench.backbones.loader import load_backbone
+from prefbench.api.records import History, Judgment, Picture
 from prefbench.environment import code_state, hardware, versions
+from prefbench.files import write_atomic
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.fusion import Widths
-from prefbench.methods.ours.injection import InjectionTask
-from prefbench.methods.ours.questions import TEMPLATES, ConversationMaker, Shown, Sizes, taste_question
-from prefbench.methods.ours.tuning import PictureBook, QuestionBatches, QuestionTask
-from prefbench.mllms.loader import load_mllm
-from prefbench.mllms.tuning import tune
-from prefbench.paths import write_atomic
-from prefbench.records import History, Judgment, Picture
-from prefbench.suites.picturebook.mini_mllm import build_mini_mllm
+from prefbench.methods.ours.train.injection import InjectionTask
+from prefbench.methods.ours.train.question_task import PictureBook, QuestionBatches, QuestionTask
+from prefbench.methods.shared.questions import TEMPLATES, ConversationMaker, Shown, Sizes, taste_question
+from prefbench.models.backbones.loader import load_backbone
+from prefbench.models.mllms.loader import load_mllm
+from prefbench.models.mllms.tuning import tune
+from prefbench.suites.picturebook.miniatures.mini_mllm import build_mini_mllm
 from prefbench.training.adapter import AdapterTask
 from prefbench.training.tokenizer import learn_clip_tokenizer
 

@@ -15,11 +15,11 @@ from typing import Any
 import click
 
 from prefbench.environment import code_state, hardware, versions
-from prefbench.execution import Settings, execute, prepare
-from prefbench.paths import write_atomic
-from prefbench.scoring import Evaluator, Material
-from prefbench.stats import crossed_bootstrap
-from prefbench.summary import Run
+from prefbench.files import write_atomic
+from prefbench.run.prepare import Settings, execute, prepare
+from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.summary import Run
+from prefbench.stats.bootstrap import crossed_bootstrap
 
 
 @click.command()

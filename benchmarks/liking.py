@@ -20,15 +20,15 @@ import numpy as np
 import torch
 
 from prefbench.api import PrefbenchError
+from prefbench.api.records import History
 from prefbench.environment import code_state, hardware, versions
-from prefbench.methods.ours.quality import Verdicts, order_sensitivity, verdicts
-from prefbench.mllms.loader import load_mllm
-from prefbench.paths import write_atomic
+from prefbench.files import write_atomic
+from prefbench.methods.ours.train.quality import Verdicts, order_sensitivity, verdicts
+from prefbench.models.mllms.loader import load_mllm
 from prefbench.probing import Liking
-from prefbench.records import History
 from prefbench.registry import load
-from prefbench.suites.picturebook.population import population
 from prefbench.suites.picturebook.suite import Picturebook
+from prefbench.suites.picturebook.users.population import population
 
 
 @click.command()

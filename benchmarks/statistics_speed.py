@@ -29,10 +29,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from prefbench.environment import code_state, hardware, versions
+from prefbench.files import write_atomic
 from prefbench.metrics.fid import frechet_distance
-from prefbench.paths import write_atomic
-from prefbench.reports.leaderboard import portable
-from prefbench.stats import Scores, crossed_bootstrap
+from prefbench.reports.leaderboard.publish import portable
+from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.scores import Scores
 
 USERS, PROMPTS, REPLICATES = 10_000, 100, 10_000
 NAIVE = 20

@@ -23,14 +23,14 @@ from pathlib import Path
 import click
 import torch
 
-from prefbench.backbones.diffusers_backbone import DiffusersBackbone
+from prefbench.api.records import Request, to_pixels
 from prefbench.environment import hardware, versions
-from prefbench.execution import Prepared, Settings, execute, prepare
-from prefbench.records import Request, to_pixels
+from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.registry import load
-from prefbench.scoring import Evaluator, Material
-from prefbench.store import RunFolder
-from prefbench.summary import Run
+from prefbench.run.folder import RunFolder
+from prefbench.run.prepare import Prepared, Settings, execute, prepare
+from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.summary import Run
 
 
 @click.command()

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from prefbench.api import Features, Method, MethodCard
-from prefbench.records import Drawing, History, Judgment, Profile, Request, to_pixels
+from prefbench.api.records import Drawing, History, Judgment, Profile, Request, to_pixels
 
 _GRAY = np.full(3, 127.5)
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from prefbench.api import Context, Features, Method, MethodCard
-from prefbench.mllms.conversation import Conversation
-from prefbench.mllms.loader import load_mllm
-from prefbench.records import Asked, Drawing, History, Profile, Request
+from prefbench.api.records import Asked, Drawing, History, Profile, Request
+from prefbench.models.mllms.conversation import Conversation
+from prefbench.models.mllms.loader import load_mllm
 
-from .groups import draw_in_groups
-from .ours.asking import Asking, by_layer
-from .ours.questions import TEMPLATES, Shown, follow_up, taste_question
+from .shared.asking import Asking, by_layer
+from .shared.groups import draw_in_groups
+from .shared.questions import TEMPLATES, Shown, follow_up, taste_question
 
 logger = logging.getLogger(__name__)
 

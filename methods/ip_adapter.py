@@ -13,15 +13,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from prefbench import hub
 from prefbench.api import Backbone, Context, Features, Method, MethodCard, PrefbenchError
-from prefbench.loading import strict_loading
-from prefbench.paths import WEIGHTS
-from prefbench.records import Asked, Drawing, History, Judgment, Profile, Request
+from prefbench.api.records import Asked, Drawing, History, Judgment, Profile, Request
+from prefbench.files import WEIGHTS
+from prefbench.models import hub
+from prefbench.models.loading import strict_loading
 
-from .groups import draw_in_groups
-from .image_tower import ImageEmbedder, load_tower, most_typical
-from .latest import Latest
+from .shared.groups import draw_in_groups
+from .shared.image_tower import ImageEmbedder, load_tower, most_typical
+from .shared.latest import Latest
 
 
 @dataclass(frozen=True)

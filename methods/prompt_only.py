@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefbench.api import Method, MethodCard
-from prefbench.records import Drawing, Request
+from prefbench.api.records import Drawing, Request
 
 
 class PromptOnly(Method):

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 
-from .cosines import PerRun, feature_rows
-from .likeness import held_out_likes, likeness
+from .shared.cosines import PerRun, feature_rows
+from .shared.likeness import held_out_likes, likeness
 from .utility import as_columns
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FeatureSet, MetricCard, NotMeasurableError, SetMetric
-from prefbench.mmd import GaussianMixture, biased_mmd
+from prefbench.stats.mmd import GaussianMixture, biased_mmd
 
-from .cosines import units
 from .fid import check_features
-from .user_sums import mmd_without_each, sums_of_all
+from .shared.cosines import units
+from .shared.user_sums import mmd_without_each, sums_of_all
 
 _KERNEL = GaussianMixture((10.0,))
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 
-from .cosines import PerRun, feature_rows, rows_of_users, units
-from .picture_hash import picture_hash
-from .shown import ROUNDING, shown_pictures
+from .shared.cosines import PerRun, feature_rows, rows_of_users, units
+from .shared.memorised import ROUNDING, shown_pictures
+from .shared.picture_hash import picture_hash
 from .utility import as_columns
 
 

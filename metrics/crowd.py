@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored, Scorer
-from prefbench.records import History
+from prefbench.api.records import History
 from prefbench.registry import load
 
 _NOBODY = History("nobody", (), ())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefbench.api import FeatureSet, MetricCard, SetMetric
 
-from .neighbours import NEAREST, Balls, balls_without_each, exchanged_balls
+from .shared.neighbours import NEAREST, Balls, balls_without_each, exchanged_balls
 
 
 class Density(SetMetric):

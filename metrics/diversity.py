@@ -9,7 +9,7 @@ import numpy as np
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 
-from .cosines import feature_rows, units
+from .shared.cosines import feature_rows, units
 from .utility import as_columns
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FeatureSet, MetricCard, NotMeasurableError, SetMetric
-from prefbench.mmd import GaussianMixture, unbiased_mmd
+from prefbench.stats.mmd import GaussianMixture, unbiased_mmd
 
 from .fid import check_features
-from .user_sums import check_users, mmd_without_each, sums_between_users
+from .shared.user_sums import check_users, mmd_without_each, sums_between_users
 
 
 class GaussianDistance(SetMetric):

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from prefbench.api import Evidence, Features, MetricCard, NotMeasurableError, PrefbenchError, Represented, UserMetric
+from prefbench.api.records import Picture
 from prefbench.probing import STRENGTH, Pair, Questions, liking_rows, liking_scores
 from prefbench.probing.interviews import ASKED, HALF
 from prefbench.probing.nested import by_user, nested_liking, nested_users, one_way_folds
-from prefbench.records import Picture
 
 GALLERY = 10
 

@@ -16,7 +16,7 @@ from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 from .utility import as_columns
 
 if TYPE_CHECKING:
-    from prefbench.mllms.model import Mllm
+    from prefbench.models.mllms.model import Mllm
 
 QUESTION = "Does this figure show '{prompt}'? Answer Yes or No."
 ANSWERS = ("Yes", "No")
@@ -62,7 +62,7 @@ class VqaScore(ImageMetric):
         evidence: Evidence,  # noqa: ARG002
     ) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `PrefbenchError` for a model that is absent, or a prompt with its control tokens."""
-        from prefbench.mllms.conversation import ask
+        from prefbench.models.mllms.conversation import ask
 
         asked = [[ask(Image.fromarray(s.pixels), QUESTION.format(prompt=s.prompt))] for s in samples]
         yes = self._mllm.first_words(asked, ANSWERS)[:, 0]
@@ -70,6 +70,6 @@ class VqaScore(ImageMetric):
 
     @cached_property
     def _mllm(self) -> Mllm:
-        from prefbench.mllms.loader import load_mllm
+        from prefbench.models.mllms.loader import load_mllm
 
         return load_mllm(self.name)

@@ -21,8 +21,8 @@ import pytest
 
 if TYPE_CHECKING:
     from prefbench.api import Lesson
-    from prefbench.methods.ours.tuning import PictureBook
-    from prefbench.mllms.model import Mllm
+    from prefbench.methods.ours.train.question_task import PictureBook
+    from prefbench.models.mllms.model import Mllm
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,7 +37,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an untrained `mini-sd`: what `--backbone` takes."""
-    from tests.tiny import save_tiny_mini_sd
+    from tests.support.tiny import save_tiny_mini_sd
 
     return save_tiny_mini_sd(tmp_path_factory.mktemp("backbone") / "tiny-sd")
 
@@ -45,14 +45,14 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lessons() -> list[Lesson]:
     """What four users of the tiny suite judged."""
-    from tests.tiny_suite import lesson
+    from tests.support.tiny_suite import lesson
 
     return [lesson(i) for i in range(4)]
 
 
 @pytest.fixture(scope="module")
 def book(lessons: list[Lesson]) -> PictureBook:
-    from prefbench.methods.ours.tuning import PictureBook
+    from prefbench.methods.ours.train.question_task import PictureBook
 
     return PictureBook(lessons)
 
@@ -60,7 +60,7 @@ def book(lessons: list[Lesson]) -> PictureBook:
 @pytest.fixture(scope="module")
 def idefics2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny Idefics2."""
-    from tests.tiny_mllms import save_tiny_idefics2
+    from tests.support.tiny_mllms import save_tiny_idefics2
 
     return save_tiny_idefics2(tmp_path_factory.mktemp("mllm") / "idefics2")
 
@@ -68,9 +68,9 @@ def idefics2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def mllm(idefics2: Path) -> Mllm:
     """Ready for training, its eyes frozen."""
-    from prefbench.methods.ours.question_stage import freeze_eyes
-    from prefbench.mllms.loader import load_mllm
-    from prefbench.mllms.tuning import tune
+    from prefbench.methods.ours.train.question_stage import freeze_eyes
+    from prefbench.models.mllms.loader import load_mllm
+    from prefbench.models.mllms.tuning import tune
 
     found = tune(load_mllm(idefics2, device="cpu"), "full")
     freeze_eyes(found)

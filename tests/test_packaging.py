@@ -73,13 +73,17 @@ def test_the_wheel_holds_the_tracked_files_and_nothing_else(wheel: Path, tracked
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert sorted(expected - held) == [], "tracked, but missing from the wheel: is its folder listed in pyproject.toml?"
     assert sorted(held - expected) == [], "in the wheel, but not tracked"
-    assert {"prefbench/py.typed", "prefbench/reports/templates/report.md.j2", "prefbench/methods/__init__.py"} <= held
+    assert {
+        "prefbench/py.typed",
+        "prefbench/reports/table/templates/report.md.j2",
+        "prefbench/methods/__init__.py",
+    } <= held
     assert sum(name.endswith(".safetensors") for name in held) >= 4
 
 
 def test_the_wheel_names_its_command_and_its_licence(unpacked: Path) -> None:
     (information,) = unpacked.glob("prefbench-*.dist-info")
-    assert "prefbench = prefbench.cli:main" in (information / "entry_points.txt").read_text()
+    assert "prefbench = prefbench.cli.main:main" in (information / "entry_points.txt").read_text()
     metadata = (information / "METADATA").read_text()
     assert "License-Expression: Apache-2.0" in metadata
     assert (information / "licenses" / "LICENSE").is_file()
@@ -92,7 +96,7 @@ def test_the_weights_stay_small() -> None:
 
 
 def test_the_unpacked_wheel_works_without_the_tree(unpacked: Path, tmp_path: Path) -> None:
-    program = "from prefbench.cli import main; main()"
+    program = "from prefbench.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "list", "methods", "--paths", "--json"],
         cwd=tmp_path,

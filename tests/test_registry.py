@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from prefbench.api import BackboneCard, ImageMetric, Method, PrefbenchError, Scorer, SetMetric, Suite, UserMetric
-from prefbench.mllms.cards import MllmCard
+from prefbench.models.mllms.cards import MllmCard
 from prefbench.registry import BUILT_IN, Entry, Kind, entry, load, names, unknown
 
 BASES = {"suite": Suite, "method": Method, "metric": ImageMetric | SetMetric | UserMetric, "scorer": Scorer}

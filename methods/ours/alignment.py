@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prefbench.mmd import GaussianMixture, biased_mmd, median_distance, unbiased_mmd
+from prefbench.stats.mmd import GaussianMixture, biased_mmd, median_distance, unbiased_mmd
 
 Alignment = Literal["none", "cosine", "mse", "contrastive", "mmd", "mmd-unbiased"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from prefbench import hub
 from prefbench.api import Backbone, PrefbenchError
-from prefbench.methods.image_tower import ImageEmbedder, load_tower
-from prefbench.paths import WEIGHTS
+from prefbench.files import WEIGHTS
+from prefbench.models import hub
+
+from ..shared.image_tower import ImageEmbedder, load_tower
 
 TOWERS: Mapping[str, str] = {"mini-sd": str(WEIGHTS / "mini-vision")}
 """Backbone to tower; others use `PUBLIC`, the one of the public IP-Adapters."""

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from prefbench.api import Context, Features, Method, MethodCard, PrefbenchError
-from prefbench.methods.image_tower import most_typical
-from prefbench.mllms.model import States
-from prefbench.records import Asked, Drawing, History, Profile, Request
+from prefbench.api.records import Asked, Drawing, History, Profile, Request
+from prefbench.models.mllms.model import States
 
+from ..shared.asking import Asking, by_layer
+from ..shared.image_tower import most_typical
+from ..shared.questions import Shown, taste_question
 from . import weights
-from .asking import Asking, by_layer
 from .image_tower import tower_name
-from .questions import Shown, taste_question
 from .vectors import join
 
 

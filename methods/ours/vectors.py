@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from prefbench.mllms.model import Mllm, States
-from prefbench.paths import write_atomic
+from prefbench.files import write_atomic
+from prefbench.models.mllms.model import Mllm, States
 
 from .fusion import Widths
 

@@ -13,15 +13,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prefbench import hub
 from prefbench.api import Backbone, PrefbenchError
-from prefbench.loading import one_line
-from prefbench.methods.image_tower import ImageEmbedder
-from prefbench.mllms.loader import load_mllm
-from prefbench.mllms.model import Mllm
-from prefbench.paths import WEIGHTS, atomic_folder, write_atomic
+from prefbench.files import WEIGHTS, atomic_folder, write_atomic
+from prefbench.models import hub
+from prefbench.models.loading import one_line
+from prefbench.models.mllms.loader import load_mllm
+from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter
 
+from ..shared.image_tower import ImageEmbedder
 from .fusion import Fusion, Widths
 from .image_tower import load_image_tower
 from .vectors import Layers, Scales

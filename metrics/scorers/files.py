@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefbench import hub
 from prefbench.api import PrefbenchError
+from prefbench.models import hub
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.records import Pixels
+from prefbench.api.records import Pixels
 
 Features = NDArray[np.float64]
 

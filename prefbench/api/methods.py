@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from prefbench.api.backbones import Backbone
 from prefbench.api.features import Features
+from prefbench.api.records import Asked, Drawing, History, Profile, Request
 from prefbench.api.suites import Lesson, Truth
-from prefbench.records import Asked, Drawing, History, Profile, Request
 
 
 @dataclass(frozen=True)

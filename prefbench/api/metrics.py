@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features, FeatureSet
+from prefbench.api.records import Bounds, History, Part, Picture, Pixels
 from prefbench.api.representations import Represented
 from prefbench.api.scorers import Scorer
 from prefbench.api.suites import Truth
-from prefbench.records import Bounds, History, Part, Picture, Pixels
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.records import Judgment, Picture
+from prefbench.api.records import Judgment, Picture
 
 States = Mapping[str, NDArray[np.float32]]
 """Layer name to a matrix with a row a state."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from prefbench.api.features import Features
-from prefbench.records import History, Pixels
+from prefbench.api.records import History, Pixels
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 from PIL import Image
 
 from prefbench.api.features import Features
-from prefbench.records import PARTS, Case, History, Part, Picture, Pixels, Split, User
+from prefbench.api.records import PARTS, Case, History, Part, Picture, Pixels, Split, User
 
 
 @dataclass(frozen=True)

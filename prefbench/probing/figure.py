@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from prefbench.api import PrefbenchError
-from prefbench.paths import atomic_file
+from prefbench.files import atomic_file
 from prefbench.probing import LIKING_ACCURACY, VERIFICATION, Row
 
 _PANELS: Mapping[str, tuple[str, str]] = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefbench.records import Asked, History, Judgment
+from prefbench.api.records import Asked, History, Judgment
 
 VERSION = "1"
 """Raised when other things are asked."""

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from prefbench.api import PrefbenchError
+from prefbench.api.records import Estimate
 from prefbench.probing.rows import (
     LIKING,
     LIKING_ACCURACY,
@@ -28,9 +29,8 @@ from prefbench.probing.rows import (
     fold_of,
     matrix,
 )
-from prefbench.records import Estimate
-from prefbench.resampling import Floats, Names
-from prefbench.stats import Scores
+from prefbench.stats.resampling import Floats, Names
+from prefbench.stats.scores import Scores
 
 Bools = NDArray[np.bool_]
 STRENGTH = 0.01

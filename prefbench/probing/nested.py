@@ -16,18 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from prefbench.api import PrefbenchError
-from prefbench.probing.likings import (
-    Bools,
-    Fold,
-    Questions,
-    both_answers,
-    control_labels,
-    liking_rows,
-    liking_scores,
-)
+from prefbench.probing.likings import Bools, Fold, Questions, both_answers, control_labels, liking_rows, liking_scores
 from prefbench.probing.rows import Indices, fold_of, matrix
 from prefbench.probing.users import Pair, recall_rows, similarities, verification_rows, whitened
-from prefbench.resampling import Floats
+from prefbench.stats.resampling import Floats
 
 _FOLDS = 2
 """Users who choose a layer are so few that more folds would leave too few to compare."""

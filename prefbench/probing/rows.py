@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from prefbench.api import PrefbenchError
-from prefbench.records import Estimate
-from prefbench.resampling import Floats, Names
-from prefbench.stats import Scores, crossed_bootstrap
+from prefbench.api.records import Estimate
+from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.resampling import Floats, Names
+from prefbench.stats.scores import Scores
 
 Indices = NDArray[np.int64]
 VERIFICATION, RETRIEVAL, LIKING, LIKING_ACCURACY = "verification", "retrieval", "liking", "liking-accuracy"

@@ -11,6 +11,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.preprocessing import StandardScaler
 
 from prefbench.api import PrefbenchError
+from prefbench.api.records import Estimate
 from prefbench.probing.rows import (
     REPLICATES,
     RETRIEVAL,
@@ -24,8 +25,7 @@ from prefbench.probing.rows import (
     matrix,
     over_users,
 )
-from prefbench.records import Estimate
-from prefbench.resampling import Floats
+from prefbench.stats.resampling import Floats
 
 Comparison = Literal["cosine", "whitened"]
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from prefbench.api import PrefbenchError
-from prefbench.paths import atomic_file, write_atomic
+from prefbench.files import atomic_file, write_atomic
 
 logger = logging.getLogger(__name__)
 

@@ -10,19 +10,13 @@ from functools import cached_property, lru_cache
 from PIL import Image
 
 from prefbench.api import Lesson, PrefbenchError, Reference, Suite, SuiteCard
-from prefbench.records import SPLITS, Case, History, Judgment, Part, Picture, Split, User
+from prefbench.api.records import SPLITS, Case, History, Judgment, Part, Picture, Split, User
 from prefbench.registry import unknown
-from prefbench.suites.picturebook.axes import training_contents
-from prefbench.suites.picturebook.lessons import lessons
-from prefbench.suites.picturebook.population import (
-    MAX_HISTORY,
-    SEED,
-    JudgedScene,
-    SimulatedUser,
-    population,
-)
-from prefbench.suites.picturebook.render import VERSION, render
+from prefbench.suites.picturebook.data.lessons import lessons
 from prefbench.suites.picturebook.truth import PicturebookTruth
+from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
+from prefbench.suites.picturebook.world.axes import training_contents
+from prefbench.suites.picturebook.world.render import VERSION, render
 
 
 class Picturebook(Suite):

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench.api import PrefbenchError
-from prefbench.paths import WEIGHTS
-from prefbench.records import History, Judgment, Pixels
-from prefbench.suites.picturebook.axes import (
+from prefbench.api.records import History, Judgment, Pixels
+from prefbench.files import WEIGHTS
+from prefbench.suites.picturebook.users.inference import Posterior, Seen, infer
+from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser
+from prefbench.suites.picturebook.users.taste import TASTE_GROUPS
+from prefbench.suites.picturebook.world.axes import (
     AXIS,
     BY_PROMPT,
     NAMEABLE,
@@ -24,10 +27,7 @@ from prefbench.suites.picturebook.axes import (
     Scene,
     sample_styles,
 )
-from prefbench.suites.picturebook.inference import Posterior, Seen, infer
-from prefbench.suites.picturebook.population import JudgedScene, SimulatedUser
-from prefbench.suites.picturebook.render import SIZE, VERSION, render
-from prefbench.suites.picturebook.taste import TASTE_GROUPS
+from prefbench.suites.picturebook.world.render import SIZE, VERSION, render
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class PicturebookTruth:
 
     @cached_property
     def _reader(self) -> Callable[[NDArray[np.uint8]], Mapping[str, Floats]]:
-        from prefbench.suites.picturebook.reader import load_reader
+        from prefbench.suites.picturebook.reader.reader import load_reader
 
         return load_reader().read
 

@@ -1,0 +1,1 @@
+"""Attacks: methods that try to win a metric without doing what is asked."""

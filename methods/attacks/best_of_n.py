@@ -1,0 +1,87 @@
+"""`best-of-n`: draws several candidates from the prompt alone and keeps the one that a scorer likes best."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import Context, Method, MethodCard, PrefbenchError, Scorer
+from prefbench.api.records import Drawing, History, Profile, Request, to_pixels
+from prefbench.registry import load
+
+
+class BestOfN(Method):
+    """Selection by the judge itself: what it scores higher than `prompt-only`, a metric by that scorer owes to it.
+
+    The first candidate is what `prompt-only` draws. The scorer sees the history that methods see.
+
+    Args:
+        n: candidates a sample.
+        scorer: a registered scorer, or path/to/file.py:Class.
+    """
+
+    card = MethodCard(
+        name="best-of-n",
+        version="1",
+        summary="the best of n images of the prompt alone, by a scorer that is given the history",
+        uses_prompts=True,
+        control=True,
+        attack="the best of n plain images by the scorer",
+    )
+
+    def __init__(self, *, n: int = 8, scorer: str = "preference") -> None:
+        if n < 1:
+            raise PrefbenchError(f"n must be at least 1, got {n}")
+        self.n, self.scorer = n, scorer
+
+    def setup(self, context: Context) -> None:
+        """Raises `PrefbenchError` for a scorer that is not known."""
+        super().setup(context)
+        found = load("scorer", self.scorer)
+        if not (isinstance(found, type) and issubclass(found, Scorer)):
+            raise PrefbenchError(f"scorer {self.scorer!r} is no class derived from prefbench.api.Scorer")
+        self.judge: Scorer = found()
+
+    @property
+    def card_in_use(self) -> MethodCard:
+        """Says which scorer it picks by."""
+        return replace(self.card, selected_by=(self.judge.card.name,))
+
+    @property
+    def weights_digest(self) -> str:
+        """Of the scorer's id: another scorer picks other images."""
+        return hashlib.sha256(self.judge.id.encode()).hexdigest()
+
+    def profile(self, history: History) -> Profile:
+        return Profile(history.user, history)
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        backbone = self.context.backbone
+        prompts = [request.prompt for request in requests]
+        seeds = [candidate_seeds(request.seed, self.n) for request in requests]
+        rounds = [backbone.generate(prompts, [own[k] for own in seeds]) for k in range(self.n)]
+        candidates = list(zip(*rounds, strict=True))
+        best = [self._best(request, images) for request, images in zip(requests, candidates, strict=True)]
+        evaluations = self.n * backbone.evaluations
+        chosen = zip(requests, candidates, best, strict=True)
+        return [Drawing(images[place], request.prompt, evaluations) for request, images, place in chosen]
+
+    def _best(self, request: Request, images: Sequence[Any]) -> int:
+        """The place of the image with the highest score, the first of equals. One request a call: a score that
+        depended on its neighbours could turn the choice.
+        """
+        pixels = [to_pixels(image) for image in images]
+        scores = self.judge.score(request.profile.payload, [request.prompt] * len(pixels), pixels)
+        if np.shape(scores) != (len(pixels),) or not np.isfinite(scores).all():
+            raise PrefbenchError(f"scorer {self.judge.card.name} gave no number for each image of {request.prompt!r}")
+        return int(np.argmax(scores))
+
+
+def candidate_seeds(seed: int, n: int) -> list[int]:
+    """The sample's own seed, then n - 1 that follow from it."""
+    more = np.random.default_rng(seed).integers(2**63, size=n - 1)
+    return [seed, *(int(other) for other in more)]

@@ -1,0 +1,79 @@
+"""`popular-style`: the style that most train users like, in words, the same for everybody."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+
+from prefbench.api import Context, Lesson, Method, MethodCard, PrefbenchError
+from prefbench.api.records import Drawing, Request
+
+from ..shared.worded import draw_with_words
+
+
+class PopularStyle(Method):
+    """The crowd's taste appended to every prompt: what a scorer that knows the crowd and no user takes for taste.
+
+    Args:
+        words: phrases that are appended at most.
+    """
+
+    card = MethodCard(
+        name="popular-style",
+        version="1",
+        summary="the style words that most train users like, for every user",
+        uses_liked=False,
+        uses_disliked=False,
+        training="once",
+        trained_on=("picturebook:train",),
+        control=True,
+        attack="the crowd's taste for every user",
+    )
+
+    def __init__(self, *, words: int = 3) -> None:
+        if words < 1:
+            raise PrefbenchError(f"words must be at least 1, got {words}")
+        self.words = words
+
+    def setup(self, context: Context) -> None:
+        """Raises `PrefbenchError` for a suite that has no words for what its train users like."""
+        super().setup(context)
+        lessons = context.lessons() if context.lessons is not None else ()
+        self.phrases = popular_phrases(lessons, self.words)
+        if not self.phrases:
+            raise PrefbenchError(f"{self.card.name} needs a suite with words for tastes, such as picturebook")
+
+    @property
+    def weights_digest(self) -> str:
+        """Of the phrases: other train users may like others."""
+        return hashlib.sha256(", ".join(self.phrases).encode()).hexdigest()
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return draw_with_words(self.context.backbone, requests, [", ".join(self.phrases)] * len(requests))
+
+
+def popular_phrases(lessons: Sequence[Lesson], most: int) -> list[str]:
+    """The phrases that more users like than dislike, most liked first, without two that exclude each other."""
+    liking = Counter(phrase for lesson in lessons for phrase in set(lesson.likes))
+    liking.subtract(phrase for lesson in lessons for phrase in set(lesson.dislikes))
+    together = _seen_together(lessons)
+    kept: list[str] = []
+    for phrase, margin in sorted(liking.items(), key=lambda item: (-item[1], item[0])):
+        if margin > 0 and len(kept) < most and not any(_exclude(phrase, other, together) for other in kept):
+            kept.append(phrase)
+    return kept
+
+
+def _seen_together(lessons: Sequence[Lesson]) -> Mapping[str, Set[str]]:
+    """Each phrase that some judged picture shows, to all that some picture shows with it."""
+    together: dict[str, set[str]] = {}
+    for shown in {tuple(phrases) for lesson in lessons for phrases in lesson.shows.values()}:
+        for phrase in shown:
+            together.setdefault(phrase, set()).update(shown)
+    return together
+
+
+def _exclude(first: str, second: str, together: Mapping[str, Set[str]]) -> bool:
+    """Values of one attribute: pictures show the one and the other, and never both."""
+    return first in together and second in together and second not in together[first]

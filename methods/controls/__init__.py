@@ -1,0 +1,1 @@
+"""Controls: methods that exist to expose a metric."""

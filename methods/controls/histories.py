@@ -1,0 +1,30 @@
+"""Controls that wrap any method by changing the history it is given: `--control other-user`, `--control flipped`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from prefbench.api import PrefbenchError
+from prefbench.api.records import History, Judgment
+
+
+def other_user(histories: Mapping[str, History]) -> dict[str, History]:
+    """Everyone gets the history of the next user under their own name. Raises `PrefbenchError` for fewer than two."""
+    users = list(histories)
+    if len(users) < 2:
+        raise PrefbenchError("other-user needs at least two users")
+    shifted = users[1:] + users[:1]
+    return {user: replace(histories[other], user=user) for user, other in zip(users, shifted, strict=True)}
+
+
+def flipped(histories: Mapping[str, History]) -> dict[str, History]:
+    """Everyone's likes and dislikes change places."""
+    return {
+        user: History(user, tuple(map(_flip, history.disliked)), tuple(map(_flip, history.liked)))
+        for user, history in histories.items()
+    }
+
+
+def _flip(judgment: Judgment) -> Judgment:
+    return replace(judgment, liked=not judgment.liked)

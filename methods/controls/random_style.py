@@ -1,0 +1,27 @@
+"""`random-style`: random style words in the prompt. Diversity without any regard for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefbench.api import MethodCard
+from prefbench.api.records import Drawing, Request
+
+from ..shared.worded import TruthControl, draw_with_words
+
+
+class RandomStyle(TruthControl):
+    """Each sample gets words of its own, drawn from its seed."""
+
+    card = MethodCard(
+        name="random-style",
+        version="1",
+        summary="random style words appended to the prompt",
+        uses_liked=False,
+        uses_disliked=False,
+        control=True,
+    )
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        words = [self._truth.random_words(request.seed) for request in requests]
+        return draw_with_words(self.context.backbone, requests, words)

@@ -1,0 +1,29 @@
+"""`truth`: the user's true taste in words, added to the prompt. What a perfect rewriter of prompts would draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefbench.api import MethodCard
+from prefbench.api.records import Drawing, History, Profile, Request
+
+from ..shared.worded import TruthControl, draw_with_words
+
+
+class TrueWords(TruthControl):
+    """Words carry the worded and the semantic axes and nothing of the silent ones."""
+
+    card = MethodCard(
+        name="truth",
+        version="1",
+        summary="the true taste written into the prompt, as far as there are words for it",
+        uses_liked=False,
+        uses_disliked=False,
+        control=True,
+    )
+
+    def profile(self, history: History) -> Profile:
+        return Profile(history.user, self._truth.words(history.user))
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return draw_with_words(self.context.backbone, requests, [r.profile.payload for r in requests])

@@ -1,0 +1,1 @@
+"""Training of `ours`: questions, layers, injection."""

@@ -1,0 +1,154 @@
+"""The second stage of `prefbench train ours`: two probes choose the layers that a user embedding is taken from.
+
+Users of the `val` split, whom no training has seen. Each user's history is dealt in two: the halves tell users apart
+(inter-user), and one half reads the images of the other (intra-user).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import PrefbenchError, Suite
+from prefbench.api.records import History, Judgment
+from prefbench.files import atomic_file
+from prefbench.models.mllms.conversation import Conversation
+from prefbench.models.mllms.model import Mllm, States
+from prefbench.probing import (
+    LIKING_ACCURACY,
+    VERIFICATION,
+    Choice,
+    Pair,
+    Place,
+    Questions,
+    Row,
+    choose_layers,
+    probe_liking,
+    probe_users,
+    table,
+)
+from prefbench.probing.figure import draw_layers
+from prefbench.stats.resampling import Floats
+
+from ...shared.questions import TEMPLATES, Shown, follow_up, load_judged, taste_question
+from ..vectors import Layers
+
+POOLINGS = ("last", "mean")
+TABLE, FIGURE = "probing.csv", "probing.png"
+_FOLDS = 5
+"""What `probing` deals users into to whiten their states; a gallery is drawn from one fold."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """How layers are chosen: `core` of them, by verification AUC of whitened states; `gallery` users for retrieval."""
+
+    core: int = 1
+    gallery: int = 10
+    batch: int = 16
+
+
+PROBED = Probed()
+
+
+def choose(mllm: Mllm, suite: Suite, folder: Path, how: Probed = PROBED) -> tuple[Layers, dict[str, Any]]:
+    """Probes every layer; returns the chosen layers and what the choice is worth.
+
+    Writes `probing.csv` and `probing.png` into `folder`.
+
+    Raises:
+        PrefbenchError: too few `val` users with histories of two judgments a side.
+    """
+    histories = [suite.history(user.id) for user in suite.users("val")]
+    halves = [half for half in map(_halved, histories) if half is not None]
+    needed = max(20, _FOLDS * how.gallery)
+    if len(halves) < needed:
+        raise PrefbenchError(
+            f"choosing layers needs {needed} val users with two likes and two dislikes, suite {suite.card.name!r} has"
+            f" {len(halves)}"
+        )
+    pairs = _pairs(mllm, halves, how)
+    users = probe_users(pairs, floor=_floor_of_users(mllm, halves, how), gallery=how.gallery, comparison="whitened")
+    liked = _probe_likings(mllm, halves, how)
+    # The embedding layer has not read the history yet.
+    choice = choose_layers(pairs, how.core, candidates=range(1, mllm.layers + 1), comparison="whitened")
+    rows = [*users, *liked]
+    with atomic_file(folder / TABLE) as temporary:
+        table(rows).to_csv(temporary, index=False)
+    layers = Layers.top_four(mllm.layers, choice.layers, "mean" if choice.pooling == "mean" else "last")
+    draw_layers(rows, folder / FIGURE, chosen={VERIFICATION: layers.core, LIKING_ACCURACY: layers.sem})
+    return layers, {"users": len(halves), "layers": asdict(layers), "choice": _described(choice)}
+
+
+_Halves = tuple[History, History]
+
+
+def _halved(history: History) -> _Halves | None:
+    """Every second judgment of each side; None where there are too few."""
+    if min(len(history.liked), len(history.disliked)) < 2:
+        return None
+    first, second = (History(history.user, history.liked[i::2], history.disliked[i::2]) for i in (0, 1))
+    return first, second
+
+
+def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[Place, Pair]:
+    sides = [mllm.states([taste_question(Shown.of(half[i])) for half in halves], batch=how.batch) for i in (0, 1)]
+    first, second = (_places(states) for states in sides)
+    return {place: Pair(first[place], second[place]) for place in first}
+
+
+def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> Pair:
+    """The images alone: the last layer's mean over the same images, all said to be liked."""
+    shown = [[Shown.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
+    states = [mllm.states([taste_question(s) for s in side], batch=how.batch) for side in shown]
+    return Pair(*(side.mean[:, -1].double().numpy() for side in states))
+
+
+def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[Row]:
+    asked = [(i, judgment) for i, (_, rest) in enumerate(halves) for judgment in (*rest.liked, *rest.disliked)]
+    questions = Questions(
+        liked=np.array([judgment.liked for _, judgment in asked]),
+        users=np.array([halves[i][0].user for i, _ in asked]),
+        prompts=np.array([judgment.prompt for _, judgment in asked]),
+        images=np.array([judgment.picture.digest for _, judgment in asked]),
+    )
+    shown = [Shown.of(first) for first, _ in halves]
+    said = mllm.answers([taste_question(one) for one in shown], batch=how.batch)
+
+    def after(history: int, judgment: Judgment, user: str) -> Conversation:
+        return follow_up(shown[history], said[history], TEMPLATES.like[0], load_judged(judgment, user))
+
+    users = [halves[i][0].user for i, _ in asked]
+    own = [after(i, judgment, user) for (i, judgment), user in zip(asked, users, strict=True)]
+    other = [after((i + 1) % len(halves), judgment, user) for (i, judgment), user in zip(asked, users, strict=True)]
+    nobody = Shown((), ())
+    alone = [
+        follow_up(nobody, TEMPLATES.nothing, TEMPLATES.like[0], load_judged(judgment, user))
+        for (_, judgment), user in zip(asked, users, strict=True)
+    ]
+    states, strangers, floor = (mllm.states(part, batch=how.batch) for part in (own, other, alone))
+    return probe_liking(
+        _places(states),
+        questions,
+        floor=floor.last[:, -1].double().numpy(),
+        mismatched=_places(strangers),
+        types=questions.prompts,
+    )
+
+
+def _places(states: States) -> dict[Place, Floats]:
+    pooled = {"last": states.last, "mean": states.mean}
+    layers = range(states.last.shape[1])
+    return {Place(layer, name): pooled[name][:, layer].double().numpy() for name in POOLINGS for layer in layers}
+
+
+def _described(choice: Choice) -> dict[str, Any]:
+    return {
+        "pooling": choice.pooling,
+        "verification_auc_on_other_users": asdict(choice.estimate),
+        "halves": [[place._asdict() for place in half] for half in choice.halves],
+    }

@@ -1,0 +1,159 @@
+"""What the language model knows of users it has never seen, and what is drawn for them: the figures of the cards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prefbench.api import Context, Suite
+from prefbench.api.records import History, Request, Split, to_pixels
+from prefbench.files import WEIGHTS
+from prefbench.models.backbones.loader import load_backbone
+from prefbench.models.mllms.cards import MINI_MLLM
+from prefbench.models.mllms.loader import load_mllm
+from prefbench.models.mllms.model import Mllm
+from prefbench.probing import Liking, Questions, liking_of
+from prefbench.registry import load
+from prefbench.stats.resampling import Floats
+from prefbench.training.figures import Figure
+
+from ...shared.questions import TEMPLATES, Shown, follow_up, taste_question
+from ..method import PrefGen
+
+_BATCH = 20
+_ORDERS = 4
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What the language model says of images that their users judged and it was not shown, a row each."""
+
+    questions: Questions
+    yes: Floats
+    """The probability (N,) of yes against no."""
+    kinds: NDArray[np.str_]
+    """The kind of user of each row."""
+
+    def accuracy(self, kind: str | None = None) -> Liking:
+        """AUC and balanced accuracy within users, of all or of a kind; yes stands for more than one half."""
+        own = np.ones(len(self.yes), dtype=np.bool_) if kind is None else self.kinds == kind
+        asked = self.questions
+        part = Questions(asked.liked[own], asked.users[own], asked.prompts[own], asked.images[own])
+        return liking_of(self.yes[own] - 0.5, part)
+
+
+def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None, most: int | None = None) -> Verdicts:
+    """Shows each user's history, asks what the user likes, and then for each image of the scorer's part: is it liked?
+
+    Args:
+        seed: shuffles both sides of every history; None shows them as the suite does.
+        most: images a side that each user is asked about; None for all.
+    """
+    users = suite.users(split)
+    asked, conversations = [], []
+    shown = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
+    said = mllm.answers([taste_question(one) for one in shown], tokens=48, batch=_BATCH)
+    for user, one, answer in zip(users, shown, said, strict=True):
+        rest = suite.history(user.id, "scorer")
+        for judgment in (*rest.liked[:most], *rest.disliked[:most]):
+            asked.append((user, judgment))
+            conversations.append(follow_up(one, answer, TEMPLATES.like[0], judgment.picture.load()))
+    yes = mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=_BATCH)[:, 0]
+    questions = Questions(
+        liked=np.array([judgment.liked for _, judgment in asked]),
+        users=np.array([user.id for user, _ in asked]),
+        prompts=np.array([judgment.prompt for _, judgment in asked]),
+        images=np.array([judgment.picture.digest for _, judgment in asked]),
+    )
+    return Verdicts(questions, yes.double().numpy(), np.array([user.kind for user, _ in asked]))
+
+
+@dataclass(frozen=True)
+class OrderSensitivity:
+    """How much the order of a history changes, where it should change nothing.
+
+    Args:
+        verdicts: share of the questions whose answer differs between two random orders.
+        states: of the variance of the last layer's last state, the share that orders add to that between users.
+    """
+
+    verdicts: float
+    states: float
+
+
+def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _ORDERS) -> OrderSensitivity:
+    """Of verdicts and states over random orders of every history."""
+    answers = np.stack([verdicts(mllm, suite, split, seed=seed, most=2).yes > 0.5 for seed in range(orders)])
+    pairs = [(answers[i] != answers[j]).mean() for i in range(orders) for j in range(i)]
+    histories = [suite.history(user.id) for user in suite.users(split)]
+    states = torch.stack(
+        [
+            mllm.states([taste_question(_shown(h, seed, i)) for i, h in enumerate(histories)], batch=_BATCH).last[:, -1]
+            for seed in range(orders)
+        ]
+    )  # (orders, users, W)
+    within = states.var(0).sum(1).mean()
+    between = (states.mean(0).var(0).sum() - within / orders).clamp(min=0)
+    return OrderSensitivity(float(np.mean(pairs)), float(within / (within + between)))
+
+
+def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[Figure]:
+    """Verdicts on the test users' unseen images, and how far they hang on the order of the history."""
+    mllm, suite = load_mllm(folder, device="cpu"), _suite()
+    found, order = verdicts(mllm, suite, "test").accuracy(), order_sensitivity(mllm, suite, "test")
+    return [
+        Figure("liked from disliked, balanced accuracy", _value(found.accuracy.value), 0.65, 0.81),
+        Figure("liked from disliked, AUC within users", _value(found.auc.value), 0.70, 0.88),
+        Figure("verdicts that another order turns", order.verdicts, None, 0.05, ceiling=True),
+        Figure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
+    ]
+
+
+def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[Figure]:
+    """What is drawn for the val users, a sample a case, is worth to them; 0 is the mean of the world's prior."""
+    suite, backbone = _suite(), load_backbone("mini-sd", device="cpu")
+    truth = suite.truth
+    assert truth is not None
+    method = PrefGen(weights=str(folder))
+    method.setup(Context(backbone))
+    utility: dict[str, list[float]] = defaultdict(list)
+    fidelity: list[float] = []
+    for number, user in enumerate(suite.users("val")):
+        profile, cases = method.profile(suite.history(user.id)), suite.cases(user.id)
+        requests = [Request(case, 0, 100 * number + i, profile) for i, case in enumerate(cases)]
+        drawn = [to_pixels(drawing.image) for drawing in method.generate(requests)]
+        for name, values in truth.utility(user.id, drawn).items():
+            utility[name].append(float(np.mean(values)))
+        fidelity.append(float(np.mean(truth.fidelity([case.prompt for case in cases], drawn)["total"])))
+    goals = {"total": (0.30, 0.43)}
+    figures = [
+        Figure(
+            "utility" if name == "total" else f"utility/{name}", float(np.mean(values)), *goals.get(name, (None, 0.3))
+        )
+        for name, values in utility.items()
+    ]
+    return [*figures, Figure("prompt fidelity", float(np.mean(fidelity)), 0.90, 0.95)]
+
+
+def _value(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _suite() -> Suite:
+    suite: Suite = load("suite", "picturebook")()
+    return suite
+
+
+def _shown(history: History, seed: int | None, number: int) -> Shown:
+    if seed is None:
+        return Shown.of(history)
+    rng = np.random.default_rng([seed, number])
+    liked, disliked = (
+        tuple(side[int(i)] for i in rng.permutation(len(side))) for side in (history.liked, history.disliked)
+    )
+    return Shown.of(History(history.user, liked, disliked))

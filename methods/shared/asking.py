@@ -1,0 +1,44 @@
+"""A language model about a user: its states after a history, and as it looks at a picture that it is asked about."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from prefbench.api import Features, PrefbenchError
+from prefbench.api.records import Asked, History, UnreadableImageError
+from prefbench.models.mllms.model import Mllm, States
+
+from .latest import Latest
+from .questions import TEMPLATES, Shown, follow_up, taste_question
+
+
+class Asking:
+    """Asks `mllm` in the words of its training: what the user likes, and then whether a picture is liked."""
+
+    def __init__(self, mllm: Mllm) -> None:
+        self._mllm = mllm
+        self._shown, self._said = Latest(Shown.of), Latest(self._say)
+
+    def about(self, history: History) -> States | None:
+        """The states of one conversation, about to say what the user likes; None for an empty history."""
+        shown = self._shown.of(history)
+        return self._mllm.states([taste_question(shown)]) if shown else None
+
+    def at(self, history: History, asked: Asked) -> States:
+        """The states of one conversation, about to say whether the user likes the picture."""
+        try:
+            picture = asked.picture.load()
+        except UnreadableImageError as error:
+            raise PrefbenchError(f"a picture to ask about cannot be read: {error}") from error
+        shown, said = self._shown.of(history), self._said.of(history)
+        return self._mllm.states([follow_up(shown, said, TEMPLATES.like[0], picture)])
+
+    def _say(self, history: History) -> str:
+        shown = self._shown.of(history)
+        return self._mllm.answers([taste_question(shown)])[0] if shown else TEMPLATES.nothing
+
+
+def by_layer(states: States) -> dict[str, Features]:
+    """Of one conversation: `last 0`, `last 1`, ..., `mean 0`, ... to vectors."""
+    pooled: dict[str, Tensor] = {"last": states.last[0], "mean": states.mean[0]}
+    return {f"{name} {i}": row.double().numpy() for name, rows in pooled.items() for i, row in enumerate(rows)}

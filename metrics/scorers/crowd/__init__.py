@@ -1,0 +1,1 @@
+"""Published scorers of the crowd; they know no user."""

@@ -1,0 +1,90 @@
+"""What scorers of the crowd share: a model's own score of a picture for its prompt, and where it stands in [0, 1]."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.special import expit
+
+from prefbench.api import Features, PrefbenchError, Scorer
+from prefbench.api.records import History, Pixels
+
+
+class CrowdScorer(Scorer):
+    """A scorer that reads no history.
+
+    These models learn from pairs drawn for one prompt: the logistic of the DIFFERENCE of two scores is the probability
+    that the crowd takes the first. A single score means nothing by itself. `score` therefore holds each picture
+    against an imagined one for the same prompt whose score is `anchor`: value = logistic(score - anchor). Differences
+    of scores are differences of the values' logits, so nothing is lost; the anchor moves all values alike.
+
+    Args:
+        anchor: the score of the imagined picture, on the scale of `points`.
+        batch: pictures that go through the model at once.
+        device: `cuda`, `cuda:1`, `mps`, `cpu`; by default the first of them that is here.
+    """
+
+    def __init__(self, *, anchor: float, batch: int, device: str | None) -> None:
+        if batch < 1:
+            raise PrefbenchError(f"scorer {self.card.name!r}: batch is at least 1, got {batch}")
+        self.anchor, self.batch, self.device = anchor, batch, device
+
+    @cached_property
+    def id(self) -> str:
+        """Name, version, anchor and SHA-256 of the weights. Raises `PrefbenchError` where they are absent."""
+        return f"{self.card.name}@{self.card.version}[anchor={self.anchor:g}]@{self._digest()}"
+
+    def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
+        """The values (N,) in [0, 1]; see the class.
+
+        Raises:
+            PrefbenchError: weights are absent or damaged; pictures that are not uint8 (H, W, 3), or not one a prompt.
+        """
+        del history
+        return np.asarray(expit(self.points(prompts, pictures) - self.anchor))
+
+    def points(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
+        """The model's own scores (N,), larger is better. Raises what `score` raises."""
+        check_pairs(self.card.name, prompts, pictures)
+        rows = []
+        for start in range(0, len(pictures), self.batch):
+            part = slice(start, start + self.batch)
+            rows.append(self._points(list(prompts[part]), [Image.fromarray(picture) for picture in pictures[part]]))
+        return np.concatenate(rows) if rows else np.empty(0)
+
+    @abstractmethod
+    def _points(self, prompts: list[str], pictures: list[Image.Image]) -> Features:
+        """The model's scores (B,) of one batch."""
+
+    @abstractmethod
+    def _digest(self) -> str:
+        """SHA-256 over the files of the model."""
+
+
+def check_pairs(name: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -> None:
+    """Raises `PrefbenchError` unless there is a uint8 picture (H, W, 3) for every prompt."""
+    if len(prompts) != len(pictures):
+        raise PrefbenchError(f"scorer {name!r}: {len(prompts)} prompts for {len(pictures)} pictures")
+    for picture in pictures:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise PrefbenchError(f"scorer {name!r} takes uint8 pictures (H, W, 3), got {picture.dtype} {picture.shape}")
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Around a pass of a network: no gradients, and full float32 also where the device would round to TF32."""
+    import torch
+
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def as_numbers(scores: Any) -> Features:
+    """A tensor as float64 on the CPU."""
+    return np.asarray(scores.double().cpu().numpy())

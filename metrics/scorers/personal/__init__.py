@@ -1,0 +1,1 @@
+"""Published personal scorers on language models."""

@@ -1,0 +1,1 @@
+"""The learned personal scorer that ships: model, data, training, quality."""

@@ -1,0 +1,116 @@
+"""What the scorer `preference` learns from: the judgments of users that no method learns from, as features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prefbench.api import Extractor, Suite
+from prefbench.api.records import PARTS, History, Judgment, Split, to_pixels
+
+from .model import Judged
+from .prompts import word_counts
+
+SHOWN, ASKED = 20, 12
+"""Judgments a side that an episode shows at most, and those it asks for."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All judgments of some users.
+
+    Args:
+        features: (N, D).
+        words: hashed words (N, WORDS) of the prompts.
+        prompts: (N,) a number for each different prompt.
+        liked, disliked: for each user the row numbers of the judgments on that side.
+    """
+
+    features: Tensor
+    words: Tensor
+    prompts: NDArray[np.int64]
+    liked: Sequence[NDArray[np.int64]]
+    disliked: Sequence[NDArray[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.liked)
+
+
+def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -> Pool:
+    """The judgments, both parts, of the users of a split with at least `sides` likes and as many dislikes."""
+    judged: list[Judgment] = []
+    liked: list[NDArray[np.int64]] = []
+    disliked: list[NDArray[np.int64]] = []
+    for user in suite.users(split):
+        parts = [suite.history(user.id, part) for part in PARTS]
+        sides_of = [[j for part in parts for j in part.liked], [j for part in parts for j in part.disliked]]
+        if min(map(len, sides_of)) < sides:
+            continue
+        for side, rows in zip(sides_of, (liked, disliked), strict=True):
+            rows.append(np.arange(len(judged), len(judged) + len(side)))
+            judged += side
+    return Pool(
+        as_features(judged, encoder),
+        word_counts([j.prompt for j in judged]),
+        np.unique([j.prompt for j in judged], return_inverse=True)[1],
+        liked,
+        disliked,
+    )
+
+
+def as_features(judged: Sequence[Judgment], encoder: Extractor) -> Tensor:
+    """Features (N, D) of judged pictures, float32; decoded some at a time."""
+    parts = [
+        encoder.images([to_pixels(j.picture.load()) for j in judged[start : start + 500]])
+        for start in range(0, len(judged), 500)
+    ]
+    return torch.from_numpy(np.concatenate(parts)).float()
+
+
+def as_judged(history: History, features: Tensor) -> Judged:
+    """One history as a batch of one; the features (N, D) are of its likes, then of its dislikes."""
+    verdicts = torch.tensor([1.0] * len(history.liked) + [-1.0] * len(history.disliked))
+    return Judged(features[None], verdicts[None])
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Histories of a batch of users, and further judgments (B, Q, D) of them: likes, and as many dislikes."""
+
+    judged: Judged
+    liked: Tensor
+    disliked: Tensor
+
+
+def draw_episode(pool: Pool, rng: np.random.Generator, users: int) -> Episode:
+    """Users drawn at random; half the episodes show as much as there is, one in ten nothing, the others some."""
+    full = min(SHOWN, min(len(rows) for rows in (*pool.liked, *pool.disliked)) - 1)
+    draw = rng.random()
+    shown = full if draw < 0.5 else 0 if draw < 0.6 else int(rng.integers(1, full + 1))
+    chosen = rng.integers(len(pool), size=users)
+    cut = [[rng.permutation(side[u]) for side in (pool.liked, pool.disliked)] for u in chosen]
+    rows = np.array([np.concatenate([side[:shown] for side in sides]) for sides in cut])
+    asked = np.array([[rng.choice(side[shown:], ASKED) for side in sides] for sides in cut])
+    verdicts = torch.cat([torch.ones(users, shown), -torch.ones(users, shown)], dim=1)
+    liked, disliked = (pool.features[asked[:, side]] for side in (0, 1))
+    return Episode(Judged(pool.features[rows.astype(np.int64)], verdicts), liked, disliked)
+
+
+def draw_prompts(pool: Pool, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures (N, D), hashed words (N, WORDS), and whether the picture was judged for that prompt (N,).
+
+    One in two words are of another prompt, half of these of one that shares words with the picture's own.
+    """
+    rows = rng.integers(len(pool.prompts), size=size)
+    others = rng.integers(len(pool.prompts), size=(size, 8))
+    shared = (pool.words[others] * pool.words[rows][:, None]).sum(-1).numpy()
+    shared[pool.prompts[others] == pool.prompts[rows][:, None]] = -1
+    nearest = others[np.arange(size), shared.argmax(1)]
+    source = np.where(rng.random(size) < 0.5, rows, np.where(rng.random(size) < 0.5, nearest, others[:, 0]))
+    same = torch.from_numpy(pool.prompts[source] == pool.prompts[rows]).float()
+    return pool.features[rows], pool.words[source], same

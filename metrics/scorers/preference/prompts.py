@@ -1,0 +1,18 @@
+"""Prompts as counts of hashed words: enough to ask whether a picture shows what its prompt names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.feature_extraction.text import HashingVectorizer
+from torch import Tensor
+
+from .model import WORDS
+
+
+def word_counts(prompts: Sequence[str]) -> Tensor:
+    """Counts (N, WORDS) of each prompt's words, hashed; their order is lost, so that new combinations look familiar."""
+    hashing = HashingVectorizer(n_features=WORDS, norm=None, alternate_sign=False, dtype=np.float32)
+    return torch.from_numpy(hashing.transform(prompts).toarray())

@@ -1,0 +1,128 @@
+"""`prefbench train preference`: trains the scorer on `scorer` users, calibrates on `val` users, measures on `test`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import PartialState
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from prefbench.api import Extractor, Suite
+from prefbench.environment import hardware, versions
+from prefbench.files import WEIGHTS, install_folder, write_atomic
+from prefbench.registry import load
+from prefbench.score.scorer_figures import measure
+from prefbench.training.loop import Batch, BatchSource, FitConfig, fit
+from prefbench.training.requests import TrainRequest
+
+from .data import Pool, as_features, as_judged, draw_episode, draw_prompts, pool_of
+from .model import Judged, PreferenceModel
+from .scorer import ROLE, Preference, save
+
+CONFIG = FitConfig(images=96_000, batch=16, lr=2e-3, warmup_steps=200, decay=1.0, weight_decay=0.05, ema=0.999)
+"""`images` counts users seen, in batches of episodes."""
+_PROMPTS = 64
+
+
+class PreferenceTask(nn.Module):
+    """Orders likes above dislikes, says which is which, and whether a picture was judged for a prompt."""
+
+    def __init__(self, model: PreferenceModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Tensor:
+        tastes = self.model.tastes(Judged(batch["seen"], batch["verdicts"]))
+        liked, disliked = (self.model.fit_logits(tastes, batch[side]) for side in ("liked", "disliked"))
+        order = F.softplus(disliked[:, None, :] - liked[:, :, None]).mean()
+        verdict = (F.softplus(-liked) + F.softplus(disliked)).mean() / 2
+        shown = self.model.prompt_logits(batch["pictures"], batch["words"])
+        return order + 0.5 * verdict + F.binary_cross_entropy_with_logits(shown, batch["same"])
+
+
+def episodes(pool: Pool) -> BatchSource:
+    """Batches of episodes, each beside pictures with right and wrong prompts."""
+
+    def draw(rng: np.random.Generator, size: int) -> Batch:
+        episode = draw_episode(pool, rng, size)
+        pictures, words, same = draw_prompts(pool, rng, _PROMPTS)
+        return {
+            "seen": episode.judged.features,
+            "verdicts": episode.judged.verdicts,
+            "liked": episode.liked,
+            "disliked": episode.disliked,
+            "pictures": pictures,
+            "words": words,
+            "same": same,
+        }
+
+    return draw
+
+
+def build(pool: Pool, seed: int) -> PreferenceModel:
+    """An untrained model that standardises features as the pool has them."""
+    torch.manual_seed(seed)
+    model = PreferenceModel(pool.features.shape[1])
+    model.mean.copy_(pool.features.mean(0))
+    model.scale.copy_((pool.features - model.mean).square().mean().sqrt()[None])
+    return model
+
+
+@torch.no_grad()
+def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
+    """Platt's logistic regression (1999) on val users: scorer part seen, the verdicts of the method part asked for."""
+    logits, verdicts = [], []
+    for user in suite.users("val"):
+        seen, asked = suite.history(user.id, "scorer"), suite.history(user.id, "method")
+        if not (asked.liked and asked.disliked):
+            continue
+        taste = model.tastes(as_judged(seen, as_features([*seen.liked, *seen.disliked], encoder)))
+        pictures = as_features([*asked.liked, *asked.disliked], encoder)
+        logits.append(model.fit_logits(taste, pictures[None])[0].numpy())
+        verdicts.append(np.repeat([1, 0], [len(asked.liked), len(asked.disliked)]))
+    fitted = LogisticRegression(C=1e6).fit(np.concatenate(logits)[:, None], np.concatenate(verdicts))
+    model.calibration.copy_(torch.tensor([fitted.coef_[0, 0], fitted.intercept_[0]]))
+
+
+def train(request: TrainRequest) -> dict[str, Any] | None:
+    """Trains, calibrates, saves, measures and describes the scorer; returns the card in the main process alone."""
+    request.refuse("preference", "backbone", "mllm", "image_tower", "stage", "compile_model")
+    torch.set_num_threads(1)
+    suite: Suite = load("suite", request.suite or "picturebook")()
+    encoder: Extractor = load("extractor", suite.card.extractors[ROLE])()
+    config = CONFIG if request.images is None else replace(CONFIG, images=request.images)
+    pool = pool_of(suite, "scorer", encoder)
+    model = build(pool, config.seed)
+    progress = fit(PreferenceTask(model), episodes(pool), config, request.folder, made_of=encoder.id)
+    if not PartialState().is_main_process:
+        return None
+    calibrate(model.eval(), suite, encoder)
+    final = request.folder / "final"
+    save(model, final, suite=suite.card.name, encoder=suite.card.extractors[ROLE], encoder_id=encoder.id)
+    card = {
+        "name": "preference",
+        "licence": "Apache-2.0",
+        "command": f"prefbench train preference --images {config.images} --install",
+        "measured_by": "prefbench check weights preference",
+        "data": {"suite": suite.card.name, "trained": "scorer", "calibrated": "val", "measured": "test"},
+        "training": {
+            **asdict(config),
+            "steps": progress.step,
+            "users_seen": progress.images,
+            "core_hours": round(progress.core_s / 3600, 3),
+            "machine": progress.machine,
+        },
+        "hardware": hardware(),
+        "versions": versions(),
+        "figures": measure(Preference(folder=str(final)), suite).to_json(),
+    }
+    write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
+    if request.install:
+        install_folder(final, WEIGHTS / "preference")
+    return card

@@ -1,0 +1,132 @@
+"""What methods were shown, and how close a picture must come to it to be called a copy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prefbench.api import Evidence, Features
+from prefbench.api.records import Picture
+
+from .cosines import judged_units, nearest
+from .picture_hash import Hashes, nearest_bits, picture_hash, view_hashes
+
+logger = logging.getLogger(__name__)
+FALSE_POSITIVES = 0.001
+"""Share of pictures that are no copies on which a detector may fire."""
+LEAST_NEGATIVES = 1000
+"""With fewer, no threshold is known to keep to that share."""
+ROUNDING = 1e-9
+"""Closenesses of equal pictures may differ by this much."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pictures that one user's method was shown, at least one, and how close the user's held-out likes come."""
+
+    digests: frozenset[str]
+    hashes: Hashes
+    """Of all their views (views, 2)."""
+    features: Features
+    """Their directions (pictures, D)."""
+    cosines_of_likes: Features
+    """(likes,), only of likes that have a direction."""
+
+    def agreement(self, hashes: Hashes) -> Features:
+        """Minus the bits in which each hash (N, 2) differs from the nearest view: 0 for a copy, at the least -128."""
+        return -nearest_bits(hashes, self.hashes).astype(np.float64)
+
+    def cosines(self, rows: Features) -> Features:
+        """Cosine of each direction (N, D) with the nearest shown picture; NaN where either side has none."""
+        return nearest(rows, self.features)
+
+
+@dataclass(frozen=True)
+class ShownOfRun:
+    """What each user's method was shown, for users who were shown anything, and above which closeness a copy begins."""
+
+    users: Mapping[str, Shown]
+    agreement_threshold: float
+    """NaN where none is known."""
+    cosine_threshold: float
+    negatives: int
+    """Pairs of a user and another user's held-out like that the thresholds stand on."""
+
+
+def shown_pictures(evidence: Evidence) -> ShownOfRun:
+    """Hashes and features of the judged pictures of a run, and thresholds from the negatives among them."""
+    shown = {user: [j.picture for j in (*h.liked, *h.disliked)] for user, h in evidence.histories["method"].items()}
+    likes = {user: [j.picture for j in h.liked] for user, h in evidence.histories["scorer"].items()}
+    shown_units, like_units = judged_units(shown, evidence), judged_units(likes, evidence)
+    users = {
+        user: _shown(pictures, shown_units[user], like_units.get(user)) for user, pictures in shown.items() if pictures
+    }
+    return _calibrated(users, likes, like_units)
+
+
+def _shown(pictures: Sequence[Picture], features: Features, like_features: Features | None) -> Shown:
+    closest = np.empty(0) if like_features is None else nearest(like_features, features)
+    views = np.concatenate([view_hashes(picture.load()) for picture in pictures])
+    digests = frozenset(picture.digest for picture in pictures)
+    return Shown(digests, views, features, closest[np.isfinite(closest)])
+
+
+def _calibrated(
+    users: Mapping[str, Shown], likes: Mapping[str, Sequence[Picture]], like_features: Mapping[str, Features]
+) -> ShownOfRun:
+    """Thresholds from every user's shown pictures against all likes of others that are not among them."""
+    every = [picture for mine in likes.values() for picture in mine]
+    owners = np.repeat(list(likes), [len(mine) for mine in likes.values()])
+    digests = np.array([picture.digest for picture in every])
+    hashes = np.concatenate([np.empty((0, 2), np.uint64), *(picture_hash(picture.load()) for picture in every)])
+    rows = np.concatenate(list(like_features.values()))
+    agreements, cosines = [np.empty(0)], [np.empty(0)]
+    for user, shown in users.items():
+        others = (owners != user) & ~np.isin(digests, list(shown.digests))
+        agreements.append(shown.agreement(hashes[others]))
+        cosines.append(shown.cosines(rows[others]))
+    agreement, cosine = np.concatenate(agreements), np.concatenate(cosines)
+    found = ShownOfRun(users, threshold(agreement, 0.0), threshold(cosine[np.isfinite(cosine)], 1.0), len(agreement))
+    _tell(found)
+    return found
+
+
+def threshold(negatives: Features, best: float) -> float:
+    """The closeness above which a picture passes for no negative at p = 0.001; NaN where that tells nothing apart.
+
+    p is (1 + negatives at least as close) / (1 + negatives): if picture and negatives come from one population, it is
+    under 0.001 no more often than that (conformal, Vovk et al. 2005), which the plain quantile does not promise.
+
+    Args:
+        negatives: closeness (N,) of pictures that are no copies; under 1000 of them give none.
+        best: closeness of an exact copy, which must exceed the threshold.
+
+    Example:
+        >>> threshold(np.arange(2000.0), 3000.0)
+        1998.0
+    """
+    if len(negatives) < LEAST_NEGATIVES:
+        return float("nan")
+    place = len(negatives) - int(FALSE_POSITIVES * (len(negatives) + 1))
+    found = float(np.partition(negatives, place)[place])
+    return found if found < best - ROUNDING else float("nan")
+
+
+def _tell(found: ShownOfRun) -> None:
+    if found.negatives < LEAST_NEGATIVES:
+        logger.warning(
+            "copy-rate: thresholds need %d pairs of a user and another user's held-out like, there are %d: only"
+            " copy-rate/nearer has values",
+            LEAST_NEGATIVES,
+            found.negatives,
+        )
+        return
+    logger.info(
+        "copy-rate: by %d negatives a copy differs in under %g of 128 bits, or has a cosine over %.4f",
+        found.negatives,
+        -found.agreement_threshold,
+        found.cosine_threshold,
+    )

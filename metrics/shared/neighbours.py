@@ -1,0 +1,118 @@
+"""Balls around references, as density and coverage count what falls into them (Naeem et al. 2020, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefbench.api import Features, FeatureSet, NotMeasurableError, SetMetric
+from prefbench.stats.mmd import squared_distances
+
+from ..fid import check_features
+
+NEAREST = 5
+"""k: a ball reaches to the k-th nearest other reference."""
+LEAST = 4 * NEAREST
+"""With fewer references a ball would hold over a quarter of them, which is no neighbourhood."""
+_BLOCK = 1024
+"""Rows of a distance matrix held at a time."""
+_MOST_DISTANCES = 25_000_000
+"""Held at once where parts of sets are compared: 200 MB, of 3,500 references and as many drawn images."""
+
+
+@dataclass(frozen=True)
+class Balls:
+    """For each of n references how many drawn samples lie inside its ball, not on its edge, out of m."""
+
+    inside: NDArray[np.int64]
+    drawn: int
+
+    @classmethod
+    def around(cls, metric: str, drawn: FeatureSet, reference: FeatureSet) -> Balls:
+        """Counts them. Raises `NotMeasurableError` for under 20 references or 2 drawn images."""
+        _check(metric, drawn, reference)
+        together = np.zeros(len(drawn), dtype=np.int64)
+        return cls(_inside(reference.features, drawn.features, together, 1)[:, 0], len(drawn))
+
+
+def exchanged_balls(
+    metric: str, first: FeatureSet, second: FeatureSet, reference: FeatureSet, value: Callable[[Balls], float]
+) -> Callable[[NDArray[np.bool_]], float]:
+    """`SetMetric.exchanged` of a metric that is a function of balls: what each user's images fill is counted once."""
+    _check(metric, first, reference)
+    names, user = np.unique(first.users, return_inverse=True)
+    both = np.concatenate([first.features, second.features])
+    filled = _inside(reference.features, both, np.concatenate([user, len(names) + user]), 2 * len(names))
+
+    def of(taken: NDArray[np.bool_]) -> float:
+        return value(Balls(filled[:, taken].sum(axis=1), len(first)))
+
+    return lambda marked: of(np.r_[~marked, marked]) - of(np.r_[marked, ~marked])
+
+
+def balls_without_each(
+    metric: SetMetric,
+    drawn: FeatureSet,
+    reference: FeatureSet,
+    of_drawn: NDArray[np.int64],
+    of_reference: NDArray[np.int64],
+    value: Callable[[Balls], float],
+) -> list[float]:
+    """`SetMetric.without_each` of a metric that is a function of balls: distances are measured once, where they fit."""
+    if len(reference) * (len(reference) + len(drawn)) > _MOST_DISTANCES:
+        return SetMetric.without_each(metric, drawn, reference, of_drawn, of_reference)
+    among = _distances(reference.features, reference.features)
+    np.fill_diagonal(among, np.inf)
+    # Without a group, the k-th nearest reference is among as many more as the largest group holds.
+    largest = np.bincount(of_reference + 1)[1:].max(initial=0)
+    near = np.argpartition(among, min(NEAREST + largest, len(reference)) - 1, axis=1)[:, : NEAREST + largest]
+    distances, owners = np.take_along_axis(among, near, axis=1), of_reference[near]
+    across = _distances(reference.features, drawn.features)
+    found = []
+    for group in range(of_drawn.max() + 1):
+        left, of_references = of_drawn != group, of_reference != group
+        _check(metric.card.name, drawn.select(left), reference.select(of_references))
+        inside = across < _radii(np.where(owners == group, np.inf, distances))[:, None]
+        found.append(value(Balls(inside[of_references][:, left].sum(axis=1), int(left.sum()))))
+    return found
+
+
+def _radii(distances: Features) -> Features:
+    """Of each reference (M,) the distance of the k-th nearest other one, from distances (M, others)."""
+    radii: Features = np.partition(distances, NEAREST - 1, axis=1)[:, NEAREST - 1]
+    return radii
+
+
+def _check(metric: str, drawn: FeatureSet, reference: FeatureSet) -> None:
+    check_features(metric, drawn, reference)
+    if len(reference) < LEAST:
+        raise NotMeasurableError(f"{metric} needs at least {LEAST} reference images, there are {len(reference)}")
+
+
+def _inside(reference: Features, drawn: Features, groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """How many samples of each group lie in the ball of each reference, (references, groups), blocks of them at a time.
+
+    Args:
+        groups: of every drawn sample, 0 to `count` - 1.
+    """
+    belongs = np.zeros((len(drawn), count))
+    belongs[np.arange(len(drawn)), groups] = 1
+    filled = []
+    for start in range(0, len(reference), _BLOCK):
+        block = reference[start : start + _BLOCK]
+        to_others = _distances(block, reference)
+        own = np.arange(len(block))
+        to_others[own, start + own] = np.inf  # a reference is no neighbour of itself
+        filled.append((_distances(block, drawn) < _radii(to_others)[:, None]) @ belongs)
+    return np.concatenate(filled).astype(np.int64)
+
+
+def _distances(x: Features, y: Features) -> Features:
+    """Squared; 0 where the difference is rounding, so that equal pictures are equally near."""
+    squared = squared_distances(x, y)
+    rounding = 1e-12 * ((x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1))
+    distances: Features = np.where(squared > rounding, squared, 0)
+    return distances

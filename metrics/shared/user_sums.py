@@ -1,0 +1,155 @@
+"""Kernel sums between groups of images: what exchanges and leaving out, user by user, only have to pick among."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefbench.api import Features, FeatureSet, NotMeasurableError
+from prefbench.stats.mmd import Kernel
+
+Groups = NDArray[np.int64]
+Owners = tuple[NDArray[np.str_], NDArray[np.str_]]
+_BLOCK = 256
+"""Rows of a kernel matrix held at a time."""
+
+
+@dataclass(frozen=True)
+class UserSums:
+    """Of two methods' images of the same n users, and references: sums of a kernel, and how many pairs each is of.
+
+    Rows and columns are the users of the first method and then those of the second, by name.
+    """
+
+    within: Features
+    """(2n, 2n): between images."""
+    to_reference: Features
+    """(2n,): between images and all references."""
+    pairs: int
+    """Of one method's images among themselves."""
+    pairs_to_reference: int
+
+    def difference(self, marked: NDArray[np.bool_]) -> float:
+        """What the squared MMD of the first method exceeds that of the second by, where marked users (n,) change sides.
+
+        The references' own term is the same in both and cancels.
+        """
+        return self._value(np.r_[~marked, marked]) - self._value(np.r_[marked, ~marked])
+
+    def _value(self, taken: NDArray[np.bool_]) -> float:
+        own = self.within[np.ix_(taken, taken)].sum() / self.pairs
+        return float(own - 2 * self.to_reference[taken].sum() / self.pairs_to_reference)
+
+
+def sums_of_all(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
+    """Over all pairs, as the V-statistic takes them."""
+    within, across, size, _ = _between_users(first, second, reference, kernel)
+    n = int(size.sum())
+    return UserSums(within, across.sum(axis=1), n**2, n * len(reference))
+
+
+def sums_between_users(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
+    """Over pairs of different users only."""
+    within, across, size, of_reference = _between_users(first, second, reference, kernel)
+    n = len(size)
+    within.reshape(2, n, 2, n)[:, np.arange(n), :, np.arange(n)] = 0
+    across.reshape(2, n, n + 1)[:, np.arange(n), np.arange(n)] = 0
+    pairs = int(size.sum() ** 2 - size @ size)
+    return UserSums(within, across.sum(axis=1), pairs, int(size.sum() * len(reference) - size @ of_reference[:n]))
+
+
+def check_users(metric: str, drawn: FeatureSet, reference: FeatureSet) -> None:
+    """Raises `NotMeasurableError` where no pair of different users is left on a side."""
+    for side, features in (("drawn", drawn), ("reference", reference)):
+        if len(np.unique(features.users)) < 2:
+            raise NotMeasurableError(f"{metric} needs {side} images of at least 2 users, there is 1")
+
+
+def _between_users(
+    first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel
+) -> tuple[Features, Features, NDArray[np.int64], NDArray[np.int64]]:
+    """Sums (2n, 2n) and (2n, n + 1), images (n,) a user, references (n + 1,) a user."""
+    names, user = np.unique(first.users, return_inverse=True)
+    n, both = len(names), np.concatenate([first.features, second.features])
+    place = np.concatenate([user, n + user])
+    # A reference of a user who drew nothing is compared with all: it stands in the last column.
+    known = np.isin(reference.users, names)
+    owner = np.where(known, np.searchsorted(names, reference.users).clip(max=n - 1), n)
+    within = _sums(both, both, place, place, 2 * n, 2 * n, kernel)
+    across = _sums(both, reference.features, place, owner, 2 * n, n + 1, kernel)
+    return within, across, np.bincount(user), np.bincount(owner, minlength=n + 1)
+
+
+def mmd_without_each(
+    drawn: FeatureSet,
+    reference: FeatureSet,
+    of_drawn: NDArray[np.int64],
+    of_reference: NDArray[np.int64],
+    kernel: Kernel,
+    *,
+    same_user_pairs: bool,
+) -> list[float]:
+    """`SetMetric.without_each` of the squared MMD: over all pairs, or over pairs of different users only."""
+    count = int(of_drawn.max()) + 2
+
+    def sums_and_pairs(x: FeatureSet, of_x: Groups, y: FeatureSet, of_y: Groups) -> tuple[Features, Features]:
+        owners = None if same_user_pairs else (x.users, y.users)
+        sums = _sums(x.features, y.features, of_x, of_y, count, count, kernel, owners)
+        return sums, _pairs(of_x, of_y, count, owners)
+
+    own, other = (drawn, of_drawn + 1), (reference, of_reference + 1)
+    among_own, among_others = sums_and_pairs(*own, *own), sums_and_pairs(*other, *other)
+    between = sums_and_pairs(*own, *other)
+    return [
+        _mean(*among_own, kept) + _mean(*among_others, kept) - 2 * _mean(*between, kept)
+        for kept in ~np.eye(count, dtype=np.bool_)[1:]
+    ]
+
+
+def _mean(sums: Features, pairs: Features, kept: NDArray[np.bool_]) -> float:
+    both = np.ix_(kept, kept)
+    if not pairs[both].sum():
+        raise NotMeasurableError("without some users or a prompt, no two images of different users are left")
+    return float(sums[both].sum() / pairs[both].sum())
+
+
+def _pairs(of_x: NDArray[np.int64], of_y: NDArray[np.int64], count: int, owners: Owners | None) -> Features:
+    """How many pairs there are between groups, (count, count): all, or of different owners."""
+    pairs: Features = np.outer(*(np.bincount(of, minlength=count) for of in (of_x, of_y))).astype(np.float64)
+    if owners is None:
+        return pairs
+    user = np.unique(np.concatenate(owners), return_inverse=True)[1]
+    users, (one, other) = user.max() + 1, np.split(user, [len(of_x)])
+    tables = [
+        np.bincount(owner * count + of, minlength=users * count).reshape(users, count)
+        for owner, of in ((one, of_x), (other, of_y))
+    ]
+    return pairs - tables[0].T @ tables[1]
+
+
+def _sums(
+    x: Features,
+    y: Features,
+    of_x: NDArray[np.int64],
+    of_y: NDArray[np.int64],
+    groups_x: int,
+    groups_y: int,
+    kernel: Kernel,
+    owners: Owners | None = None,
+) -> Features:
+    """Sums of the kernel between groups of rows, (groups of x, groups of y), some rows of x at a time.
+
+    With the `owners` of all rows, only over pairs of different ones.
+    """
+    sums = np.zeros((groups_x, groups_y))
+    belongs = np.zeros((len(y), groups_y))
+    belongs[np.arange(len(y)), of_y] = 1
+    for start in range(0, len(x), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        values = kernel(x[rows], y)
+        if owners is not None:
+            values = np.where(owners[0][rows, None] == owners[1][None], 0, values)
+        np.add.at(sums, of_x[rows], values @ belongs)
+    return sums

@@ -1,0 +1,145 @@
+"""What methods are checked on: a tiny backbone, real histories, and pictures as people really upload them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from prefbench.api import BackboneCard, Context, Method, PrefbenchError, Suite
+from prefbench.api.records import Case, Drawing, History, Judgment, Picture, Pixels, Profile, Request, image_digest
+from prefbench.models.backbones.loader import find_card, load_backbone
+from prefbench.run.plan import sample_seed
+
+_STEPS = 2
+"""Enough for prompts, seeds and profiles to show, even in the drawings of random weights."""
+_USERS = 4
+
+
+class WatchedContext(Context):
+    """A context that notices when the suite's truth is asked for."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "truth":
+            object.__setattr__(self, "reached", True)
+        return super().__getattribute__(name)
+
+
+@dataclass
+class Bench:
+    """Sets a method up and draws with it. `card` is the backbone's."""
+
+    constructor: type[Method]
+    parameters: dict[str, Any]
+    suite: Suite
+    card: BackboneCard
+    device: str
+
+    def __post_init__(self) -> None:
+        self._contexts: list[WatchedContext] = []
+        self._lessons = cache(self.suite.lessons)
+
+    def fresh(self) -> Method:
+        """A new method on a backbone of its own: setting up may change the pipeline."""
+        backbone = load_backbone(self.card, device=self.device)
+        method = self.constructor(**self.parameters)
+        given = (self.suite.truth, self._lessons) if method.card.control else ()
+        context = WatchedContext(backbone, *given)
+        self._contexts.append(context)
+        method.setup(context)
+        return method
+
+    @property
+    def reached_truth(self) -> bool:
+        """Whether any method that was set up asked for the truth."""
+        return any("reached" in vars(context) for context in self._contexts)
+
+    @cached_property
+    def histories(self) -> Sequence[History]:
+        """Histories of four val users that have liked and disliked pictures."""
+        found: list[History] = []
+        for user in self.suite.users("val"):
+            history = self.suite.history(user.id)
+            if history.liked and history.disliked:
+                found.append(history)
+            if len(found) == _USERS:
+                return found
+        raise PrefbenchError(f"{self.suite.card.name} has no {_USERS} val users with likes and dislikes to check on")
+
+    def requests(self, profiles: Sequence[Profile]) -> list[Request]:
+        """One request a profile; profiles of one user take that user's cases in turn, then further samples of them."""
+        taken: dict[str, int] = {}
+        return [self._request(profile, taken) for profile in profiles]
+
+    def _request(self, profile: Profile, taken: dict[str, int]) -> Request:
+        cases: Sequence[Case] = self.suite.cases(profile.user)
+        turn = taken[profile.user] = taken.get(profile.user, -1) + 1
+        case, index = cases[turn % len(cases)], turn // len(cases)
+        seed = sample_seed(0, self.suite.card.name, profile.user, case.prompt, index)
+        return Request(case, index, seed, profile)
+
+
+def pixels_of(drawings: Sequence[Drawing]) -> list[Pixels]:
+    """The drawn pictures as uint8 (H, W, 3)."""
+    return [np.asarray(drawing.image.convert("RGB")) for drawing in drawings]
+
+
+def gap(first: Sequence[Pixels], second: Sequence[Pixels]) -> float:
+    """The largest mean absolute difference of two drawings of a pair, in levels of 255; infinite for other shapes."""
+    if [a.shape for a in first] != [b.shape for b in second]:
+        return float("inf")
+    differences = [np.abs(a.astype(float) - b.astype(float)).mean() for a, b in zip(first, second, strict=True)]
+    return float(max(differences, default=0.0))
+
+
+def odd_pictures() -> dict[str, Picture]:
+    """Pictures as people upload them, and one whose file breaks off."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (24, 24, 4), dtype=np.uint8)
+    odd = {
+        "grayscale": Image.fromarray(noise[..., 0]),
+        "1x1": Image.fromarray(noise[:1, :1, :3]),
+        "very wide": Image.fromarray(np.tile(noise[:2, :, :3], (1, 60, 1))),
+        "RGBA": Image.fromarray(noise),
+    }
+    whole = _encoded(Image.fromarray(noise[..., :3]))
+    broken = whole[: len(whole) // 2]
+    pictures = {name: Picture(image_digest(image), data=_encoded(image)) for name, image in odd.items()}
+    return pictures | {"truncated": Picture(hashlib.sha256(broken).hexdigest(), data=broken)}
+
+
+def _encoded(image: Image.Image) -> bytes:
+    """PNG bytes in the image's own mode."""
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def with_picture(history: History, picture: Picture) -> History:
+    """The history with one more picture, from outside the suite, on either side."""
+    liked, disliked = (Judgment(picture, "a picture", side) for side in (True, False))
+    return History(history.user, (liked, *history.liked), (disliked, *history.disliked))
+
+
+@contextlib.contextmanager
+def backbone_card(backbone: str | Path | None) -> Iterator[BackboneCard]:
+    """The card of a backbone with few steps; None for `mini-sd` with random weights, which are gone afterwards."""
+    if backbone is not None:
+        yield replace(find_card(backbone), steps=_STEPS)
+        return
+    from prefbench.suites.picturebook.miniatures.mini_sd import build_mini_sd
+
+    with tempfile.TemporaryDirectory(prefix="prefbench-") as folder:
+        # transformers shows a progress bar for saving and has no switch for one call.
+        with contextlib.redirect_stderr(io.StringIO()):
+            build_mini_sd().save_pretrained(folder, safe_serialization=True)
+        yield replace(find_card("mini-sd"), source=folder, steps=_STEPS)

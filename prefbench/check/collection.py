@@ -1,0 +1,73 @@
+"""One pass over a suite's histories: what the suite checks need of every picture, and not the pictures themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefbench.api import Suite
+from prefbench.api.records import History, Part, Split, User, image_digest
+from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
+
+PARTS: tuple[Part, ...] = ("method", "scorer")
+Group = tuple[Split, Part]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What of a history is kept: how many of each side, and what is wrong with it."""
+
+    user: str
+    size: str
+    fault: str | None
+
+
+@dataclass
+class Collection:
+    """Digests, prompts and thumbnails of all judged pictures, by split and part."""
+
+    outlines: dict[Part, list[Outline]] = field(default_factory=lambda: {part: [] for part in PARTS})
+    digests: dict[Group, set[str]] = field(default_factory=dict)
+    prompts: set[str] = field(default_factory=set)
+    scorer_likes: set[tuple[str, str]] = field(default_factory=set)
+    """User and digest of every liked picture that only scorers see."""
+    thumbnails: dict[Group, Thumbnails] = field(default_factory=dict)
+
+
+def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
+    """Loads every judged picture of some users once."""
+    found = Collection()
+    for split, chosen in users.items():
+        for part in PARTS:
+            reduced = [row for user in chosen for row in _add(found, suite.history(user.id, part), user, (split, part))]
+            found.digests.setdefault((split, part), set())
+            found.thumbnails[split, part] = stacked(reduced)
+    return found
+
+
+def _add(found: Collection, history: History, user: User, group: Group) -> list[NDArray[np.float32]]:
+    judgments = (*history.liked, *history.disliked)
+    images = [judgment.picture.load() for judgment in judgments]
+    fault = _fault(history, user)
+    if any(judgment.picture.digest != image_digest(image) for judgment, image in zip(judgments, images, strict=True)):
+        fault = "has a picture under another digest than its pixels'"
+    found.outlines[group[1]].append(Outline(user.id, f"{len(history.liked)}+{len(history.disliked)}", fault))
+    found.digests.setdefault(group, set()).update(judgment.picture.digest for judgment in judgments)
+    found.prompts.update(judgment.prompt for judgment in judgments)
+    if group[1] == "scorer":
+        found.scorer_likes.update((user.id, judgment.picture.digest) for judgment in history.liked)
+    return [thumbnail(image) for image in images]
+
+
+def _fault(history: History, user: User) -> str | None:
+    liked, disliked = ({judgment.picture.digest for judgment in side} for side in (history.liked, history.disliked))
+    if history.user != user.id:
+        return f"belongs to {history.user}"
+    if not all(j.liked for j in history.liked) or any(j.liked for j in history.disliked):
+        return "has a judgment on the wrong side"
+    if liked & disliked:
+        return "has a picture on both sides"
+    return None

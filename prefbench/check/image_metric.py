@@ -1,0 +1,226 @@
+"""Checks of metrics that give one value a sample."""
+
+from __future__ import annotations
+
+import copy
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from prefbench.api import Evidence, Features, ImageMetric, PrefbenchError, Scored
+from prefbench.api.records import History, Judgment, Picture, Pixels
+from prefbench.check.findings import Check, fail, warn
+
+Columns = Mapping[str, Sequence[float | None]]
+_PROMPTS = ("a cat at sea", "a house at night", "a boat on a hill")
+_WIDTH = 16
+_USERS = 20
+"""As many as it takes for 1,000 pairs of a user and another user's held-out like."""
+_ROUNDING = 1e-6
+
+
+class MadeUpTruth:
+    """Smooth functions of user, prompt and pixels in place of a truth: utilities up to 1, fidelities from 0 to 1."""
+
+    groups: Sequence[str] = ("first", "second")
+    id = "made up"
+
+    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
+        return {name: 1 - 2 * _fractions(user, name, pictures) for name in ("total", *self.groups)}
+
+    def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
+        pairs = list(zip(prompts, pictures, strict=True))
+        return {
+            name: np.array([_fractions(prompt, name, [picture])[0] for prompt, picture in pairs])
+            for name in ("total", *self.groups)
+        }
+
+    def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
+        return Image.new("RGB", (32, 32))
+
+    def graded(self, *asked: object, **options: object) -> Image.Image:  # noqa: ARG002
+        return Image.new("RGB", (32, 32))
+
+    def inferred(self, history: History) -> None:  # noqa: ARG002
+        return None
+
+    def render_inferred(self, inferred: Any, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
+        return Image.new("RGB", (32, 32))
+
+    def words(self, user: str) -> str:  # noqa: ARG002
+        return "ocean colors"
+
+    def random_words(self, seed: int) -> str:  # noqa: ARG002
+        return "plain background"
+
+
+def _fractions(text: str, part: str, pictures: Sequence[Pixels]) -> Features:
+    wanted = zlib.crc32(f"{text}/{part}".encode()) % 256
+    return np.array([abs(picture.mean() - wanted) / 255 for picture in pictures])
+
+
+def _histories(part: str) -> dict[str, History]:
+    """Twenty users, three of whom have samples, with three likes and three dislikes each, of noise."""
+    return {
+        user: History(
+            user,
+            tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=True) for i in range(3)),
+            tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=False) for i in range(3, 6)),
+        )
+        for user in (f"val-{i:04d}" for i in range(_USERS))
+    }
+
+
+def _judgment(name: str, prompt: str, *, liked: bool) -> Judgment:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    return Judgment(Picture.of(Image.fromarray(pixels)), prompt, liked)
+
+
+def _features_of(pictures: Sequence[Picture]) -> Features:
+    """A vector of its own for every picture."""
+    return np.stack([np.random.default_rng(zlib.crc32(p.digest.encode())).standard_normal(_WIDTH) for p in pictures])
+
+
+def _no_features(pictures: Sequence[Picture]) -> Features:
+    raise PrefbenchError(f"the metric names no extractor, so {len(pictures)} judged pictures have no features")
+
+
+class ImageMetricChecks:
+    """Twelve samples of three users: noise, plain colours, black and white; two have the same pixels."""
+
+    def __init__(self, metric: ImageMetric) -> None:
+        rng = np.random.default_rng(0)
+        noise = [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(6)]
+        plain = [np.full((32, 32, 3), level, np.uint8) for level in (0, 60, 128, 200, 255)]
+        self._metric = metric
+        self._samples = [
+            Scored(f"key-{i:02d}", f"val-{i // 4:04d}", _PROMPTS[i % 3], picture)
+            for i, picture in enumerate([*noise, *plain, noise[0]])
+        ]
+        self._features = rng.standard_normal((len(self._samples), _WIDTH))
+        self._features[3] = 0  # has no direction: a cosine must be None here and not NaN
+        texts = {prompt: rng.standard_normal(_WIDTH) for prompt in _PROMPTS}
+        self._evidence = Evidence(
+            MadeUpTruth() if metric.card.asks_truth else None,
+            texts if metric.extractor == "text" else {},
+            {part: _histories(part) for part in metric.card.asks_histories},
+            _features_of if metric.extractor else _no_features,
+        )
+
+    def all(self) -> dict[str, Check]:
+        """Name to check, in the order they are shown."""
+        return {
+            "columns": self.columns,
+            "values": self.values,
+            "bounds": self.bounds,
+            "repeats": self.repeats,
+            "order of samples": self.order,
+            "batches": self.batches,
+            "inputs untouched": self.untouched,
+        }
+
+    def _given(self, rows: Sequence[int] | None = None) -> tuple[list[Scored], Features | None, Evidence]:
+        """Copies of some samples and all that belongs to them, so that no check sees what a metric did in another."""
+        rows = range(len(self._samples)) if rows is None else rows
+        samples = [replace(self._samples[i], pixels=self._samples[i].pixels.copy()) for i in rows]
+        features = self._features[list(rows)] if self._metric.extractor else None
+        return samples, features, copy.deepcopy(self._evidence)
+
+    def _score(self, rows: Sequence[int] | None = None) -> Columns:
+        return self._metric.score(*self._given(rows))
+
+    def columns(self) -> str:
+        """The metric's own name first, then its parts, one value a sample in each."""
+        name, columns = self._metric.card.name, self._score()
+        if not columns or next(iter(columns)) != name:
+            fail(f"the first column must be {name!r}, got {list(columns)}")
+        strange = [column for column in list(columns)[1:] if not column.startswith(f"{name}/")]
+        if strange:
+            fail(f"column {strange[0]!r} must read {name}/<part>")
+        for column, values in columns.items():
+            if len(values) != len(self._samples):
+                fail(f"{column} has {len(values)} values for {len(self._samples)} samples")
+        return ", ".join(columns)
+
+    def values(self) -> str:
+        """Numbers or None; a metric that knows no value must not say NaN."""
+        columns = self._score()
+        for column, values in columns.items():
+            wrong = [v for v in values if v is not None and not (_is_number(v) and math.isfinite(v))]
+            if wrong:
+                fail(f"{column} has the value {wrong[0]!r}: finite float or None")
+        known = [v for v in columns[self._metric.card.name] if v is not None]
+        if not known:
+            warn("no sample got a value")
+        return f"{len(known)} of {len(self._samples)} samples, {min(known):.4g} to {max(known):.4g}"
+
+    def bounds(self) -> str:
+        """The metric's own column stays within the card's bounds."""
+        low, high = self._metric.card.bounds
+        known = [v for v in self._score()[self._metric.card.name] if v is not None]
+        outside = [v for v in known if (low is not None and v < low) or (high is not None and v > high)]
+        if outside:
+            fail(f"{outside[0]:.6g} is outside the card's bounds {low} to {high}")
+        return f"{low} to {high}"
+
+    def repeats(self) -> str:
+        """The same samples again get equal values."""
+        if _listed(self._score()) != _listed(self._score()):
+            fail("the same samples got other values")
+        return "equal"
+
+    def order(self) -> str:
+        """Reversed samples get the reversed values."""
+        rows = range(len(self._samples))
+        return self._agree(self._score(), [self._score(rows[::-1])], reverse=True)
+
+    def batches(self) -> str:
+        """Users scored one by one get what they get together; one user is never cut."""
+        users = [range(start, start + 4) for start in range(0, len(self._samples), 4)]
+        return self._agree(self._score(), [self._score(rows) for rows in users])
+
+    def untouched(self) -> str:
+        """Scoring changes nothing that it was given."""
+        samples, features, evidence = given = self._given()
+        before = self._given()
+        self._metric.score(*given)
+        if _listed_samples(samples) != _listed_samples(before[0]):
+            fail("the metric changed its samples")
+        if features is not None and not np.array_equal(features, self._features):
+            fail("the metric changed its features")
+        texts = before[2].text_features
+        if any(not np.array_equal(texts[prompt], vector) for prompt, vector in evidence.text_features.items()):
+            fail("the metric changed its text features")
+        return "samples and features"
+
+    @staticmethod
+    def _agree(whole: Columns, pieces: Sequence[Columns], *, reverse: bool = False) -> str:
+        largest = 0.0
+        for column, values in whole.items():
+            joined = [v for piece in pieces for v in piece[column]]
+            for a, b in zip(values, joined[::-1] if reverse else joined, strict=True):
+                if (a is None) != (b is None):
+                    fail(f"{column} is {a} and then {b}")
+                difference = abs((a or 0) - (b or 0)) / max(1.0, abs(a or 0))
+                if not difference <= _ROUNDING:
+                    fail(f"{column} is {a} and then {b}")
+                largest = max(largest, difference)
+        return f"values differ by {largest:.2g}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)
+
+
+def _listed(columns: Columns) -> str:
+    return repr({name: list(values) for name, values in columns.items()})
+
+
+def _listed_samples(samples: Sequence[Scored]) -> list[tuple[str, str, str, bytes]]:
+    return [(s.key, s.user, s.prompt, s.pixels.tobytes()) for s in samples]

@@ -1,0 +1,289 @@
+"""The conformance suite of methods: what is checked is behaviour, on a real pipeline and real histories."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import Features, Method, PrefbenchError
+from prefbench.api.records import Asked, Drawing, History, Judgment, Pixels, Profile, Request, UnreadableImageError
+from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixels_of, with_picture
+from prefbench.check.cards import check_defaults, check_method_card, registered_name
+from prefbench.check.findings import Check, Finding, Report, fail, one_line, run_checks, skip, warn
+from prefbench.parameters import bind, parse_pairs
+from prefbench.registry import load
+from prefbench.run.prepare import load_suite
+
+_TOLERANCE = 1.0
+"""Levels of 255 that rounding may move a drawing by, on average over its pixels."""
+_ROUNDING = 1e-4
+"""How far the numbers of a representation may move."""
+Change = Callable[[History, History], History]
+"""A history with one input taken from another user's."""
+
+
+def check_method(
+    method: str | type[Method],
+    parameters: Sequence[str] = (),
+    *,
+    suite: str = "picturebook",
+    backbone: str | Path | None = None,
+    device: str = "cpu",
+    report: Report = lambda _: None,
+) -> list[Finding]:
+    """Checks a method: card, seeds, batches, hostile histories, and that it uses what it says and nothing else.
+
+    Args:
+        method: a registered name, path/to/file.py:Class, or the class.
+        parameters: of the method, as `name=value`.
+        suite: whose val users lend their histories.
+        backbone: a name or folder; by default a `mini-sd` with random weights, so no trained weights are needed.
+        device: the CPU by default, where one seed gives equal bits.
+        report: told each finding as soon as it is there.
+
+    Raises:
+        PrefbenchError: an unknown name or parameter, or an object that is no `Method`.
+    """
+    found = load("method", method) if isinstance(method, str) else method
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise PrefbenchError(f"{method} is not a subclass of prefbench.api.Method")
+    static: dict[str, Check] = {
+        "card": partial(check_method_card, found, registered_name(method)),
+        "parameters": partial(check_defaults, found),
+    }
+    findings = run_checks(static, report)
+    if not all(finding.passed for finding in findings):
+        return findings
+    with backbone_card(backbone) as card:
+        bench = Bench(found, bind(found, parse_pairs(parameters)), load_suite(suite)[0], card, device)
+        checks = MethodChecks(bench)
+        ready = run_checks({"set up": checks.set_up}, report)
+        # A method that cannot be set up has nothing to show, but may have reached for the truth on the way.
+        rest = checks.all() if ready[0].outcome == "ok" else {"truth": checks.truth}
+        return findings + ready + run_checks(rest, report)
+
+
+class MethodChecks:
+    """The checks that draw. They share one method and the profiles of four users."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def all(self) -> dict[str, Check]:
+        """Name to check, in the order they are shown."""
+        first = self._bench.histories[0]
+        edges = {
+            "empty history": History(first.user, (), ()),
+            "only likes": replace(first, disliked=()),
+            "only dislikes": replace(first, liked=()),
+            **{f"{name} picture": with_picture(first, picture) for name, picture in odd_pictures().items()},
+        }
+        return {
+            "drawings": self.drawings,
+            "one seed twice": self.repeats,
+            "batch of 1 and of 4": self.batch,
+            "order of requests": self.order,
+            "mixed users": self.mixed,
+            **{name: partial(self.edge, history) for name, history in edges.items()},
+            "profiles pickle": self.pickles,
+            **{f"input {name}": partial(self.input, name) for name in _CHANGES},
+            "representations": self.representations,
+            "asked pictures": self.asked,
+            "truth": self.truth,
+        }
+
+    @cached_property
+    def _method(self) -> Method:
+        return self._bench.fresh()
+
+    @cached_property
+    def _profiles(self) -> Sequence[Profile]:
+        return [self._method.profile(history) for history in self._bench.histories]
+
+    @cached_property
+    def _one_user(self) -> Sequence[Request]:
+        return self._bench.requests([self._profiles[0]] * 4)
+
+    @cached_property
+    def _four_users(self) -> Sequence[Request]:
+        return self._bench.requests(self._profiles)
+
+    def _draw(self, requests: Sequence[Request], method: Method | None = None) -> list[Pixels]:
+        """The drawings of one call. Fails unless there is one a request."""
+        return pixels_of(_drawn(method or self._method, requests))
+
+    def set_up(self) -> str:
+        """The method is set up on the backbone."""
+        allowed, name = self._bench.constructor.card.backbones, self._bench.card.name
+        if allowed is not None and name not in allowed:
+            skip(f"runs on {', '.join(allowed)} and was checked with {name}: give one of them as backbone")
+        return f"{self._method.card.name} on {name}"
+
+    def drawings(self) -> str:
+        """One RGB drawing a request, at the backbone's resolution, with the prompt that was really used."""
+        side = self._bench.card.resolution
+        for profile, history in zip(self._profiles, self._bench.histories, strict=True):
+            if not isinstance(profile, Profile) or profile.user != history.user:
+                fail(f"profile of {history.user} is {_short(profile)}, not a Profile of that user")
+        for drawing in _drawn(self._method, self._four_users):
+            if drawing.image.mode != "RGB" or drawing.image.size != (side, side):
+                fail(f"image is {drawing.image.mode} {drawing.image.size}, not RGB {(side, side)}")
+            if not isinstance(drawing.prompt_used, str) or not isinstance(drawing.evaluations, int):
+                fail(f"prompt_used is {_short(drawing.prompt_used)}, evaluations {_short(drawing.evaluations)}")
+        return f"{len(self._four_users)} of RGB {side}x{side}"
+
+    def repeats(self) -> str:
+        """The same requests again, and on a new instance with new profiles, give equal pixels."""
+        first, again = self._draw(self._one_user), self._draw(self._one_user)
+        if gap(first, again):
+            fail(f"drawn twice, images differ by {gap(first, again):.3g} of 255")
+        method = self._bench.fresh()
+        profile = method.profile(self._bench.histories[0])
+        renewed = self._draw([replace(request, profile=profile) for request in self._one_user], method)
+        if gap(first, renewed):
+            fail(f"a new instance differs by {gap(first, renewed):.3g} of 255")
+        return "equal pixels, also on a new instance"
+
+    def batch(self) -> str:
+        """Four samples of a user drawn together are those drawn one by one."""
+        single = [image for request in self._one_user for image in self._draw([request])]
+        return _same(gap(single, self._draw(self._one_user)))
+
+    def order(self) -> str:
+        """Reversed requests give the reversed drawings."""
+        return _same(gap(self._draw(self._one_user), self._draw(self._one_user[::-1])[::-1]))
+
+    def mixed(self) -> str:
+        """Four users in one batch get what each gets alone."""
+        single = [image for request in self._four_users for image in self._draw([request])]
+        return _same(gap(single, self._draw(self._four_users)))
+
+    def edge(self, history: History) -> str:
+        """An unusual history is drawn for, or refused with a clean error."""
+        try:
+            drawn = self._for([history])
+        except (PrefbenchError, UnreadableImageError) as error:
+            return f"refused: {one_line(error)}"
+        return f"{len(drawn)} drawn"
+
+    def pickles(self) -> str:
+        """A profile that was pickled draws the same."""
+        data = pickle.dumps(self._profiles)
+        restored = self._bench.requests(pickle.loads(data))
+        difference = gap(self._draw(self._four_users), self._draw(restored))
+        if difference:
+            fail(f"drawn from pickled profiles, images differ by {difference:.3g} of 255")
+        return f"{len(data)} bytes for {len(self._profiles)}"
+
+    def input(self, name: str) -> str:
+        """An input that the card disowns changes nothing; one that it names should change some drawing."""
+        declares = bool(getattr(self._method.card, f"uses_{name}"))
+        histories = self._bench.histories[:2]
+        others = self._bench.histories[2:4]
+        changed = [_CHANGES[name](mine, other) for mine, other in zip(histories, others, strict=True)]
+        difference = gap(self._for(histories), self._for(changed))
+        if difference and not declares:
+            fail(f"card says unused, yet other {name} change images by {difference:.3g} of 255")
+        if declares and not difference:
+            warn(f"card says used, yet other {name} change nothing")
+        return f"used: images change by {difference:.3g} of 255" if declares else "unused, and changes nothing"
+
+    def representations(self) -> str:
+        """Vectors, finite, and of one length for every user."""
+        found = [self._method.represent(history) for history in self._bench.histories]
+        if not any(found):
+            skip("the method has none")
+        return _layers(found)
+
+    def asked(self) -> str:
+        """What is represented of a picture after a history: as above, and the same whatever was asked before.
+
+        A method is told the picture and its prompt, so nothing can depend on the verdict.
+        """
+        histories = self._bench.histories
+        if not self._method.represent(histories[0]):
+            skip("the method has no representations")
+        pictures = [Asked(side[0].picture, side[0].prompt) for side in (histories[0].liked, histories[0].disliked)]
+        asked = [(history, picture) for history in histories[1:] for picture in pictures]
+        found = [self._method.represent(*one) for one in asked]
+        if not any(found):
+            fail("there is none of a picture that is asked about, though there is of a user")
+        told = _layers(found)
+        again = [self._method.represent(*one) for one in asked[::-1]][::-1]
+        if not all(_alike(before, after, _ROUNDING) for before, after in zip(found, again, strict=True)):
+            fail("asked in another order, a picture is represented otherwise")
+        if all(_alike(first, second, 0) for first, second in zip(found[::2], found[1::2], strict=True)):
+            warn("different pictures are represented alike")
+        return told
+
+    def truth(self) -> str:
+        """Only controls may ask for the suite's truth."""
+        control = self._bench.constructor.card.control
+        if self._bench.reached_truth and not control:
+            fail("an honest method asked for context.truth; only a control may")
+        return "a control, and was given it" if control else "never asked for"
+
+    def _for(self, histories: Sequence[History]) -> list[Pixels]:
+        return self._draw(self._bench.requests([self._method.profile(history) for history in histories]))
+
+
+def _layers(found: Sequence[Mapping[str, Features]]) -> str:
+    """The layers and their widths. Fails unless all are vectors, finite, and of one length wherever they stand."""
+    shapes = [{layer: np.shape(vector) for layer, vector in layers.items()} for layers in found]
+    if any(shape != shapes[0] for shape in shapes):
+        fail(f"layers differ between users: {shapes[0]} and {next(s for s in shapes if s != shapes[0])}")
+    flat = {layer: shape for layer, shape in shapes[0].items() if len(shape) != 1 or not shape[0]}
+    if flat:
+        fail(f"not vectors: {flat}")
+    if not all(np.isfinite(vector).all() for layers in found for vector in layers.values()):
+        fail("not all values are finite")
+    return ", ".join(f"{layer} ({shape[0]})" for layer, shape in shapes[0].items())
+
+
+def _alike(first: Mapping[str, Features], second: Mapping[str, Features], tolerance: float) -> bool:
+    return all(np.allclose(vector, second[layer], rtol=tolerance, atol=tolerance) for layer, vector in first.items())
+
+
+def _drawn(method: Method, requests: Sequence[Request]) -> Sequence[Drawing]:
+    drawings = method.generate(requests)
+    if len(drawings) != len(requests) or not all(isinstance(drawing, Drawing) for drawing in drawings):
+        fail(f"{len(requests)} requests gave {len(drawings)} of {_short(drawings[:1])}, not one Drawing each")
+    return drawings
+
+
+def _same(difference: float) -> str:
+    if not difference < _TOLERANCE:
+        fail(f"images differ by {difference:.3g} of 255, more than rounding ({_TOLERANCE:g})")
+    return f"images differ by {difference:.2g} of 255"
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:60]
+
+
+def _other_prompts(mine: History, other: History) -> History:
+    prompts = cycle([judgment.prompt for judgment in reversed((*other.liked, *other.disliked))])
+    return _each(mine, lambda judgment: replace(judgment, prompt=next(prompts)))
+
+
+def _other_comments(mine: History, other: History) -> History:
+    return _each(mine, lambda judgment: replace(judgment, comment=f"{other.user} would call this too dark"))
+
+
+def _each(history: History, change: Callable[[Judgment], Judgment]) -> History:
+    return History(history.user, tuple(map(change, history.liked)), tuple(map(change, history.disliked)))
+
+
+_CHANGES: dict[str, Change] = {
+    "liked": lambda mine, other: replace(mine, liked=other.liked),
+    "disliked": lambda mine, other: replace(mine, disliked=other.disliked),
+    "prompts": _other_prompts,
+    "comments": _other_comments,
+}

@@ -1,0 +1,232 @@
+"""The conformance suite of suites: proves that nothing of what is evaluated was there to be learned from."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from prefbench.api import Suite, SuiteCard
+from prefbench.api.records import SPLITS, Case, Part, Split, User
+from prefbench.check.cards import check_card, registered_name
+from prefbench.check.collection import PARTS, Collection, collect
+from prefbench.check.duplicates import compare
+from prefbench.check.findings import Check, Finding, Report, fail, run_checks, skip, warn
+from prefbench.parameters import bind, parse_pairs
+from prefbench.run.prepare import load_suite
+
+_EVALUATED: tuple[Split, ...] = ("val", "test")
+
+
+def check_suite(
+    suite: str | type[Suite],
+    parameters: Sequence[str] = (),
+    *,
+    users: int | None = 100,
+    report: Report = lambda _: None,
+) -> list[Finding]:
+    """Checks a suite: users, histories, cases and references are disjoint where they must be, and stay the same.
+
+    Args:
+        suite: a registered name, path/to/file.py:Class, or the class.
+        parameters: of the suite, as `name=value`.
+        users: how many users of each split have their pictures looked at; None for all. Ids are compared in full.
+        report: told each finding as soon as it is there.
+
+    Raises:
+        PrefbenchError: an unknown name or parameter.
+    """
+
+    def make() -> Suite:
+        if isinstance(suite, str):
+            return load_suite(suite, parameters)[0]
+        return suite(**bind(suite, parse_pairs(parameters)))
+
+    return run_checks(SuiteChecks(make, users, registered_name(suite)).all(), report)
+
+
+class SuiteChecks:
+    """The checks of one suite. Pictures are looked at once, by the first check that needs them."""
+
+    def __init__(self, make: Callable[[], Suite], limit: int | None, registered: str | None) -> None:
+        self._make, self._limit, self._registered = make, limit, registered
+        self._suite = make()
+
+    def all(self) -> dict[str, Check]:
+        """Name to check, in the order they are shown."""
+        return {
+            "card": self.card,
+            "users": self.users,
+            "sample": self.sample,
+            "histories": self.histories,
+            "pictures disjoint": self.pictures,
+            "cases": self.cases,
+            "prompts unseen": self.prompts,
+            "training captions": self.captions,
+            "references": self.references,
+            "near-duplicates": self.near_duplicates,
+            "deterministic": self.deterministic,
+        }
+
+    @cached_property
+    def _collection(self) -> Collection:
+        return collect(self._suite, {split: self._looked_at(split) for split in SPLITS})
+
+    def _looked_at(self, split: Split) -> Sequence[User]:
+        return self._suite.users(split)[: self._limit]
+
+    def _cases(self, split: Split) -> list[Case]:
+        return [case for user in self._suite.users(split) for case in self._suite.cases(user.id)]
+
+    def card(self) -> str:
+        """The card names the suite and what it is run with."""
+        check_card(self._suite.card, SuiteCard, self._registered)
+        return f"{self._suite.card.name} {self._suite.card.version}, backbone {self._suite.card.backbone}"
+
+    def users(self) -> str:
+        """No id twice, in or across splits; each user in the split that lists them."""
+        listed = [(user, split) for split in SPLITS for user in self._suite.users(split)]
+        twice = _twice(user.id for user, _ in listed)
+        if twice:
+            fail(f"{len(twice)} ids are listed twice, such as {twice[0]}")
+        strays = [user.id for user, split in listed if user.split != split]
+        if strays:
+            fail(f"{len(strays)} users are listed under another split than their own, such as {strays[0]}")
+        counts = {str(split): len(self._suite.users(split)) for split in SPLITS}
+        return f"{_counts(counts)}; kinds: {_counts(Counter(user.kind for user, _ in listed))}"
+
+    def sample(self) -> str:
+        """Says whose pictures the checks below look at."""
+        shares = [(split, len(self._looked_at(split)), len(self._suite.users(split))) for split in SPLITS]
+        pictures = sum(map(len, self._collection.thumbnails.values()))
+        cut = ", ".join(f"{split} {seen} of {total}" for split, seen, total in shares)
+        return f"users looked at: {cut}; {pictures:,} pictures"
+
+    def histories(self) -> str:
+        """Each history is its user's, every judgment stands on its own side, no picture on both."""
+        for part, outlines in self._collection.outlines.items():
+            faulty = next((outline for outline in outlines if outline.fault), None)
+            if faulty is not None:
+                fail(f"{part} history of {faulty.user} {faulty.fault}")
+        counted = {part: Counter(o.size for o in outlines) for part, outlines in self._collection.outlines.items()}
+        return "likes+dislikes: " + "; ".join(f"{part} {_sizes(sizes)}" for part, sizes in counted.items())
+
+    def pictures(self) -> str:
+        """No picture in two splits, nor in two parts."""
+        owners: dict[str, set[tuple[Split, Part]]] = {}
+        for group, digests in self._collection.digests.items():
+            for digest in digests:
+                owners.setdefault(digest, set()).add(group)
+        shared = [groups for groups in owners.values() if len(groups) > 1]
+        if shared:
+            example = " and ".join(sorted("/".join(group) for group in shared[0]))
+            fail(f"{len(shared)} pictures are in more than one split or part, such as in {example}")
+        return f"{len(owners):,} different pictures, each in one split and part"
+
+    def cases(self) -> str:
+        """Every evaluated user has cases of their own; no id twice."""
+        told = []
+        for split in _EVALUATED:
+            cases = self._cases(split)
+            twice = _twice(case.id for case in cases)
+            if twice:
+                fail(f"case {twice[0]} is there twice")
+            for user in self._suite.users(split):
+                if {case.user for case in self._suite.cases(user.id)} != {user.id}:
+                    fail(f"{user.id} has no case, or one of somebody else")
+            shared = sum(n > 1 for n in Counter(case.prompt for case in cases).values())
+            per_user = Counter(Counter(case.user for case in cases).values())
+            prompts = len({case.prompt for case in cases})
+            told.append(f"{split}: {_sizes(per_user)} a user, {prompts} prompts, {shared} of them shared by users")
+        return "; ".join(told)
+
+    def prompts(self) -> str:
+        """No prompt of an evaluated case in any history of any split."""
+        seen = {_plain(prompt) for prompt in self._collection.prompts}
+        return self._none_of(seen, "prompts of histories")
+
+    def captions(self) -> str:
+        """No prompt of an evaluated case in what shipped models were trained on."""
+        seen = {_plain(prompt) for prompt in self._suite.training_prompts()}
+        if not seen:
+            skip("the suite names no training captions")
+        return self._none_of(seen, "prompts of training captions")
+
+    def _none_of(self, seen: set[str], what: str) -> str:
+        asked = {_plain(case.prompt) for split in _EVALUATED for case in self._cases(split)}
+        common = sorted(asked & seen)
+        if common:
+            fail(f"{len(common)} of {len(asked)} case prompts are among the {what}, such as {common[0]!r}")
+        return f"{len(asked)} case prompts, none among {len(seen)} {what}"
+
+    def references(self) -> str:
+        """References are the users' likes that only scorers see; no method sees one."""
+        shown = set().union(*(self._collection.digests[split, "method"] for split in SPLITS))
+        total = 0
+        for split in _EVALUATED:
+            users = {user.id for user in self._looked_at(split)}
+            mine = [(r.user, r.picture.digest) for r in self._suite.references(split) if r.user in users]
+            strays = set(mine) - self._collection.scorer_likes
+            if strays:
+                fail(f"{len(strays)} references are not likes of the scorer part, such as one of {min(strays)[0]}")
+            seen = [user for user, digest in mine if digest in shown]
+            if seen:
+                fail(f"{len(seen)} references are in a history that methods see, such as one of {seen[0]}")
+            total += len(mine)
+        if not total:
+            fail("there are no references")
+        return f"{total:,} references, all likes of the scorer part, in no history that methods see"
+
+    def near_duplicates(self) -> str:
+        """No copy, however retouched, between evaluated histories, what only scorers see, and what is learned from."""
+        of = self._collection.thumbnails
+        groups = {
+            "histories": np.concatenate([of[split, "method"] for split in _EVALUATED]),
+            "scorer parts": np.concatenate([of[split, "scorer"] for split in _EVALUATED]),
+            "train users": np.concatenate([of["train", part] for part in PARTS]),
+            "scorer users": np.concatenate([of["scorer", part] for part in PARTS]),
+        }
+        pairs = itertools.product(("histories", "scorer parts"), ("scorer parts", "train users", "scorer users"))
+        found = {
+            f"{a} x {b}": compare(groups[a], groups[b])
+            for a, b in pairs
+            if a != b and len(groups[a]) and len(groups[b])
+        }
+        detail = "; ".join(f"{name}: {likeness}" for name, likeness in found.items())
+        if any(likeness.copies for likeness in found.values()):
+            fail(detail)
+        if not found:
+            warn("there are no pictures to compare")
+        return detail
+
+    def deterministic(self) -> str:
+        """A second instance has the same digest, and the same histories and cases."""
+        other = self._make()
+        if other.digest != self._suite.digest:
+            fail(f"digest {self._suite.digest[:12]}, and {other.digest[:12]} of a second instance")
+        for split in _EVALUATED:
+            for user in self._looked_at(split)[:3]:
+                if other.history(user.id).digest != self._suite.history(user.id).digest:
+                    fail(f"the history of {user.id} is another in a second instance")
+                if other.cases(user.id) != self._suite.cases(user.id):
+                    fail(f"the cases of {user.id} are others in a second instance")
+        return f"digest {self._suite.digest}"
+
+
+def _plain(prompt: str) -> str:
+    return " ".join(prompt.casefold().split())
+
+
+def _twice(ids: Iterable[str]) -> list[str]:
+    return [name for name, n in Counter(ids).items() if n > 1]
+
+
+def _counts(counted: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in counted.items())
+
+
+def _sizes(counted: Counter[str] | Counter[int]) -> str:
+    return ", ".join(f"{size}" if len(counted) == 1 else f"{size} ({n} users)" for size, n in counted.most_common())

@@ -1,0 +1,168 @@
+"""Checks of metrics that give one value a user."""
+
+from __future__ import annotations
+
+import copy
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from prefbench.api import Evidence, Features, PrefbenchError, Represented, UserMetric
+from prefbench.api.records import History, Judgment, Part, Picture
+from prefbench.check.findings import Check, fail, one_line, warn
+from prefbench.check.image_metric import MadeUpTruth
+from prefbench.probing.interviews import ASKED, HALF
+
+Columns = Mapping[str, Sequence[float | None]]
+_USERS, _PROMPTS, _WIDTH = 32, 12, 8
+_ROUNDING = 1e-6
+
+
+def made_up_user(number: int) -> tuple[Represented, History]:
+    """A user whose first layer tells who they are and what they like, and whose second tells nothing."""
+    rng = np.random.default_rng([7, number])
+    user, taste = f"val-{number:04d}", rng.standard_normal(_WIDTH)
+    judged = [_judgment(user, i, rng) for i in range(2 * ASKED)]
+    verdicts = np.array([[1.0 if judgment.liked else -1.0] for judgment in judged])
+    halves, answers = (
+        taste + rng.standard_normal((2, _WIDTH)),
+        0.3 * verdicts + rng.standard_normal((len(judged), _WIDTH)),
+    )
+    noise = rng.standard_normal((2 + len(judged), _WIDTH))
+    shown = tuple(tuple(Picture(f"{user} {half} {i}") for i in range(2 * HALF)) for half in ("first", "second"))
+    known = Represented(
+        user,
+        (shown[0], shown[1]),
+        {"knows": halves.astype(np.float32), "noise": noise[:2].astype(np.float32)},
+        tuple(judged),
+        {"knows": answers.astype(np.float32), "noise": noise[2:].astype(np.float32)},
+    )
+    return known, History(user, tuple(judged[:ASKED]), tuple(judged[ASKED:]))
+
+
+def _judgment(user: str, turn: int, rng: np.random.Generator) -> Judgment:
+    return Judgment(Picture(f"{user} asked {turn}"), f"prompt {rng.integers(_PROMPTS)}", turn < ASKED)
+
+
+def _features_of(pictures: Sequence[Picture]) -> Features:
+    """A vector of its own for every picture."""
+    return np.stack([np.random.default_rng(zlib.crc32(p.digest.encode())).standard_normal(_WIDTH) for p in pictures])
+
+
+class UserMetricChecks:
+    """So many made-up users, of whom the last one is not represented."""
+
+    def __init__(self, metric: UserMetric) -> None:
+        made = [made_up_user(number) for number in range(_USERS)]
+        self._metric = metric
+        self._users = [known.user for known, _ in made]
+        self._known = {known.user: known for known, _ in made[:-1]} if metric.card.asks_representations else {}
+        self._histories: dict[str, History] = {history.user: history for _, history in made}
+
+    def all(self) -> dict[str, Check]:
+        """Name to check, in the order they are shown."""
+        return {
+            "columns": self.columns,
+            "values": self.values,
+            "bounds": self.bounds,
+            "repeats": self.repeats,
+            "order of users": self.order,
+            "too few users": self.too_few,
+            "inputs untouched": self.untouched,
+        }
+
+    def _evidence(self, users: Sequence[str]) -> Evidence:
+        """Copies, so that no check sees what a metric did in another."""
+        parts: tuple[Part, ...] = self._metric.card.asks_histories
+        evidence = Evidence(
+            MadeUpTruth() if self._metric.card.asks_truth else None,
+            {},
+            {part: {user: self._histories[user] for user in users} for part in parts},
+            representations={user: self._known[user] for user in users if user in self._known},
+        )
+        evidence = copy.deepcopy(evidence)
+        return replace(evidence, judged_features=_features_of) if self._metric.extractor else evidence
+
+    def _score(self, users: Sequence[str]) -> Columns:
+        return self._metric.score(list(users), self._evidence(users))
+
+    def columns(self) -> str:
+        """The metric's own name first, then its parts, one value a user in each."""
+        name, columns = self._metric.card.name, self._score(self._users)
+        if not columns or next(iter(columns)) != name:
+            fail(f"the first column must be {name!r}, got {list(columns)}")
+        strange = [column for column in list(columns)[1:] if not column.startswith(f"{name}/")]
+        if strange:
+            fail(f"column {strange[0]!r} must read {name}/<part>")
+        for column, values in columns.items():
+            if len(values) != len(self._users):
+                fail(f"{column} has {len(values)} values for {len(self._users)} users")
+        return ", ".join(columns)
+
+    def values(self) -> str:
+        """Finite numbers or None; None for a user whom the method does not represent."""
+        columns = self._score(self._users)
+        for column, values in columns.items():
+            wrong = [v for v in values if v is not None and not (isinstance(v, float | int) and math.isfinite(v))]
+            if wrong:
+                fail(f"{column} has the value {wrong[0]!r}: finite float or None")
+            if self._known and values[-1] is not None:
+                fail(f"{column} is {values[-1]!r} for a user whom the method does not represent")
+        known = [v for v in columns[self._metric.card.name] if v is not None]
+        if not known:
+            warn("no user got a value")
+        return f"{len(known)} of {len(self._users)} users, {min(known):.4g} to {max(known):.4g}"
+
+    def bounds(self) -> str:
+        """The mean over users stays within the card's bounds; a single influence value may leave them."""
+        low, high = self._metric.card.bounds
+        known = [v for v in self._score(self._users)[self._metric.card.name] if v is not None]
+        mean = float(np.mean(known)) if known else None
+        if mean is not None and ((low is not None and mean < low) or (high is not None and mean > high)):
+            fail(f"{mean:.6g} is outside the card's bounds {low} to {high}")
+        return f"{low} to {high}"
+
+    def repeats(self) -> str:
+        """The same users again get equal values."""
+        if _listed(self._score(self._users)) != _listed(self._score(self._users)):
+            fail("the same users got other values")
+        return "equal"
+
+    def order(self) -> str:
+        """Reversed users get the reversed values."""
+        forwards, backwards = self._score(self._users), self._score(self._users[::-1])
+        for column, values in forwards.items():
+            for a, b in zip(values, list(backwards[column])[::-1], strict=True):
+                if (a is None) != (b is None) or abs((a or 0) - (b or 0)) > _ROUNDING * max(1.0, abs(a or 0)):
+                    fail(f"{column} is {a} and then {b}")
+        return "reversed alike"
+
+    def too_few(self) -> str:
+        """One user, or none, is refused with one line, or gets None."""
+        said = "None"
+        for users in ([], self._users[:1]):
+            try:
+                self._score(users)
+            except PrefbenchError as error:
+                said = one_line(error)
+        return said
+
+    def untouched(self) -> str:
+        """Scoring changes nothing that it was given."""
+        users, evidence, before = list(self._users), self._evidence(self._users), self._evidence(self._users)
+        self._metric.score(users, evidence)
+        if users != self._users:
+            fail("the metric changed its users")
+        for user, known in before.representations.items():
+            now = evidence.representations[user]
+            for own, other in ((known.halves, now.halves), (known.answers, now.answers)):
+                if any(not np.array_equal(matrix, other[layer]) for layer, matrix in own.items()):
+                    fail(f"the metric changed the states of {user}")
+        return "users and states"
+
+
+def _listed(columns: Columns) -> str:
+    return repr({name: list(values) for name, values in columns.items()})

@@ -1,0 +1,1 @@
+"""Weights and the models they load into: backbones, language models, feature extractors."""

@@ -1,0 +1,80 @@
+"""The cards of the backbones: the shipped miniature and two public models. Imports no torch: `list` reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefbench.api import BackboneCard, PrefbenchError
+from prefbench.files import WEIGHTS
+from prefbench.models import hub
+
+MINI_SD = BackboneCard(
+    name="mini-sd",
+    pipeline="StableDiffusionPipeline",
+    source=str(WEIGHTS / "mini-sd"),
+    revision=None,
+    resolution=32,
+    steps=16,
+    guidance=1.5,
+    dtype="float32",
+    licence="Apache-2.0",
+)
+SD15 = BackboneCard(
+    name="sd15",
+    pipeline="StableDiffusionPipeline",
+    source="stable-diffusion-v1-5/stable-diffusion-v1-5",
+    revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+    resolution=512,
+    steps=30,
+    guidance=7.5,
+    dtype="float16",
+    licence="CreativeML Open RAIL-M",
+)
+SDXL = BackboneCard(
+    name="sdxl",
+    pipeline="StableDiffusionXLPipeline",
+    source="stabilityai/stable-diffusion-xl-base-1.0",
+    revision="462165984030d82259a11f4367a4eed129e94a7b",
+    resolution=1024,
+    steps=30,
+    guidance=5.0,
+    dtype="float16",
+    licence="CreativeML Open RAIL++-M",
+)
+CARDS = (MINI_SD, SD15, SDXL)
+PIPELINES = tuple(dict.fromkeys(card.pipeline for card in CARDS))
+"""Classes of diffusers that a backbone can be driven through."""
+
+
+def card_of_folder(folder: Path) -> BackboneCard:
+    """The card of a `save_pretrained` folder; steps, guidance and dtype are those of the built-in card it is most like.
+
+    Raises:
+        PrefbenchError: not such a folder, or its pipeline class is none of `PIPELINES`.
+    """
+    pipeline = hub.read_json(folder / "model_index.json", "a backbone").get("_class_name")
+    alike = [card for card in CARDS if card.pipeline == pipeline]
+    if not alike:
+        raise PrefbenchError(f"{folder}: cannot drive a {pipeline}, only {', '.join(PIPELINES)}")
+    resolution = _resolution(folder)
+    nearest = min(alike, key=lambda card: abs(card.resolution - resolution))
+    return BackboneCard(
+        name=folder.resolve().name,
+        pipeline=nearest.pipeline,
+        source=str(folder),
+        revision=None,
+        resolution=resolution,
+        steps=nearest.steps,
+        guidance=nearest.guidance,
+        dtype=nearest.dtype,
+        licence="as its folder says",
+    )
+
+
+def _resolution(folder: Path) -> int:
+    """Pixels a side: the denoiser's latents times the autoencoder's down-sampling, as the pipelines derive it."""
+    side = hub.read_json(folder / "unet" / "config.json", "a backbone").get("sample_size")
+    levels = hub.read_json(folder / "vae" / "config.json", "a backbone").get("block_out_channels")
+    if not isinstance(side, int) or not isinstance(levels, list):
+        raise PrefbenchError(f"{folder}: unet/config.json needs sample_size, vae/config.json block_out_channels")
+    return side * int(2 ** (len(levels) - 1))

@@ -1,0 +1,98 @@
+"""Loads a backbone from files that are already here; what is missing is named with the command that gets it."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from prefbench import registry
+from prefbench.api import BackboneCard, PrefbenchError
+from prefbench.models import loading
+from prefbench.models.backbones import weights
+from prefbench.models.backbones.cards import PIPELINES, card_of_folder
+from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
+from prefbench.models.backbones.space_to_depth import SpaceToDepthAutoencoder
+from prefbench.models.hub import Absence
+from prefbench.models.loading import choose_device, choose_dtype, strict_loading
+
+_LIBRARIES = ("diffusers", "transformers", SpaceToDepthAutoencoder.__module__)
+"""Where components may come from. diffusers takes a module of ours from `model_index.json` only once it is imported."""
+
+
+def load_backbone(
+    backbone: str | Path | BackboneCard,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+) -> DiffusersBackbone:
+    """Loads a backbone; never from the network.
+
+    Args:
+        backbone: a registered name, a folder in `save_pretrained` layout, or a card.
+        device: `cuda`, `cuda:1`, `mps`, `cpu`; by default the first of them that is here.
+        dtype: `float32`, `float16`, `bfloat16`; by default float32 on the CPU, elsewhere the card's.
+        steps: denoising steps; by default the card's.
+        guidance: scale of classifier-free guidance; by default the card's, and 1 turns it off.
+
+    Raises:
+        PrefbenchError: an unknown name, device or dtype; weights that are absent, incomplete or of another layout.
+    """
+    card = _with_settings(find_card(backbone), steps, guidance)
+    place = choose_device(device)
+    precision = choose_dtype(dtype, card.dtype, place)
+    folder = weights.find(card)
+    if isinstance(folder, Absence):
+        raise PrefbenchError(f"backbone {card.name!r}: {folder}")
+    pipeline = _load(card, folder, precision).to(place)
+    return DiffusersBackbone(card, pipeline, folder, device=place, dtype=precision)
+
+
+def find_card(backbone: str | Path | BackboneCard) -> BackboneCard:
+    """The card of a registered name or of a folder."""
+    return loading.find_card("backbone", backbone, BackboneCard, card_of_folder)
+
+
+def _with_settings(card: BackboneCard, steps: int | None, guidance: float | None) -> BackboneCard:
+    if steps is not None and steps < 1:
+        raise PrefbenchError(f"steps must be at least 1, got {steps}")
+    if guidance is not None and not guidance >= 0:
+        raise PrefbenchError(f"guidance must be at least 0, got {guidance}")
+    return replace(
+        card,
+        steps=card.steps if steps is None else steps,
+        guidance=card.guidance if guidance is None else guidance,
+    )
+
+
+def _load(card: BackboneCard, folder: Path, dtype: torch.dtype) -> Any:
+    if card.pipeline not in PIPELINES:
+        raise PrefbenchError(registry.unknown("pipeline", card.pipeline, list(PIPELINES)))
+    for component, library in weights.components(folder).items():
+        if library not in _LIBRARIES:
+            raise PrefbenchError(f"{folder}: {component} comes from {library!r}, not from {', '.join(_LIBRARIES)}")
+    pipeline_class = getattr(diffusers, card.pipeline)
+    preferred = weights.variant(card)
+    with strict_loading(f"backbone {card.name!r}", folder, diffusers, transformers):
+        return pipeline_class.from_pretrained(
+            folder,
+            dtype=dtype,
+            variant=preferred if weights.has_variant(folder, preferred) else None,
+            use_safetensors=True,
+            local_files_only=True,
+            **_switches(pipeline_class),
+        )
+
+
+def _switches(pipeline_class: Any) -> dict[str, Any]:
+    """What would change pictures behind the scorers' back, off: black for unsafe ones, watermarks where installed."""
+    off = {"safety_checker": None, "requires_safety_checker": False, "add_watermarker": False}
+    taken = inspect.signature(pipeline_class.__init__).parameters
+    return {name: value for name, value in off.items() if name in taken}

@@ -1,0 +1,99 @@
+"""Which files a backbone is loaded from, what is missing of them, how to get them, and their digest. No torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefbench.api import BackboneCard
+from prefbench.models import hub
+from prefbench.models.hub import Absence
+
+NOT_LOADED = frozenset({"safety_checker"})
+"""It replaces drawings by black pictures, which would be scored like any other."""
+_VARIANTS: Mapping[str, str] = {"float16": "fp16", "bfloat16": "bf16"}
+_WEIGHTS = re.compile(r"[^.]+?(?:\.(?P<variant>\w+?))?(?:-\d{5}-of-\d{5})?\.safetensors")
+_CONFIGURATION = {".json", ".txt"}
+_MOVED = (b"prefbench.models.backbones.", b"prefbench.backbones.")
+"""The package of our own autoencoder in `model_index.json`, and its name when digests were first recorded.
+
+A class that moves changes no pixel, so digests are over the first name, and keys of samples stay what they were.
+"""
+
+
+def missing(card: BackboneCard) -> str | None:
+    """The command that gets the weights, or None when they are all here."""
+    found = find(card)
+    return found.command if isinstance(found, Absence) else None
+
+
+def find(card: BackboneCard) -> Path | Absence:
+    """The folder with all that loading reads, or what is not here."""
+    folder = hub.locate(card.source, card.revision, "model_index.json")
+    if folder is None:
+        return hub.absent(card.source, _command(card))
+    lacking = [name for name in components(folder) if not files(folder, name, variant(card))]
+    if lacking:
+        return Absence(f"{folder} has no files of {', '.join(lacking)}", _command(card))
+    return folder
+
+
+def variant(card: BackboneCard) -> str | None:
+    """Which of a repository's weights to prefer: the card's, on every device, so that the digest is one everywhere."""
+    return _VARIANTS.get(card.dtype)
+
+
+def components(folder: Path) -> dict[str, str]:
+    """The components that are loaded: name to the library its class comes from."""
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    listed = {name: entry[0] for name, entry in index.items() if isinstance(entry, list)}
+    return {name: library for name, library in listed.items() if library and name not in NOT_LOADED}
+
+
+def files(folder: Path, component: str, preferred: str | None) -> list[Path]:
+    """What loading a component reads, sorted: its configuration, and for a model the safetensors of one variant.
+
+    Empty where anything is missing: a model is recognised by its `config.json`, as schedulers and tokenizers name
+    theirs otherwise.
+    """
+    present = sorted(path for path in (folder / component).glob("*") if path.is_file())
+    settings = [path for path in present if path.suffix in _CONFIGURATION and ".index." not in path.name]
+    weights = _chosen(present, preferred)
+    is_model = any(path.name == "config.json" for path in settings)
+    return settings + weights if weights or not is_model else []
+
+
+def has_variant(folder: Path, preferred: str | None) -> bool:
+    """Whether any component's weights are of the preferred variant; loaders must be told then."""
+    chosen = (path for name in components(folder) for path in files(folder, name, preferred))
+    return preferred is not None and any(_variant_of(path) == preferred for path in chosen)
+
+
+def digest(folder: Path, preferred: str | None) -> str:
+    """SHA-256 over all files that loading reads; other files do not move it."""
+    index = folder / "model_index.json"
+    read = [index]
+    for name in components(folder):
+        read += files(folder, name, preferred)
+    return hub.digest({folder: read}, contents={index: index.read_bytes().replace(*_MOVED)})
+
+
+def _chosen(present: list[Path], preferred: str | None) -> list[Path]:
+    """The safetensors of the preferred variant, or without any the plain ones: the rule of diffusers."""
+    weights = [path for path in present if _WEIGHTS.fullmatch(path.name)]
+    of_variant = [path for path in weights if _variant_of(path) == preferred]
+    return of_variant or [path for path in weights if _variant_of(path) is None]
+
+
+def _variant_of(path: Path) -> str | None:
+    match = _WEIGHTS.fullmatch(path.name)
+    return match["variant"] if match else None
+
+
+def _command(card: BackboneCard) -> str:
+    if not hub.is_hub_id(card.source):
+        return hub.make(card.name, f"pipeline.save_pretrained({card.source!r})")
+    weights = f"*.{variant(card)}.safetensors" if variant(card) else "*.safetensors"
+    return hub.download(card.source, card.revision, ["*.json", "*.txt", weights], ["safety_checker/*"])

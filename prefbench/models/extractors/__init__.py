@@ -1,0 +1,1 @@
+"""Feature extractors: pictures and texts to vectors."""

@@ -1,0 +1,123 @@
+"""Extractors over open_clip models: the shipped miniature and CLIP ViT-L/14."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from prefbench.api import Extractor, Features, PrefbenchError
+from prefbench.api.records import Pixels
+from prefbench.files import WEIGHTS
+
+if TYPE_CHECKING:
+    import torch
+
+from prefbench.models.extractors.common import (
+    checked_picture,
+    default_device,
+    file_digest_of,
+    in_batches,
+    loading,
+    run_network,
+)
+
+
+class OpenClipExtractor:
+    """The two towers of an open_clip model, images through the model's own transform.
+
+    Args:
+        name: The registry's name of it, first part of the id.
+        model: An open_clip model in float32.
+        transform: A PIL image to a tensor (3, S, S).
+        tokenizer: Texts to token ids (N, L).
+        weights: The file that `model` was loaded from; hashed into the id.
+        repeat_pixels: Enlarge pictures whose sides divide S by repeating pixels, before `transform` sees them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        transform: Callable[[Image.Image], torch.Tensor],
+        tokenizer: Callable[[list[str]], torch.Tensor],
+        *,
+        weights: Path,
+        repeat_pixels: bool = False,
+    ) -> None:
+        import open_clip
+
+        self.model, self.transform, self.tokenizer = model.to(default_device()).eval(), transform, tokenizer
+        prepare = open_clip.get_model_preprocess_cfg(model)
+        self.size = int(np.max(prepare["size"]))
+        self.repeat_pixels = repeat_pixels
+        resize = "pixel-repeat" if repeat_pixels else f"pil-{prepare['interpolation']}-{prepare['resize_mode']}"
+        self._id = f"{name}[{resize}-{self.size},norm-sqrt-d]@{file_digest_of(weights)}"
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    def images(self, pictures: Sequence[Pixels]) -> Features:
+        """Features (N, D) of norm sqrt(D). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
+        return in_batches(pictures, lambda batch: self._encode("encode_image", self._to_tensor(batch)))
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        """Features (N, D) of norm sqrt(D); a text longer than the model's context is cut."""
+        return in_batches(texts, lambda batch: self._encode("encode_text", self.tokenizer(list(batch))))
+
+    def _to_tensor(self, pictures: Sequence[Pixels]) -> torch.Tensor:
+        import torch
+
+        enlarged = [self._enlarge(checked_picture(picture)) for picture in pictures]
+        return torch.stack([self.transform(Image.fromarray(picture)) for picture in enlarged])
+
+    def _enlarge(self, picture: Pixels) -> Pixels:
+        height, width = picture.shape[:2]
+        if not self.repeat_pixels or self.size % height or self.size % width:
+            return picture
+        return picture.repeat(self.size // height, axis=0).repeat(self.size // width, axis=1)
+
+    def _encode(self, tower: str, batch: torch.Tensor) -> Features:
+        # CLIP compares directions; with this norm every dimension has a spread near 1, as the kernel of kid expects.
+        features = run_network(getattr(self.model, tower), batch)
+        norms = np.linalg.norm(features, axis=1, keepdims=True)
+        return np.asarray(features * (np.sqrt(features.shape[1]) / norms))
+
+
+def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
+    """The shipped open_clip miniature; it learned from pictures that were doubled, so they are doubled here."""
+    import open_clip
+
+    weights = folder / "open_clip_model.safetensors"
+    if not weights.is_file():
+        raise PrefbenchError(f"extractor 'mini-clip' has no weights at {weights}: prefbench train mini-clip --install")
+    source = f"local-dir:{folder}"
+    with loading("mini-clip", folder):
+        model, _, transform = open_clip.create_model_and_transforms(source, image_interpolation="bicubic")
+        tokenizer = open_clip.get_tokenizer(source)
+    return OpenClipExtractor("mini-clip", model, transform, tokenizer, weights=weights, repeat_pixels=True)
+
+
+def open_clip_large(
+    *,
+    architecture: str = "ViT-L-14",
+    repository: str = "timm/vit_large_patch14_clip_224.openai",
+    cache: Path | None = None,
+) -> Extractor:
+    """OpenAI's CLIP ViT-L/14 from the local Hugging Face cache (`cache`, else the default one)."""
+    import huggingface_hub
+    import open_clip
+
+    file = "open_clip_model.safetensors"
+    weights = huggingface_hub.try_to_load_from_cache(repository, file, cache_dir=cache)
+    if not isinstance(weights, str):
+        raise PrefbenchError(f"extractor 'open-clip' has no weights in the cache: hf download {repository} {file}")
+    # OpenAI trained with the approximate GELU; open_clip only knows that from its own download tags.
+    with loading("open-clip", Path(weights)):
+        model, _, transform = open_clip.create_model_and_transforms(architecture, weights, force_quick_gelu=True)
+        tokenizer = open_clip.get_tokenizer(architecture)
+    return OpenClipExtractor("open-clip", model, transform, tokenizer, weights=Path(weights))

@@ -1,0 +1,67 @@
+"""What extractors share. An extractor takes uint8 pictures and gives float64 features.
+
+Its id names all that moves them: its recipe and the SHA-256 of its weights. Nothing here downloads; weights that are
+absent are an error that names the command which fetches them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from prefbench.api import Features, PrefbenchError
+from prefbench.api.records import Pixels
+
+if TYPE_CHECKING:
+    import torch
+
+
+_BATCH = 64
+
+
+@contextmanager
+def loading(name: str, source: Path) -> Iterator[None]:
+    """Turns whatever the libraries raise on damaged or foreign weights into one line that names them."""
+    try:
+        yield
+    except PrefbenchError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise PrefbenchError(f"extractor {name!r} cannot be loaded from {source} ({reason})") from error
+
+
+def in_batches(items: Sequence[Any], encode: Callable[[Sequence[Any]], Features]) -> Features:
+    chunks = [encode(items[start : start + _BATCH]) for start in range(0, len(items), _BATCH)]
+    return np.concatenate(chunks) if chunks else np.empty((0, 0))
+
+
+def run_network(network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Features:
+    """The network's output (N, D) as float64; computed in full float32 also where the device would round to TF32."""
+    import torch
+
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        features: Features = network(batch.to(default_device())).double().cpu().numpy()
+    return features
+
+
+def default_device() -> torch.device:
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def checked_picture(picture: Pixels) -> Pixels:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise PrefbenchError(f"extractors take uint8 pictures (H, W, 3), got {picture.dtype} {picture.shape}")
+    return picture
+
+
+def file_digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,92 @@
+"""Extractors over transformers image encoders: DINOv2 and its miniature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from prefbench.api import Extractor, Features, PrefbenchError
+from prefbench.api.records import Pixels
+from prefbench.files import WEIGHTS
+from prefbench.models import hub
+from prefbench.models.extractors.common import checked_picture, in_batches, loading, run_network
+
+if TYPE_CHECKING:
+    import torch
+
+_WEIGHTS = "model.safetensors"
+_PROCESSOR = "preprocessor_config.json"
+
+
+class EncoderExtractor:
+    """The pooled output of an image encoder that `transformers.AutoModel` loads.
+
+    For DINOv2 that is the class token behind the last layer norm (Oquab et al. 2023, section 7), for convolutional
+    encoders the mean over places.
+
+    Args:
+        name: The registry's name of it, first part of the id.
+        folder: A `save_pretrained` folder with `model.safetensors` and `preprocessor_config.json`.
+
+    Raises:
+        PrefbenchError: the folder cannot be loaded, or weights are missing in it.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        import torch
+        import transformers
+
+        from prefbench.models.loading import choose_device, strict_loading
+
+        self._device = choose_device(None)
+        with strict_loading(f"extractor {name!r}", folder, transformers), loading(name, folder):
+            self._processor: Any = transformers.AutoImageProcessor.from_pretrained(folder, use_fast=False)
+            model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        self._model: Any = model.to(self._device).eval()
+        files = [folder / _WEIGHTS, folder / _PROCESSOR]
+        self._id = f"{name}[pooled]@{hub.digest({folder: files})}"
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    def images(self, pictures: Sequence[Pixels]) -> Features:
+        """Features (N, D). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
+        return in_batches(pictures, self._encode)
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        """Raises `PrefbenchError`: there is no text tower."""
+        name = self._id.partition("[")[0]
+        raise PrefbenchError(f"extractor {name!r} has no text tower; {len(texts)} texts need another one")
+
+    def _encode(self, pictures: Sequence[Pixels]) -> Features:
+        images = [Image.fromarray(checked_picture(picture)) for picture in pictures]
+        pixels = self._processor(images=images, return_tensors="pt")["pixel_values"]
+
+        def pooled(batch: torch.Tensor) -> torch.Tensor:
+            output: torch.Tensor = self._model(pixel_values=batch).pooler_output
+            return output.flatten(1)
+
+        return np.asarray(run_network(pooled, pixels))
+
+
+def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> Extractor:
+    """The shipped miniature, encoder of picturebook's preference scorer."""
+    return _extractor("mini-dino", str(folder), None, hub.make("mini-dino", ""))
+
+
+def dinov2_large() -> Extractor:
+    """DINOv2 ViT-L/14 from the local Hugging Face cache (Apache-2.0), the encoder of `fd-dinov2`."""
+    source = "facebook/dinov2-large"
+    return _extractor("dinov2", source, None, hub.download(source, None, ["*.json", _WEIGHTS]))
+
+
+def _extractor(name: str, source: str, revision: str | None, command: str) -> Extractor:
+    folder = hub.locate(source, revision, _WEIGHTS)
+    if folder is None:
+        raise PrefbenchError(f"extractor {name!r}: {hub.absent(source, command)}")
+    return EncoderExtractor(name, folder)

@@ -1,0 +1,67 @@
+"""The cards of the multimodal language models: the shipped miniature and two public ones. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prefbench.files import WEIGHTS
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+Tuning = Literal["full", "lora", "qlora"]
+
+
+@dataclass(frozen=True)
+class MllmCard:
+    """How a multi-image language model is loaded and tuned."""
+
+    name: str
+    source: str
+    """Hub id, or the folder of shipped weights."""
+    revision: str | None
+    dtype: Dtype
+    licence: str
+    context: int
+    """Tokens a conversation may have at most."""
+    image_side: int | None = None
+    """Pixels of the longest side that images are reduced to; None for what the processor does by itself."""
+    tuning: Tuning = "lora"
+    """What training changes: all weights, adapters of peft, or adapters on a model in four bits."""
+    untrained: str | None = None
+    """`module:function` that builds the model where it has never been trained; None where training starts from the
+    stored weights."""
+    adapter: str | None = None
+    """Folder of a peft adapter that is put on the model; None for the model as its source holds it."""
+
+
+MINI_MLLM = MllmCard(
+    name="mini-mllm",
+    source=str(WEIGHTS / "mini-mllm"),
+    revision=None,
+    dtype="float32",
+    licence="Apache-2.0",
+    context=1024,
+    tuning="full",
+    untrained="prefbench.suites.picturebook.miniatures.mini_mllm:reading_mini_mllm",
+)
+IDEFICS2_8B = MllmCard(
+    name="idefics2-8b",
+    source="HuggingFaceM4/idefics2-8b",
+    revision="main",
+    dtype="bfloat16",
+    licence="Apache-2.0",
+    context=8192,
+    image_side=448,
+    tuning="qlora",
+)
+QWEN25_VL_7B = MllmCard(
+    name="qwen2.5-vl-7b",
+    source="Qwen/Qwen2.5-VL-7B-Instruct",
+    revision="main",
+    dtype="bfloat16",
+    licence="Apache-2.0",
+    context=32768,
+    image_side=448,
+    tuning="lora",
+)
+CARDS = (MINI_MLLM, IDEFICS2_8B, QWEN25_VL_7B)

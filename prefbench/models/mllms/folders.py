@@ -1,0 +1,93 @@
+"""The card of a saved language model, read from its folder. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from prefbench.api import PrefbenchError
+from prefbench.models import hub
+from prefbench.models.mllms.cards import CARDS, Dtype, MllmCard, Tuning
+from prefbench.models.mllms.weights import ADAPTER_FILE, command
+
+CARD_FILE = "mllm.json"
+_WHAT = "a language model"
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+_SETTINGS: Mapping[str, Callable[[Any], bool]] = {
+    "dtype": lambda value: value in get_args(Dtype),
+    "licence": lambda value: isinstance(value, str),
+    "context": _is_count,
+    "image_side": lambda value: value is None or _is_count(value),
+    "tuning": lambda value: value in get_args(Tuning),
+}
+"""What the configurations of transformers and peft have no place for, or not the right one, and what each may be."""
+
+
+def settings_of(card: MllmCard) -> dict[str, Any]:
+    """What `CARD_FILE` holds."""
+    return {name: value for name, value in asdict(card).items() if name in _SETTINGS}
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether a folder is empty or holds a model or an adapter, so that another may take its place."""
+    marks = (CARD_FILE, "config.json", ADAPTER_FILE)
+    return not any(folder.iterdir()) or any((folder / mark).is_file() for mark in marks)
+
+
+def card_of_folder(folder: Path) -> MllmCard:
+    """The card of a `save_pretrained` folder: of a model, of a model with an adapter in `adapter/`, or of an adapter.
+
+    An adapter alone belongs to the base model that it names. Settings are those saved in `CARD_FILE`; else the base
+    model's; else what its `config.json` says.
+
+    Raises:
+        PrefbenchError: none of these folders, or the base model of an adapter is not here.
+    """
+    adapter = next((held for held in (folder, folder / "adapter") if (held / ADAPTER_FILE).is_file()), None)
+    if adapter == folder and (folder / "config.json").is_file():
+        raise PrefbenchError(f"{folder} holds a model and an adapter; move the adapter's files to {folder}/adapter")
+    base = _card_of_base(folder) if adapter == folder else _card_of_model(folder)
+    return replace(base, name=folder.resolve().name, adapter=str(adapter) if adapter else None, **_saved(folder))
+
+
+def _saved(folder: Path) -> dict[str, Any]:
+    """The settings in `CARD_FILE`, where there is one."""
+    path = folder / CARD_FILE
+    held = hub.read_json(path, _WHAT) if path.is_file() else {}
+    saved = {name: held[name] for name in _SETTINGS if name in held}
+    wrong = [f"{name} cannot be {value!r}" for name, value in saved.items() if not _SETTINGS[name](value)]
+    if wrong:
+        raise PrefbenchError(f"{path}: {', '.join(wrong)}")
+    return saved
+
+
+def _card_of_model(folder: Path) -> MllmCard:
+    config = hub.read_json(folder / "config.json", _WHAT)
+    text = config.get("text_config", config)  # public configurations of Qwen2.5-VL are flat
+    context: Any = text.get("max_position_embeddings") if isinstance(text, dict) else None
+    dtype: Any = config.get("dtype", config.get("torch_dtype"))
+    if dtype not in get_args(Dtype) or not _is_count(context):
+        raise PrefbenchError(f"{folder}/config.json needs dtype, and max_position_embeddings of the language model")
+    return MllmCard(folder.resolve().name, str(folder), None, dtype, "as its folder says", context)
+
+
+def _card_of_base(adapter: Path) -> MllmCard:
+    """The card of the model that an adapter was trained on."""
+    named = hub.read_json(adapter / ADAPTER_FILE, "an adapter")
+    source, revision = named.get("base_model_name_or_path"), named.get("revision")
+    if not isinstance(source, str):
+        raise PrefbenchError(f"{adapter}/{ADAPTER_FILE} names no base model")
+    for card in CARDS:
+        if card.source == source:
+            return replace(card, revision=revision or card.revision, untrained=None)
+    folder = hub.locate(source, revision, "config.json")
+    if folder is None:
+        raise PrefbenchError(f"the base model of {adapter}: {hub.absent(source, command(source, revision))}")
+    return replace(_card_of_model(folder), source=source, revision=revision)

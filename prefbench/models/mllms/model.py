@@ -1,0 +1,282 @@
+"""`Mllm`: one way to ask Idefics2, Qwen2.5-VL and the miniature: hidden states, answers, and what training needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import transformers
+from torch import Tensor
+
+from prefbench.api import PrefbenchError
+from prefbench.files import atomic_folder
+from prefbench.models.hub import is_hub_id
+from prefbench.models.loading import listening
+from prefbench.models.mllms import weights
+from prefbench.models.mllms.cards import MllmCard
+from prefbench.models.mllms.conversation import Conversation, fitted, images_of
+from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
+from prefbench.models.mllms.speech import Speech
+
+IGNORED = -100
+"""The label of tokens that no loss is taken on."""
+
+
+@dataclass(frozen=True)
+class States:
+    """Hidden states of a batch, embedding layer first: (B, layers + 1, width), float32 on the CPU."""
+
+    last: Tensor
+    """At the last token, from which the answer begins."""
+    mean: Tensor
+    """The mean over all tokens."""
+
+    def __len__(self) -> int:
+        return len(self.last)
+
+
+class Mllm:
+    """A loaded model of transformers' `AutoModelForImageTextToText` family with its processor; see `loader.load_mllm`.
+
+    Args:
+        folder: what it was loaded from; for the digest. None for one that has never been stored.
+        adapter: the handle of peft to an adapter that `model` carries; None without one.
+    """
+
+    def __init__(
+        self,
+        card: MllmCard,
+        model: Any,
+        processor: Any,
+        *,
+        folder: Path | None,
+        device: torch.device,
+        adapter: Any = None,
+    ) -> None:
+        self.card, self.model, self.processor = card, model, processor
+        self.folder, self.device, self.adapter = folder, device, adapter
+        # Padding on the left puts the last token of every conversation in the last column.
+        self.tokenizer = processor.tokenizer
+        self.tokenizer.padding_side = "left"
+        # One run of tokens an image. Idefics2 by itself shows each in four pieces too, of which few fit the context.
+        if getattr(processor.image_processor, "do_image_splitting", False):
+            processor.image_processor.do_image_splitting = False
+        self._speech = Speech(card.name, processor)
+
+    @property
+    def base(self) -> str:
+        """What its weights are known as: the repository of the hub, or the card's name."""
+        return self.card.source if is_hub_id(self.card.source) else self.card.name
+
+    @property
+    def width(self) -> int:
+        """Of a hidden state."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    @property
+    def four_bit(self) -> bool:
+        """Whether it was loaded with `four_bit`."""
+        return bool(getattr(self.model, "is_loaded_in_4bit", False))
+
+    @property
+    def layers(self) -> int:
+        """Layers of the language model."""
+        return int(self.model.config.get_text_config().num_hidden_layers)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the files that were loaded; training does not move it. Raises `PrefbenchError` without files."""
+        if self.folder is None:
+            raise PrefbenchError(f"mllm {self.card.name!r} was never stored, so it has no digest")
+        return weights.digest(self.folder, Path(self.card.adapter) if self.card.adapter is not None else None)
+
+    def batch(
+        self, conversations: Sequence[Conversation], *, to_be_answered: bool = True, pixels: bool = True
+    ) -> dict[str, Tensor]:
+        """The inputs of the model, padded on the left: `input_ids` and `attention_mask` (B, tokens), and what its
+        processor makes of the images.
+
+        Args:
+            to_be_answered: whether the assistant's next turn is opened at the end.
+            pixels: False leaves them out, for callers that bring what the vision tower makes of them.
+
+        Raises:
+            PrefbenchError: a conversation that is longer than the context (nothing is ever cut off); conversations
+                with and without images; text with control tokens.
+        """
+        texts = [self._speech.text(conversation, to_be_answered=to_be_answered) for conversation in conversations]
+        images = [images_of(conversation) for conversation in conversations]
+        if any(images) and not all(images):
+            raise PrefbenchError(f"{self.card.name}: conversations with and without images cannot share a batch")
+        pictures = {}
+        if any(images) and (pixels or not self._counts_without_pixels):
+            pictures["images"] = [fitted(image, self.card.image_side) for row in images for image in row]
+        inputs = dict(self.processor(text=texts, return_tensors="pt", padding=True, **pictures))
+        self._check_length(inputs["attention_mask"], images)
+        unwanted = () if pixels else ("pixel_values", "pixel_attention_mask")
+        tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor) and name not in unwanted}
+        return {name: value.to(self.device) for name, value in tensors.items()}
+
+    def training_batch(self, conversations: Sequence[Conversation], *, pixels: bool = True) -> dict[str, Tensor]:
+        """`batch` with what training needs beside it.
+
+        - `labels` (B, tokens): the taught turns of the assistant and their ends, all else `IGNORED`.
+        - `opened` (B,): the column of the last token before the assistant first speaks.
+        - `seen_at` (B, tokens): which image of the batch a token stands for, counted from 0; -1 for text.
+
+        Raises:
+            PrefbenchError: what `batch` raises; a conversation in which the assistant says nothing; a processor that
+                changes the text beyond its images.
+        """
+        inputs = self.batch(conversations, to_be_answered=False, pixels=pixels)
+        ids = inputs["input_ids"].cpu()
+        text = (inputs["attention_mask"].cpu() == 1) & ~torch.isin(ids, torch.tensor([*self._speech.picture_tokens]))
+        labels, opened = torch.full_like(ids, IGNORED), torch.empty(len(ids), dtype=torch.long)
+        for row, conversation in enumerate(conversations):
+            tokens, columns = self._speech.tokens(conversation), torch.nonzero(text[row]).flatten()
+            if ids[row, columns].tolist() != [token.id for token in tokens]:
+                raise PrefbenchError(f"{self.card.name}: its processor rewrites text; answers cannot be found in it")
+            said = columns[torch.tensor([token.said for token in tokens])]
+            if not len(said):
+                raise PrefbenchError("a conversation to learn from needs a turn of the assistant")
+            taught = columns[torch.tensor([token.taught for token in tokens])]
+            labels[row, taught] = ids[row, taught]
+            opened[row] = said[0] - 1
+        found = {"labels": labels, "opened": opened, "seen_at": self._seen_at(ids)}
+        return inputs | {name: value.to(self.device) for name, value in found.items()}
+
+    def _seen_at(self, ids: Tensor) -> Tensor:
+        """The runs of image tokens, counted row by row; a token of text stands between any two images."""
+        shows = ids == self.model.config.image_token_id
+        begins = shows & ~F.pad(shows, (1, 0))[:, :-1]
+        return torch.where(shows, begins.flatten().cumsum(0).view_as(ids) - 1, -1)
+
+    def states(self, conversations: Sequence[Conversation], *, batch: int = 8) -> States:
+        """Hidden states of every layer, at the last token and in the mean over tokens."""
+        last, mean = [], []
+        with _asked(self.model):
+            for inputs in self._batches(conversations, batch):
+                out = self.model(**inputs, output_hidden_states=True, use_cache=False, logits_to_keep=1)
+                padding = inputs["attention_mask"][..., None] == 0  # (B, tokens, 1)
+                tokens = (~padding).sum(1)
+                last.append(torch.stack([layer[:, -1] for layer in out.hidden_states], 1).float().cpu())
+                sums = [layer.float().masked_fill(padding, 0).sum(1) for layer in out.hidden_states]
+                mean.append(torch.stack([total / tokens for total in sums], 1).cpu())
+        return States(torch.cat(last), torch.cat(mean))
+
+    def first_words(self, conversations: Sequence[Conversation], words: Sequence[str], *, batch: int = 8) -> Tensor:
+        """The probability (N, words) that the answer begins with each word, among these words alone.
+
+        Raises:
+            PrefbenchError: words that begin with the same token.
+        """
+        return self.word_logits(conversations, self.first_tokens(words), batch=batch).softmax(-1)
+
+    def first_tokens(self, words: Sequence[str], *, whole: bool = False) -> list[int]:
+        """The tokens that an answer of each word begins with, as the chat template writes answers.
+
+        Args:
+            whole: refuse words that are more than one token.
+
+        Raises:
+            PrefbenchError: words that begin with the same token, or that are none of the tokenizer's.
+        """
+        ids = [self._speech.first_token(word) for word in words]
+        if len(set(ids)) != len(words):
+            raise PrefbenchError(f"{self.card.name}: {', '.join(words)} do not begin with different tokens")
+        parts = [word for word, token in zip(words, ids, strict=True) if self.tokenizer.decode([token]).strip() != word]
+        if whole and parts:
+            raise PrefbenchError(f"{self.card.name}: {parts[0]!r} is not one token of its tokenizer")
+        return ids
+
+    def word_logits(self, conversations: Sequence[Conversation], tokens: Sequence[int], *, batch: int = 8) -> Tensor:
+        """The logits (N, tokens) of what the answer begins with, float32 on the CPU."""
+        rows = []
+        with _asked(self.model):
+            for inputs in self._batches(conversations, batch):
+                logits = self.model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1].float()
+                rows.append(logits[:, list(tokens)].cpu())
+        return torch.cat(rows)
+
+    def answers(self, conversations: Sequence[Conversation], *, tokens: int = 48, batch: int = 8) -> list[str]:
+        """The most probable answer of each (greedy), at most `tokens` long, without special tokens."""
+        spoken: list[str] = []
+        with _asked(self.model):
+            for inputs in self._batches(conversations, batch):
+                drawn = self.model.generate(**inputs, max_new_tokens=tokens, **_GREEDY)
+                fresh = drawn[:, inputs["input_ids"].shape[1] :]
+                spoken += [text.strip() for text in self.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
+        return spoken
+
+    def save(self, folder: Path) -> None:
+        """Writes what `load_mllm` reads back, in place of what was saved there before: the model in float16, or its
+        adapter alone, with processor and card.
+
+        Raises:
+            PrefbenchError: a folder that holds something else; an adapter on a model that was never stored; a model in
+                four bits without one, as it has lost what its source holds.
+        """
+        if self.adapter is not None and self.folder is None:
+            raise PrefbenchError(f"mllm {self.card.name!r} was never stored, so nobody could load its adapter")
+        if self.adapter is None and self.four_bit:
+            raise PrefbenchError(f"mllm {self.card.name!r} is in four bits; only an adapter on it can be saved")
+        if folder.exists() and not is_saved(folder):
+            raise PrefbenchError(f"{folder} holds something else than a saved model; name another folder")
+        with atomic_folder(folder) as fresh, listening(transformers):
+            if self.adapter is None:
+                self.model.save_pretrained(fresh, state_dict=_halved(self.model.state_dict()))
+            else:
+                self.adapter.save_pretrained(str(fresh), save_embedding_layers=False)
+            self.processor.save_pretrained(fresh)
+            (fresh / CARD_FILE).write_text(json.dumps(settings_of(self.card), indent=2) + "\n")
+
+    def _batches(self, conversations: Sequence[Conversation], size: int) -> Iterator[dict[str, Tensor]]:
+        for start in range(0, len(conversations), size):
+            yield self.batch(conversations[start : start + size])
+
+    @property
+    def _counts_without_pixels(self) -> bool:
+        """Whether every image is the same number of tokens, so that the processor need not see it."""
+        return hasattr(self.processor, "image_seq_len")
+
+    def _check_length(self, mask: Tensor, images: Sequence[Sequence[Any]]) -> None:
+        longest = int(mask.sum(1).argmax())
+        length = int(mask[longest].sum())
+        if length > self.card.context:
+            raise PrefbenchError(
+                f"{self.card.name}: a conversation of {length} tokens with {len(images[longest])} images is longer than"
+                f" the context of {self.card.context}; show it a shorter history"
+            )
+
+
+_GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "repetition_penalty": 1.0}
+"""Over what a model's own `generation_config.json` says; its end and forbidden tokens stay."""
+
+
+@contextmanager
+def _asked(model: Any) -> Iterator[None]:
+    """Without dropout and gradients, also in the middle of training."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state in float16; tied weights stay one tensor, so that they are stored once."""
+    halves: dict[tuple[int, torch.Size], Tensor] = {}
+    for tensor in state.values():
+        key = tensor.data_ptr(), tensor.shape
+        if key not in halves:
+            halves[key] = tensor.half() if tensor.is_floating_point() else tensor
+    return {name: halves[tensor.data_ptr(), tensor.shape] for name, tensor in state.items()}

@@ -1,0 +1,252 @@
+"""Draws what a plan says: profiles once a user, batches in the plan's order, images stored while the next is drawn.
+
+A run is the set difference of the plan's keys and the folder's; the same command again continues it. A batch that was
+cut is drawn again whole, so a continued run ends with the same images as one that was never killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prefbench.api import Method, PrefbenchError
+from prefbench.api.records import Case, Drawing, History, Profile, Request, Sample
+from prefbench.run import payloads
+from prefbench.run.folder import RunFolder
+from prefbench.run.outputs import checked_drawings, checked_profile, reason
+from prefbench.run.plan import Planned
+
+logger = logging.getLogger(__name__)
+
+Advance = Callable[[int], object]
+"""Told how many samples have been stored since it was called last."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run ended with."""
+
+    planned: int
+    drawn: int
+    """Drawn by this call; the others were there already."""
+    failed: int
+    seconds: float
+
+
+def draw(
+    plan: Sequence[Sequence[Planned]],
+    method: Method,
+    histories: Mapping[str, History],
+    folder: RunFolder,
+    *,
+    advance: Advance = lambda _: None,
+) -> RunResult:
+    """Draws every batch of the plan that the folder lacks. The method must be set up; the folder must be locked.
+
+    Raises:
+        PrefbenchError: the disk is full, or the method broke its contract (what it drew before stays).
+    """
+    started, finished = time.monotonic(), set(folder.finished())
+    keys = [planned.key for batch in plan for planned in batch]
+    advance(sum(key in finished for key in keys))
+    profiles = _Profiles(method, histories, folder)
+    _reset_peak_memory()
+    drawn = 0
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        pending: Future[int] | None = None
+        for batch in plan:
+            if all(planned.key in finished for planned in batch):
+                continue
+            samples = _draw_batch(method, profiles, batch)
+            if pending is not None:
+                advance(pending.result())
+            pending = writer.submit(_store, folder, samples, finished)
+            drawn += sum(planned.key not in finished for planned in batch)
+        if pending is not None:
+            advance(pending.result())
+    ended = folder.samples()
+    failed = sum(ended[key].status == "failed" for key in keys if key in ended)
+    return RunResult(len(keys), drawn, failed, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    planned: Planned
+    seconds: float
+    drawing: Drawing | None
+    error: str | None
+
+
+def _draw_batch(method: Method, profiles: _Profiles, batch: Sequence[Planned]) -> list[_Drawn]:
+    """Draws one batch; what fails becomes a row with its error, and does not take its neighbours along."""
+    ready, failed = [], []
+    for planned in batch:
+        profile, error = profiles.of(planned.case.user)
+        if profile is None:
+            failed.append(_Drawn(planned, 0.0, None, error))
+        else:
+            ready.append((planned, Request(_shown(planned.case, method), planned.index, planned.seed, profile)))
+    return failed + _generate(method, ready)
+
+
+def _shown(case: Case, method: Method) -> Case:
+    """The case as the method may see it: the pictures that the user chose and rejected are for controls only."""
+    return case if method.card.control else replace(case, chosen=None, rejected=None)
+
+
+def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[_Drawn]:
+    if not ready:
+        return []
+    started = time.perf_counter()
+    try:
+        drawings = method.generate([request for _, request in ready])
+    except Exception as error:
+        if len(ready) == 1:
+            return [_Drawn(ready[0][0], time.perf_counter() - started, None, reason(error))]
+        logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), reason(error))
+        return [drawn for one in ready for drawn in _generate(method, [one])]
+    seconds = (time.perf_counter() - started) / len(ready)
+    checked = checked_drawings(method.card.name, drawings, len(ready))
+    return [_Drawn(p, seconds, drawing, None) for (p, _), drawing in zip(ready, checked, strict=True)]
+
+
+def _store(folder: RunFolder, batch: Sequence[_Drawn], finished: set[str]) -> int:
+    """Stores the images first and the rows after, so that a row never names an image that is not there."""
+    fresh = [drawn for drawn in batch if drawn.planned.key not in finished]
+    rows = [_row(folder, drawn) for drawn in fresh]
+    folder.append_samples(rows)
+    return len(rows)
+
+
+def _row(folder: RunFolder, drawn: _Drawn) -> Sample:
+    planned, drawing = drawn.planned, drawn.drawing
+    return Sample(
+        key=planned.key,
+        user=planned.case.user,
+        case=planned.case.id,
+        prompt=planned.case.prompt,
+        index=planned.index,
+        seed=planned.seed,
+        status="ok" if drawing is not None else "failed",
+        image=folder.put_image(drawing.image) if drawing is not None else None,
+        prompt_used=drawing.prompt_used if drawing is not None else None,
+        evaluations=drawing.evaluations if drawing is not None else None,
+        seconds=round(drawn.seconds, 6),
+        error=drawn.error,
+    )
+
+
+class _Profiles:
+    """Profiles by user: made once, timed, kept in memory, as a row in the folder and, where plain data, on disk.
+
+    Plain data (`payloads`) reaches the method as it is read back, so a continued run draws from what a fresh one does.
+    What is not plain data is made again when a run is continued.
+    """
+
+    def __init__(self, method: Method, histories: Mapping[str, History], folder: RunFolder) -> None:
+        self._method, self._histories, self._folder = method, histories, folder
+        self._made: dict[str, tuple[Profile | None, str | None]] = {}
+        self._noted = folder.profiles()
+
+    def of(self, user: str) -> tuple[Profile | None, str | None]:
+        """The profile, or None and the error."""
+        if user not in self._made:
+            history = self._histories[user]
+            kept = self._kept(history)
+            self._made[user] = (kept, None) if kept is not None else self._make(history)
+        return self._made[user]
+
+    def _make(self, history: History) -> tuple[Profile | None, str | None]:
+        started, packed, error = time.perf_counter(), None, None
+        try:
+            made = self._method.profile(history)
+            seconds = time.perf_counter() - started
+            packed = _packed(self._method.card.name, made, history.user)
+        except Exception as problem:
+            seconds, error = time.perf_counter() - started, reason(problem)
+        row = _profile_row(history, packed, error, seconds)
+        if self._noted.get(history.digest, {}).get("status") != row["status"]:
+            self._folder.append_profile(row)
+        if packed is not None and packed.data is not None:
+            self._folder.put_payload(history.digest, packed.data)
+        return packed.profile if packed is not None else None, error
+
+    def _kept(self, history: History) -> Profile | None:
+        """The profile of an earlier start of this run."""
+        row, data = self._noted.get(history.digest), self._folder.payload(history.digest)
+        if row is None or data is None or row["status"] != "ok":
+            return None
+        try:
+            return Profile(history.user, payloads.parse(data), row["trained_parameters"])
+        except payloads.NotPlainError as error:
+            logger.debug("the profile of %s is made again: %s", history.user, error)
+            return None
+
+
+@dataclass(frozen=True)
+class _Packed:
+    profile: Profile
+    """As `generate` is given it."""
+    size: int
+    """Bytes of the payload as `payloads.dump` writes it."""
+    data: bytes | None
+    """What is kept on disk; None for what is not plain data."""
+
+
+def _packed(method: str, made: Any, user: str) -> _Packed:
+    """Raises `PrefbenchError` for anything but a `Profile` of the user with a payload that pickles."""
+    profile = checked_profile(method, made, user)
+    if profile.payload is None:
+        return _Packed(profile, 0, None)
+    try:
+        data = payloads.dump(profile.payload)
+    except payloads.NotPlainError as error:
+        raise PrefbenchError(f"{method} returned a profile that does not pickle ({error})") from error
+    try:
+        return _Packed(replace(profile, payload=payloads.parse(data)), len(data), data)
+    except payloads.NotPlainError as error:
+        logger.debug("the profile of %s is not kept: %s", user, error)
+        return _Packed(profile, len(data), None)
+
+
+def _profile_row(history: History, packed: _Packed | None, error: str | None, seconds: float) -> dict[str, Any]:
+    return {
+        "user": history.user,
+        "history": history.digest,
+        "seconds": round(seconds, 6),
+        "bytes": packed.size if packed is not None else 0,
+        "trained_parameters": packed.profile.trained_parameters if packed is not None else 0,
+        "peak_memory_bytes": _peak_memory(),
+        "status": "ok" if error is None else "failed",
+        "error": error,
+    }
+
+
+def _reset_peak_memory() -> None:
+    """Forgets what was drawn before in this process; the system's own peak of a process cannot be reset."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_memory() -> int:
+    """Peak memory in bytes: of the accelerator since the draw began where there is one, else of the process."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+
+
+def failures(samples: Mapping[str, Sample]) -> Counter[str]:
+    """How often each error occurred."""
+    return Counter(sample.error or "unknown" for sample in samples.values() if sample.status == "failed")

@@ -1,0 +1,261 @@
+"""The run folder. JSON lines while a run lives, whole files written atomically, images named by their digest."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.api.records import Sample, UnreadableImageError, decode_image, encode_png, image_digest
+from prefbench.files import write_atomic
+
+logger = logging.getLogger(__name__)
+_ADVICE = "delete it and run the same command again"
+
+
+class RunFolder:
+    """Reads and writes one run. The layout is in the README."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # ------------------------------------------------------------------------------------------ description
+
+    def describe(self, content: Mapping[str, Any]) -> None:
+        """Writes `run.json`."""
+        path = self.path / "run.json"
+        with explained_disk_errors(path):
+            write_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+    def description(self) -> dict[str, Any]:
+        """What `run.json` says. Raises `PrefbenchError` where there is none or it cannot be read."""
+        path = self.path / "run.json"
+        if not path.is_file():
+            raise PrefbenchError(f"{self.path} is not a run folder: it has no run.json")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise PrefbenchError(f"{path} is damaged ({error}); {_ADVICE}") from error
+        if not isinstance(content, dict) or not isinstance(content.get("spec"), dict):
+            raise PrefbenchError(f"{path} is damaged (it describes no run); {_ADVICE}")
+        return content
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for one writer. Raises `PrefbenchError` where another process holds it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                owner = handle.read().strip() or "another process"
+                raise PrefbenchError(f"{self.path} is being written by {owner}; wait for it or use --out") from None
+            handle.truncate(0)
+            handle.write(f"process {os.getpid()}")
+            handle.flush()
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Removes the half-written files of a killed process."""
+        for folder in ("", "profiles/", "representations/", "images/*/", "features/*/", "scores/", "report/**/"):
+            for path in self.path.glob(f"{folder}.*.tmp"):
+                path.unlink(missing_ok=True)
+
+    # ---------------------------------------------------------------------------------------------- samples
+
+    def samples(self) -> dict[str, Sample]:
+        """The last row of every sample, by key."""
+        known = {f.name for f in fields(Sample)}
+        rows: dict[str, Sample] = {}
+        for path in sorted((self.path / "samples").glob("*.jsonl")):
+            for row in read_lines(path):
+                rows[row["key"]] = Sample(**{k: v for k, v in row.items() if k in known})
+        return rows
+
+    def finished(self) -> dict[str, Sample]:
+        """Samples that need not be drawn again: drawn well, and their image is on disk."""
+        return {key: s for key, s in self.samples().items() if s.image and self.image_path(s.image).is_file()}
+
+    def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
+        """Adds rows in one write and flushes them to disk."""
+        append_lines(self.path / "samples" / f"{worker}.jsonl", [asdict(sample) for sample in samples])
+
+    # ----------------------------------------------------------------------------------------------- images
+
+    def image_path(self, digest: str) -> Path:
+        return self.path / "images" / digest[:2] / f"{digest}.png"
+
+    def put_image(self, image: Image.Image) -> str:
+        """Stores an image once and returns its digest."""
+        digest = image_digest(image)
+        path = self.image_path(digest)
+        if not path.is_file():
+            with explained_disk_errors(path):
+                write_atomic(path, encode_png(image.convert("RGB")))
+        return digest
+
+    def image(self, digest: str) -> Image.Image:
+        """A stored image. Raises `PrefbenchError` where it is missing, damaged, or not what its name says."""
+        path = self.image_path(digest)
+        try:
+            image = decode_image(path.read_bytes(), origin=str(path))
+        except FileNotFoundError:
+            raise PrefbenchError(f"{path} is missing; run the same command again") from None
+        except UnreadableImageError as error:
+            raise PrefbenchError(f"{error}; {_ADVICE}") from error
+        if image_digest(image) != digest:
+            raise PrefbenchError(f"{path} holds another picture than its name says; {_ADVICE}")
+        return image
+
+    # --------------------------------------------------------------------------------------------- profiles
+
+    def append_profile(self, row: Mapping[str, Any]) -> None:
+        append_lines(self.path / "profiles.jsonl", [row])
+
+    def profiles(self) -> dict[str, dict[str, Any]]:
+        """The last profile row of every history, by the history's digest."""
+        path = self.path / "profiles.jsonl"
+        return {row["history"]: row for row in read_lines(path)} if path.is_file() else {}
+
+    def put_payload(self, history: str, data: bytes) -> None:
+        """Stores what a method made of one history, by the history's digest."""
+        path = self._payload_path(history)
+        with explained_disk_errors(path):
+            write_atomic(path, data)
+
+    def payload(self, history: str) -> bytes | None:
+        """What `put_payload` stored, None where it stored nothing."""
+        path = self._payload_path(history)
+        return path.read_bytes() if path.is_file() else None
+
+    def _payload_path(self, history: str) -> Path:
+        return self.path / "profiles" / f"{history}.pt"
+
+    # -------------------------------------------------------------------------------------- representations
+
+    def put_representation(self, name: str, data: bytes) -> None:
+        """Stores the arrays of one user as an `.npz`, by a name for the user."""
+        path = self._representation_path(name)
+        with explained_disk_errors(path):
+            write_atomic(path, data)
+
+    def representation(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays of one user, None where there are none. Raises `PrefbenchError` where they cannot be read."""
+        path = self._representation_path(name)
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise PrefbenchError(self.damaged_representation(name, str(error))) from error
+
+    def damaged_representation(self, name: str, reason: str) -> str:
+        """The line for a user's arrays that cannot be used."""
+        return f"{self._representation_path(name)} is unusable ({reason}); {_ADVICE}"
+
+    def represented(self) -> str:
+        """A digest that changes with what is stored of any user; empty where nothing is."""
+        paths = sorted((self.path / "representations").glob("*.npz"))
+        hashed = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
+        return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16] if hashed else ""
+
+    def append_representation(self, row: Mapping[str, Any]) -> None:
+        append_lines(self.path / "representations.jsonl", [row])
+
+    def _representation_path(self, name: str) -> Path:
+        return self.path / "representations" / f"{name}.npz"
+
+    # ----------------------------------------------------------------------------------------------- scores
+
+    def write_scores(self, name: str, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes the scores of one metric: a header line, then one line a value."""
+        lines = [json.dumps(line, sort_keys=True) for line in (header, *rows)]
+        path = self.path / "scores" / f"{name}.jsonl"
+        with explained_disk_errors(path):
+            write_atomic(path, "\n".join(lines) + "\n")
+
+    def scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """Header and rows of one metric, or None where it was not scored."""
+        path = self.path / "scores" / f"{name}.jsonl"
+        if not path.is_file():
+            return None
+        header, *rows = read_lines(path)
+        return header, rows
+
+    def drop_scores(self, name: str) -> None:
+        """Removes the scores of one metric, where there are any."""
+        (self.path / "scores" / f"{name}.jsonl").unlink(missing_ok=True)
+
+    def scored(self) -> list[str]:
+        """Names of the metrics that have scores."""
+        return sorted(path.stem for path in (self.path / "scores").glob("*.jsonl"))
+
+
+def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Appends JSON lines in one write; a line that a kill cut off before is closed first."""
+    if not rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
+    with explained_disk_errors(path), path.open("ab") as stream:
+        if stream.tell() and not _ends_with_newline(path):
+            stream.write(b"\n")
+        stream.write(text.encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a file. A line that a kill cut off is left out; it is said while it is the file's last."""
+    rows: list[dict[str, Any]] = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            # Lines after it were written by the command that continued the run: what it lost has been done again.
+            level = logging.WARNING if number == len(lines) else logging.DEBUG
+            logger.log(level, "%s line %d is cut off and left out; the same command does it again", path, number)
+    return rows
+
+
+@contextmanager
+def explained_disk_errors(path: Path) -> Iterator[None]:
+    """Turns a full disk, a used-up quota or a limit on file sizes into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = f"no space left while writing {path}; make room and run the same command again"
+            raise PrefbenchError(message) from error
+        raise
+
+
+def _ends_with_newline(path: Path) -> bool:
+    stream: IO[bytes]
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"

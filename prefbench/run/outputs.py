@@ -1,0 +1,75 @@
+"""What methods hand back, checked at the door: what breaks the contract is one line that names the method."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.api.records import Drawing, Profile
+
+
+def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:
+    """Raises `PrefbenchError` for anything but one `Drawing` a request: no image could be told apart from another's."""
+    if not isinstance(drawings, Sequence):
+        raise PrefbenchError(f"{method} returned {_type(drawings)}, not a sequence of drawings")
+    if len(drawings) != requested:
+        raise PrefbenchError(f"{method} returned {len(drawings)} drawings for {requested} requests")
+    odd = next((_type(drawing) for drawing in drawings if not isinstance(drawing, Drawing)), None)
+    if odd is not None:
+        raise PrefbenchError(f"{method} returned {odd} where a Drawing belongs")
+    return [_checked_drawing(method, drawing) for drawing in drawings]
+
+
+def _checked_drawing(method: str, drawing: Drawing) -> Drawing:
+    """The drawing in RGB, its pixels decoded. Raises `PrefbenchError` for one that no row could hold."""
+    image, prompt = drawing.image, drawing.prompt_used
+    if not isinstance(image, Image.Image):
+        raise PrefbenchError(f"{method} returned a drawing whose image is {_type(image)}, not a PIL image")
+    if 0 in image.size:
+        raise PrefbenchError(f"{method} returned an image of {image.width}x{image.height} pixels")
+    if not isinstance(prompt, str):
+        raise PrefbenchError(f"{method} returned a drawing whose prompt_used is {_type(prompt)}, not a text")
+    evaluations = _count(drawing.evaluations)
+    if evaluations is None:
+        raise PrefbenchError(f"{method} returned {drawing.evaluations!r} evaluations; they are a whole number")
+    try:
+        return Drawing(image.convert("RGB"), prompt, evaluations)
+    except Exception as error:  # PIL decodes late, and damaged files raise anything
+        raise PrefbenchError(f"{method} returned an image that cannot be decoded ({reason(error)})") from error
+
+
+def _count(value: Any) -> int | None:
+    """A whole number from 0 on as int, also one of numpy's; None for anything else."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        return None
+    return count if count >= 0 else None
+
+
+def _type(value: Any) -> str:
+    return type(value).__name__
+
+
+def checked_profile(method: str, made: Any, user: str) -> Profile:
+    """The profile with a plain count. Raises `PrefbenchError` for anything but a `Profile` of this user."""
+    if not isinstance(made, Profile):
+        raise PrefbenchError(f"{method} returned {_type(made)}, not a Profile")
+    if made.user != user:
+        raise PrefbenchError(f"{method} returned the profile of {made.user!r} for {user!r}")
+    trained = _count(made.trained_parameters)
+    if trained is None:
+        raise PrefbenchError(
+            f"{method} returned {made.trained_parameters!r} trained parameters; they are a whole number"
+        )
+    return replace(made, trained_parameters=trained)
+
+
+def reason(error: Exception) -> str:
+    """An error as the rows of a run hold it."""
+    return f"{type(error).__name__}: {error}"

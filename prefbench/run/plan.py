@@ -1,0 +1,126 @@
+"""What a run will draw: its spec, the seed and key of every sample, and which samples share a batch.
+
+The plan follows from the spec alone. It is the same on every machine, so a run can be cut anywhere and continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prefbench.api.records import Case, History, Split
+
+KEY_VERSION = 1
+"""Raised when keys change meaning; a golden test pins it."""
+_SLUG = 40
+"""Letters of a name that a folder's name takes; most file systems allow 255 in all."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that decides the pixels of a run, and how it is cut into batches.
+
+    What comes from a file is named `file.py:Name`, never with its folder; a suite and a control also by a hash of the
+    file, `file.py:Name+0123456789ab`, which for a method stands in its version.
+    """
+
+    suite: str
+    suite_parameters: Mapping[str, Any]
+    suite_digest: str
+    split: Split
+    method: str
+    method_version: str
+    parameters: Mapping[str, Any]
+    control: str | None
+    backbone: str
+    backbone_digest: str
+    steps: int
+    guidance: float
+    dtype: str
+    seed: int
+    samples_per_case: int
+    users: int | None
+    """Only the first so many users of the split; None for all."""
+    batch: int
+    """Samples that are drawn together; changes no pixel beyond rounding and is in no key."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain data."""
+        return asdict(self)
+
+    @property
+    def pixels(self) -> dict[str, Any]:
+        """The part that changes pixels of a given sample."""
+        free = ("batch", "users", "samples_per_case", "split", "suite_digest", "suite_parameters")
+        return {name: value for name, value in asdict(self).items() if name not in free}
+
+    @property
+    def noise(self) -> str:
+        """What seeds know of the suite. An edit of its file keeps them: runs before and after stay paired."""
+        return self.suite.partition("+")[0]
+
+    @property
+    def id(self) -> str:
+        """A folder name that two different specs never share: letters, digits, dashes, dots and underscores."""
+        content = {name: value for name, value in asdict(self).items() if name != "batch"}
+        short = _sha(content)[:8]
+        names = [_slug(name) for name in (self.suite, self.split, self.method, self.control or "")]
+        return "-".join([name for name in names if name] + [short])
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One sample to draw."""
+
+    key: str
+    case: Case
+    index: int
+    seed: int
+
+
+def sample_seed(run_seed: int, suite: str, user: str, prompt: str, index: int) -> int:
+    """The seed of one sample, 0 to 2**63 - 1: the same for every method, order, shard and batch size."""
+    content = {"run": run_seed, "suite": suite, "user": user, "prompt": prompt, "index": index}
+    return int(_sha(content)[:16], 16) >> 1
+
+
+def sample_key(spec: RunSpec, history: History, case: Case, index: int) -> str:
+    """Names a sample by all that changes its pixels and nothing else."""
+    content = {
+        "version": KEY_VERSION,
+        "spec": spec.pixels,
+        "history": history.digest,
+        "user": case.user,
+        "prompt": case.prompt,
+        "index": index,
+    }
+    return _sha(content)[:32]
+
+
+def make_plan(spec: RunSpec, cases: Sequence[Case], histories: Mapping[str, History]) -> Sequence[Sequence[Planned]]:
+    """The batches of a run, in order: whole users one after the other, `spec.batch` samples at a time."""
+    planned = [
+        Planned(
+            sample_key(spec, histories[case.user], case, index),
+            case,
+            index,
+            sample_seed(spec.seed, spec.noise, case.user, case.prompt, index),
+        )
+        for case in cases
+        for index in range(spec.samples_per_case)
+    ]
+    return [planned[i : i + spec.batch] for i in range(0, len(planned), spec.batch)]
+
+
+def _slug(name: str) -> str:
+    """A name as part of a folder's name: of `file.py:Name+hash` only `name`."""
+    plain = name.rpartition(":")[2].partition("+")[0].lower()
+    return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:_SLUG]
+
+
+def _sha(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()

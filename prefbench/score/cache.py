@@ -1,0 +1,82 @@
+"""The cache that lets one feature pass serve every metric."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prefbench.api import Extractor, Features, PrefbenchError
+from prefbench.api.records import Pixels
+from prefbench.files import atomic_file
+
+if TYPE_CHECKING:
+    pass
+
+
+class FeatureCache:
+    """Features of a run's images under `<run>/features/<extractor>/`, keyed by image digest.
+
+    A shard is one `.npz` with the extractor's id, the digests (N,) and the features (N, D), written atomically, so a
+    pass that is stopped keeps every finished shard and several workers may share the folder.
+    """
+
+    def __init__(self, run: Path, extractor: Extractor, *, shard: int = 1024) -> None:
+        self.extractor, self.shard = extractor, shard
+        self.folder = run / "features" / re.sub(r"[^\w.,-]+", "_", extractor.id)
+        self._vectors: dict[str, Features] = {}
+        self._read: set[Path] = set()
+
+    def get(self, digests: Sequence[str], load_pictures: Callable[[Sequence[str]], Iterable[Pixels]]) -> Features:
+        """Features (N, D) in the order of `digests`, which may repeat.
+
+        `load_pictures` is called with the digests that are missing, at most a shard of them at a time.
+
+        Raises:
+            PrefbenchError: a shard on disk cannot be read, or the extractor gave something else than finite features.
+        """
+        for path in sorted(set(self.folder.glob("*.npz")) - self._read):
+            self._vectors.update(self._load(path))
+            self._read.add(path)
+        missing = [digest for digest in dict.fromkeys(digests) if digest not in self._vectors]
+        for start in range(0, len(missing), self.shard):
+            part = missing[start : start + self.shard]
+            self._store(part, self._extract(part, list(load_pictures(part))))
+        return np.stack([self._vectors[digest] for digest in digests]) if len(digests) else np.empty((0, 0))
+
+    def _extract(self, digests: Sequence[str], pictures: Sequence[Pixels]) -> Features:
+        if len(pictures) != len(digests):
+            raise PrefbenchError(f"{len(digests)} images were to be loaded for features, {len(pictures)} were")
+        features = self.extractor.images(pictures)
+        if features.ndim != 2 or len(features) != len(digests):
+            raise PrefbenchError(f"{self.extractor.id}: features {features.shape} for {len(digests)} images")
+        bad = ~np.isfinite(features).all(axis=1)
+        if bad.any():
+            first = digests[int(bad.argmax())]
+            raise PrefbenchError(f"{self.extractor.id}: features of {bad.sum()} images are not finite, first {first}")
+        return features
+
+    def _store(self, digests: Sequence[str], features: Features) -> None:
+        path = self.folder / f"{hashlib.sha256(''.join(digests).encode()).hexdigest()[:24]}.npz"
+        with atomic_file(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, extractor=np.array(self.extractor.id), digests=np.array(digests), features=features)
+        self._vectors.update(zip(digests, features, strict=True))
+        self._read.add(path)
+
+    def _load(self, path: Path) -> dict[str, Features]:
+        """One shard as digest to vector."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                owner, digests, features = str(stored["extractor"]), stored["digests"].tolist(), stored["features"]
+            if owner != self.extractor.id:
+                raise ValueError(f"it is of {owner}")
+            if features.dtype != np.float64 or not np.isfinite(features).all():
+                raise ValueError("it holds no finite float64 features")
+            return dict(zip(digests, features, strict=True))
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise PrefbenchError(f"feature shard {path} is unusable ({error}): delete it and score again") from error

@@ -1,0 +1,80 @@
+"""What a scorer may rank: its measured figures where they are kept, and the methods that it must not judge."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefbench.api import Scorer
+from prefbench.files import WEIGHTS, cache_folder, write_atomic
+from prefbench.score.scorer_figures import ScorerFigures
+
+
+def stored(scorer: Scorer, suite: str) -> dict[str, Any] | None:
+    """What was measured of this scorer on this suite: on the card it ships with, or kept by `keep`; None if nothing."""
+    return next((figures for figures in _measured(scorer) if figures["suite"] == suite), None)
+
+
+def latest(scorer: Scorer) -> dict[str, Any] | None:
+    """What was measured of this scorer last, on any suite."""
+    return next(iter(_measured(scorer)), None)
+
+
+def _measured(scorer: Scorer) -> list[dict[str, Any]]:
+    """Everything measured of this scorer with its present weights: what was kept here, the latest first, then its card.
+
+    Raises:
+        PrefbenchError: its weights are absent, so that it cannot be told whose figures these are.
+    """
+    kept = _folder().glob(f"{scorer.card.name}-*.json")
+    paths = sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
+    shipped = WEIGHTS / scorer.card.name / "card.json"
+    found = [json.loads(path.read_text(encoding="utf-8"))["figures"] for path in (*paths, shipped) if path.is_file()]
+    return [figures for figures in found if figures["scorer"] == scorer.id]
+
+
+def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
+    """Keeps measured figures in the cache folder, where `stored` finds them."""
+    name = re.sub(r"[^\w.-]+", "_", f"{scorer.card.name}-{figures.suite}")
+    path = _folder() / f"{name}.json"
+    write_atomic(path, json.dumps({"figures": figures.to_json()}, indent=1) + "\n")
+    return path
+
+
+def _folder() -> Path:
+    return cache_folder() / "scorers"
+
+
+def header(scorer: Scorer, suite: str) -> dict[str, Any]:
+    """What scores keep of the scorer that made them."""
+    card = scorer.card
+    known = {"name": card.name, "id": scorer.id, "encoders": list(card.encoders), "trained_on": list(card.trained_on)}
+    return {**known, "figures": stored(scorer, suite)}
+
+
+def unranked(scorer: Mapping[str, Any], method: Mapping[str, Any]) -> str:
+    """Why a scorer must not rank a method, given a scores' header of it and the method's card; empty where it may."""
+    name, figures = scorer["name"], scorer["figures"]
+    if figures is None:
+        return f"{name} was never measured on this suite"
+    if not figures["admitted"]:
+        return f"{name} tells what unseen users like no better than without knowing them"
+    if shared := sorted(set(scorer["encoders"]) & set(method.get("encoders", ()))):
+        return f"shares {', '.join(shared)} with {name}"
+    if name in method.get("selected_by", ()):
+        return f"was selected or trained by {name}"
+    if seen := sorted(set(scorer["trained_on"]) & set(method.get("trained_on", ()))):
+        return f"was trained on {', '.join(seen)}, as {name} was"
+    return ""
+
+
+def shown(figures: Mapping[str, Any]) -> str:
+    """One line for tables: how often it is right, beside the best possible and what knows no user."""
+    own, best, crowd = (figures[name] for name in ("within_user_accuracy", "best_possible", "population"))
+    parts = [f"right on {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}] of unseen users' pairs"]
+    if best["value"] is not None:
+        parts.append(f"best possible {best['value']:.3f}")
+    return ", ".join([*parts, f"without a user {crowd['value']:.3f}"])

@@ -1,0 +1,1 @@
+"""Statistics over users: intervals, tests, effect sizes, power."""

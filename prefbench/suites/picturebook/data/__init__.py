@@ -1,0 +1,1 @@
+"""Pictures and judgments to train on."""

@@ -1,0 +1,63 @@
+"""What methods may learn from: the judgments of the train users, rendered once and kept in the cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from prefbench.api import Lesson
+from prefbench.api.records import PARTS, History, Judgment, Picture
+from prefbench.files import atomic_file, cache_folder
+from prefbench.suites.picturebook.users.population import SEED, JudgedScene, SimulatedUser, population
+from prefbench.suites.picturebook.world.render import VERSION, render
+
+logger = logging.getLogger(__name__)
+
+
+def lessons() -> list[Lesson]:
+    """All judgments of the train users, with words for their tastes and for what the pictures show."""
+    users = population("train")
+    sides = [side for user in users for side in _sides(user)]
+    pictures = iter(_pictures([judged for side in sides for judged in side]))
+    found = []
+    for user, (liked, disliked) in zip(users, (sides[i : i + 2] for i in range(0, len(sides), 2)), strict=True):
+        shown = [(judged, next(pictures)) for judged in (*liked, *disliked)]
+        judgments = [_judgment(user.id, i, *pair, liked=i < len(liked)) for i, pair in enumerate(shown)]
+        history = History(user.id, tuple(judgments[: len(liked)]), tuple(judgments[len(liked) :]))
+        likes, dislikes = user.taste.words()
+        shows = {picture.digest: judged.scene.phrases() for judged, picture in shown}
+        found.append(Lesson(history, likes, dislikes, shows))
+    return found
+
+
+def _sides(user: SimulatedUser) -> tuple[list[JudgedScene], list[JudgedScene]]:
+    """Everything the user liked, and disliked."""
+    parts = [user.judged(part) for part in PARTS]
+    return [s for part in parts for s in part.liked], [s for part in parts for s in part.disliked]
+
+
+def _judgment(user: str, i: int, judged: JudgedScene, picture: Picture, *, liked: bool) -> Judgment:
+    prompt = judged.scene.content.prompt
+    return Judgment(picture, prompt, liked, pair=f"{user}/lesson/{i}", source="picturebook renderer")
+
+
+def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
+    path = _path(scenes)
+    if not path.exists():
+        logger.info("rendering %d pictures of train users", len(scenes))
+        pixels = np.stack([render(judged.scene, judged.seed) for judged in scenes])
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, pixels=pixels)
+    with np.load(path) as stored:
+        return [Picture.of(Image.fromarray(row)) for row in stored["pixels"]]
+
+
+def _path(scenes: Sequence[JudgedScene]) -> Path:
+    content = json.dumps([VERSION, SEED, [[*judged.scene.indices, judged.seed] for judged in scenes]])
+    return cache_folder() / "lessons" / f"picturebook-{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"

@@ -1,0 +1,221 @@
+"""`mini-mllm` before it has seen a preference: an Idefics2 of 32x32 pictures; its tower starts from `mini-vision`.
+
+A public language model that reads images already does so; a fresh one must first learn that its image tokens say
+anything. And the embedding of a contrastive model drops what no caption says, though users may like it. So tower and
+connector are taught two things at once: where `mini-vision` embeds a picture, and what it looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from tokenizers import decoders, processors
+from torch import Tensor, nn
+from transformers import (
+    Idefics2Config,
+    Idefics2ForConditionalGeneration,
+    Idefics2ImageProcessor,
+    Idefics2Model,
+    Idefics2Processor,
+    PreTrainedTokenizerFast,
+)
+
+from prefbench.models.mllms.cards import MINI_MLLM
+from prefbench.models.mllms.conversation import Turn, answer, ask
+from prefbench.models.mllms.model import Mllm
+from prefbench.suites.picturebook.data.corpus import CAPTIONED, CONTRASTS, Corpus, load_corpus
+from prefbench.suites.picturebook.miniatures.mini_clip import EMBEDDING, MEAN, STD, to_pixels
+from prefbench.suites.picturebook.miniatures.mini_vision import load_mini_vision
+from prefbench.suites.picturebook.world.axes import AXES, BY_PROMPT, NAMEABLE
+from prefbench.suites.picturebook.world.render import SIZE
+from prefbench.training.loop import Batch, FitConfig, fit
+from prefbench.training.tokenizer import learn_clip_tokenizer
+
+SEEING = FitConfig(images=240_000, batch=64, lr=1e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
+DESCRIBING = FitConfig(images=6_000, batch=8, lr=1.5e-3, ema=0.998, decay=0.5)
+DESCRIBE = "what does this picture show?"
+_DESCRIBED = 6
+"""Pictures a conversation."""
+LATENTS = 4
+"""Tokens a picture."""
+CONTEXT = 1024
+_PATCH, _WIDTH = 4, 128
+_SPREAD = 0.08
+"""Of fresh weights, about 1 / sqrt(width). The library's 0.02 suits a width of 4,096; here layers pass on nothing."""
+_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }}:"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %} {{ part['text'] }} {% endif %}"
+    "{% endfor %}<end_of_utterance>{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+
+
+def build_mini_mllm(texts: Sequence[str], seed: int = 0) -> tuple[Idefics2ForConditionalGeneration, Idefics2Processor]:
+    """The untrained model (2.5 M parameters) and its processor.
+
+    Args:
+        texts: what it will be asked and answered, beside the words of the world: each of their words is one token.
+    """
+    torch.manual_seed(seed)
+    processor = _processor(texts)
+    tokenizer = processor.tokenizer
+    config = Idefics2Config(
+        vision_config={
+            "hidden_size": 96,
+            "intermediate_size": 288,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "image_size": SIZE,
+            "patch_size": _PATCH,
+            "hidden_act": "gelu",
+            "layer_norm_eps": 1e-5,
+            "initializer_range": _SPREAD,
+        },
+        perceiver_config={
+            "hidden_size": _WIDTH,
+            "resampler_n_latents": LATENTS,
+            "resampler_depth": 2,
+            "resampler_n_heads": 4,
+            "resampler_head_dim": 32,
+            "num_key_value_heads": 4,
+            "initializer_range": _SPREAD,
+        },
+        text_config={
+            "model_type": "mistral",
+            "vocab_size": len(tokenizer),
+            "hidden_size": _WIDTH,
+            "intermediate_size": 3 * _WIDTH,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 4,
+            "max_position_embeddings": CONTEXT,
+            "sliding_window": None,
+            "initializer_range": _SPREAD,
+            "pad_token_id": tokenizer.pad_token_id,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.convert_tokens_to_ids("<end_of_utterance>"),
+        },
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        tie_word_embeddings=True,
+        initializer_range=_SPREAD,
+    )
+    model = Idefics2ForConditionalGeneration(config)
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<end_of_utterance>")
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    # The library starts all latents equal, which is right for stored weights and keeps fresh ones equal for ever.
+    nn.init.normal_(model.model.connector.perceiver_resampler.latents, std=_SPREAD)
+    _start_from_mini_vision(model.model.vision_model)
+    return model, processor
+
+
+def reading_mini_mllm(
+    texts: Sequence[str], folder: Path, seed: int = 0
+) -> tuple[Idefics2ForConditionalGeneration, Idefics2Processor]:
+    """The model after it has learned to see and to say what it sees; both trainings resume in `folder`."""
+    model, processor = build_mini_mllm([*texts, DESCRIBE], seed)
+    fit(_Seeing(model.model), _SeeingBatches(), SEEING, folder / "seeing")
+    model.model.vision_model.requires_grad_(False)
+    fit(_Describing(model), _DescribingBatches(model, processor), DESCRIBING, folder / "describing")
+    return model, processor
+
+
+class _Seeing(nn.Module):
+    """From a picture's image tokens: 1 - cosine to its embedding by `mini-vision`, and the picture in half size."""
+
+    def __init__(self, model: Idefics2Model) -> None:
+        super().__init__()
+        self.tower, self.connector = model.vision_model, model.connector
+        self.embedding = nn.Linear(LATENTS * _WIDTH, EMBEDDING)
+        self.pixels = nn.Linear(LATENTS * _WIDTH, 3 * (SIZE // 2) ** 2)
+        self._teacher = [load_mini_vision()]  # in a list, so that it is neither trained nor stored
+
+    def forward(self, batch: Batch) -> Tensor:
+        pixels = batch["pixels"]
+        with torch.no_grad():
+            target = self._teacher[0](pixel_values=pixels).image_embeds
+        states = self.tower(pixel_values=pixels).last_hidden_state
+        tokens = self.connector(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)).flatten(1)
+        distance = 1 - F.cosine_similarity(self.embedding(tokens), target).mean()
+        return distance + F.mse_loss(self.pixels(tokens), F.avg_pool2d(pixels, 2).flatten(1))
+
+
+class _SeeingBatches:
+    def __init__(self) -> None:
+        self._corpora = [load_corpus(recipe).pictures for recipe in (CAPTIONED, CONTRASTS)]
+
+    def __call__(self, rng: np.random.Generator, size: int) -> Batch:
+        pictures = self._corpora[int(rng.integers(2))]
+        return {"pixels": to_pixels(pictures[rng.integers(len(pictures), size=size)], SIZE)}
+
+
+class _Describing(nn.Module):
+    """The language loss on descriptions."""
+
+    def __init__(self, model: Idefics2ForConditionalGeneration) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Tensor:
+        loss: Tensor = self.model(**batch, use_cache=False).loss
+        return loss
+
+
+class _DescribingBatches:
+    """Conversations about several pictures, each described by its caption."""
+
+    def __init__(self, model: Idefics2ForConditionalGeneration, processor: Idefics2Processor) -> None:
+        self._mllm = Mllm(MINI_MLLM, model, processor, folder=None, device=torch.device("cpu"))
+        self._corpora = [load_corpus(recipe) for recipe in (CAPTIONED, CONTRASTS)]
+
+    def __call__(self, rng: np.random.Generator, size: int) -> Batch:
+        conversations = []
+        for _ in range(size):
+            corpus = self._corpora[int(rng.integers(2))]
+            first = int(rng.integers(len(corpus) - _DESCRIBED))
+            rows = range(first, first + _DESCRIBED)
+            conversations.append([turn for row in rows for turn in _described(corpus, row)])
+        batch = self._mllm.training_batch(conversations)
+        return {name: value for name, value in batch.items() if name not in ("opened", "seen_at")}
+
+
+def _described(corpus: Corpus, row: int) -> tuple[Turn, Turn]:
+    picture = Image.fromarray(corpus.pictures[row])
+    return ask(DESCRIBE, picture), answer(corpus.scene(row).caption(NAMEABLE))
+
+
+def _start_from_mini_vision(tower: nn.Module) -> None:
+    """Copies what the two classes share: all but the class token and the norm before the first layer."""
+    source = {name.removeprefix("vision_model."): value for name, value in load_mini_vision().state_dict().items()}
+    own = tower.state_dict()
+    for name in own:
+        if name.startswith("encoder.") or name.startswith("post_layernorm."):
+            own[name] = source[name]
+    own["embeddings.patch_embedding.weight"] = source["embeddings.patch_embedding.weight"]
+    own["embeddings.patch_embedding.bias"] = torch.zeros(96)
+    own["embeddings.position_embedding.weight"] = source["embeddings.position_embedding.weight"][1:]
+    tower.load_state_dict(own)
+
+
+def _processor(texts: Sequence[str]) -> Idefics2Processor:
+    phrases = [phrase for axis in AXES for phrase in axis.phrases if phrase is not None]
+    learned = learn_clip_tokenizer([*texts, *BY_PROMPT, *phrases, "user: assistant: a, b. c?"], max_length=CONTEXT)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=learned.backend_tokenizer,
+        bos_token="<|startoftext|>",
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        unk_token="<|endoftext|>",
+        padding_side="left",
+        model_max_length=CONTEXT,
+    )
+    tokenizer.backend_tokenizer.decoder = decoders.BPEDecoder(suffix="</w>")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    size = {"longest_edge": SIZE, "shortest_edge": SIZE}
+    images = Idefics2ImageProcessor(size=size, do_image_splitting=False, image_mean=list(MEAN), image_std=list(STD))
+    return Idefics2Processor(images, tokenizer, image_seq_len=LATENTS, chat_template=_TEMPLATE)

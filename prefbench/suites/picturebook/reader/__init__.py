@@ -1,0 +1,1 @@
+"""A network that reads the attributes of a picture."""

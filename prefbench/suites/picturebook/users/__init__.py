@@ -1,0 +1,1 @@
+"""Simulated users: tastes, choices, and exact inference of a taste."""

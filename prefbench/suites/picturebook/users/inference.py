@@ -1,0 +1,154 @@
+"""What a history reveals: the posterior over tastes under the world's true choice model.
+
+Metropolis-Hastings over tastes: the prior is the world's own way of drawing users, the likelihood its own way of
+judging. The best picture for the posterior mean of the utility is the best that anybody can expect to draw from the
+same history; the MAP taste is the single most probable one.
+
+All chains move at once. A proposal redraws one part of a taste (a leaning, a group, the bonus, the kind) from its
+prior, by way of a library of tastes drawn once; so the prior stays invariant and only likelihoods are compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefbench.suites.picturebook.users.choices import log_likelihood
+from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Taste
+from prefbench.suites.picturebook.users.taste_rows import (
+    AXIS_OF,
+    GROUP_OF,
+    STARTS,
+    TasteRows,
+    one_hot,
+    sample_profiles,
+    sample_rows,
+)
+from prefbench.suites.picturebook.world.axes import AXIS, STYLE_NAMES, IntArray, sample_styles
+
+Floats = NDArray[np.float64]
+_PAIRS = 48
+"""Random pairs of unseen pictures that the likelihood averages over."""
+_LIBRARY = 2000
+_PROFILES = 256
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A history as styles: liked (J, axes) and disliked (K, axes), index-aligned where J = K."""
+
+    liked: IntArray
+    disliked: IntArray
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Tastes drawn from the posterior, and the most probable one that the search met."""
+
+    draws: tuple[Taste, ...]
+    map: Taste
+
+    def mean_utility(self) -> Floats:
+        """Posterior mean utility of every style, shape (values of axis 1, ..., values of axis 9)."""
+        tables: dict[tuple[str, ...], Floats] = {}
+        for taste in self.draws:
+            tables[taste.axes] = taste.table + tables.get(taste.axes, 0.0)
+        total = np.zeros(tuple(len(AXIS[name]) for name in STYLE_NAMES))
+        for axes, table in tables.items():
+            total += table.reshape(tuple(len(AXIS[name]) if name in axes else 1 for name in STYLE_NAMES))
+        return total / len(self.draws)
+
+    def best_style(self) -> tuple[int, ...]:
+        """The style of highest posterior mean utility."""
+        mean = self.mean_utility()
+        return tuple(int(i) for i in np.unravel_index(int(mean.argmax()), mean.shape))
+
+
+def infer(seen: Seen, *, seed: int = 0, chains: int = 24, steps: int = 300, keep: int = 8) -> Posterior:
+    """The posterior over tastes given what a history shows.
+
+    The first half of the steps is burn-in; from the second, `keep` states of every chain become draws.
+    """
+    rng = np.random.default_rng(seed)
+    library, likelihood = _library(), _Likelihood(seen, rng)
+    scores = likelihood(library)
+    start = np.argsort(-scores)[:chains]
+    current, scores = library.rows(start), scores[start]
+    best, best_score = current.spec(0), scores[0]
+    saved = set(np.linspace(steps - 1, steps // 2, keep, dtype=int).tolist())
+    draws: list[Taste] = []
+    for step in range(steps):
+        proposed = _propose(current, rng)
+        new = likelihood(proposed)
+        accepted = np.log(rng.random(chains)) < new - scores
+        current, scores = current.replaced(proposed, accepted), np.where(accepted, new, scores)
+        if scores.max() > best_score:
+            best, best_score = current.spec(int(scores.argmax())), scores.max()
+        if step in saved:
+            draws += [Taste.of(current.spec(row)) for row in range(chains)]
+    return Posterior(tuple(draws), Taste.of(best))
+
+
+class _Likelihood:
+    """Log-likelihood (N,) of tastes, over one sample of unseen pictures that all tastes share."""
+
+    def __init__(self, seen: Seen, rng: np.random.Generator) -> None:
+        others = sample_styles(rng, 2 * _PAIRS, uniform=STYLE_NAMES)
+        self._shown = one_hot(np.concatenate([seen.liked, seen.disliked, others]))
+        self._cuts = (len(seen.liked), len(seen.liked) + len(seen.disliked))
+
+    def __call__(self, tastes: TasteRows) -> Floats:
+        liked, disliked, others = np.split(tastes.utilities(self._shown), self._cuts, axis=1)
+        return log_likelihood(liked, disliked, others.reshape(-1, 2, _PAIRS), tastes.sharpness)
+
+
+@cache
+def _library() -> TasteRows:
+    return sample_rows(np.random.default_rng(0), _LIBRARY)
+
+
+@cache
+def _profiles() -> Floats:
+    return sample_profiles(np.random.default_rng(1), _PROFILES)
+
+
+def _propose(tastes: TasteRows, rng: np.random.Generator) -> TasteRows:
+    """Redraws one part of every taste: the same kind of part in all rows, with a draw of its own for each."""
+    n, move = len(tastes), rng.random()
+    fresh = _library().rows(rng.integers(_LIBRARY, size=n))
+    if move < 0.1:
+        return replace(tastes, bonus=fresh.bonus, weight=fresh.weight)
+    leanings = tastes.leanings.copy()
+    if move < 0.15:  # a second taste that did not count until now is drawn anew with the kind
+        leanings[~tastes.two, 1] = fresh.leanings[~tastes.two, 1]
+        return replace(tastes, kind=fresh.kind, leanings=leanings)
+    side = np.where(tastes.two, rng.integers(2, size=n), 0)
+    old = leanings[np.arange(n), side]
+    if move < 0.35:
+        group = rng.integers(-1, len(TASTE_GROUPS), size=n)[:, None]  # -1: all three
+        new = np.where((GROUP_OF[AXIS_OF] == group) | (group < 0), fresh.leanings[:, 0], old)
+    else:
+        new = _redraw_leaning(old, rng)
+    leanings[np.arange(n), side] = new
+    return replace(tastes, leanings=leanings)
+
+
+def _redraw_leaning(scores: Floats, rng: np.random.Generator) -> Floats:
+    """Gives one leaning of each row new values, or moves it to a free axis of the same group; its weight stays."""
+    n = len(scores)
+    weights = np.maximum.reduceat(scores, STARTS, axis=1)
+    axis = _any_of(weights > 0, rng)
+    free = (weights == 0) & (GROUP_OF[axis][:, None] == GROUP_OF)
+    moves = free.any(axis=1) & (rng.random(n) < 0.5)
+    target = np.where(moves, _any_of(free, rng), axis)
+    profile = _profiles()[target, rng.integers(_PROFILES, size=n)]
+    kept = np.where(axis[:, None] == AXIS_OF, 0.0, scores)
+    return np.asarray(kept + weights[np.arange(n), axis][:, None] * profile)
+
+
+def _any_of(flags: NDArray[np.bool_], rng: np.random.Generator) -> IntArray:
+    """The position of one flag of each row (N, K), each with equal chance."""
+    return np.asarray((rng.random(flags.shape) * flags).argmax(axis=1))

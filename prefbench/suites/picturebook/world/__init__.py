@@ -1,0 +1,1 @@
+"""What can be drawn: axes, words, shapes and the renderer."""

@@ -1,0 +1,247 @@
+"""Draws scenes as 32x32 RGB pictures: Pillow polygons at four times the size, then reduced.
+
+A picture is a function of its scene and a seed and of nothing else. The seed moves what no axis describes: the place
+and size of the object, a little of each colour, the phase of waves and rain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from prefbench.suites.picturebook.world.axes import Scene
+from prefbench.suites.picturebook.world.shapes import COMPANIONS, OBJECTS, Part, Points
+
+SIZE = 32
+"""Side of a picture in pixels."""
+VERSION = 1
+"""Raised whenever the same scene and seed give other pixels."""
+_SUPER = 4
+_CANVAS = SIZE * _SUPER
+
+Color = tuple[int, int, int]
+Pixels = NDArray[np.uint8]
+
+_ROLES = ("sky", "pattern", "ground", "main", "second", "accent", "line")
+_PALETTES: Mapping[str, Sequence[str]] = {
+    "ocean": ("#9fd4ea", "#5fa8d8", "#1c6f96", "#1b3fa3", "#35c8b8", "#f0fbff", "#081c3e"),
+    "sunset": ("#ffc27a", "#f2884e", "#8a3a6e", "#c41f3c", "#ffe04a", "#6a2a80", "#301038"),
+    "forest": ("#c4d890", "#94b866", "#4f6a2c", "#1c6a38", "#b87428", "#f4f0a0", "#102c16"),
+    "pastel": ("#ecc8e0", "#c2b0e8", "#9ed8b4", "#f4809c", "#8c78d4", "#fff2b0", "#4c3864"),
+    "gray": ("#c4c4c4", "#8e8e8e", "#6a6a6a", "#444444", "#ececec", "#a8a8a8", "#0c0c0c"),
+    "neon": ("#5a2ab4", "#2c0f6c", "#00a890", "#ff30c0", "#28f0ff", "#ecff30", "#06000e"),
+}
+_TILES = ((8.0, 9.5), (24.0, 9.5), (8.0, 24.0), (24.0, 24.0))
+_HALF_SIZE: Mapping[str, float] = {"close-up": 13.0, "small": 9.0, "repeated": 6.9}
+_TILT: Mapping[str, float] = {"left": -22.0, "upright": 0.0, "right": 22.0}
+_GAIN: Mapping[str, tuple[float, float, float]] = {
+    "cool": (0.74, 0.97, 1.16),
+    "neutral": (1.0, 1.0, 1.0),
+    "warm": (1.16, 0.97, 0.70),
+}
+
+
+def render(scene: Scene, seed: int) -> Pixels:
+    """The picture of a scene: uint8 (32, 32, 3). Equal arguments give equal pixels."""
+    rng = np.random.default_rng(np.random.SeedSequence([VERSION, seed, *scene.indices]))
+    named = scene.named
+    colors = _palette(named["palette"], rng)
+    image = _background(named["background"], colors)
+    _draw_setting(image, named["setting"], colors, rng)
+    _draw_objects(image, named, colors, rng)
+    _draw_companion(image, named["companion"], colors)
+    return _grade(np.asarray(image.reduce(_SUPER)), named["temperature"], named["vignette"])
+
+
+def show(pixels: Pixels, scale: int = 4) -> Image.Image:
+    """A picture as people should look at it: enlarged by nearest neighbour."""
+    image = Image.fromarray(pixels)
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def _palette(name: str, rng: np.random.Generator) -> dict[str, Color]:
+    base = np.array([_parse(code) for code in _PALETTES[name]])
+    jittered = np.clip(base + rng.normal(0, 3, base.shape), 0, 255).astype(int)
+    return {role: (int(r), int(g), int(b)) for role, (r, g, b) in zip(_ROLES, jittered, strict=True)}
+
+
+def _parse(code: str) -> Color:
+    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
+
+
+def _background(kind: str, colors: Mapping[str, Color]) -> Image.Image:
+    image = Image.new("RGB", (_CANVAS, _CANVAS), colors["sky"])
+    image.paste(colors["pattern"], mask=_pattern_mask(kind))
+    return image
+
+
+@cache
+def _pattern_mask(kind: str) -> Image.Image:
+    """Where the pattern's colour goes; the period is eight pixels and its phase is fixed."""
+    y, x = np.mgrid[0:_CANVAS, 0:_CANVAS] / _SUPER
+    masks = {
+        "plain": np.zeros_like(x, dtype=bool),
+        "striped": (x % 8) < 4,
+        "dotted": ((x + 4 * ((y // 8) % 2)) % 8 - 4) ** 2 + (y % 8 - 4) ** 2 < 2.4**2,
+        "checkered": ((x // 8) + (y // 8)) % 2 < 1,
+    }
+    return Image.fromarray((masks[kind] * 255).astype(np.uint8))
+
+
+def _draw_setting(image: Image.Image, setting: str, colors: Mapping[str, Color], rng: np.random.Generator) -> None:
+    if setting == "at night":
+        image.paste(image.point(lambda v: int(v * 0.42)))
+    draw = ImageDraw.Draw(image)
+    wave = rng.uniform(0, 2 * math.pi)
+    if setting == "on a hill":
+        _ellipse(draw, 16 + 2 * math.sin(wave), 35, 23, 11.5, colors["ground"])
+    elif setting == "at sea":
+        _waves(draw, 23.0, wave, colors["ground"])
+        _waves(draw, 27.5, wave + 2, _mix(colors["ground"], colors["sky"], 0.45))
+    elif setting == "at night":
+        _ellipse(draw, 5.5, 5.5, 4.5, 4.5, (255, 240, 170))
+        _ellipse(draw, 7.6, 4.4, 3.6, 3.6, _mix(colors["sky"], (0, 0, 0), 0.58))
+    else:
+        _rain(draw, wave, _mix(colors["ground"], colors["line"], 0.3), _mix(colors["sky"], (255, 255, 255), 0.75))
+
+
+def _waves(draw: ImageDraw.ImageDraw, top: float, phase: float, color: Color) -> None:
+    x = np.linspace(-1, 33, 35)
+    y = top + 1.1 * np.sin(x * 2 * math.pi / 8 + phase)
+    points = [(float(a) * _SUPER, float(b) * _SUPER) for a, b in zip(x, y, strict=True)]
+    draw.polygon([*points, (_CANVAS, _CANVAS), (0, _CANVAS)], fill=color)
+
+
+def _rain(draw: ImageDraw.ImageDraw, phase: float, cloud: Color, drop: Color) -> None:
+    shift = 1.5 * math.sin(phase)
+    for x in range(-2, 40, 8):
+        for y in range(7, 36, 8):
+            x0, y0 = (x + shift + (4 if y // 8 % 2 else 0)) * _SUPER, y * _SUPER
+            draw.line([(x0, y0), (x0 - 1.6 * _SUPER, y0 + 4.4 * _SUPER)], fill=drop, width=5)
+    for i, x in enumerate((3, 11, 19, 28)):
+        _ellipse(draw, x + shift, 1.5, 6, 4.5 if i % 2 else 3.6, cloud)
+
+
+def _ellipse(draw: ImageDraw.ImageDraw, cx: float, cy: float, rx: float, ry: float, color: Color) -> None:
+    box = [(cx - rx) * _SUPER, (cy - ry) * _SUPER, (cx + rx) * _SUPER, (cy + ry) * _SUPER]
+    draw.ellipse(box, fill=color)
+
+
+def _draw_objects(
+    image: Image.Image, named: Mapping[str, str], colors: Mapping[str, Color], rng: np.random.Generator
+) -> None:
+    composition = named["composition"]
+    layer, mask = image.copy(), Image.new("L", image.size, 0)
+    turn = math.radians(_TILT[named["tilt"]] + rng.normal(0, 2))
+    size = _HALF_SIZE[composition] * rng.uniform(0.95, 1.05)
+    rim = {"no": None, "dark": colors["line"], "white": (255, 255, 255)}[named["line"]]
+    parts = OBJECTS[named["object"]]
+    for center in _centers(composition, rng):
+        placed = [Part(part.role, _place(part.points, center, size, turn)) for part in parts]
+        if rim is not None:
+            _outline(image, placed, rim, 12 if composition == "close-up" else 10)
+        _fill(layer, mask, placed, colors)
+    image.paste(_textured(layer, named["fill"], composition), mask=mask)
+
+
+def _centers(composition: str, rng: np.random.Generator) -> Sequence[tuple[float, float]]:
+    dx, dy = (float(v) for v in rng.uniform(-1, 1, 2))
+    if composition == "close-up":
+        return [(15.5 + dx, 17 + dy)]
+    if composition == "small":
+        return [(14 + 3 * dx, 19.5 + 1.5 * dy)]
+    return [(x + 0.6 * dx, y + 0.6 * dy) for x, y in _TILES]
+
+
+def _place(points: Points, center: tuple[float, float], half: float, turn: float) -> Points:
+    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    placed: Points = (points @ rotation.T * half + np.array(center)) * _SUPER
+    return placed
+
+
+def _corners(points: Points) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in points.tolist()]
+
+
+def _outline(image: Image.Image, parts: Sequence[Part], color: Color, width: int) -> None:
+    """A rim around the silhouette, drawn before the parts cover its inner half."""
+    draw = ImageDraw.Draw(image)
+    for part in parts:
+        corners = _corners(part.points)
+        draw.line([*corners, *corners[:2]], fill=color, width=width)
+        for x, y in corners[:: max(1, len(corners) // 8)]:
+            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=color)
+
+
+def _fill(layer: Image.Image, mask: Image.Image, parts: Sequence[Part], colors: Mapping[str, Color]) -> None:
+    draw, mask_draw = ImageDraw.Draw(layer), ImageDraw.Draw(mask)
+    for part in parts:
+        corners = _corners(part.points)
+        draw.polygon(corners, fill=colors[part.role])
+        mask_draw.polygon(corners, fill=255)
+
+
+def _textured(layer: Image.Image, fill: str, composition: str) -> Image.Image:
+    if fill == "hatched":
+        layer.paste(layer.point(lambda v: int(v * 0.45)), mask=_hatching())
+    elif fill == "shaded":
+        light, dark = _shading(composition)
+        layer.paste(layer.point(lambda v: int(255 - (255 - v) * 0.35)), mask=light)
+        layer.paste(layer.point(lambda v: int(v * 0.28)), mask=dark)
+    return layer
+
+
+@cache
+def _hatching() -> Image.Image:
+    y = np.mgrid[0:_CANVAS, 0:_CANVAS][0] / _SUPER
+    return Image.fromarray(((y % 4 < 1.75) * 255).astype(np.uint8))
+
+
+@cache
+def _shading(composition: str) -> tuple[Image.Image, Image.Image]:
+    """Masks of light from above and dark below, over the box where the composition puts its objects."""
+    y = np.mgrid[0:_CANVAS, 0:_CANVAS][0] / _SUPER
+    if composition == "repeated":
+        depth = np.where(y < 17, (y - 3.5) / 12, (y - 18) / 12)
+    else:
+        middle, half = (17.0, 12.0) if composition == "close-up" else (19.5, 8.0)
+        depth = (y - middle + half) / (2 * half)
+    slope = np.clip(depth, 0, 1) * 2 - 1
+    light, dark = np.clip(-slope, 0, 1), np.clip(slope, 0, 1)
+    return Image.fromarray((light * 255).astype(np.uint8)), Image.fromarray((dark * 255).astype(np.uint8))
+
+
+def _draw_companion(image: Image.Image, name: str, colors: Mapping[str, Color]) -> None:
+    placed = [Part(part.role, _place(part.points, (25.6, 6.4), 4.6, 0.0)) for part in COMPANIONS[name]]
+    if not placed:
+        return
+    _outline(image, placed, colors["line"], 9)
+    bright = _mix(colors["second"], (255, 255, 255), 0.35)
+    _fill(image, Image.new("L", image.size), placed, {"fill": bright, "core": colors["main"]})
+
+
+def _mix(a: Color, b: Color, share: float) -> Color:
+    r, g, b_ = (int(x * (1 - share) + y * share) for x, y in zip(a, b, strict=True))
+    return r, g, b_
+
+
+@cache
+def _edge_weight() -> NDArray[np.float64]:
+    y, x = (np.mgrid[0:SIZE, 0:SIZE] - (SIZE - 1) / 2) / (SIZE / 2)
+    weight: NDArray[np.float64] = np.clip((np.hypot(x, y) - 0.55) / 0.75, 0, 1)[..., None]
+    return weight
+
+
+def _grade(pixels: Pixels, temperature: str, vignette: str) -> Pixels:
+    """The silent colour axes, applied to the finished picture: white balance, then darkened or lightened edges."""
+    graded = pixels * np.array(_GAIN[temperature])
+    if vignette == "dark edges":
+        graded = graded * (1 - 0.6 * _edge_weight())
+    elif vignette == "light edges":
+        graded = graded + (255 - graded) * 0.6 * _edge_weight()
+    return np.asarray(np.clip(np.rint(graded), 0, 255), dtype=np.uint8)

@@ -1,0 +1,1 @@
+"""Attacks compared with honest methods, metric by metric."""

@@ -1,0 +1,107 @@
+"""What the checks of an audit share: the run, its suite, what the suite shows and keeps back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from PIL import ImageOps
+
+from prefbench.api import PrefbenchError, Suite
+from prefbench.api.records import SPLITS, Case, History, Sample, Split
+from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
+from prefbench.registry import load, names, unknown
+from prefbench.run.folder import RunFolder
+from prefbench.run.plan import Planned, RunSpec, make_plan
+
+from .seen import Seen
+
+
+def split_of(spec: Mapping[str, Any]) -> Split:
+    """The split of a run. Raises `PrefbenchError` for a spec that names none."""
+    for split in SPLITS:
+        if spec.get("split") == split:
+            return split
+    raise PrefbenchError(unknown("split of the run", str(spec.get("split")), list(SPLITS)))
+
+
+@dataclass(frozen=True)
+class Material:
+    """One run to be audited. Whatever is damaged raises where a check first asks for it."""
+
+    folder: RunFolder
+    suite: Suite
+    seen: Seen
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        return self.folder.description()
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        spec: Mapping[str, Any] = self.description["spec"]
+        return spec
+
+    @cached_property
+    def samples(self) -> Sequence[Sample]:
+        """All rows, in the order of users and cases."""
+        return sorted(self.folder.samples().values(), key=lambda s: (s.user, s.case, s.index, s.key))
+
+    @cached_property
+    def cases(self) -> Mapping[str, Case]:
+        """The cases of the split, by id."""
+        return {case.id: case for user in self.suite.users(self.seen.split) for case in self.suite.cases(user.id)}
+
+    @cached_property
+    def histories(self) -> Mapping[str, History] | None:
+        """What the run's users were shown, under its control; None under a control from a file, which is not loaded."""
+        limit, control = self.spec["users"], self.spec["control"]
+        users = self.suite.users(self.seen.split)[:limit]
+        shown = {user.id: self.seen.histories[user.id] for user in users}
+        if control is None:
+            return shown
+        changed: dict[str, History] | None = load("control", control)(shown) if control in names("control") else None
+        return changed
+
+    @cached_property
+    def plan(self) -> Mapping[str, Planned] | None:
+        """What the run's spec plans, by key; None where its histories are not known."""
+        if self.histories is None:
+            return None
+        spec = RunSpec(**{field.name: self.spec[field.name] for field in fields(RunSpec)})
+        cases = [case for user in self.histories for case in self.suite.cases(user)]
+        return {planned.key: planned for batch in make_plan(spec, cases, self.histories) for planned in batch}
+
+    @cached_property
+    def damaged(self) -> Mapping[str, str]:
+        """Digest of an image that a row names to what is wrong with the file."""
+        return {digest: found for digest, found in self._pictures.items() if isinstance(found, str)}
+
+    @cached_property
+    def drawn(self) -> Sequence[Sample]:
+        """The rows whose image can be read."""
+        return [s for s in self.samples if s.image is not None and s.image not in self.damaged]
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails:
+        """Of the drawn rows, in their order."""
+        return stacked([self._pictures[sample.image or ""][0] for sample in self.drawn])
+
+    @cached_property
+    def mirrored(self) -> Thumbnails:
+        """Of the drawn rows' images mirrored left to right."""
+        return stacked([self._pictures[sample.image or ""][1] for sample in self.drawn])
+
+    @cached_property
+    def _pictures(self) -> Mapping[str, Any]:
+        """Digest to the thumbnails of the image and of its mirror image, or to what is wrong with the file."""
+        return {digest: self._reduced(digest) for digest in {s.image for s in self.samples if s.image is not None}}
+
+    def _reduced(self, digest: str) -> Any:
+        try:
+            image = self.folder.image(digest)
+        except PrefbenchError as error:
+            return str(error)
+        return thumbnail(image), thumbnail(ImageOps.mirror(image))

@@ -1,0 +1,90 @@
+"""Whether what was asked for had been seen: the same prompts, or the same words in another order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from prefbench.check.findings import Row, fail, skip, warn
+
+from .material import Material
+from .seen import plain
+
+_NEAR = 0.8
+"""Jaccard similarity of two prompts' content words from which they count as near."""
+_FUNCTION_WORDS = frozenset(("a", "an", "the", "and", "or", "of", "in", "on", "at", "by", "to", "for", "from", "with"))
+"""Left out before prompts are compared: between short prompts of one template they would be most of what is shared."""
+
+
+def targets(material: Material) -> str:
+    """Nobody is asked for a prompt that they judged, and no sample's target is a picture that they were shown."""
+    own = material.seen.own_prompts
+    asked = [(case.user, case.id, case.prompt) for case in material.cases.values()]
+    asked += [(sample.user, sample.case, sample.prompt) for sample in material.samples]
+    found = [
+        {"user": user, "case": case, "prompt": prompt}
+        for user, case, prompt in dict.fromkeys(asked)
+        if plain(prompt) in own.get(user, ())
+    ]
+    if found:
+        fail(f"{len(found)} cases ask for a prompt that their user judged", found)
+    return f"{len(material.cases)} cases, none of a prompt that its user judged"
+
+
+def exact(material: Material) -> str:
+    """No prompt of the run stands in a history or a training caption."""
+    asked, seen = _asked(material), material.seen.prompts
+    found = [{"prompt": prompt, **row, "found": seen[key]} for key, (prompt, row) in asked.items() if key in seen]
+    if found:
+        fail(f"{len(found)} of {len(asked)} prompts were seen", found)
+    return f"{len(asked)} prompts, none among {len(seen)} of histories and training captions"
+
+
+def near(material: Material) -> str:
+    """Prompts that share their content words with a seen one, in whatever order."""
+    asked, seen = _asked(material), material.seen.prompts
+    if not seen:
+        skip("the suite has no histories and names no training captions")
+    alike = alike_prompts([key for key in asked if key not in seen], seen)
+    found = [
+        {"prompt": asked[key][0], **asked[key][1], "found": seen[other], "near": other, "jaccard": round(value, 3)}
+        for key, (other, value) in alike.items()
+    ]
+    if found:
+        warn(
+            f"{len(found)} of {len(asked)} prompts have content words in common with a seen one (Jaccard ≥ {_NEAR:g})",
+            found,
+        )
+    return f"no two of {len(asked)} × {len(seen)} prompts with a Jaccard similarity of content words ≥ {_NEAR:g}"
+
+
+def alike_prompts(asked: Iterable[str], seen: Iterable[str]) -> Mapping[str, tuple[str, float]]:
+    """Each asked prompt that has a near seen one, to the nearest and the Jaccard similarity of their content words."""
+    words_of = {prompt: content_words(prompt) for prompt in seen}
+    holding: dict[str, list[str]] = defaultdict(list)
+    for prompt, words in words_of.items():
+        for word in words:
+            holding[word].append(prompt)
+    found = {}
+    for prompt in asked:
+        own = content_words(prompt)
+        shared = Counter(other for word in own for other in holding.get(word, ()))
+        similar = {other: n / (len(own) + len(words_of[other]) - n) for other, n in shared.items()}
+        best = max(similar, key=lambda other: (similar[other], other), default=None)
+        if best is not None and similar[best] >= _NEAR:
+            found[prompt] = (best, similar[best])
+    return found
+
+
+def content_words(prompt: str) -> frozenset[str]:
+    """The different words of a prompt without articles and prepositions; all of them where no other is left."""
+    words = frozenset("".join(c if c.isalnum() else " " for c in plain(prompt)).split())
+    return words - _FUNCTION_WORDS or words
+
+
+def _asked(material: Material) -> dict[str, tuple[str, Row]]:
+    """Each prompt that the run was asked for, as `plain` writes it, with the first sample of it."""
+    asked: dict[str, tuple[str, Row]] = {}
+    for sample in material.samples:
+        asked.setdefault(plain(sample.prompt), (sample.prompt, {"key": sample.key, "user": sample.user}))
+    return asked

@@ -1,0 +1,80 @@
+"""What a run's method and its weights say that they were trained on, and picked by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from prefbench.api import MethodCard
+from prefbench.check.findings import fail, warn
+from prefbench.files import WEIGHTS
+from prefbench.registry import load, names
+
+from .material import Material
+
+
+def declared(material: Material) -> str:
+    """No declaration names the run's split or that of the scorer users.
+
+    What declares nothing is said, and a scorer that the method picks by, which has seen the scorer users.
+    """
+    suite = material.suite.card.name
+    barred = {f"{suite}:{split}" for split in (material.seen.split, "scorer")} | {suite}
+    told = {f"method {material.description['method']['name']}": tuple(material.description["method"]["trained_on"])}
+    doubts = [{"picks by": name, "fault": f"scores by {name} say nothing of this run"} for name in _selecting(material)]
+    for name in _weights(material):
+        data = data_of(name)
+        if data is None:
+            doubts.append({"weights": name, "fault": "undeclared: no card says what they were trained on"})
+        else:
+            told[f"weights {name}"] = data
+    found = [
+        {"declared by": who, "trained on": data}
+        for who, all_data in told.items()
+        for data in all_data
+        if data in barred
+    ]
+    if found:
+        fail(f"{len(found)} declarations of data that the run is evaluated on", found)
+    detail = "; ".join(f"{who}: {', '.join(data) or 'nothing'}" for who, data in told.items())
+    if doubts:
+        warn(detail, doubts)
+    return detail
+
+
+def _selecting(material: Material) -> Sequence[str]:
+    named: Sequence[str] = material.description["method"].get("selected_by", ())
+    return named
+
+
+def _weights(material: Material) -> list[str]:
+    """The weights behind a run: its backbone's, and those that the method's card names.
+
+    Runs that were made before cards named weights are taken by the card of the registered method.
+    """
+    card: Mapping[str, Any] = material.description["method"]
+    named: Sequence[str] | None = card.get("weights")
+    method = material.spec["method"]
+    if named is None and method in names("method"):
+        registered: MethodCard = load("method", method).card
+        named = registered.weights
+    return [str(material.spec["backbone"]), *(named or ())]
+
+
+def data_of(name: str) -> tuple[str, ...] | None:
+    """The data on the card of shipped weights, as `suite:split` or `suite:corpus`; None without a card or data."""
+    card = WEIGHTS / name / "card.json"
+    if not card.is_file():
+        return None
+    data = json.loads(card.read_text(encoding="utf-8")).get("data")
+    return tuple(dict.fromkeys(_sets(data))) if isinstance(data, dict) and "suite" in data else None
+
+
+def _sets(data: Mapping[str, Any]) -> Iterator[str]:
+    """A corpus is rendered for training and holds no user's pictures; a split is its users."""
+    suite = data["suite"]
+    if "split" in data:
+        yield f"{suite}:{data['split']}"
+    for corpus in [*data.get("corpora", ()), *([data["corpus"]] if "corpus" in data else [])]:
+        yield f"{suite}:{corpus['kind']} corpus"

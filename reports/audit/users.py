@@ -1,0 +1,93 @@
+"""Whose a run's rows are: users of its split alone, each row a planned one, each seed once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prefbench.api.records import SPLITS, Sample
+from prefbench.check.findings import Row, fail, skip, warn
+
+from .material import Material
+
+_LEARNED_FROM = ("train", "scorer")
+
+
+def users(material: Material) -> str:
+    """The run's users are of its split and of no other, and no id is listed twice."""
+    split, suite = material.seen.split, material.suite
+    if split in _LEARNED_FROM:
+        fail(f"the run is of the split {split}, which is learned from")
+    homes: dict[str, list[str]] = {}
+    for name in SPLITS:
+        for user in suite.users(name):
+            homes.setdefault(user.id, []).append(name)
+    twice = [{"user": user, "splits": found} for user, found in homes.items() if len(found) > 1]
+    if twice:
+        fail(f"{len(twice)} ids are listed twice", twice)
+    named = sorted({*material.description["kinds"], *(sample.user for sample in material.samples)})
+    strays = [
+        {"user": user, "split": home[0] if home else None} for user in named if (home := homes.get(user, [])) != [split]
+    ]
+    if strays:
+        fail(f"{len(strays)} of {len(named)} users are not of the split {split}", strays)
+    return f"{len(named)} users of {split}, none of another split"
+
+
+def rows(material: Material) -> str:
+    """Each row is the case it names, of the user it names, and one that the spec plans; each profile is its user's."""
+    faulty = [row for sample in material.samples for row in _faults(material, sample)]
+    places = Counter((sample.user, sample.case, sample.index) for sample in material.samples)
+    faulty += [{"user": u, "case": c, "index": i, "fault": f"{n} rows"} for (u, c, i), n in places.items() if n > 1]
+    faulty += _foreign_profiles(material)
+    if faulty:
+        fail(f"{len(faulty)} faults in {len(material.samples)} rows", faulty)
+    undrawn = int(material.description["planned"]) - len(material.samples)
+    failed = [{"key": s.key, "user": s.user, "error": s.error} for s in material.samples if s.status == "failed"]
+    if undrawn > 0 or failed:
+        warn(f"{undrawn} rows are not drawn yet, {len(failed)} failed", failed)
+    checked = "each as planned" if material.plan is not None else "planned under a control that is not registered"
+    return f"{len(material.samples)} rows, {checked}"
+
+
+def seeds(material: Material) -> str:
+    """Every sample has noise of its own."""
+    known = Counter(sample.seed for sample in material.samples)
+    shared = [{"key": s.key, "user": s.user, "seed": s.seed} for s in material.samples if known[s.seed] > 1]
+    if shared:
+        fail(f"{len(shared)} rows share a seed with another", shared)
+    if not known:
+        skip("nothing was drawn")
+    return f"{len(known)} seeds, each once"
+
+
+def _faults(material: Material, sample: Sample) -> Iterator[Row]:
+    where = {"key": sample.key, "user": sample.user, "case": sample.case}
+    case, plan = material.cases.get(sample.case), material.plan
+    if case is None:
+        yield {**where, "fault": "no case of the split"}
+    elif case.user != sample.user:
+        yield {**where, "fault": f"a case of {case.user}"}
+    elif case.prompt != sample.prompt:
+        yield {**where, "fault": f"its case asks for {case.prompt!r}, the row for {sample.prompt!r}"}
+    if plan is None:
+        return
+    planned = plan.get(sample.key)
+    if planned is None:
+        yield {**where, "fault": "a key that the spec does not plan"}
+    elif (planned.case.id, planned.index) != (sample.case, sample.index):
+        yield {**where, "fault": f"its key is planned for {planned.case.id}, sample {planned.index}"}
+    elif planned.seed != sample.seed:
+        yield {**where, "fault": f"seed {sample.seed}, planned {planned.seed}"}
+
+
+def _foreign_profiles(material: Material) -> list[Row]:
+    """Profiles that were made of another history than their user's."""
+    if material.histories is None:
+        return []
+    own = {history.digest: user for user, history in material.histories.items()}
+    return [
+        {"user": row["user"], "fault": f"a profile of {own.get(digest, 'another history')}"}
+        for digest, row in material.folder.profiles().items()
+        if own.get(digest) != row["user"]
+    ]

@@ -1,0 +1,1 @@
+"""Paired contrasts between runs, ranks and strengths."""

@@ -1,0 +1,117 @@
+"""The tables of `prefbench compare`: contrasts, and where runs stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefbench.api.records import Estimate
+
+from ..shared.grid import Cells, Grid
+from ..table.compare import is_control
+from ..table.grids import APART, ARROWS, DASH, N, counts, interval, number, p_text, smallest_note
+from .measure import ALPHA, Contrast, Contrasts
+from .standings import Standing, Standings
+
+_NAMED = 5
+"""So many users and prompts are named one by one."""
+_EFFECTS = (
+    "dz: mean over standard deviation of users' differences. wins: share of users for whom the first is better, ties "
+    f"half. turned by: single users and prompts without which significance at {ALPHA:g} is gained or lost."
+)
+_STRENGTHS = "strength: log odds of winning a user's prompt (Bradley-Terry, mean 0, ties half), interval over users."
+
+
+def contrast_grid(found: Contrasts) -> Grid:
+    """Every contrast, a section for each metric."""
+    columns = ("contrast", "metric", "difference [95 %]", "p", "dz", "wins", "turned by", N, "missing")
+    sections = [
+        [_contrast_row(row) for row in found.rows if row.metric == metric]
+        for metric in dict.fromkeys(row.metric for row in found.rows)
+    ]
+    notes = [_tests(found)]
+    if any(row.effect for row in found.rows):
+        notes.append(_EFFECTS)
+    by = found.standings.metric if found.standings else None
+    if by is not None:
+        notes += smallest_note(by, [row.difference for row in found.rows if row.metric == by])
+    notes += [f"{row.method} − {row.baseline} in {row.metric} turns {_without(row.turns)}." for row in _turned(found)]
+    return Grid("contrasts", columns, sections, notes, kept=(0, 1))
+
+
+def standings_grid(found: Contrasts, standings: Standings) -> Grid:
+    """Runs by one metric, controls below the rule."""
+    columns = (
+        "method",
+        f"{standings.metric} {ARROWS[standings.direction]} [95 %]",
+        "rank [95 %]",
+        "strength [95 %]",
+        N,
+        "missing",
+    )
+    honest = [row for row in standings.rows if not is_control(found.runs[row.label])]
+    controls = [row for row in standings.rows if row not in honest]
+    notes = [APART] if honest and controls else []
+    if standings.unlinked is None:
+        notes.append(_STRENGTHS)
+    else:
+        notes.append(f"no strengths: {standings.unlinked}, so no finite Bradley-Terry strengths fit.")
+    if standings.overtakings:
+        notes += [
+            f"{pair.ahead} and {pair.behind} change places {_without(pair.turns)}."
+            for pair in standings.overtakings
+            if pair.turns
+        ] or ["No single user or prompt changes the order of two neighbours in rank."]
+    sections = [[_standing_row(row) for row in group] for group in (honest, controls)]
+    return Grid(f"standings by {standings.metric}", columns, sections, notes, kept=(0,))
+
+
+def _tests(found: Contrasts) -> str:
+    means = "Student's t over users and prompts, or sign flips over users, the larger"
+    swaps = f"{found.swaps} swaps of labels user by user"
+    over_sets = [row.effect is None for row in found.rows]
+    text = swaps if all(over_sets) else f"{means}; for metrics over sets {swaps}" if any(over_sets) else means
+    n = len(found.pairs)
+    return f"p: {text}. " + (f"Holm over the {n} contrasts of each metric." if n > 1 else "One contrast a metric.")
+
+
+def _turned(found: Contrasts) -> list[Contrast]:
+    return [row for row in found.rows if row.turns]
+
+
+def _without(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        return f"without any one of {len(names)}: {listed} and others"
+    return f"without {listed}" if len(names) == 1 else f"without any one of {listed}"
+
+
+def _contrast_row(row: Contrast) -> Cells:
+    found, size = row.difference, row.effect
+    if found.value is None:
+        value = f"{DASH} ({found.missing} missing)"
+    else:
+        value = f"{'+' if found.value > 0 else ''}{number(found.value)} {interval(found) if size else ''}".rstrip()
+    dz, wins = (None, None) if size is None else (size.dz, size.wins)
+    turned = "" if size is None else _turns(row.turns)
+    name = f"{row.metric} {ARROWS[row.direction]}".strip()
+    cells = (value, p_text(row.p_holm), _decimals(dz), _decimals(wins), turned)
+    return (f"{row.method} − {row.baseline}", name, *cells, counts(found), str(found.missing))
+
+
+def _turns(names: Sequence[str]) -> str:
+    users = sum(name.startswith("user ") for name in names)
+    parts = [f"{n} {what}{'s' if n > 1 else ''}" for n, what in ((users, "user"), (len(names) - users, "prompt")) if n]
+    return ", ".join(parts) or "none"
+
+
+def _standing_row(row: Standing) -> Cells:
+    rank = f"{row.rank.rank} [{row.rank.low}, {row.rank.high}]" if row.rank else ""
+    return (row.label, _shown(row.mean), rank, _shown(row.strength), counts(row.mean), str(row.mean.missing))
+
+
+def _shown(found: Estimate | None) -> str:
+    return DASH if found is None or found.value is None else f"{number(found.value)} {interval(found)}"
+
+
+def _decimals(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2f}"

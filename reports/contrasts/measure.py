@@ -1,0 +1,212 @@
+"""Runs against each other: paired contrasts in every metric, adjusted, with what a single user or prompt can turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import PrefbenchError, Suite
+from prefbench.api.records import Estimate
+from prefbench.registry import unknown
+from prefbench.score.summary import Column, Run
+from prefbench.stats.effects import Effect, Without, effect, without_each
+from prefbench.stats.scores import Scores, user_means
+from prefbench.stats.tests import holm, paired_difference
+
+from ..table.compare import BASELINE, Columns, check_mix, label_runs, on_same_keys, only, ordered
+from .sets import Pair, SetContrasts, SetDifference
+from .standings import Standings, stand
+
+ALPHA = 0.05
+"""The level of Holm's adjusted p values below which a contrast counts as significant."""
+SWAPS = 499
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One metric of a run minus that of another, on the same users, prompts and seeds.
+
+    `value` and `other` are the two runs' own. Metrics over sets have no interval, no `effect` and no `turns`.
+    """
+
+    metric: str
+    direction: str
+    method: str
+    baseline: str
+    value: float | None
+    other: float | None
+    difference: Estimate
+    p: float | None
+    p_holm: float | None = None
+    effect: Effect | None = None
+    """`wins`: the share of users for whom `method` is the better one, whatever the direction; None without one."""
+    turns: tuple[str, ...] = ()
+    """The users and prompts without any single one of which the contrast gains or loses its significance."""
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """Contrasts of several runs. A family, over which p values are adjusted, is the contrasts of one metric."""
+
+    runs: Mapping[str, Run]
+    pairs: Sequence[Pair]
+    rows: Sequence[Contrast]
+    standings: Standings | None
+    refused: Mapping[str, str]
+    """Metrics that were not compared, with the reason."""
+    swaps: int = SWAPS
+
+
+def contrast(
+    runs: Sequence[Run],
+    suite: Callable[[], Suite],
+    *,
+    baseline: str = BASELINE,
+    all_pairs: bool = False,
+    metrics: Sequence[str] = (),
+    by: str | None = None,
+    swaps: int = SWAPS,
+) -> Contrasts:
+    """Contrasts of scored runs.
+
+    Args:
+        suite: makes the runs' suite; asked only where a metric over sets is compared.
+        baseline: the label or method of the run that all others are held against.
+        all_pairs: every pair instead, in the order of the runs.
+        metrics: columns of metrics over images, and metrics over sets; by default those without their parts.
+        by: the metric of ranks and strengths; by default `utility`, else the first one of preference.
+
+    Raises:
+        PrefbenchError: fewer than two runs, runs that do not belong together, no such baseline, a metric that no run
+            has or that one lacks, and what `SetContrasts` refuses in a metric that was named.
+    """
+    if len(runs) < 2:
+        raise PrefbenchError("comparing takes at least two runs")
+    check_mix(runs)
+    named = dict(zip(label_runs(runs), runs, strict=True))
+    columns = {label: run.columns() for label, run in named.items()}
+    over_sets = {label: run.set_metrics() for label, run in named.items()}
+    scored = {label: _questions(columns[label], over_sets[label]) for label in named}
+    pairs = list(combinations(named, 2)) if all_pairs else _against(named, baseline)
+    chosen, refused = _metrics(named, scored, metrics)
+    first, headers = columns[pairs[0][0]], over_sets[pairs[0][0]]
+    rows = [row for name in chosen if name in first for row in _family(name, columns, pairs)]
+    compare_sets = cache(lambda: SetContrasts(suite(), named, swaps=swaps))
+    for name in [name for name in chosen if name in headers]:
+        try:
+            rows += _set_family(name, headers[name]["direction"], compare_sets().of(name, pairs), pairs)
+        except PrefbenchError as error:
+            if metrics:
+                raise
+            refused[name] = str(error)
+    return Contrasts(named, pairs, rows, stand(named, columns, by), refused, swaps)
+
+
+def _against(named: Mapping[str, Run], baseline: str) -> list[Pair]:
+    base = baseline if baseline in named else only(named, baseline)
+    if base is None:
+        raise PrefbenchError(f"{unknown('baseline', baseline, list(named))}; or compare --pairs all")
+    return [(label, base) for label in named if label != base]
+
+
+def _questions(columns: Columns, over_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Everything that a run was scored for, with the question it answers."""
+    over_images = {name: column.question for name, column in columns.items()}
+    return over_images | {name: str(header["question"]) for name, header in over_sets.items()}
+
+
+def _metrics(
+    named: Mapping[str, Run], scored: Mapping[str, Mapping[str, str]], asked: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """The metrics to compare, and of those that were not asked for by name the ones that some run lacks."""
+    known = ordered({name: question for found in scored.values() for name, question in found.items()})
+    for name in asked:
+        if name not in known:
+            raise PrefbenchError(unknown("metric of these runs", name, known))
+    lacking = {
+        name: f"{next(label for label in named if name not in scored[label])} was not scored for it"
+        for name in asked or [name for name in known if "/" not in name]
+        if any(name not in names for names in scored.values())
+    }
+    for name, reason in lacking.items():
+        if asked:
+            raise PrefbenchError(f"{name}: {reason}; prefbench score RUN --metrics {name.partition('/')[0]}")
+    wanted = asked or [name for name in known if "/" not in name]
+    return [name for name in wanted if name not in lacking], lacking
+
+
+def _family(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) -> list[Contrast]:
+    """The contrasts in one metric over images."""
+    aligned = [on_same_keys(columns[a][name].scores, columns[b][name].scores) for a, b in pairs]
+    column = columns[pairs[0][0]][name]
+    rows = [_contrast(name, column, pair, *scores) for pair, scores in zip(pairs, aligned, strict=True)]
+    adjusted = _adjusted([row.p for row in rows])
+    turns = _turns(adjusted, [row.p for row in rows], [without_each(*scores) for scores in aligned])
+    return [replace(row, p_holm=p, turns=t) for row, p, t in zip(rows, adjusted, turns, strict=True)]
+
+
+def _contrast(name: str, column: Column, pair: Pair, a: Scores, b: Scores) -> Contrast:
+    found, size = paired_difference(a, b), effect(a, b)
+    if column.direction != "up":
+        # Nobody wins where neither more nor less is better.
+        size = replace(size, wins=1 - size.wins if column.direction and size.wins is not None else None)
+    both = np.isnan(a.values + b.values)
+    means = [user_means(Scores(np.where(both, np.nan, s.values), s.users, s.prompts)) for s in (a, b)]
+    own, other = (float(m.mean()) if len(m) else None for m in means)
+    return Contrast(name, column.direction, *pair, own, other, found.estimate, found.p_value, effect=size)
+
+
+def _set_family(name: str, direction: str, found: Sequence[SetDifference], pairs: Sequence[Pair]) -> list[Contrast]:
+    """The contrasts in one metric over sets."""
+    return [
+        Contrast(name, direction, *pair, row.value, row.other, row.difference, row.p, p_holm)
+        for pair, row, p_holm in zip(pairs, found, _adjusted([row.p for row in found]), strict=True)
+    ]
+
+
+def _adjusted(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's adjustment over those that there are."""
+    tested = [p for p in p_values if p is not None]
+    adjusted = iter(holm(tested).tolist())
+    return [None if p is None else next(adjusted) for p in p_values]
+
+
+def _turns(
+    adjusted: Sequence[float | None], p_values: Sequence[float | None], without: Sequence[Without]
+) -> list[tuple[str, ...]]:
+    """For each contrast what alone turns its significance, the whole family being tested again without it."""
+    leaving = [dict(zip(found.names, found.p_values.tolist(), strict=True)) for found in without]
+    turns: list[list[str]] = [[] for _ in without]
+    for name in dict.fromkeys(name for found in leaving for name in found):
+        again = _adjusted([found.get(name, p) for found, p in zip(leaving, p_values, strict=True)])
+        for i, (before, after) in enumerate(zip(adjusted, again, strict=True)):
+            if name in leaving[i] and _significant(before) != _significant(after):
+                turns[i].append(name)
+    return [tuple(found) for found in turns]
+
+
+def _significant(p: float | None) -> bool:
+    return p is not None and p < ALPHA
+
+
+def as_json(found: Contrasts) -> dict[str, Any]:
+    """Contrasts as plain data, with what they are adjusted over."""
+    rows = []
+    for row in found.rows:
+        flat = {key: value for key, value in asdict(row.difference).items() if key != "value"}
+        effects = asdict(row.effect) if row.effect else {"dz": None, "wins": None}
+        names = ("metric", "direction", "method", "baseline", "value", "other", "p", "p_holm")
+        own = {name: getattr(row, name) for name in names}
+        rows.append({**own, "difference": row.difference.value, **flat, **effects, "turns": list(row.turns)})
+    return {
+        "family": f"Holm over the {len(found.pairs)} contrasts of each metric",
+        "label_swaps": found.swaps,
+        "rows": rows,
+        "standings": found.standings.as_json() if found.standings else None,
+        "refused": dict(found.refused),
+    }

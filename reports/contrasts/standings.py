@@ -1,0 +1,124 @@
+"""Where runs stand by one metric: means, rank intervals, Bradley-Terry strengths, and what turns the order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import PrefbenchError
+from prefbench.api.records import Estimate
+from prefbench.registry import unknown
+from prefbench.score.summary import Run
+from prefbench.stats.bootstrap import Rank, crossed_bootstrap, rank_intervals
+from prefbench.stats.effects import without_each
+from prefbench.stats.scores import Scores
+from prefbench.stats.strengths import UnlinkedError, strengths
+
+from ..table.compare import UTILITY, Columns, is_control, on_same_keys
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One run's mean, its rank among honest methods, and its log strength among all runs."""
+
+    label: str
+    mean: Estimate
+    rank: Rank | None
+    strength: Estimate | None
+
+
+@dataclass(frozen=True)
+class Overtaking:
+    """Two neighbours in rank, and the users and prompts without any single one of which they change places."""
+
+    ahead: str
+    behind: str
+    turns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Runs by one metric, the best first, honest methods before controls."""
+
+    metric: str
+    direction: str
+    rows: Sequence[Standing]
+    overtakings: Sequence[Overtaking]
+    unlinked: str | None = None
+    """Why there are no strengths."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def stand(named: Mapping[str, Run], columns: Mapping[str, Columns], by: str | None) -> Standings | None:
+    """The standings by a metric over images; None where none was asked for and there is none of preference.
+
+    Only methods that are no controls are ranked, and of a learned scorer only those that it may judge; strengths are
+    of all runs, since each is an opponent of the others.
+
+    Raises:
+        PrefbenchError: the metric is no metric over images that all runs have.
+    """
+    metric = shared_metric(columns, by)
+    if metric is None:
+        return None
+    direction = next(iter(columns.values()))[metric].direction
+    scores = dict(zip(named, on_same_keys(*(found[metric].scores for found in columns.values())), strict=True))
+    barred = {label for label, found in columns.items() if is_control(named[label]) or found[metric].unranked}
+    honest = {label: found for label, found in scores.items() if label not in barred}
+    ranks = _ranked(honest, direction == "up")
+    strong, unlinked = _strengths(scores, direction == "up")
+    rows = [Standing(label, crossed_bootstrap(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]
+    rows.sort(key=lambda row: (row.label not in honest, _place(row.mean.value, direction)))
+    order = sorted(ranks, key=lambda label: ranks[label].rank)
+    turned = [Overtaking(a, b, _overtaken(scores[a], scores[b])) for a, b in pairwise(order)]
+    return Standings(metric, direction, rows, turned, unlinked)
+
+
+def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | None:
+    """The metric asked for, else `utility`, else the first one of preference; None where there is none.
+
+    Raises:
+        PrefbenchError: the one asked for is no metric over images that all runs have and that can be won.
+    """
+    first = next(iter(columns.values()))
+    shared = [n for n, column in first.items() if column.direction and all(n in found for found in columns.values())]
+    if asked is not None and asked in first and not first[asked].direction:
+        raise PrefbenchError(f"nothing can be ranked by {asked}: neither more nor less of it is better")
+    if asked is not None and asked not in shared:
+        raise PrefbenchError(unknown("metric over images that all runs have", asked, shared))
+    found = [name for name in shared if first[name].question == "preference"]
+    return asked or (UTILITY if UTILITY in found else next(iter(found), None))
+
+
+def _place(value: float | None, direction: str) -> float:
+    return float("inf") if value is None else -value if direction == "up" else value
+
+
+def _ranked(honest: Mapping[str, Scores], higher_is_better: bool) -> dict[str, Rank]:
+    if len(honest) < 2 or np.isnan(np.stack([s.values for s in honest.values()])).any(axis=0).all():
+        return {}
+    return rank_intervals(honest, higher_is_better=higher_is_better)
+
+
+def _strengths(scores: Mapping[str, Scores], higher_is_better: bool) -> tuple[dict[str, Estimate], str | None]:
+    try:
+        return strengths(scores, higher_is_better=higher_is_better), None
+    except UnlinkedError as error:
+        return {}, str(error)
+
+
+def _overtaken(a: Scores, b: Scores) -> tuple[str, ...]:
+    """What alone turns the sign of `a` minus `b`."""
+    whole, without = (
+        crossed_bootstrap(Scores(a.values - b.values, a.users, a.prompts), replicates=0),
+        without_each(a, b),
+    )
+    turned = without.values * (whole.value or 0) < 0
+    return tuple(name for name, turns in zip(without.names, turned, strict=True) if turns)

@@ -1,0 +1,1 @@
+"""Published results and the leaderboard made from them."""

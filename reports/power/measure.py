@@ -1,0 +1,169 @@
+"""Runs as pilots of a larger study: how many users it takes to show an effect, and what the pilot itself could show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from prefbench.api import PrefbenchError
+from prefbench.registry import unknown
+from prefbench.score.summary import Run
+from prefbench.stats.power import (
+    Components,
+    Design,
+    components,
+    design_of,
+    shown_by_scorer,
+    smallest_effect,
+    users_needed,
+)
+from prefbench.stats.scores import Scores
+
+from ..contrasts.standings import shared_metric
+from ..shared.grid import Cells, Grid
+from ..table.compare import BASELINE, check_mix, label_runs, on_same_keys, only
+from ..table.grids import number
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a study is to show: with which power, at which level, by a scorer of which accuracy over pairs."""
+
+    effects: Sequence[float] = ()
+    power: float = 0.8
+    alpha: float = 0.05
+    accuracy: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """One run, or the difference of two, in one metric: its variances, its design and the one that is planned."""
+
+    label: str
+    parts: Components
+    design: Design
+    planned: Design
+    smallest: float
+    """The smallest effect that the pilot itself shows."""
+    users: Mapping[float, int | None]
+    """Users needed for each effect in the planned design; None where no number suffices."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Pilots in one metric of what is asked."""
+
+    metric: str
+    question: Question
+    pilots: Sequence[Pilot]
+    paired: bool
+
+
+def plan(
+    runs: Sequence[Run],
+    question: Question,
+    *,
+    baseline: str,
+    metric: str | None = None,
+    prompts: int | None = None,
+    samples: int | None = None,
+) -> Plan:
+    """What one run's variance, or that of each run's paired difference to a baseline, promises of a larger study.
+
+    Two runs without the baseline among them are held against each other. An effect is the true one: of it a scorer of
+    accuracy a shows 2a - 1.
+
+    Args:
+        metric: a metric over images; by default `utility`, else the first one of preference.
+        prompts, samples: prompts a user and samples a prompt of the study; by default the pilot's.
+
+    Raises:
+        PrefbenchError: runs that do not belong together, no such baseline or metric, fewer than two users.
+    """
+    check_mix(runs)
+    named = dict(zip(label_runs(runs), runs, strict=True))
+    columns = {label: run.columns() for label, run in named.items()}
+    chosen = shared_metric(columns, metric)
+    if chosen is None:
+        raise PrefbenchError("these runs have no metric of preference; name one with --metric")
+    scores = {label: found[chosen].scores for label, found in columns.items()}
+    if len(runs) > 1:
+        scores = _differences(scores, baseline if baseline in named else only(named, baseline), baseline)
+    pilots = [_pilot(label, found, question, prompts, samples) for label, found in scores.items()]
+    return Plan(chosen, question, pilots, len(runs) > 1)
+
+
+def _differences(scores: Mapping[str, Scores], base: str | None, asked: str) -> dict[str, Scores]:
+    if base is None and (len(scores) > 2 or asked != BASELINE):
+        raise PrefbenchError(unknown("baseline", asked, list(scores)))
+    base = base or list(scores)[-1]
+    found = {}
+    for label in [label for label in scores if label != base]:
+        a, b = on_same_keys(scores[label], scores[base])
+        found[f"{label} − {base}"] = replace(a, values=a.values - b.values)
+    return found
+
+
+def _pilot(label: str, scores: Scores, question: Question, prompts: int | None, samples: int | None) -> Pilot:
+    level = {"power": question.power, "alpha": question.alpha}
+    design = design_of(scores)
+    if design.users < 2:
+        raise PrefbenchError(f"{label}: a pilot needs scores of at least two users, there are {design.users}")
+    parts, planned, seen = components(scores), design.of(prompts=prompts, samples=samples), question.accuracy
+    smallest = smallest_effect(parts, design, **level) / shown_by_scorer(1, seen)
+    users = {e: users_needed(shown_by_scorer(e, seen), parts, planned, **level) for e in question.effects}
+    return Pilot(label, parts, design, planned, smallest, users)
+
+
+def plan_grid(found: Plan) -> Grid:
+    """Every pilot: its variances, what it could show, and the users needed for each effect."""
+    asked = found.question
+    columns = ("pilot", "n users", "prompts ×\nsamples", "variance: user", "prompt", "user × prompt", "sample")
+    needed = tuple(f"users for\n{effect:g}" for effect in asked.effects)
+    rows = [[_row(pilot, asked.effects) for pilot in found.pilots]]
+    what = "paired difference" if found.paired else "mean"
+    title = f"power of {asked.power:g} for a {what} in {found.metric}, two-sided at {asked.alpha:g}"
+    return Grid(title, (*columns, "smallest\nshown", *needed), rows, _notes(found), kept=(0,))
+
+
+def _row(pilot: Pilot, effects: Sequence[float]) -> Cells:
+    design, variances = pilot.design, [f"{value:.4g}" for value in asdict(pilot.parts).values()]
+    users = [pilot.users[effect] for effect in effects]
+    needed = ["no number" if n is None else f"{n:,}" for n in users]
+    return (pilot.label, str(design.users), _size(design), *variances, number(pilot.smallest), *needed)
+
+
+def _size(design: Design) -> str:
+    pool = "own" if not design.pool else f"of {design.pool}"
+    return f"{design.prompts:.3g} ({pool}) × {design.samples:.3g}"
+
+
+def _notes(found: Plan) -> list[str]:
+    planned = found.pilots[0].planned
+    notes = ["smallest shown: the smallest effect that the pilot itself shows with this power."]
+    if found.question.effects and planned != found.pilots[0].design:
+        notes.append(f"users are for prompts × samples of {_size(planned)}.")
+    if any(n is None for pilot in found.pilots for n in pilot.users.values()):
+        notes.append("no number: the shared prompts alone leave too much to chance; more --prompts help, users do not.")
+    if any(pilot.parts.sample == 0 and round(pilot.design.samples, 6) <= 1 for pilot in found.pilots):
+        notes.append("with one sample a prompt, user × prompt holds the variance of samples too.")
+    if any(not pilot.design.pool for pilot in found.pilots):
+        notes.append("without shared prompts, user × prompt holds the variance of prompts too.")
+    if found.question.accuracy < 1:
+        share = shown_by_scorer(1, found.question.accuracy)
+        notes.append(
+            f"effects are true ones; a scorer of accuracy {found.question.accuracy:g} shows {share:.3g} of them."
+        )
+    if not found.paired:
+        notes.append("one run: its mean against a fixed value. The difference of two methods takes two runs.")
+    return notes
+
+
+def as_json(found: Plan) -> dict[str, Any]:
+    """Plain data."""
+    pilots = [
+        {**asdict(pilot), "users": [{"effect": effect, "users": n} for effect, n in pilot.users.items()]}
+        for pilot in found.pilots
+    ]
+    return {"metric": found.metric, "paired": found.paired, **asdict(found.question), "pilots": pilots}

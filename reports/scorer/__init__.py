@@ -1,0 +1,1 @@
+"""A scorer's card with its measured figures."""

@@ -1,0 +1,1 @@
+"""The comparison table of runs with its figures and galleries."""

@@ -1,0 +1,280 @@
+"""Several runs side by side: every run's numbers, its difference to a baseline, the share of the gap it closes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import PrefbenchError
+from prefbench.api.records import Estimate
+from prefbench.registry import unknown
+from prefbench.score.summary import ALL, Column, Run, SummaryRow
+from prefbench.stats.bootstrap import Rank, gap_closed, rank_intervals
+from prefbench.stats.scores import Scores
+from prefbench.stats.tests import holm, paired_difference
+
+BASELINE, CEILING = "prompt-only", "inferred"
+UTILITY, GAP = "utility", "gap-closed"
+SAMPLER = ("steps", "guidance", "dtype")
+"""Settings that a comparison shows in the label of every run where they are not the same for all."""
+_MUST_AGREE = {
+    "suite_digest": "the data (suite digest)",
+    "split": "the split",
+    "seed": "the run seed",
+    "backbone_digest": "the backbone's weights (digest)",
+}
+Columns = Mapping[str, Column]
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """One number of one run.
+
+    `label` names the run within its comparison. `difference` is this run minus the baseline on the same keys, `p` the
+    p value of no difference, `p_holm` the same adjusted over the runs of the comparison for this metric. `ranked` is
+    False for controls.
+    """
+
+    label: str
+    ranked: bool
+    summary: SummaryRow
+    difference: Estimate | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    baseline: str | None = None
+    """The label of the run that `difference` is to."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs of one suite, split, seed and backbone by their labels, their rows, and the ranks of honest methods."""
+
+    runs: Mapping[str, Run]
+    rows: Sequence[ComparedRow]
+    ranks: Mapping[str, Rank]
+    """By utility, best first; empty for fewer than two honest methods."""
+    baseline: str = BASELINE
+    """The method that differences are to."""
+
+    def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
+        """The rows of one run for one kind of users, by metric."""
+        return {row.summary.metric: row for row in self.rows if row.label == label and row.summary.kind == kind}
+
+    def of_first(self, n: int) -> Comparison:
+        """The first n runs with the rows that they have beside the others; ranks only where all runs are kept."""
+        kept = dict(list(self.runs.items())[:n])
+        rows = [row for row in self.rows if row.label in kept]
+        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {}, self.baseline)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Every metric that some run has, in the order in which tables show them."""
+        return ordered({row.summary.metric: row.summary.question for row in self.rows})
+
+
+def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
+    """Compares scored runs. A key that one of two runs lacks is a missing row of their difference.
+
+    Args:
+        baseline: the label of the run that all others are held against, or its method where that has one plain run;
+            without a run of `prompt-only` nothing is held against it.
+
+    Raises:
+        PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice; a
+            baseline other than `prompt-only` that is not among the runs.
+    """
+    check_mix(runs)
+    named = dict(zip(label_runs(runs), runs, strict=True))
+    columns = {label: run.columns() for label, run in named.items()}
+    floor, ceiling = only(named, BASELINE), only(named, CEILING)
+    base = baseline if baseline != BASELINE and baseline in named else only(named, baseline)
+    if base is None and baseline != BASELINE:
+        raise PrefbenchError(unknown("baseline", baseline, list(named)))
+    rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summarise()]
+    for label, run in named.items():
+        if not any(row.label == label for row in rows):
+            raise PrefbenchError(f"{run.folder.path} was not scored yet; prefbench score {run.folder.path}")
+    if base is not None:
+        rows = _with_differences(rows, columns, base)
+    if floor is not None and ceiling is not None:
+        rows += [
+            ComparedRow(label, not is_control(run), row)
+            for label, run in named.items()
+            for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
+        ]
+    honest = {name: columns[name] for name, run in named.items() if not is_control(run)}
+    return Comparison(named, rows, _ranks(honest), baseline)
+
+
+def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
+    """Rows as plain data: the summary's fields, the run's label, and the difference to which `baseline`."""
+    return [
+        {
+            **asdict(row.summary),
+            "won_by": list(row.summary.won_by),
+            "label": row.label,
+            "ranked": row.ranked,
+            **_flat_difference(row.difference),
+            "p": row.p,
+            "p_holm": row.p_holm,
+            "baseline": row.baseline,
+        }
+        for row in rows
+    ]
+
+
+def is_control(run: Run) -> bool:
+    """Whether the run exists to expose a metric: a control by its card, or a method under a control."""
+    return bool(run.description["method"].get("control")) or run.control is not None
+
+
+def is_frame(run: Run, method: str) -> bool:
+    """Whether the run is the registered method of that name, plain: a file's class may call itself anything."""
+    return bool(run.spec["method"] == method) and run.control is None
+
+
+def label_runs(runs: Sequence[Run]) -> list[str]:
+    """A name for each run: method and control, and where these are equal the settings in which the runs differ.
+
+    The sampler's settings are named wherever they differ between any two runs, since they change every picture.
+
+    Raises `PrefbenchError` for two runs of one spec.
+    """
+    names = [f"{run.method} + {run.control}" if run.control else run.method for run in runs]
+    uneven = [key for key in SAMPLER if len({run.spec[key] for run in runs}) > 1]
+    labels = []
+    for name, run in zip(names, runs, strict=True):
+        twins = [_settings(other) for other_name, other in zip(names, runs, strict=True) if other_name == name]
+        own = _settings(run)
+        if twins.count(own) > 1:
+            raise PrefbenchError(f"{name} is given twice with the same settings ({run.folder.path})")
+        differing = [key for key in own if key in uneven or any(twin.get(key) != own[key] for twin in twins)]
+        labels.append(f"{name} ({', '.join(f'{key}={own[key]}' for key in differing)})" if differing else name)
+    return labels
+
+
+def ordered(questions: Mapping[str, str]) -> list[str]:
+    """Metric names in the order of the questions they answer: preference, adherence, fidelity, side conditions."""
+    asked = ["preference", "adherence", "fidelity", "side"]
+    rank = {name: (asked.index(question), not name.startswith(GAP)) for name, question in questions.items()}
+    return sorted(questions, key=lambda name: rank[name])
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """What may tell two runs of one method apart, as flat plain data; a parameter named like a setting as `-p name`."""
+    spec = dict(run.spec)
+    free = ("batch", "suite_digest", "backbone_digest")
+    parameters = spec.pop("parameters")
+    named = {f"-p {name}" if name in spec else name: value for name, value in parameters.items()}
+    return {**named, **{key: value for key, value in spec.items() if key not in free}}
+
+
+def check_mix(runs: Sequence[Run]) -> None:
+    """Raises `PrefbenchError` for no runs, and for runs of other data, seeds, backbones or recipes than the first."""
+    if not runs:
+        raise PrefbenchError("there is no run to compare")
+    first = runs[0]
+    for other in runs[1:]:
+        for field, meaning in _MUST_AGREE.items():
+            if first.spec[field] != other.spec[field]:
+                values = f"{str(first.spec[field])[:12]} and {str(other.spec[field])[:12]}"
+                where = f"{first.folder.path.name} and {other.folder.path.name}"
+                raise PrefbenchError(f"these runs differ in {meaning}, {values}: {where}; report them apart")
+    _check_recipes(runs)
+
+
+def _check_recipes(runs: Sequence[Run]) -> None:
+    """One column holds numbers of one recipe."""
+    known: dict[str, tuple[str, Run]] = {}
+    for run in runs:
+        for name, recipe in run.recipes().items():
+            first, other = known.setdefault(name, (recipe, run))
+            if recipe != first:
+                paths = f"{other.folder.path} {run.folder.path}"
+                raise PrefbenchError(f"{name} was scored by two recipes, {first} and {recipe}: prefbench score {paths}")
+
+
+def only(named: Mapping[str, Run], method: str) -> str | None:
+    """The label of the one run of a method, None where there is none."""
+    found = [label for label, run in named.items() if is_frame(run, method)]
+    if len(found) > 1:
+        raise PrefbenchError(f"a comparison takes one run of {method}, got {len(found)}: {', '.join(found)}")
+    return found[0] if found else None
+
+
+def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns], base: str) -> list[ComparedRow]:
+    """The rows over all users with their difference to `base`, adjusted over the runs for each metric."""
+    extended = list(rows)
+    for metric, column in columns[base].items():
+        places = [i for i, row in enumerate(rows) if row.summary.metric == metric and row.summary.kind == ALL]
+        for i in [i for i in places if rows[i].label != base]:
+            difference = paired_difference(*on_same_keys(columns[rows[i].label][metric].scores, column.scores))
+            extended[i] = replace(rows[i], difference=difference.estimate, p=difference.p_value, baseline=base)
+        tested = {i: p for i in places if (p := extended[i].p) is not None}
+        for i, adjusted in zip(tested, holm(list(tested.values())), strict=True):
+            extended[i] = replace(extended[i], p_holm=float(adjusted))
+    return extended
+
+
+def _gap_rows(run: Run, method: Columns, floor: Columns, ceiling: Columns) -> list[SummaryRow]:
+    """The share of the way from `floor` to `ceiling` for utility and each of its groups of axes."""
+    rows = []
+    for name, column in method.items():
+        if name.partition("/")[0] == UTILITY and name in floor and name in ceiling:
+            three = on_same_keys(column.scores, floor[name].scores, ceiling[name].scores)
+            estimate = gap_closed(*three)
+            rows.append(
+                SummaryRow(
+                    method=run.method,
+                    control=run.control,
+                    metric=GAP + name.removeprefix(UTILITY),
+                    kind=ALL,
+                    direction="up",
+                    question=column.question,
+                    won_by=column.won_by,
+                    **asdict(estimate),
+                )
+            )
+    return rows
+
+
+def _ranks(columns: Mapping[str, Columns]) -> dict[str, Rank]:
+    """Ranks by utility of the methods that have it."""
+    scored = {label: found[UTILITY].scores for label, found in columns.items() if UTILITY in found}
+    if len(scored) < 2:
+        return {}
+    aligned = dict(zip(scored, on_same_keys(*scored.values()), strict=True))
+    if np.isnan(np.stack([scores.values for scores in aligned.values()])).any(axis=0).all():
+        return {}
+    ranks = rank_intervals(aligned)
+    return dict(sorted(ranks.items(), key=lambda item: item[1].rank))
+
+
+def on_same_keys(*several: Scores) -> list[Scores]:
+    """The same scores over the union of their keys; NaN where one lacks a key."""
+    origin: dict[str, tuple[str, str]] = {}
+    for scores in several:
+        origin |= dict(zip(_keys(scores), zip(scores.users, scores.prompts, strict=True), strict=True))
+    keys = sorted(origin)
+    users = np.array([origin[key][0] for key in keys])
+    prompts = np.array([origin[key][1] for key in keys])
+    values = [dict(zip(_keys(scores), scores.values, strict=True)) for scores in several]
+    return [
+        Scores(np.array([v.get(k, np.nan) for k in keys]), users, prompts, np.array(keys), scores.bounds)
+        for v, scores in zip(values, several, strict=True)
+    ]
+
+
+def _keys(scores: Scores) -> list[str]:
+    if scores.keys is None:
+        raise ValueError("scores without keys cannot be paired over runs")
+    return [str(key) for key in scores.keys]
+
+
+def _flat_difference(difference: Estimate | None) -> dict[str, Any]:
+    found = asdict(difference) if difference is not None else {}
+    flat = {f"difference_{name}": found.get(name) for name in ("low", "high", "n_users", "n_samples", "missing")}
+    return {"difference": found.get("value"), **flat}

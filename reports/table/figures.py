@@ -1,0 +1,127 @@
+"""One figure of a comparison: methods by metrics, a dot with its interval each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from prefbench.files import atomic_file
+
+from ..shared.escape import plain
+from .compare import BASELINE, CEILING, ComparedRow, Comparison
+from .grids import N, counts, metric_name, usual
+
+_HONEST, _CONTROL, _SOFT = "#0b6fae", "#9a9a9a", "#666666"
+_REFERENCES: Mapping[str, tuple[str, tuple[int, int]]] = {BASELINE: ("#1a1a1a", (4, 3)), CEILING: ("#b5471b", (1, 2))}
+_LINE, _PANEL, _SIDE, _COLUMNS = 0.4, 2.3, 1.6, 3
+"""Inches: height of a method's line, width of a panel, width of the names; panels in a row."""
+_STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "pdf.fonttype": 42,
+    "text.parse_math": False,
+}
+
+
+def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | None = None) -> list[Path]:
+    """Writes `<stem>.png` (200 dpi) and `<stem>.pdf` and returns their paths.
+
+    A panel a metric (all but the single groups unless named), a line a run: honest methods above in their order of
+    rank, controls below in grey. `prompt-only` and `inferred` also stand as vertical lines. Whiskers are the 95 %
+    intervals. Below each name stands its n, below a dot its own where it differs.
+    """
+    names = list(metrics) if metrics is not None else [name for name in comparison.metrics if "/" not in name]
+    labels = _lines(comparison)
+    known = {label: usual(r.summary for n, r in comparison.of(label).items() if n in names) for label in labels}
+    columns = min(len(names), _COLUMNS)
+    rows = -(-len(names) // columns)
+    with matplotlib.rc_context(_STYLE):
+        size = (_SIDE + _PANEL * columns, 0.5 + rows * (0.6 + _LINE * len(labels)))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        for axes, name in zip(panels.flat, names, strict=False):
+            _panel(axes, comparison, known, name)
+        for axes in panels.flat[len(names) :]:
+            axes.set_visible(False)
+        panels[0][0].set_yticks(range(len(labels)), [_tick(label, *known[label]) for label in labels])
+        panels[0][0].set_ylim(len(labels) - 0.4, -0.6)
+        figure.legend(handles=_marks(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+        return [_save(figure, stem.with_name(f"{stem.name}.{kind}")) for kind in ("png", "pdf")]
+
+
+def _lines(comparison: Comparison) -> list[str]:
+    """Labels from the top: honest methods by rank, then controls."""
+    controls = {row.label for row in comparison.rows if not row.ranked}
+    honest = [label for label in comparison.runs if label not in controls]
+    honest.sort(key=lambda label: comparison.ranks[label].rank if label in comparison.ranks else len(honest) + 1)
+    return honest + [label for label in comparison.runs if label in controls]
+
+
+def _panel(axes: Axes, comparison: Comparison, known: Mapping[str, tuple[str, int]], metric: str) -> None:
+    rows = {label: comparison.of(label).get(metric) for label in known}
+    for label, (colour, dashes) in _REFERENCES.items():
+        row = rows.get(label)
+        if row is not None and row.summary.value is not None:
+            axes.axvline(row.summary.value, color=colour, linewidth=0.9, linestyle=(0, dashes), zorder=0)
+    # Metrics over sets stand on fewer samples than the line says: their panel says so once, a dot where it differs.
+    own = usual(row.summary for row in rows.values() if row is not None)
+    apart = own not in known.values()
+    if apart:
+        axes.set_title(f"n {own[0]}{_missing(own[1])}", fontsize=7, color=_SOFT, loc="right")
+    for height, label in enumerate(known):
+        _dot(axes, height, rows[label], own if apart else known[label])
+    head = next((row.summary for row in rows.values() if row is not None), None)
+    axes.set_title(metric if head is None else plain(metric_name(head)), fontsize=9, fontweight="bold", loc="left")
+    axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.08)
+
+
+def _dot(axes: Axes, height: int, row: ComparedRow | None, known: tuple[str, int]) -> None:
+    """The dot and its whisker; a dash in words where there is no value."""
+    if row is None or row.summary.value is None:
+        reason = "not scored" if row is None else f"no value, {row.summary.missing} missing"
+        axes.text(0.02, height, reason, transform=axes.get_yaxis_transform(), color=_SOFT, fontsize=7, va="center")
+        return
+    summary, colour = row.summary, _HONEST if row.ranked else _CONTROL
+    if summary.low is not None and summary.high is not None:
+        axes.plot([summary.low, summary.high], [height, height], color=colour, linewidth=1.6, solid_capstyle="butt")
+    axes.plot(row.summary.value, height, marker="o" if row.ranked else "s", markersize=5, color=colour)
+    if (counts(summary), summary.missing) != known:
+        missing = _missing(summary.missing) if summary.missing != known[1] else ""
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        place, note = (row.summary.value, height + 0.2), f"n {counts(summary)}{missing}"
+        axes.annotate(note, place, color=_SOFT, fontsize=6, ha="center", va="top", bbox=box)
+
+
+def _tick(label: str, n: str, missing: int) -> str:
+    """The name, and below it what its numbers stand on."""
+    return f"{plain(label, 32)}\nn {n}{_missing(missing)}"
+
+
+def _missing(count: int) -> str:
+    return f", {count} missing" if count else ""
+
+
+def _marks() -> list[Line2D]:
+    """What the legend says, once for all panels."""
+    lines = [Line2D([], [], color=c, linewidth=0.9, linestyle=(0, d), label=n) for n, (c, d) in _REFERENCES.items()]
+    dots = {"method": ("o", _HONEST), "control": ("s", _CONTROL)}
+    lines += [Line2D([], [], linestyle="", marker=m, markersize=5, color=c, label=n) for n, (m, c) in dots.items()]
+    return [*lines, Line2D([], [], linestyle="", label=plain(N))]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    """Without dates, so that the same numbers give the same file."""
+    blank = {"Software": None} if path.suffix == ".png" else {"CreationDate": None, "Creator": None, "Producer": None}
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=blank)
+    return path

@@ -1,0 +1,304 @@
+"""The tables of runs as grids: one run, several runs, differences to `prompt-only`, kinds of users, cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+from prefbench.api.records import Estimate
+from prefbench.run.draw import failures
+from prefbench.score.summary import ALL, Run, SummaryRow
+from prefbench.stats.power import smallest_shown
+
+from ..shared.escape import plain
+from ..shared.grid import Cells, Grid
+from ..validation.shortcomings import shortcoming_notes
+from .compare import GAP, UTILITY, ComparedRow, Comparison
+
+DASH = "—"
+ARROWS = {"up": "↑", "down": "↓", "": ""}
+"""Of a direction; none where neither more nor less is better."""
+WON = "†"
+UNRANKED = "§"
+N = "n users ×\nprompts, samples"
+APART = "The second block holds controls, which are not ranked."
+_QUESTIONS = ("preference", "adherence", "fidelity", "side")
+
+
+def run_grid(comparison: Comparison, label: str) -> Grid:
+    """Every number of one run over all users, a section for each question, beside its difference to the baseline."""
+    rows = comparison.of(label)
+    names = [name for name in comparison.metrics if name in rows]
+    compared = any(row.difference for row in rows.values())
+    floors = any(row.summary.floor is not None for row in rows.values())
+    columns = ["metric", "value [95 %]", N, "missing"]
+    columns += ["floor"] * floors + [f"− {comparison.baseline}\n[95 %], p"] * compared
+    sections = [
+        [_run_row(rows[name], floors, compared) for name in names if rows[name].summary.question == question]
+        for question in _QUESTIONS
+    ]
+    run = comparison.runs[label]
+    title = f"{label} on {run.spec['suite']} {run.spec['split']}"
+    notes = [*legend([row.summary for row in rows.values()]), *shortcoming_notes(run.spec["suite"], names)]
+    notes += gap_notes(run)
+    return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
+
+
+def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
+    """Methods as rows, metrics as columns; controls stand below a rule and are not ranked.
+
+    `parts` shows the columns of single groups instead, such as `utility/worded`. Where a cell stands on other numbers
+    than its row says, it says so itself.
+    """
+    metrics = [name for name in comparison.metrics if parts == ("/" in name)]
+    shown = {name: next(r.summary for r in comparison.rows if r.summary.metric == name) for name in metrics}
+    heads = [metric_name(row) for row in shown.values()]
+    ranks = bool(comparison.ranks)
+    columns = ("method", *["rank"] * ranks, *heads, N, "missing")
+    honest = [label for label in comparison.runs if _ranked(comparison, label)]
+    honest.sort(key=lambda label: comparison.ranks[label].rank if label in comparison.ranks else len(honest) + 1)
+    controls = [label for label in comparison.runs if label not in honest]
+    sections = [[_runs_row(comparison, label, metrics) for label in group] for group in (honest, controls)]
+    notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
+    notes += shortcoming_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
+    notes += _smallest(comparison)
+    notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
+    title = "by group of axes" if parts else "all runs"
+    return Grid(f"{title}, mean over users [95 % interval]", columns, sections, notes, kept=_ends(columns))
+
+
+def difference_grid(comparison: Comparison) -> Grid:
+    """Each method minus the baseline on the same keys, for every metric that has one value a sample."""
+    rows = [row for row in comparison.rows if row.difference is not None]
+    names = [name for name in comparison.metrics if any(row.summary.metric == name for row in rows)]
+    heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
+    labels = list(dict.fromkeys(row.label for row in rows))
+    body = [_differences_row(label, comparison.of(label), names) for label in labels]
+    tests = "p: Student's t over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
+    notes = [tests, *_smallest(comparison)]
+    columns = ("method", *heads, N, "missing")
+    return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], notes, kept=_ends(columns))
+
+
+def kinds_grid(comparison: Comparison, metric: str) -> Grid:
+    """One metric by kind of user."""
+    kinds = list(dict.fromkeys(r.summary.kind for r in comparison.rows if r.summary.metric == metric))
+    body = []
+    for label in comparison.runs:
+        found = [comparison.of(label, kind=kind).get(metric) for kind in kinds]
+        body.append((label, *[stacked(row.summary if row else None) for row in found]))
+    return Grid(f"{metric} by kind of user", ("method", *kinds), [body])
+
+
+def cost_grid(comparison: Comparison) -> Grid:
+    """What each run took, a user and an image."""
+    columns = ("method", "s / user", "users", "s / image", "passes / image", "images", "bytes / user", "trained / user")
+    return Grid("cost", (*columns, "peak memory"), [[_cost_row(label, run) for label, run in comparison.runs.items()]])
+
+
+def metric_name(row: SummaryRow, *, won: bool = True) -> str:
+    """The metric with its direction, and a mark where a control can win it."""
+    return f"{row.metric} {ARROWS[row.direction]}".strip() + (WON if won and row.won_by else "")
+
+
+def number(value: float, like: float | None = None) -> str:
+    """A value with decimals by its size, or by the size of the value it stands beside."""
+    size = abs(value if like is None else like)
+    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
+
+
+def p_text(value: float | None) -> str:
+    """A p value to three decimals."""
+    if value is None:
+        return f"p {DASH}"
+    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
+
+
+def interval(row: SummaryRow | Estimate) -> str:
+    """`[low, high]`, or what stands in its place."""
+    if row.value is None or row.low is None or row.high is None:
+        return "[no interval]"
+    return f"[{number(row.low, row.value)}, {number(row.high, row.value)}]"
+
+
+def counts(row: SummaryRow | Estimate) -> str:
+    """What a number stands on: `users × prompts, samples`, or users where it has one value of each."""
+    if row.n_samples and not row.n_prompts:
+        return f"{row.n_users} users"
+    return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
+
+
+def absence(row: SummaryRow | Estimate | None) -> str:
+    """Why there is no value."""
+    if row is None:
+        return f"{DASH} (not scored)"
+    if row.n_samples:
+        return (
+            f"{DASH} (no gap to close)"
+            if isinstance(row, SummaryRow) and row.metric.startswith(GAP)
+            else f"{DASH} (undefined)"
+        )
+    return f"{DASH} ({row.missing} missing)"
+
+
+def stacked(row: SummaryRow | Estimate | None, known: tuple[str, int] | None = None) -> str:
+    """Value, interval, and what it stands on unless that is `known` already."""
+    if row is None or row.value is None:
+        return absence(row)
+    mark = UNRANKED if isinstance(row, SummaryRow) and row.unranked else ""
+    lines = [number(row.value) + mark, interval(row)]
+    if known is None or counts(row) != known[0]:
+        lines.append(f"n {counts(row)}")
+    if row.missing != (known[1] if known else 0):
+        lines.append(f"{row.missing} missing")
+    return "\n".join(lines)
+
+
+def stacked_value(row: SummaryRow) -> str:
+    """Value, mark and interval on one line."""
+    return f"{number(row.value or 0.0)}{UNRANKED if row.unranked else ''} {interval(row)}"
+
+
+def usual(rows: Iterable[SummaryRow | Estimate]) -> tuple[str, int]:
+    """What most of some rows stand on, and how many of them are missing: said once for a whole line."""
+    found = Counter((counts(row), row.missing) for row in rows).most_common(1)
+    return found[0][0] if found else ("0 × 0, 0", 0)
+
+
+def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
+    """What the marks of a table mean, as far as they occur."""
+    summaries = [row for row in rows if "/" not in row.metric]
+    winners: dict[tuple[str, ...], dict[str, None]] = {}
+    for row in summaries:
+        if row.won_by:
+            winners.setdefault(row.won_by, {})[row.metric] = None
+    found = list(notes)
+    for names, metrics in winners.items():
+        found.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
+    found += _scorer_notes(summaries)
+    floors = {row.metric: row.floor for row in summaries if row.floor is not None}
+    if floors:
+        shown = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
+        found.append(f"floor: one half of the references against the other at the same n ({shown}).")
+    for metric in floors:
+        stood_on = sorted({row.n_samples for row in summaries if row.metric == metric})
+        if len(stood_on) > 1:
+            found.append(
+                f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
+            )
+    return found
+
+
+def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
+    """How far each learned scorer can be believed, and whom it must not rank."""
+    believed = {row.metric: row.scorer for row in rows if row.scorer}
+    reasons: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.unranked:
+            reasons.setdefault((row.metric, row.unranked), {})[row.method] = None
+    return [
+        *(f"{metric}: the scorer is {line}." for metric, line in believed.items()),
+        *(
+            f"{UNRANKED} not ranked by {metric}: {', '.join(methods)} ({reason})."
+            for (metric, reason), methods in reasons.items()
+        ),
+    ]
+
+
+def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
+    """The smallest difference in a metric that a table shows, from the width of its intervals; empty without any."""
+    found = [(shown, row) for row in differences if (shown := smallest_shown(row)) is not None]
+    if not found:
+        return []
+    most = max((row for _, row in found), key=lambda row: row.n_samples)
+    stood_on = f"{most.n_users} users × {most.n_prompts} prompts, {most.n_samples} samples"
+    over = f" (median over {len(found)} rows, before Holm)" if len(found) > 1 else ""
+    middle = number(median(shown for shown, _ in found))
+    return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]
+
+
+def _smallest(comparison: Comparison) -> list[str]:
+    """The line for `utility`, else for the first metric of preference, where runs are held against a baseline."""
+    found: dict[str, list[Estimate]] = {}
+    for row in comparison.rows:
+        if row.difference is not None and row.summary.question == "preference":
+            found.setdefault(row.summary.metric, []).append(row.difference)
+    metric = UTILITY if UTILITY in found else next(iter(found), UTILITY)
+    return smallest_note(metric, found.get(metric, []))
+
+
+def gap_notes(run: Run, label: str | None = None) -> list[str]:
+    """What the numbers of a run lack: samples not drawn yet, samples that failed, by reason. Empty where nothing is."""
+    name = f"{label}: " if label else ""
+    notes = []
+    if run.undrawn:
+        notes.append(f"{name}unfinished, {run.undrawn} of {run.description['planned']} samples are not drawn yet")
+    reasons: Counter[str] = failures({sample.key: sample for sample in run.samples})
+    if reasons:
+        listed = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))
+        notes.append(f"{name}{reasons.total()} of {len(run.samples)} samples failed: {listed}")
+    return notes
+
+
+def _ends(columns: Cells) -> tuple[int, ...]:
+    """The name and what its numbers stand on."""
+    return (0, len(columns) - 2, len(columns) - 1)
+
+
+def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
+    summary = row.summary
+    value = absence(summary) if summary.value is None else stacked_value(summary)
+    cells = [metric_name(summary), value, counts(summary), str(summary.missing)]
+    if floors:
+        cells.append("" if summary.floor is None else number(summary.floor))
+    if compared:
+        known = (counts(summary), summary.missing)
+        cells.append(_difference(row, known).replace("\n", " ") if row.difference else "")
+    return tuple(cells)
+
+
+def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str]) -> Cells:
+    rows = comparison.of(label)
+    stands_on = usual(row.summary for name, row in rows.items() if name in metrics)
+    cells = [stacked(rows[name].summary if name in rows else None, stands_on) for name in metrics]
+    rank = comparison.ranks.get(label)
+    place = [f"{rank.rank} [{rank.low}, {rank.high}]" if rank else ""] if comparison.ranks else []
+    return (label, *place, *cells, stands_on[0], str(stands_on[1]))
+
+
+def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequence[str]) -> Cells:
+    known = usual(found for name in names if name in rows and (found := rows[name].difference) is not None)
+    return (label, *[_difference(rows.get(name), known) for name in names], known[0], str(known[1]))
+
+
+def _difference(row: ComparedRow | None, known: tuple[str, int]) -> str:
+    if row is None or row.difference is None:
+        return f"{DASH} (not compared)"
+    value, *rest = stacked(row.difference, known).split("\n")
+    sign = "+" if (row.difference.value or 0) > 0 else ""
+    return "\n".join([f"{sign}{value}", *rest, p_text(row.p_holm)])
+
+
+def _cost_row(label: str, run: Run) -> Cells:
+    cost, drawn = run.cost(), sum(sample.image is not None for sample in run.samples)
+    memory = cost["peak_memory_bytes"]
+    return (
+        label,
+        _cost(cost["seconds_per_user"], 3),
+        str(len(run.folder.profiles())),
+        _cost(cost["seconds_per_image"], 3),
+        _cost(cost["evaluations_per_image"], 1),
+        str(drawn),
+        _cost(cost["profile_bytes"], 0),
+        _cost(cost["trained_parameters"], 0),
+        DASH if memory is None else f"{memory / 2**30:.2f} GiB",
+    )
+
+
+def _cost(value: float | None, decimals: int) -> str:
+    return DASH if value is None else f"{value:,.{decimals}f}"
+
+
+def _ranked(comparison: Comparison, label: str) -> bool:
+    return any(row.ranked for row in comparison.of(label, kind=ALL).values())

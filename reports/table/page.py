@@ -1,0 +1,156 @@
+"""`report.md` with everything a reader of a run asks for: what ran, the tables, the pictures, what the marks mean."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from prefbench.api.records import History
+from prefbench.files import write_atomic
+from prefbench.score.summary import Run
+
+from ..shared.escape import code_block, csv_cell, markdown, slug
+from ..shared.grid import Grid, to_latex, to_markdown
+from .compare import BASELINE, Comparison, as_json, compare
+from .figures import draw_figure
+from .gallery import draw_gallery
+from .grids import cost_grid, difference_grid, gap_notes, kinds_grid, run_grid, runs_grid
+
+
+class Safe(str):
+    """Markdown of our own making; everything else that a template prints is escaped."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What the header says of one run."""
+
+    label: str
+    settings: dict[str, Any]
+    command: Safe
+    versions: str
+    hardware: str
+
+
+def write_report(
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    history: Callable[[str], History] | None = None,
+    beside: Sequence[Run] = (),
+    baseline: str = BASELINE,
+) -> Path:
+    """Writes the report of one or several scored runs and returns the path of `report.md`.
+
+    `beside` are runs that the others are compared with and that get no rows of their own; `baseline` is the
+    method that differences are to.
+
+    With the page stand the gallery of each run (where `history` is given: what the suite shows of a user), the figure
+    as PNG and PDF (for several runs), the rows as `rows.csv`, the table as `table.tex`.
+
+    Raises:
+        PrefbenchError: as `compare` does.
+    """
+    comparison = compare([*runs, *beside], baseline=baseline).of_first(len(runs))
+    folder.mkdir(parents=True, exist_ok=True)
+    galleries = {} if history is None else _galleries(comparison, history, folder)
+    figure = [path.name for path in draw_figure(comparison, folder / "figure")] if len(runs) > 1 else []
+    tables = _tables(comparison)
+    write_atomic(folder / "rows.csv", rows_as_csv(comparison))
+    write_atomic(folder / "table.tex", to_latex(tables[0]))
+    template = _environment().get_template("report.md.j2")
+    page = template.render(
+        title=", ".join(comparison.runs),
+        runs=[_ran(label, run) for label, run in comparison.runs.items()],
+        tables=[(table.title, Safe(to_markdown(table))) for table in tables],
+        galleries=galleries,
+        figure=figure,
+        failures=[note for label, run in comparison.runs.items() for note in gap_notes(run, label)],
+        compared=any(row.difference for row in comparison.rows),
+        ranked=bool(comparison.ranks),
+    )
+    write_atomic(folder / "report.md", page)
+    return folder / "report.md"
+
+
+def rows_as_csv(comparison: Comparison) -> str:
+    """The rows of `as_json` as CSV; an absent number is an empty cell."""
+    rows = [{**row, "won_by": " ".join(row["won_by"])} for row in as_json(comparison.rows)]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    return stream.getvalue()
+
+
+def _tables(comparison: Comparison) -> list[Grid]:
+    """The main table first."""
+    labels = list(comparison.runs)
+    tables = [run_grid(comparison, labels[0])] if len(labels) == 1 else [runs_grid(comparison)]
+    if len(labels) > 1:
+        tables += [runs_grid(comparison, parts=True)] * any("/" in name for name in comparison.metrics)
+        tables += [difference_grid(comparison)] * any(row.difference for row in comparison.rows)
+    split = dict.fromkeys(row.summary.metric for row in comparison.rows if row.summary.kind != "all")
+    tables += [kinds_grid(comparison, metric) for metric in comparison.metrics if metric in split and "/" not in metric]
+    return [*tables, cost_grid(comparison)]
+
+
+def _galleries(comparison: Comparison, history: Callable[[str], History], folder: Path) -> dict[str, str]:
+    """Label to file name. Names are numbered where labels would give the same one."""
+    names: dict[str, str] = {}
+    for i, (label, run) in enumerate(comparison.runs.items()):
+        wanted = f"gallery-{slug(label)}.png"
+        names[label] = f"gallery-{slug(label)}-{i}.png" if wanted in names.values() else wanted
+        draw_gallery(run, history, folder / names[label])
+    return names
+
+
+def _ran(label: str, run: Run) -> Ran:
+    spec, environment = run.spec, run.description.get("environment", {})
+    code = environment.get("code", {})
+    settings = {
+        "method": f"{spec['method']}, version {spec['method_version']}",
+        "control": spec["control"] or "none",
+        "parameters": ", ".join(f"{name}={value}" for name, value in spec["parameters"].items()) or "none",
+        "suite": f"{spec['suite']} {spec['split']}, digest {spec['suite_digest'][:12]}",
+        "backbone": f"{spec['backbone']}, digest {spec['backbone_digest'][:12]}, {spec['dtype']}",
+        "drawing": f"{spec['steps']} steps, guidance {spec['guidance']}, run seed {spec['seed']}",
+        "samples": _samples(run),
+        "code": f"commit {code.get('commit') or 'unknown'}{' with local changes' if code.get('dirty') else ''}",
+    }
+    return Ran(
+        label,
+        settings,
+        Safe(code_block(run.description.get("command") or "unknown")),
+        ", ".join(f"{name} {version}" for name, version in environment.get("versions", {}).items() if version),
+        ", ".join(f"{name} {_listed(value)}" for name, value in environment.get("hardware", {}).items()),
+    )
+
+
+def _listed(value: Any) -> str:
+    return (" + ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+def _samples(run: Run) -> str:
+    users, prompts = {sample.user for sample in run.samples}, {sample.prompt for sample in run.samples}
+    failed = sum(sample.image is None for sample in run.samples)
+    return f"{len(run.samples)} of {len(users)} users and {len(prompts)} prompts, {failed} failed"
+
+
+def _environment() -> Environment:
+    """Escapes whatever is printed and not `Safe`; an unknown name is an error, not a gap."""
+    return Environment(
+        loader=PackageLoader("prefbench.reports.table"),
+        autoescape=False,
+        finalize=lambda value: value if isinstance(value, Safe) else markdown(value),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,838 @@
+"""The conformance suites: each rule is seen to be broken by something that breaks it, and what ships holds to all."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from PIL import Image
+
+from prefbench import registry
+from prefbench.api import (
+    Context,
+    Evidence,
+    Features,
+    FeatureSet,
+    ImageMetric,
+    Method,
+    MethodCard,
+    MetricCard,
+    PrefbenchError,
+    Reference,
+    Represented,
+    Scored,
+    SetMetric,
+    Suite,
+    SuiteCard,
+    UserMetric,
+)
+from prefbench.api.records import (
+    Asked,
+    Case,
+    Drawing,
+    History,
+    Judgment,
+    Part,
+    Picture,
+    Profile,
+    Request,
+    Split,
+    User,
+    to_pixels,
+)
+from prefbench.check import Finding, check_method, check_metric, check_suite
+from prefbench.check.duplicates import ALIKE, COPY, compare, thumbnail
+from prefbench.cli.main import main
+
+EXAMPLE = f"{Path(__file__).parents[1] / 'examples' / 'liked_colors.py'}:LikedColors"
+
+
+def failed(findings: Sequence[Finding]) -> set[str]:
+    return {finding.check for finding in findings if not finding.passed}
+
+
+def outcome(findings: Sequence[Finding], check: str) -> str:
+    return next(finding.outcome for finding in findings if finding.check == check)
+
+
+# ----------------------------------------------------------------------------------------------------- methods
+
+
+class Painter(Method):
+    """Noise from the seed, shifted by what the profile says: here, by how many likes there are."""
+
+    card = MethodCard(name="painter", version="1", summary="noise", uses_disliked=False)
+
+    def profile(self, history: History) -> Profile:
+        return Profile(history.user, self.seen(history))
+
+    def seen(self, history: History) -> Any:
+        return sum(int(judgment.picture.digest[:2], 16) for judgment in history.liked) % 100
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return [self.draw(request.seed, request.profile.payload) for request in requests]
+
+    def draw(self, seed: int, shift: float) -> Drawing:
+        noise = np.random.default_rng(seed).integers(0, 100, (32, 32, 3)) + shift
+        return Drawing(Image.fromarray(noise.astype(np.uint8)), "a prompt")
+
+
+class Nameless(Painter):
+    card = replace(Painter.card, summary=" ")
+
+
+class TrainedOnNothing(Painter):
+    card = replace(Painter.card, training="once")
+
+
+class Unannotated(Painter):
+    def __init__(self, *, strength=0.5) -> None:  # type: ignore[no-untyped-def]
+        self.strength = strength
+
+
+class Demanding(Painter):
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+
+class NotReady(Painter):
+    def setup(self, context: Context) -> None:  # noqa: ARG002
+        raise PrefbenchError("no weights")
+
+
+class Gray(Painter):
+    def draw(self, seed: int, shift: float) -> Drawing:
+        drawing = super().draw(seed, shift)
+        return replace(drawing, image=drawing.image.convert("L"))
+
+
+class Large(Painter):
+    def draw(self, seed: int, shift: float) -> Drawing:
+        drawing = super().draw(seed, shift)
+        return replace(drawing, image=drawing.image.resize((64, 64)))
+
+
+class Wordless(Painter):
+    def draw(self, seed: int, shift: float) -> Drawing:
+        return replace(super().draw(seed, shift), prompt_used=None)  # type: ignore[arg-type]
+
+
+class SomebodyElse(Painter):
+    def profile(self, history: History) -> Profile:
+        return replace(super().profile(history), user="val-0050")
+
+
+class OneShort(Painter):
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return super().generate(requests)[: 3 if len(requests) == 4 else None]
+
+
+class Forgetful(Painter):
+    """Every instance draws something else."""
+
+    made = itertools.count()
+
+    def __init__(self) -> None:
+        self.number = next(self.made)
+
+    def draw(self, seed: int, shift: float) -> Drawing:
+        return super().draw(seed + self.number, shift)
+
+
+class Normalising(Painter):
+    """Looks at its neighbours."""
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return [self.draw(request.seed, request.profile.payload + 2 * len(requests)) for request in requests]
+
+
+class Sorting(Painter):
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return super().generate(sorted(requests, key=lambda request: request.seed))
+
+
+class FirstProfile(Painter):
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        return [self.draw(request.seed, requests[0].profile.payload) for request in requests]
+
+
+class NeedsLikes(Painter):
+    def seen(self, history: History) -> Any:
+        return super().seen(history) / len(history.liked)
+
+
+class NeedsDislikes(Painter):
+    def seen(self, history: History) -> Any:
+        return history.disliked[0] and super().seen(history)
+
+
+class OneSize(Painter):
+    def seen(self, history: History) -> Any:
+        pictures = np.stack([to_pixels(judgment.picture.load()) for judgment in history.liked]) if history.liked else 0
+        return int(np.mean(pictures))
+
+
+class Quitter(Painter):
+    def seen(self, history: History) -> Any:
+        try:
+            return len([judgment.picture.load() for judgment in history.liked])
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+
+
+class Unpicklable(Painter):
+    def seen(self, history: History) -> Any:
+        shift = super().seen(history)
+        return lambda: shift
+
+    def draw(self, seed: int, shift: Any) -> Drawing:
+        return super().draw(seed, shift())
+
+
+class Disowning(Painter):
+    card = replace(Painter.card, uses_liked=False)
+
+
+class SeesDislikes(Painter):
+    def seen(self, history: History) -> Any:
+        return sum(int(judgment.picture.digest[:2], 16) for judgment in history.disliked) % 100
+
+
+class SeesWords(Painter):
+    def seen(self, history: History) -> Any:
+        return zlib.crc32(repr([(j.prompt, j.comment) for j in history.liked]).encode()) % 100
+
+
+class Representing(Painter):
+    """The mean of the likes, and what is asked about times it."""
+
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        mean = np.mean([to_pixels(judgment.picture.load()) for judgment in history.liked], axis=(0, 1, 2))
+        return {"mean": mean} if asked is None else {"both": mean * to_pixels(asked.picture.load()).mean((0, 1))}
+
+
+class NotANumber(Painter):
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+        return {"layer": np.array([1.0, np.nan])}
+
+
+class Ragged(Painter):
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+        return {"layer": np.zeros(1 + int(history.user[-1]))}
+
+
+class Deaf(Representing):
+    """Cannot be asked about a picture."""
+
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        return super().represent(history, asked) if asked is None else {}
+
+
+class OldContract(Painter):
+    def represent(self, history: History) -> Mapping[str, Features]:  # type: ignore[override]
+        return {"likes": np.array([float(len(history.liked))])}
+
+
+class Remembering(Representing):
+    """Every question is answered with the one before in mind."""
+
+    before = 0.0
+
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        found = super().represent(history, asked)
+        if asked is not None:
+            found, self.before = {"both": found["both"] + self.before}, float(found["both"].sum())
+        return found
+
+
+class Unlooking(Representing):
+    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+        return super().represent(history)
+
+
+class Peeping(Painter):
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        self.truth = context.truth
+
+
+class GivingUp(Painter):
+    """Asks for the truth and cannot do without."""
+
+    def setup(self, context: Context) -> None:
+        if context.truth is None:
+            raise PrefbenchError("needs a truth")
+
+
+BROKEN_METHODS: Sequence[tuple[type[Method], set[str]]] = [
+    (Painter, set()),
+    (Nameless, {"card"}),
+    (TrainedOnNothing, {"card"}),
+    (Unannotated, {"parameters"}),
+    (Demanding, {"parameters"}),
+    (NotReady, {"set up"}),
+    (Gray, {"drawings"}),
+    (Large, {"drawings"}),
+    (Wordless, {"drawings"}),
+    (
+        OneShort,
+        {"drawings", "one seed twice", "batch of 1 and of 4", "order of requests", "mixed users", "profiles pickle"},
+    ),
+    (Forgetful, {"one seed twice"}),
+    (Normalising, {"batch of 1 and of 4", "mixed users"}),
+    (Sorting, {"order of requests", "batch of 1 and of 4"}),
+    (FirstProfile, {"mixed users"}),
+    (NeedsLikes, {"empty history", "only dislikes"}),
+    (NeedsDislikes, {"empty history", "only likes"}),
+    (OneSize, {"1x1 picture", "grayscale picture", "very wide picture", "RGBA picture"}),
+    (Quitter, {"truncated picture"}),
+    (Unpicklable, {"profiles pickle"}),
+    (Disowning, {"input liked"}),
+    (SeesDislikes, {"input disliked"}),
+    (SeesWords, {"input prompts", "input comments"}),
+    (Representing, set()),
+    (NotANumber, {"representations", "asked pictures"}),
+    (Ragged, {"representations", "asked pictures"}),
+    (Deaf, {"asked pictures"}),
+    (OldContract, {"asked pictures"}),
+    (Remembering, {"asked pictures"}),
+    (Peeping, {"truth"}),
+    (GivingUp, {"set up", "truth"}),
+]
+
+
+@pytest.mark.parametrize(("method", "broken"), BROKEN_METHODS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_method_fails_the_rule_that_it_breaks(method: type[Method], broken: set[str], tiny_sd: Path) -> None:
+    assert failed(check_method(method, backbone=tiny_sd)) == broken
+
+
+def test_a_profile_belongs_to_its_user(tiny_sd: Path) -> None:
+    assert "drawings" in failed(check_method(SomebodyElse, backbone=tiny_sd))
+
+
+def test_an_input_that_is_declared_and_changes_nothing_is_a_warning(tiny_sd: Path) -> None:
+    class Promising(Painter):
+        card = replace(Painter.card, uses_prompts=True)
+
+    findings = check_method(Promising, backbone=tiny_sd)
+    assert outcome(findings, "input prompts") == "warning"
+    assert not failed(findings)
+
+
+def test_a_method_that_does_not_look_at_what_it_is_asked_about_is_warned(tiny_sd: Path) -> None:
+    findings = check_method(Unlooking, backbone=tiny_sd)
+    assert outcome(findings, "asked pictures") == "warning"
+    assert outcome(check_method(Painter, backbone=tiny_sd), "asked pictures") == "not applicable"
+
+
+def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
+    class Choosy(Painter):
+        card = replace(Painter.card, backbones=("sdxl",))
+
+    findings = check_method(Choosy, backbone=tiny_sd)
+    assert outcome(findings, "set up") == "not applicable"
+    assert not failed(findings)
+    assert len(findings) == 4
+
+
+TESTS = Path(__file__).parent
+PARAMETERS = {"best-of-n": ["n=2", f"scorer={TESTS / 'brightest.py'}:Brightest"]}
+SUITES = {"popular-style": f"{TESTS / 'tiny_suite.py'}:TinySuite"}
+"""What learns from all train users does so from six here."""
+
+
+@pytest.mark.parametrize("name", [*registry.names("method"), pytest.param(EXAMPLE, id="example")])
+def test_what_ships_conforms(name: str, tiny_sd: Path) -> None:
+    """On a fresh backbone, or on the one that its weights were trained for."""
+    backbone = "mini-sd" if name in ("ours", "ip-adapter") else tiny_sd
+    suite = SUITES.get(name, "picturebook")
+    findings = check_method(name, PARAMETERS.get(name, ()), backbone=backbone, suite=suite)
+    assert [finding for finding in findings if not finding.passed] == []
+
+
+def test_what_is_no_method_is_refused() -> None:
+    with pytest.raises(PrefbenchError, match="not a subclass"):
+        check_method(Suite)  # type: ignore[arg-type]
+
+
+# ----------------------------------------------------------------------------------------------------- metrics
+
+
+class Brightness(ImageMetric):
+    card = MetricCard("bright", "1", "mean level", "side", "up", "image", "mean", bounds=(0.0, 255.0))
+
+    def value(self, sample: Scored, place: int, total: int) -> Any:  # noqa: ARG002
+        return float(sample.pixels.mean())
+
+    def score(self, samples: Sequence[Scored], features: Features | None, evidence: Evidence) -> Any:  # noqa: ARG002
+        return {"bright": [self.value(sample, i, len(samples)) for i, sample in enumerate(samples)]}
+
+
+class WrongUnit(Brightness):
+    card = replace(Brightness.card, unit="set")
+
+
+class Misnamed(Brightness):
+    def score(self, samples: Sequence[Scored], features: Features | None, evidence: Evidence) -> Any:
+        values = super().score(samples, features, evidence)["bright"]
+        return {"bright": values, "dark/part": values}
+
+
+class NotANumberEither(Brightness):
+    def value(self, sample: Scored, place: int, total: int) -> Any:  # noqa: ARG002
+        return float("nan")
+
+
+class Tight(Brightness):
+    card = replace(Brightness.card, bounds=(0.0, 1.0))
+
+
+class Wavering(Brightness):
+    turn = itertools.count()
+
+    def value(self, sample: Scored, place: int, total: int) -> Any:
+        return super().value(sample, place, total) / 2 + 1e-9 * next(self.turn)
+
+
+class ByPlace(Brightness):
+    def value(self, sample: Scored, place: int, total: int) -> Any:
+        return super().value(sample, place, total) / 2 + place % 4
+
+
+class ByBatch(Brightness):
+    def value(self, sample: Scored, place: int, total: int) -> Any:
+        return super().value(sample, place, total) / 2 + total
+
+
+class Blotting(Brightness):
+    def value(self, sample: Scored, place: int, total: int) -> Any:
+        brightness = super().value(sample, place, total)
+        sample.pixels[0, 0] = sample.pixels[0, 0] // 2
+        return brightness
+
+
+class Shift(SetMetric):
+    card = MetricCard("shift", "1", "distance of means", "fidelity", "down", "set", "l2", bounds=(0.0, None))
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        if min(len(drawn), len(reference)) < 2:
+            raise PrefbenchError("shift needs two samples")
+        return float(np.linalg.norm(drawn.features.mean(axis=0) - reference.features.mean(axis=0)))
+
+
+class Infinite(Shift):
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        return super().compare(drawn, reference) and float("inf")
+
+
+class Drifting(Shift):
+    turn = itertools.count()
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        return super().compare(drawn, reference) + 1e-9 * next(self.turn)
+
+
+class FirstRow(Shift):
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        return super().compare(drawn, reference) + 1e-3 * float(np.abs(drawn.features[0] - reference.features[0]).sum())
+
+
+class HighFloor(Shift):
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        return 10 + super().compare(drawn, reference)
+
+
+class Backwards(Shift):
+    card = replace(Shift.card, direction="up", bounds=(None, None))
+
+
+class Undemanding(Shift):
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        return super().compare(drawn, reference) if len(drawn) > 1 else 0.0
+
+
+class Centring(Shift):
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        value = super().compare(drawn, reference)
+        drawn.features[:] = drawn.features[::-1].copy()
+        return value
+
+
+class OneWay(Shift):
+    """Prepares its exchange for the first set alone."""
+
+    def exchanged(
+        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
+    ) -> Callable[[NDArray[np.bool_]], float]:
+        whole = super().exchanged(first, second, reference)
+        return lambda marked: whole(np.zeros_like(marked))
+
+
+class Keeping(Shift):
+    """Leaves nothing out."""
+
+    def without_each(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        return [self.compare(drawn, reference) for _ in super().without_each(drawn, reference, of_drawn, of_reference)]
+
+
+class Foreign(Brightness):
+    card = replace(Brightness.card, undirected=("brilliance/own",))
+
+
+class Boundless(Brightness):
+    card = replace(Brightness.card, proportion=True, bounds=(0.0, None))
+
+
+class Length(UserMetric):
+    """The length of a user's states."""
+
+    card = MetricCard(
+        "length", "1", "length of states", "side", "up", "user", "l2", bounds=(0.0, 50.0), asks_representations=True
+    )
+
+    def value(self, known: Represented, place: int) -> Any:  # noqa: ARG002
+        return float(np.linalg.norm(known.halves["knows"]))
+
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        known = evidence.representations
+        return {"length": [self.value(known[u], i) if u in known else None for i, u in enumerate(users)]}
+
+
+class Inventing(Length):
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        return {"length": [-1.0 if v is None else v for v in super().score(users, evidence)["length"]]}
+
+
+class OfImages(Length):
+    card = replace(Length.card, unit="image")
+
+
+class Renamed(Length):
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        return {"breadth": super().score(users, evidence)["length"]}
+
+
+class Cramped(Length):
+    card = replace(Length.card, bounds=(0.0, 0.1))
+
+
+class Restless(Length):
+    turn = itertools.count()
+
+    def value(self, known: Represented, place: int) -> Any:
+        return super().value(known, place) + 1e-9 * next(self.turn)
+
+
+class InTurn(Length):
+    def value(self, known: Represented, place: int) -> Any:
+        return super().value(known, place) + place
+
+
+class Scaling(Length):
+    def value(self, known: Represented, place: int) -> Any:
+        found = super().value(known, place)
+        known.halves["knows"][:] = known.halves["knows"] / 2
+        return found
+
+
+class Unready(Length):
+    def score(self, users: Sequence[str], evidence: Evidence) -> Any:
+        assert users[0]
+        return super().score(users, evidence)
+
+
+@pytest.mark.parametrize(
+    ("metric", "broken"),
+    [
+        (Length, set()),
+        (Inventing, {"values"}),
+        (OfImages, {"card"}),
+        (Renamed, {"columns", "values", "bounds"}),
+        (Cramped, {"bounds"}),
+        (Restless, {"repeats"}),
+        (InTurn, {"order of users"}),
+        (Scaling, {"inputs untouched"}),
+        (Unready, {"too few users"}),
+        (Brightness, set()),
+        (WrongUnit, {"card"}),
+        (Misnamed, {"columns"}),
+        (NotANumberEither, {"values", "order of samples", "batches"}),
+        (Tight, {"bounds"}),
+        (Wavering, {"repeats"}),
+        (ByPlace, {"order of samples"}),
+        (ByBatch, {"batches"}),
+        (Blotting, {"inputs untouched"}),
+        (Shift, set()),
+        (Infinite, {"values", "order of samples", "direction"}),
+        (Drifting, {"repeats"}),
+        (FirstRow, {"order of samples"}),
+        (HighFloor, {"identical sets"}),
+        (Backwards, {"direction"}),
+        (Undemanding, {"too few samples"}),
+        (Centring, {"inputs untouched"}),
+        (OneWay, {"exchanged users"}),
+        (Keeping, {"left out"}),
+        (Foreign, {"card"}),
+        (Boundless, {"card"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_metric_fails_the_rule_that_it_breaks(metric: Any, broken: set[str]) -> None:
+    assert failed(check_metric(metric)) == broken
+
+
+@pytest.mark.parametrize("name", registry.names("metric"))
+def test_metrics_that_ship_conform(name: str) -> None:
+    # The model that answers by default is no miniature.
+    findings = check_metric(name, ["mllm=mini-mllm"] if name == "vqa-score" else [])
+    absent = name in registry.names("scorer") and name != "preference"
+    outcomes = [f.outcome for f in findings if f.outcome not in ("ok", "not applicable")]
+    assert outcomes == (["warning"] if absent else []), findings
+
+
+# ------------------------------------------------------------------------------------------------------ suites
+
+
+@lru_cache
+def noise(name: str, jitter: int = 0) -> Picture:
+    pixels = np.random.default_rng(zlib.crc32(name.encode())).integers(10, 240, (16, 16, 3))
+    return Picture.of(Image.fromarray((pixels + np.arange(16)[:, None] % 3 * jitter).astype(np.uint8)))
+
+
+class Small(Suite):
+    """Three users a split, who judge noise."""
+
+    card = SuiteCard("small", "1", "noise", "Apache-2.0", "mini-sd", (), {})
+    history_prompt, trained_prompt = "a dog", "a hen"
+
+    @property
+    def digest(self) -> str:
+        return "0" * 64
+
+    def users(self, split: Split) -> Sequence[User]:
+        return [User(f"{split}-{i}", split) for i in range(3)]
+
+    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
+        return noise(f"{user}/{part}/{side}/{i}")
+
+    def history(self, user: str, part: Part = "method") -> History:
+        liked, disliked = (
+            tuple(Judgment(self.picture(user, part, side, i), self.history_prompt, side == "liked") for i in range(2))
+            for side in ("liked", "disliked")
+        )
+        return History(user, liked, disliked)
+
+    def cases(self, user: str) -> Sequence[Case]:
+        return [Case(f"{user}/{i}", user, prompt) for i, prompt in enumerate(("a cat", "a fox"))]
+
+    def references(self, split: Split) -> Sequence[Reference]:
+        return [
+            Reference(user.id, judgment.prompt, judgment.picture)
+            for user in self.users(split)
+            for judgment in self.history(user.id, "scorer").liked
+        ]
+
+    def training_prompts(self) -> frozenset[str]:
+        return frozenset({self.trained_prompt})
+
+
+class Unsaid(Small):
+    card = replace(Small.card, summary="")
+
+
+class SameUsers(Small):
+    def users(self, split: Split) -> Sequence[User]:
+        return [User(f"user-{'train' if split == 'val' else split}-{i}", split) for i in range(3)]
+
+
+class Upset(Small):
+    def history(self, user: str, part: Part = "method") -> History:
+        history = super().history(user, part)
+        return replace(history, liked=history.disliked, disliked=history.liked)
+
+
+class Mislabelled(Small):
+    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
+        picture = super().picture(user, part, side, i)
+        return replace(picture, digest=picture.digest[::-1])
+
+
+class Torn(Small):
+    def history(self, user: str, part: Part = "method") -> History:
+        history = super().history(user, part)
+        return replace(history, disliked=(replace(history.liked[0], liked=False), *history.disliked))
+
+
+class SharedPictures(Small):
+    """A dislike that methods see in train is one that only scorers see in val."""
+
+    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
+        shared = side == "disliked" and (user.startswith("train"), part) in ((True, "method"), (False, "scorer"))
+        return noise(f"shared/{i}") if shared and user[-1] == "0" else super().picture(user, part, side, i)
+
+
+class Borrowed(Small):
+    def cases(self, user: str) -> Sequence[Case]:
+        return [replace(case, user="somebody") for case in super().cases(user)]
+
+
+class Repeating(Small):
+    history_prompt = "A  cat"
+
+
+class Trained(Small):
+    trained_prompt = "a fox"
+
+
+class SeenReferences(Small):
+    def references(self, split: Split) -> Sequence[Reference]:
+        return [Reference(u.id, "", j.picture) for u in self.users(split) for j in self.history(u.id).liked]
+
+
+class Retouched(Small):
+    """What train shows is what val's methods show, slightly darker from row to row."""
+
+    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
+        train = user.startswith("train")
+        return noise(f"{user.removeprefix('train-').removeprefix('val-')}/{part}/{side}/{i}", jitter=2 * train)
+
+
+class Restless(Small):
+    turn = itertools.count()
+
+    def __init__(self) -> None:
+        self.number = next(self.turn)
+
+    @property
+    def digest(self) -> str:
+        return f"{self.number:064x}"
+
+
+@pytest.mark.parametrize(
+    ("suite", "broken"),
+    [
+        (Small, set()),
+        (Unsaid, {"card"}),
+        (SameUsers, {"users", "pictures disjoint", "near-duplicates"}),
+        (Upset, {"histories"}),
+        (Mislabelled, {"histories"}),
+        (Torn, {"histories"}),
+        (SharedPictures, {"pictures disjoint", "near-duplicates"}),
+        (Borrowed, {"cases"}),
+        (Repeating, {"prompts unseen"}),
+        (Trained, {"training captions"}),
+        (SeenReferences, {"references"}),
+        (Retouched, {"near-duplicates"}),
+        (Restless, {"deterministic"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_suite_fails_the_rule_that_it_breaks(suite: type[Suite], broken: set[str]) -> None:
+    assert failed(check_suite(suite)) == broken
+
+
+def test_picturebook_conforms_and_says_how_much_it_looked_at() -> None:
+    findings = check_suite("picturebook", users=10)
+    assert [finding for finding in findings if finding.outcome != "ok"] == []
+    details = {finding.check: finding.detail for finding in findings}
+    assert "train 10 of 1000" in details["sample"]
+    assert details["prompts unseen"].startswith("12 case prompts, none among 36")
+
+
+def test_near_duplicates_are_found_block_by_block_and_told_from_other_renderings() -> None:
+    from prefbench.suites.picturebook.world.axes import STYLE_NAMES, sample_styles, training_contents
+    from prefbench.suites.picturebook.world.render import render
+
+    styles = sample_styles(np.random.default_rng(1), 60, uniform=STYLE_NAMES)
+    scenes = [training_contents()[i % 36].scene(style) for i, style in enumerate(styles)]
+    pictures = [render(scene, seed=1) for scene in scenes]
+    rng = np.random.default_rng(0)
+    jittered = [np.clip(p + rng.integers(-4, 5, p.shape), 0, 255).astype(np.uint8) for p in pictures]
+    enlarged = [np.asarray(Image.fromarray(p).resize((80, 80), Image.Resampling.BICUBIC)) for p in pictures]
+    again = [render(scene, seed=2) for scene in scenes]
+    of, jit, big, new = (
+        np.stack([thumbnail(Image.fromarray(p)) for p in group]) for group in (pictures, jittered, enlarged, again)
+    )
+    assert compare(of, jit).copies == compare(of, big).copies == len(scenes)
+    near = [compare(a[None], b[None]).nearest for a, b in zip(of, new, strict=True)]
+    assert min(near) >= COPY
+    assert np.mean(np.array(near) < ALIKE) > 0.3
+    many = np.repeat(of, 50, axis=0)  # 3,000 rows: more than one block
+    assert compare(many, jit).copies == 50 * len(scenes)
+
+
+# ----------------------------------------------------------------------------------------------- the command
+
+
+MINE = '''
+"""Darkens what users with many dislikes get."""
+
+from prefbench.api import Method, MethodCard
+from prefbench.api.records import Drawing, Profile
+
+
+class Mine(Method):
+    card = MethodCard(name="mine", version="1", summary="as many words as dislikes", uses_liked=False)
+
+    def __init__(self, *, word: str = "dark outline") -> None:
+        self.word = word
+
+    def profile(self, history):
+        return Profile(history.user, len(history.disliked) > 2)
+
+    def generate(self, requests):
+        prompts = [f"{r.prompt}, {self.word}" if r.profile.payload else r.prompt for r in requests]
+        images = self.context.backbone.generate(prompts, [r.seed for r in requests])
+        return [Drawing(image, prompt) for image, prompt in zip(images, prompts)]
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE, encoding="utf-8")
+    return path
+
+
+def test_a_file_from_anywhere_is_checked_by_path(mine: Path) -> None:
+    result = CliRunner().invoke(main, ["check", "method", f"{mine}:Mine", "-p", "word=dark fill"])
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0].split(maxsplit=2) == ["ok", "card", "mine 1, training: none"]
+    assert any(line.startswith("warning") and "disliked" in line for line in lines)
+    assert lines[-1].endswith("conforms")
+
+
+def test_the_command_prints_json_and_fails(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(MINE.replace('version="1"', 'version=""'), encoding="utf-8")
+    result = CliRunner().invoke(main, ["check", "method", f"{path}:Mine", "--json"])
+    assert result.exit_code == 1
+    card, *_ = json.loads(result.stdout)
+    assert card == {"check": "card", "passed": False, "outcome": "FAILED", "detail": "card leaves version empty"}
+
+
+def test_an_unknown_name_is_one_line() -> None:
+    result = CliRunner().invoke(main, ["check", "metric", "clip-scor"])
+    assert result.exit_code == 2
+    assert "did you mean 'clip-score'" in result.output
+
+
+def test_the_example_runs(tiny_sd: Path, tmp_path: Path) -> None:
+    options = ["--backbone", str(tiny_sd), "--steps", "1", "--users", "1", "--samples", "1", "--no-score"]
+    command = ["run", "--method", EXAMPLE, "-p", "strength=0.8", "--split", "val", "--out", str(tmp_path), *options]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert len(list(tmp_path.glob("*/images/*/*.png"))) == 2

@@ -1,0 +1,348 @@
+"""Fusion, alignment, picks, injection and weights of `ours`, by counting and by formulas written out in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from prefbench.api import Lesson, PrefbenchError
+from prefbench.api.records import History, Judgment, Picture
+from prefbench.methods.ours import weights
+from prefbench.methods.ours.alignment import Alignment, alignment_loss
+from prefbench.methods.ours.fusion import Fusion, Widths
+from prefbench.methods.ours.train.injection import InjectionBatches, Read
+from prefbench.methods.ours.train.injection_stage import pixels_of
+from prefbench.methods.ours.train.picks import Taste
+from prefbench.methods.ours.train.practice import Described
+from prefbench.methods.ours.train.question_task import PictureBook, PreferenceHead
+from prefbench.methods.ours.vectors import Layers, Scales, join, widths
+from prefbench.methods.shared.image_tower import most_typical
+from prefbench.methods.shared.questions import TEMPLATES, Shown, taste_question
+from prefbench.models.backbones.loader import load_backbone
+from prefbench.models.mllms.model import Mllm, States
+from tests.support.tiny import save_tiny_sd15
+from tests.support.tiny_mllms import WIDTH
+
+# ------------------------------------------------------------------------------------------------------ fusion
+
+PARTS = Widths(sem=6, core=3, img=4)
+
+
+def fusion(**options: object) -> Fusion:
+    torch.manual_seed(0)
+    return Fusion(PARTS, 8, **{"tokens": 2} | options)  # type: ignore[arg-type]
+
+
+def test_zeros_are_the_same_tokens_for_all() -> None:
+    tokens = fusion()(torch.zeros(3, PARTS.total))
+    assert tokens.shape == (3, 6, 8)
+    torch.testing.assert_close(tokens[0], tokens[2])
+    assert torch.isfinite(tokens).all()
+
+
+def test_users_of_a_batch_do_not_meet() -> None:
+    found, vectors = fusion(), torch.randn(5, PARTS.total)
+    together = found(vectors)
+    torch.testing.assert_close(together, torch.cat([found(row[None]) for row in vectors]))
+    assert not torch.allclose(together[0], together[1])
+
+
+@pytest.mark.parametrize(("name", "tokens"), [("sem", slice(0, 2)), ("core", slice(2, 4)), ("img", slice(4, 6))])
+def test_a_part_moves_its_own_tokens_unless_it_is_left_out(name: str, tokens: slice) -> None:
+    vectors = torch.randn(1, PARTS.total)
+    before, moved = vectors.clone(), vectors.clone()
+    moved[:, PARTS.parts[name]] += 1
+    whole, lacking = fusion(), fusion(without=(name,))
+    changed = (whole(moved) != whole(vectors)).any(2)[0]
+    assert changed[tokens].all()
+    assert changed.sum() == 2
+    torch.testing.assert_close(lacking(moved), lacking(vectors))
+    torch.testing.assert_close(vectors, before, msg="the input is left alone")
+
+
+# --------------------------------------------------------------------------------------------------- alignment
+
+KINDS: tuple[Alignment, ...] = ("none", "cosine", "mse", "contrastive", "mmd", "mmd-unbiased")
+
+
+def kernel_mean(x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+    squared = ((x[:, None] - y[None]) ** 2).sum(-1)
+    factors = (0.25, 0.5, 1, 2, 4)
+    return sum(np.exp(-squared / (2 * (f * width) ** 2)) for f in factors) / len(factors)  # type: ignore[return-value]
+
+
+@pytest.fixture
+def aligned() -> tuple[Tensor, Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    mask = torch.tensor([[1, 1, 0], [0, 0, 0], [1, 1, 1], [1, 0, 0]], dtype=torch.bool)
+    return torch.randn(4, 2, 5, generator=rng), torch.randn(4, 3, 5, generator=rng), mask
+
+
+@pytest.mark.parametrize("kind", ["mmd", "mmd-unbiased"])
+def test_mmd_equals_the_formula(kind: Alignment, aligned: tuple[Tensor, Tensor, Tensor]) -> None:
+    mapped, words, mask = aligned
+    x, y = mapped[[0, 2, 3]].reshape(-1, 5).double().numpy(), words[mask].double().numpy()
+    pairs = np.triu_indices(len(y), k=1)
+    width = float(np.median(np.linalg.norm(y[:, None] - y[None], axis=-1)[pairs]))
+    inside = [kernel_mean(part, part, width) for part in (x, y)]
+    if kind == "mmd":
+        own = [k.mean() for k in inside]
+    else:
+        own = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in inside]
+    expected = sum(own) - 2 * kernel_mean(x, y, width).mean()
+    assert alignment_loss(mapped, words, mask, kind).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_identical_sets_are_aligned() -> None:
+    words = torch.randn(6, 4, 5, generator=torch.Generator().manual_seed(0))
+    shuffled = words.flatten(0, 1)[torch.randperm(24)].view(6, 4, 5)
+    spoken = torch.ones(6, 4, dtype=torch.bool)
+    assert alignment_loss(shuffled, words, spoken, "mmd").item() == pytest.approx(0, abs=1e-5)
+    assert alignment_loss(shuffled + 3, words, spoken, "mmd") > 0.1
+    for kind in ("cosine", "mse"):
+        assert alignment_loss(words, words, spoken, kind).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_contrastive_and_pointwise_losses_are_lower_for_the_right_pairs() -> None:
+    words = torch.randn(6, 4, 5, generator=torch.Generator().manual_seed(0))
+    spoken = torch.ones(6, 4, dtype=torch.bool)
+    for kind in ("contrastive", "cosine", "mse"):
+        right, wrong = (alignment_loss(mapped, words, spoken, kind) for mapped in (words, words.roll(1, 0)))
+        assert right < wrong
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_words_there_is_nothing_to_align(kind: Alignment, aligned: tuple[Tensor, Tensor, Tensor]) -> None:
+    mapped, words, mask = aligned
+    assert alignment_loss(mapped, words, torch.zeros_like(mask), kind) == 0
+    mapped.requires_grad_(True)
+    loss = alignment_loss(mapped, words, mask, kind)
+    if kind == "none":
+        assert loss == 0
+        return
+    torch.autograd.backward(loss)
+    assert mapped.grad is not None
+    assert torch.isfinite(loss)
+    assert not mapped.grad[1].any(), "who has no words is drawn nowhere"
+    assert mapped.grad[0].any()
+
+
+@pytest.mark.parametrize("kind", ["mmd", "mmd-unbiased"])
+def test_one_word_for_all_sets_no_width_and_stops_no_training(kind: Alignment) -> None:
+    words = torch.ones(3, 2, 5)
+    mask = torch.tensor([[True, False]] * 3)
+    assert alignment_loss(torch.randn(3, 2, 5), words, mask, kind) == 0
+
+
+# ----------------------------------------------------------------------------------------------------- vectors
+
+
+def test_layers_are_stored_and_pick_their_states(tmp_path: Path) -> None:
+    layers = Layers.top_four(6, (2, 3), "mean")
+    assert layers.sem == (3, 4, 5, 6)
+    layers.save(tmp_path / "layers.json")
+    assert Layers.load(tmp_path / "layers.json") == layers
+    last, mean = (torch.randn(2, 7, 5) for _ in range(2))
+    sem, core = layers.of(States(last, mean))
+    torch.testing.assert_close(sem, torch.cat([last[:, i] for i in (3, 4, 5, 6)], 1))
+    torch.testing.assert_close(core, (mean[:, 2] + mean[:, 3]) / 2)
+    torch.testing.assert_close(replace(layers, pooling="last").of(States(last, mean))[1], last[:, 2:4].mean(1))
+    assert Layers.top_four(2, (1,), "last").sem == (1, 2), "the embedding layer is none of them"
+
+
+def test_scales_standardise_and_join() -> None:
+    sem, core = torch.randn(50, 3) * 4 + 2, torch.ones(50, 2)
+    scales = Scales.joined([Scales.of(sem), Scales.of(core)])
+    found = scales(join(sem, core, torch.empty(50, 0)))
+    torch.testing.assert_close(found[:, :3].mean(0), torch.zeros(3), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found[:, :3].std(0), torch.ones(3))
+    assert not found[:, 3:].any(), "what never varies says nothing"
+
+
+def test_the_most_typical_image_is_nearest_to_the_mean_direction() -> None:
+    embeddings = torch.tensor([[10.0, 0.0], [1.0, 1.0], [0.0, 3.0], [1.0, 0.8]])
+    assert most_typical(embeddings) == 1
+    assert most_typical(embeddings[:1]) == 0
+
+
+def test_images_of_any_size_become_squares_of_their_middle(book: PictureBook) -> None:
+    rows = pixels_of(book, 8)(np.array([0, 1, 5]))
+    assert rows.shape == (3, 3, 8, 8)
+    assert rows.min() >= -1
+    assert rows.max() <= 1
+    middle = Image.new("RGB", (24, 8), "red")
+    middle.paste(Image.new("RGB", (8, 8), "blue"), (8, 0))
+    square = PictureBook([Lesson(History("a", (Judgment(Picture.of(middle), "", True),), ()))])
+    torch.testing.assert_close(pixels_of(square, 8)(np.array([0]))[0, 2], torch.ones(8, 8), msg="nothing is squashed")
+
+
+# --------------------------------------------------------------------------------------------------- injection
+
+
+def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> None:
+    read = Read(
+        sem=torch.arange(2.0)[:, None].repeat(1, 3),
+        core=torch.zeros(2, 2),
+        last=torch.zeros(2, 4),
+        shown=[[0, 1], []],
+        wanted=[[2, 3], [4]],
+        likes=["red", ""],
+    )
+    embeddings = torch.arange(5.0)[:, None].repeat(1, 2)
+    batches = InjectionBatches(
+        read,
+        embeddings=embeddings,
+        pixels=lambda rows: torch.from_numpy(rows)[:, None, None, None].float(),
+        prompts=[f"prompt {i}" for i in range(5)],
+        scales=Scales(torch.zeros(7), torch.ones(7)),
+        embed_text=lambda text: {"prompt_embeds": torch.full((1, 1), -1.0 if not text else float(text[-1]))},
+        words_of=lambda text: (torch.zeros(2, 3), torch.tensor([bool(text), False])),
+        latents=(4, 2, 2),
+        user_dropped=0.25,
+        text_dropped=0.25,
+    )
+    batch = batches(np.random.default_rng(0), 400)
+    rows, kept, sem = batch["pictures"].flatten(), batch["conditioned"], batch["features"][:, 0]
+    first, second = kept & (sem == 0), kept & (sem == 1)
+    assert set(rows[first].tolist()) == {2, 3}
+    assert set(rows[second].tolist()) == {4}
+    assert set(batch["features"][first, -1].tolist()) == {0.0, 1.0}, "e_img is of a liked picture that was shown"
+    assert set(batch["features"][second, -1].tolist()) == {2.0}, "the mean where none was"
+    assert not batch["features"][~kept].any()
+    assert (~kept).float().mean().item() == pytest.approx(0.25, abs=0.07)
+    text = batch["prompt_embeds"].flatten()
+    assert (text == -1).float().mean().item() == pytest.approx(0.25, abs=0.07)
+    assert (text[text >= 0] == rows[text >= 0]).all(), "each picture with its own prompt"
+    assert batch["spoken"].any(1)[rows < 4].all()
+    assert not batch["spoken"].any(1)[rows == 4].any()
+    assert batch["noise"].shape == (400, 4, 2, 2)
+
+
+# ------------------------------------------------------------------------------------------------------- picks
+
+
+def taste_of(pictures: int) -> Taste:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    shown = (rng.random((pictures, 2)) < 0.5).astype(np.float32)
+    described = Described(("a", "b"), shown, rng.standard_normal((pictures, 3)).astype(np.float32))
+    heads = torch.nn.ModuleList(PreferenceHead(4, 5) for _ in range(2))
+    return Taste(heads.requires_grad_(False).eval(), described)
+
+
+def test_picks_are_the_best_of_each_prompt_and_rare_prompts_share(tmp_path: Path) -> None:
+    taste = taste_of(200)
+    prompts = ["common"] * 128 + [f"rare {i}" for i in range(72)]
+    states = torch.randn(3, 4)
+    found = taste.picks(states, prompts, one_in=32)
+    features = taste.described.features
+    for user in range(3):
+        logits = taste.heads[0](states[user : user + 1], features[None])[0]
+        common, rare = logits[:128].topk(4).indices.tolist(), (128 + logits[128:].topk(3).indices).tolist()
+        assert sorted(found[user]) == sorted([*common, *rare])
+    taste.save(tmp_path / "taste.pt")
+    again = Taste.load(tmp_path / "taste.pt")
+    assert again.described.phrases == ("a", "b")
+    np.testing.assert_allclose(again.described.unsaid, taste.described.unsaid, atol=2e-3)
+    assert [set(rows) for rows in again.picks(states, prompts, one_in=200)] == [
+        set(rows) for rows in taste.picks(states, prompts, one_in=200)
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------- weights
+
+
+@pytest.fixture(scope="module")
+def sd15(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_sd15(tmp_path_factory.mktemp("backbone") / "sd15")
+
+
+@pytest.fixture
+def stored(sd15: Path, tmp_path: Path) -> Path:
+    """Weights for the tiny SD 1.5, far from fresh."""
+    backbone = load_backbone(sd15, device="cpu")
+    config = weights.Config("sd15", backbone.digest, "somewhere", PARTS, 16, 2)
+    torch.manual_seed(0)
+    adapter = weights.attach(backbone, config)
+    for parameter in adapter.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    layers = Layers((1, 2), (1,))
+    weights.save(tmp_path / "final", config, adapter, layers, Scales(torch.zeros(13), torch.ones(13)))
+    return tmp_path / "final"
+
+
+def draw(folder: Path, sd15: Path) -> np.ndarray:
+    backbone = load_backbone(sd15, device="cpu", steps=2)
+    weights.load(folder, backbone)
+    embeds = torch.randn(2, 1, PARTS.total, generator=torch.Generator().manual_seed(0))
+    images = backbone.generate(["a red fox"], [0], ip_adapter_image_embeds=[embeds], guidance_scale=3.0)
+    return np.asarray(images[0])
+
+
+def test_weights_round_trip(stored: Path, sd15: Path, tmp_path: Path) -> None:
+    backbone = load_backbone(sd15, device="cpu")
+    config, adapter, layers, scales = weights.load(stored, backbone)
+    assert (config.tokens, config.widths, layers) == (2, PARTS, Layers((1, 2), (1,)))
+    weights.save(tmp_path / "again", config, adapter, layers, scales)
+    for name in (weights.FILE, weights.CONFIG, weights.LAYERS):
+        assert (stored / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    np.testing.assert_array_equal(draw(stored, sd15), draw(tmp_path / "again", sd15))
+
+
+def test_weights_for_another_backbone_are_one_line(stored: Path, tmp_path: Path) -> None:
+    from tests.support.tiny import save_tiny_sdxl
+
+    backbone = load_backbone(save_tiny_sdxl(tmp_path / "sdxl"), device="cpu")
+    line = r"trained with 'sd15', whose cross-attention is 16 wide; that of 'sdxl' is 32; train for it: prefbench train"
+    with pytest.raises(PrefbenchError, match=line) as caught:
+        weights.load(stored, backbone)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (lambda f: (f / weights.FILE).write_bytes(b"\0" * 40), "is damaged"),
+        (lambda f: (f / weights.LAYERS).write_text("{}"), "is damaged"),
+        (lambda f: (f / weights.LAYERS).unlink(), "is damaged"),
+        (lambda f: (f / weights.CONFIG).write_text('{"backbone": "sd15"}'), "is damaged"),
+        (lambda f: (f / weights.CONFIG).write_text("[]"), "is damaged"),
+        (lambda f: (f / weights.CONFIG).unlink(), "ours has no weights for backbone 'sd15' in .*train them"),
+        (
+            lambda f: (f / weights.CONFIG).write_text(
+                (f / weights.CONFIG).read_text().replace('"tokens": 2', '"tokens": 3')
+            ),
+            "does not fit backbone 'sd15'",
+        ),
+        (
+            lambda f: (f / weights.CONFIG).write_text((f / weights.CONFIG).read_text().replace('"sem": 6', '"sem": 7')),
+            "is damaged .13 scales for vectors of 14",
+        ),
+    ],
+)
+def test_damaged_weights_are_one_line(stored: Path, sd15: Path, damage: Callable[[Path], object], line: str) -> None:
+    damage(stored)
+    with pytest.raises(PrefbenchError, match=line) as caught:
+        weights.load(stored, load_backbone(sd15, device="cpu"))
+    assert "\n" not in str(caught.value)
+
+
+def test_other_weights_of_the_same_shape_are_warned_of(
+    stored: Path, sd15: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = weights.Config.load(stored / weights.CONFIG)
+    replace(config, backbone_digest="another").save(stored / weights.CONFIG)
+    weights.load(stored, load_backbone(sd15, device="cpu"))
+    assert "other weights than those of backbone 'sd15'" in caplog.text
+
+
+def test_widths_follow_the_layers(mllm: Mllm) -> None:
+    assert widths(Layers((1, 2), (1,)), mllm, 5) == Widths(2 * WIDTH, WIDTH, 5)
+    assert taste_question(Shown((), ()))[0].parts == (TEMPLATES.likes[0],)

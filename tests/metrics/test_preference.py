@@ -1,0 +1,324 @@
+"""The scorer `preference`, what is measured of a scorer, and the metric that stands on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from prefbench.api import Evidence, Features, PrefbenchError, Scored, Scorer, ScorerCard
+from prefbench.api.records import History, Pixels, to_pixels
+from prefbench.metrics import preference as metric_module
+from prefbench.metrics.preference import Preference as PreferenceMetric
+from prefbench.metrics.scorers.preference import data
+from prefbench.metrics.scorers.preference.model import Judged, PreferenceModel
+from prefbench.metrics.scorers.preference.prompts import word_counts
+from prefbench.metrics.scorers.preference.scorer import Preference
+from prefbench.metrics.scorers.preference.training import train
+from prefbench.reports.scorer.card import draw_reliability, scorer_grid
+from prefbench.score import standing
+from prefbench.score.scorer_figures import measure
+from prefbench.score.standing import unranked
+from prefbench.training.requests import TrainRequest
+from tests.support.colours import ColourSuite, MeanColour, judged
+
+NOBODY = History("nobody", (), ())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A scorer trained for the colour suite by the trainer itself: its folder and its card."""
+    folder = tmp_path_factory.mktemp("preference")
+    request = TrainRequest(folder, images=4_800, suite=f"{Path(__file__).parent / 'colours.py'}:ColourSuite")
+    card = train(request)
+    assert card is not None
+    return folder / "final", card
+
+
+@pytest.fixture
+def scorer(trained: tuple[Path, dict[str, Any]]) -> Preference:
+    return Preference(folder=str(trained[0]))
+
+
+def pictures_of(history: History) -> tuple[list[str], list[Pixels]]:
+    shown = [*history.liked, *history.disliked]
+    return [j.prompt for j in shown], [to_pixels(j.picture.load()) for j in shown]
+
+
+# ------------------------------------------------------------------------------------------------- the model
+
+
+def test_a_taste_is_kernel_ridge_over_the_judged_pictures() -> None:
+    torch.manual_seed(0)
+    model = PreferenceModel(6, rank=4)
+    seen, asked = torch.randn(1, 10, 6), torch.randn(1, 5, 6)
+    verdicts = torch.tensor([[1.0] * 6 + [-1.0] * 4])
+    found = model.fit_logits(model.tastes(Judged(seen, verdicts)), asked)[0]
+    points, places = (model.project(model.standardise(x))[0].detach().numpy() for x in (seen, asked))
+    ridge = KernelRidge(alpha=model.log_penalty.exp().item(), kernel="linear").fit(points, verdicts[0].numpy())
+    expected = model.log_gain.exp().item() * ridge.predict(places) + model.population.bias.item()
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_judgments_without_a_verdict_count_for_nothing() -> None:
+    """So histories of different lengths share a batch; an empty one leaves what all users like in common."""
+    torch.manual_seed(0)
+    model = PreferenceModel(6, rank=4)
+    seen = torch.randn(1, 7, 6)
+    verdicts = torch.tensor([[1.0, 1.0, -1.0, -1.0, 0.0, 0.0, 0.0]])
+    whole = model.tastes(Judged(seen, verdicts))
+    np.testing.assert_allclose(
+        whole.detach(), model.tastes(Judged(seen[:, :4], verdicts[:, :4])).detach(), rtol=1e-4, atol=1e-6
+    )
+    assert not model.tastes(Judged(seen[:, :0], verdicts[:, :0])).any()
+
+
+def test_words_of_a_prompt_are_counted_whatever_their_order() -> None:
+    same, other, turned = word_counts(["a cat at sea", "a cat at night", "at sea a CAT"])
+    np.testing.assert_array_equal(same, turned)
+    assert (same != other).sum() == 2, "one word is gone, one is new"
+
+
+# ------------------------------------------------------------------------------------------------ what it learns
+
+
+def test_an_episode_never_asks_what_it_has_shown() -> None:
+    pool = data.pool_of(ColourSuite(), "scorer", MeanColour())
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        episode = data.draw_episode(pool, rng, 8)
+        for side, sign in ((episode.liked, 1), (episode.disliked, -1)):
+            for seen, verdicts, asked in zip(episode.judged.features, episode.judged.verdicts, side, strict=True):
+                assert set(verdicts.tolist()) <= {1.0, -1.0}
+                shown = {tuple(row) for row in seen[verdicts == sign].tolist()}
+                assert not shown & {tuple(row) for row in asked.tolist()}
+
+
+def test_right_and_wrong_prompts_are_told_apart_in_training() -> None:
+    pool = data.pool_of(ColourSuite(), "scorer", MeanColour())
+    pictures, words, same = data.draw_prompts(pool, np.random.default_rng(0), 400)
+    own = {tuple(f.tolist()): tuple(w.tolist()) for f, w in zip(pool.features, pool.words, strict=True)}
+    for picture, word, right in zip(pictures, words, same, strict=True):
+        assert (own[tuple(picture.tolist())] == tuple(word.tolist())) == bool(right)
+    assert 0.5 < same.mean() < 0.9, "of two prompts, wrong ones are often the right one by chance"
+
+
+def test_the_trained_scorer_knows_unseen_users(trained: tuple[Path, dict[str, Any]]) -> None:
+    figures = trained[1]["figures"]
+    assert figures["n_users"] == 24
+    assert figures["within_user_accuracy"]["value"] > 0.8
+    assert figures["permuted"]["low"] < 0.5 < figures["permuted"]["high"]
+    assert figures["best_possible"]["value"] is None, "this suite knows no truth"
+    assert figures["admitted"]
+    assert figures["ece"]["value"] < 0.15
+
+
+def test_a_picture_of_another_prompt_is_liked_less(scorer: Preference) -> None:
+    history = judged("test-1", "scorer")
+    prompts, pictures = pictures_of(judged("test-1", "method"))
+    swapped = ["a stripe" if prompt == "a square" else "a square" for prompt in prompts]
+    assert (scorer.score(history, prompts, pictures) > scorer.score(history, swapped, pictures)).mean() > 0.8
+
+
+# -------------------------------------------------------------------------------------------------- the scorer
+
+
+def test_scores_are_probabilities_that_depend_on_nothing_else(scorer: Preference) -> None:
+    history = judged("test-2", "scorer")
+    prompts, pictures = pictures_of(judged("test-3", "method"))
+    whole = scorer.score(history, prompts, pictures)
+    assert whole.shape == (12,)
+    assert ((whole > 0) & (whole < 1)).all()
+    single = [scorer.score(history, [prompt], [picture])[0] for prompt, picture in zip(prompts, pictures, strict=True)]
+    np.testing.assert_allclose(whole, single, atol=1e-6)
+    np.testing.assert_allclose(scorer.score(history, prompts[::-1], pictures[::-1])[::-1], whole, atol=1e-6)
+    assert np.abs(scorer.score(judged("test-4", "scorer"), prompts, pictures) - whole).max() > 0.01
+    assert scorer.score(NOBODY, prompts, pictures).shape == (12,)
+    assert scorer.score(history, [], []).shape == (0,)
+
+
+def test_what_is_wrong_with_a_scorer_is_one_line(
+    scorer: Preference, trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(PrefbenchError, match="prefbench train preference --install"):
+        _ = Preference(folder=str(tmp_path)).id
+    with pytest.raises(PrefbenchError, match="2 prompts for 0 pictures"):
+        scorer.score(NOBODY, ["a", "b"], [])
+    for file in trained[0].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_id": "mean-colour@0"}))
+    with pytest.raises(PrefbenchError, match="trained on mean-colour@0, here is mean-colour@1"):
+        _ = Preference(folder=str(tmp_path)).id
+
+
+def test_each_different_picture_is_encoded_once(scorer: Preference, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    images = MeanColour.images
+
+    def counted(self: MeanColour, pictures: Sequence[Pixels]) -> Features:
+        seen.append(len(pictures))
+        return images(self, pictures)
+
+    monkeypatch.setattr(type(scorer._encoder), "images", counted)
+    history, (prompts, pictures) = judged("test-2", "scorer"), pictures_of(judged("test-3", "method"))
+    first = scorer.score(history, prompts, [pictures[0]] * len(pictures))
+    again = scorer.score(history, prompts, pictures)
+    assert first[0] == pytest.approx(again[0])
+    assert sum(seen) == 18 + 12, "the history's pictures, then those that were asked about"
+
+
+# ------------------------------------------------------------------------------------------- what is measured
+
+
+class MadeUp(Scorer):
+    """Says what it is made to say: by default the brightness of the picture's red."""
+
+    card = ScorerCard("made-up", "1", "", "", True, ("red",), ("colours:scorer",))
+    id = "made-up@1"
+
+    def score(
+        self,
+        history: History,  # noqa: ARG002
+        prompts: Sequence[str],  # noqa: ARG002
+        pictures: Sequence[Pixels],
+    ) -> Features:
+        return np.array([picture[..., 0].mean() / 255 for picture in pictures])
+
+
+class Knowing(MadeUp):
+    """Knows the verdict on every picture of the user whose history it is given, and nothing of others'."""
+
+    def score(
+        self,
+        history: History,
+        prompts: Sequence[str],  # noqa: ARG002
+        pictures: Sequence[Pixels],
+    ) -> Features:
+        known = judged(history.user, "method") if history.user != "nobody" else NOBODY
+        liked = {to_pixels(j.picture.load()).tobytes() for j in known.liked}
+        return np.array([0.8 if p.tobytes() in liked else 0.2 for p in pictures])
+
+
+def test_figures_are_what_independent_code_finds() -> None:
+    suite, scorer = ColourSuite(), MadeUp()
+    figures = measure(scorer, suite)
+    aucs, right, said, true = [], [], [], []
+    for user in suite.users("test"):
+        history = judged(user.id, "method")
+        prompts, pictures = pictures_of(history)
+        answers, verdicts = scorer.score(NOBODY, prompts, pictures), np.repeat([1, 0], 6)
+        aucs.append(roc_auc_score(verdicts, answers))
+        right.append(np.mean((answers[:6] > answers[6:]) + 0.5 * (answers[:6] == answers[6:])))
+        said += answers.tolist()
+        true += verdicts.tolist()
+    assert figures.n_pairs == 24 * 6
+    assert figures.within_user_auc.value == pytest.approx(np.mean(aucs))
+    assert figures.within_user_accuracy.value == pytest.approx(np.mean(right))
+    assert figures.brier.value == pytest.approx(brier_score_loss(true, said))
+    bins = np.minimum((np.array(said) * 10).astype(int), 9)
+    errors = [
+        (bins == b).mean() * abs(np.mean(np.array(said)[bins == b]) - np.mean(np.array(true)[bins == b]))
+        for b in np.unique(bins)
+    ]
+    assert figures.ece.value == pytest.approx(sum(errors))
+
+
+def test_a_scorer_that_knows_no_user_is_not_admitted() -> None:
+    blind, knowing = measure(MadeUp(), ColourSuite()), measure(Knowing(), ColourSuite())
+    assert blind.above_population.value == blind.above_mismatched.value == 0
+    assert not blind.admitted
+    assert knowing.within_user_accuracy.value == 1
+    assert knowing.population.value == knowing.mismatched.value == knowing.permuted.value == 0.5, "ties are half right"
+    assert knowing.admitted
+
+
+def test_figures_are_kept_for_one_scorer_and_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path))
+    scorer = MadeUp()
+    assert standing.stored(scorer, "colours") is None
+    standing.keep(scorer, measure(scorer, ColourSuite()))
+    kept = standing.stored(scorer, "colours")
+    assert kept is not None
+    assert kept["admitted"] is False
+    assert standing.stored(scorer, "another suite") is None
+    monkeypatch.setattr(MadeUp, "id", "made-up@2")
+    assert standing.stored(scorer, "colours") is None, "figures of other weights say nothing"
+
+
+def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> None:
+    scorer = {
+        "name": "made-up",
+        "encoders": ["red"],
+        "trained_on": ["colours:scorer"],
+        "figures": trained[1]["figures"],
+    }
+    assert unranked(scorer, {}) == ""
+    assert unranked(scorer, {"encoders": ("blue",), "trained_on": ("colours:train",)}) == ""
+    assert "shares red" in unranked(scorer, {"encoders": ("blue", "red")})
+    assert "selected or trained by" in unranked(scorer, {"selected_by": ("made-up",)})
+    assert "colours:scorer" in unranked(scorer, {"trained_on": ("colours:train", "colours:scorer")})
+    assert "never measured" in unranked({**scorer, "figures": None}, {})
+    assert "no better" in unranked({**scorer, "figures": {**scorer["figures"], "admitted": False}}, {})
+
+
+def test_the_card_is_shown_and_drawn(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    card = {**vars(Preference.card), **trained[1]["figures"]}
+    grid = scorer_grid(card, "")
+    assert len(grid.sections[0]) == 10
+    assert "admitted to rankings." in grid.notes
+    assert draw_reliability(card, tmp_path / "plot.png").stat().st_size > 5_000
+    with pytest.raises(PrefbenchError, match="not measured"):
+        draw_reliability({"name": "made-up"}, tmp_path / "none.png")
+
+
+# ------------------------------------------------------------------------------------------------- the metric
+
+
+def metric_with(scorer: Scorer) -> PreferenceMetric:
+    metric = PreferenceMetric()
+    vars(metric)["scorer"] = scorer
+    return metric
+
+
+def samples_of(users: Sequence[str]) -> list[Scored]:
+    rng = np.random.default_rng(0)
+    return [
+        Scored(f"{user}/{i}", user, "a square", rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
+        for user in users
+        for i in range(2)
+    ]
+
+
+def test_the_gain_is_own_minus_other_users(scorer: Preference) -> None:
+    users = [f"test-{i}" for i in range(12)]
+    histories = {user: judged(user, "scorer") for user in users}
+    samples = samples_of(users)
+    found = metric_with(scorer).score(samples, None, Evidence(None, {}, {"scorer": histories}))
+    for row, sample in enumerate(samples):
+        place = users.index(sample.user)
+        others = [users[(place + step) % 12] for step in range(1, 1 + metric_module.OTHERS)]
+        own, *rest = (
+            scorer.score(histories[user], [sample.prompt], [sample.pixels])[0] for user in (sample.user, *others)
+        )
+        assert found["preference/own"][row] == pytest.approx(own)
+        assert found["preference/others"][row] == pytest.approx(np.mean(rest))
+        assert found["preference"][row] == pytest.approx(own - np.mean(rest))
+
+
+def test_users_without_judgments_have_no_value() -> None:
+    histories = {"a": judged("test-1", "scorer"), "b": replace(NOBODY, user="b")}
+    found = metric_with(MadeUp()).score(samples_of(["a", "b"]), None, Evidence(None, {}, {"scorer": histories}))
+    assert found["preference"] == [None] * 4, "the one has nobody to be compared with, the other is not known"
+    assert found["preference/own"][2:] == [None, None]
+    assert None not in found["preference/own"][:2]
+    with pytest.raises(PrefbenchError, match="judgments that no method sees"):
+        metric_with(MadeUp()).score(samples_of(["a"]), None, Evidence(None, {}))

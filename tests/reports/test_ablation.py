@@ -1,0 +1,163 @@
+"""Ablations: differences to the whole method, their page and figure, and what is committed of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prefbench.api import PrefbenchError
+from prefbench.registry import BUILT_IN
+from prefbench.reports.ablation import measure, page
+from prefbench.reports.ablation.measure import _rows
+from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.scores import Scores
+from prefbench.stats.tests import holm, paired_difference
+from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
+from tests.support import tiny_suite
+
+STEM = "ours.picturebook.mini-sd"
+VARIANTS = [
+    Variant(WHOLE, WHOLE, {}),
+    Variant("parts", "without e_img", {}),
+    Variant("user scale", "0", {"user_scale": 0.0}),
+    Variant("user guidance", "5", {"user_guidance": 5.0}),
+]
+
+
+def scores(seed: int, gain: float) -> Scores:
+    rng = np.random.default_rng(seed)
+    users, prompts = np.repeat([f"u{i}" for i in range(8)], 3), np.tile(["a", "b", "c"], 8)
+    keys = np.array([f"{u}|{p}" for u, p in zip(users, prompts, strict=True)])
+    noise = np.random.default_rng(0).standard_normal(24)
+    return Scores(noise + gain + 0.1 * rng.standard_normal(24), users, prompts, keys)
+
+
+@pytest.fixture
+def result() -> dict[str, Any]:
+    columns = [
+        {"utility": scores(i, gain), "prompt-fidelity": scores(10 + i, 0.0)}
+        for i, gain in enumerate((0.0, -0.5, -1.0, 0.02))
+    ]
+    return {
+        "method": "ours",
+        "suite": "picturebook",
+        "split": "val",
+        "backbone": "mini-sd",
+        "samples_per_case": 1,
+        "training": {"images": 40_000},
+        "defaults": {"user_scale": 1.0, "user_guidance": 3.0},
+        "command": "prefbench ablate ours --out /somewhere/else --images 40000",
+        "rows": _rows(VARIANTS, columns),
+    }
+
+
+def test_every_variant_is_held_against_the_whole(result: dict[str, Any]) -> None:
+    first, second = scores(0, 0.0), scores(1, -0.5)
+    cell = result["rows"][1]["metrics"]["utility"]
+    assert cell["value"] == crossed_bootstrap(second).value
+    expected = paired_difference(second, first)
+    assert cell["difference"]["value"] == expected.estimate.value == pytest.approx(-0.5, abs=0.1)
+    assert cell["difference"]["p"] == expected.p_value
+    raw = [row["metrics"]["utility"]["difference"]["p"] for row in result["rows"][1:]]
+    adjusted = [row["metrics"]["utility"]["difference"]["p_holm"] for row in result["rows"][1:]]
+    np.testing.assert_allclose(adjusted, holm(raw))
+    assert "difference" not in result["rows"][0]["metrics"]["utility"]
+
+
+def test_the_page_says_what_was_measured_and_names_no_machine(result: dict[str, Any], tmp_path: Path) -> None:
+    written = page.publish(result, tmp_path)
+    text = (tmp_path / f"{STEM}.md").read_text()
+    assert "parts: without e\\_img" in text or "parts: without e_img" in text
+    assert "40,000 images" in text
+    assert "/somewhere" not in text + (tmp_path / f"{STEM}.json").read_text()
+    value = result["rows"][1]["metrics"]["utility"]["value"]
+    assert f"{value:.3f}" in text
+    assert [path.suffix for path in written] == [".png", ".json", ".md"]
+    assert (tmp_path / f"{STEM}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_stale_page_is_found(result: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page.publish(result, tmp_path)
+    assert page.main(["--check", "--folder", str(tmp_path)]) == 0
+    (tmp_path / f"{STEM}.md").write_text("old")
+    assert page.main(["--check", "--folder", str(tmp_path)]) == 1
+    assert f"{STEM}.md" in capsys.readouterr().err
+    (tmp_path / f"{STEM}.json").write_text(json.dumps({"method": "ours"}))
+    with pytest.raises(PrefbenchError, match="is no ablation"):
+        page.main(["--check", "--folder", str(tmp_path)])
+
+
+def test_a_missing_figure_is_found(result: dict[str, Any], tmp_path: Path) -> None:
+    page.publish(result, tmp_path)
+    (tmp_path / f"{STEM}.png").unlink()
+    assert page.main(["--check", "--folder", str(tmp_path)]) == 1
+
+
+def test_what_is_committed_is_up_to_date() -> None:
+    assert [result["method"] for result in page.load_results()] == ["ours"]
+    assert page.main(["--check"]) == 0
+
+
+def scaled(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
+    """An ablation without training: the adapter at two scales."""
+    said("nothing to train")
+    assert request.work == request.folder / "ablation"
+    variants = [
+        Variant(WHOLE, WHOLE, {}),
+        Variant("scale", "0", {"scale": 0.0}),
+        Variant("images", "mean", {"images": "mean"}),
+    ]
+    return Ablation(variants, {"images": 0}, {"scale": 0.8})
+
+
+def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(BUILT_IN["ablation"], "ip-adapter", f"{__name__}:scaled")  # type: ignore[arg-type]
+    request, said = AblationRequest(tmp_path, users=2), []
+    found = measure.ablate("ip-adapter", request, said=said.append)
+    assert said == ["nothing to train", "draw whole: whole", "draw scale: 0", "draw images: mean"]
+    assert (found["suite"], found["backbone"], found["users"], found["samples_per_case"]) == (
+        "picturebook",
+        "mini-sd",
+        2,
+        1,
+    )
+    assert list(found["rows"][0]["metrics"]) == [
+        "utility", "utility/worded", "utility/semantic", "utility/silent", "prompt-fidelity", "clip-score",
+    ]  # fmt: skip
+    cells = [row["metrics"]["utility"] for row in found["rows"]]
+    assert cells[1]["difference"]["value"] == pytest.approx(cells[1]["value"] - cells[0]["value"])
+    assert cells[1]["difference"]["value"] != 0
+    images = {path: path.stat().st_mtime_ns for path in request.work.rglob("*.png")}
+    again = measure.ablate("ip-adapter", request)
+    assert again["rows"] == found["rows"]
+    assert {path: path.stat().st_mtime_ns for path in request.work.rglob("*.png")} == images
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"split": "tset"}, r"unknown split 'tset'; did you mean 'test'"),
+        ({"users": 1}, r"--users must be 2 to \d+ for an interval, got 1"),
+        ({"users": 100_000}, r"--users must be 2 to \d+ for an interval, got 100000"),
+        ({"suite": f"{tiny_suite.__file__}:TinySuite"}, "told in utility, which suite 'tiny' does not have"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_trained(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(PrefbenchError, match=line):
+        measure.ablate("ours", AblationRequest(tmp_path, **changes))
+
+
+def test_without_a_training_there_is_nothing_to_leave_out(tmp_path: Path) -> None:
+    with pytest.raises(PrefbenchError, match=r"holds no finished training .* run prefbench train ours"):
+        measure.ablate("ours", AblationRequest(tmp_path))
+
+
+def test_the_first_variant_must_be_the_whole_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(measure, "load", lambda *_: lambda *_: Ablation(VARIANTS[1:], {}, {}))
+    with pytest.raises(PrefbenchError, match="the first variant of ours must be 'whole', got 'without e_img'"):
+        measure.ablate("ours", AblationRequest(tmp_path))

@@ -1,0 +1,225 @@
+"""A small validation from end to end: known metrics get what they must, a killed one ends the same, the page tells."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.reports.validation import ladders, page
+from prefbench.reports.validation.bench import Bench
+from prefbench.reports.validation.expectations import fall, rise, stay
+from prefbench.reports.validation.nuisances import NUISANCES
+from prefbench.reports.validation.scale import STRENGTHS, Scale
+from prefbench.reports.validation.stored import set_values
+from prefbench.reports.validation.study import PARTS, validate
+from prefbench.reports.validation.systems import System
+from prefbench.reports.validation.tables import grids
+from prefbench.score.sets import SET_KEY
+from prefbench.score.summary import Run
+from prefbench.suites.picturebook.suite import Picturebook
+from tests.support import measures
+from tests.support.colours import ColourSuite
+
+SMALL = Scale(
+    users=6, samples=3, pool_users=6, pool_prompts=6, sample_users=4, sample_prompts=4, nulls=12, set_nulls=2,
+    intervals=12, set_intervals=3, swaps=19, replicates=100, sizes=(8, 16), draws=3,
+)  # fmt: skip
+METRICS = ("utility", "fid", *(f"{measures.__file__}:{name}" for name in ("Twin", "Chance", "Broken", "Picky")))
+Result = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("validation")
+
+
+@pytest.fixture(scope="module")
+def suite() -> Picturebook:
+    return Picturebook()
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path, suite: Picturebook) -> Result:
+    return {"command": "prefbench validate --out /elsewhere/x", **validate(suite, folder, METRICS, scale=SMALL)}
+
+
+def test_a_metric_that_is_the_truth_gets_all_there_is(result: Result) -> None:
+    parts = result["parts"]
+    for part in ("per_image", "per_user"):
+        assert parts[part]["twin"]["value"] == pytest.approx(1)
+    assert parts["of_systems"]["tau"]["twin"]["value"] == pytest.approx(1)
+    twin, utility = (parts["dose"][name] for name in ("twin", "utility"))
+    assert (twin["monotone"], twin["spearman"]) == (True, 1.0)
+    assert twin["detected"] == utility["detected"] is not None
+    for point, true, strength in zip(twin["points"], utility["points"], STRENGTHS, strict=True):
+        assert point["strength"] == strength
+        assert point["value"] == pytest.approx(3 * true["value"] + 1)
+    assert utility["points"][-1]["value"] > 0.95
+
+
+def test_a_metric_that_is_chance_gets_nothing(result: Result) -> None:
+    parts = result["parts"]
+    for found in (parts["per_image"]["chance"], parts["of_systems"]["tau"]["chance"]):
+        assert found["low"] < 0 < found["high"]
+    assert parts["dose"]["chance"]["monotone"] is False
+
+
+def test_what_cannot_be_computed_is_left_out_and_listed(result: Result) -> None:
+    assert list(result["metrics"]) == ["utility", "fid", "twin", "chance"]
+    assert list(result["left_out"].values()) == ["broken has no weights", "too many for picky"]
+    assert "broken has no weights" in page.render(result, "x")
+    assert set(result["parts"]) == set(PARTS)
+
+
+def test_metrics_over_sets_are_measured_where_they_can_be(result: Result) -> None:
+    parts = result["parts"]
+    assert parts["of_systems"]["tau"]["fid"]["low"] is None
+    assert [point["p"] is None for point in parts["dose"]["fid"]["points"]] == [True, False, False, False, False]
+    assert parts["identical_sets"]["fid"]["n"] == 2
+    assert [point["n"] for point in parts["sizes"]["fid"]["points"]] == [8, 16]
+    blurred = next(r for r in parts["ladders"]["rows"] if (r["metric"], r["nuisance"]) == ("fid", "blur"))
+    assert blurred["effects"][-1]["value"] > 0
+
+
+@pytest.fixture(scope="module")
+def bench(folder: Path, suite: Picturebook, result: Result) -> Bench:
+    """Everything is there already."""
+    assert result
+    said: list[str] = []
+    found = Bench(suite, folder, METRICS, SMALL, said.append)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("scores/*.jsonl")}
+    found.prepare()
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("scores/*.jsonl")} == before
+    assert len(said) == 29
+    return found
+
+
+def test_an_expectation_that_is_violated_is_reported_as_failed(bench: Bench, result: Result) -> None:
+    wrong = dict.fromkeys(NUISANCES, stay("")) | {"blur": rise("what is blurred pleases more"), "noise": fall("")}
+    rows = ladders.climb(bench, {"twin": wrong, "style": wrong})
+    verdicts = {row["nuisance"]: row["verdict"] for row in rows["rows"] if row["metric"] == "twin"}
+    assert verdicts["blur"] == "fails"
+    assert verdicts["prompt dropped"] == "holds"
+    assert rows["not_measured"] == ["style"]
+    changed = result | {"parts": result["parts"] | {"ladders": rows}}
+    text = page.render(changed, "x")
+    assert "must rise: what is blurred pleases more" in text
+    assert "must rise: FAILS" in text
+
+
+def killed(suite: Picturebook, folder: Path, sabotage: Callable[[], None]) -> int | None:
+    """The exit code of a validation in a process of its own that kills itself."""
+
+    def work() -> None:
+        sabotage()
+        validate(suite, folder, ["utility"], scale=SMALL)
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def killing_at_write(number: int) -> Callable[[], None]:
+    def sabotage() -> None:
+        writes, sync = iter(range(1, 1_000_000)), os.fsync
+
+        def fsync(descriptor: int) -> None:
+            if next(writes) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            sync(descriptor)
+
+        os.fsync = fsync
+
+    return sabotage
+
+
+def test_a_validation_that_is_killed_ends_as_one_that_never_was(suite: Picturebook, tmp_path: Path) -> None:
+    undisturbed = validate(suite, tmp_path / "whole", ["utility"], scale=SMALL)
+    kills = [killed(suite, tmp_path / "killed", killing_at_write(n)) for n in (40, 150, 300)]
+    assert kills == [-signal.SIGKILL] * 3
+    said: list[str] = []
+    again = validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, said=said.append)
+    assert json.dumps(again, sort_keys=True) == json.dumps(undisturbed, sort_keys=True)
+    assert any(line.startswith("measure") for line in said)
+    said.clear()
+    assert validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, said=said.append) == again
+    assert not any(line.startswith("measure") for line in said)
+
+
+def test_the_page_is_written_with_its_figures_and_kept_up_to_date(result: Result, tmp_path: Path) -> None:
+    paths = page.publish(result, tmp_path)
+    assert {path.name for path in paths} == {
+        "picturebook.md", "picturebook.json",
+        *(f"picturebook.{name}.png" for name in ("dose", "nuisances", "nulls", "sizes")),
+    }  # fmt: skip
+    for path in paths:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert image.width == 1400
+    text = (tmp_path / "picturebook.md").read_text()
+    assert "/elsewhere/x" not in text
+    assert "Left out: measures.py:Broken: broken has no weights; picky: too many for picky." in text
+    assert str(Path(measures.__file__).parent) not in text + (tmp_path / "picturebook.json").read_text()
+    assert all(f"## {heading}" in text for heading, _ in grids(result))
+    assert page.main(["--check", "--folder", str(tmp_path)]) == 0
+    (tmp_path / "picturebook.md").write_text(text + "edited")
+    assert page.main(["--check", "--folder", str(tmp_path)]) == 1
+    (tmp_path / "picturebook.json").write_text("{}")
+    with pytest.raises(PrefbenchError, match=r"picturebook\.json is no validation"):
+        page.load_results(tmp_path)
+
+
+def test_what_is_published_is_up_to_date() -> None:
+    assert page.main(["--check"]) == 0
+
+
+def test_real_runs_are_ranked_too(bench: Bench, result: Result, folder: Path, suite: Picturebook) -> None:
+    """Systems stand in for real runs; without the learned metric what is required of it is not known."""
+    runs = {name: bench.run(system) for name, system in zip("abc", bench.systems.strengths, strict=False)}
+    found = validate(suite, folder, METRICS, runs=runs, scale=SMALL)
+    assert found["parts"]["of_runs"]["tau"]["twin"]["value"] == pytest.approx(1)
+    assert [row["passed"] for row in found["parts"]["of_runs"]["required"]] == [None] * 3
+    text = page.render({**found, "command": result["command"]}, "x")
+    assert "real runs, tau-b" in text
+    assert "by preference | — | open |" in text
+
+
+def test_real_runs_are_scored_for_every_metric_without_being_touched(
+    bench: Bench, folder: Path, suite: Picturebook, tmp_path: Path
+) -> None:
+    paths = []
+    for name, system in zip("abc", bench.systems.strengths, strict=False):
+        paths.append(Path(shutil.copytree(bench.run(system).folder.path, tmp_path / name)))
+        (paths[-1] / "scores" / "fid.jsonl").unlink()
+    runs = {path.name: Run.open(path) for path in paths}
+    assert all("fid" not in run.set_metrics() for run in runs.values())
+    found = validate(suite, folder, METRICS, runs=runs, scale=SMALL)["parts"]["of_runs"]
+    own = [validation_value(bench, system) for system in bench.systems.strengths[:3]]
+    assert [found["methods"][name]["fid"] for name in "abc"] == pytest.approx(own)
+    assert not found["lacking"]
+    assert all("fid" not in Run.open(path).set_metrics() for path in paths)
+
+
+def validation_value(bench: Bench, system: System) -> float | None:
+    return set_values(bench.run(system), "fid")[SET_KEY]
+
+
+def test_a_suite_without_a_truth_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PrefbenchError, match="needs a suite that knows the truth; colours does not"):
+        validate(ColourSuite(), tmp_path, ["utility"], scale=SMALL)
+
+
+def test_without_utility_there_is_nothing_to_hold_against(suite: Picturebook, tmp_path: Path) -> None:
+    with pytest.raises(PrefbenchError, match="validating needs utility: it was not asked for"):
+        validate(suite, tmp_path, METRICS[3:4], scale=SMALL)

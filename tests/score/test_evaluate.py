@@ -1,0 +1,259 @@
+"""Scoring: what is compared with what, what makes old scores void, and intervals of set metrics that cover."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prefbench.api import (
+    Evidence,
+    Features,
+    FeatureSet,
+    ImageMetric,
+    MetricCard,
+    NotMeasurableError,
+    PrefbenchError,
+    Reference,
+    Scored,
+    SetMetric,
+    SuiteCard,
+)
+from prefbench.api.records import History, Judgment, Picture, Pixels, Sample, Split, User, to_pixels
+from prefbench.run.folder import RunFolder
+from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
+from prefbench.score.summary import Run, jackknife_reach
+
+USERS, PROMPTS, N = tuple(f"user-{i}" for i in range(6)), ("a cat", "a dog", "a cup"), 2
+HERE = f"{Path(__file__)}"
+
+
+class MeanShift(SetMetric):
+    """The difference of the mean features: linear, so its jackknife is known in closed form."""
+
+    card = MetricCard("shift", "1", "mean difference", "fidelity", "down", "set", "mean")
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        return float(drawn.features.mean() - reference.features.mean())
+
+
+class Members(SetMetric):
+    """How many rows the two sets share, times 1000, plus how many rows there are on each side, which must be equal."""
+
+    card = MetricCard("members", "1", "shared rows", "fidelity", "down", "set", "count")
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        shared = set(drawn.features.ravel().tolist()) & set(reference.features.ravel().tolist())
+        return 1000.0 * len(shared) + len(reference)
+
+
+class Refusing(SetMetric):
+    card = MetricCard("refusing", "1", "never enough", "fidelity", "down", "set", "none")
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        assert len(drawn) == len(reference)
+        raise NotMeasurableError("refusing needs more than there is")
+
+
+class Bright(ImageMetric):
+    """Brightness, for those who may ask the truth."""
+
+    card = MetricCard("bright", "1", "brightness", "side", "up", "image", "mean", asks_truth=True)
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        assert features is None
+        assert evidence.truth is not None
+        return {"bright": [float(sample.pixels.mean()) for sample in samples]}
+
+
+class Blind(Bright):
+    card = MetricCard("blind", "1", "brightness", "side", "up", "image", "mean")
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        assert evidence.truth is features is None
+        return {"blind": [float(sample.pixels.mean()) for sample in samples]}
+
+
+class NearLikes(ImageMetric):
+    """Distance in brightness to the mean of the judgments that the card asks for."""
+
+    card = MetricCard("near-likes", "1", "", "side", "down", "image", "mean", asks_histories=("scorer",))
+    extractor = "fidelity"
+
+    def score(
+        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
+    ) -> Mapping[str, Sequence[float | None]]:
+        assert features is not None
+        assert set(evidence.histories) == {"scorer"}
+        mean = {
+            user: evidence.judged_features([j.picture for j in history.liked]).mean()
+            for user, history in evidence.histories["scorer"].items()
+        }
+        assert list(mean) == list(USERS)
+        return {"near-likes": [float(abs(f[0] - mean[s.user])) for s, f in zip(samples, features, strict=True)]}
+
+
+class Brightness:
+    """Features (N, 1): the mean level."""
+
+    id = "brightness@1"
+
+    def images(self, pictures: Sequence[Pixels]) -> Features:
+        return np.array([[picture.mean()] for picture in pictures])
+
+    def texts(self, texts: Sequence[str]) -> Features:
+        raise NotImplementedError(texts)
+
+
+class World:
+    """As much of a suite as scoring asks: 13 references a user, each of a level of its own."""
+
+    card = SuiteCard("world", "1", "", "", "none", ("shift",), {"fidelity": f"{HERE}:Brightness"})
+    digest = "d" * 64
+
+    def __init__(self, truth: str = "reader 1") -> None:
+        self.truth = type("Truth", (), {"id": truth, "groups": ()})()
+
+    def users(self, split: Split) -> Sequence[User]:
+        return [User(user, split) for user in (*USERS, "user without a sample")]
+
+    def history(self, user: str, part: str) -> History:
+        liked = level({"method": 0, "scorer": 100}[part] + USERS.index(user))
+        return History(user, (Judgment(Picture.of(liked), "a like", liked=True),), ())
+
+    def references(self, _: str) -> Sequence[Reference]:
+        return [
+            Reference(user, "a reference", Picture.of(level(10 + 30 * u + i)))
+            for u, user in enumerate(USERS)
+            for i in range(13)
+        ]
+
+
+def level(value: int) -> Image.Image:
+    return Image.new("RGB", (4, 4), (value, value, value))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    names = [(user, prompt, i) for user in USERS for prompt in PROMPTS for i in range(N)]
+    folder.append_samples(
+        Sample(f"{u}/{p}/{i}", u, f"{u}/{p}", p, i, 0, "ok", folder.put_image(level(200 + k)))
+        for k, (u, p, i) in enumerate(names)
+    )
+    folder.describe({"spec": {"control": None}, "method": {"name": "m"}, "kinds": dict.fromkeys(USERS, "user"),
+                     "planned": len(names)})  # fmt: skip
+    return folder
+
+
+def score(folder: RunFolder, *metrics: str, world: World | None = None) -> dict[str, str]:
+    scorer = Evaluator(world or World(), [f"{HERE}:{name}" for name in metrics])  # type: ignore[arg-type]
+    scoring = scorer.score(Material(folder, scorer._suite, "test"))
+    return dict.fromkeys(scoring.computed, "computed") | dict(scoring.refused)
+
+
+def values(folder: RunFolder, name: str) -> dict[str, float]:
+    found = folder.scores(name)
+    assert found is not None
+    return {row["key"]: row["value"] for row in found[1]}
+
+
+def test_the_halves_of_the_references_are_disjoint_and_of_one_size(folder: RunFolder) -> None:
+    """13 references a user: 7 and 6, cut to the size of the smaller half for the value and for the floor."""
+    assert score(folder, "Members") == {"members": "computed"}
+    found = values(folder, "members")
+    assert found[SET_KEY] == 36
+    assert found[FLOOR_KEY] == 36, "no picture of one half is in the other"
+
+
+def test_each_user_is_in_both_halves(folder: RunFolder) -> None:
+    """Levels rise by 30 a user and by 1 a reference: a half that lacked a user would be off by more than the step."""
+    score(folder, "MeanShift")
+    assert abs(values(folder, "shift")[FLOOR_KEY]) <= 1
+
+
+def test_scores_are_kept_until_what_they_stand_on_changes(folder: RunFolder) -> None:
+    assert score(folder, "Bright", "Blind") == {"bright": "computed", "blind": "computed"}
+    assert score(folder, "Bright", "Blind") == {}
+    assert score(folder, "Bright", "Blind", world=World("reader 2")) == {"bright": "computed"}
+    last = folder.samples()[f"{USERS[0]}/{PROMPTS[0]}/0"]
+    folder.append_samples([replace(last, image=folder.put_image(level(7)))])
+    assert score(folder, "Blind", world=World("reader 2")) == {"blind": "computed"}
+    assert folder.scored() == ["blind"], "scores of other samples are removed, not shown beside new ones"
+
+
+def test_a_metric_sees_the_judgments_its_card_asks_for_and_no_others(folder: RunFolder) -> None:
+    score(folder, "NearLikes")
+    found = values(folder, "near-likes")
+    drawn = {sample.key: sample for sample in folder.samples().values()}
+    brightness = {key: to_pixels(folder.image(sample.image or "")).mean() for key, sample in drawn.items()}
+    wanted = {key: brightness[key] - 100 - USERS.index(sample.user) for key, sample in drawn.items()}
+    assert found == wanted
+    with pytest.raises(PrefbenchError, match="without an extractor"):
+        Evidence(None, {}).judged_features([])
+
+
+def test_a_metric_that_cannot_be_computed_leaves_the_others(folder: RunFolder) -> None:
+    folder.write_scores("refusing", {"samples": "old"}, [])
+    assert score(folder, "Refusing", "Blind") == {"blind": "computed", "refusing": "refusing needs more than there is"}
+    assert folder.scored() == ["blind"]
+
+
+class Glaring(Blind):
+    """Says of itself that it is a share, and is none."""
+
+    card = replace(Blind.card, bounds=(0.0, 1.0), proportion=True)
+
+
+def test_a_proportion_outside_its_bounds_is_refused(folder: RunFolder) -> None:
+    with pytest.raises(PrefbenchError, match=r"blind gave [\d.]+, outside the bounds of blind, 0 to 1"):
+        score(folder, "Glaring")
+    assert folder.scored() == []
+
+
+def test_a_set_metrics_interval_is_its_two_jackknives_together(folder: RunFolder) -> None:
+    score(folder, "MeanShift")
+    (row,) = [row for row in Run.open(folder.path).summarise() if row.metric == "shift"]
+    assert row.value is not None
+    assert row.low is not None
+    assert row.high is not None
+    assert row.high - row.value == pytest.approx(row.value - row.low)
+    by_user, by_prompt = ([v for k, v in values(folder, "shift").items() if k.startswith(p)] for p in WITHOUT_KEYS)
+    assert (len(by_user), len(by_prompt)) == (len(USERS), len(PROMPTS))
+    variance = sum((len(v) - 1) ** 2 / len(v) * np.var(v, ddof=1) for v in (by_user, by_prompt))
+    assert row.high - row.value == pytest.approx(4.3027 * np.sqrt(variance), rel=1e-4), "t with 2 degrees of freedom"
+
+
+def test_intervals_of_set_metrics_cover_where_prompts_are_shared() -> None:
+    """Users alone, as if the prompts were all there are, cover far less."""
+    rng, crossed, users_alone = np.random.default_rng(0), 0, 0
+    repeats, n_users, n_prompts = 300, 20, 10
+    reference = FeatureSet(
+        np.zeros((n_users, 1)), np.array([f"u{i}" for i in range(n_users)]), np.array([""] * n_users)
+    )
+    for _ in range(repeats):
+        user, prompt = np.repeat(np.arange(n_users), n_prompts), np.tile(np.arange(n_prompts), n_users)
+        effects = 0.3 * rng.standard_normal(n_users)[user] + 0.3 * rng.standard_normal(n_prompts)[prompt]
+        features = (effects + rng.standard_normal(len(user)))[:, None]
+        drawn = FeatureSet(features, np.char.add("u", user.astype(str)), np.char.add("p", prompt.astype(str)))
+        left_out = jackknife(MeanShift(), drawn, reference)
+        by_user, by_prompt = ([v for k, v in left_out.items() if k.startswith(p)] for p in WITHOUT_KEYS)
+        crossed += abs(features.mean()) <= (jackknife_reach([by_user, by_prompt]) or 0)
+        users_alone += abs(features.mean()) <= (jackknife_reach([by_user, []]) or 0)
+    assert crossed / repeats >= 0.92
+    assert users_alone / repeats <= 0.88
+
+
+def test_pixels_come_back_as_they_were_drawn(folder: RunFolder) -> None:
+    material = Material(folder, World(), "test")  # type: ignore[arg-type]
+    digest = material.drawn[0].image or ""
+    assert np.array_equal(material.pixels([digest])[0], to_pixels(folder.image(digest)))

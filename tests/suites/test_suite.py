@@ -1,0 +1,311 @@
+"""The suite contract on picturebook: what is disjoint, what is pinned, what the truth says of known pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.api.records import SPLITS, History, Judgment, Part, Picture, Split, to_pixels
+from prefbench.suites.picturebook.suite import Picturebook
+from prefbench.suites.picturebook.users.population import population, scene_owner
+from prefbench.suites.picturebook.world.axes import (
+    AXIS,
+    BY_PROMPT,
+    NAMEABLE,
+    SILENT,
+    STYLE_NAMES,
+    Scene,
+    held_out_contents,
+    sample_styles,
+    training_contents,
+)
+from prefbench.suites.picturebook.world.render import render
+
+PINNED = "1601abebe4d252f0d37094b1524300f65d11c3a07477d654451a8d844d5e8545"
+"""Digest of the suite. Where it changes, raise the card's version: results of other digests do not compare."""
+PARTS: Sequence[Part] = ("method", "scorer")
+EVALUATED: Sequence[Split] = ("val", "test")
+
+
+@pytest.fixture(scope="module")
+def suite() -> Picturebook:
+    return Picturebook()
+
+
+def test_digest_is_pinned_and_covers_the_length_of_the_history(suite: Picturebook) -> None:
+    assert suite.digest == Picturebook(history=8).digest == PINNED
+    assert len({Picturebook(history=n).digest for n in (1, 4, 8, 16)}) == 4
+
+
+@pytest.mark.parametrize("history", [0, 17])
+def test_histories_of_impossible_length_are_refused(history: int) -> None:
+    with pytest.raises(PrefbenchError, match=f"1 to 16 judgments a side, got {history}"):
+        Picturebook(history=history)
+
+
+# --------------------------------------------------------------------------------------------- disjointness
+
+
+def test_users_belong_to_one_split(suite: Picturebook) -> None:
+    ids = [user.id for split in SPLITS for user in suite.users(split)]
+    assert len(ids) == len(set(ids)) == 1500
+    assert all(user.split == split for split in SPLITS for user in suite.users(split))
+    assert suite.users("test") == Picturebook().users("test")
+
+
+def test_no_two_parts_share_a_scene() -> None:
+    """So no two share a picture: every scene has one owner, and judgments show scenes of their own owner only."""
+    for split in SPLITS:
+        for user in population(split)[:60]:
+            for part in PARTS:
+                judged = user.judged(part)
+                owners = {scene_owner(shown.scene.indices) for shown in (*judged.liked, *judged.disliked)}
+                assert owners == {f"{split}/{part}"}
+
+
+def test_no_two_parts_share_a_picture(suite: Picturebook) -> None:
+    seen: dict[str, str] = {}
+    for split in EVALUATED:
+        for user in suite.users(split)[:20]:
+            for part in PARTS:
+                history = suite.history(user.id, part)
+                for judgment in (*history.liked, *history.disliked):
+                    owner = seen.setdefault(judgment.picture.digest, f"{split}/{part}")
+                    assert owner == f"{split}/{part}"
+    assert len(seen) > 2000
+
+
+def test_prompts_of_cases_are_in_no_history_and_no_training_caption(suite: Picturebook) -> None:
+    judged = {
+        shown.scene.content.prompt
+        for split in SPLITS
+        for user in population(split)[:60]
+        for part in PARTS
+        for shown in (*user.judged(part).liked, *user.judged(part).disliked)
+    }
+    cases = {
+        split: {case.prompt for user in suite.users(split) for case in suite.cases(user.id)} for split in EVALUATED
+    }
+    assert cases["test"] == {content.prompt for content in held_out_contents()[0]}
+    assert cases["val"] == {content.prompt for content in held_out_contents()[1]}
+    assert judged == suite.training_prompts() == {content.prompt for content in training_contents()}
+    assert judged.isdisjoint(cases["test"] | cases["val"])
+    assert cases["test"].isdisjoint(cases["val"])
+
+
+# ---------------------------------------------------------------------------------------- histories and cases
+
+
+def test_histories_have_their_stated_length(suite: Picturebook) -> None:
+    for user in suite.users("test")[:30]:
+        history = suite.history(user.id)
+        assert (len(history.liked), len(history.disliked)) == ((2, 0) if user.kind == "sparse" else (8, 8))
+        hidden = suite.history(user.id, "scorer")
+        assert (len(hidden.liked), len(hidden.disliked)) == (20, 20)
+
+
+def test_shorter_histories_are_beginnings_of_longer_ones(suite: Picturebook) -> None:
+    for user in suite.users("test")[:20]:
+        short, long = Picturebook(history=4).history(user.id), suite.history(user.id)
+        assert short.liked == long.liked[:4]
+        assert short.disliked == long.disliked[:4]
+        assert Picturebook(history=4).history(user.id, "scorer") == suite.history(user.id, "scorer")
+
+
+def test_judgments_say_what_was_judged(suite: Picturebook) -> None:
+    history = suite.history("test-0001")
+    assert all(judgment.liked for judgment in history.liked)
+    assert not any(judgment.liked for judgment in history.disliked)
+    for liked, disliked in zip(history.liked, history.disliked, strict=True):
+        assert liked.pair == disliked.pair
+        assert liked.prompt == disliked.prompt in BY_PROMPT
+        assert liked.picture.digest != disliked.picture.digest
+    assert len({judgment.pair for judgment in history.liked}) == 8
+
+
+def test_users_like_what_they_like_better(suite: Picturebook) -> None:
+    """Over all judgments, not in each: choices are noisy."""
+    differences = {
+        kind: np.mean([mean_gap(user.id, suite) for user in suite.users("test") if user.kind == kind])
+        for kind in ("consistent", "noisy", "two tastes", "interacting")
+    }
+    assert min(differences.values()) > 0.3
+    assert differences["noisy"] < differences["consistent"]
+
+
+def mean_gap(user: str, suite: Picturebook) -> float:
+    """True utility of the liked pictures over that of the disliked."""
+    simulated = suite._find(user)
+    judged = simulated.judged("scorer")
+    liked, disliked = (
+        simulated.taste.of_styles(np.array([shown.scene.style for shown in side])).mean()
+        for side in (judged.liked, judged.disliked)
+    )
+    return float(liked - disliked)
+
+
+def test_cases_are_five_prompts_of_the_pool(suite: Picturebook) -> None:
+    counts: dict[str, int] = {}
+    for user in suite.users("test"):
+        cases = suite.cases(user.id)
+        assert len({case.prompt for case in cases}) == len(cases) == 5
+        assert [case.id for case in cases] == [f"{user.id}/{i}" for i in range(5)]
+        for case in cases:
+            counts[case.prompt] = counts.get(case.prompt, 0) + 1
+    assert min(counts.values()) > 30
+
+
+def test_references_are_likes_that_methods_never_see(suite: Picturebook) -> None:
+    references = suite.references("test")
+    assert len(references) == 20 * len(suite.users("test"))
+    by_user: dict[str, list[str]] = {}
+    for reference in references:
+        by_user.setdefault(reference.user, []).append(reference.picture.digest)
+    for user in suite.users("test")[:20]:
+        assert by_user[user.id] == [j.picture.digest for j in suite.history(user.id, "scorer").liked]
+        shown = suite.history(user.id)
+        assert {j.picture.digest for j in (*shown.liked, *shown.disliked)}.isdisjoint(by_user[user.id])
+
+
+def test_pictures_carry_their_own_bytes(suite: Picturebook) -> None:
+    picture = suite.history("test-0000").liked[0].picture
+    assert Picture.of(picture.load()) == picture
+    assert picture.load().size == (32, 32)
+
+
+# ---------------------------------------------------------------------------------------------------- truth
+
+
+def test_ideal_pictures_have_utility_near_one(suite: Picturebook) -> None:
+    found = []
+    for user in suite.users("test")[:20]:
+        ideals = [suite.truth.ideal(user.id, case.prompt, seed=7) for case in suite.cases(user.id)]
+        found.append(suite.truth.utility(user.id, [to_pixels(image) for image in ideals])["total"])
+    assert np.mean(found) > 0.95
+    assert np.quantile(found, 0.1) > 0.9
+
+
+def test_pictures_in_the_prior_style_have_utility_near_zero(suite: Picturebook) -> None:
+    contents = held_out_contents()[0]
+    styles = sample_styles(np.random.default_rng(0), 200)
+    pictures = [render(contents[i % len(contents)].scene(style), i) for i, style in enumerate(styles)]
+    found = [suite.truth.utility(user.id, pictures) for user in suite.users("test")[:10]]
+    for column in ("total", *suite.truth.groups):
+        assert np.mean([utility[column] for utility in found]) == pytest.approx(0, abs=0.06), column
+
+
+def test_utility_as_read_is_the_utility_of_the_scene(suite: Picturebook) -> None:
+    """Also for single pictures and in the groups: the reader adds little noise."""
+    styles = sample_styles(np.random.default_rng(1), 100, uniform=STYLE_NAMES)
+    pictures = [render(training_contents()[i % 30].scene(style), i) for i, style in enumerate(styles)]
+    for user in suite.users("test")[:10]:
+        read, taste = suite.truth.utility(user.id, pictures), suite._find(user.id).taste
+        assert np.corrcoef(read["total"], taste.of_styles(styles))[0, 1] > 0.97
+        assert np.abs(read["total"] - taste.of_styles(styles)).mean() < 0.06
+        for group in suite.truth.groups:
+            expected = taste.group(group).of_styles(styles)  # type: ignore[arg-type]
+            assert np.abs(read[group] - expected).mean() < 0.08
+
+
+def test_true_renders_are_faithful_to_their_prompts_and_others_are_not(suite: Picturebook) -> None:
+    contents = [*held_out_contents()[0]] * 10
+    styles = sample_styles(np.random.default_rng(2), len(contents), uniform=STYLE_NAMES)
+    pictures = [
+        render(content.scene(style), i) for i, (content, style) in enumerate(zip(contents, styles, strict=True))
+    ]
+    prompts = [content.prompt for content in contents]
+    right, wrong = suite.truth.fidelity(prompts, pictures), suite.truth.fidelity([*prompts[1:], prompts[0]], pictures)
+    assert right["total"].mean() > 0.94
+    assert wrong["object"].mean() < 0.05
+    assert set(right) == {"total", "object", "setting"}
+    np.testing.assert_allclose(right["total"], right["object"] * right["setting"])
+
+
+def test_larger_pictures_are_read_like_their_originals(suite: Picturebook) -> None:
+    picture = render(Scene.of(object="cat", palette="neon"), 0)
+    enlarged = np.asarray(Image.fromarray(picture).resize((128, 128), Image.Resampling.NEAREST))
+    expected, found = suite.truth.read([picture]), suite.truth.read([enlarged])
+    for name in AXIS:
+        np.testing.assert_array_equal(expected[name], found[name])
+
+
+def test_inferred_pictures_please_more_than_the_prior(suite: Picturebook) -> None:
+    """Against the exact utility; `test_inference.py` has the rest."""
+    found = []
+    for user in suite.users("test")[:6]:
+        style = suite.truth.inferred(suite.history(user.id))
+        found.append(suite._find(user.id).taste.of_styles(np.array([style]))[0])
+        image = suite.truth.render_inferred(style, "a cat at sea", 3)
+        np.testing.assert_array_equal(to_pixels(image), render(BY_PROMPT["a cat at sea"].scene(style), 3))
+    assert np.mean(found) > 0.4
+
+
+def test_inference_takes_the_histories_that_controls_make(suite: Picturebook) -> None:
+    """Another user's under one's own name, flipped, one-sided and empty."""
+    own, other = suite.history("test-0000"), suite.history("test-0001")
+    exchanged = replace(other, user=own.user)
+    flipped = History(own.user, flip(own.disliked), flip(own.liked))
+    for history in (exchanged, flipped, replace(own, liked=()), replace(own, disliked=()), History(own.user, (), ())):
+        style = suite.truth.inferred(history)
+        assert len(style) == len(STYLE_NAMES)
+        assert style == suite.truth.inferred(history)
+    taste = suite._find(own.user).taste
+    right, wrong = (taste.of_styles(np.array([suite.truth.inferred(h)]))[0] for h in (own, flipped))
+    assert right > wrong
+
+
+def flip(judgments: tuple[Judgment, ...]) -> tuple[Judgment, ...]:
+    return tuple(replace(judgment, liked=not judgment.liked) for judgment in judgments)
+
+
+def test_words_name_the_best_values_and_nothing_silent(suite: Picturebook) -> None:
+    for user in suite.users("test")[:30]:
+        best = suite._find(user.id).taste.best()
+        words = suite.truth.words(user.id).split(", ")
+        assert words == [AXIS[name].phrases[best[name]] for name in NAMEABLE if name in best]
+        assert set(best) - set(NAMEABLE) <= set(SILENT)
+
+
+def test_random_words_are_words_of_the_world(suite: Picturebook) -> None:
+    known = {phrase for name in NAMEABLE for phrase in AXIS[name].phrases}
+    drawn = [suite.truth.random_words(seed) for seed in range(200)]
+    words = [word for text in drawn if text for word in text.split(", ")]
+    assert set(words) == known
+    assert len(words) / len(drawn) == pytest.approx(len(NAMEABLE) / 2, abs=0.4)
+    assert drawn == [suite.truth.random_words(seed) for seed in range(200)]
+
+
+# --------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("user", ["test-9999", "nobody", "", "train-1"])
+def test_unknown_users_are_refused(suite: Picturebook, user: str) -> None:
+    for ask in (suite.history, suite.cases, suite.truth.words):
+        with pytest.raises(PrefbenchError, match="user"):
+            ask(user)
+    with pytest.raises(PrefbenchError, match="user"):
+        suite.truth.utility(user, [render(Scene.of(), 0)])
+
+
+def test_unknown_prompts_are_refused(suite: Picturebook) -> None:
+    with pytest.raises(PrefbenchError, match="no prompt 'a red fox'"):
+        suite.truth.fidelity(["a red fox"], [render(Scene.of(), 0)])
+    with pytest.raises(PrefbenchError, match="no prompt"):
+        suite.truth.ideal("test-0000", "a red fox", 0)
+    with pytest.raises(PrefbenchError, match="no prompt"):
+        suite.truth.render_inferred((0,) * 9, "a red fox", 0)
+
+
+def test_judgments_from_elsewhere_are_refused(suite: Picturebook) -> None:
+    own = suite.history("test-0000")
+    foreign = replace(own.liked[0], pair=None)
+    with pytest.raises(PrefbenchError, match="not from picturebook"):
+        suite.truth.inferred(replace(own, liked=(foreign,)))
+    unseen = replace(own.liked[0], picture=Picture.of(Image.new("RGB", (32, 32))))
+    with pytest.raises(PrefbenchError, match="not from picturebook"):
+        suite.truth.inferred(replace(own, liked=(unseen,)))
