@@ -20,8 +20,7 @@ from typing import Any
 import click
 import torch
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Request
+from prefbench.api import PrefbenchError, Request
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.run.prepare import Prepared, Settings, prepare

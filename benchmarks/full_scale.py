@@ -34,14 +34,13 @@ from transformers import (
     Idefics2Processor,
 )
 
-from prefbench.api import Lesson, PrefbenchError
-from prefbench.api.records import History, Judgment, Picture
+from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.fusion import Widths
 from prefbench.methods.ours.train.injection import InjectionTask
-from prefbench.methods.ours.train.question_task import PictureBook, QuestionBatches, QuestionTask
+from prefbench.methods.ours.train.question_task import JudgedImages, QuestionBatches, QuestionTask
 from prefbench.methods.shared.questions import TEMPLATES, ConversationMaker, Shown, Sizes, taste_question
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
@@ -154,14 +153,14 @@ def _language_model(size: Size, folder: Path, rounds: int) -> list[dict[str, Any
     _save_mllm(size, folder)
     mllm = load_mllm(str(folder))
     mllm.card = replace(mllm.card, tuning="lora", image_side=448, context=8192)
-    lesson = _lesson(np.random.default_rng(0), 448)
-    shown = Shown(*(tuple(j.picture.load() for j in side[:HISTORY]) for side in _sides(lesson)))
+    train_user = _lesson(np.random.default_rng(0), 448)
+    shown = Shown(*(tuple(j.picture.load() for j in side[:HISTORY]) for side in _sides(train_user)))
     rows = [
         _timed("read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([taste_question(shown)]), rounds)
     ]
     tune(mllm)
-    book = PictureBook([lesson])
-    batches = QuestionBatches(mllm, [lesson], book, ConversationMaker(book.load, questions=1), Sizes(HISTORY))
+    book = JudgedImages([train_user])
+    batches = QuestionBatches(mllm, [train_user], book, ConversationMaker(book.load, questions=1), Sizes(HISTORY))
     task = QuestionTask(mllm, None, head_weight=0.0).to(mllm.device)
     batch = {name: value.to(mllm.device) for name, value in batches(np.random.default_rng(1), 2).items()}
     rows.append(_trained("questions: LoRA steps of 2 conversations", task, batch, rounds))
@@ -236,16 +235,16 @@ def _timed(what: str, unit: str, n: int, work: Callable[[], object], rounds: int
     return {"what": what, "unit": unit, "value": statistics.median(rates[1:]), "peak_gib": peak}
 
 
-def _lesson(rng: np.random.Generator, side: int) -> Lesson:
+def _lesson(rng: np.random.Generator, side: int) -> TrainUser:
     sides = []
     for liked in (True, False):
         images = [Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)) for _ in range(2 * HISTORY)]
         sides.append(tuple(Judgment(Picture.of(image), PROMPT, liked) for image in images))
-    return Lesson(History("user", *sides), likes=("watercolour",), dislikes=("photographs",))
+    return TrainUser(History("user", *sides), likes=("watercolour",), dislikes=("photographs",))
 
 
-def _sides(lesson: Lesson) -> tuple[tuple[Judgment, ...], tuple[Judgment, ...]]:
-    return lesson.history.liked, lesson.history.disliked
+def _sides(train_user: TrainUser) -> tuple[tuple[Judgment, ...], tuple[Judgment, ...]]:
+    return train_user.history.liked, train_user.history.disliked
 
 
 def _save_mllm(size: Size, folder: Path) -> None:

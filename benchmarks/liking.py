@@ -19,8 +19,7 @@ import click
 import numpy as np
 import torch
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import History
+from prefbench.api import History, PrefbenchError
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.methods.ours.train.quality import Verdicts, order_sensitivity, verdicts

@@ -28,12 +28,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from prefbench.api import Scores
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.metrics.fid import frechet_distance
 from prefbench.reports.leaderboard.publish import portable
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores
 
 USERS, PROMPTS, REPLICATES = 10_000, 100, 10_000
 NAIVE = 20

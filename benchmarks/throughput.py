@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 import torch
 
-from prefbench.api.records import Request, to_pixels
+from prefbench.api import Request, to_pixels
 from prefbench.environment import hardware, versions
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.registry import load

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Features, Method, MethodCard
-from prefbench.api.records import Drawing, History, Judgment, Profile, Request, to_pixels
+from prefbench.api import Drawing, Features, History, Judgment, Method, MethodCard, Profile, Request, to_pixels
 
 _GRAY = np.full(3, 127.5)
 
@@ -41,7 +40,7 @@ class LikedColors(Method):
         backbone = self.context.backbone
         images = backbone.generate([r.prompt for r in requests], [r.seed for r in requests])
         return [
-            Drawing(self._tinted(image, request.profile.payload), request.prompt, backbone.evaluations)
+            Drawing(self._tinted(image, request.profile.payload), request.prompt, backbone.nfe)
             for image, request in zip(images, requests, strict=True)
         ]
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prefbench.api import Context, Features, Method, MethodCard
-from prefbench.api.records import Asked, Drawing, History, Profile, Request
+from prefbench.api import Context, Drawing, Features, History, Method, MethodCard, ProbeItem, Profile, Request
 from prefbench.models.mllms.conversation import Conversation
 from prefbench.models.mllms.loader import load_mllm
 
@@ -67,7 +66,7 @@ class AttributeRewrite(Method):
         # Without dislikes guidance leads away from what it always does, which an empty negative prompt is not on SDXL.
         return draw_in_groups(requests, lambda request: bool(request.profile.payload["dislikes"]), self._draw)
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; none about a user of whom nothing is known."""
         states = self.asking.about(history) if asked is None else self.asking.at(history, asked)
         return {} if states is None else by_layer(states)
@@ -78,7 +77,7 @@ class AttributeRewrite(Method):
         negative = [request.profile.payload["dislikes"] for request in requests]
         seeds = [request.seed for request in requests]
         images = backbone.generate(prompts, seeds, negative_prompts=negative if any(negative) else None)
-        return [Drawing(image, prompt, backbone.evaluations) for image, prompt in zip(images, prompts, strict=True)]
+        return [Drawing(image, prompt, backbone.nfe) for image, prompt in zip(images, prompts, strict=True)]
 
     def _words(self, history: History) -> tuple[str, str]:
         if not len(history):

@@ -13,8 +13,20 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from prefbench.api import Backbone, Context, Features, Method, MethodCard, PrefbenchError
-from prefbench.api.records import Asked, Drawing, History, Judgment, Profile, Request
+from prefbench.api import (
+    Backbone,
+    Context,
+    Drawing,
+    Features,
+    History,
+    Judgment,
+    Method,
+    MethodCard,
+    PrefbenchError,
+    ProbeItem,
+    Profile,
+    Request,
+)
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.loading import strict_loading
@@ -162,10 +174,10 @@ class IpAdapter(Method):
             ip_adapter_image_embeds=[embeds.to(backbone.device, backbone.dtype)],
             guidance_scale=guidance,
         )
-        evaluations = backbone.evaluations_at(guidance)
-        return [Drawing(i, r.prompt, evaluations) for i, r in zip(images, requests, strict=True)]
+        nfe = backbone.nfe_at(guidance)
+        return [Drawing(i, r.prompt, nfe) for i, r in zip(images, requests, strict=True)]
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
         """The mean embedding of the likes, and how it differs from that of the dislikes.
 
         With `asked` each times the embedding of that picture, number by number: what a linear probe can read the

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Method, MethodCard
-from prefbench.api.records import Drawing, Request
+from prefbench.api import Drawing, Method, MethodCard, Request
 
 
 class PromptOnly(Method):
@@ -23,4 +22,4 @@ class PromptOnly(Method):
         backbone = self.context.backbone
         prompts = [request.prompt for request in requests]
         images = backbone.generate(prompts, [request.seed for request in requests])
-        return [Drawing(image, prompt, backbone.evaluations) for image, prompt in zip(images, prompts, strict=True)]
+        return [Drawing(image, prompt, backbone.nfe) for image, prompt in zip(images, prompts, strict=True)]

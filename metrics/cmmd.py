@@ -56,7 +56,7 @@ class ClipDistance(SetMetric):
         # All pairs with themselves in both sets: the statistic is a squared norm, below 0 only by rounding.
         return max(0.0, 1000 * float(biased_mmd(x.features, y.features, _KERNEL)))
 
-    def exchanged(
+    def permuted_difference(
         self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
     ) -> Callable[[NDArray[np.bool_]], float]:
         """As the contract says, from kernel sums between users."""
@@ -64,7 +64,7 @@ class ClipDistance(SetMetric):
         sums = sums_of_all(_directed(first), _directed(second), _directed(reference), _KERNEL)
         return lambda marked: 1000 * sums.difference(marked)
 
-    def without_each(
+    def leave_one_out(
         self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
     ) -> list[float]:
         """As the contract says, from kernel sums between groups."""

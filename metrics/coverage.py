@@ -42,13 +42,13 @@ class Coverage(SetMetric):
         """The share. Raises `NotMeasurableError` for under 20 references or 2 drawn images."""
         return _coverage(Balls.around(self.card.name, drawn, reference))
 
-    def exchanged(
+    def permuted_difference(
         self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
     ) -> Callable[[NDArray[np.bool_]], float]:
         """As the contract says, from what each user's images fill."""
         return exchanged_balls(self.card.name, first, second, reference, _coverage)
 
-    def without_each(
+    def leave_one_out(
         self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
     ) -> list[float]:
         """As the contract says, from distances measured once."""

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored, Scorer
-from prefbench.api.records import History
+from prefbench.api import Evidence, Features, History, ImageMetric, MetricCard, Scored, Scorer
 from prefbench.registry import load
 
 _NOBODY = History("nobody", (), ())

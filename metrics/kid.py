@@ -41,7 +41,7 @@ class KernelDistance(SetMetric):
         users = (drawn.users, reference.users)
         return 1000 * float(unbiased_mmd(drawn.features, reference.features, cubic_kernel, users=users))
 
-    def exchanged(
+    def permuted_difference(
         self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
     ) -> Callable[[NDArray[np.bool_]], float]:
         """As the contract says, from kernel sums between users: an exchange then only picks among them."""
@@ -49,7 +49,7 @@ class KernelDistance(SetMetric):
         sums = sums_between_users(first, second, reference, cubic_kernel)
         return lambda marked: 1000 * sums.difference(marked)
 
-    def without_each(
+    def leave_one_out(
         self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
     ) -> list[float]:
         """As the contract says, from kernel sums between groups."""

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored, Scorer
-from prefbench.api.records import History
+from prefbench.api import Evidence, Features, History, ImageMetric, MetricCard, PrefbenchError, Scored, Scorer
 from prefbench.registry import load
 
 OTHERS = 8

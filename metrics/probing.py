@@ -7,8 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, MetricCard, NotMeasurableError, PrefbenchError, Represented, UserMetric
-from prefbench.api.records import Picture
+from prefbench.api import (
+    Evidence,
+    Features,
+    MetricCard,
+    NotMeasurableError,
+    Picture,
+    PrefbenchError,
+    UserMetric,
+    UserStates,
+)
 from prefbench.probing import STRENGTH, Pair, Questions, liking_rows, liking_scores
 from prefbench.probing.interviews import ASKED, HALF
 from prefbench.probing.nested import by_user, nested_liking, nested_users, one_way_folds
@@ -75,7 +83,7 @@ class Probing(UserMetric):
         parts = ("liking-accuracy", "selectivity", "content-floor", "verification", "verification-floor")
         return [self.card.name, *(f"{self.card.name}/{part}" for part in (*parts, f"recall@{GALLERY}"))]
 
-    def _intra(self, known: Sequence[Represented], evidence: Evidence) -> dict[str, Features]:
+    def _intra(self, known: Sequence[UserStates], evidence: Evidence) -> dict[str, Features]:
         """Whether asked pictures are liked: a value a user."""
         layers = _shared([one.answers for one in known], "liked and disliked pictures")
         try:
@@ -95,7 +103,7 @@ class Probing(UserMetric):
             f"{name}/content-floor": floor,
         }
 
-    def _inter(self, known: Sequence[Represented], evidence: Evidence) -> dict[str, Features]:
+    def _inter(self, known: Sequence[UserStates], evidence: Evidence) -> dict[str, Features]:
         """Whether halves are of one user: a value a user."""
         layers = _shared([one.halves for one in known], "halves of a history")
         try:
@@ -120,7 +128,7 @@ def _shared(states: Sequence[Mapping[str, object]], of: str) -> list[str]:
     return layers
 
 
-def _questions(known: Sequence[Represented]) -> Questions:
+def _questions(known: Sequence[UserStates]) -> Questions:
     rows = [(one.user, judgment) for one in known for judgment in one.asked]
     return Questions(
         np.array([judgment.liked for _, judgment in rows]),

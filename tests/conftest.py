@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from prefbench.api import Lesson
-    from prefbench.methods.ours.train.question_task import PictureBook
+    from prefbench.api import TrainUser
+    from prefbench.methods.ours.train.question_task import JudgedImages
     from prefbench.models.mllms.model import Mllm
 
 
@@ -43,18 +43,18 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lessons() -> list[Lesson]:
+def train_users() -> list[TrainUser]:
     """What four users of the tiny suite judged."""
-    from tests.support.tiny_suite import lesson
+    from tests.support.tiny_suite import train_user
 
-    return [lesson(i) for i in range(4)]
+    return [train_user(i) for i in range(4)]
 
 
 @pytest.fixture(scope="module")
-def book(lessons: list[Lesson]) -> PictureBook:
-    from prefbench.methods.ours.train.question_task import PictureBook
+def book(train_users: list[TrainUser]) -> JudgedImages:
+    from prefbench.methods.ours.train.question_task import JudgedImages
 
-    return PictureBook(lessons)
+    return JudgedImages(train_users)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from prefbench.api import MethodCard, PrefbenchError
-from prefbench.api.records import Picture, to_pixels
+from prefbench.api import MethodCard, Picture, PrefbenchError, to_pixels
 
 from .copy_liked import LikedAgain
 

@@ -9,8 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import Context, Method, MethodCard, PrefbenchError, Scorer
-from prefbench.api.records import Drawing, History, Profile, Request, to_pixels
+from prefbench.api import (
+    Context,
+    Drawing,
+    History,
+    Method,
+    MethodCard,
+    PrefbenchError,
+    Profile,
+    Request,
+    Scorer,
+    to_pixels,
+)
 from prefbench.registry import load
 
 
@@ -66,9 +76,9 @@ class BestOfN(Method):
         rounds = [backbone.generate(prompts, [own[k] for own in seeds]) for k in range(self.n)]
         candidates = list(zip(*rounds, strict=True))
         best = [self._best(request, images) for request, images in zip(requests, candidates, strict=True)]
-        evaluations = self.n * backbone.evaluations
+        nfe = self.n * backbone.nfe
         chosen = zip(requests, candidates, best, strict=True)
-        return [Drawing(images[place], request.prompt, evaluations) for request, images, place in chosen]
+        return [Drawing(images[place], request.prompt, nfe) for request, images, place in chosen]
 
     def _best(self, request: Request, images: Sequence[Any]) -> int:
         """The place of the image with the highest score, the first of equals. One request a call: a score that

@@ -8,8 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from prefbench.api import Method, MethodCard, PrefbenchError
-from prefbench.api.records import Drawing, History, Picture, Profile, Request
+from prefbench.api import Drawing, History, Method, MethodCard, Picture, PrefbenchError, Profile, Request
 
 
 class LikedAgain(Method):

@@ -6,8 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 
-from prefbench.api import Context, Lesson, Method, MethodCard, PrefbenchError
-from prefbench.api.records import Drawing, Request
+from prefbench.api import Context, Drawing, Method, MethodCard, PrefbenchError, Request, TrainUser
 
 from ..shared.worded import draw_with_words
 
@@ -39,8 +38,8 @@ class PopularStyle(Method):
     def setup(self, context: Context) -> None:
         """Raises `PrefbenchError` for a suite that has no words for what its train users like."""
         super().setup(context)
-        lessons = context.lessons() if context.lessons is not None else ()
-        self.phrases = popular_phrases(lessons, self.words)
+        train_users = context.train_users() if context.train_users is not None else ()
+        self.phrases = popular_phrases(train_users, self.words)
         if not self.phrases:
             raise PrefbenchError(f"{self.card.name} needs a suite with words for tastes, such as picturebook")
 
@@ -53,11 +52,11 @@ class PopularStyle(Method):
         return draw_with_words(self.context.backbone, requests, [", ".join(self.phrases)] * len(requests))
 
 
-def popular_phrases(lessons: Sequence[Lesson], most: int) -> list[str]:
+def popular_phrases(train_users: Sequence[TrainUser], most: int) -> list[str]:
     """The phrases that more users like than dislike, most liked first, without two that exclude each other."""
-    liking = Counter(phrase for lesson in lessons for phrase in set(lesson.likes))
-    liking.subtract(phrase for lesson in lessons for phrase in set(lesson.dislikes))
-    together = _seen_together(lessons)
+    liking = Counter(phrase for train_user in train_users for phrase in set(train_user.likes))
+    liking.subtract(phrase for train_user in train_users for phrase in set(train_user.dislikes))
+    together = _seen_together(train_users)
     kept: list[str] = []
     for phrase, margin in sorted(liking.items(), key=lambda item: (-item[1], item[0])):
         if margin > 0 and len(kept) < most and not any(_exclude(phrase, other, together) for other in kept):
@@ -65,10 +64,10 @@ def popular_phrases(lessons: Sequence[Lesson], most: int) -> list[str]:
     return kept
 
 
-def _seen_together(lessons: Sequence[Lesson]) -> Mapping[str, Set[str]]:
+def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:
     """Each phrase that some judged picture shows, to all that some picture shows with it."""
     together: dict[str, set[str]] = {}
-    for shown in {tuple(phrases) for lesson in lessons for phrases in lesson.shows.values()}:
+    for shown in {tuple(phrases) for train_user in train_users for phrases in train_user.shows.values()}:
         for phrase in shown:
             together.setdefault(phrase, set()).update(shown)
     return together

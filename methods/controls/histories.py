@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import History, Judgment
+from prefbench.api import History, Judgment, PrefbenchError
 
 
 def other_user(histories: Mapping[str, History]) -> dict[str, History]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import MethodCard
-from prefbench.api.records import Drawing, History, Profile, Request
+from prefbench.api import Drawing, History, MethodCard, Profile, Request
 
 from ..shared.worded import TruthControl
 

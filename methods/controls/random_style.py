@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import MethodCard
-from prefbench.api.records import Drawing, Request
+from prefbench.api import Drawing, MethodCard, Request
 
 from ..shared.worded import TruthControl, draw_with_words
 

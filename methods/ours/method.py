@@ -10,8 +10,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from prefbench.api import Context, Features, Method, MethodCard, PrefbenchError
-from prefbench.api.records import Asked, Drawing, History, Profile, Request
+from prefbench.api import (
+    Context,
+    Drawing,
+    Features,
+    History,
+    Method,
+    MethodCard,
+    PrefbenchError,
+    ProbeItem,
+    Profile,
+    Request,
+)
 from prefbench.models.mllms.model import States
 
 from ..shared.asking import Asking, by_layer
@@ -104,10 +114,10 @@ class PrefGen(Method):
             ip_adapter_image_embeds=[embeds.to(backbone.dtype)],
             guidance_scale=guidance,
         )
-        evaluations = backbone.evaluations_at(guidance)
-        return [Drawing(i, r.prompt, evaluations) for i, r in zip(images, requests, strict=True)]
+        nfe = backbone.nfe_at(guidance)
+        return [Drawing(i, r.prompt, nfe) for i, r in zip(images, requests, strict=True)]
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; about the user alone, the parts of the vector too."""
         told = self._told(history)
         if asked is not None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from prefbench.api import Features, PrefbenchError
-from prefbench.api.records import Asked, History, UnreadableImageError
+from prefbench.api import Features, History, PrefbenchError, ProbeItem, UnreadableImageError
 from prefbench.models.mllms.model import Mllm, States
 
 from .latest import Latest
@@ -24,7 +23,7 @@ class Asking:
         shown = self._shown.of(history)
         return self._mllm.states([taste_question(shown)]) if shown else None
 
-    def at(self, history: History, asked: Asked) -> States:
+    def at(self, history: History, asked: ProbeItem) -> States:
         """The states of one conversation, about to say whether the user likes the picture."""
         try:
             picture = asked.picture.load()

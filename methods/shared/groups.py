@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from prefbench.api.records import Drawing, Request
+from prefbench.api import Drawing, Request
 
 
 def draw_in_groups(

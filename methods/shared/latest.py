@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from prefbench.api.records import History
+from prefbench.api import History
 
 T = TypeVar("T")
 

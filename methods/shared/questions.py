@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import Lesson, PrefbenchError
-from prefbench.api.records import History, Judgment, UnreadableImageError
+from prefbench.api import History, Judgment, PrefbenchError, TrainUser, UnreadableImageError
 from prefbench.models.mllms.conversation import Conversation, Part, Turn, answer, ask
 
 T = TypeVar("T")
@@ -88,14 +87,14 @@ class Shown:
         return [*first, *second]
 
 
-def judgments(lesson: Lesson) -> tuple[Judgment, ...]:
+def judgments(train_user: TrainUser) -> tuple[Judgment, ...]:
     """All of a lesson, liked ones first: the order of rows wherever something has a row a judged picture."""
-    return (*lesson.history.liked, *lesson.history.disliked)
+    return (*train_user.history.liked, *train_user.history.disliked)
 
 
-def users_of(lessons: Sequence[Lesson]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+def users_of(train_users: Sequence[TrainUser]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
     """Everything that a training takes from lessons, as plain data to hash."""
-    return [(lesson.history.digest, lesson.likes, lesson.dislikes) for lesson in lessons]
+    return [(train_user.history.digest, train_user.likes, train_user.dislikes) for train_user in train_users]
 
 
 def load_judged(judgment: Judgment, user: str) -> Image.Image:
@@ -156,10 +155,10 @@ class Told:
     dislikes: tuple[str, ...]
 
     @classmethod
-    def of(cls, lesson: Lesson, *, flipped: bool = False) -> Told:
+    def of(cls, train_user: TrainUser, *, flipped: bool = False) -> Told:
         """The lesson's user, or the opposite user, whose every judgment is reversed."""
-        history = lesson.history
-        told = cls(history.liked, history.disliked, lesson.likes, lesson.dislikes)
+        history = train_user.history
+        told = cls(history.liked, history.disliked, train_user.likes, train_user.dislikes)
         return cls(told.disliked, told.liked, told.dislikes, told.likes) if flipped else told
 
 
@@ -185,13 +184,13 @@ class ConversationMaker:
     flip: float = 0.25
     """Share of conversations with the opposite of a real user: all likes dislikes and the other way round."""
 
-    def __call__(self, lesson: Lesson, rng: np.random.Generator, sizes: tuple[int, int]) -> Drawn:
+    def __call__(self, train_user: TrainUser, rng: np.random.Generator, sizes: tuple[int, int]) -> Drawn:
         """A conversation with a user who has more than `KEPT` judgments a side.
 
         Args:
             sizes: how many likes and dislikes to show, at most.
         """
-        told = Told.of(lesson, flipped=rng.random() < self.flip)
+        told = Told.of(train_user, flipped=rng.random() < self.flip)
         n_liked, n_disliked = sizes
         liked, disliked = _shuffled(told.liked, rng), _shuffled(told.disliked, rng)
         n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
@@ -204,15 +203,15 @@ class ConversationMaker:
         rest = (liked[n_liked:], disliked[n_disliked:])
         turns = self._taste(told, rng)
         judged = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
-        for kind in rng.choice(len(_KINDS), size=self.questions, p=self._shares(told, lesson)):
-            turns += getattr(self, _KINDS[kind])(told, lesson, rest, rng)
+        for kind in rng.choice(len(_KINDS), size=self.questions, p=self._shares(told, train_user)):
+            turns += getattr(self, _KINDS[kind])(told, train_user, rest, rng)
             judged.append(len(signs) if _KINDS[kind] == "_like" else -1)
             signs += [0] * len(turns[-2].images)
         return Drawn([Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(judged))
 
-    def _shares(self, told: Told, lesson: Lesson) -> Floats:
+    def _shares(self, told: Told, train_user: TrainUser) -> Floats:
         """How often each kind of question is asked: judging one picture most, nothing that has no answer."""
-        shares = np.array([0.6, 0.2, 0.1 * bool(told.likes and told.dislikes), 0.1 * bool(lesson.shows)])
+        shares = np.array([0.6, 0.2, 0.1 * bool(told.likes and told.dislikes), 0.1 * bool(train_user.shows)])
         normalised: Floats = shares / shares.sum()
         return normalised
 
@@ -226,31 +225,31 @@ class ConversationMaker:
             turns += [ask(pick(words.dislikes, rng)), answer(_phrases(told.dislikes, rng) or words.nothing)]
         return turns
 
-    def _like(self, told: Told, lesson: Lesson, rest: Rest, rng: np.random.Generator) -> list[Turn]:
+    def _like(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:
         good = bool(rng.random() < 0.5)
         judgment = pick(rest[0] if good else rest[1], rng)
-        shown, wanted = lesson.shows.get(judgment.picture.digest, ()), told.likes if good else told.dislikes
+        shown, wanted = train_user.shows.get(judgment.picture.digest, ()), told.likes if good else told.dislikes
         reasons = _phrases([phrase for phrase in shown if phrase in wanted], rng)
         verdict = self._verdict(good)
         said = self.templates.because.format(verdict=verdict, words=reasons) if reasons else verdict
         return [ask(*_placed(pick(self.templates.like, rng), [self.load(judgment)])), answer(said)]
 
-    def _which(self, told: Told, lesson: Lesson, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
+    def _which(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         liked, disliked = self.load(pick(rest[0], rng)), self.load(pick(rest[1], rng))
         first = bool(rng.random() < 0.5)
         pictures = (liked, disliked) if first else (disliked, liked)
         said = self.templates.first if first else self.templates.second
         return [ask(*_placed(pick(self.templates.which, rng), pictures)), answer(said)]
 
-    def _drawn(self, told: Told, lesson: Lesson, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
+    def _drawn(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         good = bool(rng.random() < 0.5)
         prompt = pick(rest[0] if good else rest[1], rng).prompt
         asked = f"{prompt}, {pick(told.likes if good else told.dislikes, rng)}"
         return [ask(pick(self.templates.drawn, rng).format(words=asked)), answer(self._verdict(good))]
 
-    def _show(self, told: Told, lesson: Lesson, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
+    def _show(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         judgment = pick((*rest[0], *rest[1]), rng)
-        said = ", ".join([judgment.prompt, *lesson.shows.get(judgment.picture.digest, ())])
+        said = ", ".join([judgment.prompt, *train_user.shows.get(judgment.picture.digest, ())])
         return [ask(*_placed(pick(self.templates.show, rng), [self.load(judgment)])), answer(said)]
 
     def _verdict(self, good: bool) -> str:

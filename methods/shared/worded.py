@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Backbone, Context, Method, PrefbenchError
-from prefbench.api.records import Drawing, Request
+from prefbench.api import Backbone, Context, Drawing, Method, PrefbenchError, Request
 
 
 class TruthControl(Method):
@@ -23,4 +22,4 @@ def draw_with_words(backbone: Backbone, requests: Sequence[Request], words: Sequ
     """Draws each request's prompt with its words appended; no words leave the prompt as it is."""
     prompts = [f"{r.prompt}, {extra}" if extra else r.prompt for r, extra in zip(requests, words, strict=True)]
     images = backbone.generate(prompts, [request.seed for request in requests])
-    return [Drawing(image, prompt, backbone.evaluations) for image, prompt in zip(images, prompts, strict=True)]
+    return [Drawing(image, prompt, backbone.nfe) for image, prompt in zip(images, prompts, strict=True)]

@@ -7,11 +7,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, PrefbenchError, Scored
-from prefbench.api.records import Part, Picture
+from prefbench.api import Evidence, Features, Picture, PrefbenchError, Scored, Viewer
 
 T = TypeVar("T")
-Judgments = dict[Part, list[tuple[str, str]]]
+Judgments = dict[Viewer, list[tuple[str, str]]]
 """For each part of a history the users, and the digest of what each judged."""
 
 
@@ -28,8 +27,8 @@ class PerRun(Generic[T]):
     def __call__(self, evidence: Evidence) -> T:
         if self._last is None or self._last[0] is not evidence:
             judgments = {
-                part: [(user, history.digest) for user, history in histories.items()]
-                for part, histories in evidence.histories.items()
+                viewer: [(user, history.digest) for user, history in histories.items()]
+                for viewer, histories in evidence.histories.items()
             }
             same = self._last is not None and self._last[1] == judgments
             found = self._last[2] if self._last is not None and same else self._work_out(evidence)

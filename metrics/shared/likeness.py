@@ -8,8 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, NotMeasurableError, Scored
-from prefbench.api.records import Picture
+from prefbench.api import Evidence, Features, NotMeasurableError, Picture, Scored
 
 from .cosines import units
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefbench.api import Evidence, Features
-from prefbench.api.records import Picture
+from prefbench.api import Evidence, Features, Picture
 
 from .cosines import judged_units, nearest
 from .picture_hash import Hashes, nearest_bits, picture_hash, view_hashes

@@ -63,7 +63,7 @@ def balls_without_each(
 ) -> list[float]:
     """`SetMetric.without_each` of a metric that is a function of balls: distances are measured once, where they fit."""
     if len(reference) * (len(reference) + len(drawn)) > _MOST_DISTANCES:
-        return SetMetric.without_each(metric, drawn, reference, of_drawn, of_reference)
+        return SetMetric.leave_one_out(metric, drawn, reference, of_drawn, of_reference)
     among = _distances(reference.features, reference.features)
     np.fill_diagonal(among, np.inf)
     # Without a group, the k-th nearest reference is among as many more as the largest group holds.

@@ -1,7 +1,7 @@
-"""The contracts: what a method, a metric, a scorer, a suite and a backbone are.
+"""The contracts: what methods, metrics, scorers, suites, backbones and reports are, and the records they exchange.
 
-Plug-ins import this package and `records` only. Cards are frozen data classes: what a thing is called, where it comes
-from, what it uses, what it was trained on.
+The one import for plug-ins. Cards are frozen data classes: what a thing is called, where it comes from, what it uses,
+what it was trained on.
 """
 
 from __future__ import annotations
@@ -9,37 +9,104 @@ from __future__ import annotations
 from prefbench.api.backbones import Backbone, BackboneCard
 from prefbench.api.errors import NotMeasurableError, PrefbenchError
 from prefbench.api.features import Extractor, Features, FeatureSet
+from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
 from prefbench.api.methods import Context, Method, MethodCard
 from prefbench.api.metrics import Evidence, ImageMetric, Metric, MetricCard, Scored, SetMetric, UserMetric
-from prefbench.api.representations import Represented, States
+from prefbench.api.records import (
+    MAX_PIXELS,
+    SPLITS,
+    VIEWERS,
+    Bounds,
+    Case,
+    Drawing,
+    Estimate,
+    History,
+    Judgment,
+    Picture,
+    Pixels,
+    ProbeItem,
+    Profile,
+    Request,
+    Sample,
+    Split,
+    Status,
+    UnreadableImageError,
+    User,
+    Viewer,
+    decode_image,
+    encode_png,
+    image_digest,
+    to_pixels,
+)
+from prefbench.api.reports import Report, ReportCard, ReportContext
+from prefbench.api.representations import States, UserStates
 from prefbench.api.scorers import Scorer, ScorerCard
-from prefbench.api.suites import Lesson, Reference, Suite, SuiteCard, Truth
+from prefbench.api.scores import ALL, ROUNDING, Column, ScoredRun, Scores, SummaryRow
+from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 
 __all__ = [
+    "ALL",
+    "MAX_PIXELS",
+    "NOTE_LIMIT",
+    "ROUNDING",
+    "SPLITS",
+    "TEXT_LIMIT",
+    "VIEWERS",
     "Backbone",
     "BackboneCard",
+    "Bounds",
+    "Case",
+    "Cells",
+    "Column",
     "Context",
+    "Drawing",
+    "Estimate",
     "Evidence",
     "Extractor",
     "FeatureSet",
     "Features",
+    "Grid",
+    "History",
     "ImageMetric",
-    "Lesson",
+    "Judgment",
     "Method",
     "MethodCard",
     "Metric",
     "MetricCard",
     "NotMeasurableError",
+    "Picture",
+    "Pixels",
     "PrefbenchError",
+    "ProbeItem",
+    "Profile",
     "Reference",
-    "Represented",
+    "Report",
+    "ReportCard",
+    "ReportContext",
+    "Request",
+    "Sample",
     "Scored",
+    "ScoredRun",
     "Scorer",
     "ScorerCard",
+    "Scores",
     "SetMetric",
+    "Split",
     "States",
+    "Status",
     "Suite",
     "SuiteCard",
+    "SummaryRow",
+    "TrainUser",
     "Truth",
+    "UnreadableImageError",
+    "User",
     "UserMetric",
+    "UserStates",
+    "Viewer",
+    "decode_image",
+    "encode_png",
+    "image_digest",
+    "plain",
+    "to_pixels",
 ]

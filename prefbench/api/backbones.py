@@ -56,8 +56,8 @@ class Backbone(Protocol):
         """The image through the autoencoder: what a perfect denoiser could draw at best."""
 
     @property
-    def evaluations(self) -> int:
+    def nfe(self) -> int:
         """Denoiser passes for one image with the card's settings."""
 
-    def evaluations_at(self, guidance: float) -> int:
+    def nfe_at(self, guidance: float) -> int:
         """Denoiser passes for one image with another guidance scale."""

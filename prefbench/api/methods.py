@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from prefbench.api.backbones import Backbone
 from prefbench.api.features import Features
-from prefbench.api.records import Asked, Drawing, History, Profile, Request
-from prefbench.api.suites import Lesson, Truth
+from prefbench.api.records import Drawing, History, ProbeItem, Profile, Request
+from prefbench.api.suites import TrainUser, Truth
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Context:
 
     backbone: Backbone
     truth: Truth | None = None
-    lessons: Callable[[], Sequence[Lesson]] | None = None
+    train_users: Callable[[], Sequence[TrainUser]] | None = None
     """What the suite's train users judged."""
 
 
@@ -93,7 +93,7 @@ class Method(ABC):
         """SHA-256 over the weights of its own that `setup` loaded: other weights are another run. Empty without any."""
         return ""
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         """Layer name to vector (D,): what the method knows of a user, for probing.
 
         With `asked` it is the method's state after this history as it looks at that picture. The layers may be others

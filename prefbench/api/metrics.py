@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features, FeatureSet
-from prefbench.api.records import Bounds, History, Part, Picture, Pixels
-from prefbench.api.representations import Represented
+from prefbench.api.records import Bounds, History, Picture, Pixels, Viewer
+from prefbench.api.representations import UserStates
 from prefbench.api.scorers import Scorer
 from prefbench.api.suites import Truth
 
@@ -37,7 +37,7 @@ class MetricCard:
     source: str | None = None
     asks_truth: bool = False
     """Whether it needs the suite's truth; only then does it get to see it."""
-    asks_histories: tuple[Part, ...] = ()
+    asks_histories: tuple[Viewer, ...] = ()
     """Parts of the users' judgments that it needs: `method`, what methods see; `scorer`, what no method sees."""
     asks_representations: bool = False
     """Whether it needs what methods know of users; `prefbench run` then keeps it where a method offers any."""
@@ -90,7 +90,7 @@ class SetMetric(ABC):
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
         """The value. Raises `NotMeasurableError` where there are too few samples for it to mean anything."""
 
-    def exchanged(
+    def permuted_difference(
         self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
     ) -> Callable[[NDArray[np.bool_]], float]:
         """What `first` scores more than `second`, as a function of the users whose rows the two exchange.
@@ -108,7 +108,7 @@ class SetMetric(ABC):
 
         return difference
 
-    def without_each(
+    def leave_one_out(
         self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
     ) -> list[float]:
         """The value without each group of rows in turn, on both sides.
@@ -150,11 +150,11 @@ class Evidence:
     truth: Truth | None
     text_features: Mapping[str, Features]
     """Prompt to its vector (D,) under the metric's extractor."""
-    histories: Mapping[Part, Mapping[str, History]] = field(default_factory=dict)
+    histories: Mapping[Viewer, Mapping[str, History]] = field(default_factory=dict)
     """For each part that the metric's card asks for, user to judgments: all users of the run, in the suite's order."""
     judged_features: Callable[[Sequence[Picture]], Features] = _no_features
     """Features (N, D) of judged pictures under the metric's extractor, extracted once a run."""
-    representations: Mapping[str, Represented] = field(default_factory=dict)
+    representations: Mapping[str, UserStates] = field(default_factory=dict)
     """User to what the method knows of them, where the metric's card asks for it and the run kept it."""
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 Split = Literal["train", "scorer", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test")
-Part = Literal["method", "scorer"]
-PARTS: tuple[Part, ...] = ("method", "scorer")
-"""Which part of a user's judgments: the one methods see, or the one only scorers and references see."""
+Viewer = Literal["method", "scorer"]
+VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
+"""Whose view of a user's judgments: those that methods see, or those that only scorers and references see."""
 MAX_PIXELS = 64_000_000
 """Images with more pixels are refused before they are decoded."""
 
@@ -106,7 +106,7 @@ class Judgment:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeItem:
     """A judged picture as a method is asked about it: its verdict is not told."""
 
     picture: Picture
@@ -179,7 +179,7 @@ class Drawing:
 
     image: Image.Image
     prompt_used: str
-    evaluations: int = 0
+    nfe: int = 0
 
 
 Status = Literal["ok", "failed"]
@@ -200,7 +200,7 @@ class Sample:
     """Digest of the stored image."""
     prompt_used: str | None = None
     seconds: float | None = None
-    evaluations: int | None = None
+    nfe: int | None = None
     error: str | None = None
 
 

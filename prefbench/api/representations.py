@@ -15,7 +15,7 @@ States = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Represented:
+class UserStates:
     """The states of a method about one user: after two disjoint halves of the history, and at pictures it was asked
     about after all of it."""
 

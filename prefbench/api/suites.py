@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 from PIL import Image
 
 from prefbench.api.features import Features
-from prefbench.api.records import PARTS, Case, History, Part, Picture, Pixels, Split, User
+from prefbench.api.records import VIEWERS, Case, History, Picture, Pixels, Split, User, Viewer
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainUser:
     """What methods may learn from one user of the train split: all judgments, and words where the suite knows them."""
 
     history: History
@@ -103,7 +103,7 @@ class Suite(ABC):
         """The users of a split, in a fixed order."""
 
     @abstractmethod
-    def history(self, user: str, part: Part = "method") -> History:
+    def history(self, user: str, viewer: Viewer = "method") -> History:
         """The judgments of a user; parts are disjoint. Raises `PrefbenchError` for an unknown user."""
 
     @abstractmethod
@@ -114,13 +114,13 @@ class Suite(ABC):
     def references(self, split: Split) -> Sequence[Reference]:
         """The users' own liked images that no method sees."""
 
-    def lessons(self) -> Sequence[Lesson]:
+    def train_users(self) -> Sequence[TrainUser]:
         """What methods may learn from: one lesson a user of the train split, in the order of `users`."""
-        lessons = []
+        train_users = []
         for user in self.users("train"):
-            seen, kept = (self.history(user.id, part) for part in PARTS)
-            lessons.append(Lesson(History(user.id, seen.liked + kept.liked, seen.disliked + kept.disliked)))
-        return lessons
+            seen, kept = (self.history(user.id, viewer) for viewer in VIEWERS)
+            train_users.append(TrainUser(History(user.id, seen.liked + kept.liked, seen.disliked + kept.disliked)))
+        return train_users
 
     def training_prompts(self) -> frozenset[str]:
         """The prompts of all captions that shipped models were trained on, without words of style."""

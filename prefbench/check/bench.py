@@ -15,8 +15,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import BackboneCard, Context, Method, PrefbenchError, Suite
-from prefbench.api.records import Case, Drawing, History, Judgment, Picture, Pixels, Profile, Request, image_digest
+from prefbench.api import (
+    BackboneCard,
+    Case,
+    Context,
+    Drawing,
+    History,
+    Judgment,
+    Method,
+    Picture,
+    Pixels,
+    PrefbenchError,
+    Profile,
+    Request,
+    Suite,
+    image_digest,
+)
 from prefbench.models.backbones.loader import find_card, load_backbone
 from prefbench.run.plan import sample_seed
 
@@ -46,7 +60,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._contexts: list[WatchedContext] = []
-        self._lessons = cache(self.suite.lessons)
+        self._lessons = cache(self.suite.train_users)
 
     def fresh(self) -> Method:
         """A new method on a backbone of its own: setting up may change the pipeline."""

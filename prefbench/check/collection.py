@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Suite
-from prefbench.api.records import History, Part, Split, User, image_digest
+from prefbench.api import History, Split, Suite, User, Viewer, image_digest
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 
-PARTS: tuple[Part, ...] = ("method", "scorer")
-Group = tuple[Split, Part]
+VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
+Group = tuple[Split, Viewer]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Outline:
 class Collection:
     """Digests, prompts and thumbnails of all judged pictures, by split and part."""
 
-    outlines: dict[Part, list[Outline]] = field(default_factory=lambda: {part: [] for part in PARTS})
+    outlines: dict[Viewer, list[Outline]] = field(default_factory=lambda: {viewer: [] for viewer in VIEWERS})
     digests: dict[Group, set[str]] = field(default_factory=dict)
     prompts: set[str] = field(default_factory=set)
     scorer_likes: set[tuple[str, str]] = field(default_factory=set)
@@ -41,10 +40,12 @@ def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
     """Loads every judged picture of some users once."""
     found = Collection()
     for split, chosen in users.items():
-        for part in PARTS:
-            reduced = [row for user in chosen for row in _add(found, suite.history(user.id, part), user, (split, part))]
-            found.digests.setdefault((split, part), set())
-            found.thumbnails[split, part] = stacked(reduced)
+        for viewer in VIEWERS:
+            reduced = [
+                row for user in chosen for row in _add(found, suite.history(user.id, viewer), user, (split, viewer))
+            ]
+            found.digests.setdefault((split, viewer), set())
+            found.thumbnails[split, viewer] = stacked(reduced)
     return found
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Evidence, Features, ImageMetric, PrefbenchError, Scored
-from prefbench.api.records import History, Judgment, Picture, Pixels
+from prefbench.api import Evidence, Features, History, ImageMetric, Judgment, Picture, Pixels, PrefbenchError, Scored
 from prefbench.check.findings import Check, fail, warn
 
 Columns = Mapping[str, Sequence[float | None]]

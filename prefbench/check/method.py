@@ -12,8 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import Features, Method, PrefbenchError
-from prefbench.api.records import Asked, Drawing, History, Judgment, Pixels, Profile, Request, UnreadableImageError
+from prefbench.api import (
+    Drawing,
+    Features,
+    History,
+    Judgment,
+    Method,
+    Pixels,
+    PrefbenchError,
+    ProbeItem,
+    Profile,
+    Request,
+    UnreadableImageError,
+)
 from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixels_of, with_picture
 from prefbench.check.cards import check_defaults, check_method_card, registered_name
 from prefbench.check.findings import Check, Finding, Report, fail, one_line, run_checks, skip, warn
@@ -135,7 +146,7 @@ class MethodChecks:
         for drawing in _drawn(self._method, self._four_users):
             if drawing.image.mode != "RGB" or drawing.image.size != (side, side):
                 fail(f"image is {drawing.image.mode} {drawing.image.size}, not RGB {(side, side)}")
-            if not isinstance(drawing.prompt_used, str) or not isinstance(drawing.evaluations, int):
+            if not isinstance(drawing.prompt_used, str) or not isinstance(drawing.nfe, int):
                 fail(f"prompt_used is {_short(drawing.prompt_used)}, evaluations {_short(drawing.evaluations)}")
         return f"{len(self._four_users)} of RGB {side}x{side}"
 
@@ -210,7 +221,7 @@ class MethodChecks:
         histories = self._bench.histories
         if not self._method.represent(histories[0]):
             skip("the method has no representations")
-        pictures = [Asked(side[0].picture, side[0].prompt) for side in (histories[0].liked, histories[0].disliked)]
+        pictures = [ProbeItem(side[0].picture, side[0].prompt) for side in (histories[0].liked, histories[0].disliked)]
         asked = [(history, picture) for history in histories[1:] for picture in pictures]
         found = [self._method.represent(*one) for one in asked]
         if not any(found):

@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Features, PrefbenchError, Scorer
-from prefbench.api.records import History, Judgment, Picture, Pixels
+from prefbench.api import Features, History, Judgment, Picture, Pixels, PrefbenchError, Scorer
 from prefbench.check.cards import check_defaults, check_scorer_card, registered_name
 from prefbench.check.findings import Check, Finding, Report, fail, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs

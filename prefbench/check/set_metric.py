@@ -37,7 +37,7 @@ class SetMetricChecks:
             "identical sets": self.identical,
             "direction": self.direction,
             "too few samples": self.too_few,
-            "exchanged users": self.exchanged,
+            "exchanged users": self.permuted_difference,
             "left out": self.left_out,
             "inputs untouched": self.untouched,
         }
@@ -112,12 +112,12 @@ class SetMetricChecks:
                 fail(f"{n} samples got the value {value!r}; raise PrefbenchError")
         return refusals[-1]
 
-    def exchanged(self) -> str:
+    def permuted_difference(self) -> str:
         """What the metric prepares for swapping labels gives the numbers of comparing anew."""
-        if type(self._metric).exchanged is SetMetric.exchanged:
+        if type(self._metric).permuted_difference is SetMetric.permuted_difference:
             return "compared anew each time"
         sets = (self._second, self._shifted, self._first)
-        prepared, anew = self._metric.exchanged(*sets), SetMetric.exchanged(self._metric, *sets)
+        prepared, anew = self._metric.permuted_difference(*sets), SetMetric.permuted_difference(self._metric, *sets)
         marks = np.random.default_rng(2).random((4, _USERS)) < 0.5
         off = max(abs(prepared(marked) - anew(marked)) / max(1.0, abs(anew(marked))) for marked in marks)
         if not off <= _ROUNDING:
@@ -129,11 +129,11 @@ class SetMetricChecks:
 
         Rows of the drawn set alone, so that what a metric takes from all references is the same.
         """
-        if type(self._metric).without_each is SetMetric.without_each:
+        if type(self._metric).leave_one_out is SetMetric.leave_one_out:
             return "compared anew each time"
         groups = np.arange(_ROWS) % 4 - 1, np.full(_ROWS, -1)
         sets = (self._shifted, self._first, *groups)
-        prepared, anew = self._metric.without_each(*sets), SetMetric.without_each(self._metric, *sets)
+        prepared, anew = self._metric.leave_one_out(*sets), SetMetric.leave_one_out(self._metric, *sets)
         if len(prepared) != len(anew):
             fail(f"{len(prepared)} values for {len(anew)} groups")
         off = max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(prepared, anew, strict=True))

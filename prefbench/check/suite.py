@@ -9,10 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from prefbench.api import Suite, SuiteCard
-from prefbench.api.records import SPLITS, Case, Part, Split, User
+from prefbench.api import SPLITS, Case, Split, Suite, SuiteCard, User, Viewer
 from prefbench.check.cards import check_card, registered_name
-from prefbench.check.collection import PARTS, Collection, collect
+from prefbench.check.collection import VIEWERS, Collection, collect
 from prefbench.check.duplicates import compare
 from prefbench.check.findings import Check, Finding, Report, fail, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs
@@ -107,16 +106,16 @@ class SuiteChecks:
 
     def histories(self) -> str:
         """Each history is its user's, every judgment stands on its own side, no picture on both."""
-        for part, outlines in self._collection.outlines.items():
+        for viewer, outlines in self._collection.outlines.items():
             faulty = next((outline for outline in outlines if outline.fault), None)
             if faulty is not None:
-                fail(f"{part} history of {faulty.user} {faulty.fault}")
-        counted = {part: Counter(o.size for o in outlines) for part, outlines in self._collection.outlines.items()}
-        return "likes+dislikes: " + "; ".join(f"{part} {_sizes(sizes)}" for part, sizes in counted.items())
+                fail(f"{viewer} history of {faulty.user} {faulty.fault}")
+        counted = {viewer: Counter(o.size for o in outlines) for viewer, outlines in self._collection.outlines.items()}
+        return "likes+dislikes: " + "; ".join(f"{viewer} {_sizes(sizes)}" for viewer, sizes in counted.items())
 
     def pictures(self) -> str:
         """No picture in two splits, nor in two parts."""
-        owners: dict[str, set[tuple[Split, Part]]] = {}
+        owners: dict[str, set[tuple[Split, Viewer]]] = {}
         for group, digests in self._collection.digests.items():
             for digest in digests:
                 owners.setdefault(digest, set()).add(group)
@@ -186,8 +185,8 @@ class SuiteChecks:
         groups = {
             "histories": np.concatenate([of[split, "method"] for split in _EVALUATED]),
             "scorer parts": np.concatenate([of[split, "scorer"] for split in _EVALUATED]),
-            "train users": np.concatenate([of["train", part] for part in PARTS]),
-            "scorer users": np.concatenate([of["scorer", part] for part in PARTS]),
+            "train users": np.concatenate([of["train", viewer] for viewer in VIEWERS]),
+            "scorer users": np.concatenate([of["scorer", viewer] for viewer in VIEWERS]),
         }
         pairs = itertools.product(("histories", "scorer parts"), ("scorer parts", "train users", "scorer users"))
         found = {

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, PrefbenchError, Represented, UserMetric
-from prefbench.api.records import History, Judgment, Part, Picture
+from prefbench.api import Evidence, Features, History, Judgment, Picture, PrefbenchError, UserMetric, UserStates, Viewer
 from prefbench.check.findings import Check, fail, one_line, warn
 from prefbench.check.image_metric import MadeUpTruth
 from prefbench.probing.interviews import ASKED, HALF
@@ -21,7 +20,7 @@ _USERS, _PROMPTS, _WIDTH = 32, 12, 8
 _ROUNDING = 1e-6
 
 
-def made_up_user(number: int) -> tuple[Represented, History]:
+def made_up_user(number: int) -> tuple[UserStates, History]:
     """A user whose first layer tells who they are and what they like, and whose second tells nothing."""
     rng = np.random.default_rng([7, number])
     user, taste = f"val-{number:04d}", rng.standard_normal(_WIDTH)
@@ -33,7 +32,7 @@ def made_up_user(number: int) -> tuple[Represented, History]:
     )
     noise = rng.standard_normal((2 + len(judged), _WIDTH))
     shown = tuple(tuple(Picture(f"{user} {half} {i}") for i in range(2 * HALF)) for half in ("first", "second"))
-    known = Represented(
+    known = UserStates(
         user,
         (shown[0], shown[1]),
         {"knows": halves.astype(np.float32), "noise": noise[:2].astype(np.float32)},
@@ -76,11 +75,11 @@ class UserMetricChecks:
 
     def _evidence(self, users: Sequence[str]) -> Evidence:
         """Copies, so that no check sees what a metric did in another."""
-        parts: tuple[Part, ...] = self._metric.card.asks_histories
+        parts: tuple[Viewer, ...] = self._metric.card.asks_histories
         evidence = Evidence(
             MadeUpTruth() if self._metric.card.asks_truth else None,
             {},
-            {part: {user: self._histories[user] for user in users} for part in parts},
+            {viewer: {user: self._histories[user] for user in users} for viewer in parts},
             representations={user: self._known[user] for user in users if user in self._known},
         )
         evidence = copy.deepcopy(evidence)

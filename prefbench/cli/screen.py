@@ -185,7 +185,7 @@ class Screen:
 
     def grids(self, grids: Sequence[Any]) -> None:
         """Tables of runs."""
-        from prefbench.reports.shared.grid import show as show_grids
+        from prefbench.cli.grids import show as show_grids
 
         show_grids(grids, stream=self._out.file)
 
@@ -311,10 +311,10 @@ def check_weights(name: str, *, as_json: bool) -> bool:
 
 def ablate(name: str, folder: Path, *, publish: bool, as_json: bool, command: str, **choices: Any) -> None:
     """Trains and draws the variants of a method, and shows what each part is worth."""
+    from prefbench.cli.grids import show as show_grids
     from prefbench.files import write_atomic
     from prefbench.reports.ablation import page
     from prefbench.reports.ablation.measure import ablate as measure
-    from prefbench.reports.shared.grid import show as show_grids
     from prefbench.training.variants import AblationRequest
 
     def said(text: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefbench.api.records import Asked, History, Judgment
+from prefbench.api import History, Judgment, ProbeItem
 
 VERSION = "1"
 """Raised when other things are asked."""
@@ -37,9 +37,9 @@ class Interview:
         return self.history.user
 
     @property
-    def questions(self) -> tuple[Asked, ...]:
+    def questions(self) -> tuple[ProbeItem, ...]:
         """What the method is told of `asked`."""
-        return tuple(Asked(judgment.picture, judgment.prompt) for judgment in self.asked)
+        return tuple(ProbeItem(judgment.picture, judgment.prompt) for judgment in self.asked)
 
     @property
     def key(self) -> str:

@@ -14,8 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, PrefbenchError, Scores
 from prefbench.probing.rows import (
     LIKING,
     LIKING_ACCURACY,
@@ -30,7 +29,6 @@ from prefbench.probing.rows import (
     matrix,
 )
 from prefbench.stats.resampling import Floats, Names
-from prefbench.stats.scores import Scores
 
 Bools = NDArray[np.bool_]
 STRENGTH = 0.01

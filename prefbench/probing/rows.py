@@ -11,11 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, PrefbenchError, Scores
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.resampling import Floats, Names
-from prefbench.stats.scores import Scores
 
 Indices = NDArray[np.int64]
 VERIFICATION, RETRIEVAL, LIKING, LIKING_ACCURACY = "verification", "retrieval", "liking", "liking-accuracy"

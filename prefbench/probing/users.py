@@ -10,8 +10,7 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.preprocessing import StandardScaler
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, PrefbenchError
 from prefbench.probing.rows import (
     REPLICATES,
     RETRIEVAL,

@@ -16,8 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prefbench.api import Method, PrefbenchError
-from prefbench.api.records import Case, Drawing, History, Profile, Request, Sample
+from prefbench.api import Case, Drawing, History, Method, PrefbenchError, Profile, Request, Sample
 from prefbench.run import payloads
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import checked_drawings, checked_profile, reason
@@ -137,7 +136,7 @@ def _row(folder: RunFolder, drawn: _Drawn) -> Sample:
         status="ok" if drawing is not None else "failed",
         image=folder.put_image(drawing.image) if drawing is not None else None,
         prompt_used=drawing.prompt_used if drawing is not None else None,
-        evaluations=drawing.evaluations if drawing is not None else None,
+        nfe=drawing.nfe if drawing is not None else None,
         seconds=round(drawn.seconds, 6),
         error=drawn.error,
     )

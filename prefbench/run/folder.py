@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Sample, UnreadableImageError, decode_image, encode_png, image_digest
+from prefbench.api import PrefbenchError, Sample, UnreadableImageError, decode_image, encode_png, image_digest
 from prefbench.files import write_atomic
 
 logger = logging.getLogger(__name__)
@@ -85,6 +84,7 @@ class RunFolder:
         rows: dict[str, Sample] = {}
         for path in sorted((self.path / "samples").glob("*.jsonl")):
             for row in read_lines(path):
+                row.setdefault("nfe", row.get("evaluations"))  # as it was called before 0.2
                 rows[row["key"]] = Sample(**{k: v for k, v in row.items() if k in known})
         return rows
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Drawing, Profile
+from prefbench.api import Drawing, PrefbenchError, Profile
 
 
 def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:
@@ -34,11 +33,11 @@ def _checked_drawing(method: str, drawing: Drawing) -> Drawing:
         raise PrefbenchError(f"{method} returned an image of {image.width}x{image.height} pixels")
     if not isinstance(prompt, str):
         raise PrefbenchError(f"{method} returned a drawing whose prompt_used is {_type(prompt)}, not a text")
-    evaluations = _count(drawing.evaluations)
-    if evaluations is None:
-        raise PrefbenchError(f"{method} returned {drawing.evaluations!r} evaluations; they are a whole number")
+    nfe = _count(drawing.nfe)
+    if nfe is None:
+        raise PrefbenchError(f"{method} returned {drawing.nfe!r} as nfe; it is a whole number")
     try:
-        return Drawing(image.convert("RGB"), prompt, evaluations)
+        return Drawing(image.convert("RGB"), prompt, nfe)
     except Exception as error:  # PIL decodes late, and damaged files raise anything
         raise PrefbenchError(f"{method} returned an image that cannot be decoded ({reason(error)})") from error
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefbench.api.records import Case, History, Split
+from prefbench.api import Case, History, Split
 
 KEY_VERSION = 1
 """Raised when keys change meaning; a golden test pins it."""

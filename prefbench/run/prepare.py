@@ -11,8 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import Backbone, Context, Method, MethodCard, PrefbenchError, Suite, SuiteCard
-from prefbench.api.records import SPLITS, History, Split
+from prefbench.api import (
+    SPLITS,
+    Backbone,
+    Context,
+    History,
+    Method,
+    MethodCard,
+    PrefbenchError,
+    Split,
+    Suite,
+    SuiteCard,
+)
 from prefbench.environment import code_state, hardware, versions
 from prefbench.parameters import bind, parse_pairs, restore
 from prefbench.probing.interviews import interviews
@@ -173,7 +183,7 @@ def prepare(settings: Settings) -> Prepared:
 
 def context_of(method: Method, backbone: Backbone, suite: Suite) -> Context:
     """What a method is set up with: the suite's truth and the train users' judgments are for controls."""
-    return Context(backbone, suite.truth, suite.lessons) if method.card.control else Context(backbone)
+    return Context(backbone, suite.truth, suite.train_users) if method.card.control else Context(backbone)
 
 
 def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> RunResult:

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Features, Method, PrefbenchError, Represented, States, Suite
-from prefbench.api.records import Judgment, Picture
+from prefbench.api import Features, Judgment, Method, Picture, PrefbenchError, States, Suite, UserStates
 from prefbench.probing.interviews import VERSION, Interview
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import reason
@@ -65,7 +64,7 @@ def represent(
     return Representing(len(interviews), made, failed, time.monotonic() - started)
 
 
-def represented(folder: RunFolder, suite: Suite, users: Sequence[str]) -> dict[str, Represented]:
+def represented(folder: RunFolder, suite: Suite, users: Sequence[str]) -> dict[str, UserStates]:
     """What a run kept of its users, with the verdicts that the suite knows; users without any are left out.
 
     Raises:
@@ -141,7 +140,7 @@ def _pictures(suite: Suite, user: str) -> Iterable[Picture]:
     return (judgment.picture for judgment in (*history.liked, *history.disliked))
 
 
-def _read(user: str, arrays: Mapping[str, NDArray[Any]], shown: Mapping[str, Picture], suite: Suite) -> Represented:
+def _read(user: str, arrays: Mapping[str, NDArray[Any]], shown: Mapping[str, Picture], suite: Suite) -> UserStates:
     """Raises `KeyError` or `ValueError` for what is not there or no state."""
     if (str(arrays["user"]), str(arrays["protocol"])) != (user, VERSION):
         raise ValueError(f"it is of user {str(arrays['user'])!r}, protocol {arrays['protocol']}, not {VERSION}")
@@ -149,7 +148,7 @@ def _read(user: str, arrays: Mapping[str, NDArray[Any]], shown: Mapping[str, Pic
     judged: dict[str, Judgment] = {j.picture.digest: j for j in (*unseen.liked, *unseen.disliked)}
     first, second, asked = (arrays[key].tolist() for key in _ASKED_OF)
     halves, answers = (_states(arrays, part) for part in _PARTS)
-    return Represented(
+    return UserStates(
         user,
         (tuple(shown[digest] for digest in first), tuple(shown[digest] for digest in second)),
         halves,

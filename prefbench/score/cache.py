@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prefbench.api import Extractor, Features, PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError
 from prefbench.files import atomic_file
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from prefbench.api import (
+    ROUNDING,
     Evidence,
     Extractor,
     Features,
@@ -21,20 +22,24 @@ from prefbench.api import (
     Metric,
     MetricCard,
     NotMeasurableError,
+    Picture,
+    Pixels,
     PrefbenchError,
+    Sample,
     Scored,
     SetMetric,
+    Split,
     Suite,
+    User,
     UserMetric,
+    to_pixels,
 )
-from prefbench.api.records import Picture, Pixels, Sample, Split, User, to_pixels
 from prefbench.registry import load
 from prefbench.run.folder import RunFolder
 from prefbench.run.states import represented
 from prefbench.score import standing
 from prefbench.score.cache import FeatureCache
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife, take_evenly
-from prefbench.stats.scores import ROUNDING
 
 logger = logging.getLogger(__name__)
 _CHUNK = 500

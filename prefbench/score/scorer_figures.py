@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import PrefbenchError, Scorer, Suite
-from prefbench.api.records import History, Judgment, Pixels, Split, to_pixels
+from prefbench.api import History, Judgment, Pixels, PrefbenchError, Scorer, Scores, Split, Suite, to_pixels
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores
 from prefbench.stats.tests import paired_difference
 
 Floats = NDArray[np.float64]
@@ -68,14 +66,14 @@ class ScorerFigures:
     permuted: Interval
     best_possible: Interval
     above_population: Interval
-    above_mismatched: Interval
+    above_permuted: Interval
     brier: Interval
     ece: Interval
     reliability: tuple[Bin, ...]
 
     @property
     def admitted(self) -> bool:
-        ends = (self.above_population.low, self.above_mismatched.low)
+        ends = (self.above_population.low, self.above_permuted.low)
         return all(end is not None and end > 0 for end in ends)
 
     def to_json(self) -> dict[str, Any]:
@@ -144,7 +142,7 @@ def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations
         permuted=mean(right["permuted"]),
         best_possible=Interval.none() if best is None else mean(_right(best, asked)),
         above_population=above("population"),
-        above_mismatched=above("permuted"),
+        above_permuted=above("permuted"),
         brier=_over_users(np.array([((said - true)[owners == u] ** 2).mean() for u in np.unique(owners)])),
         ece=_resampled(lambda rows: _calibration_error(said[rows], true[rows]), owners),
         reliability=tuple(_bins(said, true)),

@@ -12,60 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtrit
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate, Sample
+from prefbench.api import ALL, Column, Estimate, PrefbenchError, Sample, Scores, SummaryRow
 from prefbench.files import write_atomic
 from prefbench.run.folder import RunFolder
 from prefbench.score import standing
 from prefbench.score.evaluate import samples_digest
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores
 
 if TYPE_CHECKING:
     import pandas
-
-ALL = "all"
-"""The kind of a row that speaks of all users."""
-
-
-@dataclass(frozen=True)
-class SummaryRow:
-    """One number of a run. `kind` is a kind of user, or `all`; `floor` is what two halves of the reference score."""
-
-    method: str
-    control: str | None
-    metric: str
-    kind: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n_users: int
-    n_prompts: int
-    n_samples: int
-    missing: int
-    direction: str
-    """`up`, `down`, or empty where neither more nor less is better."""
-    question: str
-    won_by: tuple[str, ...] = ()
-    floor: float | None = None
-    unranked: str = ""
-    """Why the learned scorer behind the number must not rank this method; empty where it may, or without a scorer."""
-    scorer: str = ""
-    """How far the scorer behind the number can be believed."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """All values of one metric column of a run, a row a planned sample, or a row a user; NaN where there is none."""
-
-    scores: Scores
-    direction: str
-    question: str
-    won_by: tuple[str, ...]
-    unit: str = "image"
-    unranked: str = ""
-    scorer: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,7 +171,9 @@ class Run:
 
     def _set_row(self, name: str, header: Mapping[str, Any], values: Mapping[str, float | None], n: int) -> SummaryRow:
         value = values[SET_KEY]
-        reach = jackknife_reach([[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS])
+        reach = jackknife_half_width(
+            [[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS]
+        )
         has_interval = value is not None and reach is not None
         return SummaryRow(
             method=self.method,
@@ -244,7 +202,7 @@ class Run:
             "profile_bytes": _mean([row["bytes"] for row in profiles]),
             "trained_parameters": _mean([row["trained_parameters"] for row in profiles]),
             "seconds_per_image": _mean([sample.seconds for sample in drawn]),
-            "evaluations_per_image": _mean([sample.evaluations for sample in drawn]),
+            "nfe_per_image": _mean([sample.nfe for sample in drawn]),
             "peak_memory_bytes": max((row["peak_memory_bytes"] for row in profiles), default=None),
         }
 
@@ -272,7 +230,7 @@ def _recipe(header: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def jackknife_reach(left_out: Sequence[Sequence[float | None]], *, level: float = 0.95) -> float | None:
+def jackknife_half_width(left_out: Sequence[Sequence[float | None]], *, level: float = 0.95) -> float | None:
     """Half the width of an interval from the values without each user and without each prompt.
 
     The jackknife's variances (Efron & Stein 1981) over users and over prompts add up, since both are samples of larger

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, Scores
 from prefbench.stats import proportions
-from prefbench.stats.proportions import Reach
+from prefbench.stats.proportions import Margins
 from prefbench.stats.resampling import Floats, Table
-from prefbench.stats.scores import Scores, aligned
+from prefbench.stats.scores import aligned
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
     return widened(found, proportions.proportion(table, 0, scores.bounds, level))
 
 
-def widened(found: Estimate, reach: Reach | None) -> Estimate:
+def widened(found: Estimate, reach: Margins | None) -> Estimate:
     """An estimate whose interval reaches at least so far."""
     if found.value is None or found.low is None or found.high is None or reach is None:
         return found

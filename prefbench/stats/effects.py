@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prefbench.api import Scores
 from prefbench.stats.resampling import Floats, Part, Table, student
-from prefbench.stats.scores import Scores, aligned, user_means
+from prefbench.stats.scores import aligned, user_means
 from prefbench.stats.tests import flips, share_of_flips
 
 _NOTHING = 1e-9
@@ -64,7 +65,7 @@ def effect(a: Scores, b: Scores) -> Effect:
     return Effect(dz, float((1 + np.sign(means)).mean() / 2))
 
 
-def without_each(a: Scores, b: Scores, *, replicates: int = 10_000, seed: int = 0) -> Without:
+def leave_one_out(a: Scores, b: Scores, *, replicates: int = 10_000, seed: int = 0) -> Without:
     """`a` minus `b` and its p value, as `paired_difference` gives them, without each user and each shared prompt.
 
     A prompt that only one user has falls with the user, and is not left out alone. Without a prompt users keep the

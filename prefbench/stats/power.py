@@ -14,9 +14,8 @@ from scipy.optimize import brentq
 from scipy.stats import nct, norm
 from scipy.stats import t as student
 
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, Scores
 from prefbench.stats.resampling import Floats
-from prefbench.stats.scores import Scores
 
 POWER, ALPHA = 0.8, 0.05
 _MOST_USERS = 10_000_000

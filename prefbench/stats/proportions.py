@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 from scipy.special import betaincinv, stdtrit
 
-from prefbench.api.records import Bounds
+from prefbench.api import Bounds
 from prefbench.stats.resampling import Table, spread
 
 
-class Reach(NamedTuple):
+class Margins(NamedTuple):
     """How far an interval reaches below and above its value."""
 
     below: float
     above: float
 
 
-def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Reach | None:
+def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Margins | None:
     """The reach of the interval of quantity k as a proportion between two bounds; None without both, or for one user.
 
     The exact interval of a proportion (Clopper & Pearson 1934, Biometrika 26:404) from as many independent trials as
@@ -46,10 +46,10 @@ def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Reach | No
     hits = p * trials
     lower = betaincinv(hits, trials - hits + 1, tail) if hits > 0 else 0.0
     upper = betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
-    return Reach(span * float(p - lower), span * float(upper - p))
+    return Margins(span * float(p - lower), span * float(upper - p))
 
 
-def difference(gains: Table, bounds: Bounds, level: float) -> Reach | None:
+def difference(gains: Table, bounds: Bounds, level: float) -> Margins | None:
     """The reach of the interval of a paired difference, from how often and how far it goes up and down.
 
     Quantity 0 of the table is the difference, 1 what it is above zero and 2 what it is below, both at least 0: two
@@ -65,7 +65,7 @@ def difference(gains: Table, bounds: Bounds, level: float) -> Reach | None:
         return None
     apart, a, b = (float(spread(*gains.parts(k)).variance) for k in (0, 1, 2))
     r = min(1.0, max(-1.0, (a + b - apart) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
-    return Reach(_joined(up.below, down.above, r), _joined(up.above, down.below, r))
+    return Margins(_joined(up.below, down.above, r), _joined(up.above, down.below, r))
 
 
 def _joined(one: float, other: float, r: float) -> float:

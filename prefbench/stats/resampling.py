@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr, stdtrit
 
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate
 
 Floats = NDArray[np.float64]
 Names = NDArray[np.str_]

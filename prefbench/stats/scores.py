@@ -3,58 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from prefbench.api.records import Bounds
-from prefbench.stats.resampling import Floats, Names
-
-ROUNDING = 1e-9
-"""By which scores may leave their bounds."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One method's values of one metric, a row a sample; NaN is missing, and is counted as such, never as 0.
-
-    Args:
-        values: float64 (N,).
-        users, prompts: (N,) the user and the prompt of each row.
-        keys: (N,) what pairs a row with the same row of another method, such as case and sample index; unique. Without
-            keys, methods must hold their rows in the same order.
-        bounds: of proportions, the least and the greatest value there can be: intervals then allow for exceptions that
-            are so rare that a sample may hold none (`rare.proportion`).
-    """
-
-    values: Floats
-    users: Names
-    prompts: Names
-    keys: Names | None = None
-    bounds: Bounds = (None, None)
-
-    def __post_init__(self) -> None:
-        columns = [self.values, self.users, self.prompts, *([] if self.keys is None else [self.keys])]
-        if len({column.shape for column in columns}) != 1 or self.values.ndim != 1:
-            raise ValueError(f"columns of scores differ in shape: {[column.shape for column in columns]}")
-        if np.isinf(self.values).any():
-            raise ValueError("scores hold infinite values; mark what is missing as NaN")
-        low, high = self.bounds
-        if low is not None and high is not None:
-            if not low < high:
-                raise ValueError(f"bounds {self.bounds} hold no interval")
-            if (self.values < low - ROUNDING).any() or (self.values > high + ROUNDING).any():
-                raise ValueError(f"scores leave their bounds {self.bounds}")
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def select(self, rows: NDArray[Any]) -> Scores:
-        """Only some rows, by a mask or by their places."""
-        keys = None if self.keys is None else self.keys[rows]
-        return Scores(self.values[rows], self.users[rows], self.prompts[rows], keys, self.bounds)
+from prefbench.api import Scores
+from prefbench.stats.resampling import Floats
 
 
 def user_means(scores: Scores) -> Floats:

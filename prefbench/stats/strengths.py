@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, Scores
 from prefbench.stats.resampling import Floats
-from prefbench.stats.scores import Scores, aligned
+from prefbench.stats.scores import aligned
 
 _STEPS = 100_000
 """Spectral ranking is slow, a tenth of a second, where one in a hundred thousand wins against the rest."""

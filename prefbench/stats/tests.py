@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, Scores
 from prefbench.stats import proportions
 from prefbench.stats.bootstrap import widened
 from prefbench.stats.resampling import CHUNK, Floats, Table
-from prefbench.stats.scores import Scores, aligned, user_means
+from prefbench.stats.scores import aligned, user_means
 
 _EXACT_USERS = 12
 """Up to so many users all 2**n sign flips are enumerated."""

@@ -6,15 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from prefbench.api import PrefbenchError, Suite
-from prefbench.api.records import SPLITS
+from prefbench.api import SPLITS, PrefbenchError, Scores, Suite
 from prefbench.environment import code_state, hardware, versions
 from prefbench.registry import load, unknown
 from prefbench.run.prepare import Settings, execute, load_suite, prepare
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores
 from prefbench.stats.tests import holm, paired_difference
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 

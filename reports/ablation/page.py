@@ -17,13 +17,13 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from prefbench.api import PrefbenchError
+from prefbench.api import Cells, Grid, PrefbenchError
 from prefbench.files import atomic_file, write_atomic
 from prefbench.training.variants import WHOLE
 
 from ..leaderboard.publish import portable
 from ..shared.escape import markdown, slug
-from ..shared.grid import Cells, Grid, to_markdown
+from ..shared.grid import to_markdown
 from ..table.grids import DASH
 from .measure import Result
 

@@ -15,17 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from prefbench.api import MethodCard, PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, MethodCard, PrefbenchError, SummaryRow
+from prefbench.cli.grids import show
 from prefbench.environment import code_state, versions
 from prefbench.files import write_atomic
 from prefbench.registry import load, names
-from prefbench.score.summary import Run, SummaryRow
+from prefbench.score.summary import Run
 from prefbench.stats.tests import paired_difference
 
 from ..leaderboard.publish import portable
 from ..shared.escape import slug
-from ..shared.grid import show
 from ..table.compare import GAP, UTILITY, Columns, ComparedRow, Comparison, compare, is_control, on_same_keys
 from .table import draw, grid, render
 

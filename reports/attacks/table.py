@@ -9,10 +9,11 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from prefbench.api import Cells, Grid, plain
 from prefbench.files import atomic_file
 
-from ..shared.escape import markdown, plain
-from ..shared.grid import Cells, Grid, to_markdown
+from ..shared.escape import markdown
+from ..shared.grid import to_markdown
 from ..table.grids import ARROWS, DASH, WON, number
 
 MARKS: Mapping[str, str] = {"beats": "●", "ahead": "○", "behind": ""}

@@ -9,8 +9,7 @@ from typing import Any
 
 from PIL import ImageOps
 
-from prefbench.api import PrefbenchError, Suite
-from prefbench.api.records import SPLITS, Case, History, Sample, Split
+from prefbench.api import SPLITS, Case, History, PrefbenchError, Sample, Split, Suite
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 from prefbench.registry import load, names, unknown
 from prefbench.run.folder import RunFolder

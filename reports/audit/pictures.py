@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefbench.api.records import Sample
+from prefbench.api import Sample
 from prefbench.check.duplicates import ALIKE, COPY, Nearest, nearest
 from prefbench.check.findings import Row, fail, skip, warn
 

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Suite
-from prefbench.api.records import PARTS, History, Picture, Split
+from prefbench.api import VIEWERS, History, Picture, Split, Suite
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 
 Standing = Literal["shown", "held-out", "learned"]
@@ -76,11 +75,11 @@ def _judged(suite: Suite, split: Split, shown: Mapping[str, History]) -> Iterato
         yield "held-out", "held-out judgments", suite.history(user, "scorer")
     if split != "scorer":
         for other in suite.users("scorer"):
-            for part in PARTS:
-                yield "held-out", "scorer user's judgments", suite.history(other.id, part)
+            for viewer in VIEWERS:
+                yield "held-out", "scorer user's judgments", suite.history(other.id, viewer)
     if split != "train":
-        for lesson in suite.lessons():
-            yield "learned", "train user's judgments", lesson.history
+        for train_user in suite.train_users():
+            yield "learned", "train user's judgments", train_user.history
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from prefbench.api.records import SPLITS, Sample
+from prefbench.api import SPLITS, Sample
 from prefbench.check.findings import Row, fail, skip, warn
 
 from .material import Material

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api.records import Estimate
+from prefbench.api import Cells, Estimate, Grid
 
-from ..shared.grid import Cells, Grid
 from ..table.compare import is_control
 from ..table.grids import APART, ARROWS, DASH, N, counts, interval, number, p_text, smallest_note
 from .measure import ALPHA, Contrast, Contrasts

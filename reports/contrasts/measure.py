@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import PrefbenchError, Suite
-from prefbench.api.records import Estimate
+from prefbench.api import Column, Estimate, PrefbenchError, Scores, Suite
 from prefbench.registry import unknown
-from prefbench.score.summary import Column, Run
-from prefbench.stats.effects import Effect, Without, effect, without_each
-from prefbench.stats.scores import Scores, user_means
+from prefbench.score.summary import Run
+from prefbench.stats.effects import Effect, Without, effect, leave_one_out
+from prefbench.stats.scores import user_means
 from prefbench.stats.tests import holm, paired_difference
 
 from ..table.compare import BASELINE, Columns, check_mix, label_runs, on_same_keys, only, ordered
@@ -146,7 +145,7 @@ def _family(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) ->
     column = columns[pairs[0][0]][name]
     rows = [_contrast(name, column, pair, *scores) for pair, scores in zip(pairs, aligned, strict=True)]
     adjusted = _adjusted([row.p for row in rows])
-    turns = _turns(adjusted, [row.p for row in rows], [without_each(*scores) for scores in aligned])
+    turns = _turns(adjusted, [row.p for row in rows], [leave_one_out(*scores) for scores in aligned])
     return [replace(row, p_holm=p, turns=t) for row, p, t in zip(rows, adjusted, turns, strict=True)]
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefbench.api import FeatureSet, PrefbenchError, SetMetric, Suite
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, FeatureSet, PrefbenchError, SetMetric, Suite
 from prefbench.registry import load
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
@@ -76,7 +75,7 @@ class SetContrasts:
                 f"{pair[0]} and {pair[1]} hold other users or prompts, or another number of images of each"
             )
         n_users = len(np.unique(own.users))
-        difference = metric.exchanged(own, other, reference)
+        difference = metric.permuted_difference(own, other, reference)
         value, beside = (values[label] for label in pair)
         n_prompts = len(np.unique(own.prompts))
         estimate = Estimate(value - beside, None, None, n_users, n_prompts, len(own), 0)

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, PrefbenchError, Scores
 from prefbench.registry import unknown
 from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import Rank, crossed_bootstrap, rank_intervals
-from prefbench.stats.effects import without_each
-from prefbench.stats.scores import Scores
+from prefbench.stats.effects import leave_one_out
 from prefbench.stats.strengths import UnlinkedError, strengths
 
 from ..table.compare import UTILITY, Columns, is_control, on_same_keys
@@ -118,7 +116,7 @@ def _overtaken(a: Scores, b: Scores) -> tuple[str, ...]:
     """What alone turns the sign of `a` minus `b`."""
     whole, without = (
         crossed_bootstrap(Scores(a.values - b.values, a.users, a.prompts), replicates=0),
-        without_each(a, b),
+        leave_one_out(a, b),
     )
     turned = without.values * (whole.value or 0) < 0
     return tuple(name for name, turns in zip(without.names, turned, strict=True) if turns)

@@ -17,13 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import ALL, Cells, Estimate, Grid, PrefbenchError, SummaryRow
 from prefbench.files import write_atomic
-from prefbench.score.summary import ALL, Run, SummaryRow
+from prefbench.score.summary import Run
 
 from ..shared.escape import markdown, slug
-from ..shared.grid import Cells, Grid, to_markdown
+from ..shared.grid import to_markdown
 from ..table.compare import BASELINE, CEILING, GAP, SAMPLER, UTILITY, as_json, compare, is_control, is_frame
 from ..table.grids import APART, DASH, legend, metric_name, smallest_note, stacked, usual
 from ..validation.shortcomings import shortcoming_notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..shared.grid import Grid
+from prefbench.api import Grid
 
 
 @dataclass(frozen=True)

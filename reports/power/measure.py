@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from prefbench.api import PrefbenchError
+from prefbench.api import Cells, Grid, PrefbenchError, Scores
 from prefbench.registry import unknown
 from prefbench.score.summary import Run
 from prefbench.stats.power import (
@@ -18,10 +18,8 @@ from prefbench.stats.power import (
     smallest_effect,
     users_needed,
 )
-from prefbench.stats.scores import Scores
 
 from ..contrasts.standings import shared_metric
-from ..shared.grid import Cells, Grid
 from ..table.compare import BASELINE, check_mix, label_runs, on_same_keys, only
 from ..table.grids import number
 

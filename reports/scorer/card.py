@@ -9,10 +9,9 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from prefbench.api import PrefbenchError
+from prefbench.api import Grid, PrefbenchError
 from prefbench.files import atomic_file
 
-from ..shared.grid import Grid
 from ..table.grids import DASH
 
 FIGURES: Mapping[str, str] = {

@@ -6,10 +6,9 @@ Rich needs no escape of its own: tables hand it `Text`, which is never read as m
 from __future__ import annotations
 
 import re
-import unicodedata
 
-LIMIT = 300
-"""Characters of one text from outside that a table or page shows; errors can be pages long."""
+from prefbench.api import TEXT_LIMIT, plain
+
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -27,19 +26,7 @@ _LATEX = {
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def plain(text: object, limit: int = LIMIT) -> str:
-    """One line without control or direction characters, cut to `limit` characters: safe for a terminal.
-
-    Example:
-        >>> plain("red\\x1b[31m\\nhouse")
-        'red�[31m house'
-    """
-    line = " ".join(str(text).split())
-    shown = "".join("�" if unicodedata.category(c).startswith("C") else c for c in line)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def markdown(text: object, limit: int = LIMIT) -> str:
+def markdown(text: object, limit: int = TEXT_LIMIT) -> str:
     """For Markdown, in or outside a table: no markup, no HTML, no mention, no link that makes itself.
 
     Example:

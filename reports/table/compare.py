@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import ALL, Column, Estimate, PrefbenchError, Scores, SummaryRow
 from prefbench.registry import unknown
-from prefbench.score.summary import ALL, Column, Run, SummaryRow
+from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import Rank, gap_closed, rank_intervals
-from prefbench.stats.scores import Scores
 from prefbench.stats.tests import holm, paired_difference
 
 BASELINE, CEILING = "prompt-only", "inferred"

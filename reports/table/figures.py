@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from prefbench.api import plain
 from prefbench.files import atomic_file
 
-from ..shared.escape import plain
 from .compare import BASELINE, CEILING, ComparedRow, Comparison
 from .grids import N, counts, metric_name, usual
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from prefbench.api.records import History, Judgment, Sample
+from prefbench.api import History, Judgment, Sample, plain
 from prefbench.files import atomic_file
 from prefbench.score.summary import Run
 
-from ..shared.escape import plain
 from .compare import label_runs
 
 TILE = 128

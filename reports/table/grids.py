@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from prefbench.api.records import Estimate
+from prefbench.api import ALL, Cells, Estimate, Grid, SummaryRow, plain
 from prefbench.run.draw import failures
-from prefbench.score.summary import ALL, Run, SummaryRow
+from prefbench.score.summary import Run
 from prefbench.stats.power import smallest_shown
 
-from ..shared.escape import plain
-from ..shared.grid import Cells, Grid
 from ..validation.shortcomings import shortcoming_notes
 from .compare import GAP, UTILITY, ComparedRow, Comparison
 
@@ -288,7 +286,7 @@ def _cost_row(label: str, run: Run) -> Cells:
         _cost(cost["seconds_per_user"], 3),
         str(len(run.folder.profiles())),
         _cost(cost["seconds_per_image"], 3),
-        _cost(cost["evaluations_per_image"], 1),
+        _cost(cost["nfe_per_image"], 1),
         str(drawn),
         _cost(cost["profile_bytes"], 0),
         _cost(cost["trained_parameters"], 0),

@@ -11,12 +11,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from prefbench.api.records import History
+from prefbench.api import Grid, History
 from prefbench.files import write_atomic
 from prefbench.score.summary import Run
 
 from ..shared.escape import code_block, csv_cell, markdown, slug
-from ..shared.grid import Grid, to_latex, to_markdown
+from ..shared.grid import to_latex, to_markdown
 from .compare import BASELINE, Comparison, as_json, compare
 from .figures import draw_figure
 from .gallery import draw_gallery

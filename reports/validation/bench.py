@@ -12,14 +12,25 @@ from pathlib import Path
 
 import numpy as np
 
-from prefbench.api import Features, FeatureSet, ImageMetric, Metric, MetricCard, PrefbenchError, SetMetric, Suite
-from prefbench.api.records import Picture, Pixels, to_pixels
+from prefbench.api import (
+    Features,
+    FeatureSet,
+    ImageMetric,
+    Metric,
+    MetricCard,
+    Picture,
+    Pixels,
+    PrefbenchError,
+    Scores,
+    SetMetric,
+    Suite,
+    to_pixels,
+)
 from prefbench.registry import load
 from prefbench.run.folder import RunFolder
 from prefbench.score.cache import FeatureCache
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
-from prefbench.stats.scores import Scores
 
 from .scale import Scale
 from .systems import System, Systems, draw

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from prefbench.api import Column, Scores
 from prefbench.score.sets import SET_KEY
-from prefbench.score.summary import Column, Run
+from prefbench.score.summary import Run
 from prefbench.stats.ranks import Floats, estimate, over_methods, over_users, tau, within_users
-from prefbench.stats.scores import Scores
 
 from .bench import UTILITY, Bench
 from .stored import set_values

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from prefbench.api import plain
 from prefbench.files import atomic_file
 
-from ..shared.escape import plain
 from .tables import Result, name_of, number
 
 _BLUE, _ORANGE, _GREY, _BAND = "#0b6fae", "#b5471b", "#777777", "#dce9f2"

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Evidence, ImageMetric, Scored
-from prefbench.api.records import PARTS, Part
+from prefbench.api import VIEWERS, Evidence, ImageMetric, Scored, Scores, Viewer
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores
 
 from .bench import UTILITY, Bench
 
@@ -37,14 +35,14 @@ def dials(bench: Bench) -> dict[str, list[Result]]:
 def _metric(bench: Bench, name: str, metric: ImageMetric) -> list[Result]:
     truth = bench.scores(bench.systems.samples, UTILITY)
     rows = []
-    for part in reversed(PARTS):
-        said = bench.scores(bench.systems.samples, name) if part == "scorer" else _asked_with(bench, metric, part)
+    for viewer in reversed(VIEWERS):
+        said = bench.scores(bench.systems.samples, name) if viewer == "scorer" else _asked_with(bench, metric, viewer)
         for by, likeness in (
             ("true utility", truth.values),
             (f"likeness to likes in its own encoder, {bench.suite.card.extractors[SHARED]}", _likeness(bench, SHARED)),
             (f"likeness to likes in another encoder, {bench.suite.card.extractors[OTHER]}", _likeness(bench, OTHER)),
         ):
-            rows.append({"judgments": part, "picked_by": by, **_inflation(said, truth, likeness, bench)})
+            rows.append({"judgments": viewer, "picked_by": by, **_inflation(said, truth, likeness, bench)})
     return rows
 
 
@@ -78,12 +76,12 @@ def _slope(said: Scores, truth: Scores) -> float:
     return float(x @ y / (x @ x))
 
 
-def _asked_with(bench: Bench, metric: ImageMetric, part: Part) -> Scores:
+def _asked_with(bench: Bench, metric: ImageMetric, viewer: Viewer) -> Scores:
     """The metric on the same pictures where its scorer is given another part of the users' judgments."""
     pool = bench.systems.samples
     samples = bench.run(pool).samples
     users = [user.id for user in bench.suite.users(pool.split)][: pool.users]
-    histories = {user: bench.suite.history(user, part) for user in users}
+    histories = {user: bench.suite.history(user, viewer) for user in users}
     scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(samples, bench.pixels(pool), strict=True)]
     found = metric.score(scored, None, Evidence(None, {}, {"scorer": histories}))[metric.card.name]
     own = bench.scores(pool, UTILITY)

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from prefbench.api import NotMeasurableError, SetMetric
-from prefbench.api.records import Bounds
+from prefbench.api import Bounds, NotMeasurableError, Scores, SetMetric
 from prefbench.score.sets import SET_KEY, jackknife
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores, user_means
+from prefbench.stats.scores import user_means
 from prefbench.stats.tests import label_swap, paired_p_values
 
 from .bench import Bench
@@ -141,7 +140,7 @@ def _false_swaps(bench: Bench, metric: SetMetric) -> Result:
         each = len(first) // len(users)
         turn = np.concatenate([np.arange(n) for n in np.unique(references.users, return_counts=True)[1]])
         shown = references.select(np.isin(references.users, users) & (turn < max(2, each)))
-        swap = metric.exchanged(first, second, shown)
+        swap = metric.permuted_difference(first, second, shown)
         hits += label_swap(len(users), swap, replicates=scale.swaps, seed=scale.seed) < ALPHA
     return rate(hits, scale.set_nulls)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prefbench.api.records import Split
+from prefbench.api import Split
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIDDLE = 0.5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
-from prefbench.score.summary import Run, jackknife_reach
+from prefbench.score.summary import Run, jackknife_half_width
 
 Values = Mapping[str, float | None]
 Result = dict[str, Any]
@@ -43,7 +43,7 @@ def _with_ends(own: float | None, reach: float | None) -> Result:
 
 def _reach(values: Values, level: float = 0.95) -> float | None:
     left_out = [[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS]
-    return jackknife_reach(left_out, level=level)
+    return jackknife_half_width(left_out, level=level)
 
 
 def _minus(a: float | None, b: float | None) -> float | None:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import MethodCard, PrefbenchError, Suite, Truth
-from prefbench.api.records import Case, History, Sample, Split, image_digest
+from prefbench.api import Case, History, MethodCard, PrefbenchError, Sample, Split, Suite, Truth, image_digest
 from prefbench.environment import code_state, hardware, versions
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
@@ -176,7 +175,7 @@ def _row(planned: Planned, digest: str) -> Sample:
         image=digest,
         prompt_used=case.prompt,
         seconds=0.0,
-        evaluations=0,
+        nfe=0,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..shared.grid import Cells, Grid
+from prefbench.api import Cells, Grid
+
 from ..table.grids import DASH
 from .expectations import CHANGED
 from .nulls import FEWEST

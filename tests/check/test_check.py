@@ -19,35 +19,33 @@ from PIL import Image
 
 from prefbench import registry
 from prefbench.api import (
+    Case,
     Context,
+    Drawing,
     Evidence,
     Features,
     FeatureSet,
+    History,
     ImageMetric,
+    Judgment,
     Method,
     MethodCard,
     MetricCard,
+    Picture,
     PrefbenchError,
+    ProbeItem,
+    Profile,
     Reference,
-    Represented,
+    Request,
     Scored,
     SetMetric,
+    Split,
     Suite,
     SuiteCard,
-    UserMetric,
-)
-from prefbench.api.records import (
-    Asked,
-    Case,
-    Drawing,
-    History,
-    Judgment,
-    Part,
-    Picture,
-    Profile,
-    Request,
-    Split,
     User,
+    UserMetric,
+    UserStates,
+    Viewer,
     to_pixels,
 )
 from prefbench.check import Finding, check_method, check_metric, check_suite
@@ -216,25 +214,25 @@ class SeesWords(Painter):
 class Representing(Painter):
     """The mean of the likes, and what is asked about times it."""
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
         mean = np.mean([to_pixels(judgment.picture.load()) for judgment in history.liked], axis=(0, 1, 2))
         return {"mean": mean} if asked is None else {"both": mean * to_pixels(asked.picture.load()).mean((0, 1))}
 
 
 class NotANumber(Painter):
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return {"layer": np.array([1.0, np.nan])}
 
 
 class Ragged(Painter):
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return {"layer": np.zeros(1 + int(history.user[-1]))}
 
 
 class Deaf(Representing):
     """Cannot be asked about a picture."""
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
         return super().represent(history, asked) if asked is None else {}
 
 
@@ -248,7 +246,7 @@ class Remembering(Representing):
 
     before = 0.0
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
         found = super().represent(history, asked)
         if asked is not None:
             found, self.before = {"both": found["both"] + self.before}, float(found["both"].sum())
@@ -256,7 +254,7 @@ class Remembering(Representing):
 
 
 class Unlooking(Representing):
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return super().represent(history)
 
 
@@ -471,20 +469,20 @@ class Centring(Shift):
 class OneWay(Shift):
     """Prepares its exchange for the first set alone."""
 
-    def exchanged(
+    def permuted_difference(
         self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
     ) -> Callable[[NDArray[np.bool_]], float]:
-        whole = super().exchanged(first, second, reference)
+        whole = super().permuted_difference(first, second, reference)
         return lambda marked: whole(np.zeros_like(marked))
 
 
 class Keeping(Shift):
     """Leaves nothing out."""
 
-    def without_each(
+    def leave_one_out(
         self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
     ) -> list[float]:
-        return [self.compare(drawn, reference) for _ in super().without_each(drawn, reference, of_drawn, of_reference)]
+        return [self.compare(drawn, reference) for _ in super().leave_one_out(drawn, reference, of_drawn, of_reference)]
 
 
 class Foreign(Brightness):
@@ -502,7 +500,7 @@ class Length(UserMetric):
         "length", "1", "length of states", "side", "up", "user", "l2", bounds=(0.0, 50.0), asks_representations=True
     )
 
-    def value(self, known: Represented, place: int) -> Any:  # noqa: ARG002
+    def value(self, known: UserStates, place: int) -> Any:  # noqa: ARG002
         return float(np.linalg.norm(known.halves["knows"]))
 
     def score(self, users: Sequence[str], evidence: Evidence) -> Any:
@@ -531,17 +529,17 @@ class Cramped(Length):
 class Restless(Length):
     turn = itertools.count()
 
-    def value(self, known: Represented, place: int) -> Any:
+    def value(self, known: UserStates, place: int) -> Any:
         return super().value(known, place) + 1e-9 * next(self.turn)
 
 
 class InTurn(Length):
-    def value(self, known: Represented, place: int) -> Any:
+    def value(self, known: UserStates, place: int) -> Any:
         return super().value(known, place) + place
 
 
 class Scaling(Length):
-    def value(self, known: Represented, place: int) -> Any:
+    def value(self, known: UserStates, place: int) -> Any:
         found = super().value(known, place)
         known.halves["knows"][:] = known.halves["knows"] / 2
         return found
@@ -624,12 +622,12 @@ class Small(Suite):
     def users(self, split: Split) -> Sequence[User]:
         return [User(f"{split}-{i}", split) for i in range(3)]
 
-    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
-        return noise(f"{user}/{part}/{side}/{i}")
+    def picture(self, user: str, viewer: Viewer, side: str, i: int) -> Picture:
+        return noise(f"{user}/{viewer}/{side}/{i}")
 
-    def history(self, user: str, part: Part = "method") -> History:
+    def history(self, user: str, viewer: Viewer = "method") -> History:
         liked, disliked = (
-            tuple(Judgment(self.picture(user, part, side, i), self.history_prompt, side == "liked") for i in range(2))
+            tuple(Judgment(self.picture(user, viewer, side, i), self.history_prompt, side == "liked") for i in range(2))
             for side in ("liked", "disliked")
         )
         return History(user, liked, disliked)
@@ -658,29 +656,29 @@ class SameUsers(Small):
 
 
 class Upset(Small):
-    def history(self, user: str, part: Part = "method") -> History:
-        history = super().history(user, part)
+    def history(self, user: str, viewer: Viewer = "method") -> History:
+        history = super().history(user, viewer)
         return replace(history, liked=history.disliked, disliked=history.liked)
 
 
 class Mislabelled(Small):
-    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
-        picture = super().picture(user, part, side, i)
+    def picture(self, user: str, viewer: Viewer, side: str, i: int) -> Picture:
+        picture = super().picture(user, viewer, side, i)
         return replace(picture, digest=picture.digest[::-1])
 
 
 class Torn(Small):
-    def history(self, user: str, part: Part = "method") -> History:
-        history = super().history(user, part)
+    def history(self, user: str, viewer: Viewer = "method") -> History:
+        history = super().history(user, viewer)
         return replace(history, disliked=(replace(history.liked[0], liked=False), *history.disliked))
 
 
 class SharedPictures(Small):
     """A dislike that methods see in train is one that only scorers see in val."""
 
-    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
-        shared = side == "disliked" and (user.startswith("train"), part) in ((True, "method"), (False, "scorer"))
-        return noise(f"shared/{i}") if shared and user[-1] == "0" else super().picture(user, part, side, i)
+    def picture(self, user: str, viewer: Viewer, side: str, i: int) -> Picture:
+        shared = side == "disliked" and (user.startswith("train"), viewer) in ((True, "method"), (False, "scorer"))
+        return noise(f"shared/{i}") if shared and user[-1] == "0" else super().picture(user, viewer, side, i)
 
 
 class Borrowed(Small):
@@ -704,9 +702,9 @@ class SeenReferences(Small):
 class Retouched(Small):
     """What train shows is what val's methods show, slightly darker from row to row."""
 
-    def picture(self, user: str, part: Part, side: str, i: int) -> Picture:
+    def picture(self, user: str, viewer: Viewer, side: str, i: int) -> Picture:
         train = user.startswith("train")
-        return noise(f"{user.removeprefix('train-').removeprefix('val-')}/{part}/{side}/{i}", jitter=2 * train)
+        return noise(f"{user.removeprefix('train-').removeprefix('val-')}/{viewer}/{side}/{i}", jitter=2 * train)
 
 
 class Restless(Small):
@@ -780,7 +778,7 @@ MINE = '''
 """Darkens what users with many dislikes get."""
 
 from prefbench.api import Method, MethodCard
-from prefbench.api.records import Drawing, Profile
+from prefbench.api import Drawing, Profile
 
 
 class Mine(Method):

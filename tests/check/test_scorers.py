@@ -16,8 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from prefbench import registry
-from prefbench.api import Features, PrefbenchError, Scorer, ScorerCard
-from prefbench.api.records import History, Judgment, Pixels
+from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer, ScorerCard
 from prefbench.check import Finding, check_scorer
 from prefbench.cli.main import main
 from tests.support.tiny_scorers import (

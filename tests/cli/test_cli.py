@@ -23,7 +23,7 @@ ROW_KEYS = {
 VERBS = ("run", "score", "report", "audit", "compare", "power", "show", "list", "check", "train", "doctor")
 FAILING = """
 from prefbench.api import Method, MethodCard
-from prefbench.api.records import Drawing
+from prefbench.api import Drawing
 
 class Failing(Method):
     card = MethodCard(name="failing", version="1", summary="fails for the first sample of every case")

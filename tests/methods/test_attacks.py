@@ -12,8 +12,20 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prefbench.api import Backbone, Context, Lesson, Method, PrefbenchError, Scorer
-from prefbench.api.records import Case, History, Judgment, Picture, Request, to_pixels
+from prefbench.api import (
+    Backbone,
+    Case,
+    Context,
+    History,
+    Judgment,
+    Method,
+    Picture,
+    PrefbenchError,
+    Request,
+    Scorer,
+    TrainUser,
+    to_pixels,
+)
 from prefbench.cli.main import main
 from prefbench.methods.attacks.altered_likes import CopyCrop, CopyFlip, MeanOfLikes, StyleClone
 from prefbench.methods.attacks.best_of_n import BestOfN, candidate_seeds
@@ -25,7 +37,7 @@ from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import context_of
 from tests.support.brightest import Brightest
-from tests.support.tiny_suite import TinySuite, history, lesson
+from tests.support.tiny_suite import TinySuite, history, train_user
 
 TESTS = Path(__file__).parent
 SIDE = 32
@@ -138,7 +150,7 @@ def test_the_best_of_all_candidates_is_kept(backbone: Backbone) -> None:
         brightest = max(candidates, key=lambda pixels: float(pixels.mean()))
         assert np.abs(image.astype(int) - brightest).mean() < 1
     drawings = method.generate(requests(method, shown))
-    assert {drawing.evaluations for drawing in drawings} == {4 * backbone.evaluations}
+    assert {drawing.nfe for drawing in drawings} == {4 * backbone.nfe}
 
 
 def test_the_history_reaches_the_scorer(backbone: Backbone) -> None:
@@ -191,29 +203,29 @@ def test_another_scorer_is_another_version(backbone: Backbone) -> None:
 # ------------------------------------------------------------------------------------------------- popular style
 
 
-def told(likes: Sequence[str], dislikes: Sequence[str] = (), *shown: Sequence[str]) -> Lesson:
+def told(likes: Sequence[str], dislikes: Sequence[str] = (), *shown: Sequence[str]) -> TrainUser:
     shows = {f"picture {i}": tuple(phrases) for i, phrases in enumerate(shown)}
-    return replace(lesson(0, 1), likes=tuple(likes), dislikes=tuple(dislikes), shows=shows)
+    return replace(train_user(0, 1), likes=tuple(likes), dislikes=tuple(dislikes), shows=shows)
 
 
 def test_phrases_are_those_most_users_like() -> None:
-    lessons = [
+    train_users = [
         told(["red", "flat"], ["blue"], ["red", "flat", "small"]),
         told(["red", "small"], ["flat"], ["blue", "flat"]),
         told(["red", "small", "blue"]),
     ]
-    assert popular_phrases(lessons, 5) == ["red", "small"], "flat and blue are liked as often as disliked"
-    assert popular_phrases(lessons, 1) == ["red"]
+    assert popular_phrases(train_users, 5) == ["red", "small"], "flat and blue are liked as often as disliked"
+    assert popular_phrases(train_users, 1) == ["red"]
 
 
 def test_two_values_of_one_attribute_are_not_asked_for_together() -> None:
     """Nothing shows red and blue at once; flat goes with both."""
-    lessons = [
+    train_users = [
         told(["red", "blue", "flat"], [], ["red", "flat"], ["blue", "flat"]),
         told(["red", "blue"]),
         told(["red"]),
     ]
-    assert popular_phrases(lessons, 3) == ["red", "flat"]
+    assert popular_phrases(train_users, 3) == ["red", "flat"]
 
 
 def test_popular_words_stand_in_every_prompt(backbone: Backbone) -> None:
@@ -226,14 +238,14 @@ def test_popular_words_stand_in_every_prompt(backbone: Backbone) -> None:
 
 
 def test_a_suite_without_words_is_refused(backbone: Backbone) -> None:
-    for context in (Context(backbone), Context(backbone, None, lambda: [replace(lesson(0, words=False))])):
+    for context in (Context(backbone), Context(backbone, None, lambda: [replace(train_user(0, words=False))])):
         with pytest.raises(PrefbenchError, match="popular-style needs a suite with words for tastes"):
             PopularStyle().setup(context)
 
 
 def test_lessons_are_for_controls(backbone: Backbone) -> None:
     honest, control = (context_of(method, backbone, TinySuite()) for method in (PromptOnly(), PopularStyle()))
-    assert honest.lessons is None
+    assert honest.train_users is None
     assert honest.truth is None
-    assert control.lessons is not None
-    assert len(control.lessons()) == 6
+    assert control.train_users is not None
+    assert len(control.train_users()) == 6

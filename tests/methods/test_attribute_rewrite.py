@@ -13,14 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from prefbench.api import Context, PrefbenchError
-from prefbench.api.records import (
-    Asked,
+from prefbench.api import (
     Case,
+    Context,
     Drawing,
     History,
     Judgment,
     Picture,
+    PrefbenchError,
+    ProbeItem,
     Profile,
     Request,
     UnreadableImageError,
@@ -137,7 +138,7 @@ def test_its_states_are_those_of_the_conversation_it_would_have(taught: str, mak
     bob = HISTORIES[1]
     shown = Shown(*((picture(colour),) for colour in COLOURS["bob"]))
     said = follow_up(shown, SAYS["bob"][0], TEMPLATES.like[0], picture("red"))
-    found = method.represent(bob, Asked(Picture.of(picture("red")), "a picture"))
+    found = method.represent(bob, ProbeItem(Picture.of(picture("red")), "a picture"))
     about = method.represent(bob)
     for states, represented in ((method.mllm.states([said]), found), (method.mllm.states([said[:1]]), about)):
         layers = states.last.shape[1]
@@ -145,11 +146,11 @@ def test_its_states_are_those_of_the_conversation_it_would_have(taught: str, mak
         for pooling, rows in (("last", states.last[0]), ("mean", states.mean[0])):
             for i in range(layers):
                 np.testing.assert_allclose(represented[f"{pooling} {i}"], rows[i].numpy(), rtol=1e-4, atol=1e-5)
-    other = method.represent(HISTORIES[0], Asked(Picture.of(picture("red")), "a picture"))
+    other = method.represent(HISTORIES[0], ProbeItem(Picture.of(picture("red")), "a picture"))
     assert not np.allclose(found["last 2"], other["last 2"])
     nobody = History("nobody", (), ())
     assert method.represent(nobody) == {}
-    assert set(method.represent(nobody, Asked(Picture.of(picture("red")), "a picture"))) == set(found)
+    assert set(method.represent(nobody, ProbeItem(Picture.of(picture("red")), "a picture"))) == set(found)
 
 
 def test_many_users_in_a_batch_get_what_each_gets_alone(taught: str, make: Callable[..., Any]) -> None:
@@ -158,7 +159,7 @@ def test_many_users_in_a_batch_get_what_each_gets_alone(taught: str, make: Calla
     together = method.generate(asked)
     assert same(together, [method.generate([request])[0] for request in asked]) == [True] * 3
     assert same(together, method.generate(asked[::-1])[::-1]) == [True] * 3
-    assert {drawing.evaluations for drawing in together} == {method.context.backbone.evaluations}
+    assert {drawing.nfe for drawing in together} == {method.context.backbone.nfe}
 
 
 def test_a_user_of_whom_nothing_is_known_is_not_asked_about(

@@ -16,13 +16,14 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from prefbench import registry
-from prefbench.api import Context, PrefbenchError
-from prefbench.api.records import (
-    Asked,
+from prefbench.api import (
     Case,
+    Context,
     History,
     Judgment,
     Picture,
+    PrefbenchError,
+    ProbeItem,
     Profile,
     Request,
     UnreadableImageError,
@@ -146,7 +147,7 @@ def test_images_are_combined_as_they_are_named(mini: Make) -> None:
 
 def test_it_is_represented_by_mean_embeddings_times_what_is_asked_about(mini: Make) -> None:
     method = mini()
-    ann, asked = USERS[0], Asked(picture(7), PROMPTS[1])
+    ann, asked = USERS[0], ProbeItem(picture(7), PROMPTS[1])
     liked, disliked = (
         method.embed_images([j.picture.load() for j in side]).mean(0).numpy() for side in (ann.liked, ann.disliked)
     )
@@ -179,7 +180,7 @@ def test_evaluations_and_prompts_are_those_of_the_prompt_alone(mini: Make) -> No
     plain = mini(PromptOnly).generate(requests(profiles))
     method = mini()
     drawings = method.generate(requests([method.profile(user) for user in USERS]))
-    assert [(d.prompt_used, d.evaluations) for d in drawings] == [(d.prompt_used, d.evaluations) for d in plain]
+    assert [(d.prompt_used, d.nfe) for d in drawings] == [(d.prompt_used, d.nfe) for d in plain]
 
 
 # ------------------------------------------------------------------------------- h94's layout, in a cache of the hub

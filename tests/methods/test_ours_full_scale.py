@@ -18,8 +18,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import Context, PrefbenchError
-from prefbench.api.records import Asked, Case, Drawing, History, Judgment, Picture, Request
+from prefbench.api import Case, Context, Drawing, History, Judgment, Picture, PrefbenchError, ProbeItem, Request
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.method import PrefGen
 from prefbench.methods.ours.train import ablation, injection_stage, layer_stage, question_stage, stages
@@ -376,7 +375,7 @@ def test_a_profile_is_the_users_vector_and_the_opposite_users(method: PrefGen) -
 
 def test_a_picture_is_looked_at_after_what_the_model_said(method: PrefGen) -> None:
     one, judgment = HISTORIES[0], HISTORIES[1].liked[0]
-    asked = Asked(judgment.picture, judgment.prompt)
+    asked = ProbeItem(judgment.picture, judgment.prompt)
     shown = Shown.of(one)
     said = method.mllm.answers([taste_question(shown)])[0]
     states = method.mllm.states([follow_up(shown, said, TEMPLATES.like[0], judgment.picture.load())])
@@ -412,7 +411,7 @@ def test_scale_zero_is_the_prompt_alone_at_the_same_guidance(trained: Trained) -
     expected = plain.generate(list(tiny_suite.PROMPTS[:2]), [1, 8], guidance_scale=4.0)
     assert np.abs(stack(drawings) - stack(expected)).mean() < 1
     assert [drawing.prompt_used for drawing in drawings] == list(tiny_suite.PROMPTS[:2])
-    assert [drawing.evaluations for drawing in drawings] == [plain.evaluations] * 2
+    assert [drawing.nfe for drawing in drawings] == [plain.nfe] * 2
 
 
 def test_both_halves_of_guidance_are_heard(trained: Trained) -> None:
@@ -425,7 +424,7 @@ def test_both_halves_of_guidance_are_heard(trained: Trained) -> None:
     assert (drawn["average"] != drawn["disliked"]).mean() > 0.01
     unguided = method_of(trained, user_guidance=1.0)
     drawing = unguided.generate(requests_for(unguided, HISTORIES[:1]))[0]
-    assert drawing.evaluations * 2 == backbone_of(trained).evaluations
+    assert drawing.nfe * 2 == backbone_of(trained).nfe
 
 
 def test_an_empty_history_is_the_average_user(method: PrefGen) -> None:

@@ -12,8 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from prefbench.api import Lesson, PrefbenchError
-from prefbench.api.records import History, Judgment, Picture
+from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.alignment import Alignment, alignment_loss
 from prefbench.methods.ours.fusion import Fusion, Widths
@@ -21,7 +20,7 @@ from prefbench.methods.ours.train.injection import InjectionBatches, Read
 from prefbench.methods.ours.train.injection_stage import pixels_of
 from prefbench.methods.ours.train.picks import Taste
 from prefbench.methods.ours.train.practice import Described
-from prefbench.methods.ours.train.question_task import PictureBook, PreferenceHead
+from prefbench.methods.ours.train.question_task import JudgedImages, PreferenceHead
 from prefbench.methods.ours.vectors import Layers, Scales, join, widths
 from prefbench.methods.shared.image_tower import most_typical
 from prefbench.methods.shared.questions import TEMPLATES, Shown, taste_question
@@ -32,23 +31,23 @@ from tests.support.tiny_mllms import WIDTH
 
 # ------------------------------------------------------------------------------------------------------ fusion
 
-PARTS = Widths(sem=6, core=3, img=4)
+VIEWERS = Widths(sem=6, core=3, img=4)
 
 
 def fusion(**options: object) -> Fusion:
     torch.manual_seed(0)
-    return Fusion(PARTS, 8, **{"tokens": 2} | options)  # type: ignore[arg-type]
+    return Fusion(VIEWERS, 8, **{"tokens": 2} | options)  # type: ignore[arg-type]
 
 
 def test_zeros_are_the_same_tokens_for_all() -> None:
-    tokens = fusion()(torch.zeros(3, PARTS.total))
+    tokens = fusion()(torch.zeros(3, VIEWERS.total))
     assert tokens.shape == (3, 6, 8)
     torch.testing.assert_close(tokens[0], tokens[2])
     assert torch.isfinite(tokens).all()
 
 
 def test_users_of_a_batch_do_not_meet() -> None:
-    found, vectors = fusion(), torch.randn(5, PARTS.total)
+    found, vectors = fusion(), torch.randn(5, VIEWERS.total)
     together = found(vectors)
     torch.testing.assert_close(together, torch.cat([found(row[None]) for row in vectors]))
     assert not torch.allclose(together[0], together[1])
@@ -56,9 +55,9 @@ def test_users_of_a_batch_do_not_meet() -> None:
 
 @pytest.mark.parametrize(("name", "tokens"), [("sem", slice(0, 2)), ("core", slice(2, 4)), ("img", slice(4, 6))])
 def test_a_part_moves_its_own_tokens_unless_it_is_left_out(name: str, tokens: slice) -> None:
-    vectors = torch.randn(1, PARTS.total)
+    vectors = torch.randn(1, VIEWERS.total)
     before, moved = vectors.clone(), vectors.clone()
-    moved[:, PARTS.parts[name]] += 1
+    moved[:, VIEWERS.parts[name]] += 1
     whole, lacking = fusion(), fusion(without=(name,))
     changed = (whole(moved) != whole(vectors)).any(2)[0]
     assert changed[tokens].all()
@@ -172,14 +171,14 @@ def test_the_most_typical_image_is_nearest_to_the_mean_direction() -> None:
     assert most_typical(embeddings[:1]) == 0
 
 
-def test_images_of_any_size_become_squares_of_their_middle(book: PictureBook) -> None:
+def test_images_of_any_size_become_squares_of_their_middle(book: JudgedImages) -> None:
     rows = pixels_of(book, 8)(np.array([0, 1, 5]))
     assert rows.shape == (3, 3, 8, 8)
     assert rows.min() >= -1
     assert rows.max() <= 1
     middle = Image.new("RGB", (24, 8), "red")
     middle.paste(Image.new("RGB", (8, 8), "blue"), (8, 0))
-    square = PictureBook([Lesson(History("a", (Judgment(Picture.of(middle), "", True),), ()))])
+    square = JudgedImages([TrainUser(History("a", (Judgment(Picture.of(middle), "", True),), ()))])
     torch.testing.assert_close(pixels_of(square, 8)(np.array([0]))[0, 2], torch.ones(8, 8), msg="nothing is squashed")
 
 
@@ -268,7 +267,7 @@ def sd15(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stored(sd15: Path, tmp_path: Path) -> Path:
     """Weights for the tiny SD 1.5, far from fresh."""
     backbone = load_backbone(sd15, device="cpu")
-    config = weights.Config("sd15", backbone.digest, "somewhere", PARTS, 16, 2)
+    config = weights.Config("sd15", backbone.digest, "somewhere", VIEWERS, 16, 2)
     torch.manual_seed(0)
     adapter = weights.attach(backbone, config)
     for parameter in adapter.parameters():
@@ -281,7 +280,7 @@ def stored(sd15: Path, tmp_path: Path) -> Path:
 def draw(folder: Path, sd15: Path) -> np.ndarray:
     backbone = load_backbone(sd15, device="cpu", steps=2)
     weights.load(folder, backbone)
-    embeds = torch.randn(2, 1, PARTS.total, generator=torch.Generator().manual_seed(0))
+    embeds = torch.randn(2, 1, VIEWERS.total, generator=torch.Generator().manual_seed(0))
     images = backbone.generate(["a red fox"], [0], ip_adapter_image_embeds=[embeds], guidance_scale=3.0)
     return np.asarray(images[0])
 
@@ -289,7 +288,7 @@ def draw(folder: Path, sd15: Path) -> np.ndarray:
 def test_weights_round_trip(stored: Path, sd15: Path, tmp_path: Path) -> None:
     backbone = load_backbone(sd15, device="cpu")
     config, adapter, layers, scales = weights.load(stored, backbone)
-    assert (config.tokens, config.widths, layers) == (2, PARTS, Layers((1, 2), (1,)))
+    assert (config.tokens, config.widths, layers) == (2, VIEWERS, Layers((1, 2), (1,)))
     weights.save(tmp_path / "again", config, adapter, layers, scales)
     for name in (weights.FILE, weights.CONFIG, weights.LAYERS):
         assert (stored / name).read_bytes() == (tmp_path / "again" / name).read_bytes()

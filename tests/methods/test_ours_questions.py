@@ -12,12 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from prefbench.api import Lesson, PrefbenchError
-from prefbench.api.records import History, Judgment, Picture
+from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
 from prefbench.methods.ours.train import question_stage
-from prefbench.methods.ours.train.practice import Described, PracticeUsers, whitened
+from prefbench.methods.ours.train.practice import Described, SyntheticUsers, whitened
 from prefbench.methods.ours.train.question_stage import MINIATURE
-from prefbench.methods.ours.train.question_task import PictureBook, QuestionBatches, QuestionTask, _gathered, seen_by
+from prefbench.methods.ours.train.question_task import JudgedImages, QuestionBatches, QuestionTask, _gathered, seen_by
 from prefbench.methods.ours.train.teacher import Teacher, learn_teacher
 from prefbench.methods.shared.questions import (
     KEPT,
@@ -37,7 +36,7 @@ from prefbench.models.mllms.model import IGNORED, Mllm
 from prefbench.models.mllms.tuning import tune
 from prefbench.training.loop import Batch, FitConfig
 from tests.support.tiny_mllms import WIDTH
-from tests.support.tiny_suite import lesson
+from tests.support.tiny_suite import train_user
 
 MANY = 300
 
@@ -63,13 +62,15 @@ def without_places(templates: tuple[str, ...]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def conversations(lessons: list[Lesson], book: PictureBook) -> list[tuple[Lesson, Drawn]]:
+def conversations(train_users: list[TrainUser], book: JudgedImages) -> list[tuple[TrainUser, Drawn]]:
     maker, rng = ConversationMaker(book.load, flip=0.0), np.random.default_rng(0)
-    return [(one, maker(one, rng, Sizes().draw(rng))) for one in (lessons[i % len(lessons)] for i in range(MANY))]
+    return [
+        (one, maker(one, rng, Sizes().draw(rng))) for one in (train_users[i % len(train_users)] for i in range(MANY))
+    ]
 
 
 def test_every_kind_of_question_is_asked_and_answered_from_the_judgments(
-    conversations: list[tuple[Lesson, Drawn]],
+    conversations: list[tuple[TrainUser, Drawn]],
 ) -> None:
     asked = {"like": 0, "which": 0, "drawn": 0, "show": 0}
     for one, drawn in conversations:
@@ -99,7 +100,7 @@ def test_every_kind_of_question_is_asked_and_answered_from_the_judgments(
     np.testing.assert_allclose(shares, [0.6, 0.2, 0.1, 0.1], atol=0.05)
 
 
-def test_the_taste_comes_first(conversations: list[tuple[Lesson, Drawn]]) -> None:
+def test_the_taste_comes_first(conversations: list[tuple[TrainUser, Drawn]]) -> None:
     for one, drawn in conversations:
         first, answered = drawn.conversation[:2]
         assert first.parts[-1] in TEMPLATES.likes
@@ -107,7 +108,7 @@ def test_the_taste_comes_first(conversations: list[tuple[Lesson, Drawn]]) -> Non
         assert answered.taught
 
 
-def test_signs_are_what_the_conversation_shows_image_by_image(conversations: list[tuple[Lesson, Drawn]]) -> None:
+def test_signs_are_what_the_conversation_shows_image_by_image(conversations: list[tuple[TrainUser, Drawn]]) -> None:
     for one, drawn in conversations:
         images = images_of(drawn.conversation)
         assert len(images) == len(drawn.signs)
@@ -121,7 +122,7 @@ def test_signs_are_what_the_conversation_shows_image_by_image(conversations: lis
 
 
 def test_what_is_asked_about_is_not_in_the_history(
-    conversations: list[tuple[Lesson, Drawn]], book: PictureBook
+    conversations: list[tuple[TrainUser, Drawn]], book: JudgedImages
 ) -> None:
     for _, drawn in conversations:
         shown = {id(image) for image in drawn.conversation[0].images}
@@ -131,8 +132,8 @@ def test_what_is_asked_about_is_not_in_the_history(
         assert min(map(len, drawn.rest)) >= KEPT
 
 
-def test_a_reversed_user_swaps_sides_and_words(lessons: list[Lesson], book: PictureBook) -> None:
-    one = lessons[0]
+def test_a_reversed_user_swaps_sides_and_words(train_users: list[TrainUser], book: JudgedImages) -> None:
+    one = train_users[0]
     told = Told.of(one, flipped=True)
     assert (told.liked, told.disliked) == (one.history.disliked, one.history.liked)
     assert (told.likes, told.dislikes) == (one.dislikes, one.likes)
@@ -156,8 +157,8 @@ def test_sizes_stay_in_their_bounds_and_some_histories_have_one_side() -> None:
     assert np.median(both) == pytest.approx(4, abs=1), "log-uniform: half show at most the root of 16"
 
 
-def test_nothing_is_asked_that_has_no_answer(book: PictureBook) -> None:
-    wordless = lesson(0, words=False)
+def test_nothing_is_asked_that_has_no_answer(book: JudgedImages) -> None:
+    wordless = train_user(0, words=False)
     maker, rng = ConversationMaker(book.load), np.random.default_rng(0)
     for _ in range(60):
         drawn = maker(wordless, rng, (3, 3))
@@ -167,16 +168,18 @@ def test_nothing_is_asked_that_has_no_answer(book: PictureBook) -> None:
         assert drawn.conversation[1].parts == ("nothing",)
         assert not drawn.conversation[1].taught, "nobody knows that the user likes nothing"
         assert {answer for _, _, answer in said(drawn)} <= {"yes", "no", "first", "second"}
-    one_worded = replace(lesson(0), dislikes=())
+    one_worded = replace(train_user(0), dislikes=())
     kinds = {" ".join(text.split()) for _ in range(60) for text, _, _ in said(maker(one_worded, rng, (3, 3)))}
     assert kinds <= without_places(TEMPLATES.like + TEMPLATES.which + TEMPLATES.show + TEMPLATES.dislikes)
 
 
-def test_a_template_without_a_place_for_its_picture_is_refused(lessons: list[Lesson], book: PictureBook) -> None:
+def test_a_template_without_a_place_for_its_picture_is_refused(
+    train_users: list[TrainUser], book: JudgedImages
+) -> None:
     broken = replace(TEMPLATES, like=("liked?",), which=("this {picture}?",))
     maker = ConversationMaker(book.load, templates=broken, questions=8)
     with pytest.raises(ValueError, match=r"(0 places for 1|1 places for 2) pictures"):
-        maker(lessons[0], np.random.default_rng(0), (2, 2))
+        maker(train_users[0], np.random.default_rng(0), (2, 2))
     with pytest.raises(ValueError, match="0 places for 1 pictures"):
         follow_up(Shown((), ()), "nothing", "what?", Image.new("RGB", (4, 4)))
 
@@ -193,17 +196,17 @@ def test_an_unreadable_image_is_one_line_with_its_user() -> None:
         Shown.of(History("ada", (bad,), ()))
     assert "\n" not in str(caught.value)
     with pytest.raises(PrefbenchError, match="user 'ada'"):
-        PictureBook([Lesson(History("ada", (bad,), ()))])
+        JudgedImages([TrainUser(History("ada", (bad,), ()))])
 
 
 # ---------------------------------------------------------------------------------------------------- practice
 
 
-def beyond_words(lessons: list[Lesson], seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def beyond_words(train_users: list[TrainUser], seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """A number of each judged picture that no phrase explains."""
-    shows = {digest: phrases for one in lessons for digest, phrases in one.shows.items()}
+    shows = {digest: phrases for one in train_users for digest, phrases in one.shows.items()}
     phrases = sorted({phrase for found in shows.values() for phrase in found})
-    rows = [shows[j.picture.digest] for one in lessons for j in judgments(one)]
+    rows = [shows[j.picture.digest] for one in train_users for j in judgments(one)]
     known = np.array([[1.0, *(phrase in row for phrase in phrases)] for row in rows])
     drawn = np.random.default_rng(seed).standard_normal(len(rows))
     rest: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = (
@@ -212,34 +215,34 @@ def beyond_words(lessons: list[Lesson], seed: int) -> np.ndarray[tuple[int, ...]
     return (rest / rest.std()).astype(np.float32)
 
 
-def described_of(lessons: list[Lesson]) -> Described:
+def described_of(train_users: list[TrainUser]) -> Described:
     """Components of a hidden number, the colour that phrases name, and another hidden number."""
-    colours = np.array([colour(j.picture.load()) == "red" for one in lessons for j in judgments(one)])
-    hidden, other = (beyond_words(lessons, seed) for seed in (0, 1))
+    colours = np.array([colour(j.picture.load()) == "red" for one in train_users for j in judgments(one)])
+    hidden, other = (beyond_words(train_users, seed) for seed in (0, 1))
     components = torch.from_numpy(np.stack([hidden, colours + 0.1 * hidden, other], 1).astype(np.float32))
-    return Described.of(lessons, components, torch.diag(torch.tensor([2.0, 3.0, 0.1])), directions=2)
+    return Described.of(train_users, components, torch.diag(torch.tensor([2.0, 3.0, 0.1])), directions=2)
 
 
-def test_what_users_care_about_beyond_words_is_found_first(lessons: list[Lesson]) -> None:
+def test_what_users_care_about_beyond_words_is_found_first(train_users: list[TrainUser]) -> None:
     """The metric weighs the colour most, but a phrase says it; next comes the hidden number."""
-    count = sum(len(judgments(one)) for one in lessons)
-    found = described_of(lessons)
+    count = sum(len(judgments(one)) for one in train_users)
+    found = described_of(train_users)
     assert found.shown.shape == (count, len(found.phrases))
-    rows = [j for one in lessons for j in judgments(one)]
-    shows = {digest: phrases for one in lessons for digest, phrases in one.shows.items()}
+    rows = [j for one in train_users for j in judgments(one)]
+    shows = {digest: phrases for one in train_users for digest, phrases in one.shows.items()}
     for row, judgment in enumerate(rows):
         assert {found.phrases[i] for i in np.flatnonzero(found.shown[row])} == set(shows[judgment.picture.digest])
-    assert abs(np.corrcoef(found.unsaid[:, 0], beyond_words(lessons, 0))[0, 1]) > 0.99
-    assert abs(np.corrcoef(found.unsaid[:, 1], beyond_words(lessons, 1))[0, 1]) > 0.9
+    assert abs(np.corrcoef(found.unsaid[:, 0], beyond_words(train_users, 0))[0, 1]) > 0.99
+    assert abs(np.corrcoef(found.unsaid[:, 1], beyond_words(train_users, 1))[0, 1]) > 0.9
     np.testing.assert_allclose(found.unsaid.std(0), 1, atol=0.02)
     varied = found.shown.std(0) > 0
     np.testing.assert_allclose(found.features[:, : len(varied)].numpy()[:, varied].std(0), 1, atol=1e-3)
 
 
-def test_practice_users_like_what_their_words_say(lessons: list[Lesson]) -> None:
+def test_practice_users_like_what_their_words_say(train_users: list[TrainUser]) -> None:
     """They share a real user's words, and lean along the hidden number."""
-    practice, rng = PracticeUsers(lessons, described_of(lessons)), np.random.default_rng(0)
-    words = {(one.likes, one.dislikes) for one in lessons}
+    practice, rng = SyntheticUsers(train_users, described_of(train_users)), np.random.default_rng(0)
+    words = {(one.likes, one.dislikes) for one in train_users}
     gaps = []
     for _ in range(200):
         user = practice(rng)
@@ -269,9 +272,9 @@ def test_whitened_components_have_variance_one_and_span_the_features() -> None:
 # ----------------------------------------------------------------------------------------------------- teacher
 
 
-def planted(n_users: int, rng: np.random.Generator, *, random: bool) -> tuple[list[Lesson], Tensor, dict[str, int]]:
+def planted(n_users: int, rng: np.random.Generator, *, random: bool) -> tuple[list[TrainUser], Tensor, dict[str, int]]:
     """Users with a linear taste over 6 of 12 numbers of a picture, 24 judgments each; or without any taste."""
-    features, lessons, row = [], [], {}
+    features, train_users, row = [], [], {}
     for user in range(n_users):
         own = rng.standard_normal((24, 12)).astype(np.float32)
         taste = rng.standard_normal(6) / 6**0.5
@@ -282,8 +285,8 @@ def planted(n_users: int, rng: np.random.Generator, *, random: bool) -> tuple[li
             row[digest] = len(features) + int(one)
             sides[i >= 12].append(Judgment(Picture(digest), "", i < 12))
         features += list(own)
-        lessons.append(Lesson(History(str(user), tuple(sides[0]), tuple(sides[1]))))
-    return lessons, torch.from_numpy(np.stack(features)), row
+        train_users.append(TrainUser(History(str(user), tuple(sides[0]), tuple(sides[1]))))
+    return train_users, torch.from_numpy(np.stack(features)), row
 
 
 @pytest.mark.parametrize("hidden", [0, 64])
@@ -291,12 +294,12 @@ def planted(n_users: int, rng: np.random.Generator, *, random: bool) -> tuple[li
 def test_the_teacher_learns_a_planted_metric_and_nothing_from_noise(
     random: bool, low: float, high: float, hidden: int
 ) -> None:
-    lessons, features, row = planted(200, np.random.default_rng(0), random=random)
-    found = learn_teacher(lessons[:150], row, features, None, hidden=hidden, steps=150)
+    train_users, features, row = planted(200, np.random.default_rng(0), random=random)
+    found = learn_teacher(train_users[:150], row, features, None, hidden=hidden, steps=150)
     torch.testing.assert_close(found.metric, found.metric.T)
     assert not any(parameter.requires_grad for parameter in found.parameters())
     right = []
-    for one in lessons[150:]:
+    for one in train_users[150:]:
         sides = [[row[j.picture.digest] for j in side] for side in (one.history.liked, one.history.disliked)]
         shown = torch.tensor([[*sides[0][:8], *sides[1][:8]]])
         signs = torch.tensor([[1] * 8 + [-1] * 8])
@@ -339,15 +342,15 @@ def test_gathered_states_equal_a_naive_loop() -> None:
 
 
 @pytest.fixture
-def batches(mllm: Mllm, lessons: list[Lesson], book: PictureBook) -> Callable[[bool], Batch]:
+def batches(mllm: Mllm, train_users: list[TrainUser], book: JudgedImages) -> Callable[[bool], Batch]:
     def draw(pixels: bool) -> Batch:
         maker = ConversationMaker(book.load)
-        return QuestionBatches(mllm, lessons, book, maker, Sizes(), pixels=pixels)(np.random.default_rng(3), 3)
+        return QuestionBatches(mllm, train_users, book, maker, Sizes(), pixels=pixels)(np.random.default_rng(3), 3)
 
     return draw
 
 
-def features_of(book: PictureBook, width: int = 10) -> Tensor:
+def features_of(book: JudgedImages, width: int = 10) -> Tensor:
     return torch.randn(len(book.images), width, generator=torch.Generator().manual_seed(5))
 
 
@@ -356,7 +359,7 @@ def task_of(mllm: Mllm, features: Tensor | None, **options: object) -> QuestionT
     return QuestionTask(mllm, features, **{"head_weight": 1.0} | options)  # type: ignore[arg-type]
 
 
-def test_image_tokens_stand_for_pixels(mllm: Mllm, book: PictureBook, batches: Callable[[bool], Batch]) -> None:
+def test_image_tokens_stand_for_pixels(mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch]) -> None:
     """The same conversations give the same loss whether the vision tower runs or its tokens were kept."""
     mllm.model.eval()
     torch.manual_seed(0)
@@ -375,7 +378,7 @@ def test_image_tokens_stand_for_pixels(mllm: Mllm, book: PictureBook, batches: C
 
 
 def test_what_the_teacher_wants_is_its_user(
-    mllm: Mllm, book: PictureBook, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
+    mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)
     features, found = features_of(book), Teacher(10)
@@ -401,10 +404,10 @@ def test_what_the_teacher_wants_is_its_user(
     torch.testing.assert_close(wanted[2], local / local.std(0, correction=0).mean())
 
 
-def test_verdicts_stand_where_their_answers_begin(mllm: Mllm, lessons: list[Lesson], book: PictureBook) -> None:
+def test_verdicts_stand_where_their_answers_begin(mllm: Mllm, train_users: list[TrainUser], book: JudgedImages) -> None:
     """Each names the token before yes or no, and the image that was asked about."""
     maker = ConversationMaker(book.load, questions=5)
-    batch = QuestionBatches(mllm, lessons, book, maker, Sizes())(np.random.default_rng(8), 4)
+    batch = QuestionBatches(mllm, train_users, book, maker, Sizes())(np.random.default_rng(8), 4)
     ids, decode = batch["input_ids"], mllm.tokenizer.decode
     assert len(batch["verdicts"]) > 4
     for row, column, image in batch["verdicts"].tolist():
@@ -420,7 +423,7 @@ def test_verdicts_stand_where_their_answers_begin(mllm: Mllm, lessons: list[Less
 
 
 def test_what_a_verdict_must_hold_is_user_picture_and_agreement(
-    mllm: Mllm, book: PictureBook, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
+    mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features, found, batch = features_of(book), Teacher(10).requires_grad_(False), batches(True)
     found.take_apart(torch.randn(300, 64), features)
@@ -455,7 +458,7 @@ def test_the_parts_of_an_agreement_add_up_to_it() -> None:
 
 
 def test_gradients_reach_the_language_model_and_not_frozen_eyes(
-    mllm: Mllm, book: PictureBook, batches: Callable[[bool], Batch]
+    mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch]
 ) -> None:
     task = task_of(mllm, features_of(book), teacher=Teacher(10).requires_grad_(False))
     torch.autograd.backward(task(batches(True)))
@@ -468,16 +471,16 @@ def test_gradients_reach_the_language_model_and_not_frozen_eyes(
         assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
-def test_a_batch_without_a_word_to_teach_has_a_loss(mllm: Mllm, book: PictureBook) -> None:
+def test_a_batch_without_a_word_to_teach_has_a_loss(mllm: Mllm, book: JudgedImages) -> None:
     """Users of whom nobody knows what they like, asked nothing: transformers gives NaN."""
-    wordless = [lesson(i, words=False) for i in range(2)]
+    wordless = [train_user(i, words=False) for i in range(2)]
     batches = QuestionBatches(mllm, wordless, book, ConversationMaker(book.load, questions=0), Sizes(), pixels=True)
     loss = task_of(mllm, features_of(book))(batches(np.random.default_rng(0), 2))
     assert torch.isfinite(loss)
     assert loss > 0, "the heads still learn"
 
 
-def test_checkpoints_hold_what_is_trained_alone(mllm: Mllm, book: PictureBook) -> None:
+def test_checkpoints_hold_what_is_trained_alone(mllm: Mllm, book: JudgedImages) -> None:
     task = task_of(mllm, features_of(book))
     state = task.state_dict()
     assert any("text_model" in name for name in state)
@@ -496,19 +499,19 @@ def test_heads_and_teachers_need_features(mllm: Mllm) -> None:
 
 
 def test_the_miniatures_recipe_runs_and_goes_on(
-    idefics2: Path, lessons: list[Lesson], book: PictureBook, tmp_path: Path
+    idefics2: Path, train_users: list[TrainUser], book: JudgedImages, tmp_path: Path
 ) -> None:
     short = FitConfig(images=4, batch=2, ema=0.9, warmup_steps=1)
     recipe = replace(MINIATURE, gathering=short, questions=short, metric_steps=3, teacher_steps=3)
     model = tune(load_mllm(idefics2, device="cpu"), "full")
     before = model.model.lm_head.weight.clone()
-    progress = question_stage.teach(model, lessons, book, recipe, tmp_path)
+    progress = question_stage.teach(model, train_users, book, recipe, tmp_path)
     assert [p.step for p in progress] == [2, 2]
     assert not torch.equal(before, model.model.lm_head.weight)
     longer = replace(recipe, questions=replace(short, images=6))
     again = tune(load_mllm(idefics2, device="cpu"), "full")
-    assert [p.step for p in question_stage.teach(again, lessons, book, longer, tmp_path)] == [2, 3]
+    assert [p.step for p in question_stage.teach(again, train_users, book, longer, tmp_path)] == [2, 3]
     with pytest.raises(PrefbenchError, match=r"does not fit this training \(it was made by another recipe"):
-        question_stage.teach(again, lessons, book, replace(recipe, flip=0.1), tmp_path)
+        question_stage.teach(again, train_users, book, replace(recipe, flip=0.1), tmp_path)
     with pytest.raises(PrefbenchError, match=r"seen\.pt is of 56 pictures, this training of 14; use another --out"):
-        question_stage.teach(again, lessons[:1], PictureBook(lessons[:1]), recipe, tmp_path)
+        question_stage.teach(again, train_users[:1], JudgedImages(train_users[:1]), recipe, tmp_path)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api import Evidence, Features, ImageMetric, NotMeasurableError, PrefbenchError
-from prefbench.api.records import History
+from prefbench.api import Evidence, Features, History, ImageMetric, NotMeasurableError, PrefbenchError
 from prefbench.metrics.clip_i import ClipI
 from prefbench.metrics.shared.cosines import PerRun
 from prefbench.metrics.style import StyleLikeness

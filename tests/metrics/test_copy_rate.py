@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import mannwhitneyu
 
-from prefbench.api import Evidence, PrefbenchError
-from prefbench.api.records import History, Pixels
+from prefbench.api import Evidence, History, Pixels, PrefbenchError
 from prefbench.metrics.copy_rate import CopyRate
 from prefbench.metrics.shared.memorised import shown_pictures, threshold
 from prefbench.metrics.shared.picture_hash import picture_hash, view_hashes

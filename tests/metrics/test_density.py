@@ -79,13 +79,16 @@ def test_exchanged_users_are_those_of_a_new_comparison(metric: Density | Coverag
     users, prompts = np.array([f"u{i % 7 % 5}" for i in range(40)]), np.full(40, "a prompt")
     first, second = (FeatureSet(rng.standard_normal((40, 3)) + shift, users, prompts) for shift in (0.5, 1.0))
     reference = feature_set(rng.standard_normal((50, 3)))
-    found, anew = metric.exchanged(first, second, reference), SetMetric.exchanged(metric, first, second, reference)
+    found, anew = (
+        metric.permuted_difference(first, second, reference),
+        SetMetric.permuted_difference(metric, first, second, reference),
+    )
     differences = [(found(marked), anew(marked)) for marked in rng.random((12, 5)) < 0.5]
     for value, expected in differences:
         assert value == pytest.approx(expected, abs=1e-12)
     assert len({value for value, _ in differences}) > 5
     with pytest.raises(NotMeasurableError, match="at least 20 reference images"):
-        metric.exchanged(first, second, reference.select(np.arange(9)))
+        metric.permuted_difference(first, second, reference.select(np.arange(9)))
 
 
 @pytest.mark.parametrize("metric", [Density(), Coverage()])

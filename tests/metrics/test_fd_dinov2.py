@@ -11,8 +11,18 @@ import pytest
 from PIL import Image
 from scipy.linalg import sqrtm
 
-from prefbench.api import Features, FeatureSet, PrefbenchError, Reference, SuiteCard
-from prefbench.api.records import Picture, Pixels, Sample, Split, User
+from prefbench.api import (
+    Features,
+    FeatureSet,
+    Picture,
+    Pixels,
+    PrefbenchError,
+    Reference,
+    Sample,
+    Split,
+    SuiteCard,
+    User,
+)
 from prefbench.metrics.fd_dinov2 import Dinov2Distance
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluate import FLOOR_KEY, SET_KEY, Evaluator, Material

@@ -18,11 +18,11 @@ from prefbench.api import (
     ImageMetric,
     Metric,
     NotMeasurableError,
+    Pixels,
     PrefbenchError,
     Scored,
     SetMetric,
 )
-from prefbench.api.records import Pixels
 from prefbench.metrics.clip_score import ClipScore
 from prefbench.metrics.cmmd import ClipDistance
 from prefbench.metrics.coverage import Coverage
@@ -238,8 +238,8 @@ def test_leaving_out_groups_is_comparing_without_them(metric: SetMetric, exact: 
     reference = FeatureSet(rng.standard_normal((50, 6)), owners, np.full(50, "a prompt"))
     of_drawn, of_reference = (np.array([int(name[1:]) % 4 - 1 for name in names]) for names in (users, owners))
     for places in ((of_drawn, of_reference), (of_drawn, np.full(50, -1))):
-        found = metric.without_each(drawn, reference, *places)
-        anew = SetMetric.without_each(metric, drawn, reference, *places)
+        found = metric.leave_one_out(drawn, reference, *places)
+        anew = SetMetric.leave_one_out(metric, drawn, reference, *places)
         assert len(found) == 3
         same_width = exact or places[1].max() < 0
         assert found == pytest.approx(anew, rel=0 if same_width else 0.1, abs=1e-9)
@@ -253,7 +253,7 @@ def test_leaving_out_what_all_pairs_need_is_refused(metric: SetMetric) -> None:
     drawn, groups = FeatureSet(features, users, prompts), np.array([0, 1, 2, 0, 0])
     for way in (type(metric), SetMetric):
         with pytest.raises(NotMeasurableError):
-            way.without_each(metric, drawn, FeatureSet(features + 1, users, prompts), groups, np.full(5, -1))
+            way.leave_one_out(metric, drawn, FeatureSet(features + 1, users, prompts), groups, np.full(5, -1))
 
 
 @pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])
@@ -265,7 +265,10 @@ def test_exchanged_users_are_those_of_a_new_comparison(metric: SetMetric) -> Non
     owners = np.array([f"u{i % 9}" for i in range(30)])
     reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.full(30, "a prompt"))
     reference = reference.select(owners != "u2")
-    found, again = (kind(metric, first, second, reference) for kind in (type(metric).exchanged, SetMetric.exchanged))
+    found, again = (
+        kind(metric, first, second, reference)
+        for kind in (type(metric).permuted_difference, SetMetric.permuted_difference)
+    )
     for marked in rng.random((8, 5)) < 0.5:
         swapped = marked[np.unique(users, return_inverse=True)[1]][:, None]
         own, other = (np.where(swapped, b.features, a.features) for a, b in ((first, second), (second, first)))

@@ -14,8 +14,7 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from prefbench.api import Evidence, Features, PrefbenchError, Scored, Scorer, ScorerCard
-from prefbench.api.records import History, Pixels, to_pixels
+from prefbench.api import Evidence, Features, History, Pixels, PrefbenchError, Scored, Scorer, ScorerCard, to_pixels
 from prefbench.metrics import preference as metric_module
 from prefbench.metrics.preference import Preference as PreferenceMetric
 from prefbench.metrics.scorers.preference import data
@@ -234,7 +233,7 @@ def test_figures_are_what_independent_code_finds() -> None:
 
 def test_a_scorer_that_knows_no_user_is_not_admitted() -> None:
     blind, knowing = measure(MadeUp(), ColourSuite()), measure(Knowing(), ColourSuite())
-    assert blind.above_population.value == blind.above_mismatched.value == 0
+    assert blind.above_population.value == blind.above_permuted.value == 0
     assert not blind.admitted
     assert knowing.within_user_accuracy.value == 1
     assert knowing.population.value == knowing.mismatched.value == knowing.permuted.value == 0.5, "ties are half right"

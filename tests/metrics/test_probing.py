@@ -12,14 +12,24 @@ from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from prefbench.api import Evidence, Features, NotMeasurableError, PrefbenchError, Represented
-from prefbench.api.records import Asked, Estimate, History, Judgment, Picture
+from prefbench.api import (
+    Estimate,
+    Evidence,
+    Features,
+    History,
+    Judgment,
+    NotMeasurableError,
+    Picture,
+    PrefbenchError,
+    ProbeItem,
+    Scores,
+    UserStates,
+)
 from prefbench.metrics.probing import Probing
 from prefbench.probing import Pair, Questions, control_labels
 from prefbench.probing.interviews import ASKED, HALF, ask, interviews
 from prefbench.probing.nested import nested_liking, nested_users, one_way_folds
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores
 
 Floats = NDArray[np.float64]
 WIDTH, PROMPTS = 6, 12
@@ -61,7 +71,7 @@ class World:
     def features_of(self, pictures: Sequence[Picture]) -> Features:
         return np.stack([self.features[picture.digest] for picture in pictures])
 
-    def seen(self, *, taste: float = 0.0, identity: float = 0.0) -> dict[str, Represented]:
+    def seen(self, *, taste: float = 0.0, identity: float = 0.0) -> dict[str, UserStates]:
         """What a method makes of it: a layer from the pictures alone, and one that knows what is planted."""
         found = {}
         turned = [self.rng.standard_normal((WIDTH, WIDTH)) for _ in range(2)]
@@ -73,7 +83,7 @@ class World:
             both = {"pictures": (halves @ turned[0], looked @ turned[0])}
             who = identity * self.rng.standard_normal(WIDTH)
             both["planted"] = (halves + who, looked @ turned[1] / 3 + taste * verdicts * direction)
-            found[user] = Represented(
+            found[user] = UserStates(
                 user,
                 self.shown[user],
                 {layer: states[0].astype(np.float32) for layer, states in both.items()},
@@ -82,12 +92,12 @@ class World:
             )
         return found
 
-    def columns(self, known: Mapping[str, Represented]) -> dict[str, Floats]:
+    def columns(self, known: Mapping[str, UserStates]) -> dict[str, Floats]:
         evidence = Evidence(None, {}, judged_features=self.features_of, representations=known)
         found = Probing().score(self.users, evidence)
         return {name: np.array([np.nan if v is None else v for v in values]) for name, values in found.items()}
 
-    def estimates(self, known: Mapping[str, Represented]) -> dict[str, Estimate]:
+    def estimates(self, known: Mapping[str, UserStates]) -> dict[str, Estimate]:
         """As a summary makes them: one row a user."""
         users, none = np.array(self.users), np.full(len(self.users), "")
         found = {name: Scores(values, users, none) for name, values in self.columns(known).items()}
@@ -141,7 +151,7 @@ def test_users_without_states_have_no_value_and_the_others_keep_theirs() -> None
     known = world.seen(taste=1.0)
     first, second = world.users[:2]
     del known[first]
-    known[second] = Represented(second, asked=known[second].asked, answers=known[second].answers)
+    known[second] = UserStates(second, asked=known[second].asked, answers=known[second].answers)
     found = world.columns(known)
     assert all(np.isnan(values[0]) for values in found.values())
     assert not np.isnan(found["probing"][1:]).any()
@@ -337,7 +347,7 @@ def test_prompts_with_both_verdicts_are_asked_about_first() -> None:
 def test_an_interview_tells_no_verdict_and_is_known_by_what_it_asks() -> None:
     ann, unseen = history("ann", 8, 8), history("ann", 5, 5)
     (first,) = interviews({"ann": ann}, {"ann": unseen})
-    assert [type(question) for question in first.questions] == [Asked] * 2 * ASKED
+    assert [type(question) for question in first.questions] == [ProbeItem] * 2 * ASKED
     assert not any(hasattr(question, "liked") for question in first.questions)
     turned = History("ann", unseen.disliked, unseen.liked)
     (same,), (other,), (less,) = (

@@ -16,8 +16,7 @@ from peft import PeftModel
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import History, Judgment, Picture
+from prefbench.api import History, Judgment, Picture, PrefbenchError
 from prefbench.metrics.scorers.personal.asking import AskingScorer, ordered
 from prefbench.metrics.scorers.personal.learn_user_pref import LearnUserPref
 from prefbench.metrics.scorers.personal.viper_proxy import ViperProxy

@@ -8,8 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from prefbench.api import Evidence, PrefbenchError, Scored
-from prefbench.api.records import to_pixels
+from prefbench.api import Evidence, PrefbenchError, Scored, to_pixels
 from prefbench.metrics.vqa_score import VqaScore
 from prefbench.models.mllms.conversation import ask
 from tests.support.plain_mllms import Plain, picture

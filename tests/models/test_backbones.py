@@ -146,7 +146,7 @@ def test_evaluations_are_the_passes_really_made(name: str, load: Callable[..., D
         rows: list[int] = []
         backbone.pipeline.unet.register_forward_hook(lambda _m, given, _out, rows=rows: rows.append(len(given[0])))
         backbone.generate(PROMPTS[:1], SEEDS[:1])
-        assert sum(rows) == backbone.evaluations
+        assert sum(rows) == backbone.nfe
 
 
 @each

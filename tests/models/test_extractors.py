@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
-from prefbench.api import Extractor, Features, PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError
 from prefbench.models.extractors.clip import mini_clip, open_clip_large
 from prefbench.models.extractors.inception import inception, resize_channels
 from prefbench.score.cache import FeatureCache

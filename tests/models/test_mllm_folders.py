@@ -25,7 +25,7 @@ from prefbench.models.mllms.folders import CARD_FILE, card_of_folder
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm, States
 from prefbench.models.mllms.tuning import tune, vision_tower
-from tests.support.plain_mllms import history, lesson
+from tests.support.plain_mllms import history, train_user
 from tests.support.tiny_mllms import save_tiny_idefics2, save_tiny_mini_mllm, save_tiny_qwen
 
 FAMILIES = {"idefics2": save_tiny_idefics2, "qwen": save_tiny_qwen}
@@ -58,7 +58,7 @@ def loaded(folder: Path) -> Mllm:
 
 def trained(mllm: Mllm) -> Mllm:
     """After one large step on one lesson."""
-    batch = mllm.training_batch([lesson(), [history(1, 0), answer("no")]])
+    batch = mllm.training_batch([train_user(), [history(1, 0), answer("no")]])
     inputs = {name: value for name, value in batch.items() if name not in ("opened", "seen_at")}
     parameters = [p for p in mllm.model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=0.01)

@@ -17,7 +17,7 @@ from prefbench.models.mllms.conversation import Conversation, answer, ask, fitte
 from prefbench.models.mllms.folders import card_of_folder
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import IGNORED, Mllm
-from tests.support.plain_mllms import Plain, history, lesson, picture
+from tests.support.plain_mllms import Plain, history, picture, train_user
 from tests.support.tiny_mllms import LAYERS, WIDTH, save_tiny_idefics2, save_tiny_qwen
 
 FAMILIES = {
@@ -157,7 +157,7 @@ def test_pixels_can_be_brought_from_outside(mllm: Mllm) -> None:
 
 
 def test_labels_are_the_taught_answers_and_their_ends(plain: Plain, mllm: Mllm) -> None:
-    conversations = [lesson(), [history(1, 1), answer("nothing")]]
+    conversations = [train_user(), [history(1, 1), answer("nothing")]]
     batch = mllm.training_batch(conversations)
     spoken = [_runs(mllm, ids, labels) for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True)]
     assert spoken == [[f"yes, red foxes{plain.ends}", f"no{plain.ends}"], [f"nothing{plain.ends}"]]
@@ -167,7 +167,7 @@ def test_labels_are_the_taught_answers_and_their_ends(plain: Plain, mllm: Mllm) 
 
 
 def test_the_state_at_opened_is_the_last_one_of_the_history_alone(plain: Plain, mllm: Mllm) -> None:
-    conversations = [lesson(), [history(1, 1), answer("nothing")]]
+    conversations = [train_user(), [history(1, 1), answer("nothing")]]
     batch = mllm.training_batch(conversations)
     for row, column in enumerate(batch["opened"].tolist()):
         assert mllm.tokenizer.decode(batch["input_ids"][row, : column + 1]).endswith(plain.begins)
@@ -196,7 +196,7 @@ def test_a_turn_that_is_not_taught_is_said_but_has_no_loss(plain: Plain, mllm: M
 
 
 def test_seen_at_counts_the_images_of_the_batch(plain: Plain, mllm: Mllm) -> None:
-    conversations: list[Conversation] = [lesson(), [history(1, 1, seed=4), answer("no")]]
+    conversations: list[Conversation] = [train_user(), [history(1, 1, seed=4), answer("no")]]
     batch = mllm.training_batch(conversations)
     seen_at, images = batch["seen_at"], [image for c in conversations for image in images_of(c)]
     of_image = batch["input_ids"] == mllm.model.config.image_token_id
@@ -209,7 +209,7 @@ def test_seen_at_counts_the_images_of_the_batch(plain: Plain, mllm: Mllm) -> Non
 
 
 def test_labels_need_no_pixels(mllm: Mllm) -> None:
-    whole, bare = mllm.training_batch([lesson()]), mllm.training_batch([lesson()], pixels=False)
+    whole, bare = mllm.training_batch([train_user()]), mllm.training_batch([train_user()], pixels=False)
     assert all(torch.equal(whole[name], bare[name]) for name in ("input_ids", "labels", "opened", "seen_at"))
 
 
@@ -285,7 +285,7 @@ def test_a_template_that_rewrites_earlier_turns_cannot_be_taught(plain: Plain) -
     odd = load_mllm(plain.folder, device="cpu")
     odd.processor.chat_template = "{{ messages | length }}" + odd.processor.chat_template
     with pytest.raises(PrefbenchError, match="its chat template rewrites earlier turns, so it cannot be tuned"):
-        odd.training_batch([lesson()])
+        odd.training_batch([train_user()])
 
 
 def test_images_are_reduced_and_never_enlarged() -> None:

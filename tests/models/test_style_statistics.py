@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from prefbench import registry
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api import Pixels, PrefbenchError
 from prefbench.models.extractors.style_statistics import StyleStatistics
 from tests.support.judged import smooth
 

@@ -14,8 +14,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, PrefbenchError
 from prefbench.probing import (
     LIKING,
     LIKING_ACCURACY,

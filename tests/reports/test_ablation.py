@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, Scores
 from prefbench.registry import BUILT_IN
 from prefbench.reports.ablation import measure, page
 from prefbench.reports.ablation.measure import _rows
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.scores import Scores
 from prefbench.stats.tests import holm, paired_difference
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 from tests.support import tiny_suite

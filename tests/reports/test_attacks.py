@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Sample
+from prefbench.api import PrefbenchError, Sample, SummaryRow
 from prefbench.reports.attacks import measure
 from prefbench.reports.attacks.table import MARKS, grid, outranking, render
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluate import samples_digest
-from prefbench.score.summary import Run, SummaryRow
+from prefbench.score.summary import Run
 
 USERS, PROMPTS = tuple(f"u{i}" for i in range(12)), ("a cat", "a dog", "a fox")
 ATTACKS = {"copy": "a liked image", "flip": "a liked image, mirrored", "random": ""}

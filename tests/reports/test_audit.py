@@ -15,8 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageOps
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import Picture, Sample, image_digest, to_pixels
+from prefbench.api import Picture, PrefbenchError, Sample, image_digest, to_pixels
 from prefbench.check import Finding, duplicates
 from prefbench.check.duplicates import nearest
 from prefbench.cli.main import main
@@ -135,7 +134,7 @@ def test_everything_of_the_suite_is_looked_at(seen: Seen) -> None:
             assert (f"held-out judgments of {user}", judgment.picture.digest) in shelved["held-out"]
     of_scorer = suite.history("scorer-1").liked[0].picture.digest
     assert ("scorer user's judgments of scorer-1", of_scorer) in shelved["held-out"]
-    histories = [lesson.history for lesson in suite.lessons()]
+    histories = [train_user.history for train_user in suite.train_users()]
     learned = {judgment.picture.digest for h in histories for judgment in h.liked + h.disliked}
     assert {digest for _, digest in shelved["learned"]} == learned
 
@@ -168,7 +167,7 @@ def test_a_picture_off_by_three_levels_is_found(
         "held-out": suite.history("test-2", "scorer").liked[1].picture,
         "scorer user": suite.history("scorer-0").disliked[0].picture,
         "shown": suite.history("test-2").disliked[2].picture,
-        "train user": suite.lessons()[3].history.liked[0].picture,
+        "train user": suite.train_users()[3].history.liked[0].picture,
     }[source]
     planted = noisy(picture, 3)
     assert image_digest(planted) != picture.digest

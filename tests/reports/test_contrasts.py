@@ -15,18 +15,16 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from prefbench.api import FeatureSet, PrefbenchError
-from prefbench.api.records import Sample
+from prefbench.api import FeatureSet, PrefbenchError, Sample, Scores
+from prefbench.cli.grids import to_text
 from prefbench.cli.main import main
 from prefbench.metrics.fid import FrechetDistance
 from prefbench.reports.contrasts.grids import contrast_grid, standings_grid
 from prefbench.reports.contrasts.measure import Contrasts, as_json, contrast
-from prefbench.reports.shared.grid import to_text
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluate import samples_digest
 from prefbench.score.summary import Run
-from prefbench.stats.effects import Effect, effect, without_each
-from prefbench.stats.scores import Scores
+from prefbench.stats.effects import Effect, effect, leave_one_out
 from prefbench.stats.strengths import UnlinkedError, bradley_terry, strengths, unlinked, wins
 from prefbench.stats.tests import holm, label_swap, paired_difference
 
@@ -114,7 +112,7 @@ def test_leaving_one_out_equals_testing_the_others(users: int) -> None:
     table = 0.35 + 0.5 * rng.standard_normal((users, 1)) + 0.2 * rng.standard_normal(8)
     table = table + 0.5 * rng.standard_normal((users, 8))
     a, b = scores(table), scores(np.zeros_like(table))
-    found = without_each(a, b)
+    found = leave_one_out(a, b)
     assert found.names == [*(f"user {u}" for u in np.unique(a.users)), *(f"prompt p{i}" for i in range(8))]
     for name, value, p in zip(found.names, found.values, found.p_values, strict=True):
         what, one = name.split(" ")
@@ -127,16 +125,16 @@ def test_leaving_one_out_equals_testing_the_others(users: int) -> None:
 def test_of_few_users_every_flip_of_the_others_is_counted() -> None:
     """Seven users of one prompt who all gain: without one, 2 of the 64 flips of the others are as extreme."""
     gains = scores(1 + 0.01 * np.arange(7.0)[:, None])
-    found = without_each(gains, scores(np.zeros((7, 1))))
+    found = leave_one_out(gains, scores(np.zeros((7, 1))))
     assert found.p_values.tolist() == [2 / 64] * 7
 
 
 def test_nothing_is_left_out_of_too_few() -> None:
     two, three = scores(np.ones((2, 5))), scores(np.arange(6.0).reshape(3, 2))
-    assert without_each(two, scores(np.zeros((2, 5)))).names == []
-    assert without_each(three, scores(np.zeros((3, 2)))).names == ["user u0", "user u1", "user u2"]
+    assert leave_one_out(two, scores(np.zeros((2, 5)))).names == []
+    assert leave_one_out(three, scores(np.zeros((3, 2)))).names == ["user u0", "user u1", "user u2"]
     own = Scores(np.arange(8.0), np.repeat(["a", "b", "c", "d"], 2), np.array([f"p{i}" for i in range(8)]))
-    assert len(without_each(own, Scores(np.zeros(8), own.users, own.prompts)).names) == 4
+    assert len(leave_one_out(own, Scores(np.zeros(8), own.users, own.prompts)).names) == 4
 
 
 def test_a_planted_user_turns_significance_and_order_and_nobody_else_does(tmp_path: Path) -> None:

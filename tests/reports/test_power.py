@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from statsmodels.stats.power import TTestPower
 
-from prefbench.api.records import Estimate
+from prefbench.api import Estimate, Scores
 from prefbench.cli.main import main
 from prefbench.stats.power import (
     Components,
@@ -24,7 +24,6 @@ from prefbench.stats.power import (
     smallest_shown,
     users_needed,
 )
-from prefbench.stats.scores import Scores
 from prefbench.stats.tests import paired_difference
 from tests.reports.test_contrasts import build
 

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 from scipy.stats import kendalltau
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import History, Judgment, Picture, Sample
+from prefbench.api import Grid, History, Judgment, Picture, PrefbenchError, Sample, plain
+from prefbench.cli.grids import fold, show, to_text
 from prefbench.reports.leaderboard import publish
-from prefbench.reports.shared.escape import code_block, csv_cell, latex, markdown, plain
-from prefbench.reports.shared.grid import Grid, fold, show, to_latex, to_markdown, to_text
+from prefbench.reports.shared.escape import code_block, csv_cell, latex, markdown
+from prefbench.reports.shared.grid import to_latex, to_markdown
 from prefbench.reports.table.compare import Comparison, as_json, compare, label_runs
 from prefbench.reports.table.figures import draw_figure
 from prefbench.reports.table.gallery import TILE, choose_users, draw_gallery, fit, page_size, place
@@ -84,7 +84,7 @@ def _sample(store: RunFolder, method: str, user: str, prompt: str, index: int, v
     return Sample(
         key=f"{method}/{user}/{prompt}/{index}", user=user, case=f"{user}/{prompt}",
         prompt=options.get("prompts", {}).get(prompt, prompt), index=index, seed=1,
-        status="failed" if failed else "ok", image=image, seconds=0.5, evaluations=4,
+        status="failed" if failed else "ok", image=image, seconds=0.5, nfe=4,
         error=options.get("error", "RuntimeError: no luck") if failed else None,
     )  # fmt: skip
 
@@ -491,7 +491,7 @@ def test_results_are_whole_and_name_no_machine(runs: list[Run]) -> None:
     assert result["command"] == "prefbench run --method ours"
     assert (result["commit"], result["dirty"], result["seed"]) == ("0123456789abcdef", False, 0)
     assert result["metrics"]["utility"] == "utility@1[toy]"
-    assert result["cost"]["evaluations_per_image"] == 4
+    assert result["cost"]["nfe_per_image"] == 4
     assert "/home" not in json.dumps(result)
 
 

@@ -12,8 +12,7 @@ from PIL import Image
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from prefbench.api import FeatureSet, MetricCard, PrefbenchError, SetMetric
-from prefbench.api.records import Case, to_pixels
+from prefbench.api import Case, FeatureSet, MetricCard, PrefbenchError, Scores, SetMetric, to_pixels
 from prefbench.metrics.fid import FrechetDistance
 from prefbench.metrics.kid import KernelDistance
 from prefbench.reports.validation import correlation, sizes
@@ -28,7 +27,6 @@ from prefbench.reports.validation.systems import System, Systems, _Easel, dealt
 from prefbench.run.plan import Planned
 from prefbench.score.sets import SET_KEY, jackknife
 from prefbench.stats import ranks
-from prefbench.stats.scores import Scores
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.suites.picturebook.users.population import population
 from prefbench.suites.picturebook.world.axes import BY_PROMPT, STYLE_NAMES, sample_styles
@@ -122,7 +120,7 @@ def test_turned_hues_keep_greys_and_turn_the_rest() -> None:
     assert turned.tolist() == pytest.approx([0, 200, 200], abs=4)  # hues have 256 steps
 
 
-def exchanged(suite: Picturebook, name: str, share: float) -> list[bool]:
+def permuted_difference(suite: Picturebook, name: str, share: float) -> list[bool]:
     """Of 300 samples those that the nuisance replaces."""
     case, *_, last = suite.cases("test-0001")
     base, easel = (
@@ -146,7 +144,7 @@ def test_dropped_prompts_are_those_of_other_cases_and_as_frequent(suite: Picture
 
 @pytest.mark.parametrize("name", ["palette", "prompt dropped", "copies"])
 def test_shares_are_kept_and_hold_the_smaller_ones(suite: Picturebook, name: str) -> None:
-    quarter, half, whole = (exchanged(suite, name, share) for share in (0.25, 0.5, 1.0))
+    quarter, half, whole = (permuted_difference(suite, name, share) for share in (0.25, 0.5, 1.0))
     assert sum(quarter) == pytest.approx(75, abs=25)
     assert sum(half) == pytest.approx(150, abs=30)
     assert all(whole)
@@ -276,8 +274,8 @@ def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -
             return float(drawn.features.mean())
 
     class Narrow(Mean):
-        def without_each(self, drawn: FeatureSet, *others: Any) -> list[float]:
-            values = np.array(super().without_each(drawn, *others))
+        def leave_one_out(self, drawn: FeatureSet, *others: Any) -> list[float]:
+            values = np.array(super().leave_one_out(drawn, *others))
             return list(0.6 * (values - values.mean()) + values.mean())
 
     rng = np.random.default_rng(5)

@@ -16,8 +16,20 @@ import pytest
 import torch
 from PIL import Image
 
-from prefbench.api import Context, Method, MethodCard, PrefbenchError
-from prefbench.api.records import Case, Drawing, History, Judgment, Picture, Profile, Request, encode_png
+from prefbench.api import (
+    Case,
+    Context,
+    Drawing,
+    History,
+    Judgment,
+    Method,
+    MethodCard,
+    Picture,
+    PrefbenchError,
+    Profile,
+    Request,
+    encode_png,
+)
 from prefbench.registry import load
 from prefbench.run import draw as drawing
 from prefbench.run import payloads
@@ -176,7 +188,7 @@ def test_a_run_stores_every_planned_sample(prepared: Prepared) -> None:
     for planned in (p for batch in plan for p in batch):
         sample = samples[planned.key]
         assert (sample.user, sample.prompt, sample.seed) == (planned.case.user, planned.case.prompt, planned.seed)
-        assert (sample.status, sample.evaluations, sample.error) == ("ok", 3, None)
+        assert (sample.status, sample.nfe, sample.error) == ("ok", 3, None)
         assert sample.prompt_used == f"{sample.prompt}, please"
         assert folder.image(sample.image or "").tobytes() == paint(planned.seed).tobytes()
 
@@ -404,9 +416,9 @@ def test_histories_may_be_empty_or_one_sided(method: str, sides: str, tmp_path: 
         (Changing(image=Image.new("RGB", (0, 8))), "painter returned an image of 0x8 pixels", 0),
         (Changing(image=cut_png()), "painter returned an image that cannot be decoded", 0),
         (Changing(prompt_used=None), "painter returned a drawing whose prompt_used is NoneType, not a text", 0),
-        (Changing(evaluations=2.5), "painter returned 2.5 evaluations; they are a whole number", 0),
-        (Changing(evaluations=-1), "painter returned -1 evaluations", 0),
-        (Changing(evaluations=None), "painter returned None evaluations", 0),
+        (Changing(nfe=2.5), "painter returned 2.5 as nfe; it is a whole number", 0),
+        (Changing(nfe=-1), "painter returned -1 as nfe", 0),
+        (Changing(nfe=None), "painter returned None as nfe", 0),
     ],
 )
 def test_a_broken_contract_stops_the_run_and_keeps_what_was_drawn(
@@ -418,9 +430,9 @@ def test_a_broken_contract_stops_the_run_and_keeps_what_was_drawn(
 
 
 def test_evaluations_may_be_numbers_of_numpy(prepared: Prepared) -> None:
-    assert run(prepared, Changing(evaluations=np.int64(5))).failed == 0
-    assert {type(s.evaluations) for s in prepared[2].samples().values()} == {int}
-    assert {s.evaluations for s in prepared[2].samples().values()} == {5}
+    assert run(prepared, Changing(nfe=np.int64(5))).failed == 0
+    assert {type(s.nfe) for s in prepared[2].samples().values()} == {int}
+    assert {s.nfe for s in prepared[2].samples().values()} == {5}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prefbench.api import PrefbenchError, records
-from prefbench.api.records import Sample, image_digest
+from prefbench.api import PrefbenchError, Sample, image_digest, records
 from prefbench.run.folder import RunFolder, append_lines, read_lines
 
 ADVICE = "delete it and run the same command again"

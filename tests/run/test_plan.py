@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from prefbench.api.records import Case, History, Judgment, Picture
+from prefbench.api import Case, History, Judgment, Picture
 from prefbench.run.plan import KEY_VERSION, Planned, RunSpec, make_plan, sample_key, sample_seed
 
 SPEC = RunSpec(

@@ -19,7 +19,7 @@ SUITE = """
 from pathlib import Path
 
 from prefbench.api import Suite, SuiteCard
-from prefbench.api.records import Case, History, User
+from prefbench.api import Case, History, User
 
 Path(__file__).with_name("loaded").touch()
 
@@ -37,7 +37,7 @@ class Toy(Suite):
     def users(self, split):
         return [User(f"{split}-{i}", split) for i in range(self.size or 3)]
 
-    def history(self, user, part="method"):
+    def history(self, user, viewer="method"):
         return History(user, (), ())
 
     def cases(self, user):

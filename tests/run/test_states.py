@@ -14,12 +14,31 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from prefbench.api import Evidence, Features, Method, MethodCard, MetricCard, PrefbenchError, SuiteCard, UserMetric
-from prefbench.api.records import Asked, Drawing, History, Judgment, Part, Picture, Request, Sample, Split, User
+from prefbench.api import (
+    Drawing,
+    Evidence,
+    Features,
+    History,
+    Judgment,
+    Method,
+    MethodCard,
+    MetricCard,
+    Picture,
+    PrefbenchError,
+    ProbeItem,
+    Request,
+    Sample,
+    Scores,
+    Split,
+    SuiteCard,
+    User,
+    UserMetric,
+    Viewer,
+)
+from prefbench.cli.grids import to_text
 from prefbench.cli.main import main
 from prefbench.probing.interviews import ASKED, Interview, interviews
 from prefbench.reports.contrasts.measure import contrast
-from prefbench.reports.shared.grid import to_text
 from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.run.folder import RunFolder
@@ -27,7 +46,6 @@ from prefbench.run.states import represent, represented
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
 from prefbench.stats.resampling import Table
-from prefbench.stats.scores import Scores
 from prefbench.stats.tests import paired_difference
 
 USERS = ("ann", "bob", "cem", "dot")
@@ -49,9 +67,9 @@ class World:
     def users(self, split: Split) -> Sequence[User]:
         return [User(user, split) for user in USERS]
 
-    def history(self, user: str, part: Part = "method") -> History:
-        first = {"method": 0, "scorer": 100}[part] + 20 * USERS.index(user)
-        likes, dislikes = (2, 0) if (user, part) == ("cem", "method") else (4, 4)
+    def history(self, user: str, viewer: Viewer = "method") -> History:
+        first = {"method": 0, "scorer": 100}[viewer] + 20 * USERS.index(user)
+        likes, dislikes = (2, 0) if (user, viewer) == ("cem", "method") else (4, 4)
         judged = [Judgment(level(first + i), f"prompt {i % 4}", i < likes) for i in range(likes + dislikes)]
         return History(user, tuple(judged[:likes]), tuple(judged[likes:]))
 
@@ -68,7 +86,7 @@ class Knowing(Method):
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         raise NotImplementedError(requests)
 
-    def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
         self.asked.append((history.user, None if asked is None else asked.prompt))
         if history.user in self.broken:
             return self.broken[history.user]()  # type: ignore[no-any-return]
@@ -269,7 +287,7 @@ def columns_of(run: Run) -> Scores:
 
 def test_methods_are_compared_user_by_user(tmp_path: Path, asked: list[Interview]) -> None:
     class Twice(Knowing):
-        def represent(self, history: History, asked: Asked | None = None) -> Mapping[str, Features]:
+        def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
             found = super().represent(history, asked)
             more = 1 + USERS.index(history.user) / 10
             return {layer: vector * more for layer, vector in found.items()}
@@ -307,7 +325,7 @@ METHOD = """
 import numpy as np
 from PIL import Image
 from prefbench.api import Method, MethodCard
-from prefbench.api.records import Drawing
+from prefbench.api import Drawing
 
 class Gray(Method):
     card = MethodCard(name="gray", version="1", summary="levels of gray")

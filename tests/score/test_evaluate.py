@@ -14,20 +14,27 @@ from prefbench.api import (
     Evidence,
     Features,
     FeatureSet,
+    History,
     ImageMetric,
+    Judgment,
     MetricCard,
     NotMeasurableError,
+    Picture,
+    Pixels,
     PrefbenchError,
     Reference,
+    Sample,
     Scored,
     SetMetric,
+    Split,
     SuiteCard,
+    User,
+    to_pixels,
 )
-from prefbench.api.records import History, Judgment, Picture, Pixels, Sample, Split, User, to_pixels
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
-from prefbench.score.summary import Run, jackknife_reach
+from prefbench.score.summary import Run, jackknife_half_width
 
 USERS, PROMPTS, N = tuple(f"user-{i}" for i in range(6)), ("a cat", "a dog", "a cup"), 2
 HERE = f"{Path(__file__)}"
@@ -126,8 +133,8 @@ class World:
     def users(self, split: Split) -> Sequence[User]:
         return [User(user, split) for user in (*USERS, "user without a sample")]
 
-    def history(self, user: str, part: str) -> History:
-        liked = level({"method": 0, "scorer": 100}[part] + USERS.index(user))
+    def history(self, user: str, viewer: str) -> History:
+        liked = level({"method": 0, "scorer": 100}[viewer] + USERS.index(user))
         return History(user, (Judgment(Picture.of(liked), "a like", liked=True),), ())
 
     def references(self, _: str) -> Sequence[Reference]:
@@ -247,8 +254,8 @@ def test_intervals_of_set_metrics_cover_where_prompts_are_shared() -> None:
         drawn = FeatureSet(features, np.char.add("u", user.astype(str)), np.char.add("p", prompt.astype(str)))
         left_out = jackknife(MeanShift(), drawn, reference)
         by_user, by_prompt = ([v for k, v in left_out.items() if k.startswith(p)] for p in WITHOUT_KEYS)
-        crossed += abs(features.mean()) <= (jackknife_reach([by_user, by_prompt]) or 0)
-        users_alone += abs(features.mean()) <= (jackknife_reach([by_user, []]) or 0)
+        crossed += abs(features.mean()) <= (jackknife_half_width([by_user, by_prompt]) or 0)
+        users_alone += abs(features.mean()) <= (jackknife_half_width([by_user, []]) or 0)
     assert crossed / repeats >= 0.92
     assert users_alone / repeats <= 0.88
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
+from prefbench.api import Scores
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.proportions import difference, proportion
 from prefbench.stats.resampling import Table, spread
-from prefbench.stats.scores import Scores
 from prefbench.stats.tests import paired_difference
 
 Floats = NDArray[np.float64]

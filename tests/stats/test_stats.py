@@ -10,9 +10,10 @@ import scipy.stats
 from numpy.typing import NDArray
 from scipy.stats import permutation_test
 
+from prefbench.api import Scores
 from prefbench.stats.bootstrap import Rank, crossed_bootstrap, gap_closed, rank_intervals
 from prefbench.stats.resampling import Table
-from prefbench.stats.scores import Scores, user_means
+from prefbench.stats.scores import user_means
 from prefbench.stats.tests import holm, label_swap, paired_difference, sign_flip
 
 

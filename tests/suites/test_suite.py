@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import SPLITS, History, Judgment, Part, Picture, Split, to_pixels
+from prefbench.api import SPLITS, History, Judgment, Picture, PrefbenchError, Split, Viewer, to_pixels
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.suites.picturebook.users.population import population, scene_owner
 from prefbench.suites.picturebook.world.axes import (
@@ -28,7 +27,7 @@ from prefbench.suites.picturebook.world.render import render
 
 PINNED = "1601abebe4d252f0d37094b1524300f65d11c3a07477d654451a8d844d5e8545"
 """Digest of the suite. Where it changes, raise the card's version: results of other digests do not compare."""
-PARTS: Sequence[Part] = ("method", "scorer")
+VIEWERS: Sequence[Viewer] = ("method", "scorer")
 EVALUATED: Sequence[Split] = ("val", "test")
 
 
@@ -62,21 +61,21 @@ def test_no_two_parts_share_a_scene() -> None:
     """So no two share a picture: every scene has one owner, and judgments show scenes of their own owner only."""
     for split in SPLITS:
         for user in population(split)[:60]:
-            for part in PARTS:
-                judged = user.judged(part)
+            for viewer in VIEWERS:
+                judged = user.judged(viewer)
                 owners = {scene_owner(shown.scene.indices) for shown in (*judged.liked, *judged.disliked)}
-                assert owners == {f"{split}/{part}"}
+                assert owners == {f"{split}/{viewer}"}
 
 
 def test_no_two_parts_share_a_picture(suite: Picturebook) -> None:
     seen: dict[str, str] = {}
     for split in EVALUATED:
         for user in suite.users(split)[:20]:
-            for part in PARTS:
-                history = suite.history(user.id, part)
+            for viewer in VIEWERS:
+                history = suite.history(user.id, viewer)
                 for judgment in (*history.liked, *history.disliked):
-                    owner = seen.setdefault(judgment.picture.digest, f"{split}/{part}")
-                    assert owner == f"{split}/{part}"
+                    owner = seen.setdefault(judgment.picture.digest, f"{split}/{viewer}")
+                    assert owner == f"{split}/{viewer}"
     assert len(seen) > 2000
 
 
@@ -85,8 +84,8 @@ def test_prompts_of_cases_are_in_no_history_and_no_training_caption(suite: Pictu
         shown.scene.content.prompt
         for split in SPLITS
         for user in population(split)[:60]
-        for part in PARTS
-        for shown in (*user.judged(part).liked, *user.judged(part).disliked)
+        for viewer in VIEWERS
+        for shown in (*user.judged(viewer).liked, *user.judged(viewer).disliked)
     }
     cases = {
         split: {case.prompt for user in suite.users(split) for case in suite.cases(user.id)} for split in EVALUATED
@@ -248,9 +247,15 @@ def test_inferred_pictures_please_more_than_the_prior(suite: Picturebook) -> Non
 def test_inference_takes_the_histories_that_controls_make(suite: Picturebook) -> None:
     """Another user's under one's own name, flipped, one-sided and empty."""
     own, other = suite.history("test-0000"), suite.history("test-0001")
-    exchanged = replace(other, user=own.user)
+    permuted_difference = replace(other, user=own.user)
     flipped = History(own.user, flip(own.disliked), flip(own.liked))
-    for history in (exchanged, flipped, replace(own, liked=()), replace(own, disliked=()), History(own.user, (), ())):
+    for history in (
+        permuted_difference,
+        flipped,
+        replace(own, liked=()),
+        replace(own, disliked=()),
+        History(own.user, (), ()),
+    ):
         style = suite.truth.inferred(history)
         assert len(style) == len(STYLE_NAMES)
         assert style == suite.truth.inferred(history)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api.records import SPLITS, Split
+from prefbench.api import SPLITS, Split
 from prefbench.suites.picturebook.users.population import SPLIT_SIZES, SimulatedUser, population
 from prefbench.suites.picturebook.users.taste import (
     KINDS,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Reference
-from prefbench.api.records import Case, History, Part, Split, User
+from prefbench.api import Case, History, Reference, Split, User, Viewer
 from tests.support.tiny_suite import TinySuite, history
 
 UNSEEN = ("a tower by a lake", "seven bells")
@@ -17,10 +16,10 @@ class AuditedSuite(TinySuite):
     def users(self, split: Split) -> Sequence[User]:
         return [User(f"scorer-{i}", "scorer") for i in range(2)] if split == "scorer" else super().users(split)
 
-    def history(self, user: str, part: Part = "method") -> History:
+    def history(self, user: str, viewer: Viewer = "method") -> History:
         if not user.startswith("scorer-"):
-            return super().history(user, part)
-        return history(user, int(user.partition("-")[2]) + 50 * (part == "scorer"), 3)
+            return super().history(user, viewer)
+        return history(user, int(user.partition("-")[2]) + 50 * (viewer == "scorer"), 3)
 
     def cases(self, user: str) -> Sequence[Case]:
         return [Case(f"{user}/{i}", user, prompt) for i, prompt in enumerate(UNSEEN)]

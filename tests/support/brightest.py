@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prefbench.api import Features, Scorer, ScorerCard
-from prefbench.api.records import History, Pixels
+from prefbench.api import Features, History, Pixels, Scorer, ScorerCard
 
 
 class Brightest(Scorer):

@@ -8,8 +8,20 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Features, Reference, Suite, SuiteCard
-from prefbench.api.records import Case, History, Judgment, Part, Picture, Pixels, Split, User
+from prefbench.api import (
+    Case,
+    Features,
+    History,
+    Judgment,
+    Picture,
+    Pixels,
+    Reference,
+    Split,
+    Suite,
+    SuiteCard,
+    User,
+    Viewer,
+)
 
 COUNTS: dict[str, int] = {"train": 2, "scorer": 60, "val": 15, "test": 24}
 EACH = {"method": 6, "scorer": 9}
@@ -40,17 +52,17 @@ def drawn(colour: Features, shape: str) -> Picture:
 
 
 @cache
-def judged(user: str, part: Part) -> History:
+def judged(user: str, viewer: Viewer) -> History:
     """Pairs of one shape, of which the user likes the one nearer to their taste, a direction among colours."""
     taste = np.random.default_rng([*user.encode()]).standard_normal(3)
-    rng = np.random.default_rng([*user.encode(), *part.encode()])
+    rng = np.random.default_rng([*user.encode(), *viewer.encode()])
     liked, disliked = [], []
-    for i in range(EACH[part]):
+    for i in range(EACH[viewer]):
         shape = SHAPES[int(rng.integers(2))]
         colours = rng.uniform(20, 120, (2, 3))
         order = np.argsort(colours @ taste)
         for side, row in ((disliked, order[0]), (liked, order[1])):
-            side.append(Judgment(drawn(colours[row], shape), shape, side is liked, pair=f"{user}/{part}/{i}"))
+            side.append(Judgment(drawn(colours[row], shape), shape, side is liked, pair=f"{user}/{viewer}/{i}"))
     return History(user, tuple(liked), tuple(disliked))
 
 
@@ -63,8 +75,8 @@ class ColourSuite(Suite):
     def users(self, split: Split) -> Sequence[User]:
         return [User(f"{split}-{i}", split) for i in range(COUNTS[split])]
 
-    def history(self, user: str, part: Part = "method") -> History:
-        return judged(user, part)
+    def history(self, user: str, viewer: Viewer = "method") -> History:
+        return judged(user, viewer)
 
     def cases(self, user: str) -> Sequence[Case]:
         return [Case(f"{user}/0", user, "a square")]

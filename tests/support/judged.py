@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import Evidence, Features, Scored
-from prefbench.api.records import History, Judgment, Part, Picture, Pixels, to_pixels
+from prefbench.api import Evidence, Features, History, Judgment, Picture, Pixels, Scored, Viewer, to_pixels
 
 
 def smooth(seed: int, side: int = 64) -> Pixels:
@@ -36,7 +35,7 @@ def history(user: str, likes: Sequence[int], dislikes: Sequence[int] = ()) -> Hi
 
 
 def evidence(
-    histories: Mapping[Part, Mapping[str, History]], features: Callable[[Sequence[Pixels]], Features] = thumbnails
+    histories: Mapping[Viewer, Mapping[str, History]], features: Callable[[Sequence[Pixels]], Features] = thumbnails
 ) -> Evidence:
     def judged(pictures: Sequence[Picture]) -> Features:
         return features([to_pixels(picture.load()) for picture in pictures])

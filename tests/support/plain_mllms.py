@@ -29,7 +29,7 @@ def history(liked: int, disliked: int, seed: int = 0) -> Turn:
     return ask("liked", *images[:liked], "disliked", *images[liked:], "What does the user like?")
 
 
-def lesson() -> Conversation:
+def train_user() -> Conversation:
     """Three answers, the second of which is not taught, and images in two turns."""
     return [
         history(2, 1),

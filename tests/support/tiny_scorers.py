@@ -29,7 +29,7 @@ from transformers import (
     CLIPModel,
 )
 
-from prefbench.api.records import History, Judgment, Picture, Pixels
+from prefbench.api import History, Judgment, Picture, Pixels
 from prefbench.training.tokenizer import learn_clip_tokenizer
 from tests.support.tiny_mllms import TEXTS, save_tiny_idefics2
 

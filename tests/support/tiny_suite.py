@@ -12,8 +12,7 @@ import torch
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from prefbench.api import Lesson, Reference, Suite, SuiteCard
-from prefbench.api.records import Case, History, Judgment, Part, Picture, Split, User
+from prefbench.api import Case, History, Judgment, Picture, Reference, Split, Suite, SuiteCard, TrainUser, User, Viewer
 from prefbench.models.mllms.cards import MllmCard
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -53,15 +52,15 @@ def history(name: str, user: int, each: int) -> History:
     )
 
 
-def lesson(user: int, each: int = 7, *, words: bool = True) -> Lesson:
+def train_user(user: int, each: int = 7, *, words: bool = True) -> TrainUser:
     """All that a train user judged, with or without words for it."""
     told = history(f"train-{user}", user, each)
     if not words:
-        return Lesson(told)
+        return TrainUser(told)
     liked, disliked = colours_of(user)
     shows = {j.picture.digest: (liked, "noisy") for j in told.liked}
     shows |= {j.picture.digest: (disliked,) for j in told.disliked}
-    return Lesson(told, (liked, "bright"), (disliked, "dark"), shows)
+    return TrainUser(told, (liked, "bright"), (disliked, "dark"), shows)
 
 
 class TinySuite(Suite):
@@ -76,9 +75,9 @@ class TinySuite(Suite):
     def users(self, split: Split) -> Sequence[User]:
         return [User(f"{split}-{i}", split) for i in range(COUNTS.get(split, (0, 0))[0])]
 
-    def history(self, user: str, part: Part = "method") -> History:
+    def history(self, user: str, viewer: Viewer = "method") -> History:
         split, _, number = user.partition("-")
-        return history(user, int(number) + 50 * (part == "scorer"), COUNTS[split][1])
+        return history(user, int(number) + 50 * (viewer == "scorer"), COUNTS[split][1])
 
     def cases(self, user: str) -> Sequence[Case]:
         return [Case(f"{user}-case", user, PROMPTS[0])]
@@ -86,34 +85,34 @@ class TinySuite(Suite):
     def references(self, split: Split) -> Sequence[Reference]:
         return [Reference(user.id, PROMPTS[0], picture("red", i)) for i, user in enumerate(self.users(split))]
 
-    def lessons(self) -> Sequence[Lesson]:
-        return [lesson(i, COUNTS["train"][1]) for i in range(COUNTS["train"][0])]
+    def train_users(self) -> Sequence[TrainUser]:
+        return [train_user(i, COUNTS["train"][1]) for i in range(COUNTS["train"][0])]
 
 
 class WordlessSuite(TinySuite):
     """The same users, of whom nobody knows a word; one of them judged too little to learn from."""
 
-    def lessons(self) -> Sequence[Lesson]:
-        return [*(lesson(i, words=False) for i in range(3)), lesson(3, 2, words=False)]
+    def train_users(self) -> Sequence[TrainUser]:
+        return [*(train_user(i, words=False) for i in range(3)), train_user(3, 2, words=False)]
 
 
 class EmptySuite(TinySuite):
     """Nobody to learn from."""
 
-    def lessons(self) -> Sequence[Lesson]:
+    def train_users(self) -> Sequence[TrainUser]:
         return []
 
 
 class DamagedSuite(TinySuite):
     """One picture of one user cannot be decoded while `$TINY_DAMAGED` is set."""
 
-    def lessons(self) -> Sequence[Lesson]:
-        first, *others = super().lessons()
+    def train_users(self) -> Sequence[TrainUser]:
+        first, *others = super().train_users()
         if "TINY_DAMAGED" not in os.environ:
             return [first, *others]
         bad = Judgment(Picture("0" * 64, data=b"not an image"), PROMPTS[0], True)
         spoilt = History(first.history.user, (bad, *first.history.liked[1:]), first.history.disliked)
-        return [Lesson(spoilt, first.likes, first.dislikes, first.shows), *others]
+        return [TrainUser(spoilt, first.likes, first.dislikes, first.shows), *others]
 
 
 UNTRAINED = MllmCard(

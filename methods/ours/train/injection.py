@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prefbench.api import Lesson
+from prefbench.api import TrainUser
 from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import AdapterTask
 from prefbench.training.diffusion import noise_levels
@@ -27,7 +27,7 @@ from ...shared.questions import Shown, Sizes, Told, at_most, pick, taste_questio
 from ..alignment import Alignment, alignment_loss
 from ..fusion import Fusion
 from ..vectors import Layers, Scales, join
-from .question_task import PictureBook
+from .question_task import JudgedImages
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Read:
 
 def read_histories(
     mllm: Mllm,
-    lessons: Sequence[Lesson],
-    book: PictureBook,
+    train_users: Sequence[TrainUser],
+    book: JudgedImages,
     layers: Layers,
     *,
     each: int = 8,
@@ -62,7 +62,7 @@ def read_histories(
 ) -> Read:
     """Reads `each` random histories of every user, a share of them of the user's opposite."""
     rng = np.random.default_rng([seed, 77])
-    drawn = [_draw(lesson, book, flipped, rng) for lesson in lessons for _ in range(each)]
+    drawn = [_draw(train_user, book, flipped, rng) for train_user in train_users for _ in range(each)]
     # Histories of about one size share a batch.
     order = sorted(range(len(drawn)), key=lambda i: len(drawn[i].liked) + len(drawn[i].disliked))
     rows: list[tuple[Tensor, ...]] = [()] * len(drawn)
@@ -86,8 +86,8 @@ class _Drawn(NamedTuple):
     likes: str
 
 
-def _draw(lesson: Lesson, book: PictureBook, flipped: float, rng: np.random.Generator) -> _Drawn:
-    told = Told.of(lesson, flipped=rng.random() < flipped)
+def _draw(train_user: TrainUser, book: JudgedImages, flipped: float, rng: np.random.Generator) -> _Drawn:
+    told = Told.of(train_user, flipped=rng.random() < flipped)
     n_liked, n_disliked = Sizes().draw(rng)
     liked = [book.row(told.liked[int(i)]) for i in rng.permutation(len(told.liked))]
     disliked = [book.row(told.disliked[int(i)]) for i in rng.permutation(len(told.disliked))]
@@ -95,7 +95,7 @@ def _draw(lesson: Lesson, book: PictureBook, flipped: float, rng: np.random.Gene
     return _Drawn(liked[:n_liked], liked[n_liked:], disliked[:n_disliked], ", ".join(told.likes))
 
 
-def _images(book: PictureBook, rows: Sequence[int]) -> tuple[Image.Image, ...]:
+def _images(book: JudgedImages, rows: Sequence[int]) -> tuple[Image.Image, ...]:
     return tuple(book.images[row] for row in rows)
 
 

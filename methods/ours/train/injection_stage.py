@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 from torch import Tensor
 
-from prefbench.api import Lesson
+from prefbench.api import TrainUser
 from prefbench.files import atomic_file
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.mllms.model import Mllm
@@ -29,8 +29,8 @@ from ..alignment import Alignment
 from ..vectors import Layers, Scales, widths
 from .injection import InjectionBatches, InjectionTask, Read, read_histories
 from .picks import Taste
-from .practice import PracticeUsers
-from .question_task import PictureBook
+from .practice import SyntheticUsers
+from .question_task import JudgedImages
 
 _SPOKEN = 24
 """Tokens of what a user likes in words that the alignment sees."""
@@ -87,8 +87,8 @@ FULL = InjectionRecipe(
 
 def read(
     mllm: Mllm,
-    lessons: Sequence[Lesson],
-    book: PictureBook,
+    train_users: Sequence[TrainUser],
+    book: JudgedImages,
     layers: Layers,
     recipe: InjectionRecipe,
     taste: Taste | None,
@@ -99,16 +99,22 @@ def read(
     Args:
         taste: what the first stage learned, for practice users.
     """
-    made_of = _identity(mllm, lessons, layers, recipe, taste)
+    made_of = _identity(mllm, train_users, layers, recipe, taste)
     with Accelerator().main_process_first():
         stored = torch.load(path, weights_only=True) if path.exists() else {}
         if stored.pop("made_of", None) == made_of and stored.keys() == Read.__dataclass_fields__.keys():
             return Read(**stored)
         rng = np.random.default_rng([recipe.fit.seed, 11])
-        practice = PracticeUsers(lessons, taste.described) if taste is not None and recipe.practice else None
+        practice = SyntheticUsers(train_users, taste.described) if taste is not None and recipe.practice else None
         extra = [practice(rng) for _ in range(recipe.practice)] if practice is not None else []
         found = read_histories(
-            mllm, [*lessons, *extra], book, layers, each=recipe.histories, flipped=recipe.flipped, seed=recipe.fit.seed
+            mllm,
+            [*train_users, *extra],
+            book,
+            layers,
+            each=recipe.histories,
+            flipped=recipe.flipped,
+            seed=recipe.fit.seed,
         )
         with atomic_file(path) as temporary:
             torch.save(vars(found) | {"made_of": made_of}, temporary)
@@ -116,19 +122,19 @@ def read(
 
 
 def _identity(
-    mllm: Mllm, lessons: Sequence[Lesson], layers: Layers, recipe: InjectionRecipe, taste: Taste | None
+    mllm: Mllm, train_users: Sequence[TrainUser], layers: Layers, recipe: InjectionRecipe, taste: Taste | None
 ) -> str:
     """Of everything that what is read depends on."""
     practice = (recipe.practice, taste.digest) if taste is not None and recipe.practice else None
     how = (recipe.histories, practice, recipe.flipped, recipe.fit.seed)
-    return hashlib.sha256(repr((mllm.digest, layers, how, users_of(lessons))).encode()).hexdigest()
+    return hashlib.sha256(repr((mllm.digest, layers, how, users_of(train_users))).encode()).hexdigest()
 
 
 def inject(
     backbone: DiffusersBackbone,
     mllm: Mllm,
-    lessons: Sequence[Lesson],
-    book: PictureBook,
+    train_users: Sequence[TrainUser],
+    book: JudgedImages,
     embeddings: Tensor,
     found: Read,
     taste: Taste | None,
@@ -164,7 +170,7 @@ def inject(
         alignment=recipe.alignment,
         weight=recipe.alignment_weight,
     )
-    prompts = [judgment.prompt for lesson in lessons for judgment in judgments(lesson)]
+    prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
     if taste is not None and recipe.picked:
         found = replace(found, wanted=taste.picks(found.last, prompts, one_in=recipe.picked))
     batches = InjectionBatches(
@@ -178,13 +184,13 @@ def inject(
         latents=latents_of(backbone),
     )
     how = replace(recipe, fit=FitConfig(images=0))
-    parts = (_identity(mllm, lessons, layers, recipe, taste), how, backbone.digest, taste.digest if taste else "")
+    parts = (_identity(mllm, train_users, layers, recipe, taste), how, backbone.digest, taste.digest if taste else "")
     made_of = hashlib.sha256(repr(parts).encode()).hexdigest()
     progress = fit(task, batches, recipe.fit, folder, made_of=made_of)
     return config, adapter, scales, progress
 
 
-def pixels_of(book: PictureBook, side: int) -> Callable[[NDArray[np.int64]], Tensor]:
+def pixels_of(book: JudgedImages, side: int) -> Callable[[NDArray[np.int64]], Tensor]:
     """Rows of the book to the middle of pictures (B, 3, side, side) in [-1, 1]."""
 
     def load(rows: NDArray[np.int64]) -> Tensor:

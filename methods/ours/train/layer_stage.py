@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import PrefbenchError, Suite
-from prefbench.api.records import History, Judgment
+from prefbench.api import History, Judgment, PrefbenchError, Suite
 from prefbench.files import atomic_file
 from prefbench.models.mllms.conversation import Conversation
 from prefbench.models.mllms.model import Mllm, States

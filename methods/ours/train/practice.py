@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prefbench.api import Lesson
-from prefbench.api.records import History
+from prefbench.api import History, TrainUser
 
 from ...shared.questions import judgments, pick
 
@@ -47,12 +46,14 @@ class Described:
     unsaid: Floats
 
     @classmethod
-    def of(cls, lessons: Sequence[Lesson], components: Tensor, metric: Tensor, *, directions: int = 12) -> Described:
+    def of(
+        cls, train_users: Sequence[TrainUser], components: Tensor, metric: Tensor, *, directions: int = 12
+    ) -> Described:
         """From principal components (N, D) of what is seen, and a metric (D, D) by which users judge them."""
-        known = {digest: shown for lesson in lessons for digest, shown in lesson.shows.items()}
+        known = {digest: shown for train_user in train_users for digest, shown in train_user.shows.items()}
         phrases = tuple(sorted({phrase for shown in known.values() for phrase in shown}))
         column = {phrase: i for i, phrase in enumerate(phrases)}
-        rows = [judgment for lesson in lessons for judgment in judgments(lesson)]
+        rows = [judgment for train_user in train_users for judgment in judgments(train_user)]
         shown = np.zeros((len(rows), len(phrases)), np.float32)
         for row, judgment in enumerate(rows):
             for phrase in known.get(judgment.picture.digest, ()):
@@ -66,19 +67,19 @@ class Described:
         return torch.from_numpy(np.concatenate([deviations, self.unsaid], 1, dtype=np.float32))
 
 
-class PracticeUsers:
+class SyntheticUsers:
     """Draws practice users over the pictures of real lessons.
 
     Whether a judgment says `liked` is still its first owner's word: the side it stands on counts.
     """
 
-    def __init__(self, lessons: Sequence[Lesson], described: Described) -> None:
-        self.lessons, self.described = lessons, described
-        self.judgments = [j for lesson in lessons for j in judgments(lesson)]
-        self.shows = {digest: phrases for lesson in lessons for digest, phrases in lesson.shows.items()}
+    def __init__(self, train_users: Sequence[TrainUser], described: Described) -> None:
+        self.train_users, self.described = train_users, described
+        self.judgments = [j for train_user in train_users for j in judgments(train_user)]
+        self.shows = {digest: phrases for train_user in train_users for digest, phrases in train_user.shows.items()}
 
-    def __call__(self, rng: np.random.Generator) -> Lesson:
-        words = pick(self.lessons, rng)
+    def __call__(self, rng: np.random.Generator) -> TrainUser:
+        words = pick(self.train_users, rng)
         rows = rng.integers(len(self.judgments), size=(_SIDE, _LOT))
         liking = self._worded(words, rows, rng) + self._leaning(rows, rng)
         liking -= liking.mean()
@@ -91,7 +92,7 @@ class PracticeUsers:
         liked, disliked = rows[np.arange(_SIDE), best], rows[np.arange(_SIDE), worst]
         return self._lesson(liked.tolist(), disliked.tolist(), words)
 
-    def _worded(self, words: Lesson, rows: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+    def _worded(self, words: TrainUser, rows: NDArray[np.int64], rng: np.random.Generator) -> Floats:
         weights = np.zeros(len(self.described.phrases), np.float32)
         for phrases, sign in ((words.likes, 1.0), (words.dislikes, _DISLIKE)):
             for phrase in phrases:
@@ -111,10 +112,10 @@ class PracticeUsers:
             total += np.asarray(rng.uniform(0.2, 0.5) * shape, np.float32)
         return total
 
-    def _lesson(self, liked: Sequence[int], disliked: Sequence[int], words: Lesson) -> Lesson:
+    def _lesson(self, liked: Sequence[int], disliked: Sequence[int], words: TrainUser) -> TrainUser:
         sides = [tuple(self.judgments[row] for row in side) for side in (liked, disliked)]
         shows = {j.picture.digest: self.shows.get(j.picture.digest, ()) for side in sides for j in side}
-        return Lesson(History("practice", *sides), words.likes, words.dislikes, shows)
+        return TrainUser(History("practice", *sides), words.likes, words.dislikes, shows)
 
 
 def whitened(features: Tensor, components: int) -> Tensor:

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefbench.api import Context, Suite
-from prefbench.api.records import History, Request, Split, to_pixels
+from prefbench.api import Context, History, Request, Split, Suite, to_pixels
 from prefbench.files import WEIGHTS
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.cards import MINI_MLLM

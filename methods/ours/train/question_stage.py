@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from prefbench.api import Lesson, PrefbenchError
+from prefbench.api import PrefbenchError, TrainUser
 from prefbench.files import atomic_file
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.loader import load_mllm
@@ -23,8 +23,8 @@ from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.questions import TEMPLATES, ConversationMaker, Sizes, users_of
 from .picks import Taste
-from .practice import Described, PracticeUsers, whitened
-from .question_task import PictureBook, QuestionBatches, QuestionTask, seen_by
+from .practice import Described, SyntheticUsers, whitened
+from .question_task import JudgedImages, QuestionBatches, QuestionTask, seen_by
 from .teacher import learn_teacher
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
 
 
 def teach(
-    mllm: Mllm, lessons: Sequence[Lesson], book: PictureBook, recipe: QuestionRecipe, folder: Path
+    mllm: Mllm, train_users: Sequence[TrainUser], book: JudgedImages, recipe: QuestionRecipe, folder: Path
 ) -> list[Progress]:
     """Trains in place, continuing from what `folder` holds.
 
@@ -115,11 +115,11 @@ def teach(
     states, tokens = seen(mllm, book, folder / SEEN) if recipe.looks_once else (None, None)
     described, features, practice, teacher = None, None, None, None
     if states is not None:
-        logger.info("what %d users care about is learned from their judgments", len(lessons))
-        described = describe(lessons, book, states, steps=recipe.metric_steps)
-        features, practice = described.features, PracticeUsers(lessons, described) if recipe.practised else None
+        logger.info("what %d users care about is learned from their judgments", len(train_users))
+        described = describe(train_users, book, states, steps=recipe.metric_steps)
+        features, practice = described.features, SyntheticUsers(train_users, described) if recipe.practised else None
         if recipe.teacher_weight:
-            teacher = learn_teacher(lessons, book.rows, features, practice, steps=recipe.teacher_steps)
+            teacher = learn_teacher(train_users, book.rows, features, practice, steps=recipe.teacher_steps)
     task = QuestionTask(
         mllm,
         features,
@@ -132,7 +132,7 @@ def teach(
     def batches(asked: int) -> QuestionBatches:
         return QuestionBatches(
             mllm,
-            lessons,
+            train_users,
             book,
             ConversationMaker(book.load, questions=asked, flip=recipe.flip),
             recipe.sizes,
@@ -143,26 +143,26 @@ def teach(
 
     progress = []
     if recipe.gathering is not None:
-        made_of = _identity(lessons, replace(recipe, asked=0))
+        made_of = _identity(train_users, replace(recipe, asked=0))
         progress.append(fit(task, batches(0), recipe.gathering, folder / "gathering", made_of=made_of))
-    made_of = _identity(lessons, recipe)
+    made_of = _identity(train_users, recipe)
     progress.append(fit(task, batches(recipe.asked), recipe.questions, folder / "questions", made_of=made_of))
     if task.heads is not None and described is not None and Accelerator().is_main_process:
         Taste(task.heads.cpu(), described).save(folder / TASTE)
     return progress
 
 
-def _identity(lessons: Sequence[Lesson], recipe: QuestionRecipe) -> str:
+def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Of everything but the lengths, which a longer training may change."""
     how = replace(recipe, gathering=None, questions=FitConfig(images=0))
-    return hashlib.sha256(repr((how, users_of(lessons))).encode()).hexdigest()
+    return hashlib.sha256(repr((how, users_of(train_users))).encode()).hexdigest()
 
 
-def describe(lessons: Sequence[Lesson], book: PictureBook, states: Tensor, *, steps: int) -> Described:
+def describe(train_users: Sequence[TrainUser], book: JudgedImages, states: Tensor, *, steps: int) -> Described:
     """All judged pictures, by phrases and by directions that users care about; `states` as of `tuning.seen_by`."""
     components = whitened(states, _COMPONENTS)
-    metric = learn_teacher(lessons, book.rows, components, None, hidden=0, steps=steps).metric
-    return Described.of(lessons, components, metric)
+    metric = learn_teacher(train_users, book.rows, components, None, hidden=0, steps=steps).metric
+    return Described.of(train_users, components, metric)
 
 
 def freeze_eyes(mllm: Mllm) -> None:
@@ -172,7 +172,7 @@ def freeze_eyes(mllm: Mllm) -> None:
         module.requires_grad_(False)
 
 
-def seen(mllm: Mllm, book: PictureBook, path: Path) -> tuple[Tensor, Tensor]:
+def seen(mllm: Mllm, book: JudgedImages, path: Path) -> tuple[Tensor, Tensor]:
     """What `tuning.seen_by` makes of the book's pictures, from `path` where it holds it.
 
     Raises:

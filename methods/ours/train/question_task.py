@@ -18,14 +18,13 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from prefbench.api import Lesson
-from prefbench.api.records import Judgment
+from prefbench.api import Judgment, TrainUser
 from prefbench.models.mllms.conversation import images_of
 from prefbench.models.mllms.model import IGNORED, Mllm
 from prefbench.training.loop import Batch
 
 from ...shared.questions import ConversationMaker, Drawn, Sizes, judgments, load_judged, pick
-from .practice import PracticeUsers
+from .practice import SyntheticUsers
 from .teacher import PARTS, Teacher
 from .teacher import WIDTH as TEACHER_WIDTH
 
@@ -254,18 +253,18 @@ class QuestionBatches:
     def __init__(
         self,
         mllm: Mllm,
-        lessons: Sequence[Lesson],
-        pictures: PictureBook,
+        train_users: Sequence[TrainUser],
+        pictures: JudgedImages,
         maker: ConversationMaker,
         sizes: Sizes,
         *,
         queries: int = 24,
         pixels: bool = True,
-        practice: PracticeUsers | None = None,
+        practice: SyntheticUsers | None = None,
         practised: float = 0.0,
     ) -> None:
         self.practice, self.practised = practice, practised
-        self.mllm, self.lessons, self.pictures, self.queries = mllm, lessons, pictures, queries
+        self.mllm, self.train_users, self.pictures, self.queries = mllm, train_users, pictures, queries
         self.maker, self.sizes, self.pixels = maker, sizes, pixels
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
@@ -285,10 +284,10 @@ class QuestionBatches:
         ]
         return batch | {"queries": torch.tensor(asked), "likes": torch.from_numpy(likes).float()}
 
-    def _lesson(self, rng: np.random.Generator) -> Lesson:
+    def _lesson(self, rng: np.random.Generator) -> TrainUser:
         if self.practice is not None and rng.random() < self.practised:
             return self.practice(rng)
-        return pick(self.lessons, rng)
+        return pick(self.train_users, rng)
 
 
 def _verdicts(labels: Tensor, drawn: Sequence[Drawn]) -> Tensor:
@@ -303,15 +302,15 @@ def _verdicts(labels: Tensor, drawn: Sequence[Drawn]) -> Tensor:
     return torch.tensor(found, dtype=torch.long).reshape(-1, 3)
 
 
-class PictureBook:
+class JudgedImages:
     """The judged pictures of all lessons, decoded once: a row a judgment, and the last of those that judge one picture.
 
     Raises:
         PrefbenchError: an image that cannot be read, with its user and file.
     """
 
-    def __init__(self, lessons: Sequence[Lesson]) -> None:
-        judged = [(j, lesson.history.user) for lesson in lessons for j in judgments(lesson)]
+    def __init__(self, train_users: Sequence[TrainUser]) -> None:
+        judged = [(j, train_user.history.user) for train_user in train_users for j in judgments(train_user)]
         self.images: list[Image.Image] = [load_judged(j, user) for j, user in judged]
         self.rows = {j.picture.digest: row for row, (j, _) in enumerate(judged)}
         self._row_of_image = {id(image): row for row, image in enumerate(self.images)}

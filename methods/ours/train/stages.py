@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from prefbench.api import Lesson, PrefbenchError, Suite
+from prefbench.api import PrefbenchError, Suite, TrainUser
 from prefbench.environment import hardware, versions
 from prefbench.files import WEIGHTS, atomic_folder, install_folder, write_atomic
 from prefbench.models.backbones.loader import load_backbone
@@ -37,7 +37,7 @@ from ..image_tower import load_image_tower
 from ..vectors import Layers
 from . import injection_stage, layer_stage, question_stage
 from .picks import Taste
-from .question_task import PictureBook
+from .question_task import JudgedImages
 
 logger = logging.getLogger(__name__)
 
@@ -95,12 +95,15 @@ class Job:
 
     def questions(self) -> Card | None:
         """The language model, taught; in `mllm/`."""
-        recipe, data = self._question_recipe(), self._data("train", users=len(self.lessons), mllm=self.mllm_card.name)
+        recipe, data = (
+            self._question_recipe(),
+            self._data("train", users=len(self.train_users), mllm=self.mllm_card.name),
+        )
         path = self.mllm_folder / "card.json"
         card = self._done(path, recipe, data)
         if card is None:
             mllm = question_stage.start(self.mllm_card, self.folder / "questions")
-            progress = question_stage.teach(mllm, self.lessons, self.book, recipe, self.folder / "questions")
+            progress = question_stage.teach(mllm, self.train_users, self.book, recipe, self.folder / "questions")
             if not self.main:
                 return None
             mllm.save(self.mllm_folder)
@@ -159,7 +162,7 @@ class Job:
         layers, mllm = Layers.load(path), self._taught()
         path = self.folder / "questions" / question_stage.TASTE
         taste = Taste.load(path) if path.is_file() else None
-        found = injection_stage.read(mllm, self.lessons, self.book, layers, recipe, taste, self.folder / "read.pt")
+        found = injection_stage.read(mllm, self.train_users, self.book, layers, recipe, taste, self.folder / "read.pt")
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
         dtype = "bfloat16" if torch.cuda.is_available() else None
         backbone = load_backbone(self.request.backbone or self.suite.card.backbone, dtype=dtype)
@@ -167,7 +170,7 @@ class Job:
         if self._embedded is None:  # trainings of several recipes share it
             self._embedded = tower(self.book.images)
         config, adapter, scales, progress = injection_stage.inject(
-            backbone, mllm, self.lessons, self.book, self._embedded, found, taste, layers, recipe, folder
+            backbone, mllm, self.train_users, self.book, self._embedded, found, taste, layers, recipe, folder
         )
         if not self.main:
             return None
@@ -175,7 +178,7 @@ class Job:
         config = replace(config, mllm=beside, image_tower_digest=tower.digest)
         weights.save(final, config, adapter, layers, scales)
         draw_curve(folder / "loss.csv", final.with_name(f"{final.name}.png"), title="ours: injection")
-        data = self._data("train", users=len(self.lessons), histories=len(found), mllm=mllm.digest)
+        data = self._data("train", users=len(self.train_users), histories=len(found), mllm=mllm.digest)
         card = self._card("injection", recipe, {"injection": progress}, data)
         _write(final / "card.json", card)
         return card
@@ -197,9 +200,9 @@ class Job:
         return load_mllm(self.mllm_folder)
 
     @cached_property
-    def lessons(self) -> Sequence[Lesson]:
+    def train_users(self) -> Sequence[TrainUser]:
         """Of users with so many judgments a side that a history leaves some to ask about."""
-        given = self.suite.lessons()
+        given = self.suite.train_users()
         kept = [x for x in given if min(len(x.history.liked), len(x.history.disliked)) > KEPT]
         if not kept:
             name = self.suite.card.name
@@ -211,9 +214,9 @@ class Job:
         return kept
 
     @cached_property
-    def book(self) -> PictureBook:
+    def book(self) -> JudgedImages:
         """The pictures of the lessons, decoded once for all stages."""
-        return PictureBook(self.lessons)
+        return JudgedImages(self.train_users)
 
     def _data(self, split: str, **more: Any) -> dict[str, Any]:
         return {"suite": self.suite.card.name, "split": split, **more}

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from prefbench.api import Lesson
+from prefbench.api import TrainUser
 
 from ...shared.questions import Sizes, Told, at_most, pick
-from .practice import PracticeUsers
+from .practice import SyntheticUsers
 
 WIDTH = 64
 PARTS = 16
@@ -113,10 +113,10 @@ def _root(covariance: Tensor) -> Tensor:
 
 
 def learn_teacher(
-    lessons: Sequence[Lesson],
+    train_users: Sequence[TrainUser],
     row: Mapping[str, int],
     features: Tensor,
-    practice: PracticeUsers | None,
+    practice: SyntheticUsers | None,
     *,
     practised: float = 0.8,
     hidden: int = 256,
@@ -137,7 +137,7 @@ def learn_teacher(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = _LR * min(1.0, 2 * (1 - step / steps))
-        drawn = _drawn(lessons, row, practice, practised, sizes, rng)
+        drawn = _drawn(train_users, row, practice, practised, sizes, rng)
         signs, shown, asked, liked = (torch.from_numpy(part) for part in drawn)
         logits = teacher(signs, features[shown], features[asked])
         loss = F.binary_cross_entropy_with_logits(logits, liked)
@@ -146,16 +146,16 @@ def learn_teacher(
         torch.nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
         optimizer.step()
     teacher.requires_grad_(False).eval()
-    teacher.take_apart(*_sample(teacher, lessons, row, features, practice, practised, sizes, rng))
+    teacher.take_apart(*_sample(teacher, train_users, row, features, practice, practised, sizes, rng))
     return teacher
 
 
 def _sample(
     teacher: Teacher,
-    lessons: Sequence[Lesson],
+    train_users: Sequence[TrainUser],
     row: Mapping[str, int],
     features: Tensor,
-    practice: PracticeUsers | None,
+    practice: SyntheticUsers | None,
     practised: float,
     sizes: Sizes,
     rng: np.random.Generator,
@@ -163,7 +163,7 @@ def _sample(
     """The teacher's users, and pictures that they are asked about."""
     users, pictures = [], []
     for _ in range(_SAMPLED):
-        lot = _drawn(lessons, row, practice, practised, sizes, rng)
+        lot = _drawn(train_users, row, practice, practised, sizes, rng)
         users.append(teacher.user(torch.from_numpy(lot.signs), features[torch.from_numpy(lot.shown)]))
         pictures.append(features[torch.from_numpy(lot.asked)].flatten(0, 1))
     return torch.cat(users), torch.cat(pictures)
@@ -181,9 +181,9 @@ class _Lot(NamedTuple):
 
 
 def _drawn(
-    lessons: Sequence[Lesson],
+    train_users: Sequence[TrainUser],
     row: Mapping[str, int],
-    practice: PracticeUsers | None,
+    practice: SyntheticUsers | None,
     practised: float,
     sizes: Sizes,
     rng: np.random.Generator,
@@ -194,8 +194,8 @@ def _drawn(
     asked = np.zeros((_USERS, _QUERIES), np.int64)
     liked = (rng.random((_USERS, _QUERIES)) < 0.5).astype(np.float32)
     for user in range(_USERS):
-        lesson = practice(rng) if practice is not None and rng.random() < practised else pick(lessons, rng)
-        told = Told.of(lesson, flipped=rng.random() < 0.5)
+        train_user = practice(rng) if practice is not None and rng.random() < practised else pick(train_users, rng)
+        told = Told.of(train_user, flipped=rng.random() < 0.5)
         judged = (told.liked, told.disliked)
         sides = [[row[side[int(i)].picture.digest] for i in rng.permutation(len(side))] for side in judged]
         taken = [at_most(size, side) for size, side in zip(sizes.draw(rng), sides, strict=True)]

@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image
 from scipy.special import expit
 
-from prefbench.api import Features, PrefbenchError, Scorer
-from prefbench.api.records import History, Pixels
+from prefbench.api import Features, History, Pixels, PrefbenchError, Scorer
 
 
 class CrowdScorer(Scorer):

@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy.special import expit
 
-from prefbench.api import Features, PrefbenchError, Scorer
-from prefbench.api.records import History, Judgment, Pixels, UnreadableImageError
+from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer, UnreadableImageError
 from prefbench.models.hub import Absence
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import MllmCard

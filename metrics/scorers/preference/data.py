@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prefbench.api import Extractor, Suite
-from prefbench.api.records import PARTS, History, Judgment, Split, to_pixels
+from prefbench.api import VIEWERS, Extractor, History, Judgment, Split, Suite, to_pixels
 
 from .model import Judged
 from .prompts import word_counts
@@ -47,8 +46,8 @@ def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -
     liked: list[NDArray[np.int64]] = []
     disliked: list[NDArray[np.int64]] = []
     for user in suite.users(split):
-        parts = [suite.history(user.id, part) for part in PARTS]
-        sides_of = [[j for part in parts for j in part.liked], [j for part in parts for j in part.disliked]]
+        parts = [suite.history(user.id, viewer) for viewer in VIEWERS]
+        sides_of = [[j for viewer in parts for j in viewer.liked], [j for viewer in parts for j in viewer.disliked]]
         if min(map(len, sides_of)) < sides:
             continue
         for side, rows in zip(sides_of, (liked, disliked), strict=True):

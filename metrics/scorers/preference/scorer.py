@@ -14,8 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prefbench.api import Extractor, Features, PrefbenchError, Scorer, ScorerCard
-from prefbench.api.records import History, Pixels, to_pixels
+from prefbench.api import Extractor, Features, History, Pixels, PrefbenchError, Scorer, ScorerCard, to_pixels
 from prefbench.files import WEIGHTS, atomic_file, write_atomic
 from prefbench.registry import load
 

@@ -59,11 +59,11 @@ class DiffusersBackbone:
         return weights.digest(self.folder, weights.variant(self.card))
 
     @property
-    def evaluations(self) -> int:
+    def nfe(self) -> int:
         """Denoiser passes for one image with the card's settings."""
-        return self.evaluations_at(self.card.guidance)
+        return self.nfe_at(self.card.guidance)
 
-    def evaluations_at(self, guidance: float) -> int:
+    def nfe_at(self, guidance: float) -> int:
         """Denoiser passes for one image with the card's steps; guidance takes two a time step.
 
         Counted on the scheduler's own time steps: PNDM takes one more than asked for, Heun nearly twice as many.

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefbench.api import Features, PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api import Features, Pixels, PrefbenchError
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.extractors.common import checked_picture, in_batches, loading, run_network

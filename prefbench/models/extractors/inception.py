@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError
 from prefbench.files import cache_folder
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Features, PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api import Features, Pixels, PrefbenchError
 from prefbench.models.extractors.common import checked_picture
 
 _SIDES = (128, 64, 32)

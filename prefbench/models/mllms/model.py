@@ -21,9 +21,9 @@ from prefbench.models.hub import is_hub_id
 from prefbench.models.loading import listening
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import MllmCard
+from prefbench.models.mllms.chat import ChatRenderer
 from prefbench.models.mllms.conversation import Conversation, fitted, images_of
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
-from prefbench.models.mllms.speech import Speech
 
 IGNORED = -100
 """The label of tokens that no loss is taken on."""
@@ -68,7 +68,7 @@ class Mllm:
         # One run of tokens an image. Idefics2 by itself shows each in four pieces too, of which few fit the context.
         if getattr(processor.image_processor, "do_image_splitting", False):
             processor.image_processor.do_image_splitting = False
-        self._speech = Speech(card.name, processor)
+        self._speech = ChatRenderer(card.name, processor)
 
     @property
     def base(self) -> str:

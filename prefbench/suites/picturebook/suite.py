@@ -9,10 +9,23 @@ from functools import cached_property, lru_cache
 
 from PIL import Image
 
-from prefbench.api import Lesson, PrefbenchError, Reference, Suite, SuiteCard
-from prefbench.api.records import SPLITS, Case, History, Judgment, Part, Picture, Split, User
+from prefbench.api import (
+    SPLITS,
+    Case,
+    History,
+    Judgment,
+    Picture,
+    PrefbenchError,
+    Reference,
+    Split,
+    Suite,
+    SuiteCard,
+    TrainUser,
+    User,
+    Viewer,
+)
 from prefbench.registry import unknown
-from prefbench.suites.picturebook.data.lessons import lessons
+from prefbench.suites.picturebook.data.train_users import train_users
 from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
 from prefbench.suites.picturebook.world.axes import training_contents
@@ -81,11 +94,11 @@ class Picturebook(Suite):
     def users(self, split: Split) -> Sequence[User]:
         return [User(user.id, user.split, user.kind) for user in population(split)]
 
-    def history(self, user: str, part: Part = "method") -> History:
+    def history(self, user: str, viewer: Viewer = "method") -> History:
         simulated = self._find(user)
-        judged = simulated.judged(part)
-        shown = self._shown if part == "method" else len(judged.liked)
-        pairs = [f"{user}/{part}/{i}" for i in range(shown)]
+        judged = simulated.judged(viewer)
+        shown = self._shown if viewer == "method" else len(judged.liked)
+        pairs = [f"{user}/{viewer}/{i}" for i in range(shown)]
         return History(
             user,
             tuple(_judgment(s, liked=True, pair=p) for s, p in zip(judged.liked, pairs, strict=False)),
@@ -103,8 +116,8 @@ class Picturebook(Suite):
             for judged in user.judged("scorer").liked
         ]
 
-    def lessons(self) -> Sequence[Lesson]:
-        return lessons()
+    def train_users(self) -> Sequence[TrainUser]:
+        return train_users()
 
     def training_prompts(self) -> frozenset[str]:
         return frozenset(content.prompt for content in training_contents())
@@ -127,8 +140,8 @@ class Picturebook(Suite):
         return known[user]
 
 
-def _plain(user: SimulatedUser, part: Part) -> list[list[list[int]]]:
-    judged = user.judged(part)
+def _plain(user: SimulatedUser, viewer: Viewer) -> list[list[list[int]]]:
+    judged = user.judged(viewer)
     return [[[*shown.scene.indices, shown.seed] for shown in side] for side in (judged.liked, judged.disliked)]
 
 

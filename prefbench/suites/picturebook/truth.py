@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import PrefbenchError
-from prefbench.api.records import History, Judgment, Pixels
+from prefbench.api import History, Judgment, Pixels, PrefbenchError
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.users.inference import Posterior, Seen, infer
 from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser

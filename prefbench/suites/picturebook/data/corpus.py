@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from prefbench.api.records import PARTS
+from prefbench.api import VIEWERS
 from prefbench.files import atomic_file, cache_folder
 from prefbench.suites.picturebook.users.population import population
 from prefbench.suites.picturebook.world.axes import (
@@ -149,7 +149,7 @@ def _drawn(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_Descri
 @cache
 def _judged_scenes() -> tuple[Scene, ...]:
     """What the users of the scorer split judged, liked and disliked, in both parts."""
-    judged = (user.judged(part) for user in population("scorer") for part in PARTS)
+    judged = (user.judged(viewer) for user in population("scorer") for viewer in VIEWERS)
     return tuple(shown.scene for one in judged for shown in (*one.liked, *one.disliked))
 
 

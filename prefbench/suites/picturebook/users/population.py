@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from prefbench.api.records import SPLITS, Part, Split
+from prefbench.api import SPLITS, Split, Viewer
 from prefbench.suites.picturebook.users.choices import judge_four
 from prefbench.suites.picturebook.users.taste import KINDS, SHARPNESS, Kind, Taste, TasteSpec, sample_spec
 from prefbench.suites.picturebook.world.axes import (
@@ -67,20 +67,20 @@ class SimulatedUser:
         return Taste.of(self.spec)
 
     @lru_cache(maxsize=4096)  # noqa: B019 - users live as long as the process
-    def judged(self, part: Part) -> Judged:
+    def judged(self, viewer: Viewer) -> Judged:
         """All judgments of one part. Methods see only two likes of a sparse user."""
-        rng = _stream(self.split, self.index, part)
-        n = MAX_HISTORY if part == "method" else SCORER_HISTORY
-        pairs = [self._judge(part, rng) for _ in range(n)]
+        rng = _stream(self.split, self.index, viewer)
+        n = MAX_HISTORY if viewer == "method" else SCORER_HISTORY
+        pairs = [self._judge(viewer, rng) for _ in range(n)]
         liked, disliked = (tuple(side) for side in zip(*pairs, strict=True))
-        if self.kind == "sparse" and part == "method":
+        if self.kind == "sparse" and viewer == "method":
             return Judged(liked[:_SPARSE_LIKES], ())
         return Judged(liked, disliked)
 
-    def _judge(self, part: Part, rng: np.random.Generator) -> tuple[JudgedScene, JudgedScene]:
+    def _judge(self, viewer: Viewer, rng: np.random.Generator) -> tuple[JudgedScene, JudgedScene]:
         contents = training_contents()
         content = contents[int(rng.integers(len(contents)))]
-        scenes = _candidates(content, f"{self.split}/{part}", rng)
+        scenes = _candidates(content, f"{self.split}/{viewer}", rng)
         styles = np.array([scene.style for scene in scenes])
         liked, disliked = judge_four(self.taste.of_styles(styles), SHARPNESS[self.kind], rng)
         return _judged(scenes[liked], rng), _judged(scenes[disliked], rng)

@@ -17,7 +17,7 @@ class Token(NamedTuple):
     taught: bool
 
 
-class Speech:
+class ChatRenderer:
     """Renders conversations with a processor's chat template.
 
     Args:

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Lesson
-from prefbench.api.records import PARTS, History, Judgment, Picture
+from prefbench.api import VIEWERS, History, Judgment, Picture, TrainUser
 from prefbench.files import atomic_file, cache_folder
 from prefbench.suites.picturebook.users.population import SEED, JudgedScene, SimulatedUser, population
 from prefbench.suites.picturebook.world.render import VERSION, render
@@ -20,7 +19,7 @@ from prefbench.suites.picturebook.world.render import VERSION, render
 logger = logging.getLogger(__name__)
 
 
-def lessons() -> list[Lesson]:
+def train_users() -> list[TrainUser]:
     """All judgments of the train users, with words for their tastes and for what the pictures show."""
     users = population("train")
     sides = [side for user in users for side in _sides(user)]
@@ -32,14 +31,14 @@ def lessons() -> list[Lesson]:
         history = History(user.id, tuple(judgments[: len(liked)]), tuple(judgments[len(liked) :]))
         likes, dislikes = user.taste.words()
         shows = {picture.digest: judged.scene.phrases() for judged, picture in shown}
-        found.append(Lesson(history, likes, dislikes, shows))
+        found.append(TrainUser(history, likes, dislikes, shows))
     return found
 
 
 def _sides(user: SimulatedUser) -> tuple[list[JudgedScene], list[JudgedScene]]:
     """Everything the user liked, and disliked."""
-    parts = [user.judged(part) for part in PARTS]
-    return [s for part in parts for s in part.liked], [s for part in parts for s in part.disliked]
+    parts = [user.judged(viewer) for viewer in VIEWERS]
+    return [s for viewer in parts for s in viewer.liked], [s for viewer in parts for s in viewer.disliked]
 
 
 def _judgment(user: str, i: int, judged: JudgedScene, picture: Picture, *, liked: bool) -> Judgment:

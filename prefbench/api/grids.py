@@ -1,0 +1,49 @@
+"""A table as plain cells, for every medium: terminal, text, Markdown, LaTeX. What shows it does the escaping."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Cells = tuple[str, ...]
+TEXT_LIMIT = 300
+"""Characters of one text from outside that a table or page shows; errors can be pages long."""
+NOTE_LIMIT = 2000
+"""Characters of a note at most; what it quotes from outside is cut before."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells as raw text, a line break within a cell as `\n`; a rule stands between sections. Empty sections vanish.
+
+    `kept` are the columns that a narrow terminal repeats in each part of a table that it cannot show whole.
+    """
+
+    title: str
+    columns: Cells
+    sections: Sequence[Sequence[Cells]]
+    notes: Sequence[str] = ()
+    kept: tuple[int, ...] = (0,)
+
+    @property
+    def filled(self) -> list[Sequence[Cells]]:
+        """The sections that hold rows."""
+        return [section for section in self.sections if section]
+
+    def select(self, columns: Sequence[int]) -> Grid:
+        """The same rows with some of the columns, without notes."""
+        sections = [[tuple(row[i] for i in columns) for row in section] for section in self.filled]
+        return Grid(self.title, tuple(self.columns[i] for i in columns), sections)
+
+
+def plain(text: object, limit: int = TEXT_LIMIT) -> str:
+    """One line without control or direction characters, cut to `limit` characters: safe for a terminal.
+
+    Example:
+        >>> plain("red\\x1b[31m\\nhouse")
+        'red�[31m house'
+    """
+    line = " ".join(str(text).split())
+    shown = "".join("�" if unicodedata.category(c).startswith("C") else c for c in line)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

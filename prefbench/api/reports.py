@@ -1,0 +1,71 @@
+"""What a report is: scored runs to a result of plain data, and the tables, figures and page that show it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from prefbench.api.grids import Grid
+from prefbench.api.scores import ScoredRun
+from prefbench.api.suites import Suite
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class ReportCard:
+    """What a report shows and what it needs."""
+
+    name: str
+    version: str
+    summary: str
+    takes: Literal["run", "runs", "runs or none", "none"]
+    """How many scored runs it is made from: one, at least two, any number, or none at all."""
+    published: str = ""
+    """The folder below `results/` that `--publish` writes to; empty for a report that is not published."""
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What a report may ask for beside the runs."""
+
+    suite: Callable[[], Suite]
+    """Loads the suite that the runs were drawn for, or the one that was named; called only by reports that need it."""
+    command: str = ""
+    """The command that a reader can run again."""
+    work: Path = Path("runs")
+    """Where a report that draws or trains on its own keeps what it can resume from."""
+    log: Callable[[str], object] = lambda _: None
+    """Is told in one line what begins."""
+
+
+class Report(ABC, Generic[R]):
+    """A study of scored runs. Keyword arguments of the constructor are its options (`-p name=value`) and have defaults.
+
+    `measure` computes and stores nothing; the other methods show its result and compute nothing.
+    """
+
+    card: ClassVar[ReportCard]
+
+    @abstractmethod
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> R:
+        """The result. Raises `PrefbenchError` for runs that do not belong together or lack what is asked."""
+
+    @abstractmethod
+    def as_json(self, result: R) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
+        """The result as plain data: what `--json` prints and `--out` writes. Holds no NaN and no path of a machine."""
+
+    @abstractmethod
+    def tables(self, result: R) -> Sequence[Grid]:
+        """What the terminal shows, and the page too."""
+
+    def write(self, result: R, folder: Path) -> Sequence[Path]:  # noqa: ARG002
+        """Writes page, data and figures into a folder, each file whole or not at all; returns their paths."""
+        return ()
+
+    def publish(self, result: R, results: Path) -> Sequence[Path]:  # noqa: ARG002
+        """Writes what is committed below `results/`; for reports whose card says `published`. Returns paths."""
+        return ()
