@@ -21,7 +21,18 @@ from typing import Any, Literal
 from prefbench.api import PrefbenchError
 
 Kind = Literal[
-    "suite", "method", "control", "metric", "scorer", "extractor", "backbone", "mllm", "trainer", "ablation", "weights"
+    "suite",
+    "method",
+    "control",
+    "metric",
+    "scorer",
+    "extractor",
+    "backbone",
+    "mllm",
+    "trainer",
+    "ablation",
+    "weights",
+    "report",
 ]
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
@@ -106,6 +117,17 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "ours": "prefbench.methods.ours.train.stages:train",
         "preference": "prefbench.metrics.scorers.preference.training:train",
         "mini-ip-adapter": "prefbench.suites.picturebook.miniatures.trainers:mini_ip_adapter",
+    },
+    "report": {
+        "table": "prefbench.reports.table.report:Table",
+        "contrasts": "prefbench.reports.contrasts.report:Contrasts",
+        "power": "prefbench.reports.power.report:Power",
+        "leaderboard": "prefbench.reports.leaderboard.report:Leaderboard",
+        "scorer": "prefbench.reports.scorer.report:ScorerReport",
+        "validation": "prefbench.reports.validation.report:Validation",
+        "audit": "prefbench.reports.audit.report:Audit",
+        "attacks": "prefbench.reports.attacks.report:Attacks",
+        "ablation": "prefbench.reports.ablation.report:AblationReport",
     },
     "ablation": {"ours": "prefbench.methods.ours.train.ablation:ours"},
     "weights": {
