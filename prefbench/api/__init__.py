@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefbench.api.backbones import Backbone, BackboneCard
 from prefbench.api.errors import NotMeasurableError, PrefbenchError
-from prefbench.api.features import Extractor, Features, FeatureSet
+from prefbench.api.features import Extractor, Features, FeatureSet, FloatArray
 from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
 from prefbench.api.methods import Context, Method, MethodCard
 from prefbench.api.metrics import Evidence, ImageMetric, Metric, MetricCard, Scored, SetMetric, UserMetric
@@ -65,6 +65,7 @@ __all__ = [
     "Extractor",
     "FeatureSet",
     "Features",
+    "FloatArray",
     "Grid",
     "History",
     "ImageMetric",

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from prefbench.api.records import Pixels
 
+FloatArray = NDArray[np.float64]
+"""Numbers of any kind and shape: utilities, probabilities, scores."""
 Features = NDArray[np.float64]
+"""Embeddings alone: (N, D), one row per image or text."""
 
 
 class Extractor(Protocol):
