@@ -50,7 +50,7 @@ class Bin:
 class ScorerFigures:
     """What `measure` found. Accuracies and AUC: 0 to 1, chance 0.5. Brier score and expected calibration error: 0 best.
 
-    `above_population` and `above_mismatched` are differences in accuracy on the same pairs: both must be above 0 with
+    `above_population` and `above_permuted` are differences in accuracy on the same pairs: both must be above 0 with
     their whole intervals for a scorer to be admitted to rankings.
     """
 

@@ -22,7 +22,7 @@ FIGURES: Mapping[str, str] = {
     "permuted": "the same, over many permutations of users",
     "best_possible": "the same pairs, knowing the true taste",
     "above_population": "accuracy above the population's, on the same pairs",
-    "above_mismatched": "accuracy above permuted users', on the same pairs",
+    "above_permuted": "accuracy above permuted users', on the same pairs",
     "brier": "mean squared error of P(liked); 0.25 knows nothing",
     "ece": "expected calibration error of P(liked), ten bins",
 }

@@ -52,7 +52,7 @@ from prefbench.check import Finding, check_method, check_metric, check_suite
 from prefbench.check.duplicates import ALIKE, COPY, compare, thumbnail
 from prefbench.cli.main import main
 
-EXAMPLE = f"{Path(__file__).parents[1] / 'examples' / 'liked_colors.py'}:LikedColors"
+EXAMPLE = f"{Path(__file__).parents[2] / 'examples' / 'liked_colors.py'}:LikedColors"
 
 
 def failed(findings: Sequence[Finding]) -> set[str]:
@@ -343,9 +343,9 @@ def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
     assert len(findings) == 4
 
 
-TESTS = Path(__file__).parent
-PARAMETERS = {"best-of-n": ["n=2", f"scorer={TESTS / 'brightest.py'}:Brightest"]}
-SUITES = {"popular-style": f"{TESTS / 'tiny_suite.py'}:TinySuite"}
+SUPPORT = Path(__file__).parents[1] / "support"
+PARAMETERS = {"best-of-n": ["n=2", f"scorer={SUPPORT / 'brightest.py'}:Brightest"]}
+SUITES = {"popular-style": f"{SUPPORT / 'tiny_suite.py'}:TinySuite"}
 """What learns from all train users does so from six here."""
 
 

@@ -39,7 +39,7 @@ from prefbench.run.prepare import context_of
 from tests.support.brightest import Brightest
 from tests.support.tiny_suite import TinySuite, history, train_user
 
-TESTS = Path(__file__).parent
+SUPPORT = Path(__file__).parents[1] / "support"
 SIDE = 32
 SEEDS = (3, 10**18 + 1, 7)
 
@@ -137,7 +137,7 @@ def test_attackers_are_controls() -> None:
 
 
 def best_of(n: int, name: str = "Brightest") -> BestOfN:
-    return BestOfN(n=n, scorer=f"{TESTS / 'brightest.py'}:{name}")
+    return BestOfN(n=n, scorer=f"{SUPPORT / 'brightest.py'}:{name}")
 
 
 def test_the_best_of_all_candidates_is_kept(backbone: Backbone) -> None:
@@ -174,12 +174,12 @@ def test_scores_that_are_none_are_refused(backbone: Backbone) -> None:
 
 def test_what_is_no_scorer_is_refused(backbone: Backbone) -> None:
     with pytest.raises(PrefbenchError, match=r"is no class derived from prefbench\.api\.Scorer"):
-        BestOfN(scorer=f"{TESTS / 'tiny_suite.py'}:TinySuite").setup(Context(backbone))
+        BestOfN(scorer=f"{SUPPORT / 'tiny_suite.py'}:TinySuite").setup(Context(backbone))
 
 
 def test_a_run_records_the_scorer_that_picked(tiny_sd: Path, tmp_path: Path) -> None:
-    suite = ["--suite", f"{TESTS / 'audited_suite.py'}:AuditedSuite", "--backbone", str(tiny_sd), "--device", "cpu"]
-    method = ["--method", "best-of-n", "-p", "n=2", "-p", f"scorer={TESTS / 'brightest.py'}:Brightest"]
+    suite = ["--suite", f"{SUPPORT / 'audited_suite.py'}:AuditedSuite", "--backbone", str(tiny_sd), "--device", "cpu"]
+    method = ["--method", "best-of-n", "-p", "n=2", "-p", f"scorer={SUPPORT / 'brightest.py'}:Brightest"]
     command = ["run", *method, *suite, "--steps", "1", "--users", "1", "--no-score", "--out", str(tmp_path)]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output

@@ -207,7 +207,7 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from prefbench.methods.ours import injection_stage, layer_stage, question_stage
+from prefbench.methods.ours.train import injection_stage, layer_stage, question_stage
 from prefbench.methods.ours.train.stages import train
 from prefbench.training.requests import TrainRequest
 

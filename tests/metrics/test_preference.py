@@ -29,6 +29,8 @@ from prefbench.score.standing import unranked
 from prefbench.training.requests import TrainRequest
 from tests.support.colours import ColourSuite, MeanColour, judged
 
+SUPPORT = Path(__file__).parents[1] / "support"
+
 NOBODY = History("nobody", (), ())
 
 
@@ -36,7 +38,7 @@ NOBODY = History("nobody", (), ())
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A scorer trained for the colour suite by the trainer itself: its folder and its card."""
     folder = tmp_path_factory.mktemp("preference")
-    request = TrainRequest(folder, images=4_800, suite=f"{Path(__file__).parent / 'colours.py'}:ColourSuite")
+    request = TrainRequest(folder, images=4_800, suite=f"{SUPPORT / 'colours.py'}:ColourSuite")
     card = train(request)
     assert card is not None
     return folder / "final", card

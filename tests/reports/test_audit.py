@@ -25,7 +25,7 @@ from prefbench.reports.audit.prompts import alike_prompts, content_words
 from prefbench.run.folder import RunFolder
 from tests.support.audited_suite import UNSEEN, AuditedSuite
 
-SUITE = f"{Path(__file__).parent / 'audited_suite.py'}:AuditedSuite"
+SUITE = f"{Path(__file__).parents[1] / 'support' / 'audited_suite.py'}:AuditedSuite"
 METRIC = """
 from prefbench.api import ImageMetric, MetricCard
 

@@ -109,7 +109,7 @@ def test_a_killed_run_resumes_to_the_same_weights(finished: tuple[Regression, Pa
 
 def killed_at(folder: Path) -> int:
     """Starts a training, kills it some steps after a checkpoint, and returns the step of that checkpoint."""
-    root = Path(learning.__file__).parents[1]
+    root = Path(learning.__file__).parents[2]
     child = subprocess.Popen([sys.executable, learning.__file__, str(folder)], cwd=root, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (folder / "loss.csv").exists() or len(losses(folder)) < learning.SLOW_FROM // 20:
@@ -149,7 +149,7 @@ def test_two_processes_train_one_model_and_resume(tmp_path: Path) -> None:
     def train(folder: str, steps: int) -> None:
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
         script = [learning.__file__, str(tmp_path / folder), str(8 * 2 * steps)]
-        root = Path(learning.__file__).parents[1]
+        root = Path(learning.__file__).parents[2]
         environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
         done = subprocess.run(
             [*command, *script], cwd=root, env=environment, capture_output=True, text=True, check=False

@@ -25,7 +25,7 @@ def as_figures(found: ScorerFigures) -> list[Figure]:
         Figure("accuracy / best possible", own / best, 0.90, 0.95),
         Figure("within-user AUC", found.within_user_auc.value or 0.0, 0.80, 0.90),
         Figure("above population, lower end", found.above_population.low or 0.0, 0.0, 0.3),
-        Figure("above mismatched, lower end", found.above_permuted.low or 0.0, 0.0, 0.3),
+        Figure("above permuted users, lower end", found.above_permuted.low or 0.0, 0.0, 0.3),
         Figure("permuted users from chance", abs((found.permuted.value or 0.0) - 0.5), 0.03, 0.01, ceiling=True),
         Figure("Brier score", found.brier.value or 1.0, 0.2, 0.15, ceiling=True),
         Figure("expected calibration error", found.ece.value or 1.0, 0.06, 0.03, ceiling=True),
