@@ -23,7 +23,7 @@ class ReportCard:
     version: str
     summary: str
     takes: Literal["run", "runs", "runs or none", "none"]
-    """How many scored runs it is made from: one, at least two, any number, or none at all."""
+    """How many scored runs it is made from: one, one or more, any number, or none at all."""
     published: str = ""
     """The folder below `results/` that `--publish` writes to; empty for a report that is not published."""
 
@@ -61,6 +61,10 @@ class Report(ABC, Generic[R]):
     @abstractmethod
     def tables(self, result: R) -> Sequence[Grid]:
         """What the terminal shows, and the page too."""
+
+    def passed(self, result: R) -> bool:  # noqa: ARG002
+        """Whether what the report checks is in order; where it is not, the command exits with 1."""
+        return True
 
     def write(self, result: R, folder: Path) -> Sequence[Path]:  # noqa: ARG002
         """Writes page, data and figures into a folder, each file whole or not at all; returns their paths."""

@@ -321,7 +321,7 @@ def ablate(name: str, folder: Path, *, publish: bool, as_json: bool, command: st
         Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text))
 
     request = AblationRequest(folder, **choices)
-    result = measure(name, request, command=command, said=said)
+    result = measure(name, request, command=command, log=said)
     path = request.work / "result.json"
     write_atomic(path, json.dumps(result, indent=1) + "\n")
     written = [path, *(page.publish(result) if publish else [])]

@@ -13,8 +13,9 @@ from prefbench.cli.screen import Screen
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.registry import load, names
-from prefbench.reports import audit as audits
+from prefbench.reports.audit import measure as audits
 from prefbench.reports.audit.material import split_of
+from prefbench.reports.audit.seen import Seen, collect
 from prefbench.reports.contrasts import measure as contrasts
 from prefbench.reports.contrasts.grids import contrast_grid, standings_grid
 from prefbench.reports.leaderboard.publish import portable
@@ -32,7 +33,7 @@ from prefbench.score.summary import Run
 
 def audit(screen: Screen, paths: Sequence[Path], *, named: str | None) -> list[dict[str, Any]]:
     """The findings of every run's audit, a mapping a run. `named` is what the user gave as the suite."""
-    collected: dict[str, tuple[Suite, audits.Seen]] = {}
+    collected: dict[str, tuple[Suite, Seen]] = {}
     audited = []
     for path in screen.run_folders(paths):
         folder = RunFolder(path)
@@ -42,7 +43,7 @@ def audit(screen: Screen, paths: Sequence[Path], *, named: str | None) -> list[d
         if data not in collected:
             suite = recorded_suite(spec, named)
             with screen.status(f"look at the pictures of {suite.card.name}"):
-                collected[data] = suite, audits.collect(suite, split)
+                collected[data] = suite, collect(suite, split)
         findings = audits.audit(folder, *collected[data], report=screen.finding)
         screen.audited(path, findings)
         audited.append(
@@ -124,7 +125,7 @@ def validate(
         if runs[0].spec["suite_digest"] != made.digest:
             raise PrefbenchError(f"{runs[0].folder.path} was drawn for another suite than {suite}")
     labelled = dict(zip(label_runs(runs), runs, strict=True))
-    found = {"command": command, **measure(made, out, metrics or names("metric"), runs=labelled, said=screen.said)}
+    found = {"command": command, **measure(made, out, metrics or names("metric"), runs=labelled, log=screen.said)}
     screen.grids([required_grid(found)])
     for path in [*page.write(found, out), *(page.publish(found) if publish else [])]:
         screen.written(path)

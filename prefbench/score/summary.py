@@ -43,6 +43,11 @@ class Run:
         return cls(folder, description, samples)
 
     @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
     def spec(self) -> Mapping[str, Any]:
         spec: Mapping[str, Any] = self.description["spec"]
         return spec

@@ -22,12 +22,12 @@ Result = dict[str, Any]
 
 
 def ablate(
-    name: str, request: AblationRequest, *, command: str = "", said: Callable[[str], object] = lambda _: None
+    name: str, request: AblationRequest, *, command: str = "", log: Callable[[str], object] = lambda _: None
 ) -> Result:
     """Trains and draws every variant of a method; a part that is there already is not made again.
 
     Args:
-        said: is told what begins.
+        log: is told in one line what begins.
 
     Returns:
         Plain data: what was drawn for whom, and a row a variant, with the mean over users, its interval, and the paired
@@ -39,13 +39,13 @@ def ablate(
     """
     suite, users = _measurable(request)
     metrics = [metric for metric in METRICS if metric in suite.card.metrics]
-    found: Ablation = load("ablation", name)(request, said)
+    found: Ablation = load("ablation", name)(request, log)
     whole = found.variants[0]
     if whole.name != WHOLE:
         raise PrefbenchError(f"the first variant of {name} must be {WHOLE!r}, got {whole.name!r}")
     runs = []
     for variant in found.variants:
-        said(f"draw {variant.group}: {variant.name}")
+        log(f"draw {variant.group}: {variant.name}")
         runs.append(_drawn(_settings(name, request, found, variant), variant, metrics))
     columns = [{column: held.scores for column, held in run.columns().items()} for run in runs]
     shared = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", "steps", "samples_per_case")

@@ -41,6 +41,14 @@ class Scale:
     """Subsets of each size."""
     seed: int = 0
 
+    @classmethod
+    def trial(cls) -> Scale:
+        """So little that everything is done in a minute: to see that all works, not to believe the numbers."""
+        return cls(
+            users=6, samples=3, pool_users=6, pool_prompts=6, sample_users=4, sample_prompts=4, nulls=12, set_nulls=2,
+            intervals=12, set_intervals=3, swaps=19, replicates=100, sizes=(8, 16), draws=3,
+        )  # fmt: skip
+
     def __post_init__(self) -> None:
         if not self.sizes or list(self.sizes) != sorted(set(self.sizes)):
             raise ValueError(f"sizes must ascend, got {self.sizes}")

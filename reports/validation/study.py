@@ -44,7 +44,7 @@ def validate(
     *,
     runs: Mapping[str, Run] | None = None,
     scale: Scale | None = None,
-    said: Said = lambda _: None,
+    log: Said = lambda _: None,
 ) -> Result:
     """Validates metrics on a suite that knows the truth. The same call again continues; what is kept is not repeated.
 
@@ -53,7 +53,7 @@ def validate(
         metrics: names; those that cannot be computed are left out and listed, `utility` must be among them.
         runs: real runs of the suite by their labels, for the ranking of methods; copies of them are scored for all
             metrics.
-        said: is told what begins.
+        log: is told in one line what begins.
 
     Returns:
         Plain data: the parts, what is required and whether it holds.
@@ -61,7 +61,7 @@ def validate(
     Raises:
         PrefbenchError: the suite knows no truth, or has too little for the scale.
     """
-    bench = Bench(suite, folder, metrics, _fitting(suite, scale or Scale()), said)
+    bench = Bench(suite, folder, metrics, _fitting(suite, scale or Scale()), log)
     bench.prepare()
     fingerprint = f"{_REVISION} {bench.fingerprint}"
     parts = {name: _part(name, part, bench, fingerprint) for name, part in PARTS.items()}

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prefbench.api import PrefbenchError, Scores
+from prefbench.api import PrefbenchError, ReportContext, Scores
 from prefbench.registry import BUILT_IN
 from prefbench.reports.ablation import measure, page
 from prefbench.reports.ablation.measure import _rows
+from prefbench.reports.ablation.report import AblationReport
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.tests import holm, paired_difference
+from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 from tests.support import tiny_suite
 
@@ -117,7 +119,7 @@ def scaled(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
 def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(BUILT_IN["ablation"], "ip-adapter", f"{__name__}:scaled")  # type: ignore[arg-type]
     request, said = AblationRequest(tmp_path, users=2), []
-    found = measure.ablate("ip-adapter", request, said=said.append)
+    found = measure.ablate("ip-adapter", request, log=said.append)
     assert said == ["nothing to train", "draw whole: whole", "draw scale: 0", "draw images: mean"]
     assert (found["suite"], found["backbone"], found["users"], found["samples_per_case"]) == (
         "picturebook",
@@ -135,6 +137,23 @@ def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.Monke
     again = measure.ablate("ip-adapter", request)
     assert again["rows"] == found["rows"]
     assert {path: path.stat().st_mtime_ns for path in request.work.rglob("*.png")} == images
+
+
+def test_the_report_takes_its_options_and_works_where_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(BUILT_IN["ablation"], "ip-adapter", f"{__name__}:scaled")  # type: ignore[arg-type]
+    lines: list[str] = []
+    context = ReportContext(Picturebook, "prefbench ablate ip-adapter --out /elsewhere/x", tmp_path, lines.append)
+    report = AblationReport("ip-adapter", users=2, split="test")
+    result = report.measure([], context)
+    assert (result["split"], result["users"], result["command"]) == ("test", 2, "prefbench ablate ip-adapter")
+    assert lines[0] == "nothing to train"
+    assert list((tmp_path / "ip-adapter" / "ablation" / "runs").iterdir())
+    (table,) = report.tables(result)
+    assert [row[0] for row in table.filled[0]] == [WHOLE]
+    with pytest.raises(PrefbenchError, match=r"name the method: -p method=(ours\|ip-adapter|ip-adapter\|ours)"):
+        AblationReport().measure([], context)
 
 
 @pytest.mark.parametrize(

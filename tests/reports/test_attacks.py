@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api import PrefbenchError, Sample, SummaryRow
+from prefbench.api import PrefbenchError, ReportContext, Sample, SummaryRow
 from prefbench.reports.attacks import measure
+from prefbench.reports.attacks.report import Attacks
 from prefbench.reports.attacks.table import MARKS, grid, outranking, render
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluate import samples_digest
 from prefbench.score.summary import Run
+from tests.support.tiny_suite import TinySuite
 
 USERS, PROMPTS = tuple(f"u{i}" for i in range(12)), ("a cat", "a dog", "a fox")
 ATTACKS = {"copy": "a liked image", "flip": "a liked image, mirrored", "random": ""}
@@ -221,6 +223,15 @@ def test_published_pages_follow_their_data(runs: list[Run], tmp_path: Path, caps
     shown = capsys.readouterr()
     assert "attackers and the metrics that they win" in shown.out
     assert "toy.test.tiny.json is no table of attacks" in shown.err
+
+
+def test_the_report_shows_and_publishes_one_result(runs: list[Run], tmp_path: Path) -> None:
+    report = Attacks()
+    result = report.measure(runs, ReportContext(suite=TinySuite))
+    assert [table.title for table in report.tables(result)] == ["attackers and the metrics that they win"]
+    paths = report.publish(result, tmp_path / "results")
+    assert {path.parent for path in paths} == {tmp_path / "results" / "attacks"}
+    assert json.loads(paths[1].read_text()) == report.as_json(result)
 
 
 # ----------------------------------------------------------------------------------------------------- committed

@@ -15,17 +15,22 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageOps
 
-from prefbench.api import Picture, PrefbenchError, Sample, image_digest, to_pixels
+from prefbench.api import Picture, PrefbenchError, ReportContext, Sample, image_digest, to_pixels
 from prefbench.check import Finding, duplicates
 from prefbench.check.duplicates import nearest
 from prefbench.cli.main import main
-from prefbench.reports.audit import Seen, audit, collect, training
+from prefbench.reports.audit import training
 from prefbench.reports.audit.material import split_of
+from prefbench.reports.audit.measure import audit
 from prefbench.reports.audit.prompts import alike_prompts, content_words
+from prefbench.reports.audit.report import Audit
+from prefbench.reports.audit.seen import Seen, collect
 from prefbench.run.folder import RunFolder
+from prefbench.score.summary import Run
+from tests.support import audited_suite
 from tests.support.audited_suite import UNSEEN, AuditedSuite
 
-SUITE = f"{Path(__file__).parents[1] / 'support' / 'audited_suite.py'}:AuditedSuite"
+SUITE = f"{audited_suite.__file__}:AuditedSuite"
 METRIC = """
 from prefbench.api import ImageMetric, MetricCard
 
@@ -478,6 +483,27 @@ def test_the_command_fails_and_shows_ten_rows(run: RunFolder, clean: Path) -> No
     found = {finding["check"]: finding for finding in audited["findings"]}
     assert (as_json.exit_code, audited["passed"], found["images"]["passed"]) == (1, False, False)
     assert len(found["images"]["rows"]) == 12
+
+
+def test_the_report_holds_every_finding_of_every_run(run: RunFolder, clean: Path) -> None:
+    shutil.rmtree(run.path / "images")
+    lines: list[str] = []
+    report = Audit(suite=SUITE)
+    context = ReportContext(suite=AuditedSuite, log=lines.append)
+    result = report.measure([Run.open(run.path), Run.open(clean)], context)
+    damaged, sound = report.tables(result)
+    assert (damaged.title, sound.title) == (
+        f"run {run.path.name}: 1 of 15 checks FAILED: images",
+        f"run {clean.name}: clean",
+    )
+    (images,) = [row for row in damaged.sections[0] if row[1] == "images"]
+    assert images[0] == "FAILED"
+    assert images[2].count("is missing; run the same command again") == 10
+    assert images[2].endswith("\nand 2 more, all of them with --json")
+    assert not report.passed(result)
+    assert report.passed(result[1:])
+    assert [len(audited["findings"]) for audited in report.as_json(result)] == [15, 15]
+    assert lines[1:] == [f"audit {run.path.name}", f"audit {clean.name}"], "the suite's pictures are loaded once"
 
 
 def test_mistakes_are_one_line(run: RunFolder, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, ReportContext
 from prefbench.reports.validation import ladders, page
 from prefbench.reports.validation.bench import Bench
 from prefbench.reports.validation.expectations import fall, rise, stay
 from prefbench.reports.validation.nuisances import NUISANCES
+from prefbench.reports.validation.report import Validation
 from prefbench.reports.validation.scale import STRENGTHS, Scale
 from prefbench.reports.validation.stored import set_values
 from prefbench.reports.validation.study import PARTS, validate
@@ -30,10 +31,7 @@ from prefbench.suites.picturebook.suite import Picturebook
 from tests.support import measures
 from tests.support.colours import ColourSuite
 
-SMALL = Scale(
-    users=6, samples=3, pool_users=6, pool_prompts=6, sample_users=4, sample_prompts=4, nulls=12, set_nulls=2,
-    intervals=12, set_intervals=3, swaps=19, replicates=100, sizes=(8, 16), draws=3,
-)  # fmt: skip
+SMALL = Scale.trial()
 METRICS = ("utility", "fid", *(f"{measures.__file__}:{name}" for name in ("Twin", "Chance", "Broken", "Picky")))
 Result = dict[str, Any]
 
@@ -149,11 +147,11 @@ def test_a_validation_that_is_killed_ends_as_one_that_never_was(suite: Picturebo
     kills = [killed(suite, tmp_path / "killed", killing_at_write(n)) for n in (40, 150, 300)]
     assert kills == [-signal.SIGKILL] * 3
     said: list[str] = []
-    again = validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, said=said.append)
+    again = validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, log=said.append)
     assert json.dumps(again, sort_keys=True) == json.dumps(undisturbed, sort_keys=True)
     assert any(line.startswith("measure") for line in said)
     said.clear()
-    assert validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, said=said.append) == again
+    assert validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, log=said.append) == again
     assert not any(line.startswith("measure") for line in said)
 
 
@@ -178,6 +176,33 @@ def test_the_page_is_written_with_its_figures_and_kept_up_to_date(result: Result
     (tmp_path / "picturebook.json").write_text("{}")
     with pytest.raises(PrefbenchError, match=r"picturebook\.json is no validation"):
         page.load_results(tmp_path)
+
+
+def test_the_report_goes_on_where_it_was_stopped_and_publishes(result: Result, folder: Path, tmp_path: Path) -> None:
+    report = Validation(metrics=",".join(METRICS), size="trial")
+    lines: list[str] = []
+    context = ReportContext(Picturebook, "prefbench validate --out /elsewhere/x", folder, lines.append)
+    again = report.measure([], context)
+    assert not any(line.startswith("measure") for line in lines)
+    assert again["parts"] == result["parts"]
+    assert again["command"] == "prefbench validate"
+    assert json.dumps(report.as_json(again), allow_nan=False)
+    assert [table.title for table in report.tables(again)] == ["Requirements"]
+    paths = report.publish(again, tmp_path)
+    assert tmp_path / "validation" / "picturebook.md" in paths
+    assert [path.name for path in report.write(again, tmp_path)][:2] == ["validation.md", "validation.json"]
+
+
+def test_the_report_refuses_runs_of_another_suite(result: Result, folder: Path, tmp_path: Path) -> None:
+    assert result
+    path = Path(shutil.copytree(folder / "systems" / "strength-0", tmp_path / "run"))
+    content = json.loads((path / "run.json").read_text())
+    content["spec"]["suite_digest"] = "0" * 64
+    (path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(PrefbenchError, match="was drawn for another suite than picturebook"):
+        Validation(metrics="utility").measure([Run.open(path)], ReportContext(Picturebook))
+    with pytest.raises(PrefbenchError, match="unknown metric 'utilty'"):
+        Validation(metrics="utilty").measure([], ReportContext(Picturebook))
 
 
 def test_what_is_published_is_up_to_date() -> None:

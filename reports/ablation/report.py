@@ -1,0 +1,81 @@
+"""The report `ablation`: what each part of a method is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Split
+from prefbench.registry import names
+from prefbench.training.variants import AblationRequest
+
+from ..leaderboard.publish import portable
+from . import page
+from .measure import Result, ablate
+
+
+class AblationReport(Report[Result]):
+    """Trains and draws a method with one part left out at a time, each compared with the whole method.
+
+    Args:
+        method: whose parts; may be left out where one method alone offers an ablation. Its finished training is
+            expected in `<work>/<method>`, variants and their runs go into `ablation/` there.
+        images: what every variant is trained on; the trainer's default where None.
+        suite, backbone: None for the method's, and the suite's.
+        split: whose users are drawn for.
+        users: only the first so many users.
+        samples: per case.
+    """
+
+    card = ReportCard(
+        name="ablation",
+        version="1",
+        summary="a method with one part left out at a time, compared with the whole method",
+        takes="none",
+        published="ablation",
+    )
+
+    def __init__(
+        self,
+        method: str | None = None,
+        *,
+        images: int | None = None,
+        suite: str | None = None,
+        backbone: str | None = None,
+        split: Split = "val",
+        users: int | None = None,
+        samples: int = 1,
+    ) -> None:
+        self._method = method
+        self._choices: dict[str, Any] = {
+            "images": images, "suite": suite, "backbone": backbone, "split": split, "users": users, "samples": samples
+        }  # fmt: skip
+
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Result:  # noqa: ARG002
+        """The ablation; what stands in `context.work` from a call before is not trained or drawn again.
+
+        Raises:
+            PrefbenchError: no method named where several offer an ablation; what `ablate` raises.
+        """
+        method = self._method or _only(names("ablation"))
+        request = AblationRequest(context.work / method, **self._choices)
+        return ablate(method, request, command=portable(context.command), log=context.log)
+
+    def as_json(self, result: Result) -> Mapping[str, Any]:
+        return result
+
+    def tables(self, result: Result) -> Sequence[Grid]:
+        return [page.grid(result)]
+
+    def write(self, result: Result, folder: Path) -> Sequence[Path]:
+        return page.publish(result, folder)
+
+    def publish(self, result: Result, results: Path) -> Sequence[Path]:
+        return page.publish(result, results / self.card.published)
+
+
+def _only(methods: Sequence[str]) -> str:
+    if len(methods) != 1:
+        raise PrefbenchError(f"name the method: -p method={'|'.join(methods)}")
+    return methods[0]

@@ -1,0 +1,107 @@
+"""The report `audit`: leaks, copies and slips in run folders, one line per check."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prefbench.api import Cells, Grid, Report, ReportCard, ReportContext, ScoredRun, Suite
+from prefbench.check.findings import Finding
+from prefbench.run.folder import RunFolder
+from prefbench.run.prepare import recorded_suite
+
+from .material import split_of
+from .measure import audit
+from .seen import Seen, collect
+
+_ROWS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class AuditedRun:
+    """The findings of one run, by the name of its folder."""
+
+    run: str
+    findings: Sequence[Finding]
+
+    @property
+    def failed(self) -> Sequence[str]:
+        """The checks that failed."""
+        return [finding.check for finding in self.findings if not finding.passed]
+
+
+class Audit(Report[Sequence[AuditedRun]]):
+    """Users, rows, seeds, prompts, training data, images and scores of runs, each compared with the suite.
+
+    The first run of a suite takes a minute or two for 100,000 pictures, further ones seconds. Runs may be unfinished or
+    unscored, which the findings say.
+
+    Args:
+        suite: where the suite is a file's class, `path/to/file.py:Class`.
+    """
+
+    card = ReportCard(
+        name="audit",
+        version="1",
+        summary="leaks, copies and slips in run folders: each run against its suite",
+        takes="runs",
+    )
+
+    def __init__(self, suite: str | None = None) -> None:
+        self._suite = suite
+
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Sequence[AuditedRun]:
+        """The findings of every run. Raises `PrefbenchError` for a folder that is no run, or names no known suite."""
+        collected: dict[str, tuple[Suite, Seen]] = {}
+        audited = []
+        for run in runs:
+            folder = RunFolder(run.path)
+            spec = folder.description()["spec"]
+            split = split_of(spec)
+            data = json.dumps([spec.get("suite"), spec.get("suite_parameters"), split], sort_keys=True)
+            if data not in collected:
+                suite = recorded_suite(spec, self._suite)
+                context.log(f"look at the pictures of {suite.card.name}")
+                collected[data] = suite, collect(suite, split)
+            context.log(f"audit {run.path.name}")
+            audited.append(AuditedRun(run.path.name, audit(folder, *collected[data])))
+        return audited
+
+    def as_json(self, result: Sequence[AuditedRun]) -> Sequence[Mapping[str, Any]]:
+        return [
+            {
+                "run": audited.run,
+                "passed": not audited.failed,
+                "findings": [{**asdict(finding), "passed": finding.passed} for finding in audited.findings],
+            }
+            for audited in result
+        ]
+
+    def passed(self, result: Sequence[AuditedRun]) -> bool:
+        return not any(audited.failed for audited in result)
+
+    def tables(self, result: Sequence[AuditedRun]) -> Sequence[Grid]:
+        return [_grid(audited) for audited in result]
+
+
+def _grid(audited: AuditedRun) -> Grid:
+    """One row per check, below its detail the first rows that it is about."""
+    failed = f"{len(audited.failed)} of {len(audited.findings)} checks FAILED: {', '.join(audited.failed)}"
+    title = f"run {audited.run}: {failed if audited.failed else 'clean'}"
+    return Grid(title, ("outcome", "check", "detail"), [[_cells(finding) for finding in audited.findings]], kept=(0, 1))
+
+
+def _cells(finding: Finding) -> Cells:
+    rows = [", ".join(f"{name} {_short(value)}" for name, value in row.items()) for row in finding.rows[:_ROWS_SHOWN]]
+    more = len(finding.rows) - _ROWS_SHOWN
+    detail = [finding.detail, *rows, *([f"and {more} more, all of them with --json"] if more > 0 else [])]
+    return finding.outcome, finding.check, "\n".join(detail)
+
+
+def _short(value: object) -> str:
+    """A value as a line shows it; the first letters of a digest."""
+    text = str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
