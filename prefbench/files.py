@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""Package data: one folder a model, each with a `card.json`."""
+"""Package data: one folder per model, each with a `card.json`."""
 
 
 def cache_folder() -> Path:
@@ -25,8 +25,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        _flush(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -51,15 +50,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     fresh.mkdir(parents=True)
     try:
         yield fresh
-        for written in (file for file in fresh.rglob("*") if file.is_file()):
-            with written.open("rb") as content:
-                os.fsync(content.fileno())
+        for file_written in (file for file in fresh.rglob("*") if file.is_file()):
+            _flush(file_written)
         if path.exists():
             path.rename(old)
         fresh.rename(path)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file is on disk. Windows flushes writable handles alone."""
+    with path.open("r+b" if os.name == "nt" else "rb") as content:
+        os.fsync(content.fileno())
 
 
 def install_folder(source: Path, target: Path) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prefbench.check.findings import Finding
     from prefbench.run.draw import RunResult
     from prefbench.run.prepare import Prepared
-    from prefbench.run.states import Representing
+    from prefbench.run.states import CollectedStates
     from prefbench.score.summary import Run
 
 logger = logging.getLogger(__name__)
@@ -90,12 +90,12 @@ class Screen:
         bad = f", [bold]{result.failed} failed[/bold]" if result.failed else ""
         self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{kept}{bad}: {escape(str(path))}")
 
-    def represented(self, result: Representing) -> None:
+    def represented(self, result: CollectedStates) -> None:
         """Whom the method was asked about now, whom before, for whom that failed."""
-        before = result.users - result.made - len(result.failed)
+        before = result.users - result.collected - len(result.failed)
         kept = f", {before} were there already" if before else ""
         bad = f", [bold]{len(result.failed)} failed[/bold]" if result.failed else ""
-        self._out.print(f"represented {result.made} of {result.users} users in {result.seconds:.1f} s{kept}{bad}")
+        self._out.print(f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{kept}{bad}")
         for error, count in Counter(result.failed.values()).most_common(_FAILURES_SHOWN):
             self._out.print(f"  {count} x {escape(error)}")
 
@@ -280,7 +280,7 @@ def _shown(what: str, name: str | None) -> dict[str, Any]:
         from prefbench.run.folder import RunFolder
 
         folder = RunFolder(Path(what))
-        description = folder.description()
+        description = folder.read_description()
         done = len(folder.finished())
         return {**description, "drawn": done, "scored": folder.scored()}
     from prefbench.registry import load

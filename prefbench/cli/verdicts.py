@@ -37,7 +37,7 @@ def audit(screen: Screen, paths: Sequence[Path], *, named: str | None) -> list[d
     audited = []
     for path in screen.run_folders(paths):
         folder = RunFolder(path)
-        spec = folder.description()["spec"]
+        spec = folder.read_description()["spec"]
         split = split_of(spec)
         data = json.dumps([spec.get("suite"), spec.get("suite_parameters"), split], sort_keys=True)
         if data not in collected:

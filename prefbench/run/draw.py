@@ -7,7 +7,6 @@ cut is drawn again whole, so a continued run ends with the same images as one th
 from __future__ import annotations
 
 import logging
-import resource
 import sys
 import time
 from collections import Counter
@@ -15,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
+
+import psutil
 
 from prefbench.api import Case, Drawing, History, Method, PrefbenchError, Profile, Request, Sample
 from prefbench.run import payloads
@@ -237,11 +238,19 @@ def _reset_peak_memory() -> None:
 
 
 def _peak_memory() -> int:
-    """Peak memory in bytes: of the accelerator since the draw began where there is one, else of the process."""
+    """Peak memory in bytes: of the CUDA device since the draw began where there is one, else of the process."""
     import torch
 
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
+    return int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else _peak_of_process()
+
+
+def _peak_of_process() -> int:
+    """Peak resident memory in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    # psutil knows the current memory alone on other systems.
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 

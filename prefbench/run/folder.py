@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -32,16 +32,14 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    # ------------------------------------------------------------------------------------------ description
-
-    def describe(self, content: Mapping[str, Any]) -> None:
+    def write_description(self, content: Mapping[str, Any]) -> None:
         """Writes `run.json`."""
         path = self.path / "run.json"
         with explained_disk_errors(path):
             write_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
-    def description(self) -> dict[str, Any]:
-        """What `run.json` says. Raises `PrefbenchError` where there is none or it cannot be read."""
+    def read_description(self) -> dict[str, Any]:
+        """The content of `run.json`. Raises `PrefbenchError` where there is none or it cannot be read."""
         path = self.path / "run.json"
         if not path.is_file():
             raise PrefbenchError(f"{self.path} is not a run folder: it has no run.json")
@@ -57,18 +55,20 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Holds the folder for one writer. Raises `PrefbenchError` where another process holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.seek(0)
-                owner = handle.read().strip() or "another process"
-                raise PrefbenchError(f"{self.path} is being written by {owner}; wait for it or use --out") from None
-            handle.truncate(0)
-            handle.write(f"process {os.getpid()}")
-            handle.flush()
+        # The owner stands in a file of its own: some systems let nobody read a locked one.
+        lock, owner = FileLock(self.path / ".lock"), self.path / ".owner"
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            name = owner.read_text().strip() if owner.is_file() else ""
+            message = f"{self.path} is being written by {name or 'another process'}; wait for it or use --out"
+            raise PrefbenchError(message) from None
+        try:
+            owner.write_text(f"process {os.getpid()}")
             self._sweep()
             yield
+        finally:
+            lock.release()
 
     def _sweep(self) -> None:
         """Removes the half-written files of a killed process."""
@@ -76,27 +76,23 @@ class RunFolder:
             for path in self.path.glob(f"{folder}.*.tmp"):
                 path.unlink(missing_ok=True)
 
-    # ---------------------------------------------------------------------------------------------- samples
-
     def samples(self) -> dict[str, Sample]:
         """The last row of every sample, by key."""
-        known = {f.name for f in fields(Sample)}
+        columns = {f.name for f in fields(Sample)}
         rows: dict[str, Sample] = {}
         for path in sorted((self.path / "samples").glob("*.jsonl")):
             for row in read_lines(path):
                 row.setdefault("nfe", row.get("evaluations"))  # as it was called before 0.2
-                rows[row["key"]] = Sample(**{k: v for k, v in row.items() if k in known})
+                rows[row["key"]] = Sample(**{k: v for k, v in row.items() if k in columns})
         return rows
 
     def finished(self) -> dict[str, Sample]:
-        """Samples that need not be drawn again: drawn well, and their image is on disk."""
+        """Samples that need not be drawn again: they succeeded and their image is on disk."""
         return {key: s for key, s in self.samples().items() if s.image and self.image_path(s.image).is_file()}
 
     def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
         """Adds rows in one write and flushes them to disk."""
         append_lines(self.path / "samples" / f"{worker}.jsonl", [asdict(sample) for sample in samples])
-
-    # ----------------------------------------------------------------------------------------------- images
 
     def image_path(self, digest: str) -> Path:
         return self.path / "images" / digest[:2] / f"{digest}.png"
@@ -123,8 +119,6 @@ class RunFolder:
             raise PrefbenchError(f"{path} holds another picture than its name says; {_ADVICE}")
         return image
 
-    # --------------------------------------------------------------------------------------------- profiles
-
     def append_profile(self, row: Mapping[str, Any]) -> None:
         append_lines(self.path / "profiles.jsonl", [row])
 
@@ -147,8 +141,6 @@ class RunFolder:
     def _payload_path(self, history: str) -> Path:
         return self.path / "profiles" / f"{history}.pt"
 
-    # -------------------------------------------------------------------------------------- representations
-
     def put_representation(self, name: str, data: bytes) -> None:
         """Stores the arrays of one user as an `.npz`, by a name for the user."""
         path = self._representation_path(name)
@@ -170,7 +162,7 @@ class RunFolder:
         """The line for a user's arrays that cannot be used."""
         return f"{self._representation_path(name)} is unusable ({reason}); {_ADVICE}"
 
-    def represented(self) -> str:
+    def states_digest(self) -> str:
         """A digest that changes with what is stored of any user; empty where nothing is."""
         paths = sorted((self.path / "representations").glob("*.npz"))
         hashed = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
@@ -182,10 +174,8 @@ class RunFolder:
     def _representation_path(self, name: str) -> Path:
         return self.path / "representations" / f"{name}.npz"
 
-    # ----------------------------------------------------------------------------------------------- scores
-
     def write_scores(self, name: str, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Writes the scores of one metric: a header line, then one line a value."""
+        """Writes the scores of one metric: a header line, then one line per value."""
         lines = [json.dumps(line, sort_keys=True) for line in (header, *rows)]
         path = self.path / "scores" / f"{name}.jsonl"
         with explained_disk_errors(path):
@@ -223,7 +213,7 @@ def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON lines of a file. A line that a kill cut off is left out; it is said while it is the file's last."""
+    """The JSON lines of a file. A line that a kill cut off is left out, with a warning while it is the last one."""
     rows: list[dict[str, Any]] = []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):

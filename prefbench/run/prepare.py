@@ -30,7 +30,7 @@ from prefbench.registry import Kind, load, names, unknown
 from prefbench.run.draw import RunResult, draw
 from prefbench.run.folder import RunFolder, append_lines
 from prefbench.run.plan import Planned, RunSpec, make_plan
-from prefbench.run.states import Representing, represent
+from prefbench.run.states import CollectedStates, collect_states
 
 logger = logging.getLogger(__name__)
 
@@ -197,8 +197,8 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
     code = code_state()
     with prepared.folder.locked():
         if not (prepared.folder.path / "run.json").is_file():
-            prepared.folder.describe(_description(prepared, code))
-        stored = prepared.folder.description()["spec"]
+            prepared.folder.write_description(_description(prepared, code))
+        stored = prepared.folder.read_description()["spec"]
         if stored["batch"] != prepared.spec.batch:
             raise PrefbenchError(
                 f"{prepared.folder.path} was begun with --batch {stored['batch']}: continue it so, or use another --out"
@@ -215,7 +215,7 @@ def wants_representations(prepared: Prepared, metrics: Sequence[str]) -> bool:
     return asked and prepared.method.represents()
 
 
-def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> Representing:
+def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> CollectedStates:
     """Keeps what the method knows of each user, where the folder lacks it. The folder is locked meanwhile.
 
     Raises:
@@ -224,7 +224,7 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
     unseen = {user: prepared.suite.history(user, "scorer") for user in prepared.histories}
     asked = interviews(prepared.histories, unseen)
     with prepared.folder.locked():
-        return represent(asked, prepared.method, prepared.folder, advance=advance)
+        return collect_states(asked, prepared.method, prepared.folder, advance=advance)
 
 
 def _start(code: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from prefbench.api import (
 )
 from prefbench.registry import load
 from prefbench.run.folder import RunFolder
-from prefbench.run.states import represented
+from prefbench.run.states import load_states
 from prefbench.score import standing
 from prefbench.score.cache import FeatureCache
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife, take_evenly
@@ -165,7 +165,7 @@ class Evaluator:
         if isinstance(metric, ImageMetric) and metric.scorer is not None:
             header["scorer"] = standing.header(metric.scorer, self._suite.card.name)
         if card.asks_representations:
-            header["representations"] = material.folder.represented()
+            header["representations"] = material.folder.states_digest()
         return header
 
     def _image_rows(self, metric: ImageMetric, material: Material) -> list[dict[str, Any]]:
@@ -190,7 +190,7 @@ class Evaluator:
         users = [user.id for user in material.users]
         evidence = self._evidence(metric, material)
         if metric.card.asks_representations:
-            evidence = replace(evidence, representations=represented(material.folder, self._suite, users))
+            evidence = replace(evidence, representations=load_states(material.folder, self._suite, users))
             if not evidence.representations:
                 raise NotMeasurableError(f"no representations were kept; run again with --metrics {metric.card.name}")
         columns = metric.score(users, evidence)
@@ -285,7 +285,7 @@ class Evaluator:
 def _idle(metrics: Mapping[str, Metric], material: Material) -> dict[str, str]:
     """Metrics of representations where the method has none. Folders of older runs do not say: those metrics ask."""
     asking = [name for name, metric in metrics.items() if metric.card.asks_representations]
-    if not asking or material.folder.description().get("represents", True):
+    if not asking or material.folder.read_description().get("represents", True):
         return {}
     return dict.fromkeys(asking, "the method has no representations")
 

@@ -36,7 +36,7 @@ class Run:
     def open(cls, path: Path) -> Run:
         """Reads a run. Raises `PrefbenchError` where the folder is none or holds no sample."""
         folder = RunFolder(path)
-        description = folder.description()
+        description = folder.read_description()
         samples = sorted(folder.samples().values(), key=lambda s: (s.user, s.case, s.index))
         if not samples:
             raise PrefbenchError(f"{path} holds no samples yet; run the command in its run.json again")

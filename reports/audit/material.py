@@ -36,7 +36,7 @@ class Material:
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
-        return self.folder.description()
+        return self.folder.read_description()
 
     @property
     def spec(self) -> Mapping[str, Any]:

@@ -98,7 +98,7 @@ def draw(system: System, suite: Suite, folder: RunFolder, *, advance: Callable[[
         raise PrefbenchError(f"validating needs a suite that knows the truth; {suite.card.name} does not")
     spec, plan = _plan(system, suite, truth)
     if not (folder.path / "run.json").is_file():
-        folder.describe(_description(system, suite, spec, plan))
+        folder.write_description(_description(system, suite, spec, plan))
     finished = folder.finished()
     left = [planned for planned in plan if planned.key not in finished]
     advance(len(plan) - len(left))

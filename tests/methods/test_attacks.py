@@ -184,7 +184,7 @@ def test_a_run_records_the_scorer_that_picked(tiny_sd: Path, tmp_path: Path) -> 
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     (path,) = tmp_path.iterdir()
-    description = RunFolder(path).description()
+    description = RunFolder(path).read_description()
     assert description["method"]["selected_by"] == ["brightest"]
     assert description["spec"]["method_version"].startswith("1+"), "the scorer's id is in the version"
     assert BestOfN.card.selected_by == (), "the class's card stays as it is"

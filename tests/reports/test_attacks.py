@@ -48,7 +48,7 @@ def build(
     """A scored run: a mean for each metric over images (`distance` falls for the better), and a metric over sets."""
     store = RunFolder(folder / f"{method}-{len(list(folder.iterdir()))}")
     card = {"name": method, "version": "1", "control": method in CONTROLS, "attack": ATTACKS.get(method, "")}
-    store.describe(
+    store.write_description(
         {
             "spec": {**SPEC, "method": method, **options.get("spec", {})},
             "method": card | options.get("card", {}),

@@ -99,9 +99,9 @@ def redraw(run: RunFolder, image: Image.Image) -> str:
 
 
 def describe(run: RunFolder, change: Callable[[dict[str, Any]], object]) -> None:
-    content = run.description()
+    content = run.read_description()
     change(content)
-    run.describe(content)
+    run.write_description(content)
 
 
 def noisy(picture: Picture, levels: int) -> Image.Image:
@@ -261,7 +261,7 @@ def test_another_history_behind_a_profile_is_found(run: RunFolder, audited: Audi
 def test_a_run_of_a_split_that_is_learned_from_fails(run: RunFolder) -> None:
     describe(run, lambda content: content["spec"].update(split="train"))
     suite = AuditedSuite()
-    findings = audit(run, suite, collect(suite, split_of(run.description()["spec"])))
+    findings = audit(run, suite, collect(suite, split_of(run.read_description()["spec"])))
     assert "users" in {finding.check for finding in findings if not finding.passed}
 
 

@@ -54,7 +54,7 @@ def build(
     }  # fmt: skip
     store, names = RunFolder(folder), [f"u{i:02d}" for i in range(len(values))]
     kinds = dict.fromkeys(names, "one")
-    store.describe({"spec": spec, "method": {"name": method}, "kinds": kinds, "planned": values.size})
+    store.write_description({"spec": spec, "method": {"name": method}, "kinds": kinds, "planned": values.size})
     samples = [
         Sample(f"{method}/{user}/{p}", user, f"{user}/{p}", f"prompt {p}", 0, 1, "ok", image="0" * 64)
         for user in names

@@ -50,7 +50,7 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> Run:
     }  # fmt: skip
     store = RunFolder(folder)
     is_control = options.get("is_control", method in ("inferred", "copy"))
-    store.describe(
+    store.write_description(
         {
             "spec": spec,
             "method": {"name": method, "version": "1", "control": is_control},

@@ -57,9 +57,6 @@ def files(folder: RunFolder) -> set[str]:
     return {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()}
 
 
-# ------------------------------------------------------------------------------------------------------ rows
-
-
 def test_the_last_row_of_a_key_counts(folder: RunFolder) -> None:
     digest = folder.put_image(picture())
     folder.append_samples([sample("a", error="first try"), sample("b", error="first try")])
@@ -141,9 +138,6 @@ def test_profiles_and_scores_come_back(folder: RunFolder) -> None:
     assert folder.scored() == ["utility"]
 
 
-# ---------------------------------------------------------------------------------------------------- images
-
-
 def test_an_image_is_stored_once_under_its_digest(folder: RunFolder) -> None:
     digest = folder.put_image(picture())
     path = folder.path / "images" / digest[:2] / f"{digest}.png"
@@ -188,30 +182,24 @@ def test_a_huge_image_is_refused_before_it_is_decoded(folder: RunFolder, monkeyp
         folder.image(digest)
 
 
-# ------------------------------------------------------------------------------------------- the description
-
-
 def test_a_description_comes_back(folder: RunFolder) -> None:
-    folder.describe({"spec": {"batch": 8}})
-    assert folder.description() == {"spec": {"batch": 8}}
+    folder.write_description({"spec": {"batch": 8}})
+    assert folder.read_description() == {"spec": {"batch": 8}}
     assert files(folder) == {"run.json"}
 
 
 @pytest.mark.parametrize("content", [b"", b'{"spec": {"ba', b"\xff\xfe\x00", b"[]", b"{}", b'{"spec": 3}'])
 def test_a_damaged_description_is_one_line(folder: RunFolder, content: bytes) -> None:
-    folder.describe({"spec": {}})
+    folder.write_description({"spec": {}})
     (folder.path / "run.json").write_bytes(content)
     with pytest.raises(PrefbenchError, match=rf"is damaged.*{ADVICE}") as caught:
-        folder.description()
+        folder.read_description()
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_no_run_says_so(folder: RunFolder) -> None:
     with pytest.raises(PrefbenchError, match=r"is not a run folder: it has no run\.json"):
-        folder.description()
-
-
-# -------------------------------------------------------------------------------------------------- full disk
+        folder.read_description()
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_part_of_an_image(folder: RunFolder) -> None:
@@ -236,10 +224,10 @@ def test_rows_cut_by_a_full_disk_cost_those_rows_alone(folder: RunFolder) -> Non
 
 
 def test_a_description_that_does_not_fit_leaves_the_old_one(folder: RunFolder) -> None:
-    folder.describe({"spec": {"batch": 8}})
+    folder.write_description({"spec": {"batch": 8}})
     with limited_files(100), pytest.raises(PrefbenchError, match="no space left"):
-        folder.describe({"spec": {"batch": 8}, "more": "x" * 1000})
-    assert folder.description() == {"spec": {"batch": 8}}
+        folder.write_description({"spec": {"batch": 8}, "more": "x" * 1000})
+    assert folder.read_description() == {"spec": {"batch": 8}}
     assert files(folder) == {"run.json"}
 
 
@@ -249,9 +237,6 @@ def test_a_device_that_is_full_is_one_line(folder: RunFolder) -> None:
     (folder.path / "samples" / "0.jsonl").symlink_to("/dev/full")
     with pytest.raises(PrefbenchError, match="no space left while writing"):
         folder.append_samples([sample("a")])
-
-
-# ------------------------------------------------------------------------------------------------------ locks
 
 
 def _hold(path: Path, ready: Connection) -> None:
@@ -300,4 +285,4 @@ def test_half_written_files_of_a_killed_process_are_swept_away(folder: RunFolder
         (folder.path / place / name).write_bytes(b"half")
     with folder.locked():
         kept = {path.name for path in (folder.path / place).iterdir()}
-    assert kept - {".lock"} == {"whole.json", ".hidden"}
+    assert kept - {".lock", ".owner"} == {"whole.json", ".hidden"}

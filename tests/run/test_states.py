@@ -42,7 +42,7 @@ from prefbench.reports.contrasts.measure import contrast
 from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.run.folder import RunFolder
-from prefbench.run.states import represent, represented
+from prefbench.run.states import collect_states, load_states
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
 from prefbench.stats.resampling import Table
@@ -106,18 +106,15 @@ def asked() -> list[Interview]:
     return interviews({u: world.history(u) for u in USERS}, {u: world.history(u, "scorer") for u in USERS})
 
 
-# --------------------------------------------------------------------------------------------------------- the stage
-
-
 def test_a_user_is_asked_once_and_read_back_with_verdicts(tmp_path: Path, asked: list[Interview]) -> None:
     folder, method, steps = RunFolder(tmp_path), Knowing(), list[int]()
-    result = represent(asked, method, folder, advance=steps.append)
-    assert (result.users, result.made, result.failed, steps) == (4, 4, {}, [1] * 4)
+    result = collect_states(asked, method, folder, advance=steps.append)
+    assert (result.users, result.collected, result.failed, steps) == (4, 4, {}, [1] * 4)
     assert method.asked.count(("ann", None)) == 2
     assert len(method.asked) == 3 * 2 + 4 * 2 * ASKED, "a history with likes alone is not halved"
-    again = represent(asked, method, folder)
-    assert (again.made, len(method.asked)) == (0, 3 * 2 + 4 * 2 * ASKED)
-    found = represented(folder, World(), USERS)  # type: ignore[arg-type]
+    again = collect_states(asked, method, folder)
+    assert (again.collected, len(method.asked)) == (0, 3 * 2 + 4 * 2 * ASKED)
+    found = load_states(folder, World(), USERS)  # type: ignore[arg-type]
     ann, cem = found["ann"], found["cem"]
     assert ann.halves["told"].tolist() == [[2.0, 1.0], [2.0, 1.0]]
     assert ann.halves["told"].dtype == np.float32
@@ -134,11 +131,11 @@ def test_a_user_is_asked_once_and_read_back_with_verdicts(tmp_path: Path, asked:
 
 def test_other_questions_are_asked_anew(tmp_path: Path, asked: list[Interview]) -> None:
     folder, method = RunFolder(tmp_path), Knowing()
-    represent(asked, method, folder)
+    collect_states(asked, method, folder)
     world = World()
     turned = {u: History(u, world.history(u).disliked, world.history(u).liked) for u in USERS}
     unseen = {u: world.history(u, "scorer") for u in USERS}
-    assert represent(interviews(turned, unseen), method, folder).made == 4
+    assert collect_states(interviews(turned, unseen), method, folder).collected == 4
     assert len(list((tmp_path / "representations").iterdir())) == 4, "in place of the old files"
 
 
@@ -158,26 +155,26 @@ def test_what_fails_for_a_user_is_a_row_and_is_tried_again(
     made: Any, said: str, tmp_path: Path, asked: list[Interview]
 ) -> None:
     folder, method = RunFolder(tmp_path), Knowing({"bob": made})
-    result = represent(asked, method, folder)
-    assert (result.made, list(result.failed)) == (3, ["bob"])
+    result = collect_states(asked, method, folder)
+    assert (result.collected, list(result.failed)) == (3, ["bob"])
     assert said in result.failed["bob"]
-    assert set(represented(folder, World(), USERS)) == {"ann", "cem", "dot"}  # type: ignore[arg-type]
+    assert set(load_states(folder, World(), USERS)) == {"ann", "cem", "dot"}  # type: ignore[arg-type]
     rows = [json.loads(line) for line in (tmp_path / "representations.jsonl").read_text().splitlines()]
     assert [row["error"] for row in rows if row["user"] == "bob"] == [result.failed["bob"]]
     method.broken = {}
-    assert represent(asked, method, folder).made == 1
-    assert set(represented(folder, World(), USERS)) == set(USERS)  # type: ignore[arg-type]
+    assert collect_states(asked, method, folder).collected == 1
+    assert set(load_states(folder, World(), USERS)) == set(USERS)  # type: ignore[arg-type]
 
 
 def test_damaged_files_are_named(tmp_path: Path, asked: list[Interview]) -> None:
     folder = RunFolder(tmp_path)
-    represent(asked, Knowing(), folder)
+    collect_states(asked, Knowing(), folder)
     path = next((tmp_path / "representations").iterdir())
     whole = path.read_bytes()
 
     def refused() -> str:
         with pytest.raises(PrefbenchError, match="is unusable") as caught:
-            represented(folder, World(), USERS)  # type: ignore[arg-type]
+            load_states(folder, World(), USERS)  # type: ignore[arg-type]
         return str(caught.value)
 
     path.write_bytes(whole[: len(whole) // 2])
@@ -193,9 +190,6 @@ def test_damaged_files_are_named(tmp_path: Path, asked: list[Interview]) -> None
         arrays = {**own, "asked": np.array(["f" * 64])}
     np.savez(path, **arrays)
     assert f"KeyError: '{'f' * 64}'" in refused()
-
-
-# ------------------------------------------------------------------------------------------- scores, tables, contrasts
 
 
 class Likes(UserMetric):
@@ -223,7 +217,7 @@ def run_of(folder: Path, name: str, *, represents: bool | None = True, extra: fl
     store = RunFolder(folder / name)
     kinds = dict(zip(USERS, ("one", "one", "two", "two"), strict=True))
     about = {"spec": spec, "method": {"name": name}, "kinds": kinds, "planned": 10}
-    store.describe(about if represents is None else {**about, "represents": represents})
+    store.write_description(about if represents is None else {**about, "represents": represents})
     store.append_samples(
         Sample(f"{name}/{u}/{i}", u, f"{u}/0", "p", i, 0, "ok", store.put_image(level(i).load()))
         for u in USERS
@@ -244,7 +238,7 @@ def score(store: RunFolder) -> Any:
 def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, asked: list[Interview]) -> None:
     store = run_of(tmp_path, "knowing")
     assert score(store).refused == {"likes": "no representations were kept; run again with --metrics likes"}
-    represent(asked, Knowing(), store)
+    collect_states(asked, Knowing(), store)
     assert score(store).computed == ["likes"]
     assert score(store).computed == []
     rows = {(row.metric, row.kind): row for row in Run.open(store.path).summarise()}
@@ -264,12 +258,12 @@ def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, asked: l
 
 def test_scores_follow_what_is_kept(tmp_path: Path, asked: list[Interview]) -> None:
     store, lost = run_of(tmp_path, "knowing"), Knowing({"bob": raising})
-    represent(asked, lost, store)
+    collect_states(asked, lost, store)
     score(store)
     (row,) = [row for row in Run.open(store.path).summarise() if (row.metric, row.kind) == ("likes", "all")]
     assert (row.n_users, row.missing) == (1, 3)
     lost.broken = {}
-    represent(asked, lost, store)
+    collect_states(asked, lost, store)
     assert score(store).computed == ["likes"]
 
 
@@ -295,7 +289,7 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, asked: list[Interview
     runs = []
     for name, method in (("first", Knowing()), ("second", Twice())):
         store = run_of(tmp_path, name)
-        represent(asked, method, store)
+        collect_states(asked, method, store)
         score(store)
         runs.append(Run.open(store.path))
     plain = run_of(tmp_path, "prompt-only", represents=False)
@@ -318,8 +312,6 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, asked: list[Interview
     assert by_metric["first", "likes"]["difference"] is None
     assert by_metric["first", "utility"]["difference"] == 0.0
 
-
-# ------------------------------------------------------------------------------------------------------- the command
 
 METHOD = """
 import numpy as np

@@ -157,7 +157,7 @@ def folder(tmp_path: Path) -> RunFolder:
         Sample(f"{u}/{p}/{i}", u, f"{u}/{p}", p, i, 0, "ok", folder.put_image(level(200 + k)))
         for k, (u, p, i) in enumerate(names)
     )
-    folder.describe({"spec": {"control": None}, "method": {"name": "m"}, "kinds": dict.fromkeys(USERS, "user"),
+    folder.write_description({"spec": {"control": None}, "method": {"name": "m"}, "kinds": dict.fromkeys(USERS, "user"),
                      "planned": len(names)})  # fmt: skip
     return folder
 

@@ -68,7 +68,7 @@ class Mllm:
         # One run of tokens an image. Idefics2 by itself shows each in four pieces too, of which few fit the context.
         if getattr(processor.image_processor, "do_image_splitting", False):
             processor.image_processor.do_image_splitting = False
-        self._speech = ChatRenderer(card.name, processor)
+        self._renderer = ChatRenderer(card.name, processor)
 
     @property
     def base(self) -> str:
@@ -111,7 +111,7 @@ class Mllm:
             PrefbenchError: a conversation that is longer than the context (nothing is ever cut off); conversations
                 with and without images; text with control tokens.
         """
-        texts = [self._speech.text(conversation, to_be_answered=to_be_answered) for conversation in conversations]
+        texts = [self._renderer.text(conversation, to_be_answered=to_be_answered) for conversation in conversations]
         images = [images_of(conversation) for conversation in conversations]
         if any(images) and not all(images):
             raise PrefbenchError(f"{self.card.name}: conversations with and without images cannot share a batch")
@@ -137,10 +137,10 @@ class Mllm:
         """
         inputs = self.batch(conversations, to_be_answered=False, pixels=pixels)
         ids = inputs["input_ids"].cpu()
-        text = (inputs["attention_mask"].cpu() == 1) & ~torch.isin(ids, torch.tensor([*self._speech.picture_tokens]))
+        text = (inputs["attention_mask"].cpu() == 1) & ~torch.isin(ids, torch.tensor([*self._renderer.picture_tokens]))
         labels, opened = torch.full_like(ids, IGNORED), torch.empty(len(ids), dtype=torch.long)
         for row, conversation in enumerate(conversations):
-            tokens, columns = self._speech.tokens(conversation), torch.nonzero(text[row]).flatten()
+            tokens, columns = self._renderer.tokens(conversation), torch.nonzero(text[row]).flatten()
             if ids[row, columns].tolist() != [token.id for token in tokens]:
                 raise PrefbenchError(f"{self.card.name}: its processor rewrites text; answers cannot be found in it")
             said = columns[torch.tensor([token.said for token in tokens])]
@@ -188,7 +188,7 @@ class Mllm:
         Raises:
             PrefbenchError: words that begin with the same token, or that are none of the tokenizer's.
         """
-        ids = [self._speech.first_token(word) for word in words]
+        ids = [self._renderer.first_token(word) for word in words]
         if len(set(ids)) != len(words):
             raise PrefbenchError(f"{self.card.name}: {', '.join(words)} do not begin with different tokens")
         parts = [word for word, token in zip(words, ids, strict=True) if self.tokenizer.decode([token]).strip() != word]
