@@ -1,4 +1,4 @@
-"""Constructor parameters from text: `-p scale=0.6` parsed against the annotations of `__init__`."""
+"""Parameters from text: `-p scale=0.6` parsed against the annotations of a class's `__init__` or of a function."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from prefbench.api import PrefbenchError
@@ -30,8 +30,11 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def bind(constructor: type, given: Mapping[str, str]) -> dict[str, Any]:
-    """All parameters of a constructor: the given ones parsed by their annotations, the others at their defaults."""
+def bind(constructor: Callable[..., Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """All parameters of a constructor: the given ones parsed by their annotations, the others at their defaults.
+
+    Of a function, such as a trainer, the keyword-only ones.
+    """
     allowed = declared(constructor)
     for name in given:
         if name not in allowed:
@@ -59,26 +62,33 @@ def restore(constructor: type, stored: Mapping[str, Any]) -> dict[str, Any]:
     return {name: stored.get(name, default) for name, (_, default) in allowed.items()}
 
 
-def declared(constructor: type) -> dict[str, tuple[Any, Any]]:
+def declared(constructor: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Parameter name to (annotation, default).
 
     Raises:
         PrefbenchError: a parameter has no default, one that JSON cannot hold, or an annotation that text is not parsed
             by or that names nothing.
     """
-    if constructor.__init__ is object.__init__:  # type: ignore[misc]
-        return {}
     hints = _hints(constructor)
-    parameters = list(inspect.signature(constructor.__init__).parameters.values())[1:]  # type: ignore[misc]
-    found = {p.name: (hints.get(p.name, str), p.default) for p in parameters}
+    found = {p.name: (hints.get(p.name, str), p.default) for p in _signature(constructor)}
     for name, (annotation, default) in found.items():
         _check_parameter(f"{constructor.__name__}: parameter {name!r}", annotation, default)
     return found
 
 
-def _hints(constructor: type) -> dict[str, Any]:
+def _signature(constructor: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a class's own constructor; the keyword-only ones of a function."""
+    if not inspect.isclass(constructor):
+        parameters = inspect.signature(constructor).parameters.values()
+        return [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if constructor.__init__ is object.__init__:
+        return []
+    return list(inspect.signature(constructor.__init__).parameters.values())[1:]
+
+
+def _hints(constructor: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(constructor.__init__)  # type: ignore[misc]
+        return typing.get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
     except Exception as error:  # annotations are code: evaluating them can raise anything
         raise PrefbenchError(
             f"{constructor.__name__}: the annotations of its parameters cannot be read ({error}); "

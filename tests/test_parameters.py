@@ -167,3 +167,18 @@ def test_pairs_are_split_at_the_first_equals_sign() -> None:
 def test_pairs_that_say_nothing_are_refused(pairs: list[str], expected: str) -> None:
     with pytest.raises(PrefbenchError, match=expected):
         parse_pairs(pairs)
+
+
+def trainer(request: Path, *, stage: Literal["first", "last"] | None = None, rate: float = 0.5) -> None:
+    """A function as trainers are: its keyword-only parameters are those of `-p`."""
+
+
+def test_a_functions_keyword_only_parameters_are_bound() -> None:
+    assert bind(trainer, {"stage": "last"}) == {"stage": "last", "rate": 0.5}
+    assert bind(trainer, {"rate": "2"}) == {"stage": None, "rate": 2.0}
+    with pytest.raises(PrefbenchError, match=r"unknown parameter of trainer 'stge'; did you mean 'stage'\?"):
+        bind(trainer, {"stge": "last"})
+    with pytest.raises(PrefbenchError, match=r"unknown parameter of trainer 'request'"):
+        bind(trainer, {"request": "here"})
+    with pytest.raises(PrefbenchError, match=r"unknown value of stage 'lst'; did you mean 'last'\?"):
+        bind(trainer, {"stage": "lst"})

@@ -161,4 +161,4 @@ def _fill(adapter: Adapter, state: Mapping[str, Tensor], folder: Path, backbone:
 
 
 def _command(backbone: Backbone) -> str:
-    return f"prefbench train ours --backbone {backbone.card.name} --install"
+    return f"prefbench train ours -p backbone={backbone.card.name} --install"

@@ -336,19 +336,17 @@ def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> N
 @click.option("--images", type=click.IntRange(min=1), help="Samples to see in all; default: the trainer's.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/train"), show_default=True)
 @click.option("--install", is_flag=True, help="Copy the result into the package's weights.")
-@click.option("--compile", "compile_model", is_flag=True, help="Compile the model: slower start, faster steps.")
-@click.option("--suite", help="Whose train users to learn from.  [ours; default: picturebook]")
-@click.option("--backbone", help="A registered backbone or a folder.  [ours; default: the suite's]")
-@click.option("--mllm", help="A registered language model or a folder.  [ours; default: mini-mllm]")
-@click.option("--image-tower", help="A hub id or a folder.  [ours; default: the backbone's]")
-@click.option("--stage", help="This stage alone: questions, layers, injection.  [ours]")
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of the trainer.")
 @as_json
-def train(name: str, out: Path, as_json: bool, **choices: Any) -> None:
+def train(name: str, out: Path, parameters: tuple[str, ...], as_json: bool, **choices: Any) -> None:
     """Train a method or a miniature; the same command again continues. `prefbench list trainer` names them."""
+    from prefbench.parameters import bind, parse_pairs
     from prefbench.registry import load
     from prefbench.training.requests import TrainRequest
 
-    card = load("trainer", name)(TrainRequest(out / name, **choices))
+    trainer = load("trainer", name)
+    bound = bind(trainer, parse_pairs(parameters))
+    card = trainer(TrainRequest(out / name, **choices), **bound)
     if as_json and card is not None:  # one process of several has it
         click.echo(json.dumps(card, indent=1))
 

@@ -1,32 +1,18 @@
-"""What `prefbench train` was asked for; trainers refuse what they have no use for."""
+"""What `prefbench train` asks of every trainer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefbench.api import PrefbenchError
-
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """One call of the verb. None leaves a choice to the trainer."""
+    """One call of the verb. A trainer is a function of it, whose keyword-only parameters are those of `-p`."""
 
     folder: Path
     """Where checkpoints, curves and results go."""
     images: int | None = None
+    """Samples to see in all; None leaves it to the trainer."""
     install: bool = False
-    compile_model: bool = False
-    suite: str | None = None
-    backbone: str | None = None
-    mllm: str | None = None
-    stage: str | None = None
-    image_tower: str | None = None
-    """A hub id or a folder in place of the CLIP image tower that belongs to the backbone."""
-
-    def refuse(self, trainer: str, *options: str) -> None:
-        """Raises `PrefbenchError` where one of these was given: a trainer that ignored it would mislead."""
-        given = [option for option in options if getattr(self, option)]
-        if given:
-            flags = ", ".join("--" + option.removesuffix("_model").replace("_", "-") for option in given)
-            raise PrefbenchError(f"trainer {trainer!r} has no use for {flags}")
+    """Whether the result is copied into the package's weights."""

@@ -120,6 +120,8 @@ MISTAKES = {
     "card": (["show", "metric", "utilty"], "did you mean 'utility'?"),
     "check": (["check", "method", "promt-only"], "did you mean 'prompt-only'?"),
     "trainer": (["train", "mini-slip"], "did you mean 'mini-clip'?"),
+    "trainer's parameter": (["train", "mini-sd", "-p", "compile=yes"], "did you mean 'compile_model'?"),
+    "trainer's stage": (["train", "ours", "-p", "stage=layer"], "did you mean 'layers'?"),
     "verb": (["rum"], "No such command 'rum'"),
     "option": (["run", "--metod", "copy"], "No such option"),
 }  # fmt: skip

@@ -67,10 +67,12 @@ def short() -> Iterator[None]:
         yield
 
 
-def request_of(folders: dict[str, Path], scale: str, folder: Path, **changes: Any) -> TrainRequest:
+def train_tiny(
+    folders: dict[str, Path], scale: str, folder: Path, *, images: int | None = None, **changes: Any
+) -> dict[str, Any] | None:
     backbone, mllm = (str(folders[name]) for name in SCALES[scale])
-    common = {"suite": SUITE, "image_tower": str(folders["tower"])}
-    return TrainRequest(folder, **{"backbone": backbone, "mllm": mllm} | common | changes)
+    common = {"suite": SUITE, "backbone": backbone, "mllm": mllm, "image_tower": str(folders["tower"])}
+    return train(TrainRequest(folder, images), **common | changes)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def trained(
 ) -> Trained:
     """All three stages in one call."""
     folder = tmp_path_factory.mktemp("train") / request.param
-    card = train(request_of(folders, request.param, folder))
+    card = train_tiny(folders, request.param, folder)
     assert card is not None
     return Trained(request.param, folder, folders[SCALES[request.param][0]], card)
 
@@ -113,7 +115,7 @@ def test_every_stage_leaves_its_result_and_its_card(trained: Trained) -> None:
     assert layers["data"]["layers"]["sem"] == [1, 2]
     assert injection["data"]["histories"] == 12
     assert injection["layers"] == layers["data"]
-    assert "prefbench train ours --suite" in injection["command"]
+    assert "prefbench train ours -p suite=" in injection["command"]
     for name in (
         "questions.png",
         "final.png",
@@ -155,7 +157,7 @@ def test_a_training_that_is_killed_again_and_again_ends_the_same(
     trained: Trained, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     """Inside the questions, between stages, inside the layers, while histories are stored, inside the injection."""
-    asked = request_of(folders, trained.name, tmp_path / "killed")
+    killed = tmp_path / "killed"
     places: list[tuple[Any, str, int]] = [
         (QuestionTask, "forward", STEPS - 2),
         (stages, "load_mllm", 1),
@@ -167,24 +169,24 @@ def test_a_training_that_is_killed_again_and_again_ends_the_same(
         with pytest.MonkeyPatch.context() as patch:
             kill_at(patch, *place)
             with pytest.raises(KilledError):
-                train(asked)
+                train_tiny(folders, trained.name, killed)
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, QuestionTask, "forward", 1)  # a stage that is done is not done again
         kill_at(patch, layer_stage, "choose", 1)
         kill_at(patch, InjectionTask, "forward", STEPS - 20 + 1)  # and this one goes on from its checkpoint
-        card = train(asked)
+        card = train_tiny(folders, trained.name, killed)
     assert card is not None
     assert card["training"]["injection"]["steps"] == STEPS
     for name in ("final/adapter.safetensors", "mllm/adapter_model.safetensors", "layers/layers.json"):
-        assert (tmp_path / "killed" / name).read_bytes() == (trained.folder / name).read_bytes()
-    assert not list((tmp_path / "killed").rglob("*.tmp")), "nothing half written is left"
+        assert (killed / name).read_bytes() == (trained.folder / name).read_bytes()
+    assert not list(killed.rglob("*.tmp")), "nothing half written is left"
 
 
 def test_stages_run_by_themselves_at_the_length_that_is_asked_for(
     trained: Trained, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     def stage(name: str, images: int | None = None) -> dict[str, Any]:
-        card = train(request_of(folders, trained.name, tmp_path / "out", stage=name, images=images))
+        card = train_tiny(folders, trained.name, tmp_path / "out", stage=name, images=images)
         assert card is not None
         return card
 
@@ -216,7 +218,7 @@ question_stage.PREDECESSOR = replace(asking, questions=replace(asking.questions,
 injection_stage.FULL = replace(fitting, histories=2, fit=replace(fitting.fit, batch=1, images=4))
 layer_stage.PROBED = layer_stage.Probed(gallery=4, batch=32)
 names = ("suite", "backbone", "mllm", "image_tower")
-train(TrainRequest(Path(sys.argv[1]), **dict(zip(names, sys.argv[2:], strict=True))))
+train(TrainRequest(Path(sys.argv[1])), **dict(zip(names, sys.argv[2:], strict=True)))
 """
 
 
@@ -224,11 +226,10 @@ train(TrainRequest(Path(sys.argv[1]), **dict(zip(names, sys.argv[2:], strict=Tru
 def test_two_processes_train_one_adapter(folders: dict[str, Path], tmp_path: Path) -> None:
     """Started by torchrun: one of them stores, the other waits for it between the stages."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    asked = request_of(folders, "sd15-idefics2", tmp_path / "out")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    given = [asked.suite, asked.backbone, asked.mllm, asked.image_tower]
+    models = [str(folders[name]) for name in ("sd15", "idefics2", "tower")]
     done = subprocess.run(
-        [*command, str(tmp_path / "script.py"), str(asked.folder), *map(str, given)],
+        [*command, str(tmp_path / "script.py"), str(tmp_path / "out"), SUITE, *models],
         env={**os.environ, "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
@@ -245,7 +246,7 @@ def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
     """And a suite without words is enough for it; users who judged too little are said to be left out."""
     quick = replace(question_stage.MINIATURE, metric_steps=3, teacher_steps=3)
     monkeypatch.setattr(question_stage, "MINIATURE", quick)
-    asked = request_of(
+    card = train_tiny(
         folders,
         "sd15-idefics2",
         tmp_path / "out",
@@ -254,7 +255,6 @@ def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
         mllm=f"{tiny_suite.__file__}:UNTRAINED",
         suite=f"{tiny_suite.__file__}:WordlessSuite",
     )
-    card = train(asked)
     assert card is not None
     assert {name: part["seen"] for name, part in card["training"].items()} == {"gathering": 32, "questions": 16}
     assert card["data"]["users"] == 3
@@ -299,8 +299,8 @@ def test_variants_are_trained_on_equal_terms(
     changes = {"parts": {"without e_img": {"without": ("img",)}}, "alignment": {"none": {"alignment": "none"}}}
     monkeypatch.setattr(ablation, "TRAINED", changes)
     shutil.copytree(trained.folder, tmp_path / "ours")
-    asked = request_of(folders, trained.name, tmp_path / "ours")
-    request = AblationRequest(asked.folder, images=3, suite=asked.suite, backbone=asked.backbone)
+    backbone = str(folders[SCALES[trained.name][0]])
+    request = AblationRequest(tmp_path / "ours", images=3, suite=SUITE, backbone=backbone)
     said: list[str] = []
     found = ablation.ours(request, said.append)
     assert said == ["train whole: whole", "train parts: without e_img", "train alignment: none"]
@@ -542,12 +542,11 @@ def test_weights_for_another_backbone_or_language_model(
     ("changes", "line"),
     [
         ({"stage": "question"}, r"unknown stage 'question'; did you mean 'questions'\? .known: questions, layers, inj"),
-        ({"stage": "layers"}, "mllm does not exist; run --stage questions first"),
-        ({"stage": "injection"}, r"layers\.json does not exist; run --stage layers first"),
-        ({"images": 10}, "--images needs --stage questions or --stage injection"),
-        ({"images": 10, "stage": "layers"}, "--images needs --stage"),
+        ({"stage": "layers"}, "mllm does not exist; run -p stage=questions first"),
+        ({"stage": "injection"}, r"layers\.json does not exist; run -p stage=layers first"),
+        ({"images": 10}, "--images needs -p stage=questions or -p stage=injection"),
+        ({"images": 10, "stage": "layers"}, "--images needs -p stage=questions"),
         ({"images": 0, "stage": "injection"}, "--images must be at least 1, got 0"),
-        ({"compile_model": True}, "trainer 'ours' has no use for --compile"),
         ({"mllm": "idefics3"}, "unknown mllm 'idefics3'; did you mean 'idefics2-8b'"),
         ({"suite": f"{tiny_suite.__file__}:EmptySuite"}, "suite 'tiny' has no train user with more than 4 likes"),
     ],
@@ -556,7 +555,7 @@ def test_a_training_that_cannot_be(
     changes: dict[str, Any], line: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(PrefbenchError, match=line) as error:
-        train(request_of(folders, "sd15-idefics2", tmp_path / "out", **changes))
+        train_tiny(folders, "sd15-idefics2", tmp_path / "out", **changes)
     one_line(error)
     assert not (tmp_path / "out").exists()
 
@@ -567,7 +566,7 @@ def test_too_few_users_to_choose_layers_on(
     before = (trained.folder / "layers" / "layers.json").read_bytes()
     monkeypatch.setattr(layer_stage, "PROBED", Probed(gallery=5))
     with pytest.raises(PrefbenchError, match=r"needs 25 val users .* suite 'tiny' has 20") as error:
-        train(request_of(folders, trained.name, trained.folder, stage="layers"))
+        train_tiny(folders, trained.name, trained.folder, stage="layers")
     one_line(error)
     assert (trained.folder / "layers" / "layers.json").read_bytes() == before
 
@@ -576,17 +575,20 @@ def test_a_training_loses_nothing_by_an_image_that_cannot_be_read(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite = f"{tiny_suite.__file__}:DamagedSuite"
-    first = request_of(folders, "sd15-idefics2", tmp_path / "out", suite=suite, stage="questions", images=1)
-    train(first)
+
+    def teach(images: int) -> dict[str, Any] | None:
+        return train_tiny(folders, "sd15-idefics2", tmp_path / "out", suite=suite, stage="questions", images=images)
+
+    teach(1)
     checkpoint = tmp_path / "out" / "questions" / "questions" / "checkpoint.pt"
     before = checkpoint.read_bytes()
     monkeypatch.setenv("TINY_DAMAGED", "1")
     with pytest.raises(PrefbenchError, match="history of user 'train-0' cannot be read") as error:
-        train(replace(first, images=2))
+        teach(2)
     one_line(error)
     assert checkpoint.read_bytes() == before
     assert load_mllm(tmp_path / "out" / "mllm", device="cpu")
     monkeypatch.delenv("TINY_DAMAGED")
-    card = train(replace(first, images=2))
+    card = teach(2)
     assert card is not None
     assert card["training"]["questions"]["steps"] == 2

@@ -38,8 +38,7 @@ NOBODY = History("nobody", (), ())
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A scorer trained for the colour suite by the trainer itself: its folder and its card."""
     folder = tmp_path_factory.mktemp("preference")
-    request = TrainRequest(folder, images=4_800, suite=f"{SUPPORT / 'colours.py'}:ColourSuite")
-    card = train(request)
+    card = train(TrainRequest(folder, images=4_800), suite=f"{SUPPORT / 'colours.py'}:ColourSuite")
     assert card is not None
     return folder / "final", card
 

@@ -17,7 +17,7 @@ from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Varian
 from .. import weights
 from ..method import PrefGen
 from .injection_stage import InjectionRecipe
-from .stages import Job
+from .stages import Job, Sources
 
 TRAINED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "parts": {f"without e_{part}": {"without": (part,)} for part in ("sem", "core", "img")},
@@ -50,7 +50,7 @@ def ours(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
     backbone = request.backbone or config.backbone
     if request.backbone is None and backbone not in names("backbone"):
         raise PrefbenchError(f"{final} was trained with {backbone!r}, which is no registered backbone; give --backbone")
-    job = Job(TrainRequest(request.folder, suite=request.suite, backbone=backbone))
+    job = Job(TrainRequest(request.folder), Sources(request.suite or Sources.suite, backbone))
     if job.accelerator.num_processes > 1:
         raise PrefbenchError("prefbench ablate runs in one process")
     changes = {(WHOLE, WHOLE): {}, **_flat(TRAINED)}

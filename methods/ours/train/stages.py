@@ -7,10 +7,10 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from accelerate import Accelerator
@@ -42,33 +42,58 @@ from .question_task import JudgedImages
 logger = logging.getLogger(__name__)
 
 Card = dict[str, Any]
-STAGES = ("questions", "layers", "injection")
-_COUNTING = ("questions", "injection")
+Stage = Literal["questions", "layers", "injection"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+_COUNTING: tuple[Stage, ...] = ("questions", "injection")
 """Stages that have a length."""
 
 
-def train(request: TrainRequest) -> Card | None:
-    """Runs all stages or `request.stage`; returns the last one's card, in the main process alone.
+@dataclass(frozen=True)
+class Sources:
+    """What a training is of, and with which models; registered names, files and folders. See `train`."""
+
+    suite: str = "picturebook"
+    backbone: str | None = None
+    mllm: str = MINI_MLLM.name
+    image_tower: str | None = None
+
+
+def train(
+    request: TrainRequest,
+    *,
+    stage: Stage | None = None,
+    suite: str = Sources.suite,
+    backbone: str | None = None,
+    mllm: str = Sources.mllm,
+    image_tower: str | None = None,
+) -> Card | None:
+    """Runs all stages or one; returns the last one's card, in the main process alone.
 
     `request.images` is the length of the stage that is named: conversations for `questions`, whose gathering is
     shortened alike, and images for `injection`. Without a stage the same call again goes on where the last one stopped.
+
+    Args:
+        stage: this one alone.
+        suite: whose train users to learn from.
+        backbone: a registered backbone or a folder; None for the suite's.
+        mllm: a registered language model or a folder.
+        image_tower: a hub id or a folder in place of the CLIP image tower that belongs to the backbone.
 
     Raises:
         PrefbenchError: an unknown stage; a suite without lessons; a stage whose forerunner has not run; an image that
             cannot be read. What was trained before is kept.
     """
-    request.refuse("ours", "compile_model")
-    if request.stage is not None and request.stage not in STAGES:
-        raise PrefbenchError(unknown("stage", request.stage, list(STAGES)))
-    if request.images is not None and request.stage not in _COUNTING:
-        raise PrefbenchError("--images needs --stage questions or --stage injection: they count different things")
+    if stage is not None and stage not in STAGES:
+        raise PrefbenchError(unknown("stage", stage, list(STAGES)))
+    if request.images is not None and stage not in _COUNTING:
+        raise PrefbenchError("--images needs -p stage=questions or -p stage=injection: they count different things")
     if request.images is not None and request.images < 1:
         raise PrefbenchError(f"--images must be at least 1, got {request.images}")
-    job = Job(request)
+    job = Job(request, Sources(suite, backbone, mllm, image_tower), stage)
     card: Card | None = None
-    for stage in STAGES if request.stage is None else [request.stage]:
-        logger.info("ours: stage %s", stage)
-        card = getattr(job, stage)()
+    for name in STAGES if stage is None else [stage]:
+        logger.info("ours: stage %s", name)
+        card = getattr(job, name)()
         job.accelerator.wait_for_everyone()
     return card
 
@@ -76,13 +101,13 @@ def train(request: TrainRequest) -> Card | None:
 class Job:
     """One training: what it is of, and where each stage leaves its result."""
 
-    def __init__(self, request: TrainRequest) -> None:
+    def __init__(self, request: TrainRequest, sources: Sources, stage: Stage | None = None) -> None:
         if not torch.cuda.is_available():
             # Two threads a process collapse as soon as anything else runs; torchrun starts more processes.
             torch.set_num_threads(1)
-        self.request, self.folder = request, request.folder
-        self.suite: Suite = load("suite", request.suite or "picturebook")()
-        self.mllm_card = find_card("mllm", request.mllm or MINI_MLLM.name, MllmCard, card_of_folder)
+        self.request, self.sources, self.stage, self.folder = request, sources, stage, request.folder
+        self.suite: Suite = load("suite", sources.suite)()
+        self.mllm_card = find_card("mllm", sources.mllm, MllmCard, card_of_folder)
         self.miniature = self.mllm_card.untrained is not None
         # Not `PartialState`, which does not hear of several processes on CPUs.
         self.accelerator = Accelerator()
@@ -158,14 +183,14 @@ class Job:
         """Trains an adapter by a recipe in `folder` and stores it in `final`."""
         path = self.folder / "layers" / weights.LAYERS
         if not path.is_file():
-            raise PrefbenchError(f"{path} does not exist; run --stage layers first")
+            raise PrefbenchError(f"{path} does not exist; run -p stage=layers first")
         layers, mllm = Layers.load(path), self._taught()
         path = self.folder / "questions" / question_stage.TASTE
         taste = Taste.load(path) if path.is_file() else None
         found = injection_stage.read(mllm, self.train_users, self.book, layers, recipe, taste, self.folder / "read.pt")
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
         dtype = "bfloat16" if torch.cuda.is_available() else None
-        backbone = load_backbone(self.request.backbone or self.suite.card.backbone, dtype=dtype)
+        backbone = load_backbone(self.sources.backbone or self.suite.card.backbone, dtype=dtype)
         tower = load_image_tower(backbone, recipe.image_tower)
         if self._embedded is None:  # trainings of several recipes share it
             self._embedded = tower(self.book.images)
@@ -190,13 +215,13 @@ class Job:
 
     def _injection_recipe(self) -> injection_stage.InjectionRecipe:
         recipe = injection_stage.MINIATURE if self.miniature else injection_stage.FULL
-        recipe = replace(recipe, image_tower=self.request.image_tower or "")
+        recipe = replace(recipe, image_tower=self.sources.image_tower or "")
         images = self.request.images
         return recipe if images is None else replace(recipe, fit=replace(recipe.fit, images=images))
 
     def _taught(self) -> Mllm:
         if not (self.mllm_folder / CARD_FILE).is_file():
-            raise PrefbenchError(f"{self.mllm_folder} does not exist; run --stage questions first")
+            raise PrefbenchError(f"{self.mllm_folder} does not exist; run -p stage=questions first")
         return load_mllm(self.mllm_folder)
 
     @cached_property
@@ -223,7 +248,7 @@ class Job:
 
     def _done(self, path: Path, recipe: Any, data: Mapping[str, Any]) -> Card | None:
         """The card of a stage that has run to its end by the same recipe; None where a stage was asked for by name."""
-        if self.request.stage is not None or not path.is_file():
+        if self.stage is not None or not path.is_file():
             return None
         card: Card = json.loads(path.read_text(encoding="utf-8"))
         same = card["recipe"] == json.loads(json.dumps(asdict(recipe)))
@@ -234,7 +259,7 @@ class Job:
         return {
             "name": f"ours: {stage}",
             "licence": "Apache-2.0",
-            "command": f"prefbench train ours{self._flags()}",
+            "command": f"prefbench train ours{self._options()}",
             "data": data,
             "recipe": asdict(recipe),
             "training": {
@@ -257,10 +282,13 @@ class Job:
             return {}
         return {"figures": as_card(load("weights", name)(folder)), "measured_by": f"prefbench check weights {name}"}
 
-    def _flags(self) -> str:
-        flags = ("suite", "backbone", "mllm", "image_tower", "stage", "images")
-        given = {name.replace("_", "-"): getattr(self.request, name) for name in flags}
-        return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    def _options(self) -> str:
+        """What was asked for, as the command line takes it."""
+        chosen = {"stage": self.stage, **asdict(self.sources)}
+        usual = {"stage": None, **asdict(Sources())}
+        parameters = [f" -p {name}={value}" for name, value in chosen.items() if value != usual[name]]
+        images = [] if self.request.images is None else [f" --images {self.request.images}"]
+        return "".join(parameters + images)
 
 
 def _write(path: Path, card: Card) -> None:

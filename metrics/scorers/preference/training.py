@@ -90,27 +90,30 @@ def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
     model.calibration.copy_(torch.tensor([fitted.coef_[0, 0], fitted.intercept_[0]]))
 
 
-def train(request: TrainRequest) -> dict[str, Any] | None:
-    """Trains, calibrates, saves, measures and describes the scorer; returns the card in the main process alone."""
-    request.refuse("preference", "backbone", "mllm", "image_tower", "stage", "compile_model")
+def train(request: TrainRequest, *, suite: str = "picturebook") -> dict[str, Any] | None:
+    """Trains, calibrates, saves, measures and describes the scorer; returns the card in the main process alone.
+
+    Args:
+        suite: whose users to learn from: a registered name, or path/to/file.py:Class.
+    """
     torch.set_num_threads(1)
-    suite: Suite = load("suite", request.suite or "picturebook")()
-    encoder: Extractor = load("extractor", suite.card.extractors[ROLE])()
+    source: Suite = load("suite", suite)()
+    encoder: Extractor = load("extractor", source.card.extractors[ROLE])()
     config = CONFIG if request.images is None else replace(CONFIG, images=request.images)
-    pool = pool_of(suite, "scorer", encoder)
+    pool = pool_of(source, "scorer", encoder)
     model = build(pool, config.seed)
     progress = fit(PreferenceTask(model), episodes(pool), config, request.folder, made_of=encoder.id)
     if not PartialState().is_main_process:
         return None
-    calibrate(model.eval(), suite, encoder)
+    calibrate(model.eval(), source, encoder)
     final = request.folder / "final"
-    save(model, final, suite=suite.card.name, encoder=suite.card.extractors[ROLE], encoder_id=encoder.id)
+    save(model, final, suite=source.card.name, encoder=source.card.extractors[ROLE], encoder_id=encoder.id)
     card = {
         "name": "preference",
         "licence": "Apache-2.0",
-        "command": f"prefbench train preference --images {config.images} --install",
+        "command": f"prefbench train preference{_options(suite)} --images {config.images} --install",
         "measured_by": "prefbench check weights preference",
-        "data": {"suite": suite.card.name, "trained": "scorer", "calibrated": "val", "measured": "test"},
+        "data": {"suite": source.card.name, "trained": "scorer", "calibrated": "val", "measured": "test"},
         "training": {
             **asdict(config),
             "steps": progress.step,
@@ -120,9 +123,13 @@ def train(request: TrainRequest) -> dict[str, Any] | None:
         },
         "hardware": hardware(),
         "versions": versions(),
-        "figures": measure(Preference(folder=str(final)), suite).to_json(),
+        "figures": measure(Preference(folder=str(final)), source).to_json(),
     }
     write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
     if request.install:
         install_folder(final, WEIGHTS / "preference")
     return card
+
+
+def _options(suite: str) -> str:
+    return "" if suite == "picturebook" else f" -p suite={suite}"

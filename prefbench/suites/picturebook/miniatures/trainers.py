@@ -42,8 +42,6 @@ class _Job:
     train: Callable[[FitConfig, Path], tuple[Any, Progress]]
     save: Callable[[Any, Path], None]
     measure: Callable[[Path], Sequence[Figure]]
-    compiles: bool = False
-    """Whether the model is large enough to gain from compilation."""
 
 
 def reader(request: TrainRequest) -> Card | None:
@@ -79,12 +77,16 @@ def mini_dino(request: TrainRequest) -> Card | None:
     return _run(job, request)
 
 
-def mini_sd(request: TrainRequest) -> Card | None:
-    """Trains the Stable Diffusion miniature; its text tower starts from the one of `mini-clip`."""
+def mini_sd(request: TrainRequest, *, compile_model: bool = False) -> Card | None:
+    """Trains the Stable Diffusion miniature; its text tower starts from the one of `mini-clip`.
+
+    Args:
+        compile_model: compiles the denoiser: a slower start and faster steps.
+    """
     from prefbench.suites.picturebook.miniatures.mini_sd import save_mini_sd, train_mini_sd
 
-    train = partial(train_mini_sd, compile_model=request.compile_model)
-    return _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd, compiles=True), request)
+    train = partial(train_mini_sd, compile_model=compile_model)
+    return _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd), request)
 
 
 def mini_ip_adapter(request: TrainRequest) -> Card | None:
@@ -107,9 +109,6 @@ def _run(job: _Job, request: TrainRequest) -> Card | None:
 
     Returns the card, in the main process alone.
     """
-    request.refuse(job.name, "suite", "backbone", "mllm", "image_tower", "stage")
-    if not job.compiles:
-        request.refuse(job.name, "compile_model")
     if not torch.cuda.is_available():
         # One thread a process: two collapse as soon as anything else runs; torchrun starts more processes.
         torch.set_num_threads(1)
