@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 
-from .shared.cosines import PerRun, feature_rows
+from .shared.checks import feature_rows
+from .shared.columns import as_columns
 from .shared.likeness import held_out_likes, likeness
-from .utility import as_columns
+from .shared.per_run import cached_per_run
 
 
 class ClipI(ImageMetric):
@@ -45,7 +46,7 @@ class ClipI(ImageMetric):
     extractor: ClassVar[str | None] = "similarity"
 
     def __init__(self) -> None:
-        self._likes = PerRun(held_out_likes)
+        self._likes = cached_per_run(held_out_likes)
 
     def score(
         self, samples: Sequence[Scored], features: Features | None, evidence: Evidence

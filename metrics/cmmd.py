@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from prefbench.api import FeatureSet, MetricCard, NotMeasurableError, SetMetric
-from prefbench.stats.mmd import GaussianMixture, biased_mmd
+from prefbench.api import FeatureSet, MetricCard, NotMeasurableError
+from prefbench.stats.mmd import GaussianMixture
 
-from .fid import check_features
-from .shared.cosines import units
-from .shared.user_sums import mmd_without_each, sums_of_all
-
-_KERNEL = GaussianMixture((10.0,))
+from .shared.cosines import normalised
+from .shared.kernel_distance import KernelDistance
 
 
-class ClipDistance(SetMetric):
+class ClipDistance(KernelDistance):
     """1000 x the biased squared MMD of unit vectors under exp(-d² / 2·10²) (Jayasumana et al. 2024, section 4).
 
     0 for equal sets, at most 2000; published numbers are of CLIP ViT-L/14 at 336 pixels, those of another extractor do
@@ -49,33 +44,16 @@ class ClipDistance(SetMetric):
         won_by=("copy",),
     )
 
-    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
-        """The distance. Raises `NotMeasurableError` for under two samples a side or a feature without a direction."""
-        check_features(self.card.name, drawn, reference)
-        x, y = _directed(drawn), _directed(reference)
-        # All pairs with themselves in both sets: the statistic is a squared norm, below 0 only by rounding.
-        return max(0.0, 1000 * float(biased_mmd(x.features, y.features, _KERNEL)))
+    same_user_pairs = True
 
-    def permuted_difference(
-        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
-    ) -> Callable[[NDArray[np.bool_]], float]:
-        """As the contract says, from kernel sums between users."""
-        check_features(self.card.name, first, reference)
-        sums = sums_of_all(_directed(first), _directed(second), _directed(reference), _KERNEL)
-        return lambda marked: 1000 * sums.difference(marked)
+    def kernel(self, reference: FeatureSet) -> GaussianMixture:
+        """exp(-d² / 2·10²), whatever the references are."""
+        del reference
+        return GaussianMixture((10.0,))
 
-    def leave_one_out(
-        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
-    ) -> list[float]:
-        """As the contract says, from kernel sums between groups."""
-        self.compare(drawn, reference)  # refuses what it cannot measure
-        groups, kernel = (of_drawn, of_reference), _KERNEL
-        found = mmd_without_each(_directed(drawn), _directed(reference), *groups, kernel, same_user_pairs=True)
-        return [max(0.0, 1000 * value) for value in found]
-
-
-def _directed(features: FeatureSet) -> FeatureSet:
-    rows = units(features.features)
-    if not np.isfinite(rows).all():
-        raise NotMeasurableError("cmmd: a feature vector is 0 and has no direction")
-    return replace(features, features=rows)
+    def embedded(self, images: FeatureSet) -> FeatureSet:
+        """Unit vectors. Raises `NotMeasurableError` for a feature without a direction."""
+        rows = normalised(images.features)
+        if not np.isfinite(rows).all():
+            raise NotMeasurableError("cmmd: a feature vector is 0 and has no direction")
+        return replace(images, features=rows)

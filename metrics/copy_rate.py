@@ -10,10 +10,12 @@ from PIL import Image
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 
-from .shared.cosines import PerRun, feature_rows, rows_of_users, units
+from .shared.checks import feature_rows
+from .shared.columns import as_columns, rows_of_users
+from .shared.cosines import normalised
 from .shared.memorised import ROUNDING, shown_pictures
+from .shared.per_run import cached_per_run
 from .shared.picture_hash import picture_hash
-from .utility import as_columns
 
 
 class CopyRate(ImageMetric):
@@ -57,13 +59,13 @@ class CopyRate(ImageMetric):
     extractor: ClassVar[str | None] = "similarity"
 
     def __init__(self) -> None:
-        self._shown = PerRun(shown_pictures)
+        self._shown = cached_per_run(shown_pictures)
 
     def score(
         self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
     ) -> Mapping[str, Sequence[float | None]]:
         """Four columns. Raises `PrefbenchError` without features."""
-        rows = units(feature_rows(self.card.name, "similarity", samples, features))
+        rows = normalised(feature_rows(self.card.name, "similarity", samples, features))
         run = self._shown(evidence)
         values = np.full((4, len(samples)), np.nan)
         for user, mine in rows_of_users(samples).items():

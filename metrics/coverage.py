@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from prefbench.api import MetricCard
 
-from prefbench.api import FeatureSet, MetricCard, SetMetric
-
-from .shared.neighbours import Balls, balls_without_each, exchanged_balls
+from .shared.ball_count import BallCount, Balls
 
 
-class Coverage(SetMetric):
+class Coverage(BallCount):
     """The share of references whose ball holds a drawn image (Naeem et al. 2020, equation 4); 0 to 1.
 
     The ball of a reference reaches to its 5th nearest other reference. Variety that is real: outliers among the drawn
@@ -38,22 +34,6 @@ class Coverage(SetMetric):
         won_by=("copy",),
     )
 
-    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
-        """The share. Raises `NotMeasurableError` for under 20 references or 2 drawn images."""
-        return _coverage(Balls.around(self.card.name, drawn, reference))
-
-    def permuted_difference(
-        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
-    ) -> Callable[[NDArray[np.bool_]], float]:
-        """As the contract says, from what each user's images fill."""
-        return exchanged_balls(self.card.name, first, second, reference, _coverage)
-
-    def leave_one_out(
-        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
-    ) -> list[float]:
-        """As the contract says, from distances measured once."""
-        return balls_without_each(self, drawn, reference, of_drawn, of_reference, _coverage)
-
-
-def _coverage(balls: Balls) -> float:
-    return float((balls.inside > 0).mean())
+    def value(self, balls: Balls) -> float:
+        """The share of balls that hold an image."""
+        return float((balls.inside > 0).mean())

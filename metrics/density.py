@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from prefbench.api import MetricCard
 
-from prefbench.api import FeatureSet, MetricCard, SetMetric
-
-from .shared.neighbours import NEAREST, Balls, balls_without_each, exchanged_balls
+from .shared.ball_count import NEAREST, BallCount, Balls
 
 
-class Density(SetMetric):
+class Density(BallCount):
     """The mean over drawn images of the number of reference balls that hold it, over k (Naeem et al. 2020, equation 3).
 
     The ball of a reference reaches to its 5th nearest other reference. 0 where no image lies near any reference; 1 is
@@ -38,22 +34,6 @@ class Density(SetMetric):
         won_by=("copy",),
     )
 
-    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
-        """The density. Raises `NotMeasurableError` for under 20 references or 2 drawn images."""
-        return _density(Balls.around(self.card.name, drawn, reference))
-
-    def permuted_difference(
-        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
-    ) -> Callable[[NDArray[np.bool_]], float]:
-        """As the contract says, from what each user's images fill."""
-        return exchanged_balls(self.card.name, first, second, reference, _density)
-
-    def leave_one_out(
-        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
-    ) -> list[float]:
-        """As the contract says, from distances measured once."""
-        return balls_without_each(self, drawn, reference, of_drawn, of_reference, _density)
-
-
-def _density(balls: Balls) -> float:
-    return float(balls.inside.sum() / (NEAREST * balls.drawn))
+    def value(self, balls: Balls) -> float:
+        """Images in balls, over k and the number of drawn images."""
+        return float(balls.inside.sum() / (NEAREST * balls.drawn))

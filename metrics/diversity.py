@@ -9,8 +9,9 @@ import numpy as np
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 
-from .shared.cosines import feature_rows, units
-from .utility import as_columns
+from .shared.checks import feature_rows
+from .shared.columns import as_columns
+from .shared.cosines import normalised
 
 
 class Diversity(ImageMetric):
@@ -43,7 +44,7 @@ class Diversity(ImageMetric):
         evidence: Evidence,  # noqa: ARG002
     ) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `PrefbenchError` without features."""
-        rows = units(feature_rows(self.card.name, "similarity", samples, features))
+        rows = normalised(feature_rows(self.card.name, "similarity", samples, features))
         cases: dict[tuple[str, str], list[int]] = {}
         for i, sample in enumerate(samples):
             if np.isfinite(rows[i]).all():

@@ -6,7 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Features, FeatureSet, MetricCard, NotMeasurableError, PrefbenchError, SetMetric
+from prefbench.api import Features, FeatureSet, MetricCard, SetMetric
+
+from .shared.checks import check_features
 
 
 class FrechetDistance(SetMetric):
@@ -58,20 +60,3 @@ def _root(x: Features) -> Features:
     if len(x) <= x.shape[1]:
         return centred
     return np.asarray(np.linalg.qr(centred, mode="r"))
-
-
-def check_features(metric: str, drawn: FeatureSet, reference: FeatureSet, *, minimum: int = 2) -> None:
-    """Checks two sets before they are compared.
-
-    Raises:
-        NotMeasurableError: fewer than `minimum` samples on a side.
-        PrefbenchError: features that are not finite, or of different widths.
-    """
-    for side, features in (("drawn", drawn.features), ("reference", reference.features)):
-        if len(features) < minimum:
-            raise NotMeasurableError(f"{metric} needs at least {minimum} {side} images, there are {len(features)}")
-        if not np.isfinite(features).all():
-            raise PrefbenchError(f"{metric}: features of the {side} images are not all finite")
-    if drawn.features.shape[1] != reference.features.shape[1]:
-        widths = f"{drawn.features.shape[1]} and {reference.features.shape[1]}"
-        raise PrefbenchError(f"{metric}: features of drawn and reference images have different widths, {widths}")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
 
-from .utility import as_columns
+from .shared.columns import as_columns
 
 
 class PromptFidelity(ImageMetric):

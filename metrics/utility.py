@@ -9,6 +9,8 @@ import numpy as np
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
 
+from .shared.columns import as_columns, rows_of_users
+
 
 class Utility(ImageMetric):
     """The user's true utility of the image: 0 is the mean of a random image, 1 the best there is.
@@ -40,18 +42,7 @@ class Utility(ImageMetric):
             raise PrefbenchError("utility needs a suite that knows the truth; this one does not")
         parts = ["total", *evidence.truth.groups]
         table = np.full((len(parts), len(samples)), np.nan)
-        rows_of: dict[str, list[int]] = {}
-        for i, sample in enumerate(samples):
-            rows_of.setdefault(sample.user, []).append(i)
-        for user, rows in rows_of.items():
-            found = evidence.truth.utility(user, [samples[i].pixels for i in rows])
-            table[:, rows] = [found[part] for part in parts]
+        for user, rows in rows_of_users(samples).items():
+            utilities = evidence.truth.utility(user, [samples[i].pixels for i in rows])
+            table[:, rows] = [utilities[part] for part in parts]
         return as_columns(self.card.name, dict(zip(parts, table, strict=True)))
-
-
-def as_columns(metric: str, parts: Mapping[str, Features]) -> dict[str, list[float | None]]:
-    """Columns `metric` (from the part `total`, put first) and `metric/<part>`; None for what is not finite."""
-    ordered = {"total": parts["total"], **parts}
-    names = [metric if part == "total" else f"{metric}/{part}" for part in ordered]
-    columns = [[float(v) if np.isfinite(v) else None for v in values] for values in ordered.values()]
-    return dict(zip(names, columns, strict=True))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 
-from .utility import as_columns
+from .shared.columns import as_columns
 
 if TYPE_CHECKING:
     from prefbench.models.mllms.model import Mllm

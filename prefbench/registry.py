@@ -1,7 +1,8 @@
 """One lazy registry: names to `module:Attr` strings, resolved only when asked.
 
 Three sources, in this order: the built-in table, entry points of installed packages (group `prefbench.<kind>`), and
-`path/to/file.py:Class` for a file outside any package.
+`path/to/file.py:Class` for a file outside any package. `NAME:MEMBER` is a member of a family: the function registered
+as NAME under the kind `<kind>_family` gives the object of the text MEMBER.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from prefbench.api import PrefbenchError
 
@@ -25,6 +26,7 @@ Kind = Literal[
     "method",
     "control",
     "metric",
+    "metric_family",
     "scorer",
     "extractor",
     "backbone",
@@ -60,7 +62,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     },
     "metric": {
         "fid": "prefbench.metrics.fid:FrechetDistance",
-        "kid": "prefbench.metrics.kid:KernelDistance",
+        "kid": "prefbench.metrics.kid:KernelInceptionDistance",
         "mmd": "prefbench.metrics.mmd:GaussianDistance",
         "cmmd": "prefbench.metrics.cmmd:ClipDistance",
         "density": "prefbench.metrics.density:Density",
@@ -82,8 +84,9 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "hpsv2": "prefbench.metrics.crowd:HpsV2",
         "imagereward": "prefbench.metrics.crowd:ImageReward",
     },
+    "metric_family": {},
     "scorer": {
-        "preference": "prefbench.metrics.scorers.preference.scorer:Preference",
+        "preference": "prefbench.metrics.scorers.preference.scorer:PreferenceScorer",
         "pickscore": "prefbench.metrics.scorers.crowd.pickscore:PickScore",
         "hpsv2": "prefbench.metrics.scorers.crowd.hpsv2:HpsV2",
         "imagereward": "prefbench.metrics.scorers.crowd.imagereward:ImageReward",
@@ -189,17 +192,27 @@ def entry(kind: Kind, name: str) -> Entry:
     table = _table(kind)
     if name in table:
         return Entry(kind, name, table[name])
-    raise PrefbenchError(unknown(kind, name, list(table)))
+    members = [f"{family}:MEMBER" for family in families(kind)]
+    raise PrefbenchError(unknown(kind, name, [*table, *members]))
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The object behind a name, or behind `path/to/file.py:Class`."""
+    """The object behind a name, behind `NAME:MEMBER` of a family, or behind `path/to/file.py:Class`."""
     path, separator, attribute = name.rpartition(":")
     if separator and path.endswith(".py"):
         return _load_file(kind, Path(path), attribute)
     if name.endswith(".py"):
         raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:Class")
+    family, separator, member = name.partition(":")
+    if separator and family in families(kind):
+        return families(kind)[family].load()(member)
     return entry(kind, name).load()
+
+
+def families(kind: Kind) -> dict[str, Entry]:
+    """The families of a kind: name to entry. Their members are loaded as `NAME:MEMBER`."""
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    return {name: entry(group, name) for group in kinds if group == f"{kind}_family" for name in names(group)}
 
 
 def unknown(what: str, given: str, allowed: list[str]) -> str:

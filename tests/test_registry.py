@@ -146,3 +146,19 @@ def test_entry_points_add_names_and_never_replace_built_in_ones(
     monkeypatch.syspath_prepend(tmp_path)
     assert load("method", "mine").card.summary == "of this file"
     assert load("method", "prompt-only").card.name == "prompt-only"
+
+
+def test_a_member_of_a_family_is_what_the_family_makes_of_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    information = tmp_path / "plugin-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[prefbench.metric_family]\npiq = piq_plugin:member\n")
+    (tmp_path / "piq_plugin.py").write_text("def member(text):\n    return text.upper()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load("metric", "piq:brisque(kernel_size=7)") == "BRISQUE(KERNEL_SIZE=7)"
+    with pytest.raises(PrefbenchError, match=r"unknown metric 'pic:MEMBER'; did you mean 'piq:MEMBER'\?"):
+        load("metric", "pic:MEMBER")
+    with pytest.raises(PrefbenchError, match="unknown method 'piq:brisque'"):
+        load("method", "piq:brisque")

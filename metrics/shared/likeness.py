@@ -10,7 +10,7 @@ import numpy as np
 
 from prefbench.api import Evidence, Features, NotMeasurableError, Picture, Scored
 
-from .cosines import units
+from .cosines import normalised
 
 Placing = Callable[[Features], Features]
 """Features (N, D) to directions (N, D); NaN for rows that have none."""
@@ -29,7 +29,7 @@ class HeldOutLikes:
 def held_out_likes(evidence: Evidence) -> HeldOutLikes:
     """Directions of the features as they are. Raises `NotMeasurableError` where nobody has a held-out like."""
     pictures, features = _likes(evidence)
-    return _averaged(pictures, features, units)
+    return _averaged(pictures, features, normalised)
 
 
 def decorrelated_likes(evidence: Evidence) -> HeldOutLikes:
@@ -85,4 +85,4 @@ def _averaged(pictures: Mapping[str, Sequence[Picture]], features: Features, pla
 
 
 def _turned(features: Features, *, shift: Features, matrix: Features) -> Features:
-    return units((features - shift) @ matrix)
+    return normalised((features - shift) @ matrix)

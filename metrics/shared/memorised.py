@@ -10,7 +10,7 @@ import numpy as np
 
 from prefbench.api import Evidence, Features, Picture
 
-from .cosines import judged_units, nearest
+from .cosines import judged_directions, nearest
 from .picture_hash import Hashes, nearest_bits, picture_hash, view_hashes
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def shown_pictures(evidence: Evidence) -> ShownOfRun:
     """Hashes and features of the judged pictures of a run, and thresholds from the negatives among them."""
     shown = {user: [j.picture for j in (*h.liked, *h.disliked)] for user, h in evidence.histories["method"].items()}
     likes = {user: [j.picture for j in h.liked] for user, h in evidence.histories["scorer"].items()}
-    shown_units, like_units = judged_units(shown, evidence), judged_units(likes, evidence)
+    shown_units, like_units = judged_directions(shown, evidence), judged_directions(likes, evidence)
     users = {
         user: _shown(pictures, shown_units[user], like_units.get(user)) for user, pictures in shown.items() if pictures
     }

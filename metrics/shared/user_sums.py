@@ -60,13 +60,6 @@ def sums_between_users(first: FeatureSet, second: FeatureSet, reference: Feature
     return UserSums(within, across.sum(axis=1), pairs, int(size.sum() * len(reference) - size @ of_reference[:n]))
 
 
-def check_users(metric: str, drawn: FeatureSet, reference: FeatureSet) -> None:
-    """Raises `NotMeasurableError` where no pair of different users is left on a side."""
-    for side, features in (("drawn", drawn), ("reference", reference)):
-        if len(np.unique(features.users)) < 2:
-            raise NotMeasurableError(f"{metric} needs {side} images of at least 2 users, there is 1")
-
-
 def _between_users(
     first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel
 ) -> tuple[Features, Features, NDArray[np.int64], NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from prefbench.api.errors import NotMeasurableError, PrefbenchError
 from prefbench.api.features import Extractor, Features, FeatureSet, FloatArray
 from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
 from prefbench.api.methods import Context, Method, MethodCard
-from prefbench.api.metrics import Evidence, ImageMetric, Metric, MetricCard, Scored, SetMetric, UserMetric
+from prefbench.api.metrics import Evidence, ImageMetric, Metric, MetricCard, Resampling, Scored, SetMetric, UserMetric
 from prefbench.api.records import (
     MAX_PIXELS,
     SPLITS,
@@ -85,6 +85,7 @@ __all__ = [
     "ReportCard",
     "ReportContext",
     "Request",
+    "Resampling",
     "Sample",
     "Scored",
     "ScoredRun",

@@ -90,13 +90,28 @@ class SetMetric(ABC):
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
         """The value. Raises `NotMeasurableError` where there are too few samples for it to mean anything."""
 
+    @property
+    def resampling(self) -> Resampling:
+        """How permutation tests and jackknives get their values; a metric with a faster way returns its own."""
+        return Resampling(self)
+
+
+class Resampling:
+    """What a set metric gives under permuted labels, and without some rows: by comparing the changed sets anew.
+
+    A subclass may prepare what does not change from one permutation or group to the next; its numbers are the same.
+    """
+
+    def __init__(self, metric: SetMetric) -> None:
+        self.metric = metric
+
     def permuted_difference(
         self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
     ) -> Callable[[NDArray[np.bool_]], float]:
-        """What `first` scores more than `second`, as a function of the users whose rows the two exchange.
+        """The statistic of the user-level permutation test: metric(first) - metric(second), as a function of marks.
 
-        Both hold the same users and prompts row by row; the function takes a mark for each user, in the order of their
-        names. A metric for which that is faster prepares here what does not change, and returns the same numbers.
+        Before both are measured, the two methods' images of every marked user change sides. Both sets hold the same
+        users and prompts row by row; the function takes one mark per user, in the order of their names.
         """
         rows = np.unique(first.users, return_inverse=True)[1]
 
@@ -104,7 +119,7 @@ class SetMetric(ABC):
             swapped = marked[rows][:, None]
             own = FeatureSet(np.where(swapped, second.features, first.features), first.users, first.prompts)
             other = FeatureSet(np.where(swapped, first.features, second.features), first.users, first.prompts)
-            return self.compare(own, reference) - self.compare(other, reference)
+            return self.metric.compare(own, reference) - self.metric.compare(other, reference)
 
         return difference
 
@@ -113,12 +128,12 @@ class SetMetric(ABC):
     ) -> list[float]:
         """The value without each group of rows in turn, on both sides.
 
-        The groups (N,) and (M,) of all rows count from 0, each with drawn rows; rows of group -1 always stay. A metric
-        for which that is faster prepares what does not change, and returns the same numbers but for parameters that it
-        takes from all references, such as a kernel's width. Raises `NotMeasurableError` as `compare` does.
+        The groups (N,) and (M,) of all rows count from 0, each with drawn rows; rows of group -1 always stay. What a
+        metric takes from all references, such as a kernel's width, may stay that of all. Raises `NotMeasurableError`
+        as `compare` does.
         """
         return [
-            self.compare(drawn.select(of_drawn != group), reference.select(of_reference != group))
+            self.metric.compare(drawn.select(of_drawn != group), reference.select(of_reference != group))
             for group in range(of_drawn.max() + 1)
         ]
 

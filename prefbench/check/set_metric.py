@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from prefbench.api import Features, FeatureSet, PrefbenchError, SetMetric
+from prefbench.api import Features, FeatureSet, PrefbenchError, Resampling, SetMetric
 from prefbench.check.findings import Check, fail, one_line, skip
 
 _ROWS, _USERS, _WIDTH = 60, 12, 16
@@ -114,12 +114,13 @@ class SetMetricChecks:
 
     def permuted_difference(self) -> str:
         """What the metric prepares for swapping labels gives the numbers of comparing anew."""
-        if type(self._metric).permuted_difference is SetMetric.permuted_difference:
+        prepared, anew = self._metric.resampling, Resampling(self._metric)
+        if type(prepared).permuted_difference is Resampling.permuted_difference:
             return "compared anew each time"
         sets = (self._second, self._shifted, self._first)
-        prepared, anew = self._metric.permuted_difference(*sets), SetMetric.permuted_difference(self._metric, *sets)
+        fast, plain = prepared.permuted_difference(*sets), anew.permuted_difference(*sets)
         marks = np.random.default_rng(2).random((4, _USERS)) < 0.5
-        off = max(abs(prepared(marked) - anew(marked)) / max(1.0, abs(anew(marked))) for marked in marks)
+        off = max(abs(fast(marked) - plain(marked)) / max(1.0, abs(plain(marked))) for marked in marks)
         if not off <= _ROUNDING:
             fail(f"differences of exchanged sets are off by {off:.2g}")
         return f"values differ by {off:.2g}"
@@ -129,14 +130,15 @@ class SetMetricChecks:
 
         Rows of the drawn set alone, so that what a metric takes from all references is the same.
         """
-        if type(self._metric).leave_one_out is SetMetric.leave_one_out:
+        prepared, anew = self._metric.resampling, Resampling(self._metric)
+        if type(prepared).leave_one_out is Resampling.leave_one_out:
             return "compared anew each time"
         groups = np.arange(_ROWS) % 4 - 1, np.full(_ROWS, -1)
         sets = (self._shifted, self._first, *groups)
-        prepared, anew = self._metric.leave_one_out(*sets), SetMetric.leave_one_out(self._metric, *sets)
-        if len(prepared) != len(anew):
-            fail(f"{len(prepared)} values for {len(anew)} groups")
-        off = max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(prepared, anew, strict=True))
+        fast, plain = prepared.leave_one_out(*sets), anew.leave_one_out(*sets)
+        if len(fast) != len(plain):
+            fail(f"{len(fast)} values for {len(plain)} groups")
+        off = max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(fast, plain, strict=True))
         if not off <= _ROUNDING:
             fail(f"values without some rows are off by {off:.2g}")
         return f"values differ by {off:.2g}"

@@ -28,7 +28,7 @@ def jackknife(metric: SetMetric, drawn: FeatureSet, reference: FeatureSet) -> di
     values: dict[str, float] = {}
     for prefix, (of_drawn, of_reference) in parts.items():
         if of_drawn.max() >= 0:
-            each = metric.leave_one_out(drawn, reference, of_drawn, of_reference)
+            each = metric.resampling.leave_one_out(drawn, reference, of_drawn, of_reference)
             values |= {f"{prefix}{i}": value for i, value in enumerate(each)}
     return values
 

@@ -75,7 +75,7 @@ class SetContrasts:
                 f"{pair[0]} and {pair[1]} hold other users or prompts, or another number of images of each"
             )
         n_users = len(np.unique(own.users))
-        difference = metric.permuted_difference(own, other, reference)
+        difference = metric.resampling.permuted_difference(own, other, reference)
         value, beside = (values[label] for label in pair)
         n_prompts = len(np.unique(own.prompts))
         estimate = Estimate(value - beside, None, None, n_users, n_prompts, len(own), 0)

@@ -57,7 +57,7 @@ def _swapped(bench: Bench, metric: SetMetric, system: System, other: System) -> 
     whole = bench.references(system, metric)
     turn = np.concatenate([np.arange(n) for n in np.unique(whole.users, return_counts=True)[1]])
     reference = whole.select(turn < max(2, len(first) // len(np.unique(first.users))))
-    difference = metric.permuted_difference(first, second, reference)
+    difference = metric.resampling.permuted_difference(first, second, reference)
     return label_swap(len(np.unique(first.users)), difference, replicates=bench.scale.swaps, seed=bench.scale.seed)
 
 

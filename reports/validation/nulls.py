@@ -140,7 +140,7 @@ def _false_swaps(bench: Bench, metric: SetMetric) -> Result:
         each = len(first) // len(users)
         turn = np.concatenate([np.arange(n) for n in np.unique(references.users, return_counts=True)[1]])
         shown = references.select(np.isin(references.users, users) & (turn < max(2, each)))
-        swap = metric.permuted_difference(first, second, shown)
+        swap = metric.resampling.permuted_difference(first, second, shown)
         hits += label_swap(len(users), swap, replicates=scale.swaps, seed=scale.seed) < ALPHA
     return rate(hits, scale.set_nulls)
 

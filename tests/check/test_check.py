@@ -37,6 +37,7 @@ from prefbench.api import (
     Profile,
     Reference,
     Request,
+    Resampling,
     Scored,
     SetMetric,
     Split,
@@ -466,8 +467,8 @@ class Centring(Shift):
         return value
 
 
-class OneWay(Shift):
-    """Prepares its exchange for the first set alone."""
+class MovingNobody(Resampling):
+    """Exchanges no user, whatever is marked."""
 
     def permuted_difference(
         self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
@@ -476,13 +477,20 @@ class OneWay(Shift):
         return lambda marked: whole(np.zeros_like(marked))
 
 
-class Keeping(Shift):
-    """Leaves nothing out."""
-
+class LeavingNothingOut(Resampling):
     def leave_one_out(
         self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
     ) -> list[float]:
-        return [self.compare(drawn, reference) for _ in super().leave_one_out(drawn, reference, of_drawn, of_reference)]
+        groups = super().leave_one_out(drawn, reference, of_drawn, of_reference)
+        return [self.metric.compare(drawn, reference) for _ in groups]
+
+
+class OneWay(Shift):
+    resampling = property(MovingNobody)
+
+
+class Keeping(Shift):
+    resampling = property(LeavingNothingOut)
 
 
 class Foreign(Brightness):

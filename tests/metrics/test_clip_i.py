@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefbench.api import Evidence, Features, History, ImageMetric, NotMeasurableError, PrefbenchError
 from prefbench.metrics.clip_i import ClipI
-from prefbench.metrics.shared.cosines import PerRun
+from prefbench.metrics.shared.per_run import cached_per_run
 from prefbench.metrics.style import StyleLikeness
 from tests.support.judged import cosine, drawn, evidence, history, smooth, thumbnails
 
@@ -160,7 +160,7 @@ def test_what_follows_from_judgments_is_worked_out_once_for_all_runs_of_them() -
     def of(user: str) -> Evidence:
         return Evidence(None, {}, {"scorer": {user: History(user, (), ())}})
 
-    found = PerRun(work_out)
+    found = cached_per_run(work_out)
     first, again, other = of("a"), of("a"), of("b")
     assert [found(one) for one in (first, first, again, other, again)] == [1, 1, 1, 2, 3]
     assert asked == [first, other, again]

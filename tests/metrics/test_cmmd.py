@@ -109,7 +109,7 @@ def test_exchanged_users_are_those_of_a_new_comparison(metric: SetMetric) -> Non
     owners = np.array([f"u{i % 9}" for i in range(30)])
     reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.full(30, "a prompt"))
     reference = reference.select(owners != "u2")
-    found = metric.permuted_difference(first, second, reference)
+    found = metric.resampling.permuted_difference(first, second, reference)
     for marked in rng.random((8, 5)) < 0.5:
         swapped = marked[np.unique(users, return_inverse=True)[1]][:, None]
         own, other = (np.where(swapped, b.features, a.features) for a, b in ((first, second), (second, first)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api import FeatureSet, NotMeasurableError, PrefbenchError, SetMetric
+from prefbench.api import FeatureSet, NotMeasurableError, PrefbenchError, Resampling
 from prefbench.metrics.coverage import Coverage
 from prefbench.metrics.density import Density
 
@@ -34,7 +34,7 @@ def looped(drawn: Array, reference: Array, k: int = 5) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("n", "m", "d"), [(40, 40, 3), (25, 60, 8), (60, 20, 2)])
 def test_they_equal_loops(n: int, m: int, d: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prefbench.metrics.shared.neighbours._BLOCK", 7)  # so that several blocks are joined
+    monkeypatch.setattr("prefbench.metrics.shared.ball_count._BLOCK", 7)  # so that several blocks are joined
     rng = np.random.default_rng(n + m)
     drawn, reference = 0.7 * rng.standard_normal((n, d)) + 0.7, rng.standard_normal((m, d))
     density, coverage = looped(drawn, reference)
@@ -80,15 +80,15 @@ def test_exchanged_users_are_those_of_a_new_comparison(metric: Density | Coverag
     first, second = (FeatureSet(rng.standard_normal((40, 3)) + shift, users, prompts) for shift in (0.5, 1.0))
     reference = feature_set(rng.standard_normal((50, 3)))
     found, anew = (
-        metric.permuted_difference(first, second, reference),
-        SetMetric.permuted_difference(metric, first, second, reference),
+        metric.resampling.permuted_difference(first, second, reference),
+        Resampling(metric).permuted_difference(first, second, reference),
     )
     differences = [(found(marked), anew(marked)) for marked in rng.random((12, 5)) < 0.5]
     for value, expected in differences:
         assert value == pytest.approx(expected, abs=1e-12)
     assert len({value for value, _ in differences}) > 5
     with pytest.raises(NotMeasurableError, match="at least 20 reference images"):
-        metric.permuted_difference(first, second, reference.select(np.arange(9)))
+        metric.resampling.permuted_difference(first, second, reference.select(np.arange(9)))
 
 
 @pytest.mark.parametrize("metric", [Density(), Coverage()])

@@ -20,6 +20,7 @@ from prefbench.api import (
     NotMeasurableError,
     Pixels,
     PrefbenchError,
+    Resampling,
     Scored,
     SetMetric,
 )
@@ -28,7 +29,7 @@ from prefbench.metrics.cmmd import ClipDistance
 from prefbench.metrics.coverage import Coverage
 from prefbench.metrics.density import Density
 from prefbench.metrics.fid import FrechetDistance, frechet_distance
-from prefbench.metrics.kid import KernelDistance
+from prefbench.metrics.kid import KernelInceptionDistance
 from prefbench.metrics.mmd import GaussianDistance
 from prefbench.metrics.prompt_fidelity import PromptFidelity
 from prefbench.metrics.utility import Utility
@@ -118,7 +119,7 @@ def test_fid_has_the_properties_of_a_distance(d: int, n: int, m: int) -> None:
 
 def test_kid_equals_other_implementations() -> None:
     x, y = two_sets(32, 60, 60)
-    ours = KernelDistance().compare(feature_set(x), feature_set(y, name="other"))
+    ours = KernelInceptionDistance().compare(feature_set(x), feature_set(y, name="other"))
     assert torchmetrics_distance("kid", x, y) * 1000 == pytest.approx(ours, rel=1e-10)
     cleanfid = pytest.importorskip("cleanfid.fid", reason="clean-fid is a development extra")
     assert cleanfid.kernel_distance(x, y, num_subsets=1) * 1000 == pytest.approx(ours, rel=1e-10)
@@ -127,17 +128,17 @@ def test_kid_equals_other_implementations() -> None:
 def test_kid_drops_pairs_of_a_user_and_does_not_depend_on_order() -> None:
     x, y = two_sets(16, 40, 30)
     drawn, reference = feature_set(x, users=8), feature_set(y, users=6)
-    ours = KernelDistance().compare(drawn, reference)
+    ours = KernelInceptionDistance().compare(drawn, reference)
     kernel = [(a @ b.T / 16 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
     pairs = [(drawn, drawn), (reference, reference), (drawn, reference)]
     means = [k[a.users[:, None] != b.users].mean() for k, (a, b) in zip(kernel, pairs, strict=True)]
     assert ours == pytest.approx(1000 * (means[0] + means[1] - 2 * means[2]), rel=1e-12)
     shuffled = drawn.select(np.random.default_rng(0).permutation(40))
-    assert KernelDistance().compare(shuffled, reference) == pytest.approx(ours, rel=1e-12)
-    assert KernelDistance().compare(feature_set(x), reference) != pytest.approx(ours, rel=1e-3)
+    assert KernelInceptionDistance().compare(shuffled, reference) == pytest.approx(ours, rel=1e-12)
+    assert KernelInceptionDistance().compare(feature_set(x), reference) != pytest.approx(ours, rel=1e-3)
 
 
-@pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])
+@pytest.mark.parametrize("metric", [FrechetDistance(), KernelInceptionDistance()])
 def test_set_metrics_refuse_what_means_nothing(metric: SetMetric) -> None:
     x, y = (feature_set(s) for s in two_sets(4, 9, 8))
     with pytest.raises(PrefbenchError, match="at least 2 drawn images, there are 1"):
@@ -151,7 +152,7 @@ def test_set_metrics_refuse_what_means_nothing(metric: SetMetric) -> None:
 def test_kid_needs_two_users_a_side() -> None:
     x, y = two_sets(4, 9, 8)
     with pytest.raises(PrefbenchError, match="at least 2 users"):
-        KernelDistance().compare(feature_set(x, users=1), feature_set(y))
+        KernelInceptionDistance().compare(feature_set(x, users=1), feature_set(y))
 
 
 # ------------------------------------------------------------------------------------------- one value a sample
@@ -223,7 +224,7 @@ def test_cards_agree_with_the_registry(name: str) -> None:
 @pytest.mark.parametrize(
     ("metric", "exact"),
     [
-        (KernelDistance(), True),
+        (KernelInceptionDistance(), True),
         (ClipDistance(), True),
         (GaussianDistance(), False),
         (Density(), True),
@@ -238,25 +239,25 @@ def test_leaving_out_groups_is_comparing_without_them(metric: SetMetric, exact: 
     reference = FeatureSet(rng.standard_normal((50, 6)), owners, np.full(50, "a prompt"))
     of_drawn, of_reference = (np.array([int(name[1:]) % 4 - 1 for name in names]) for names in (users, owners))
     for places in ((of_drawn, of_reference), (of_drawn, np.full(50, -1))):
-        found = metric.leave_one_out(drawn, reference, *places)
-        anew = SetMetric.leave_one_out(metric, drawn, reference, *places)
+        found = metric.resampling.leave_one_out(drawn, reference, *places)
+        anew = Resampling(metric).leave_one_out(drawn, reference, *places)
         assert len(found) == 3
         same_width = exact or places[1].max() < 0
         assert found == pytest.approx(anew, rel=0 if same_width else 0.1, abs=1e-9)
 
 
-@pytest.mark.parametrize("metric", [KernelDistance(), GaussianDistance()])
+@pytest.mark.parametrize("metric", [KernelInceptionDistance(), GaussianDistance()])
 def test_leaving_out_what_all_pairs_need_is_refused(metric: SetMetric) -> None:
     """Without its only shared prompt one user is left; as comparing anew refuses it."""
     users, prompts = np.array(["a", "a", "a", "b", "c"]), np.array(["x", "y", "z", "x", "x"])
     features = np.random.default_rng(0).standard_normal((5, 3))
     drawn, groups = FeatureSet(features, users, prompts), np.array([0, 1, 2, 0, 0])
-    for way in (type(metric), SetMetric):
+    for way in (metric.resampling, Resampling(metric)):
         with pytest.raises(NotMeasurableError):
-            way.leave_one_out(metric, drawn, FeatureSet(features + 1, users, prompts), groups, np.full(5, -1))
+            way.leave_one_out(drawn, FeatureSet(features + 1, users, prompts), groups, np.full(5, -1))
 
 
-@pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])
+@pytest.mark.parametrize("metric", [FrechetDistance(), KernelInceptionDistance()])
 def test_exchanged_users_are_those_of_a_new_comparison(metric: SetMetric) -> None:
     """Users of unequal numbers of images; references of the same users, of others, and of not all of them."""
     rng = np.random.default_rng(0)
@@ -266,8 +267,7 @@ def test_exchanged_users_are_those_of_a_new_comparison(metric: SetMetric) -> Non
     reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.full(30, "a prompt"))
     reference = reference.select(owners != "u2")
     found, again = (
-        kind(metric, first, second, reference)
-        for kind in (type(metric).permuted_difference, SetMetric.permuted_difference)
+        way.permuted_difference(first, second, reference) for way in (metric.resampling, Resampling(metric))
     )
     for marked in rng.random((8, 5)) < 0.5:
         swapped = marked[np.unique(users, return_inverse=True)[1]][:, None]

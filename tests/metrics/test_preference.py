@@ -20,7 +20,7 @@ from prefbench.metrics.preference import Preference as PreferenceMetric
 from prefbench.metrics.scorers.preference import data
 from prefbench.metrics.scorers.preference.model import Judged, PreferenceModel
 from prefbench.metrics.scorers.preference.prompts import word_counts
-from prefbench.metrics.scorers.preference.scorer import Preference
+from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
 from prefbench.metrics.scorers.preference.training import train
 from prefbench.reports.scorer.card import draw_reliability, scorer_grid
 from prefbench.score import standing
@@ -44,8 +44,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
 
 
 @pytest.fixture
-def scorer(trained: tuple[Path, dict[str, Any]]) -> Preference:
-    return Preference(folder=str(trained[0]))
+def scorer(trained: tuple[Path, dict[str, Any]]) -> PreferenceScorer:
+    return PreferenceScorer(folder=str(trained[0]))
 
 
 def pictures_of(history: History) -> tuple[list[str], list[Pixels]]:
@@ -121,7 +121,7 @@ def test_the_trained_scorer_knows_unseen_users(trained: tuple[Path, dict[str, An
     assert figures["ece"]["value"] < 0.15
 
 
-def test_a_picture_of_another_prompt_is_liked_less(scorer: Preference) -> None:
+def test_a_picture_of_another_prompt_is_liked_less(scorer: PreferenceScorer) -> None:
     history = judged("test-1", "scorer")
     prompts, pictures = pictures_of(judged("test-1", "method"))
     swapped = ["a stripe" if prompt == "a square" else "a square" for prompt in prompts]
@@ -131,7 +131,7 @@ def test_a_picture_of_another_prompt_is_liked_less(scorer: Preference) -> None:
 # -------------------------------------------------------------------------------------------------- the scorer
 
 
-def test_scores_are_probabilities_that_depend_on_nothing_else(scorer: Preference) -> None:
+def test_scores_are_probabilities_that_depend_on_nothing_else(scorer: PreferenceScorer) -> None:
     history = judged("test-2", "scorer")
     prompts, pictures = pictures_of(judged("test-3", "method"))
     whole = scorer.score(history, prompts, pictures)
@@ -146,10 +146,10 @@ def test_scores_are_probabilities_that_depend_on_nothing_else(scorer: Preference
 
 
 def test_what_is_wrong_with_a_scorer_is_one_line(
-    scorer: Preference, trained: tuple[Path, dict[str, Any]], tmp_path: Path
+    scorer: PreferenceScorer, trained: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     with pytest.raises(PrefbenchError, match="prefbench train preference --install"):
-        _ = Preference(folder=str(tmp_path)).id
+        _ = PreferenceScorer(folder=str(tmp_path)).id
     with pytest.raises(PrefbenchError, match="2 prompts for 0 pictures"):
         scorer.score(NOBODY, ["a", "b"], [])
     for file in trained[0].iterdir():
@@ -157,10 +157,10 @@ def test_what_is_wrong_with_a_scorer_is_one_line(
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_id": "mean-colour@0"}))
     with pytest.raises(PrefbenchError, match="trained on mean-colour@0, here is mean-colour@1"):
-        _ = Preference(folder=str(tmp_path)).id
+        _ = PreferenceScorer(folder=str(tmp_path)).id
 
 
-def test_each_different_picture_is_encoded_once(scorer: Preference, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_different_picture_is_encoded_once(scorer: PreferenceScorer, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     images = MeanColour.images
 
@@ -271,7 +271,7 @@ def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> No
 
 
 def test_the_card_is_shown_and_drawn(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    card = {**vars(Preference.card), **trained[1]["figures"]}
+    card = {**vars(PreferenceScorer.card), **trained[1]["figures"]}
     grid = scorer_grid(card, "")
     assert len(grid.sections[0]) == 10
     assert "admitted to rankings." in grid.notes
@@ -298,7 +298,7 @@ def samples_of(users: Sequence[str]) -> list[Scored]:
     ]
 
 
-def test_the_gain_is_own_minus_other_users(scorer: Preference) -> None:
+def test_the_gain_is_own_minus_other_users(scorer: PreferenceScorer) -> None:
     users = [f"test-{i}" for i in range(12)]
     histories = {user: judged(user, "scorer") for user in users}
     samples = samples_of(users)

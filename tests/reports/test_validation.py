@@ -12,9 +12,9 @@ from PIL import Image
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from prefbench.api import Case, FeatureSet, MetricCard, PrefbenchError, Scores, SetMetric, to_pixels
+from prefbench.api import Case, FeatureSet, MetricCard, PrefbenchError, Resampling, Scores, SetMetric, to_pixels
 from prefbench.metrics.fid import FrechetDistance
-from prefbench.metrics.kid import KernelDistance
+from prefbench.metrics.kid import KernelInceptionDistance
 from prefbench.reports.validation import correlation, sizes
 from prefbench.reports.validation.expectations import EXPECTATIONS, verdict
 from prefbench.reports.validation.leakage import _inflation
@@ -273,10 +273,15 @@ def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -
         def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:  # noqa: ARG002
             return float(drawn.features.mean())
 
-    class Narrow(Mean):
+    class Narrowed(Resampling):
         def leave_one_out(self, drawn: FeatureSet, *others: Any) -> list[float]:
             values = np.array(super().leave_one_out(drawn, *others))
             return list(0.6 * (values - values.mean()) + values.mean())
+
+    class Narrow(Mean):
+        @property
+        def resampling(self) -> Resampling:
+            return Narrowed(self)
 
     rng = np.random.default_rng(5)
     effects = rng.standard_normal((60, 1)) + rng.standard_normal((1, 20)) + rng.standard_normal((60, 20))
@@ -289,7 +294,7 @@ def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -
     assert _covered(bench, Narrow())["rate"] < 0.87  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("metric", [FrechetDistance(), KernelDistance()])
+@pytest.mark.parametrize("metric", [FrechetDistance(), KernelInceptionDistance()])
 def test_intervals_of_paired_set_differences_hold_zero_of_identical_methods(metric: SetMetric) -> None:
     """Pictures of both have their user's and their prompt's ways; the prompts are kept."""
     rng, runs, held = np.random.default_rng(7), 150, 0

@@ -9,13 +9,13 @@ from prefbench.registry import load
 from prefbench.score.scorer_figures import ScorerFigures, measure
 from prefbench.training.figures import Figure
 
-from .scorer import Preference
+from .scorer import PreferenceScorer
 
 
 def preference(folder: Path | None = None) -> list[Figure]:
     """The scorer's figures on picturebook's test users, accuracy as a share of the best possible."""
     suite: Suite = load("suite", "picturebook")()
-    return as_figures(measure(Preference(folder=str(folder or "")), suite))
+    return as_figures(measure(PreferenceScorer(folder=str(folder or "")), suite))
 
 
 def as_figures(found: ScorerFigures) -> list[Figure]:

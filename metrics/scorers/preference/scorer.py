@@ -29,7 +29,7 @@ _KEPT = 50_000
 """Feature vectors held in memory at most."""
 
 
-class Preference(Scorer):
+class PreferenceScorer(Scorer):
     """Kernel ridge over the judged history in a learned projection, times the probability that the prompt is shown.
 
     Args:

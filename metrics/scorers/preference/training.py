@@ -23,7 +23,7 @@ from prefbench.training.requests import TrainRequest
 
 from .data import Pool, as_features, as_judged, draw_episode, draw_prompts, pool_of
 from .model import Judged, PreferenceModel
-from .scorer import ROLE, Preference, save
+from .scorer import ROLE, PreferenceScorer, save
 
 CONFIG = FitConfig(images=96_000, batch=16, lr=2e-3, warmup_steps=200, decay=1.0, weight_decay=0.05, ema=0.999)
 """`images` counts users seen, in batches of episodes."""
@@ -123,7 +123,7 @@ def train(request: TrainRequest, *, suite: str = "picturebook") -> dict[str, Any
         },
         "hardware": hardware(),
         "versions": versions(),
-        "figures": measure(Preference(folder=str(final)), source).to_json(),
+        "figures": measure(PreferenceScorer(folder=str(final)), source).to_json(),
     }
     write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
     if request.install:

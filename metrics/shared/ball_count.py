@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Features, FeatureSet, NotMeasurableError, SetMetric
+from prefbench.api import Features, FeatureSet, NotMeasurableError, Resampling, SetMetric
 from prefbench.stats.mmd import squared_distances
 
-from ..fid import check_features
+from .checks import check_features
 
 NEAREST = 5
 """k: a ball reaches to the k-th nearest other reference."""
@@ -38,46 +39,67 @@ class Balls:
         return cls(_inside(reference.features, drawn.features, together, 1)[:, 0], len(drawn))
 
 
-def exchanged_balls(
-    metric: str, first: FeatureSet, second: FeatureSet, reference: FeatureSet, value: Callable[[Balls], float]
-) -> Callable[[NDArray[np.bool_]], float]:
-    """`SetMetric.exchanged` of a metric that is a function of balls: what each user's images fill is counted once."""
-    _check(metric, first, reference)
-    names, user = np.unique(first.users, return_inverse=True)
-    both = np.concatenate([first.features, second.features])
-    filled = _inside(reference.features, both, np.concatenate([user, len(names) + user]), 2 * len(names))
+class BallCount(SetMetric):
+    """A set metric that is a function of how many drawn images each reference's ball holds."""
 
-    def of(taken: NDArray[np.bool_]) -> float:
-        return value(Balls(filled[:, taken].sum(axis=1), len(first)))
+    @abstractmethod
+    def value(self, balls: Balls) -> float:
+        """The metric, of counted balls."""
 
-    return lambda marked: of(np.r_[~marked, marked]) - of(np.r_[marked, ~marked])
+    @property
+    def resampling(self) -> Resampling:
+        """What each user's images fill is counted, and each distance measured, once."""
+        return _BallResampling(self)
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        """The value. Raises `NotMeasurableError` for fewer than 20 references or 2 drawn images."""
+        return self.value(Balls.around(self.card.name, drawn, reference))
 
 
-def balls_without_each(
-    metric: SetMetric,
-    drawn: FeatureSet,
-    reference: FeatureSet,
-    of_drawn: NDArray[np.int64],
-    of_reference: NDArray[np.int64],
-    value: Callable[[Balls], float],
-) -> list[float]:
-    """`SetMetric.without_each` of a metric that is a function of balls: distances are measured once, where they fit."""
-    if len(reference) * (len(reference) + len(drawn)) > _MOST_DISTANCES:
-        return SetMetric.leave_one_out(metric, drawn, reference, of_drawn, of_reference)
+class _BallResampling(Resampling):
+    metric: BallCount
+
+    def permuted_difference(
+        self, first: FeatureSet, second: FeatureSet, reference: FeatureSet
+    ) -> Callable[[NDArray[np.bool_]], float]:
+        _check(self.metric.card.name, first, reference)
+        names, user = np.unique(first.users, return_inverse=True)
+        both = np.concatenate([first.features, second.features])
+        filled = _inside(reference.features, both, np.concatenate([user, len(names) + user]), 2 * len(names))
+
+        def value_of(chosen: NDArray[np.bool_]) -> float:
+            return self.metric.value(Balls(filled[:, chosen].sum(axis=1), len(first)))
+
+        return lambda marked: value_of(np.r_[~marked, marked]) - value_of(np.r_[marked, ~marked])
+
+    def leave_one_out(
+        self, drawn: FeatureSet, reference: FeatureSet, of_drawn: NDArray[np.int64], of_reference: NDArray[np.int64]
+    ) -> list[float]:
+        if len(reference) * (len(reference) + len(drawn)) > _MOST_DISTANCES:
+            return super().leave_one_out(drawn, reference, of_drawn, of_reference)
+        distances, owners = _nearest_references(reference, of_reference)
+        across = _distances(reference.features, drawn.features)
+        values = []
+        for group in range(of_drawn.max() + 1):
+            drawn_left, references_left = of_drawn != group, of_reference != group
+            _check(self.metric.card.name, drawn.select(drawn_left), reference.select(references_left))
+            inside = across < _radii(np.where(owners == group, np.inf, distances))[:, None]
+            counts = inside[references_left][:, drawn_left].sum(axis=1)
+            values.append(self.metric.value(Balls(counts, int(drawn_left.sum()))))
+        return values
+
+
+def _nearest_references(reference: FeatureSet, groups: NDArray[np.int64]) -> tuple[Features, NDArray[np.int64]]:
+    """Distances (M, n) from each reference to its nearest others, and the groups (M, n) of these.
+
+    Without one group, the k-th nearest of the others is among the k + g nearest of all, g being the
+    size of the largest group.
+    """
     among = _distances(reference.features, reference.features)
     np.fill_diagonal(among, np.inf)
-    # Without a group, the k-th nearest reference is among as many more as the largest group holds.
-    largest = np.bincount(of_reference + 1)[1:].max(initial=0)
+    largest = np.bincount(groups + 1)[1:].max(initial=0)
     near = np.argpartition(among, min(NEAREST + largest, len(reference)) - 1, axis=1)[:, : NEAREST + largest]
-    distances, owners = np.take_along_axis(among, near, axis=1), of_reference[near]
-    across = _distances(reference.features, drawn.features)
-    found = []
-    for group in range(of_drawn.max() + 1):
-        left, of_references = of_drawn != group, of_reference != group
-        _check(metric.card.name, drawn.select(left), reference.select(of_references))
-        inside = across < _radii(np.where(owners == group, np.inf, distances))[:, None]
-        found.append(value(Balls(inside[of_references][:, left].sum(axis=1), int(left.sum()))))
-    return found
+    return np.take_along_axis(among, near, axis=1), groups[near]
 
 
 def _radii(distances: Features) -> Features:
