@@ -35,7 +35,7 @@ LAYERS = (
 )  # fmt: skip
 """Highest first. A module imports its own layer and lower ones; within a layer no loop is allowed either."""
 PLUG_INS = ("prefbench.methods", "prefbench.metrics", "prefbench.reports")
-SHOWING = ("prefbench.cli.main", "prefbench.cli.screen", "prefbench.cli.verdicts")
+SHOWING = tuple(f"prefbench.cli.{verb}" for verb in ("ablate", "compare", "power", "report", "show", "validate"))
 """The one exception: reports are functions that these call, inside the commands; nothing looks them up by name."""
 WORLD = "prefbench.suites.picturebook"
 HIDDEN = (

@@ -17,7 +17,8 @@ NOTE_LIMIT = 2000
 class Grid:
     """Cells as raw text, a line break within a cell as `\n`; a rule stands between sections. Empty sections vanish.
 
-    `kept` are the columns that a narrow terminal repeats in each part of a table that it cannot show whole.
+    `kept` are the columns that a narrow terminal repeats in each part of a table that it cannot show whole; `words` are
+    those that are aligned left, the others hold numbers.
     """
 
     title: str
@@ -25,6 +26,7 @@ class Grid:
     sections: Sequence[Sequence[Cells]]
     notes: Sequence[str] = ()
     kept: tuple[int, ...] = (0,)
+    words: tuple[int, ...] = (0,)
 
     @property
     def filled(self) -> list[Sequence[Cells]]:
@@ -34,7 +36,8 @@ class Grid:
     def select(self, columns: Sequence[int]) -> Grid:
         """The same rows with some of the columns, without notes."""
         sections = [[tuple(row[i] for i in columns) for row in section] for section in self.filled]
-        return Grid(self.title, tuple(self.columns[i] for i in columns), sections)
+        words = tuple(new for new, old in enumerate(columns) if old in self.words)
+        return Grid(self.title, tuple(self.columns[i] for i in columns), sections, words=words)
 
 
 def plain(text: object, limit: int = TEXT_LIMIT) -> str:

@@ -57,7 +57,7 @@ def _table(grid: Grid) -> Table:
     title = Text(plain(grid.title), style="bold")
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for i, column in enumerate(grid.columns):
-        table.add_column(_lines(column), justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(_lines(column), justify="left" if i in grid.words else "right", overflow="fold")
     for section in grid.filled:
         for row in section:
             table.add_row(*[_lines(cell) for cell in row])

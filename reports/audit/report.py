@@ -59,7 +59,7 @@ class Audit(Report[Sequence[AuditedRun]]):
         audited = []
         for run in runs:
             folder = RunFolder(run.path)
-            spec = folder.description()["spec"]
+            spec = folder.read_description()["spec"]
             split = split_of(spec)
             data = json.dumps([spec.get("suite"), spec.get("suite_parameters"), split], sort_keys=True)
             if data not in collected:
@@ -91,7 +91,8 @@ def _grid(audited: AuditedRun) -> Grid:
     """One row per check, below its detail the first rows that it is about."""
     failed = f"{len(audited.failed)} of {len(audited.findings)} checks FAILED: {', '.join(audited.failed)}"
     title = f"run {audited.run}: {failed if audited.failed else 'clean'}"
-    return Grid(title, ("outcome", "check", "detail"), [[_cells(finding) for finding in audited.findings]], kept=(0, 1))
+    rows = [_cells(finding) for finding in audited.findings]
+    return Grid(title, ("outcome", "check", "detail"), [rows], kept=(0, 1), words=(0, 1, 2))
 
 
 def _cells(finding: Finding) -> Cells:

@@ -9,7 +9,10 @@ from .escape import latex, markdown
 
 def to_markdown(grid: Grid) -> str:
     """The table alone, for a page that has its own headings, with its notes below."""
-    lines = [_markdown_row(grid.columns), "|" + " --- |" + " ---: |" * (len(grid.columns) - 1)]
+    lines = [
+        _markdown_row(grid.columns),
+        "|" + "".join(" --- |" if i in grid.words else " ---: |" for i in range(len(grid.columns))),
+    ]
     rule = ("",) * len(grid.columns)
     for i, section in enumerate(grid.filled):
         lines += [_markdown_row(rule)] if i else []

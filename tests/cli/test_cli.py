@@ -20,7 +20,10 @@ from prefbench.run.folder import RunFolder
 ROW_KEYS = {
     "method", "control", "metric", "kind", "value", "low", "high", "n_users", "n_prompts", "n_samples", "missing",
 }  # fmt: skip
-VERBS = ("run", "score", "report", "audit", "compare", "power", "show", "list", "check", "train", "doctor")
+VERBS = (
+    "run", "score", "report", "compare", "audit", "power", "validate", "show", "list", "check", "train", "ablate",
+    "doctor",
+)  # fmt: skip
 FAILING = """
 from prefbench.api import Method, MethodCard
 from prefbench.api import Drawing

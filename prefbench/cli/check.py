@@ -1,0 +1,43 @@
+"""`prefbench check`: conformance of plug-ins and suites, and the quality of shipped weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from prefbench.cli.options import as_json
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["method", "metric", "scorer", "suite", "weights"]))
+@click.argument("name")
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE")
+@as_json
+def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> None:
+    """Check a method, metric or scorer for conformance, prove a suite's splits disjoint, or measure shipped weights."""
+    if kind == "weights":
+        passed = _check_weights(name, as_json=as_json)
+    else:
+        from prefbench.check import check as conform
+
+        passed = conform(kind, name, parameters, as_json=as_json)
+    raise SystemExit(0 if passed else 1)
+
+
+def _check_weights(name: str, *, as_json: bool) -> bool:
+    """Measures shipped weights, shows each figure beside its floor and goal; whether all floors hold."""
+    from prefbench.cli.screen import print_table
+    from prefbench.registry import load
+
+    figures = load("weights", name)()
+    if as_json:
+        click.echo(json.dumps([{**asdict(figure), "reached": figure.reached} for figure in figures], indent=1))
+    else:
+        rows = [
+            [f.name, f"{f.value:.3f}", "" if f.floor is None else f.floor, f.goal, "ok" if f.reached else "MISSED"]
+            for f in figures
+        ]
+        print_table(["figure", "value", "floor", "goal", ""], rows)
+    return all(figure.reached for figure in figures)

@@ -1,0 +1,49 @@
+"""Options and small words that several verbs share."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from prefbench.api import PrefbenchError
+from prefbench.registry import Kind, unknown
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
+run_folders = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+metrics = click.option("--metrics", help="Comma-separated; default: the suite's.")
+suite_of_file = click.option(
+    "--suite", help="The suite, where it is a file's class: a run folder alone never makes prefbench load code."
+)
+baseline = click.option(
+    "--baseline", default="prompt-only", show_default=True, help="The method that differences are to."
+)
+
+
+def command_line() -> str:
+    """The command as it was typed, to be copied into a shell."""
+    return shlex.join(["prefbench", *sys.argv[1:]])
+
+
+def names_in(text: str | None) -> list[str]:
+    """Names from a comma-separated option.
+
+    Example:
+        >>> names_in("fid, kid")
+        ['fid', 'kid']
+    """
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def kinds_in(text: str | None) -> list[Kind]:
+    """The kind of a word in either number, all kinds for None. Raises `PrefbenchError` with the nearest match."""
+    allowed: tuple[Kind, ...] = get_args(Kind)
+    if text is None:
+        return list(allowed)
+    kinds = [kind for kind in allowed if text in (kind, f"{kind}s")]
+    if not kinds:
+        raise PrefbenchError(unknown("kind", text, [f"{kind}s" for kind in allowed]))
+    return kinds

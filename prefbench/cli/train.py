@@ -1,0 +1,31 @@
+"""`prefbench train`: methods, scorers and miniatures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from prefbench.cli.options import as_json
+
+
+@click.command()
+@click.argument("name")
+@click.option("--images", type=click.IntRange(min=1), help="Samples to see in all; default: the trainer's.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/train"), show_default=True)
+@click.option("--install", is_flag=True, help="Copy the result into the package's weights.")
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of the trainer.")
+@as_json
+def train(name: str, out: Path, parameters: tuple[str, ...], as_json: bool, **choices: Any) -> None:
+    """Train a method or a miniature; the same command again continues. `prefbench list trainers` names them."""
+    from prefbench.parameters import bind, parse_pairs
+    from prefbench.registry import load
+    from prefbench.training.requests import TrainRequest
+
+    trainer = load("trainer", name)
+    bound = bind(trainer, parse_pairs(parameters))
+    card = trainer(TrainRequest(out / name, **choices), **bound)
+    if as_json and card is not None:  # one process of several has it
+        click.echo(json.dumps(card, indent=1))
