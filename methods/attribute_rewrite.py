@@ -66,9 +66,9 @@ class AttributeRewrite(Method):
         # Without dislikes guidance leads away from what it always does, which an empty negative prompt is not on SDXL.
         return draw_in_groups(requests, lambda request: bool(request.profile.payload["dislikes"]), self._draw)
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; none about a user of whom nothing is known."""
-        states = self.asking.about(history) if asked is None else self.asking.at(history, asked)
+        states = self.asking.about(history) if item is None else self.asking.at(history, item)
         return {} if states is None else by_layer(states)
 
     def _draw(self, requests: Sequence[Request]) -> list[Drawing]:

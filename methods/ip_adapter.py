@@ -177,15 +177,15 @@ class IpAdapter(Method):
         nfe = backbone.nfe_at(guidance)
         return [Drawing(i, r.prompt, nfe) for i, r in zip(images, requests, strict=True)]
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         """The mean embedding of the likes, and how it differs from that of the dislikes.
 
-        With `asked` each times the embedding of that picture, number by number: what a linear probe can read the
+        With `item` each times the embedding of that picture, number by number: what a linear probe can read the
         likeness of the two from.
         """
         found = self._means.of(history)
-        if asked is not None:
-            picture = self.embed_images([asked.picture.load()])[0]
+        if item is not None:
+            picture = self.embed_images([item.picture.load()])[0]
             found = {name: vector * picture for name, vector in found.items()}
         return {name: vector.double().numpy() for name, vector in found.items()}
 

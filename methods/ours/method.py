@@ -117,11 +117,11 @@ class PrefGen(Method):
         nfe = backbone.nfe_at(guidance)
         return [Drawing(i, r.prompt, nfe) for i, r in zip(images, requests, strict=True)]
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; about the user alone, the parts of the vector too."""
         told = self._told(history)
-        if asked is not None:
-            return by_layer(self.asking.at(told, asked))
+        if item is not None:
+            return by_layer(self.asking.at(told, item))
         states = self.asking.about(told)
         vector = self._vectors([Shown.of(told)], states)[0]
         parts = {f"e_{name}": vector[part].double().numpy() for name, part in self.config.widths.parts.items()}

@@ -93,11 +93,11 @@ class Method(ABC):
         """SHA-256 over the weights of its own that `setup` loaded: other weights are another run. Empty without any."""
         return ""
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         """Layer name to vector (D,): what the method knows of a user, for probing.
 
-        With `asked` it is the method's state after this history as it looks at that picture. The layers may be others
-        then, and of other widths; without `asked`, and with it, they are the same for every user. Methods without
+        With `item` it is the method's state after this history as it looks at that picture. The layers may be others
+        then, and of other widths; without `item`, and with it, they are the same for every user. Methods without
         representations leave it as it is.
         """
         return {}

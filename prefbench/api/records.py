@@ -107,7 +107,7 @@ class Judgment:
 
 @dataclass(frozen=True)
 class ProbeItem:
-    """A judged picture as a method is asked about it: its verdict is not told."""
+    """A judged picture as a method is asked about it: the label is withheld."""
 
     picture: Picture
     prompt: str

@@ -11,20 +11,22 @@ from numpy.typing import NDArray
 from prefbench.api.records import Judgment, Picture
 
 States = Mapping[str, NDArray[np.float32]]
-"""Layer name to a matrix with a row a state."""
+"""Layer name to a matrix with one row per state."""
 
 
 @dataclass(frozen=True)
 class UserStates:
-    """The states of a method about one user: after two disjoint halves of the history, and at pictures it was asked
-    about after all of it."""
+    """A method's states about one user: after two disjoint halves of the history, and at pictures that no method sees.
+
+    The picture of a state is given to the method as a `ProbeItem`, after the whole history and without its label.
+    """
 
     user: str
-    shown: tuple[tuple[Picture, ...], tuple[Picture, ...]] = ((), ())
+    half_pictures: tuple[tuple[Picture, ...], tuple[Picture, ...]] = ((), ())
     """The pictures of each half."""
-    halves: States = field(default_factory=dict)
+    half_states: States = field(default_factory=dict)
     """(2, W) each; empty where the history cannot be halved."""
-    asked: tuple[Judgment, ...] = ()
-    """What was asked, with the verdicts that the method was not told."""
-    answers: States = field(default_factory=dict)
-    """(N, W) each, a row for each asked picture; empty where none was asked."""
+    judgments: tuple[Judgment, ...] = ()
+    """The pictures that the method was asked about, with the labels that it was not given."""
+    item_states: States = field(default_factory=dict)
+    """(N, W) each, one row per judgment; empty where there are none."""

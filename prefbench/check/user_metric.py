@@ -13,7 +13,7 @@ import numpy as np
 from prefbench.api import Evidence, Features, History, Judgment, Picture, PrefbenchError, UserMetric, UserStates, Viewer
 from prefbench.check.findings import Check, fail, one_line, warn
 from prefbench.check.image_metric import MadeUpTruth
-from prefbench.probing.interviews import ASKED, HALF
+from prefbench.probing.plan import HALF_SIZE, ITEMS_PER_SIDE
 
 Columns = Mapping[str, Sequence[float | None]]
 _USERS, _PROMPTS, _WIDTH = 32, 12, 8
@@ -24,14 +24,14 @@ def made_up_user(number: int) -> tuple[UserStates, History]:
     """A user whose first layer tells who they are and what they like, and whose second tells nothing."""
     rng = np.random.default_rng([7, number])
     user, taste = f"val-{number:04d}", rng.standard_normal(_WIDTH)
-    judged = [_judgment(user, i, rng) for i in range(2 * ASKED)]
+    judged = [_judgment(user, i, rng) for i in range(2 * ITEMS_PER_SIDE)]
     verdicts = np.array([[1.0 if judgment.liked else -1.0] for judgment in judged])
     halves, answers = (
         taste + rng.standard_normal((2, _WIDTH)),
         0.3 * verdicts + rng.standard_normal((len(judged), _WIDTH)),
     )
     noise = rng.standard_normal((2 + len(judged), _WIDTH))
-    shown = tuple(tuple(Picture(f"{user} {half} {i}") for i in range(2 * HALF)) for half in ("first", "second"))
+    shown = tuple(tuple(Picture(f"{user} {half} {i}") for i in range(2 * HALF_SIZE)) for half in ("first", "second"))
     known = UserStates(
         user,
         (shown[0], shown[1]),
@@ -39,11 +39,11 @@ def made_up_user(number: int) -> tuple[UserStates, History]:
         tuple(judged),
         {"knows": answers.astype(np.float32), "noise": noise[2:].astype(np.float32)},
     )
-    return known, History(user, tuple(judged[:ASKED]), tuple(judged[ASKED:]))
+    return known, History(user, tuple(judged[:ITEMS_PER_SIDE]), tuple(judged[ITEMS_PER_SIDE:]))
 
 
 def _judgment(user: str, turn: int, rng: np.random.Generator) -> Judgment:
-    return Judgment(Picture(f"{user} asked {turn}"), f"prompt {rng.integers(_PROMPTS)}", turn < ASKED)
+    return Judgment(Picture(f"{user} asked {turn}"), f"prompt {rng.integers(_PROMPTS)}", turn < ITEMS_PER_SIDE)
 
 
 def _features_of(pictures: Sequence[Picture]) -> Features:
@@ -157,7 +157,7 @@ class UserMetricChecks:
             fail("the metric changed its users")
         for user, known in before.representations.items():
             now = evidence.representations[user]
-            for own, other in ((known.halves, now.halves), (known.answers, now.answers)):
+            for own, other in ((known.half_states, now.half_states), (known.item_states, now.item_states)):
                 if any(not np.array_equal(matrix, other[layer]) for layer, matrix in own.items()):
                     fail(f"the metric changed the states of {user}")
         return "users and states"

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from prefbench.api import PrefbenchError
 from prefbench.files import atomic_file
-from prefbench.probing import LIKING_ACCURACY, VERIFICATION, Row
+from prefbench.probing import LIKING_ACCURACY, VERIFICATION, ProbeRow
 
 _PANELS: Mapping[str, tuple[str, str]] = {
     VERIFICATION: ("Inter-user: two histories, one user?", "verification AUC"),
@@ -27,7 +27,7 @@ _FLOOR, _OTHER, _CHANCE = (0, (4, 2)), (0, (1, 1.5)), (0, (1, 0))
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False}
 
 
-def draw_layers(rows: Sequence[Row], path: Path, *, chosen: Mapping[str, Collection[int]] | None = None) -> Path:
+def draw_layers(rows: Sequence[ProbeRow], path: Path, *, chosen: Mapping[str, Collection[int]] | None = None) -> Path:
     """Writes a PNG (200 dpi, 6.75 inches: a paper's two columns) of both accuracies over layers and returns its path.
 
     A panel a task, a line a pooling; whiskers are 95 % intervals over users. A thin line is chance, the dashed one the
@@ -59,7 +59,7 @@ def draw_layers(rows: Sequence[Row], path: Path, *, chosen: Mapping[str, Collect
     return path
 
 
-def _panel(axes: Axes, task: str, rows: Sequence[Row], poolings: Sequence[str], chosen: Collection[int]) -> None:
+def _panel(axes: Axes, task: str, rows: Sequence[ProbeRow], poolings: Sequence[str], chosen: Collection[int]) -> None:
     for layer in chosen:
         axes.axvspan(layer - 0.5, layer + 0.5, color="#f1e9d2", linewidth=0, zorder=0)
     axes.axhline(0.5, color=_SOFT, linewidth=0.8, linestyle=_CHANCE, zorder=1)
@@ -81,7 +81,7 @@ def _panel(axes: Axes, task: str, rows: Sequence[Row], poolings: Sequence[str], 
     axes.set_axisbelow(True)
 
 
-def _line(axes: Axes, rows: Sequence[Row], look: tuple[str, str], shift: float) -> None:
+def _line(axes: Axes, rows: Sequence[ProbeRow], look: tuple[str, str], shift: float) -> None:
     colour, marker = look
     known = sorted((row.layer + shift, row.value, row) for row in rows if row.value is not None)
     x = [place for place, _, _ in known]
@@ -94,7 +94,7 @@ def _line(axes: Axes, rows: Sequence[Row], look: tuple[str, str], shift: float) 
         axes.plot(*zip(*other, strict=True), color=colour, linewidth=1, linestyle=_OTHER, zorder=2)
 
 
-def _marks(rows: Sequence[Row], poolings: Sequence[str], *, shaded: bool) -> list[Line2D | Patch]:
+def _marks(rows: Sequence[ProbeRow], poolings: Sequence[str], *, shaded: bool) -> list[Line2D | Patch]:
     """What the legend says, once for both panels."""
     marks: list[Line2D | Patch] = [
         Line2D([], [], color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=f"{pooling} pooling")

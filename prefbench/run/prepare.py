@@ -25,7 +25,7 @@ from prefbench.api import (
 )
 from prefbench.environment import code_state, hardware, versions
 from prefbench.parameters import bind, parse_pairs, restore
-from prefbench.probing.interviews import interviews
+from prefbench.probing.plan import probe_plans
 from prefbench.registry import Kind, load, names, unknown
 from prefbench.run.draw import RunResult, draw
 from prefbench.run.folder import RunFolder, append_lines
@@ -222,9 +222,9 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
         PrefbenchError: another process holds the folder, a file in it is damaged, or the disk is full.
     """
     unseen = {user: prepared.suite.history(user, "scorer") for user in prepared.histories}
-    asked = interviews(prepared.histories, unseen)
+    plans = probe_plans(prepared.histories, unseen)
     with prepared.folder.locked():
-        return collect_states(asked, prepared.method, prepared.folder, advance=advance)
+        return collect_states(plans, prepared.method, prepared.folder, advance=advance)
 
 
 def _start(code: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stores the states of a method about each user, one file per user, for scoring alone; `probing.interviews` says which.
+"""Stores the states of a method about each user, one file per user, for scoring alone; `probing.plan` says which.
 
 It comes after drawing, so that a method has seen none of the probed pictures when it draws.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import Features, Judgment, Method, Picture, PrefbenchError, States, Suite, UserStates
-from prefbench.probing.interviews import VERSION, Interview
+from prefbench.probing.plan import VERSION, ProbePlan
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import reason
 
@@ -38,31 +38,31 @@ class CollectedStates:
 
 
 def collect_states(
-    interviews: Sequence[Interview], method: Method, folder: RunFolder, *, advance: Advance = lambda _: None
+    plans: Sequence[ProbePlan], method: Method, folder: RunFolder, *, advance: Advance = lambda _: None
 ) -> CollectedStates:
     """Stores the states of each user that the folder lacks; the method must be set up, the folder locked.
 
     What fails for a user becomes a row with its error in `representations.jsonl`, and is tried again by the next call.
     """
     started, collected, failed = time.monotonic(), 0, {}
-    for interview in interviews:
-        if _is_stored(folder, interview):
+    for plan in plans:
+        if _is_stored(folder, plan):
             advance(1)
             continue
         began, error = time.perf_counter(), None
         try:
-            arrays = _states_of(method, interview)
+            arrays = _states_of(method, plan)
         except Exception as problem:
-            error = failed[interview.user] = reason(problem)
+            error = failed[plan.user] = reason(problem)
         else:
-            folder.put_representation(_name(interview.user), _packed(arrays))
+            folder.put_representation(_name(plan.user), _packed(arrays))
             collected += 1
         seconds = round(time.perf_counter() - began, 6)
         status = "ok" if error is None else "failed"
-        row = {"user": interview.user, "key": interview.key, "seconds": seconds, "status": status, "error": error}
+        row = {"user": plan.user, "key": plan.key, "seconds": seconds, "status": status, "error": error}
         folder.append_representation(row)
         advance(1)
-    return CollectedStates(len(interviews), collected, failed, time.monotonic() - started)
+    return CollectedStates(len(plans), collected, failed, time.monotonic() - started)
 
 
 def load_states(folder: RunFolder, suite: Suite, users: Sequence[str]) -> dict[str, UserStates]:
@@ -87,21 +87,21 @@ def _name(user: str) -> str:
     return hashlib.sha256(user.encode()).hexdigest()[:24]
 
 
-def _is_stored(folder: RunFolder, interview: Interview) -> bool:
-    arrays = folder.representation(_name(interview.user))
-    return arrays is not None and str(arrays.get("key")) == interview.key
+def _is_stored(folder: RunFolder, plan: ProbePlan) -> bool:
+    arrays = folder.representation(_name(plan.user))
+    return arrays is not None and str(arrays.get("key")) == plan.key
 
 
-def _states_of(method: Method, interview: Interview) -> dict[str, NDArray[Any]]:
+def _states_of(method: Method, plan: ProbePlan) -> dict[str, NDArray[Any]]:
     """All arrays of a user's file."""
-    name, halves = method.card.name, interview.halves or ()
+    name, halves = method.card.name, plan.halves or ()
     states = {
         "halves": _matrices(name, [method.represent(half) for half in halves]),
-        "answers": _matrices(name, [method.represent(interview.history, item) for item in interview.questions]),
+        "answers": _matrices(name, [method.represent(plan.history, item) for item in plan.items]),
     }
     digests = [[j.picture.digest for j in (*half.liked, *half.disliked)] for half in halves] or [[], []]
-    pictures = dict(zip(_ASKED_OF, [*digests, [j.picture.digest for j in interview.asked]], strict=True))
-    texts = {"protocol": VERSION, "key": interview.key, "user": interview.user}
+    pictures = dict(zip(_ASKED_OF, [*digests, [j.picture.digest for j in plan.judgments]], strict=True))
+    texts = {"protocol": VERSION, "key": plan.key, "user": plan.user}
     return {
         **{key: np.array(text) for key, text in texts.items()},
         **{key: np.array(values, dtype=np.str_) for key, values in pictures.items()},

@@ -215,26 +215,26 @@ class SeesWords(Painter):
 class Representing(Painter):
     """The mean of the likes, and what is asked about times it."""
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         mean = np.mean([to_pixels(judgment.picture.load()) for judgment in history.liked], axis=(0, 1, 2))
-        return {"mean": mean} if asked is None else {"both": mean * to_pixels(asked.picture.load()).mean((0, 1))}
+        return {"mean": mean} if item is None else {"both": mean * to_pixels(item.picture.load()).mean((0, 1))}
 
 
 class NotANumber(Painter):
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return {"layer": np.array([1.0, np.nan])}
 
 
 class Ragged(Painter):
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return {"layer": np.zeros(1 + int(history.user[-1]))}
 
 
 class Deaf(Representing):
     """Cannot be asked about a picture."""
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
-        return super().represent(history, asked) if asked is None else {}
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
+        return super().represent(history, item) if item is None else {}
 
 
 class OldContract(Painter):
@@ -247,15 +247,15 @@ class Remembering(Representing):
 
     before = 0.0
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
-        found = super().represent(history, asked)
-        if asked is not None:
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
+        found = super().represent(history, item)
+        if item is not None:
             found, self.before = {"both": found["both"] + self.before}, float(found["both"].sum())
         return found
 
 
 class Unlooking(Representing):
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         return super().represent(history)
 
 

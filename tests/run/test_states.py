@@ -37,7 +37,7 @@ from prefbench.api import (
 )
 from prefbench.cli.grids import to_text
 from prefbench.cli.main import main
-from prefbench.probing.interviews import ASKED, Interview, interviews
+from prefbench.probing.plan import ITEMS_PER_SIDE, ProbePlan, probe_plans
 from prefbench.reports.contrasts.measure import contrast
 from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
@@ -86,14 +86,14 @@ class Knowing(Method):
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         raise NotImplementedError(requests)
 
-    def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
-        self.asked.append((history.user, None if asked is None else asked.prompt))
+    def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
+        self.asked.append((history.user, None if item is None else item.prompt))
         if history.user in self.broken:
             return self.broken[history.user]()  # type: ignore[no-any-return]
         told = float(len(history.liked))
-        if asked is None:
+        if item is None:
             return {"told": np.array([told, 1.0])}
-        return {"looks": np.array([told, np.asarray(asked.picture.load()).mean(), 0.0])}
+        return {"looks": np.array([told, np.asarray(item.picture.load()).mean(), 0.0])}
 
 
 def raising() -> Any:
@@ -101,41 +101,41 @@ def raising() -> Any:
 
 
 @pytest.fixture
-def asked() -> list[Interview]:
+def plans() -> list[ProbePlan]:
     world = World()
-    return interviews({u: world.history(u) for u in USERS}, {u: world.history(u, "scorer") for u in USERS})
+    return probe_plans({u: world.history(u) for u in USERS}, {u: world.history(u, "scorer") for u in USERS})
 
 
-def test_a_user_is_asked_once_and_read_back_with_verdicts(tmp_path: Path, asked: list[Interview]) -> None:
+def test_a_user_is_asked_once_and_read_back_with_verdicts(tmp_path: Path, plans: list[ProbePlan]) -> None:
     folder, method, steps = RunFolder(tmp_path), Knowing(), list[int]()
-    result = collect_states(asked, method, folder, advance=steps.append)
+    result = collect_states(plans, method, folder, advance=steps.append)
     assert (result.users, result.collected, result.failed, steps) == (4, 4, {}, [1] * 4)
     assert method.asked.count(("ann", None)) == 2
-    assert len(method.asked) == 3 * 2 + 4 * 2 * ASKED, "a history with likes alone is not halved"
-    again = collect_states(asked, method, folder)
-    assert (again.collected, len(method.asked)) == (0, 3 * 2 + 4 * 2 * ASKED)
+    assert len(method.asked) == 3 * 2 + 4 * 2 * ITEMS_PER_SIDE, "a history with likes alone is not halved"
+    again = collect_states(plans, method, folder)
+    assert (again.collected, len(method.asked)) == (0, 3 * 2 + 4 * 2 * ITEMS_PER_SIDE)
     found = load_states(folder, World(), USERS)  # type: ignore[arg-type]
     ann, cem = found["ann"], found["cem"]
-    assert ann.halves["told"].tolist() == [[2.0, 1.0], [2.0, 1.0]]
-    assert ann.halves["told"].dtype == np.float32
-    assert [j.liked for j in ann.asked] == [True] * 4 + [False] * 4
-    assert ann.answers["looks"].tolist() == [[4.0, 100.0 + i, 0.0] for i in range(8)]
-    shown = {picture.digest for half in ann.shown for picture in half}
+    assert ann.half_states["told"].tolist() == [[2.0, 1.0], [2.0, 1.0]]
+    assert ann.half_states["told"].dtype == np.float32
+    assert [j.liked for j in ann.judgments] == [True] * 4 + [False] * 4
+    assert ann.item_states["looks"].tolist() == [[4.0, 100.0 + i, 0.0] for i in range(8)]
+    shown = {picture.digest for half in ann.half_pictures for picture in half}
     assert shown == {level(i).digest for i in range(8)}
-    assert (cem.halves, cem.shown) == ({}, ((), ()))
-    assert cem.answers["looks"][0].tolist() == [2.0, 140.0, 0.0]
+    assert (cem.half_states, cem.half_pictures) == ({}, ((), ()))
+    assert cem.item_states["looks"][0].tolist() == [2.0, 140.0, 0.0]
     rows = [json.loads(line) for line in (tmp_path / "representations.jsonl").read_text().splitlines()]
     assert [(row["user"], row["status"]) for row in rows] == [(user, "ok") for user in USERS]
     assert all(row["seconds"] >= 0 for row in rows)
 
 
-def test_other_questions_are_asked_anew(tmp_path: Path, asked: list[Interview]) -> None:
+def test_other_questions_are_asked_anew(tmp_path: Path, plans: list[ProbePlan]) -> None:
     folder, method = RunFolder(tmp_path), Knowing()
-    collect_states(asked, method, folder)
+    collect_states(plans, method, folder)
     world = World()
     turned = {u: History(u, world.history(u).disliked, world.history(u).liked) for u in USERS}
     unseen = {u: world.history(u, "scorer") for u in USERS}
-    assert collect_states(interviews(turned, unseen), method, folder).collected == 4
+    assert collect_states(probe_plans(turned, unseen), method, folder).collected == 4
     assert len(list((tmp_path / "representations").iterdir())) == 4, "in place of the old files"
 
 
@@ -152,23 +152,23 @@ def test_other_questions_are_asked_anew(tmp_path: Path, asked: list[Interview]) 
     ],
 )
 def test_what_fails_for_a_user_is_a_row_and_is_tried_again(
-    made: Any, said: str, tmp_path: Path, asked: list[Interview]
+    made: Any, said: str, tmp_path: Path, plans: list[ProbePlan]
 ) -> None:
     folder, method = RunFolder(tmp_path), Knowing({"bob": made})
-    result = collect_states(asked, method, folder)
+    result = collect_states(plans, method, folder)
     assert (result.collected, list(result.failed)) == (3, ["bob"])
     assert said in result.failed["bob"]
     assert set(load_states(folder, World(), USERS)) == {"ann", "cem", "dot"}  # type: ignore[arg-type]
     rows = [json.loads(line) for line in (tmp_path / "representations.jsonl").read_text().splitlines()]
     assert [row["error"] for row in rows if row["user"] == "bob"] == [result.failed["bob"]]
     method.broken = {}
-    assert collect_states(asked, method, folder).collected == 1
+    assert collect_states(plans, method, folder).collected == 1
     assert set(load_states(folder, World(), USERS)) == set(USERS)  # type: ignore[arg-type]
 
 
-def test_damaged_files_are_named(tmp_path: Path, asked: list[Interview]) -> None:
+def test_damaged_files_are_named(tmp_path: Path, plans: list[ProbePlan]) -> None:
     folder = RunFolder(tmp_path)
-    collect_states(asked, Knowing(), folder)
+    collect_states(plans, Knowing(), folder)
     path = next((tmp_path / "representations").iterdir())
     whole = path.read_bytes()
 
@@ -198,12 +198,12 @@ class Likes(UserMetric):
     card = MetricCard("likes", "1", "likes", "side", "up", "user", "count", asks_representations=True)
 
     def score(self, users: Sequence[str], evidence: Evidence) -> Mapping[str, Sequence[float | None]]:
-        halves = {user: one.halves for user, one in evidence.representations.items()}
+        halves = {user: one.half_states for user, one in evidence.representations.items()}
         told = [float(halves[u]["told"][0, 0]) if halves.get(u) and u != "dot" else None for u in users]
         known = evidence.representations
         return {
             "likes": told,
-            "likes/all": [float(known[u].answers["looks"][0, 0]) if u in known else None for u in users],
+            "likes/all": [float(known[u].item_states["looks"][0, 0]) if u in known else None for u in users],
         }
 
 
@@ -235,10 +235,10 @@ def score(store: RunFolder) -> Any:
     return evaluator.score(Material(store, World(), "test"))  # type: ignore[arg-type]
 
 
-def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, asked: list[Interview]) -> None:
+def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, plans: list[ProbePlan]) -> None:
     store = run_of(tmp_path, "knowing")
     assert score(store).refused == {"likes": "no representations were kept; run again with --metrics likes"}
-    collect_states(asked, Knowing(), store)
+    collect_states(plans, Knowing(), store)
     assert score(store).computed == ["likes"]
     assert score(store).computed == []
     rows = {(row.metric, row.kind): row for row in Run.open(store.path).summarise()}
@@ -256,14 +256,14 @@ def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, asked: l
     assert "4 × 1, 8" in next(line for line in shown.splitlines() if line.strip().startswith("utility ↑"))
 
 
-def test_scores_follow_what_is_kept(tmp_path: Path, asked: list[Interview]) -> None:
+def test_scores_follow_what_is_kept(tmp_path: Path, plans: list[ProbePlan]) -> None:
     store, lost = run_of(tmp_path, "knowing"), Knowing({"bob": raising})
-    collect_states(asked, lost, store)
+    collect_states(plans, lost, store)
     score(store)
     (row,) = [row for row in Run.open(store.path).summarise() if (row.metric, row.kind) == ("likes", "all")]
     assert (row.n_users, row.missing) == (1, 3)
     lost.broken = {}
-    collect_states(asked, lost, store)
+    collect_states(plans, lost, store)
     assert score(store).computed == ["likes"]
 
 
@@ -279,17 +279,17 @@ def columns_of(run: Run) -> Scores:
     return run.columns()["likes"].scores
 
 
-def test_methods_are_compared_user_by_user(tmp_path: Path, asked: list[Interview]) -> None:
+def test_methods_are_compared_user_by_user(tmp_path: Path, plans: list[ProbePlan]) -> None:
     class Twice(Knowing):
-        def represent(self, history: History, asked: ProbeItem | None = None) -> Mapping[str, Features]:
-            found = super().represent(history, asked)
+        def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
+            found = super().represent(history, item)
             more = 1 + USERS.index(history.user) / 10
             return {layer: vector * more for layer, vector in found.items()}
 
     runs = []
     for name, method in (("first", Knowing()), ("second", Twice())):
         store = run_of(tmp_path, name)
-        collect_states(asked, method, store)
+        collect_states(plans, method, store)
         score(store)
         runs.append(Run.open(store.path))
     plain = run_of(tmp_path, "prompt-only", represents=False)
@@ -326,11 +326,11 @@ class Gray(Method):
         return [Drawing(Image.new("RGB", (32, 32), (r.seed % 256,) * 3), r.prompt) for r in requests]
 
 class Knows(Gray):
-    def represent(self, history, asked=None):
+    def represent(self, history, item=None):
         if history.user == "test-0001":
             raise ValueError("nothing comes to mind")
         mean = np.mean([np.asarray(j.picture.load()) for j in history.liked], axis=(0, 1, 2))
-        return {"colour": mean if asked is None else mean * np.asarray(asked.picture.load()).mean((0, 1))}
+        return {"colour": mean if item is None else mean * np.asarray(item.picture.load()).mean((0, 1))}
 """
 
 

@@ -20,11 +20,11 @@ from prefbench.models.mllms.model import Mllm, States
 from prefbench.probing import (
     LIKING_ACCURACY,
     VERIFICATION,
-    Choice,
-    Pair,
-    Place,
-    Questions,
-    Row,
+    LayerChoice,
+    ProbedLayer,
+    ProbeLabels,
+    ProbeRow,
+    StatePair,
     choose_layers,
     probe_liking,
     probe_users,
@@ -94,22 +94,22 @@ def _halved(history: History) -> _Halves | None:
     return first, second
 
 
-def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[Place, Pair]:
+def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[ProbedLayer, StatePair]:
     sides = [mllm.states([taste_question(Shown.of(half[i])) for half in halves], batch=how.batch) for i in (0, 1)]
     first, second = (_places(states) for states in sides)
-    return {place: Pair(first[place], second[place]) for place in first}
+    return {place: StatePair(first[place], second[place]) for place in first}
 
 
-def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> Pair:
+def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> StatePair:
     """The images alone: the last layer's mean over the same images, all said to be liked."""
     shown = [[Shown.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
     states = [mllm.states([taste_question(s) for s in side], batch=how.batch) for side in shown]
-    return Pair(*(side.mean[:, -1].double().numpy() for side in states))
+    return StatePair(*(side.mean[:, -1].double().numpy() for side in states))
 
 
-def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[Row]:
+def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[ProbeRow]:
     asked = [(i, judgment) for i, (_, rest) in enumerate(halves) for judgment in (*rest.liked, *rest.disliked)]
-    questions = Questions(
+    questions = ProbeLabels(
         liked=np.array([judgment.liked for _, judgment in asked]),
         users=np.array([halves[i][0].user for i, _ in asked]),
         prompts=np.array([judgment.prompt for _, judgment in asked]),
@@ -139,13 +139,13 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[R
     )
 
 
-def _places(states: States) -> dict[Place, Floats]:
+def _places(states: States) -> dict[ProbedLayer, Floats]:
     pooled = {"last": states.last, "mean": states.mean}
     layers = range(states.last.shape[1])
-    return {Place(layer, name): pooled[name][:, layer].double().numpy() for name in POOLINGS for layer in layers}
+    return {ProbedLayer(layer, name): pooled[name][:, layer].double().numpy() for name in POOLINGS for layer in layers}
 
 
-def _described(choice: Choice) -> dict[str, Any]:
+def _described(choice: LayerChoice) -> dict[str, Any]:
     return {
         "pooling": choice.pooling,
         "verification_auc_on_other_users": asdict(choice.estimate),

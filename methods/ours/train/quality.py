@@ -16,7 +16,7 @@ from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.cards import MINI_MLLM
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
-from prefbench.probing import Liking, Questions, liking_of
+from prefbench.probing import Liking, ProbeLabels, liking_of
 from prefbench.registry import load
 from prefbench.stats.resampling import Floats
 from prefbench.training.figures import Figure
@@ -32,7 +32,7 @@ _ORDERS = 4
 class Verdicts:
     """What the language model says of images that their users judged and it was not shown, a row each."""
 
-    questions: Questions
+    questions: ProbeLabels
     yes: Floats
     """The probability (N,) of yes against no."""
     kinds: NDArray[np.str_]
@@ -42,7 +42,7 @@ class Verdicts:
         """AUC and balanced accuracy within users, of all or of a kind; yes stands for more than one half."""
         own = np.ones(len(self.yes), dtype=np.bool_) if kind is None else self.kinds == kind
         asked = self.questions
-        part = Questions(asked.liked[own], asked.users[own], asked.prompts[own], asked.images[own])
+        part = ProbeLabels(asked.liked[own], asked.users[own], asked.prompts[own], asked.images[own])
         return liking_of(self.yes[own] - 0.5, part)
 
 
@@ -63,7 +63,7 @@ def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None,
             asked.append((user, judgment))
             conversations.append(follow_up(one, answer, TEMPLATES.like[0], judgment.picture.load()))
     yes = mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=_BATCH)[:, 0]
-    questions = Questions(
+    questions = ProbeLabels(
         liked=np.array([judgment.liked for _, judgment in asked]),
         users=np.array([user.id for user, _ in asked]),
         prompts=np.array([judgment.prompt for _, judgment in asked]),

@@ -1,0 +1,51 @@
+"""The table and figure of both probes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prefbench.api import PrefbenchError
+from prefbench.probing import LIKING, LIKING_ACCURACY, VERIFICATION, StatePair, probe_liking, probe_users, table
+from prefbench.probing.figure import draw_layers
+from tests.support.probing import LAST, PROBED, USER_LAYER, USERS, at_chance, item_states, pairs, probe_labels
+
+
+def test_a_world_without_taste_gives_chance_everywhere() -> None:
+    rng = np.random.default_rng(3)
+    labels = probe_labels(rng)
+    rows = probe_users(pairs(rng, planted=0.0)) + probe_liking(item_states(rng, labels, planted=0.0), labels)
+    tested = [row for row in rows if not row.task.startswith("retrieval")]
+    missed = [row for row in tested if not at_chance(row)]
+    assert len(tested) == len(PROBED) + 2 * len(LAST)
+    assert len(missed) <= 2, "of 20 intervals of 95 % two may miss"
+    assert 0.47 < np.mean([row.value for row in tested if row.task == LIKING]) < 0.53, "folds pull nothing off chance"
+
+
+def test_table_and_figure(tmp_path: Path) -> None:
+    rng = np.random.default_rng(15)
+    labels = probe_labels(rng)
+    floor = StatePair(*rng.standard_normal((2, USERS, 4)))
+    rows = probe_users(pairs(rng, planted=1.0), floor=floor) + probe_liking(
+        item_states(rng, labels, planted=0.5), labels
+    )
+    frame = table(rows)
+    named = ["layer", "pooling", "task", "value", "low", "high", "n", "floor", "mismatched", "control", "selectivity"]
+    assert list(frame.columns) == named
+    assert len(frame) == 2 * len(PROBED) + 2 * len(LAST)
+    assert (frame.selectivity == frame.value - frame.control).all()
+    assert frame.mismatched.isna().all()
+    assert frame.floor.isna().sum() == 2 * len(LAST), "only users were given a floor"
+    one, two = (draw_layers(rows, tmp_path / name, chosen={VERIFICATION: [USER_LAYER]}) for name in ("1.png", "2.png"))
+    assert one.read_bytes() == two.read_bytes()
+    with Image.open(one) as image:
+        assert image.width == 1350
+        blue = (np.abs(np.asarray(image.convert("RGB")).astype(int) - (0x0B, 0x6F, 0xAE)).sum(-1) < 20).sum()
+    assert blue > 1000, "the line of a pooling is drawn"
+    assert draw_layers(rows, tmp_path / "plain.png").read_bytes() != one.read_bytes(), "the choice is shaded"
+    with pytest.raises(PrefbenchError, match="no rows of the task 'verification'"):
+        draw_layers([row for row in rows if row.task == LIKING_ACCURACY], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
