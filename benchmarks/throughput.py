@@ -29,8 +29,7 @@ from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.registry import load
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Prepared, Settings, execute, prepare
-from prefbench.score.evaluate import Evaluator, Material
-from prefbench.score.summary import Run
+from prefbench.score.scoring import score_run
 
 
 @click.command()
@@ -93,8 +92,7 @@ def _score(prepared: Prepared) -> None:
     """A whole run: drawn, scored with the suite's metrics, summarised."""
     _harness(prepared)
     metrics = list(prepared.suite.card.metrics)
-    Evaluator(prepared.suite, metrics).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
-    Run.open(prepared.folder.path).write_summary()
+    score_run(prepared.folder, metrics, prepared.suite)
 
 
 def _one_by_one(prepared: Prepared, n: int) -> None:

@@ -40,8 +40,9 @@ from prefbench.api.records import (
 )
 from prefbench.api.reports import Report, ReportCard, ReportContext
 from prefbench.api.representations import States, UserStates
+from prefbench.api.runs import ALL, Cost, ScoredRun, SummaryRow
 from prefbench.api.scorers import Scorer, ScorerCard
-from prefbench.api.scores import ALL, ROUNDING, Column, ScoredRun, Scores, SummaryRow
+from prefbench.api.scores import ROUNDING, Column, ScoreHeader, ScorerRecord, Scores
 from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Cells",
     "Column",
     "Context",
+    "Cost",
     "Drawing",
     "Estimate",
     "Evidence",
@@ -87,10 +89,12 @@ __all__ = [
     "Request",
     "Resampling",
     "Sample",
+    "ScoreHeader",
     "Scored",
     "ScoredRun",
     "Scorer",
     "ScorerCard",
+    "ScorerRecord",
     "Scores",
     "SetMetric",
     "Split",

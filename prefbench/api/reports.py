@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from prefbench.api.grids import Grid
-from prefbench.api.scores import ScoredRun
+from prefbench.api.runs import ScoredRun
 from prefbench.api.suites import Suite
 
 R = TypeVar("R")

@@ -1,22 +1,119 @@
-"""What scoring hands over: the values of a metric, the rows of a run's summary, and a scored run."""
+"""What scoring stores per metric: the header of its scores, and its values as columns that statistics take."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api.records import Bounds, Sample
+from prefbench.api.records import Bounds
 
 ROUNDING = 1e-9
 """By which scores may leave their bounds."""
 
-ALL = "all"
-"""The kind of a row that speaks of all users."""
+
+@dataclass(frozen=True)
+class ScorerRecord:
+    """The scorer that scores were made by, as their header stores it."""
+
+    name: str
+    id: str
+    encoders: tuple[str, ...]
+    """Encoders that it looks at images through."""
+    trained_on: tuple[str, ...]
+    """Data that it was trained on, such as `picturebook:scorer`."""
+    figures: Mapping[str, Any] | None
+    """Its measured accuracy and calibration on the suite (`ScorerFigures.to_json`); None where it was not measured."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ScorerRecord:
+        """The record as `to_json` gives it. Figures of version 0.1 call `above_permuted` `above_mismatched`."""
+        figures = content["figures"]
+        if figures is not None and "above_mismatched" in figures:
+            figures = {name: value for name, value in figures.items() if name != "above_mismatched"}
+            figures["above_permuted"] = content["figures"]["above_mismatched"]
+        names = tuple(content["encoders"]), tuple(content["trained_on"])
+        return cls(content["name"], content["id"], *names, figures)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that JSON keeps as it is."""
+        return {**asdict(self), "encoders": list(self.encoders), "trained_on": list(self.trained_on)}
+
+
+@dataclass(frozen=True)
+class ScoreHeader:
+    """The first line of a metric's scores: all that decides the values, and how to read them.
+
+    Scores are up to date exactly while their header equals the one that scoring would write now.
+    """
+
+    metric: str
+    """The metric's id: name, version and recipe."""
+    direction: str
+    """`up` or `down`."""
+    question: str
+    unit: str
+    """What one value belongs to: `image`, `user` or `set`."""
+    samples: str
+    """Digest of the samples that were scored."""
+    suite: str = ""
+    """Digest of the suite."""
+    won_by: tuple[str, ...] = ()
+    """Controls that can win the metric without doing what it asks."""
+    undirected: tuple[str, ...] = ()
+    """Columns of which neither more nor less is better."""
+    bounds: Bounds = (None, None)
+    """Of proportions, their least and greatest value; of other metrics (None, None)."""
+    extractor: str | None = None
+    """Id of the extractor that features come from."""
+    truth: str | None = None
+    """Id of the suite's truth, where the metric asks it."""
+    scorer: ScorerRecord | None = None
+    representations: str | None = None
+    """Digest of the stored user states, where the metric asks for them."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ScoreHeader:
+        """The header as `to_json` gives it; fields that older headers lack get their defaults.
+
+        Raises:
+            KeyError: the metric, its direction, question or unit, or the digest of the samples is missing.
+        """
+        low, high = content.get("bounds", (None, None))
+        scorer = content.get("scorer")
+        return cls(
+            metric=content["metric"],
+            direction=content["direction"],
+            question=content["question"],
+            unit=content["unit"],
+            samples=content["samples"],
+            suite=content.get("suite", ""),
+            won_by=tuple(content.get("won_by", ())),
+            undirected=tuple(content.get("undirected", ())),
+            bounds=(low, high),
+            extractor=content.get("extractor"),
+            truth=content.get("truth"),
+            scorer=None if scorer is None else ScorerRecord.from_json(scorer),
+            representations=content.get("representations"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that JSON keeps as it is; without `scorer` and `representations` where there are none."""
+        content = asdict(self)
+        content |= {name: list(content[name]) for name in ("won_by", "undirected", "bounds")}
+        content["scorer"] = None if self.scorer is None else self.scorer.to_json()
+        optional = ("scorer", "representations")
+        return {name: value for name, value in content.items() if value is not None or name not in optional}
+
+    @property
+    def recipe(self) -> str:
+        """What the values were made with: the metric's id, then extractor, truth and scorer where it uses any."""
+        scorer = None if self.scorer is None else self.scorer.id
+        ids = [self.metric, self.extractor, self.truth, scorer, None if None in self.bounds else "proportion"]
+        return ", ".join(name for name in ids if name)
 
 
 @dataclass(frozen=True)
@@ -29,7 +126,7 @@ class Scores:
         keys: (N,) what pairs a row with the same row of another method, such as case and sample index; unique. Without
             keys, methods must hold their rows in the same order.
         bounds: of proportions, the least and the greatest value there can be: intervals then allow for exceptions that
-            are so rare that a sample may hold none (`rare.proportion`).
+            are so rare that a sample may hold none (`stats.proportions.proportion`).
     """
 
     values: NDArray[np.float64]
@@ -71,67 +168,3 @@ class Column:
     unit: str = "image"
     unranked: str = ""
     scorer: str = ""
-
-
-@dataclass(frozen=True)
-class SummaryRow:
-    """One number of a run. `kind` is a kind of user, or `all`; `floor` is what two halves of the reference score."""
-
-    method: str
-    control: str | None
-    metric: str
-    kind: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n_users: int
-    n_prompts: int
-    n_samples: int
-    missing: int
-    direction: str
-    """`up`, `down`, or empty where neither more nor less is better."""
-    question: str
-    won_by: tuple[str, ...] = ()
-    floor: float | None = None
-    unranked: str = ""
-    """Why the learned scorer behind the number must not rank this method; empty where it may, or without a scorer."""
-    scorer: str = ""
-    """How far the scorer behind the number can be believed."""
-
-
-class ScoredRun(Protocol):
-    """A run folder that was scored, as `prefbench.load` opens it and reports read it."""
-
-    @property
-    def path(self) -> Path:
-        """The run folder."""
-
-    @property
-    def description(self) -> Mapping[str, Any]:
-        """The content of `run.json`."""
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """All that decides which images are drawn: method, parameters, backbone, suite, split, seeds."""
-
-    @property
-    def method(self) -> str:
-        """The method's name as tables show it."""
-
-    @property
-    def control(self) -> str | None:
-        """The control that the method was drawn under."""
-
-    @property
-    def samples(self) -> Sequence[Sample]:
-        """The stored samples by user, case and index."""
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """User to kind of user."""
-
-    def columns(self) -> Mapping[str, Column]:
-        """Every column of every per-image and per-user metric, in the order they were scored."""
-
-    def summary(self) -> Sequence[SummaryRow]:
-        """The stored rows: one per column over all users, then one per kind of user; computed once, when scored."""

@@ -177,21 +177,37 @@ class RunFolder:
     def write_scores(self, name: str, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes the scores of one metric: a header line, then one line per value."""
         lines = [json.dumps(line, sort_keys=True) for line in (header, *rows)]
-        path = self.path / "scores" / f"{name}.jsonl"
+        path = self.score_path(name)
         with explained_disk_errors(path):
             write_atomic(path, "\n".join(lines) + "\n")
 
     def scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """Header and rows of one metric, or None where it was not scored."""
-        path = self.path / "scores" / f"{name}.jsonl"
+        path = self.score_path(name)
         if not path.is_file():
             return None
         header, *rows = read_lines(path)
         return header, rows
 
+    def score_header(self, name: str) -> dict[str, Any] | None:
+        """The header of one metric alone, or None where it was not scored; empty where its line is damaged."""
+        path = self.score_path(name)
+        if not path.is_file():
+            return None
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            try:
+                header = json.loads(lines.readline())
+            except ValueError:
+                return {}
+        return header if isinstance(header, dict) else {}
+
+    def score_path(self, name: str) -> Path:
+        """The file of one metric's scores."""
+        return self.path / "scores" / f"{name}.jsonl"
+
     def drop_scores(self, name: str) -> None:
         """Removes the scores of one metric, where there are any."""
-        (self.path / "scores" / f"{name}.jsonl").unlink(missing_ok=True)
+        self.score_path(name).unlink(missing_ok=True)
 
     def scored(self) -> list[str]:
         """Names of the metrics that have scores."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from prefbench.api import (
     PrefbenchError,
     Sample,
     Scored,
+    ScoreHeader,
     SetMetric,
     Split,
     Suite,
@@ -40,6 +39,7 @@ from prefbench.run.states import load_states
 from prefbench.score import standing
 from prefbench.score.cache import FeatureCache
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife, take_evenly
+from prefbench.score.stored import ScoreRow, StoredScores, samples_digest, write_scores
 
 logger = logging.getLogger(__name__)
 _CHUNK = 500
@@ -73,12 +73,6 @@ class Material:
 
     def pixels(self, digests: Sequence[str]) -> list[Pixels]:
         return [to_pixels(self.folder.image(digest)) for digest in digests]
-
-
-def samples_digest(samples: Sequence[Sample]) -> str:
-    """Changes whenever the set of samples or any image does; scores are of the samples with their digest."""
-    rows = sorted(f"{sample.key} {sample.image}" for sample in samples)
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -118,8 +112,7 @@ class Evaluator:
                 material.folder.drop_scores(name)
                 continue
             header = self._header(metric, material)
-            stored = material.folder.scores(name)
-            if stored is not None and stored[0] == header:
+            if material.folder.score_header(name) == header.to_json():
                 continue
             try:
                 rows = self._rows(metric, material)
@@ -127,50 +120,47 @@ class Evaluator:
                 refused[name] = str(error)
                 material.folder.drop_scores(name)
                 continue
-            material.folder.write_scores(name, header, rows)
+            write_scores(material.folder, name, StoredScores(header, rows))
             computed.append(name)
         self._drop_stale(material)
         return Scoring(computed, refused, idle)
 
     def _drop_stale(self, material: Material) -> None:
         for name in set(material.folder.scored()) - set(self._metrics):
-            stored = material.folder.scores(name)
-            if stored is not None and stored[0]["samples"] != material.digest:
+            header = material.folder.score_header(name)
+            if header is not None and header.get("samples") != material.digest:
                 logger.warning("the scores of %s were of other samples and are removed", name)
                 material.folder.drop_scores(name)
 
-    def _rows(self, metric: Metric, material: Material) -> list[dict[str, Any]]:
+    def _rows(self, metric: Metric, material: Material) -> list[ScoreRow]:
         if isinstance(metric, ImageMetric):
             return self._image_rows(metric, material)
         if isinstance(metric, UserMetric):
             return self._user_rows(metric, material)
         return self._set_rows(metric, material)
 
-    def _header(self, metric: Metric, material: Material) -> dict[str, Any]:
-        extractor = self._extractor(metric.extractor).id if metric.extractor else None
+    def _header(self, metric: Metric, material: Material) -> ScoreHeader:
         card, truth = metric.card, self._suite.truth
-        header: dict[str, Any] = {
-            "metric": card.id,
-            "direction": card.direction,
-            "undirected": list(card.undirected),
-            "question": card.question,
-            "unit": card.unit,
-            "bounds": list(card.bounds) if card.proportion else [None, None],
-            "won_by": list(card.won_by),
-            "extractor": extractor,
-            "truth": truth.id if truth is not None and card.asks_truth else None,
-            "samples": material.digest,
-            "suite": self._suite.digest,
-        }
-        if isinstance(metric, ImageMetric) and metric.scorer is not None:
-            header["scorer"] = standing.header(metric.scorer, self._suite.card.name)
-        if card.asks_representations:
-            header["representations"] = material.folder.states_digest()
-        return header
+        scorer = metric.scorer if isinstance(metric, ImageMetric) else None
+        return ScoreHeader(
+            metric=card.id,
+            direction=card.direction,
+            question=card.question,
+            unit=card.unit,
+            samples=material.digest,
+            suite=self._suite.digest,
+            won_by=card.won_by,
+            undirected=card.undirected,
+            bounds=card.bounds if card.proportion else (None, None),
+            extractor=self._extractor(metric.extractor).id if metric.extractor else None,
+            truth=truth.id if truth is not None and card.asks_truth else None,
+            scorer=None if scorer is None else standing.record(scorer, self._suite.card.name),
+            representations=material.folder.states_digest() if card.asks_representations else None,
+        )
 
-    def _image_rows(self, metric: ImageMetric, material: Material) -> list[dict[str, Any]]:
+    def _image_rows(self, metric: ImageMetric, material: Material) -> list[ScoreRow]:
         evidence = self._evidence(metric, material)
-        rows: list[dict[str, Any]] = []
+        rows: list[ScoreRow] = []
         # Whole users at a time: metrics may ask the truth about one user's samples together.
         for chunk in _chunks(sorted(material.drawn, key=lambda s: (s.user, s.key))):
             pixels = material.pixels([sample.image or "" for sample in chunk])
@@ -180,13 +170,13 @@ class Evaluator:
             if metric.card.proportion:
                 _check_proportions(metric.card, columns)
             rows += [
-                {"key": s.key, "column": column, "value": _finite(value)}
+                ScoreRow(s.key, column, _finite(value))
                 for column, values in columns.items()
                 for s, value in zip(chunk, values, strict=True)
             ]
         return rows
 
-    def _user_rows(self, metric: UserMetric, material: Material) -> list[dict[str, Any]]:
+    def _user_rows(self, metric: UserMetric, material: Material) -> list[ScoreRow]:
         users = [user.id for user in material.users]
         evidence = self._evidence(metric, material)
         if metric.card.asks_representations:
@@ -195,7 +185,7 @@ class Evaluator:
                 raise NotMeasurableError(f"no representations were kept; run again with --metrics {metric.card.name}")
         columns = metric.score(users, evidence)
         return [
-            {"key": user, "column": column, "value": _finite(value)}
+            ScoreRow(user, column, _finite(value))
             for column, values in columns.items()
             for user, value in zip(users, values, strict=True)
         ]
@@ -218,7 +208,7 @@ class Evaluator:
 
         return self._cache(role, material).get([picture.digest for picture in pictures], loaded)
 
-    def _set_rows(self, metric: SetMetric, material: Material) -> list[dict[str, Any]]:
+    def _set_rows(self, metric: SetMetric, material: Material) -> list[ScoreRow]:
         """The value against one half of the references, and the floor: the other half against it, at equal n."""
         drawn, first, second = self.sets(metric, material)
         n = len(drawn)
@@ -228,7 +218,7 @@ class Evaluator:
             **jackknife(metric, drawn, first),
         }
         name = metric.card.name
-        return [{"key": key, "column": name, "value": _finite(value), "n": n} for key, value in values.items()]
+        return [ScoreRow(key, name, _finite(value), n) for key, value in values.items()]
 
     def sets(self, metric: SetMetric, material: Material) -> tuple[FeatureSet, FeatureSet, FeatureSet]:
         """What a metric over sets compares, all of one size: the drawn images, and two halves of the references."""

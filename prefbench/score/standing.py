@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import Scorer
+from prefbench.api import Scorer, ScorerRecord
 from prefbench.files import WEIGHTS, cache_folder, write_atomic
 from prefbench.score.scorer_figures import ScorerFigures
 
@@ -48,25 +48,24 @@ def _folder() -> Path:
     return cache_folder() / "scorers"
 
 
-def header(scorer: Scorer, suite: str) -> dict[str, Any]:
-    """What scores keep of the scorer that made them."""
+def record(scorer: Scorer, suite: str) -> ScorerRecord:
+    """What the header of scores stores of the scorer that made them, with what was measured of it on the suite."""
     card = scorer.card
-    known = {"name": card.name, "id": scorer.id, "encoders": list(card.encoders), "trained_on": list(card.trained_on)}
-    return {**known, "figures": stored(scorer, suite)}
+    return ScorerRecord(card.name, scorer.id, tuple(card.encoders), tuple(card.trained_on), stored(scorer, suite))
 
 
-def unranked(scorer: Mapping[str, Any], method: Mapping[str, Any]) -> str:
-    """Why a scorer must not rank a method, given a scores' header of it and the method's card; empty where it may."""
-    name, figures = scorer["name"], scorer["figures"]
+def unranked(scorer: ScorerRecord, method: Mapping[str, Any]) -> str:
+    """Why a scorer must not rank a method, given the method's card; empty where it may."""
+    name, figures = scorer.name, scorer.figures
     if figures is None:
         return f"{name} was never measured on this suite"
     if not figures["admitted"]:
         return f"{name} tells what unseen users like no better than without knowing them"
-    if shared := sorted(set(scorer["encoders"]) & set(method.get("encoders", ()))):
+    if shared := sorted(set(scorer.encoders) & set(method.get("encoders", ()))):
         return f"shares {', '.join(shared)} with {name}"
     if name in method.get("selected_by", ()):
         return f"was selected or trained by {name}"
-    if seen := sorted(set(scorer["trained_on"]) & set(method.get("trained_on", ()))):
+    if seen := sorted(set(scorer.trained_on) & set(method.get("trained_on", ()))):
         return f"was trained on {', '.join(seen)}, as {name} was"
     return ""
 

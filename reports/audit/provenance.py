@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefbench.check.findings import Row, fail, warn
-from prefbench.score.evaluate import samples_digest
+from prefbench.score.stored import samples_digest
 
 from .material import Material
 

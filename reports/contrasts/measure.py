@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import Column, Estimate, PrefbenchError, Scores, Suite
+from prefbench.api import Column, Estimate, PrefbenchError, ScoreHeader, Scores, Suite
 from prefbench.registry import unknown
 from prefbench.score.summary import Run
 from prefbench.stats.effects import Effect, Without, effect, leave_one_out
@@ -98,7 +98,7 @@ def contrast(
     compare_sets = cache(lambda: SetContrasts(suite(), named, swaps=swaps))
     for name in [name for name in chosen if name in headers]:
         try:
-            rows += _set_family(name, headers[name]["direction"], compare_sets().of(name, pairs), pairs)
+            rows += _set_family(name, headers[name].direction, compare_sets().of(name, pairs), pairs)
         except PrefbenchError as error:
             if metrics:
                 raise
@@ -113,10 +113,10 @@ def _against(named: Mapping[str, Run], baseline: str) -> list[Pair]:
     return [(label, base) for label in named if label != base]
 
 
-def _questions(columns: Columns, over_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _questions(columns: Columns, over_sets: Mapping[str, ScoreHeader]) -> dict[str, str]:
     """Everything that a run was scored for, with the question it answers."""
     over_images = {name: column.question for name, column in columns.items()}
-    return over_images | {name: str(header["question"]) for name, header in over_sets.items()}
+    return over_images | {name: header.question for name, header in over_sets.items()}
 
 
 def _metrics(

@@ -12,7 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def result_of(run: Run, baselines: Sequence[Run], *, date: str | None = None) ->
         "date": date or datetime.now(UTC).date().isoformat(),
         "metrics": run.recipes(),
         "rows": rows,
-        "cost": run.cost(),
+        "cost": asdict(run.cost()),
     }
 
 

@@ -91,7 +91,7 @@ def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
     base = baseline if baseline != BASELINE and baseline in named else only(named, baseline)
     if base is None and baseline != BASELINE:
         raise PrefbenchError(unknown("baseline", baseline, list(named)))
-    rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summarise()]
+    rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summary()]
     for label, run in named.items():
         if not any(row.label == label for row in rows):
             raise PrefbenchError(f"{run.folder.path} was not scored yet; prefbench score {run.folder.path}")

@@ -280,16 +280,16 @@ def _difference(row: ComparedRow | None, known: tuple[str, int]) -> str:
 
 def _cost_row(label: str, run: Run) -> Cells:
     cost, drawn = run.cost(), sum(sample.image is not None for sample in run.samples)
-    memory = cost["peak_memory_bytes"]
+    memory = cost.peak_memory_bytes
     return (
         label,
-        _cost(cost["seconds_per_user"], 3),
+        _cost(cost.seconds_per_user, 3),
         str(len(run.folder.profiles())),
-        _cost(cost["seconds_per_image"], 3),
-        _cost(cost["nfe_per_image"], 1),
+        _cost(cost.seconds_per_image, 3),
+        _cost(cost.nfe_per_image, 1),
         str(drawn),
-        _cost(cost["profile_bytes"], 0),
-        _cost(cost["trained_parameters"], 0),
+        _cost(cost.profile_bytes, 0),
+        _cost(cost.trained_parameters, 0),
         DASH if memory is None else f"{memory / 2**30:.2f} GiB",
     )
 

@@ -13,7 +13,6 @@ from prefbench.score.summary import Run
 from prefbench.stats.ranks import Floats, estimate, over_methods, over_users, tau, within_users
 
 from .bench import UTILITY, Bench
-from .stored import set_values
 
 FIGURE = "preference"
 """The metric that must rank methods as the truth does."""
@@ -90,7 +89,7 @@ def _of_runs(runs: Mapping[str, Run], bench: Bench) -> Result:
         else:
             # No interval: a set whose users are drawn twice holds every picture twice, which moves these metrics.
             own = np.array([_number(values[name]) for values in result["methods"].values()])
-            reached = tau(_sign(first_sets[name]["direction"]) * own, np.nanmean(truth, axis=1))
+            reached = tau(_sign(first_sets[name].direction) * own, np.nanmean(truth, axis=1))
             result["tau"][name] = estimate(reached, [None, None], len(runs))
     return result
 
@@ -103,7 +102,7 @@ def _main_columns(run: Run) -> dict[str, Column]:
 def _own(run: Run, columns: Mapping[str, Column], name: str) -> float | None:
     """A run's value of a metric: the mean over users, or that of the set."""
     if name not in columns:
-        return set_values(run, name).get(SET_KEY)
+        return run.set_values(name).get(SET_KEY)
     means = _means(columns[name].scores)
     return float(np.nanmean(means)) if np.isfinite(means).any() else None
 

@@ -14,7 +14,7 @@ from prefbench.stats.tests import label_swap, paired_difference
 
 from .bench import Bench
 from .scale import ALPHA, STRENGTHS
-from .stored import set_values, value
+from .stored import value
 from .systems import System
 
 Result = dict[str, Any]
@@ -36,7 +36,7 @@ def _value(bench: Bench, name: str, system: System) -> Result:
         found = crossed_bootstrap(bench.scores(system, name), replicates=bench.scale.replicates, seed=bench.scale.seed)
         kept = {key: value for key, value in asdict(found).items() if key in ("value", "low", "high", "missing")}
     else:
-        kept = value(set_values(bench.run(system), name))
+        kept = value(bench.run(system).set_values(name))
     return {"strength": system.strength, **kept}
 
 

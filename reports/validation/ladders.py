@@ -15,7 +15,7 @@ from .bench import Bench
 from .expectations import EXPECTATIONS, STAYS, TOLERANCE, Expectation, Row, none, verdict
 from .nuisances import NUISANCES
 from .scale import MIDDLE, STRENGTHS
-from .stored import difference, set_values
+from .stored import difference
 from .systems import System
 
 Result = dict[str, Any]
@@ -73,7 +73,7 @@ def effect(bench: Bench, name: str, system: System, against: float = MIDDLE, *, 
     """What a metric says more of a system than of an unspoilt one, on the same users, prompts and seeds."""
     base = bench.systems.strengths[STRENGTHS.index(against)]
     if name not in bench.over_images:
-        return difference(*(set_values(bench.run(one), name) for one in (system, base)), level=level)
+        return difference(*(bench.run(one).set_values(name) for one in (system, base)), level=level)
     pair = bench.scores(system, name), bench.scores(base, name)
     options: dict[str, Any] = {"replicates": bench.scale.replicates, "seed": bench.scale.seed, "level": level}
     found = asdict(paired_difference(*pair, **options).estimate)
@@ -98,7 +98,7 @@ def scale_of(bench: Bench, name: str) -> MetricScale | None:
         values = np.concatenate([bench.scores(system, name).values for system in systems])
         most = np.inf
     else:
-        values = np.array([set_values(bench.run(system), name).get(SET_KEY) for system in systems], dtype=np.float64)
+        values = np.array([bench.run(system).set_values(name).get(SET_KEY) for system in systems], dtype=np.float64)
         most = abs(values[len(bench.systems.strengths) - 1] - values[0]) / 2
     if np.isnan(values).all():
         return None

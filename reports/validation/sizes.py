@@ -13,7 +13,7 @@ from prefbench.api import NotMeasurableError, SetMetric
 from .bench import Bench
 from .dose import p_value
 from .scale import ALPHA
-from .stored import difference, set_values
+from .stored import difference
 
 Result = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -83,7 +83,7 @@ def _gap(bench: Bench, name: str) -> float | None:
     """What strength 0.5 scores more than strength 0, as runs do."""
     none, middle = bench.systems.strengths[0], bench.systems.middle
     if name not in bench.over_images:
-        gap: float | None = difference(*(set_values(bench.run(s), name) for s in (middle, none)))["value"]
+        gap: float | None = difference(*(bench.run(s).set_values(name) for s in (middle, none)))["value"]
         return gap
     values = [bench.scores(system, name).values for system in (middle, none)]
     if any(np.isnan(column).all() for column in values):

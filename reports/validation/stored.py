@@ -6,16 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
-from prefbench.score.summary import Run, jackknife_half_width
+from prefbench.stats.jackknife import jackknife_half_width
 
 Values = Mapping[str, float | None]
 Result = dict[str, Any]
-
-
-def set_values(run: Run, metric: str) -> Values:
-    """The value, the floor and the values without each group, by the keys under which they are stored."""
-    found = run.folder.scores(metric)
-    return {} if found is None else {row["key"]: row["value"] for row in found[1]}
 
 
 def value(values: Values) -> Result:

@@ -14,7 +14,18 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from prefbench.api import Evidence, Features, History, Pixels, PrefbenchError, Scored, Scorer, ScorerCard, to_pixels
+from prefbench.api import (
+    Evidence,
+    Features,
+    History,
+    Pixels,
+    PrefbenchError,
+    Scored,
+    Scorer,
+    ScorerCard,
+    ScorerRecord,
+    to_pixels,
+)
 from prefbench.metrics import preference as metric_module
 from prefbench.metrics.preference import Preference as PreferenceMetric
 from prefbench.metrics.scorers.preference import data
@@ -255,19 +266,15 @@ def test_figures_are_kept_for_one_scorer_and_suite(tmp_path: Path, monkeypatch: 
 
 
 def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> None:
-    scorer = {
-        "name": "made-up",
-        "encoders": ["red"],
-        "trained_on": ["colours:scorer"],
-        "figures": trained[1]["figures"],
-    }
+    figures = trained[1]["figures"]
+    scorer = ScorerRecord("made-up", "made-up@1", ("red",), ("colours:scorer",), figures)
     assert unranked(scorer, {}) == ""
     assert unranked(scorer, {"encoders": ("blue",), "trained_on": ("colours:train",)}) == ""
     assert "shares red" in unranked(scorer, {"encoders": ("blue", "red")})
     assert "selected or trained by" in unranked(scorer, {"selected_by": ("made-up",)})
     assert "colours:scorer" in unranked(scorer, {"trained_on": ("colours:train", "colours:scorer")})
-    assert "never measured" in unranked({**scorer, "figures": None}, {})
-    assert "no better" in unranked({**scorer, "figures": {**scorer["figures"], "admitted": False}}, {})
+    assert "never measured" in unranked(replace(scorer, figures=None), {})
+    assert "no better" in unranked(replace(scorer, figures={**figures, "admitted": False}), {})
 
 
 def test_the_card_is_shown_and_drawn(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

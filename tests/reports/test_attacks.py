@@ -18,7 +18,8 @@ from prefbench.reports.attacks import measure
 from prefbench.reports.attacks.report import Attacks
 from prefbench.reports.attacks.table import MARKS, grid, outranking, render
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import samples_digest
+from prefbench.score.stored import samples_digest
+from prefbench.score.summarise import store_summary
 from prefbench.score.summary import Run
 from tests.support.tiny_suite import TinySuite
 
@@ -84,6 +85,7 @@ def build(
             {"key": k, "column": "fid", "value": v, "n": 36} for k, v in {"set": value, "floor": 1.0, **left}.items()
         ]
         store.write_scores("fid", {**header, "samples": digest}, rows)
+    store_summary(Run.open(store.path))
     return Run.open(store.path)
 
 

@@ -22,7 +22,7 @@ from prefbench.metrics.fid import FrechetDistance
 from prefbench.reports.contrasts.grids import contrast_grid, standings_grid
 from prefbench.reports.contrasts.measure import Contrasts, as_json, contrast
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import samples_digest
+from prefbench.score.stored import samples_digest
 from prefbench.score.summary import Run
 from prefbench.stats.effects import Effect, effect, leave_one_out
 from prefbench.stats.strengths import UnlinkedError, bradley_terry, strengths, unlinked, wins

@@ -29,7 +29,8 @@ from prefbench.reports.table.grids import difference_grid, number, run_grid, run
 from prefbench.reports.table.page import write_report
 from prefbench.reports.validation.shortcomings import shortcoming_notes, shortcomings
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import samples_digest
+from prefbench.score.stored import samples_digest
+from prefbench.score.summarise import store_summary
 from prefbench.score.summary import Run
 from prefbench.stats.tests import holm
 from prefbench.suites.picturebook.suite import Picturebook
@@ -74,6 +75,7 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> Run:
     samples = [sample for sample in samples if sample.user in options.get("present", USERS)]
     store.append_samples(samples)
     _score(store, samples, per_user)
+    store_summary(Run.open(folder))
     return Run.open(folder)
 
 
@@ -211,8 +213,7 @@ def test_mixed_runs_are_refused(tmp_path: Path, field: str, value: Any, named: s
 
 
 def test_samples_and_their_values_come_as_one_table(tmp_path: Path) -> None:
-    run = build(tmp_path / "run", "ours", {"ann": 0.2, "bob": None, "cyd": 0.6})
-    run.write_summary()
+    build(tmp_path / "run", "ours", {"ann": 0.2, "bob": None, "cyd": 0.6})
     table = pandas.read_parquet(tmp_path / "run" / "samples.parquet")
     assert len(table) == len(USERS) * len(PROMPTS) * len(INDICES)
     assert table.groupby("user")["utility"].mean().to_dict() == pytest.approx(
@@ -234,7 +235,7 @@ def test_scores_of_other_samples_are_refused(tmp_path: Path) -> None:
     run = build(tmp_path / "run", "ours", 0.5)
     run.folder.append_samples([replace(run.samples[0], image="0" * 64)])
     with pytest.raises(PrefbenchError, match="the scores of fid are of other samples; prefbench score"):
-        Run.open(tmp_path / "run").summarise()
+        Run.open(tmp_path / "run").summary()
 
 
 def test_another_sampler_is_said_in_every_label(tmp_path: Path) -> None:
@@ -259,7 +260,9 @@ def test_fid_at_unequal_n_is_marked(runs: list[Run]) -> None:
     assert "not comparable" not in to_markdown(runs_grid(compare(runs)))
     header, rows = runs[0].folder.scores("fid") or ({}, [])
     runs[0].folder.write_scores("fid", header, [{**row, "n": 5} for row in rows])
-    assert "fid stands on 5 and 6 samples: not comparable between these" in to_markdown(runs_grid(compare(runs)))
+    store_summary(Run.open(runs[0].path))
+    uneven = [Run.open(runs[0].path), *runs[1:]]
+    assert "fid stands on 5 and 6 samples: not comparable between these" in to_markdown(runs_grid(compare(uneven)))
 
 
 def test_two_runs_with_one_result_file_are_not_published(runs: list[Run], tmp_path: Path) -> None:

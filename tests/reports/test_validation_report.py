@@ -21,7 +21,6 @@ from prefbench.reports.validation.expectations import fall, rise, stay
 from prefbench.reports.validation.nuisances import NUISANCES
 from prefbench.reports.validation.report import Validation
 from prefbench.reports.validation.scale import STRENGTHS, Scale
-from prefbench.reports.validation.stored import set_values
 from prefbench.reports.validation.study import PARTS, validate
 from prefbench.reports.validation.systems import System
 from prefbench.reports.validation.tables import grids
@@ -237,7 +236,7 @@ def test_real_runs_are_scored_for_every_metric_without_being_touched(
 
 
 def validation_value(bench: Bench, system: System) -> float | None:
-    return set_values(bench.run(system), "fid")[SET_KEY]
+    return bench.run(system).set_values("fid")[SET_KEY]
 
 
 def test_a_suite_without_a_truth_is_refused(tmp_path: Path) -> None:

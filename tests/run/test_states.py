@@ -44,6 +44,7 @@ from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.run.folder import RunFolder
 from prefbench.run.states import collect_states, load_states
 from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.summarise import store_summary, summarise
 from prefbench.score.summary import Run
 from prefbench.stats.resampling import Table
 from prefbench.stats.tests import paired_difference
@@ -241,13 +242,13 @@ def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, plans: l
     collect_states(plans, Knowing(), store)
     assert score(store).computed == ["likes"]
     assert score(store).computed == []
-    rows = {(row.metric, row.kind): row for row in Run.open(store.path).summarise()}
+    rows = {(row.metric, row.kind): row for row in summarise(Run.open(store.path))}
     likes = rows["likes", "all"]
     assert (likes.value, likes.n_users, likes.n_samples, likes.missing) == (2.0, 2, 2, 2)
     assert (rows["likes/all", "two"].value, rows["likes/all", "two"].n_users) == (3.0, 2)
     assert rows["utility", "all"].missing == 2, "two samples are not drawn yet, which takes no user away"
     run = Run.open(store.path)
-    run.write_summary()
+    store_summary(run)
     table = pandas.read_parquet(store.path / "samples.parquet")
     assert "utility" in table.columns
     assert "likes" not in table.columns, "its rows are samples"
@@ -260,7 +261,7 @@ def test_scores_follow_what_is_kept(tmp_path: Path, plans: list[ProbePlan]) -> N
     store, lost = run_of(tmp_path, "knowing"), Knowing({"bob": raising})
     collect_states(plans, lost, store)
     score(store)
-    (row,) = [row for row in Run.open(store.path).summarise() if (row.metric, row.kind) == ("likes", "all")]
+    (row,) = [row for row in summarise(Run.open(store.path)) if (row.metric, row.kind) == ("likes", "all")]
     assert (row.n_users, row.missing) == (1, 3)
     lost.broken = {}
     collect_states(plans, lost, store)
@@ -291,8 +292,10 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, plans: list[ProbePlan
         store = run_of(tmp_path, name)
         collect_states(plans, method, store)
         score(store)
+        store_summary(Run.open(store.path))
         runs.append(Run.open(store.path))
     plain = run_of(tmp_path, "prompt-only", represents=False)
+    store_summary(Run.open(plain.path))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = contrast(runs, lambda: None, baseline="first", metrics=["likes", "likes/all"])  # type: ignore[arg-type, return-value]

@@ -1,0 +1,119 @@
+"""What reports read: the rows of a run's summary, its cost, and a scored run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from prefbench.api.records import Sample
+from prefbench.api.scores import Column, ScoreHeader
+
+ALL = "all"
+"""The kind of a row that speaks of all users."""
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One number of a run. `kind` is a kind of user, or `all`; `floor` is what two halves of the reference score."""
+
+    method: str
+    control: str | None
+    metric: str
+    kind: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n_users: int
+    n_prompts: int
+    n_samples: int
+    missing: int
+    direction: str
+    """`up`, `down`, or empty where neither more nor less is better."""
+    question: str
+    won_by: tuple[str, ...] = ()
+    floor: float | None = None
+    unranked: str = ""
+    """Why the learned scorer behind the number must not rank this method; empty where it may, or without a scorer."""
+    scorer: str = ""
+    """How far the scorer behind the number can be believed."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took; None where nothing was recorded."""
+
+    seconds_per_user: float | None
+    """Mean time that the method took per history, in seconds."""
+    profile_bytes: float | None
+    """Mean size of what it made of one history."""
+    trained_parameters: float | None
+    """Mean number of parameters that it trained per history."""
+    seconds_per_image: float | None
+    nfe_per_image: float | None
+    """Mean number of function evaluations (denoiser passes) per image."""
+    peak_memory_bytes: int | None
+
+
+class ScoredRun(Protocol):
+    """A run folder that was scored, as `prefbench.load` opens it and reports read it."""
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """The content of `run.json`."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """All that decides which images are drawn: method, parameters, backbone, suite, split, seeds."""
+
+    @property
+    def method(self) -> str:
+        """The method's name as tables show it."""
+
+    @property
+    def control(self) -> str | None:
+        """The control that the method was drawn under."""
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The stored samples by user, case and index."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """User to kind of user."""
+
+    @property
+    def undrawn(self) -> int:
+        """How many planned samples have no row yet: the run was stopped before its end."""
+
+    @property
+    def headers(self) -> Mapping[str, ScoreHeader]:
+        """The header of every scored metric, by the metric's name."""
+
+    def columns(self) -> Mapping[str, Column]:
+        """Every column of every per-image and per-user metric, in the order they were scored."""
+
+    def set_metrics(self) -> Mapping[str, ScoreHeader]:
+        """The headers of the set-level metrics alone."""
+
+    def set_values(self, metric: str) -> Mapping[str, float | None]:
+        """Of a set-level metric its value, its floor, and its values without each group, by their keys."""
+
+    def recipes(self) -> Mapping[str, str]:
+        """What each metric's numbers were made with, by the metric's name."""
+
+    def summary(self) -> Sequence[SummaryRow]:
+        """The stored rows: one per column over all users, then one per kind of user; computed once, when scored."""
+
+    def cost(self) -> Cost:
+        """What the run took, as it was stored when it was scored."""
+
+    def image(self, digest: str) -> Image.Image:
+        """A drawn image by the digest in its sample."""

@@ -1,0 +1,45 @@
+"""The one way to score a run folder: metrics on its images, then the summary that everything else reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefbench.api import Suite
+from prefbench.run.folder import RunFolder
+from prefbench.run.prepare import suite_of_run
+from prefbench.score.evaluate import Evaluator, Material, Scoring
+from prefbench.score.summarise import store_summary
+from prefbench.score.summary import Run
+
+
+@dataclass(frozen=True)
+class ScoredFolder:
+    """A run whose summary is stored, and what this call scored of it."""
+
+    run: Run
+    scoring: Scoring
+
+
+def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suite | str | None = None) -> ScoredFolder:
+    """Scores what a run folder lacks, then computes and stores its summary; holds the folder's lock meanwhile.
+
+    Args:
+        folder: of the run.
+        metrics: registered names or `path/to/file.py:Class`; by default those that the suite's card names.
+        suite: a loaded suite, or the name that the user gave it (needed where it is a file's class); by default the
+            registered suite in the run's description.
+
+    Raises:
+        PrefbenchError: the folder holds no run or no drawn sample, the suite is not the run's, an image is damaged, a
+            metric lacks what it needs.
+    """
+    run = Run.open(folder.path if isinstance(folder, RunFolder) else folder)
+    loaded = suite_of_run(run.spec, suite) if suite is None or isinstance(suite, str) else suite
+    evaluator = Evaluator(loaded, metrics or loaded.card.metrics)
+    with run.folder.locked():
+        scoring = evaluator.score(Material(run.folder, loaded, run.spec["split"]))
+        scored = Run.open(run.path)
+        store_summary(scored)
+    return ScoredFolder(Run.open(run.path), scoring)

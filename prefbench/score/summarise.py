@@ -1,0 +1,110 @@
+"""From the scores of a run to its summary: every number with its interval, computed once and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from prefbench.api import ALL, Column, Cost, Estimate, Scores, SummaryRow
+from prefbench.files import write_atomic
+from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
+from prefbench.score.stored import StoredSummary, write_summary
+from prefbench.score.summary import Run
+from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.jackknife import jackknife_half_width
+
+
+def store_summary(run: Run) -> None:
+    """Computes the summary of a run's scores and writes `summary.json` and `samples.parquet`."""
+    summary = StoredSummary(run.summary_digest(), cost(run), summarise(run))
+    write_summary(run.folder, run.spec, summary)
+    write_atomic(run.path / "samples.parquet", run.samples_frame().to_parquet(index=False))
+
+
+def summarise(run: Run) -> list[SummaryRow]:
+    """One row per column over all users, then one per kind of user; set-level metrics over all users alone."""
+    per_unit = [row for name, column in run.columns().items() for row in _column_rows(run, name, column)]
+    return [*per_unit, *(_set_row(run, name) for name in run.set_metrics())]
+
+
+def _column_rows(run: Run, name: str, column: Column) -> list[SummaryRow]:
+    kinds = sorted(set(run.kinds.values()))
+    rows = [
+        _column_row(run, name, kind, crossed_bootstrap(_of_kind(run, column.scores, kind)), column)
+        for kind in [ALL, *(kinds if len(kinds) > 1 else [])]
+    ]
+    # Of what is not drawn yet the kind of user is not known here, so only the row over all users counts it.
+    undrawn = run.undrawn if column.unit == "image" else 0
+    return [replace(rows[0], missing=rows[0].missing + undrawn), *rows[1:]]
+
+
+def _of_kind(run: Run, scores: Scores, kind: str) -> Scores:
+    if kind == ALL:
+        return scores
+    return scores.select(np.array([run.kinds[user] == kind for user in scores.users]))
+
+
+def _column_row(run: Run, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
+    return SummaryRow(
+        method=run.method,
+        control=run.control,
+        metric=name,
+        kind=kind,
+        direction=column.direction,
+        question=column.question,
+        won_by=column.won_by,
+        unranked=column.unranked,
+        scorer=column.scorer,
+        **asdict(estimate),
+    )
+
+
+def _set_row(run: Run, name: str) -> SummaryRow:
+    """The stored value with its jackknife interval over users and prompts, and the floor beside it."""
+    header, values = run.headers[name], run.set_values(name)
+    value, half = values[SET_KEY], set_half_width(run, name)
+    low, high = (None, None) if value is None or half is None else (value - half, value + half)
+    return SummaryRow(
+        method=run.method,
+        control=run.control,
+        metric=name,
+        kind=ALL,
+        value=value,
+        low=low,
+        high=high,
+        n_users=len({sample.user for sample in run.samples}),
+        n_prompts=len({sample.prompt for sample in run.samples}),
+        n_samples=run.set_size(name),
+        missing=sum(sample.image is None for sample in run.samples) + run.undrawn,
+        direction=header.direction,
+        question=header.question,
+        won_by=header.won_by,
+        floor=values.get(FLOOR_KEY),
+    )
+
+
+def set_half_width(run: Run, name: str) -> float | None:
+    """Half the width of the 95 % interval of a set-level value, from the values without each group."""
+    values = run.set_values(name)
+    return jackknife_half_width([[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS])
+
+
+def cost(run: Run) -> Cost:
+    """What the run took, from the rows of its profiles and of its drawn samples."""
+    profiles = list(run.folder.profiles().values())
+    drawn = [sample for sample in run.samples if sample.image is not None]
+    return Cost(
+        seconds_per_user=_mean([row["seconds"] for row in profiles]),
+        profile_bytes=_mean([row["bytes"] for row in profiles]),
+        trained_parameters=_mean([row["trained_parameters"] for row in profiles]),
+        seconds_per_image=_mean([sample.seconds for sample in drawn]),
+        nfe_per_image=_mean([sample.nfe for sample in drawn]),
+        peak_memory_bytes=max((row["peak_memory_bytes"] for row in profiles), default=None),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
