@@ -58,46 +58,27 @@ def metrics() -> None:
             continue
         write(f"metrics/{name}.md", metric_page(name, card, metric.__doc__ or ""))
         rows.append(f"| [`{name}`]({name}.md) | {escaped(card.summary)} | {card.question} | {_UNITS[card.unit]} |")
-    write(
-        "metrics/index.md",
-        ["# Metrics", "", "| metric | measures | question | unit |", "| --- | --- | --- | --- |", *rows],
-    )
+    write("metrics/index.md", ["# Metrics", "", "| metric | measures | question | unit |", "| --- | --- | --- | --- |", *rows])
 
 
 def method_row(name: str, card: MethodCard) -> str:
     """A method in the table of methods."""
     kind = "attack" if card.attack else "control" if card.control else "method"
-    inputs = [
-        f.name.removeprefix("uses_") for f in fields(card) if f.name.startswith("uses_") and getattr(card, f.name)
-    ]
-    return (
-        f"| `{name}` | {kind} | {escaped(card.summary)} | {', '.join(inputs)} | {card.training} | {card.paper or ''} |"
-    )
+    inputs = [f.name.removeprefix("uses_") for f in fields(card) if f.name.startswith("uses_") and getattr(card, f.name)]
+    return f"| `{name}` | {kind} | {escaped(card.summary)} | {', '.join(inputs)} | {card.training} | {card.paper or ''} |"
 
 
 def methods() -> None:
     """Every registered method by its card."""
     rows = [method_row(name, load("method", name).card) for name in names("method")]
-    head = [
-        "# Methods and controls",
-        "",
-        "| name | kind | what it does | reads | training | paper |",
-        "| --- " * 6 + "|",
-    ]
-    controls = [
-        f"- `--control {name}`: {(load('control', name).__doc__ or '').splitlines()[0]}" for name in names("control")
-    ]
+    head = ["# Methods and controls", "", "| name | kind | what it does | reads | training | paper |", "| --- " * 6 + "|"]
+    controls = [f"- `--control {name}`: {(load('control', name).__doc__ or '').splitlines()[0]}" for name in names("control")]
     write("methods.md", [*head, *rows, "", "Any method can be run under a control:", "", *controls])
 
 
 def commands() -> None:
     """The help text of every verb."""
-    lines = [
-        "# Command line",
-        "",
-        "Generated from the commands themselves; `prefbench VERB --help` prints the same.",
-        "",
-    ]
+    lines = ["# Command line", "", "Generated from the commands themselves; `prefbench VERB --help` prints the same.", ""]
     context = click.Context(main, info_name="prefbench")
     for name in main.list_commands(context):
         command = main.get_command(context, name)

@@ -37,21 +37,19 @@ def score_and_report(
 ) -> bool:
     """Scores and reports each run; whether every metric that was named could be computed."""
     from prefbench.cli.report import report_run
+    from prefbench.run.folder import RunFolder
     from prefbench.run.prepare import check_metrics, suite_of_run
-    from prefbench.score.evaluate import Evaluator, Material
-    from prefbench.score.summary import Run
+    from prefbench.score.scoring import score_run
 
     check_metrics(names_in(metrics))
     complete = True
     for path in runs:
-        opened = Run.open(path)
-        if suite is None or suite.digest != opened.spec["suite_digest"]:
-            suite = suite_of_run(opened.spec, named)
-        names = names_in(metrics) or list(suite.card.metrics)
-        with opened.folder.locked(), screen.status(f"score {path.name}"):
-            scoring = Evaluator(suite, names).score(Material(opened.folder, suite, opened.spec["split"]))
-            opened.write_summary()
-        with opened.folder.locked():
+        spec = RunFolder(path).read_description()["spec"]
+        if suite is None or suite.digest != spec["suite_digest"]:
+            suite = suite_of_run(spec, named)
+        with screen.status(f"score {path.name}"):
+            scoring = score_run(path, names_in(metrics), suite).scoring
+        with RunFolder(path).locked():
             report_run(screen, path, suite)
         screen.refused({**scoring.refused, **scoring.idle})
         complete = complete and not (metrics and scoring.refused)
