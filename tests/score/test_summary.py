@@ -1,0 +1,162 @@
+"""A scored run: what is stored is read once and typed, old folders load, and a summary of other scores is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prefbench.api import ALL, PrefbenchError, Sample, ScoreHeader
+from prefbench.run.folder import RunFolder
+from prefbench.score.stored import ScoreRow, StoredScores, read_header, read_scores, samples_digest, write_scores
+from prefbench.score.summarise import store_summary, summarise
+from prefbench.score.summary import Run
+
+OLD = Path(__file__).parent / "run-0.1"
+"""A run of three users as version 0.1 stored it, without its images."""
+USERS = ("ann", "bob", "cyd")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(OLD, tmp_path / "old"))
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Path:
+    folder = RunFolder(tmp_path / "run")
+    samples = [
+        Sample(f"{user}/{i}", user, f"{user}/0", "a cat", i, 0, "ok", f"{k}{i}" * 32, seconds=0.5, nfe=4)
+        for k, user in enumerate(USERS)
+        for i in range(2)
+    ]
+    kinds = dict(zip(USERS, ("noisy", "noisy", "plain"), strict=True))
+    folder.describe({"spec": {"control": None}, "method": {"name": "m"}, "kinds": kinds, "planned": 7})
+    folder.append_samples(samples)
+    header = ScoreHeader("bright@1[mean]", "up", "side", "image", samples_digest(samples), bounds=(0.0, 1.0))
+    rows = [ScoreRow(sample.key, "bright", 0.1 * k) for k, sample in enumerate(samples)]
+    write_scores(folder, "bright", StoredScores(header, rows))
+    store_summary(Run.open(folder.path))
+    return folder.path
+
+
+def test_a_folder_of_version_0_1_still_loads() -> None:
+    run = Run.open(OLD)
+    stored = json.loads((OLD / "summary.json").read_text())["rows"]
+    rows = run.summary()
+    assert [(row.metric, row.kind, row.value, row.low, row.high) for row in rows] == [
+        (row["metric"], row["kind"], row["value"], row["low"], row["high"]) for row in stored
+    ]
+    assert rows[0].won_by == tuple(stored[0]["won_by"])
+    assert run.cost().nfe_per_image == 0, "stored as evaluations_per_image"
+    assert {sample.nfe for sample in run.samples} == {0}
+    assert run.set_metrics().keys() == {"fid"}
+    assert run.headers["preference"].scorer is not None
+    figures = run.headers["preference"].scorer.figures
+    assert figures is not None
+    assert figures["above_permuted"]["low"] > 0.3, "stored as above_mismatched"
+    assert run.summary_frame().shape == (len(rows), len(asdict(rows[0])))
+
+
+def test_todays_code_computes_the_numbers_of_version_0_1(old: Path) -> None:
+    run = Run.open(old)
+    assert [asdict(row) for row in summarise(run)] == [asdict(row) for row in run.summary()]
+
+
+def test_fields_that_an_old_summary_lacks_get_defaults(old: Path) -> None:
+    content = json.loads((old / "summary.json").read_text())
+    for row in content["rows"]:
+        del row["floor"], row["scorer"], row["unranked"]
+    (old / "summary.json").write_text(json.dumps({**content, "of a later version": 1}))
+    assert {(row.floor, row.scorer, row.unranked) for row in Run.open(old).summary()} == {(None, "", "")}
+
+
+def test_an_old_summary_of_other_metrics_is_refused(old: Path) -> None:
+    RunFolder(old).drop_scores("fid")
+    with pytest.raises(PrefbenchError, match="its summary is not of its scores; prefbench score"):
+        Run.open(old).summary()
+
+
+def test_rows_cost_and_frames_are_what_was_stored(scored: Path) -> None:
+    run = Run.open(scored)
+    assert list(run.summary()) == summarise(run)
+    first, *kinds = run.summary()
+    assert (first.kind, first.value, first.n_samples, first.missing) == (ALL, pytest.approx(0.25), 6, 1)
+    assert [(row.kind, row.missing) for row in kinds] == [("noisy", 0), ("plain", 0)]
+    assert (run.cost().seconds_per_image, run.cost().nfe_per_image, run.cost().seconds_per_user) == (0.5, 4.0, None)
+    assert run.summary_frame().value.tolist() == [row.value for row in run.summary()]
+    frame = run.samples_frame()
+    assert frame.bright.tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert frame.kind.tolist() == ["noisy"] * 4 + ["plain"] * 2
+
+
+def test_a_summary_of_other_scores_samples_or_kinds_is_refused(scored: Path) -> None:
+    folder = RunFolder(scored)
+    scores = read_scores(folder, "bright")
+    assert scores is not None
+    write_scores(folder, "bright", replace(scores, rows=[row._replace(value=1.0) for row in scores.rows]))
+    with pytest.raises(PrefbenchError, match=r"summary is not of its scores; prefbench score .*run"):
+        Run.open(scored).summary()
+    write_scores(folder, "bright", scores)
+    assert Run.open(scored).summary()
+    description = folder.description()
+    folder.describe({**description, "kinds": dict.fromkeys(USERS, "plain")})
+    with pytest.raises(PrefbenchError, match="summary is not of its scores"):
+        Run.open(scored).summary()
+    folder.describe(description)
+    folder.append_samples([replace(Run.open(scored).samples[0], image="f" * 64)])
+    with pytest.raises(PrefbenchError, match="the scores of bright are of other samples; prefbench score"):
+        Run.open(scored).summary()
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"rows": 3}', '{"cost": {}, "rows": [{}]}'])
+def test_a_missing_or_damaged_summary_is_one_line(scored: Path, content: str | None) -> None:
+    path = scored / "summary.json"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(PrefbenchError, match="its summary is not of its scores; prefbench score"):
+        Run.open(scored).summary()
+
+
+def test_a_run_without_scores_is_one_line(scored: Path) -> None:
+    RunFolder(scored).drop_scores("bright")
+    with pytest.raises(PrefbenchError, match="was not scored yet; prefbench score"):
+        Run.open(scored).summary()
+
+
+def test_scores_are_read_once_per_run(scored: Path) -> None:
+    run = Run.open(scored)
+    before = run.columns()["bright"].scores.values
+    shutil.rmtree(scored / "scores")
+    assert run.columns()["bright"].scores.values is before
+    assert run.recipes() == {"bright": "bright@1[mean], proportion"}
+
+
+def test_headers_survive_their_file(scored: Path) -> None:
+    folder, header = RunFolder(scored), Run.open(scored).headers["bright"]
+    assert read_header(folder, "bright") == header
+    assert ScoreHeader.from_json(json.loads(json.dumps(header.to_json()))) == header
+    stored = read_scores(folder, "bright")
+    assert stored is not None
+    assert stored.header == header
+    assert stored.rows[0] == ScoreRow("ann/0", "bright", 0.0)
+    assert read_scores(folder, "other") is read_header(folder, "other") is None
+
+
+@pytest.mark.parametrize("line", ["", "{", "[1]", '{"metric": "bright@1"}'])
+def test_a_damaged_header_is_one_line(scored: Path, line: str) -> None:
+    RunFolder(scored).score_path("bright").write_text(f"{line}\n")
+    with pytest.raises(PrefbenchError, match=r"the header of the scores of bright is damaged .*; prefbench score"):
+        Run.open(scored).columns()
+
+
+def test_columns_hold_nan_where_a_sample_has_no_value(scored: Path) -> None:
+    folder = RunFolder(scored)
+    scores = read_scores(folder, "bright")
+    assert scores is not None
+    write_scores(folder, "bright", replace(scores, rows=[scores.rows[0]._replace(value=None), *scores.rows[2:]]))
+    values = Run.open(scored).columns()["bright"].scores.values
+    assert np.isnan(values).tolist() == [True, True, False, False, False, False]
