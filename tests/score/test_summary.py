@@ -35,7 +35,7 @@ def scored(tmp_path: Path) -> Path:
         for i in range(2)
     ]
     kinds = dict(zip(USERS, ("noisy", "noisy", "plain"), strict=True))
-    folder.describe({"spec": {"control": None}, "method": {"name": "m"}, "kinds": kinds, "planned": 7})
+    folder.write_description({"spec": {"control": None}, "method": {"name": "m"}, "kinds": kinds, "planned": 7})
     folder.append_samples(samples)
     header = ScoreHeader("bright@1[mean]", "up", "side", "image", samples_digest(samples), bounds=(0.0, 1.0))
     rows = [ScoreRow(sample.key, "bright", 0.1 * k) for k, sample in enumerate(samples)]
@@ -103,11 +103,11 @@ def test_a_summary_of_other_scores_samples_or_kinds_is_refused(scored: Path) -> 
         Run.open(scored).summary()
     write_scores(folder, "bright", scores)
     assert Run.open(scored).summary()
-    description = folder.description()
-    folder.describe({**description, "kinds": dict.fromkeys(USERS, "plain")})
+    description = folder.read_description()
+    folder.write_description({**description, "kinds": dict.fromkeys(USERS, "plain")})
     with pytest.raises(PrefbenchError, match="summary is not of its scores"):
         Run.open(scored).summary()
-    folder.describe(description)
+    folder.write_description(description)
     folder.append_samples([replace(Run.open(scored).samples[0], image="f" * 64)])
     with pytest.raises(PrefbenchError, match="the scores of bright are of other samples; prefbench score"):
         Run.open(scored).summary()
