@@ -65,7 +65,7 @@ def code_lines(path: Path) -> int:
 
 
 def function_lengths(path: Path) -> list[int]:
-    """Lines of every function from `def` to its end, without its docstring; a function inside another counts in both."""
+    """Lines of every function from `def` to its end, without its docstring; nested functions count in both."""
     lengths = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

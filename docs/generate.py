@@ -1,4 +1,4 @@
-"""Pages that mkdocs generates from what is registered: one per metric, the tables of methods and metrics, every verb."""
+"""Generated pages: one per metric, the tables of methods and metrics, the help of every verb."""
 
 from __future__ import annotations
 
