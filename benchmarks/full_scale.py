@@ -39,9 +39,10 @@ from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.fusion import Widths
+from prefbench.methods.ours.train.conversations import ConversationMaker, Sizes
 from prefbench.methods.ours.train.injection import InjectionTask
 from prefbench.methods.ours.train.question_task import JudgedImages, QuestionBatches, QuestionTask
-from prefbench.methods.shared.questions import TEMPLATES, ConversationMaker, Shown, Sizes, taste_question
+from prefbench.methods.shared.questions import TEMPLATES, Shown, taste_question
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.tuning import tune

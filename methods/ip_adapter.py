@@ -32,7 +32,7 @@ from prefbench.models import hub
 from prefbench.models.loading import strict_loading
 
 from .shared.groups import draw_in_groups
-from .shared.image_tower import ImageEmbedder, load_tower, most_typical
+from .shared.image_tower import CLIP_H, ImageEmbedder, load_tower, most_typical
 from .shared.latest import Latest
 
 
@@ -77,8 +77,6 @@ def _public(file: str) -> Place:
     return Place("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729", file)
 
 
-CLIP_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
-"""Whose weights the image tower of the public adapters has."""
 _TOWER = _public("models/image_encoder/model.safetensors")
 ADAPTERS: Mapping[str, AdapterWeights] = {
     "mini-sd": AdapterWeights(

@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 from PIL import Image
 
-from prefbench.api import Drawing, History, Method, MethodCard, Picture, PrefbenchError, Profile, Request
+from prefbench.api import MethodCard, Picture
+
+from .liked_image import LikedImageAttack
 
 
-class LikedAgain(Method):
-    """A control that draws nothing and hands back what it makes of the user's liked images."""
-
-    def profile(self, history: History) -> Profile:
-        """Raises `PrefbenchError` for a history without likes."""
-        if not history.liked:
-            raise PrefbenchError(f"{history.user} has no liked image to copy")
-        return Profile(history.user, self.keep([judgment.picture for judgment in history.liked]))
-
-    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
-        return [Drawing(self.made(r.profile.payload, r.seed), r.prompt) for r in requests]
-
-    def keep(self, liked: Sequence[Picture]) -> Any:
-        """The profile's payload."""
-        return tuple(liked)
-
-    @abstractmethod
-    def made(self, kept: Any, seed: int) -> Image.Image:
-        """The image for one sample's seed, at `side` pixels a side."""
-
-    @property
-    def side(self) -> int:
-        """Pixels a side of the backbone's images."""
-        return self.context.backbone.card.resolution
-
-    def one_of(self, liked: Sequence[Picture], seed: int) -> Image.Image:
-        """A liked image chosen by the seed."""
-        image = liked[seed % len(liked)].load()
-        return image if image.size == (self.side, self.side) else image.resize((self.side, self.side))
-
-
-class CopyLiked(LikedAgain):
+class CopyLiked(LikedImageAttack):
     """A liked image chosen by the sample's seed, at the backbone's resolution."""
 
     card = MethodCard(
@@ -54,5 +23,5 @@ class CopyLiked(LikedAgain):
         attack="a liked image as it is",
     )
 
-    def made(self, kept: Sequence[Picture], seed: int) -> Image.Image:
-        return self.one_of(kept, seed)
+    def alter(self, payload: Sequence[Picture], seed: int) -> Image.Image:
+        return self.one_of(payload, seed)

@@ -25,10 +25,9 @@ from prefbench.api import (
 from prefbench.models.mllms.model import States
 
 from ..shared.asking import Asking, by_layer
-from ..shared.image_tower import most_typical
+from ..shared.image_tower import most_typical, tower_name
 from ..shared.questions import Shown, taste_question
 from . import weights
-from .image_tower import tower_name
 from .vectors import join
 
 

@@ -21,9 +21,8 @@ from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter
 
-from ..shared.image_tower import ImageEmbedder
+from ..shared.image_tower import ImageEmbedder, load_image_tower
 from .fusion import Fusion, Widths
-from .image_tower import load_image_tower
 from .vectors import Layers, Scales
 
 logger = logging.getLogger(__name__)

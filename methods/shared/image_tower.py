@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,42 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
+from prefbench.api import Backbone, PrefbenchError
+from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.loading import strict_loading
+
+CLIP_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+"""Whose weights the image tower of the public IP-Adapters has."""
+TOWERS: Mapping[str, str] = {"mini-sd": str(WEIGHTS / "mini-vision")}
+"""Backbone to tower; others use `CLIP_H`."""
+
+
+def load_image_tower(backbone: Backbone, source: str = "") -> ImageEmbedder:
+    """The tower for a backbone, on its device.
+
+    Args:
+        source: a hub id or a folder in place of the default.
+
+    Raises:
+        PrefbenchError: no local copy, with the command that gets one; else as `load_tower`.
+    """
+    chosen = source or _default(backbone)
+    folder = hub.locate(chosen, None, "config.json")
+    if folder is None:
+        get = f"hf download {chosen}" if hub.is_hub_id(chosen) else f"put one there: {chosen}"
+        raise PrefbenchError(f"there is no image tower {chosen} here; get it with: {get}")
+    return load_tower(folder, backbone.device)
+
+
+def tower_name(backbone: Backbone, source: str = "") -> str:
+    """What the tower is known as: the repository of the hub, or its folder's name."""
+    chosen = source or _default(backbone)
+    return chosen if hub.is_hub_id(chosen) else Path(chosen).name
+
+
+def _default(backbone: Backbone) -> str:
+    return TOWERS.get(backbone.card.name, CLIP_H)
 
 
 def load_tower(folder: Path, device: torch.device) -> ImageEmbedder:

@@ -1,29 +1,17 @@
-"""Preference questions about a history of images, as conversations: what the language model is trained and asked on.
+"""Preference questions about a history of images, as conversations in the words that the language model was trained on.
 
-Templates are data: `Templates` can be replaced whole, and every kind of question has several wordings. Answers come
-from judgments, and from words for tastes and pictures where a suite has them.
+Templates are data: `Templates` can be replaced whole, and every kind of question has several wordings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import History, Judgment, PrefbenchError, TrainUser, UnreadableImageError
-from prefbench.models.mllms.conversation import Conversation, Part, Turn, answer, ask
-
-T = TypeVar("T")
-Floats = NDArray[np.float64]
-LoadImage = Callable[[Judgment], Image.Image]
-Rest = tuple[tuple[Judgment, ...], tuple[Judgment, ...]]
-"""The liked and the disliked judgments that a conversation does not show in its history."""
-KEPT = 4
-"""Judgments a side that no training history shows, so that there is something left to ask about."""
+from prefbench.api import History, Judgment, PrefbenchError, UnreadableImageError
+from prefbench.models.mllms.conversation import Conversation, Part, answer, ask
 
 
 @dataclass(frozen=True)
@@ -87,16 +75,6 @@ class Shown:
         return [*first, *second]
 
 
-def judgments(train_user: TrainUser) -> tuple[Judgment, ...]:
-    """All of a lesson, liked ones first: the order of rows wherever something has a row a judged picture."""
-    return (*train_user.history.liked, *train_user.history.disliked)
-
-
-def users_of(train_users: Sequence[TrainUser]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Everything that a training takes from lessons, as plain data to hash."""
-    return [(train_user.history.digest, train_user.likes, train_user.dislikes) for train_user in train_users]
-
-
 def load_judged(judgment: Judgment, user: str) -> Image.Image:
     """The judged image. Raises `PrefbenchError` with the user and the file where it cannot be read."""
     try:
@@ -114,10 +92,11 @@ def follow_up(
     shown: Shown, said: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
 ) -> Conversation:
     """Another question after `taste_question` was answered, as in training; `pictures` take its `{picture}` places."""
-    return [*taste_question(shown, templates), answer(said), ask(*_placed(question, pictures))]
+    return [*taste_question(shown, templates), answer(said), ask(*question_parts(question, pictures))]
 
 
-def _placed(text: str, pictures: Sequence[Image.Image]) -> list[Part]:
+def question_parts(text: str, pictures: Sequence[Image.Image]) -> list[Part]:
+    """The parts of a turn: `text`, with the pictures in its `{picture}` places."""
     pieces = text.split("{picture}")
     if len(pieces) - 1 != len(pictures):
         raise ValueError(f"{text!r} has {len(pieces) - 1} places for {len(pictures)} pictures")
@@ -125,153 +104,3 @@ def _placed(text: str, pictures: Sequence[Image.Image]) -> list[Part]:
     for picture, piece in zip(pictures, pieces[1:], strict=True):
         parts += [picture, piece.strip()]
     return [part for part in parts if part != ""]
-
-
-# ------------------------------------------------------------------------------------------------ training data
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many judgments a side a training history shows: log-uniform from 1 to `most`; a share shows one side only."""
-
-    most: int = 16
-    one_sided: float = 0.1
-
-    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
-        base = np.exp(rng.uniform(0, np.log(self.most + 0.999)))
-        liked, disliked = (int(np.clip(round(base * rng.uniform(0.75, 1.25)), 1, self.most)) for _ in range(2))
-        if rng.random() < self.one_sided:
-            return (liked, 0) if rng.random() < 0.7 else (0, disliked)
-        return liked, disliked
-
-
-@dataclass(frozen=True)
-class Told:
-    """A training user as a conversation needs it: which side is liked, and the words for both."""
-
-    liked: tuple[Judgment, ...]
-    disliked: tuple[Judgment, ...]
-    likes: tuple[str, ...]
-    dislikes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, train_user: TrainUser, *, flipped: bool = False) -> Told:
-        """The lesson's user, or the opposite user, whose every judgment is reversed."""
-        history = train_user.history
-        told = cls(history.liked, history.disliked, train_user.likes, train_user.dislikes)
-        return cls(told.disliked, told.liked, told.dislikes, told.likes) if flipped else told
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A training conversation, what it does not show in its history, and which side each of its images is on."""
-
-    conversation: Conversation
-    rest: Rest
-    signs: tuple[int, ...]
-    """Of each image: 1 in the history as liked, -1 as disliked, 0 elsewhere."""
-    judged: tuple[int, ...]
-    """Of each taught turn: which of the conversation's images it judges by itself; -1 for none."""
-
-
-@dataclass(frozen=True)
-class ConversationMaker:
-    """Makes training conversations: a history in random order, the taste in words, then questions of all kinds."""
-
-    load: LoadImage
-    templates: Templates = TEMPLATES
-    questions: int = 4
-    flip: float = 0.25
-    """Share of conversations with the opposite of a real user: all likes dislikes and the other way round."""
-
-    def __call__(self, train_user: TrainUser, rng: np.random.Generator, sizes: tuple[int, int]) -> Drawn:
-        """A conversation with a user who has more than `KEPT` judgments a side.
-
-        Args:
-            sizes: how many likes and dislikes to show, at most.
-        """
-        told = Told.of(train_user, flipped=rng.random() < self.flip)
-        n_liked, n_disliked = sizes
-        liked, disliked = _shuffled(told.liked, rng), _shuffled(told.disliked, rng)
-        n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
-        shown = Shown(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))
-        words = self.templates
-        liked_first = bool(rng.random() < 0.5)
-        history = shown.parts(pick(words.liked, rng), pick(words.disliked, rng), liked_first=liked_first)
-        blocks = [1] * len(shown.liked), [-1] * len(shown.disliked)
-        signs = [*blocks[0], *blocks[1]] if liked_first else [*blocks[1], *blocks[0]]
-        rest = (liked[n_liked:], disliked[n_disliked:])
-        turns = self._taste(told, rng)
-        judged = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
-        for kind in rng.choice(len(_KINDS), size=self.questions, p=self._shares(told, train_user)):
-            turns += getattr(self, _KINDS[kind])(told, train_user, rest, rng)
-            judged.append(len(signs) if _KINDS[kind] == "_like" else -1)
-            signs += [0] * len(turns[-2].images)
-        return Drawn([Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(judged))
-
-    def _shares(self, told: Told, train_user: TrainUser) -> Floats:
-        """How often each kind of question is asked: judging one picture most, nothing that has no answer."""
-        shares = np.array([0.6, 0.2, 0.1 * bool(told.likes and told.dislikes), 0.1 * bool(train_user.shows)])
-        normalised: Floats = shares / shares.sum()
-        return normalised
-
-    def _taste(self, told: Told, rng: np.random.Generator) -> list[Turn]:
-        """What the user likes comes first in a conversation, where the embedding is read."""
-        words = self.templates
-        known = bool(told.likes or told.dislikes)
-        said = _phrases(told.likes, rng) or words.nothing
-        turns = [ask(pick(words.likes, rng)), answer(said, taught=known)]
-        if known and rng.random() < 0.5:
-            turns += [ask(pick(words.dislikes, rng)), answer(_phrases(told.dislikes, rng) or words.nothing)]
-        return turns
-
-    def _like(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:
-        good = bool(rng.random() < 0.5)
-        judgment = pick(rest[0] if good else rest[1], rng)
-        shown, wanted = train_user.shows.get(judgment.picture.digest, ()), told.likes if good else told.dislikes
-        reasons = _phrases([phrase for phrase in shown if phrase in wanted], rng)
-        verdict = self._verdict(good)
-        said = self.templates.because.format(verdict=verdict, words=reasons) if reasons else verdict
-        return [ask(*_placed(pick(self.templates.like, rng), [self.load(judgment)])), answer(said)]
-
-    def _which(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
-        liked, disliked = self.load(pick(rest[0], rng)), self.load(pick(rest[1], rng))
-        first = bool(rng.random() < 0.5)
-        pictures = (liked, disliked) if first else (disliked, liked)
-        said = self.templates.first if first else self.templates.second
-        return [ask(*_placed(pick(self.templates.which, rng), pictures)), answer(said)]
-
-    def _drawn(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
-        good = bool(rng.random() < 0.5)
-        prompt = pick(rest[0] if good else rest[1], rng).prompt
-        asked = f"{prompt}, {pick(told.likes if good else told.dislikes, rng)}"
-        return [ask(pick(self.templates.drawn, rng).format(words=asked)), answer(self._verdict(good))]
-
-    def _show(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
-        judgment = pick((*rest[0], *rest[1]), rng)
-        said = ", ".join([judgment.prompt, *train_user.shows.get(judgment.picture.digest, ())])
-        return [ask(*_placed(pick(self.templates.show, rng), [self.load(judgment)])), answer(said)]
-
-    def _verdict(self, good: bool) -> str:
-        return self.templates.yes if good else self.templates.no
-
-
-_KINDS = ("_like", "_which", "_drawn", "_show")
-
-
-def at_most(wanted: int, side: Sequence[object]) -> int:
-    """How many judgments of a side a training history shows."""
-    return min(wanted, len(side) - KEPT)
-
-
-def pick(options: Sequence[T], rng: np.random.Generator) -> T:
-    """One of them, each as likely."""
-    return options[int(rng.integers(len(options)))]
-
-
-def _shuffled(judgments: Sequence[Judgment], rng: np.random.Generator) -> tuple[Judgment, ...]:
-    return tuple(judgments[int(i)] for i in rng.permutation(len(judgments)))
-
-
-def _phrases(phrases: Sequence[str], rng: np.random.Generator) -> str:
-    return ", ".join(phrases[int(i)] for i in rng.permutation(len(phrases)))

@@ -27,10 +27,14 @@ from prefbench.api import (
     to_pixels,
 )
 from prefbench.cli.main import main
-from prefbench.methods.attacks.altered_likes import CopyCrop, CopyFlip, MeanOfLikes, StyleClone
 from prefbench.methods.attacks.best_of_n import BestOfN, candidate_seeds
-from prefbench.methods.attacks.copy_liked import CopyLiked, LikedAgain
+from prefbench.methods.attacks.copy_crop import CopyCrop
+from prefbench.methods.attacks.copy_flip import CopyFlip
+from prefbench.methods.attacks.copy_liked import CopyLiked
+from prefbench.methods.attacks.liked_image import LikedImageAttack
+from prefbench.methods.attacks.mean_of_likes import MeanOfLikes
 from prefbench.methods.attacks.popular_style import PopularStyle, popular_phrases
+from prefbench.methods.attacks.style_clone import StyleClone
 from prefbench.methods.prompt_only import PromptOnly
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.registry import load, names
@@ -108,7 +112,7 @@ def test_a_clone_holds_the_pieces_of_one_like_elsewhere(backbone: Backbone) -> N
 
 
 @pytest.mark.parametrize("attacker", [CopyLiked, CopyCrop, CopyFlip, MeanOfLikes, StyleClone])
-def test_likes_of_any_size_fill_the_frame(attacker: type[LikedAgain], backbone: Backbone) -> None:
+def test_likes_of_any_size_fill_the_frame(attacker: type[LikedImageAttack], backbone: Backbone) -> None:
     for made in drawn(attacker(), backbone, history("test-0", 0, 3)):
         assert made.shape == (SIDE, SIDE, 3)
     with pytest.raises(PrefbenchError, match="test-0 has no liked image to copy"):

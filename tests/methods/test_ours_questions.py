@@ -14,22 +14,12 @@ from torch import Tensor
 
 from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
 from prefbench.methods.ours.train import question_stage
+from prefbench.methods.ours.train.conversations import KEPT, ConversationMaker, Drawn, Sizes, Told, judgments
 from prefbench.methods.ours.train.practice import Described, SyntheticUsers, whitened
 from prefbench.methods.ours.train.question_stage import MINIATURE
 from prefbench.methods.ours.train.question_task import JudgedImages, QuestionBatches, QuestionTask, _gathered, seen_by
 from prefbench.methods.ours.train.teacher import Teacher, learn_teacher
-from prefbench.methods.shared.questions import (
-    KEPT,
-    TEMPLATES,
-    ConversationMaker,
-    Drawn,
-    Shown,
-    Sizes,
-    Templates,
-    Told,
-    follow_up,
-    judgments,
-)
+from prefbench.methods.shared.questions import TEMPLATES, Shown, Templates, follow_up
 from prefbench.models.mllms.conversation import images_of
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import IGNORED, Mllm

@@ -23,10 +23,11 @@ from prefbench.training.adapter import AdapterTask
 from prefbench.training.diffusion import noise_levels
 from prefbench.training.loop import Batch
 
-from ...shared.questions import Shown, Sizes, Told, at_most, pick, taste_question
+from ...shared.questions import Shown, taste_question
 from ..alignment import Alignment, alignment_loss
 from ..fusion import Fusion
 from ..vectors import Layers, Scales, join
+from .conversations import Sizes, Told, at_most, pick
 from .question_task import JudgedImages
 
 

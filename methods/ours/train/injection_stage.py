@@ -23,10 +23,10 @@ from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.loop import FitConfig, Progress, fit
 
-from ...shared.questions import judgments, users_of
 from .. import weights
 from ..alignment import Alignment
 from ..vectors import Layers, Scales, widths
+from .conversations import judgments, users_of
 from .injection import InjectionBatches, InjectionTask, Read, read_histories
 from .picks import Taste
 from .practice import SyntheticUsers

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from prefbench.api import History, TrainUser
 
-from ...shared.questions import judgments, pick
+from .conversations import judgments, pick
 
 _SIDE, _LOT = 24, 4
 """Judgments a side of a practice user; each likes the best and dislikes the worst of a lot of so many pictures."""

@@ -21,7 +21,8 @@ from prefbench.models.mllms.tuning import tune
 from prefbench.registry import Entry
 from prefbench.training.loop import FitConfig, Progress, fit
 
-from ...shared.questions import TEMPLATES, ConversationMaker, Sizes, users_of
+from ...shared.questions import TEMPLATES
+from .conversations import ConversationMaker, Sizes, users_of
 from .picks import Taste
 from .practice import Described, SyntheticUsers, whitened
 from .question_task import JudgedImages, QuestionBatches, QuestionTask, seen_by

@@ -23,7 +23,8 @@ from prefbench.models.mllms.conversation import images_of
 from prefbench.models.mllms.model import IGNORED, Mllm
 from prefbench.training.loop import Batch
 
-from ...shared.questions import ConversationMaker, Drawn, Sizes, judgments, load_judged, pick
+from ...shared.questions import load_judged
+from .conversations import ConversationMaker, Drawn, Sizes, judgments, pick
 from .practice import SyntheticUsers
 from .teacher import PARTS, Teacher
 from .teacher import WIDTH as TEACHER_WIDTH

@@ -31,11 +31,11 @@ from prefbench.training.figures import as_card
 from prefbench.training.loop import Progress
 from prefbench.training.requests import TrainRequest
 
-from ...shared.questions import KEPT
+from ...shared.image_tower import load_image_tower
 from .. import weights
-from ..image_tower import load_image_tower
 from ..vectors import Layers
 from . import injection_stage, layer_stage, question_stage
+from .conversations import KEPT
 from .picks import Taste
 from .question_task import JudgedImages
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from prefbench.api import TrainUser
 
-from ...shared.questions import Sizes, Told, at_most, pick
+from .conversations import Sizes, Told, at_most, pick
 from .practice import SyntheticUsers
 
 WIDTH = 64

@@ -1,0 +1,35 @@
+"""`mean-of-likes`: hands back the pixel mean of all liked images. Near to each of them, a picture of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prefbench.api import MethodCard, Picture, to_pixels
+
+from .liked_image import LikedImageAttack
+
+
+class MeanOfLikes(LikedImageAttack):
+    """The mean of all liked images, pixel by pixel: near to each of them, a picture of nothing."""
+
+    card = MethodCard(
+        name="mean-of-likes",
+        version="1",
+        summary="returns the pixel mean of the user's liked images",
+        uses_disliked=False,
+        control=True,
+        attack="the pixel mean of the likes",
+    )
+
+    def payload(self, liked: Sequence[Picture]) -> NDArray[np.uint8]:
+        """The mean, uint8 (H, W, 3)."""
+        stack = [to_pixels(self.one_of(liked, place)).astype(np.float64) for place in range(len(liked))]
+        mean: NDArray[np.uint8] = np.round(np.stack(stack).mean(axis=0)).astype(np.uint8)
+        return mean
+
+    def alter(self, payload: NDArray[np.uint8], seed: int) -> Image.Image:  # noqa: ARG002
+        return Image.fromarray(payload)
