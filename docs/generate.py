@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import fields
 
 import click
@@ -16,20 +16,31 @@ _ARROWS = {"up": "↑ more is better", "down": "↓ less is better"}
 _UNITS = {"image": "per image", "set": "set-level", "user": "per user"}
 
 
-def escaped(text: object) -> str:
+def cell(text: object) -> str:
     """Text for a cell of a Markdown table."""
     return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
-def write(path: str, lines: Iterator[str] | list[str]) -> None:
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """The lines of a Markdown table."""
+    lines = [headings, ["---"] * len(headings), *([cell(value) for value in row] for row in rows)]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def write(path: str, lines: Sequence[str]) -> None:
     """Writes a generated page."""
     with mkdocs_gen_files.open(path, "w") as page:
         page.write("\n".join(lines) + "\n")
 
 
+def first_line(documented: object) -> str:
+    """The first line of an object's docstring."""
+    return (documented.__doc__ or "").strip().partition("\n")[0]
+
+
 def metric_page(name: str, card: MetricCard, docstring: str) -> list[str]:
-    """What a metric's card and its class say."""
-    rows = {
+    """What a metric's class and card say."""
+    facts = {
         "measures": card.summary,
         "question": card.question,
         "unit": _UNITS[card.unit],
@@ -42,9 +53,8 @@ def metric_page(name: str, card: MetricCard, docstring: str) -> list[str]:
         "controls that can win it (†)": ", ".join(card.won_by) or "none known",
         "columns without a direction": ", ".join(f"`{column}`" for column in card.undirected) or "none",
     }
-    table = [f"| {title} | {escaped(value)} |" for title, value in rows.items()]
     paragraphs = [line.strip() for line in docstring.split("\n")]
-    return [f"# {name}", "", *paragraphs, "", "| | |", "| --- | --- |", *table]
+    return [f"# {name}", "", *paragraphs, "", *table(["", ""], list(facts.items()))]
 
 
 def metrics() -> None:
@@ -53,32 +63,33 @@ def metrics() -> None:
     for name in names("metric"):
         metric = load("metric", name)
         card = getattr(metric, "card", None)
-        if not isinstance(card, MetricCard):
-            rows.append(f"| `{name}:NAME` | {escaped((metric.__doc__ or '').splitlines()[0])} | | |")
-            continue
-        write(f"metrics/{name}.md", metric_page(name, card, metric.__doc__ or ""))
-        rows.append(f"| [`{name}`]({name}.md) | {escaped(card.summary)} | {card.question} | {_UNITS[card.unit]} |")
-    write("metrics/index.md", ["# Metrics", "", "| metric | measures | question | unit |", "| --- | --- | --- | --- |", *rows])
+        if isinstance(card, MetricCard):
+            write(f"metrics/{name}.md", metric_page(name, card, metric.__doc__ or ""))
+            rows.append([f"[`{name}`]({name}.md)", card.summary, card.question, _UNITS[card.unit]])
+        else:
+            rows.append([f"`{name}:NAME`", first_line(metric), "", ""])
+    write("metrics/index.md", ["# Metrics", "", *table(["metric", "measures", "question", "unit"], rows)])
 
 
-def method_row(name: str, card: MethodCard) -> str:
+def method_row(name: str, card: MethodCard) -> list[str]:
     """A method in the table of methods."""
     kind = "attack" if card.attack else "control" if card.control else "method"
-    inputs = [f.name.removeprefix("uses_") for f in fields(card) if f.name.startswith("uses_") and getattr(card, f.name)]
-    return f"| `{name}` | {kind} | {escaped(card.summary)} | {', '.join(inputs)} | {card.training} | {card.paper or ''} |"
+    used = [field.name for field in fields(card) if field.name.startswith("uses_") and getattr(card, field.name)]
+    reads = ", ".join(name.removeprefix("uses_") for name in used)
+    return [f"`{name}`", kind, card.summary, reads, card.training, card.paper or ""]
 
 
 def methods() -> None:
-    """Every registered method by its card."""
+    """Every registered method by its card, and the controls that wrap any of them."""
     rows = [method_row(name, load("method", name).card) for name in names("method")]
-    head = ["# Methods and controls", "", "| name | kind | what it does | reads | training | paper |", "| --- " * 6 + "|"]
-    controls = [f"- `--control {name}`: {(load('control', name).__doc__ or '').splitlines()[0]}" for name in names("control")]
-    write("methods.md", [*head, *rows, "", "Any method can be run under a control:", "", *controls])
+    controls = [f"- `--control {name}`: {first_line(load('control', name))}" for name in names("control")]
+    lines = table(["name", "kind", "what it does", "reads", "training", "paper"], rows)
+    write("methods.md", ["# Methods and controls", "", *lines, "", "Any method runs under a control:", "", *controls])
 
 
 def commands() -> None:
     """The help text of every verb."""
-    lines = ["# Command line", "", "Generated from the commands themselves; `prefbench VERB --help` prints the same.", ""]
+    lines = ["# Command line", "", "What `prefbench VERB --help` prints.", ""]
     context = click.Context(main, info_name="prefbench")
     for name in main.list_commands(context):
         command = main.get_command(context, name)
