@@ -85,5 +85,5 @@ def exact() -> Iterator[None]:
 
 
 def as_numbers(scores: Any) -> Features:
-    """A tensor as float64 on the CPU."""
-    return np.asarray(scores.double().cpu().numpy())
+    """A tensor as float64 on the CPU; cast there, as Apple's devices have no float64."""
+    return np.asarray(scores.cpu().double().numpy())

@@ -84,7 +84,7 @@ class ImageReward(CrowdScorer):
         words = tokenizer(prompts, padding="max_length", truncation=True, max_length=_WORDS, return_tensors="pt")
         with exact():
             states = encoder(pixels.to(device), words["input_ids"].to(device), words["attention_mask"].to(device))
-            return as_numbers((head(states)[:, 0].double() - _MEAN) / _STD)
+            return (as_numbers(head(states)[:, 0]) - _MEAN) / _STD
 
     @cached_property
     def _loaded(self) -> _Loaded:

@@ -15,14 +15,7 @@ from prefbench.files import WEIGHTS
 if TYPE_CHECKING:
     import torch
 
-from prefbench.models.extractors.common import (
-    checked_picture,
-    default_device,
-    file_digest_of,
-    in_batches,
-    loading,
-    run_network,
-)
+from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, run_network
 
 
 class OpenClipExtractor:
@@ -35,6 +28,7 @@ class OpenClipExtractor:
         tokenizer: Texts to token ids (N, L).
         weights: The file that `model` was loaded from; hashed into the id.
         repeat_pixels: Enlarge pictures whose sides divide S by repeating pixels, before `transform` sees them.
+        device: `cuda`, `cuda:1`, `mps`, `cpu`; by default the first of them that is here.
     """
 
     def __init__(
@@ -46,10 +40,14 @@ class OpenClipExtractor:
         *,
         weights: Path,
         repeat_pixels: bool = False,
+        device: str | None = None,
     ) -> None:
         import open_clip
 
-        self.model, self.transform, self.tokenizer = model.to(default_device()).eval(), transform, tokenizer
+        from prefbench.models.loading import choose_device
+
+        self.device = choose_device(device)
+        self.model, self.transform, self.tokenizer = model.to(self.device).eval(), transform, tokenizer
         prepare = open_clip.get_model_preprocess_cfg(model)
         self.size = int(np.max(prepare["size"]))
         self.repeat_pixels = repeat_pixels
@@ -82,7 +80,7 @@ class OpenClipExtractor:
 
     def _encode(self, tower: str, batch: torch.Tensor) -> Features:
         # CLIP compares directions; with this norm every dimension has a spread near 1, as the kernel of kid expects.
-        features = run_network(getattr(self.model, tower), batch)
+        features = run_network(getattr(self.model, tower), batch, self.device)
         norms = np.linalg.norm(features, axis=1, keepdims=True)
         return np.asarray(features * (np.sqrt(features.shape[1]) / norms))
 

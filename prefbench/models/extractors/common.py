@@ -40,19 +40,14 @@ def in_batches(items: Sequence[Any], encode: Callable[[Sequence[Any]], Features]
     return np.concatenate(chunks) if chunks else np.empty((0, 0))
 
 
-def run_network(network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Features:
-    """The network's output (N, D) as float64; computed in full float32 also where the device would round to TF32."""
+def run_network(network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor, device: torch.device) -> Features:
+    """The output (N, D) of a network on `device`, as float64; computed in full float32, without TF32 on CUDA."""
     import torch
 
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        features: Features = network(batch.to(default_device())).double().cpu().numpy()
+        # To the CPU first: Apple's devices have no float64.
+        features: Features = network(batch.to(device)).cpu().double().numpy()
     return features
-
-
-def default_device() -> torch.device:
-    import torch
-
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def checked_picture(picture: Pixels) -> Pixels:

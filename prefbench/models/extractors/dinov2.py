@@ -25,27 +25,28 @@ class EncoderExtractor:
     """The pooled output of an image encoder that `transformers.AutoModel` loads.
 
     For DINOv2 that is the class token behind the last layer norm (Oquab et al. 2023, section 7), for convolutional
-    encoders the mean over places.
+    encoders the mean over positions.
 
     Args:
         name: The registry's name of it, first part of the id.
         folder: A `save_pretrained` folder with `model.safetensors` and `preprocessor_config.json`.
+        device: `cuda`, `cuda:1`, `mps`, `cpu`; by default the first of them that is here.
 
     Raises:
         PrefbenchError: the folder cannot be loaded, or weights are missing in it.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, device: str | None = None) -> None:
         import torch
         import transformers
 
         from prefbench.models.loading import choose_device, strict_loading
 
-        self._device = choose_device(None)
+        self.device = choose_device(device)
         with strict_loading(f"extractor {name!r}", folder, transformers), loading(name, folder):
             self._processor: Any = transformers.AutoImageProcessor.from_pretrained(folder, use_fast=False)
             model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-        self._model: Any = model.to(self._device).eval()
+        self._model: Any = model.to(self.device).eval()
         files = [folder / _WEIGHTS, folder / _PROCESSOR]
         self._id = f"{name}[pooled]@{hub.digest({folder: files})}"
 
@@ -70,7 +71,7 @@ class EncoderExtractor:
             output: torch.Tensor = self._model(pixel_values=batch).pooler_output
             return output.flatten(1)
 
-        return np.asarray(run_network(pooled, pixels))
+        return np.asarray(run_network(pooled, pixels, self.device))
 
 
 def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> Extractor:

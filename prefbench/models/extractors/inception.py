@@ -5,25 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from prefbench.api import Extractor, Features, Pixels, PrefbenchError
 from prefbench.files import cache_folder
-
-if TYPE_CHECKING:
-    pass
-
-from prefbench.models.extractors.common import (
-    checked_picture,
-    default_device,
-    file_digest_of,
-    in_batches,
-    loading,
-    run_network,
-)
+from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, run_network
 
 _INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -34,10 +23,13 @@ class InceptionExtractor:
 
     Args:
         weights: A state dict of torch-fidelity's network; only tensors are read from it.
+        device: `cuda`, `cuda:1`, `mps`, `cpu`; by default the first of them that is here.
     """
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, *, device: str | None = None) -> None:
         import torch
+
+        from prefbench.models.loading import choose_device
 
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -51,7 +43,8 @@ class InceptionExtractor:
         tensors.seek(0)
         network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=tensors)
         # Its forward pass would resize on its own; its layers, without the classifier, do not.
-        self.trunk = torch.nn.Sequential(*list(network.children())[:-1], torch.nn.Flatten()).to(default_device()).eval()
+        self.device = choose_device(device)
+        self.trunk = torch.nn.Sequential(*list(network.children())[:-1], torch.nn.Flatten()).to(self.device).eval()
         self._id = f"inception[pil-bicubic-float-299,pool3]@{file_digest_of(weights)}"
 
     @property
@@ -70,7 +63,7 @@ class InceptionExtractor:
         import torch
 
         resized = np.stack([resize_channels(checked_picture(picture), 299) for picture in pictures])
-        return run_network(self.trunk, torch.from_numpy((resized - 128) / 128))
+        return run_network(self.trunk, torch.from_numpy((resized - 128) / 128), self.device)
 
 
 def resize_channels(picture: Pixels, size: int) -> np.ndarray[Any, np.dtype[np.float32]]:

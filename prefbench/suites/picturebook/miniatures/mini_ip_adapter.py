@@ -79,7 +79,7 @@ def image_embeddings(pictures: NDArray[np.uint8]) -> Tensor:
 
 def train_mini_ip_adapter(config: FitConfig, folder: Path) -> tuple[Adapter, Progress]:
     """Trains the adapter on the shipped `mini-sd`."""
-    backbone = load_backbone("mini-sd", device="cpu" if not torch.cuda.is_available() else None)
+    backbone = load_backbone("mini-sd")
     adapter = build_mini_ip_adapter(backbone, config.seed)
     progress = fit(AdapterTask(backbone.pipeline, adapter), _Batches(backbone), config, folder)
     return adapter, progress
