@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test lint leaderboard attackers validation clean
+.PHONY: run test lint leaderboard attackers validation docs clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method ours --split test
@@ -32,8 +32,12 @@ attackers: .venv/run.stamp
 validation: .venv/run.stamp
 	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-*) --publish
 
+# The site of docs/ into site/. The variable silences an advertisement of the generator, not a warning of ours.
+docs: .venv/docs.stamp
+	@DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --quiet --strict
+
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 # The stamps spare the second call the installation; another pyproject.toml brings it back.
 .venv/run.stamp: pyproject.toml | $(BIN)/python
@@ -43,6 +47,10 @@ clean:
 .venv/test.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[dev]"
 	@touch $@ .venv/run.stamp
+
+.venv/docs.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[docs]"
+	@touch $@
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

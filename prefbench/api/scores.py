@@ -122,7 +122,8 @@ class Scores:
 
     Args:
         values: float64 (N,).
-        users, prompts: (N,) the user and the prompt of each row.
+        users: (N,) the user of each row.
+        prompts: (N,) the prompt of each row.
         keys: (N,) what pairs a row with the same row of another method, such as case and sample index; unique. Without
             keys, methods must hold their rows in the same order.
         bounds: of proportions, the least and the greatest value there can be: intervals then allow for exceptions that
