@@ -71,6 +71,16 @@ CAPTIONED = CorpusRecipe("captioned", 120_000, seed=1)
 """What `mini-clip` and `mini-sd` learn from."""
 CONTRASTS = CorpusRecipe("contrasts", 120_000, seed=4)
 """What `mini-clip` learns from besides: rows 8 i to 8 i + 7 are one group."""
+READING = CorpusRecipe("uniform", 120_000, seed=2)
+"""What the reader learns from."""
+JUDGED = CorpusRecipe("judged", 129_600, seed=6)
+"""What `mini-dino` learns from: six pictures of every judged scene."""
+HELD_OUT_SIZE = 5_000
+
+
+def held_out(n: int = HELD_OUT_SIZE) -> CorpusRecipe:
+    """Pictures that no model learns from: what cards are measured on."""
+    return CorpusRecipe("uniform", n, seed=3)
 
 
 @dataclass(frozen=True)
@@ -110,12 +120,13 @@ def _store(path: Path, corpus: Corpus) -> None:
 
 
 def _render_all(recipe: CorpusRecipe) -> Corpus:
-    starts = range(0, recipe.n, _CHUNK)
-    jobs = [(recipe, start, min(_CHUNK, recipe.n - start)) for start in starts]
+    jobs = [(recipe, start, min(_CHUNK, recipe.n - start)) for start in range(0, recipe.n, _CHUNK)]
+    if len(jobs) == 1:  # not worth a process
+        return _render_chunk(jobs[0])
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(len(jobs), os.cpu_count() or 1)) as pool:
-        results = pool.imap(_render_chunk, jobs)
-        chunks: Sequence[Corpus] = list(tqdm(results, total=len(jobs), desc="render corpus", unit="k"))
+        rendered = pool.imap(_render_chunk, jobs)
+        chunks: Sequence[Corpus] = list(tqdm(rendered, total=len(jobs), desc="render corpus", unit="k"))
     return Corpus(
         np.concatenate([c.pictures for c in chunks]),
         np.concatenate([c.scenes for c in chunks]),
@@ -128,7 +139,7 @@ def _render_chunk(job: tuple[CorpusRecipe, int, int]) -> Corpus:
     rng = np.random.default_rng([recipe.seed, start])
     pictures = np.empty((n, SIZE, SIZE, 3), np.uint8)
     scenes, named = [], []
-    for i, (scene, names) in enumerate(itertools.islice(_drawn(recipe.kind, start, rng), n)):
+    for i, (scene, names) in enumerate(itertools.islice(_described(recipe.kind, start, rng), n)):
         pictures[i] = render(scene, int(rng.integers(2**31)))
         scenes.append(scene.indices)
         named.append([name in names for name in STYLE_NAMES])
@@ -139,7 +150,7 @@ _Described = tuple[Scene, frozenset[str]]
 """A scene and the style axes that its caption names."""
 
 
-def _drawn(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_Described]:
+def _described(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_Described]:
     if kind == "judged":
         scenes = _judged_scenes()
         return ((scenes[i % len(scenes)], frozenset()) for i in itertools.count(start))
@@ -148,9 +159,9 @@ def _drawn(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_Descri
 
 @cache
 def _judged_scenes() -> tuple[Scene, ...]:
-    """What the users of the scorer split judged, liked and disliked, in both parts."""
-    judged = (user.judged(viewer) for user in population("scorer") for viewer in VIEWERS)
-    return tuple(shown.scene for one in judged for shown in (*one.liked, *one.disliked))
+    """What the users of the scorer split judged, liked and disliked, for methods and for scorers."""
+    histories = (user.judged(viewer) for user in population("scorer") for viewer in VIEWERS)
+    return tuple(judged.scene for history in histories for judged in (*history.liked, *history.disliked))
 
 
 def _independent(kind: Kind, rng: np.random.Generator) -> Iterator[_Described]:
@@ -173,8 +184,9 @@ def _contrasting(rng: np.random.Generator) -> Iterator[_Described]:
         while members < GROUP:
             style = sample_styles(rng, 1, uniform=NAMEABLE)[0]
             other = contents[rng.integers(len(contents))].scene(style).indices
-            kept = [base.indices[a] if a in worded and a not in free else other[a] for a in range(len(AXES))]
-            scene = Scene(tuple(kept))
+            scene = Scene(
+                tuple(base.indices[a] if a in worded and a not in free else other[a] for a in range(len(AXES)))
+            )
             if scene.content in contents:
                 members += 1
                 yield scene, frozenset(NAMEABLE)

@@ -16,14 +16,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from prefbench.files import WEIGHTS, atomic_file, write_atomic
-from prefbench.suites.picturebook.data.corpus import CAPTIONED, CONTRASTS, GROUP, Corpus, CorpusRecipe, load_corpus
+from prefbench.suites.picturebook.data.corpus import GROUP, HELD_OUT_SIZE, Corpus, held_out, load_corpus
 from prefbench.suites.picturebook.world.axes import AXES, CONTENTS, NAMEABLE, STYLE_NAMES, Axis, Scene
 from prefbench.suites.picturebook.world.render import SIZE
 from prefbench.suites.picturebook.world.words import TEXT_LENGTH, picturebook_tokenizer
 from prefbench.training.contrastive import ContrastiveTask
 from prefbench.training.loop import Batch, FitConfig, Progress, fit
 
-HELD_OUT = CorpusRecipe("uniform", 5_000, seed=3)
 _INPUT = 2 * SIZE
 """open_clip's residual tower shrinks its input four times before the first block, so pictures are doubled."""
 MEAN, STD = (0.5, 0.5, 0.5), (0.27, 0.27, 0.27)
@@ -96,11 +95,12 @@ def _caption(scene: Scene, share: float, rng: np.random.Generator) -> str:
     return scene.caption(axes)
 
 
-def train_mini_clip(config: FitConfig, folder: Path) -> tuple[open_clip.CLIP, Progress]:
-    """Trains the two open_clip towers."""
+def train_mini_clip(corpora: Sequence[Corpus], config: FitConfig, folder: Path) -> tuple[open_clip.CLIP, Progress]:
+    """Trains the two open_clip towers on captioned pictures and on contrasts."""
+    varied, contrasts = corpora
     model = build_mini_clip(config.seed)
     task = ContrastiveTask(model)
-    progress = fit(task, _Batches(load_corpus(CAPTIONED), load_corpus(CONTRASTS)), config, folder)
+    progress = fit(task, _Batches(varied, contrasts), config, folder)
     return model.eval(), progress
 
 
@@ -127,14 +127,16 @@ def _templates(axis: Axis) -> Sequence[Sequence[str]]:
 
 
 @torch.inference_mode()
-def zero_shot_accuracy(model: open_clip.CLIP, encode_image: ImageEncoder | None = None) -> Mapping[str, float]:
-    """Zero-shot accuracy on held-out pictures for every axis that has words: mean text embedding over all contents.
+def zero_shot_accuracy(
+    model: open_clip.CLIP, encode_image: ImageEncoder | None = None, *, n: int = HELD_OUT_SIZE
+) -> Mapping[str, float]:
+    """Zero-shot accuracy on held-out pictures for every axis with words, by mean text embeddings over all contents.
 
     Args:
         encode_image: pictures uint8 (N, 32, 32, 3) to unit vectors (N, 96); by default the model's own image tower.
     """
     model.eval()
-    corpus, tokenizer = load_corpus(HELD_OUT), picturebook_tokenizer()
+    corpus, tokenizer = load_corpus(held_out(n)), picturebook_tokenizer()
     encode = encode_image or (lambda pictures: model.encode_image(to_pixels(pictures), normalize=True))
     images = torch.cat([encode(corpus.pictures[i : i + 250]) for i in range(0, len(corpus), 250)])
     accuracy = {}

@@ -7,20 +7,19 @@ other seeds; it shares no weights, data or training with what methods use or wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
-from prefbench.suites.picturebook.data.corpus import CorpusRecipe, load_corpus
+from prefbench.suites.picturebook.data.corpus import Corpus
 from prefbench.suites.picturebook.reader.reading import DescriptionTask, reading_batches
 from prefbench.suites.picturebook.world.axes import AXES
 from prefbench.suites.picturebook.world.render import SIZE
 from prefbench.training.loop import FitConfig, Progress, fit
 
-CORPUS = CorpusRecipe("judged", 129_600, seed=6)
-"""Six pictures of every judged scene."""
 _WIDTH = 64
 
 
@@ -46,10 +45,11 @@ class _Reading(nn.Module):
         return torch.split(self.heads(pooled), [len(axis) for axis in AXES], dim=1)
 
 
-def train_mini_dino(config: FitConfig, folder: Path) -> tuple[Dinov2Model, Progress]:
-    """Trains the encoder; the layer that reads is dropped."""
+def train_mini_dino(corpora: Sequence[Corpus], config: FitConfig, folder: Path) -> tuple[Dinov2Model, Progress]:
+    """Trains the encoder on one corpus of judged scenes; the layer that reads is dropped."""
+    (corpus,) = corpora
     reading = _Reading(build_mini_dino(config.seed))
-    progress = fit(DescriptionTask(reading), reading_batches(load_corpus(CORPUS)), config, folder)
+    progress = fit(DescriptionTask(reading), reading_batches(corpus), config, folder)
     return reading.encoder.eval(), progress
 
 

@@ -6,6 +6,7 @@ picture of another content passes on what its prompt does not say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import diffusers
@@ -20,7 +21,7 @@ from prefbench.files import WEIGHTS, atomic_file
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.loading import strict_loading
-from prefbench.suites.picturebook.data.corpus import CAPTIONED, load_corpus
+from prefbench.suites.picturebook.data.corpus import Corpus
 from prefbench.suites.picturebook.miniatures.mini_clip import EMBEDDING, to_pixels
 from prefbench.suites.picturebook.miniatures.mini_vision import load_mini_vision
 from prefbench.suites.picturebook.world.render import SIZE
@@ -43,8 +44,8 @@ def build_mini_ip_adapter(backbone: DiffusersBackbone, seed: int = 0) -> Adapter
 class _Batches:
     """Pictures with their prompts and their own embeddings; a share has no prompt, no picture, or neither."""
 
-    def __init__(self, backbone: DiffusersBackbone, *, dropped: float = 0.05) -> None:
-        self.corpus = load_corpus(CAPTIONED)
+    def __init__(self, corpus: Corpus, backbone: DiffusersBackbone, *, dropped: float = 0.05) -> None:
+        self.corpus = corpus
         self.prompts = backbone.prompts
         self.dropped = dropped
         self.embeddings = image_embeddings(self.corpus.pictures)
@@ -72,16 +73,16 @@ class _Batches:
 def image_embeddings(pictures: NDArray[np.uint8]) -> Tensor:
     """What the adapter is conditioned on: embeddings (N, 96) by `mini-vision` of pictures uint8 (N, 32, 32, 3)."""
     tower = load_mini_vision()
-    parts = range(0, len(pictures), 256)
-    found = [tower(pixel_values=to_pixels(pictures[i : i + 256], SIZE)).image_embeds for i in parts]
-    return torch.cat(found).clone()
+    batches = (pictures[i : i + 256] for i in range(0, len(pictures), 256))
+    return torch.cat([tower(pixel_values=to_pixels(batch, SIZE)).image_embeds for batch in batches]).clone()
 
 
-def train_mini_ip_adapter(config: FitConfig, folder: Path) -> tuple[Adapter, Progress]:
-    """Trains the adapter on the shipped `mini-sd`."""
+def train_mini_ip_adapter(corpora: Sequence[Corpus], config: FitConfig, folder: Path) -> tuple[Adapter, Progress]:
+    """Trains the adapter of the shipped `mini-sd` on one corpus of captioned pictures."""
+    (corpus,) = corpora
     backbone = load_backbone("mini-sd")
     adapter = build_mini_ip_adapter(backbone, config.seed)
-    progress = fit(AdapterTask(backbone.pipeline, adapter), _Batches(backbone), config, folder)
+    progress = fit(AdapterTask(backbone.pipeline, adapter), _Batches(corpus, backbone), config, folder)
     return adapter, progress
 
 

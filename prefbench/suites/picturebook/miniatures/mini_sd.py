@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from transformers import CLIPTextModel
 
 from prefbench.models.backbones.cards import MINI_SD
 from prefbench.models.backbones.space_to_depth import SpaceToDepthAutoencoder
-from prefbench.suites.picturebook.data.corpus import CAPTIONED, load_corpus
+from prefbench.suites.picturebook.data.corpus import Corpus
 from prefbench.suites.picturebook.miniatures.mini_clip import load_mini_clip
 from prefbench.suites.picturebook.world.axes import CONTENTS, NAMEABLE, STYLE_NAMES, sample_styles
 from prefbench.suites.picturebook.world.render import SIZE
@@ -68,10 +69,10 @@ def _clip_text_tower() -> CLIPTextModel:
 
 
 def train_mini_sd(
-    config: FitConfig, folder: Path, *, compile_model: bool = False
+    corpora: Sequence[Corpus], config: FitConfig, folder: Path, *, compile_model: bool = False
 ) -> tuple[StableDiffusionPipeline, Progress]:
-    """Trains `mini-sd`, writing checkpoints and sample sheets into `folder`."""
-    corpus = load_corpus(CAPTIONED)
+    """Trains `mini-sd` on one corpus of captioned pictures, writing checkpoints and sample sheets into `folder`."""
+    (corpus,) = corpora
     pipeline = build_mini_sd(config.seed, _clip_text_tower())
     pipeline.set_progress_bar_config(disable=True)
     task = DenoisingTask(pipeline)
@@ -95,7 +96,7 @@ def save_mini_sd(pipeline: StableDiffusionPipeline, folder: Path) -> None:
 def sample(
     pipeline: StableDiffusionPipeline, prompts: list[str], *, seed: int = 0
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Pictures uint8 (N, 32, 32, 3), one a prompt, each from its own generator, with the steps and guidance of runs."""
+    """Pictures uint8 (N, 32, 32, 3), one per prompt, each from its own generator, with steps and guidance of runs."""
     generators = [torch.Generator().manual_seed(seed + i) for i in range(len(prompts))]
     images = pipeline(
         prompts,

@@ -6,6 +6,7 @@ world best has no such class, so a small vision transformer is taught its embedd
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from prefbench.files import WEIGHTS
-from prefbench.suites.picturebook.data.corpus import CAPTIONED, CONTRASTS, load_corpus
+from prefbench.suites.picturebook.data.corpus import Corpus
 from prefbench.suites.picturebook.miniatures.mini_clip import EMBEDDING, MEAN, STD, load_mini_clip, to_pixels
 from prefbench.suites.picturebook.world.render import SIZE
 from prefbench.training.contrastive import DistillationTask
@@ -45,9 +46,11 @@ def image_processor() -> CLIPImageProcessor:
     return CLIPImageProcessor(size=size, crop_size=size, image_mean=list(MEAN), image_std=list(STD))
 
 
-def train_mini_vision(config: FitConfig, folder: Path) -> tuple[CLIPVisionModelWithProjection, Progress]:
-    """Distils the image tower of the shipped `mini-clip` into the transformers one."""
-    pictures = np.concatenate([load_corpus(recipe).pictures for recipe in (CAPTIONED, CONTRASTS)])
+def train_mini_vision(
+    corpora: Sequence[Corpus], config: FitConfig, folder: Path
+) -> tuple[CLIPVisionModelWithProjection, Progress]:
+    """Distils the image tower of the shipped `mini-clip` into the transformers one, on the pictures of all corpora."""
+    pictures = np.concatenate([corpus.pictures for corpus in corpora])
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
         chosen = pictures[rng.integers(len(pictures), size=size)]

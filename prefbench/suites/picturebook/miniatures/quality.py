@@ -11,8 +11,7 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from prefbench.files import WEIGHTS
-from prefbench.suites.picturebook.data.corpus import load_corpus
-from prefbench.suites.picturebook.reader.reader import HELD_OUT as READ_OUT
+from prefbench.suites.picturebook.data.corpus import HELD_OUT_SIZE, held_out, load_corpus
 from prefbench.suites.picturebook.reader.reader import Reader, load_reader, reading_accuracy
 from prefbench.suites.picturebook.world.axes import (
     AXES,
@@ -27,19 +26,19 @@ from prefbench.training.figures import Figure
 
 SAMPLES = 1000
 """Prompts a figure stands on: the standard error of a share is at most 0.016."""
-_ADAPTED = 300
+ADAPTED = 300
 """Of the adapter's: each is drawn twice, and a mean over six axes has a standard error of 0.01."""
 _SEED = 11
 
 
-def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> list[Figure]:
+def mini_dino(folder: Path = WEIGHTS / "mini-dino", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
     """How well a linear probe of the encoder tells each attribute on held-out pictures of every content."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
     from prefbench.models.extractors.dinov2 import mini_dino as load_encoder
 
-    corpus = load_corpus(READ_OUT)
+    corpus = load_corpus(held_out(n))
     states = StandardScaler().fit_transform(load_encoder(folder).images(list(corpus.pictures)))
     half = len(states) // 2
     figures = []
@@ -50,12 +49,11 @@ def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> list[Figure]:
     return figures
 
 
-def mini_sd(folder: Path = WEIGHTS / "mini-sd") -> list[Figure]:
+def mini_sd(folder: Path = WEIGHTS / "mini-sd", *, n: int = SAMPLES) -> list[Figure]:
     """How well drawn pictures obey their prompts, and how near unstyled ones stay to the world's prior."""
-
     pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    return [*prompt_obedience(pipeline, load_reader()), *prior_distance(pipeline, load_reader())]
+    return [*prompt_obedience(pipeline, load_reader(), n=n), *prior_distance(pipeline, load_reader(), n=n)]
 
 
 def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[Figure]:
@@ -68,7 +66,7 @@ def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Reader, *, n: in
 
 
 def prior_distance(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[Figure]:
-    """Total variation between the styles of unstyled prompts and the world's prior, an axis each."""
+    """Total variation between the styles of unstyled prompts and the world's prior, one per axis."""
     scenes = _held_out_scenes(n, uniform=False)
     read = reader.read(_draw(pipeline, [scene.content.prompt for scene in scenes]))
     return [
@@ -97,24 +95,24 @@ def _draw(pipeline: StableDiffusionPipeline, prompts: Sequence[str], *, batch: i
     return np.concatenate([sample(pipeline, chunk, seed=i * batch) for i, chunk in enumerate(chunks)])
 
 
-def mini_ip_adapter(folder: Path = WEIGHTS / "mini-ip-adapter") -> list[Figure]:
+def mini_ip_adapter(folder: Path = WEIGHTS / "mini-ip-adapter", *, n: int = ADAPTED) -> list[Figure]:
     """How often the named axes of a held-out picture come back in one drawn from its prompt and its own embedding."""
     from prefbench.suites.picturebook.miniatures.mini_ip_adapter import image_embeddings, load_mini_ip_adapter
     from prefbench.suites.picturebook.world.render import render
 
-    scenes = _held_out_scenes(_ADAPTED, uniform=True)
+    scenes = _held_out_scenes(n, uniform=True)
     embeds = image_embeddings(np.stack([render(scene, i) for i, scene in enumerate(scenes)]))[:, None]
     condition = torch.cat([torch.zeros_like(embeds), embeds])
     backbone, reader = load_mini_ip_adapter(folder), load_reader()
-    found = []
+    hits = []
     for scale in (1.0, 0.0):
         backbone.pipeline.set_ip_adapter_scale(scale)
         prompts = [scene.content.prompt for scene in scenes]
         images = backbone.generate(prompts, range(len(prompts)), ip_adapter_image_embeds=[condition])
-        found.append(_hits(reader, np.stack([np.asarray(image) for image in images]), scenes))
-    adapted, plain = (float(np.mean([hits[name] for name in NAMEABLE])) for hits in found)
+        hits.append(_hits(reader, np.stack([np.asarray(image) for image in images]), scenes))
+    adapted, plain = (float(np.mean([of_scale[name] for name in NAMEABLE])) for of_scale in hits)
     floors = {"object": (0.80, 0.95), "setting": (0.85, 0.95)}
-    figures = [Figure(name, value, *floors.get(name, (None, 0.90))) for name, value in found[0].items()]
+    figures = [Figure(name, value, *floors.get(name, (None, 0.90))) for name, value in hits[0].items()]
     mean = Figure("mean over style axes", adapted, 0.80, 0.90)
     return [*figures, mean, Figure("gain on the prompt alone", adapted - plain, 0.50, 0.60)]
 
@@ -129,20 +127,20 @@ def _hits(reader: Reader, pictures: NDArray[np.uint8], scenes: Sequence[Scene]) 
     }
 
 
-def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> list[Figure]:
+def mini_clip(folder: Path = WEIGHTS / "mini-clip", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
     """Zero-shot accuracy on held-out pictures."""
     from prefbench.suites.picturebook.miniatures.mini_clip import load_mini_clip, zero_shot_accuracy
 
-    return _zero_shot(zero_shot_accuracy(load_mini_clip(folder)))
+    return _zero_shot(zero_shot_accuracy(load_mini_clip(folder), n=n))
 
 
-def mini_vision(folder: Path = WEIGHTS / "mini-vision") -> list[Figure]:
+def mini_vision(folder: Path = WEIGHTS / "mini-vision", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
     """Zero-shot accuracy on held-out pictures, against the texts of `mini-clip`."""
     from prefbench.suites.picturebook.miniatures.mini_clip import load_mini_clip, zero_shot_accuracy
     from prefbench.suites.picturebook.miniatures.mini_vision import embed, load_mini_vision
 
     tower = load_mini_vision(folder)
-    return _zero_shot(zero_shot_accuracy(load_mini_clip(), lambda pictures: embed(tower, pictures)))
+    return _zero_shot(zero_shot_accuracy(load_mini_clip(), lambda pictures: embed(tower, pictures), n=n))
 
 
 def _zero_shot(accuracy: Mapping[str, float]) -> list[Figure]:
@@ -150,6 +148,6 @@ def _zero_shot(accuracy: Mapping[str, float]) -> list[Figure]:
     return [*figures, Figure("mean over axes", float(np.mean(list(accuracy.values()))), 0.80, 0.90)]
 
 
-def reader(folder: Path = WEIGHTS / "reader") -> list[Figure]:
+def reader(folder: Path = WEIGHTS / "reader", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
     """Accuracy on held-out pictures."""
-    return [Figure(name, value, 0.97, 0.97) for name, value in reading_accuracy(load_reader(folder)).items()]
+    return [Figure(name, value, 0.97, 0.97) for name, value in reading_accuracy(load_reader(folder), n=n).items()]

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import PartialState
 
 from prefbench.environment import hardware, versions
 from prefbench.files import WEIGHTS, install_folder, write_atomic
-from prefbench.suites.picturebook.data.corpus import CAPTIONED, CONTRASTS, CorpusRecipe
+from prefbench.suites.picturebook.data.corpus import (
+    CAPTIONED,
+    CONTRASTS,
+    HELD_OUT_SIZE,
+    JUDGED,
+    READING,
+    Corpus,
+    CorpusRecipe,
+    load_corpus,
+)
 from prefbench.suites.picturebook.miniatures import quality
 from prefbench.training.figures import Figure, as_card
 from prefbench.training.loop import FitConfig, Progress
@@ -22,59 +31,85 @@ from prefbench.training.requests import TrainRequest
 
 Card = dict[str, Any]
 
-READER = FitConfig(images=250_000, batch=96, lr=2e-3, ema=0.999, decay=0.6)
-MINI_CLIP = FitConfig(images=600_000, batch=128, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5)
-MINI_VISION = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
-MINI_DINO = FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.02, ema=0.999, decay=0.5)
-MINI_IP_ADAPTER = FitConfig(images=250_000, batch=32, lr=1e-3, ema=0.999, decay=0.5)
-MINI_SD = FitConfig(
-    images=560_000, batch=16, lr=2e-3, decay=0.35, ema=0.9995, slow=(("text_encoder", 0.5),), save_every_s=600
-)
-
 
 @dataclass(frozen=True)
-class _Job:
-    """Everything that differs between the miniatures: what they see, how they learn, how they are kept and measured."""
+class Recipe:
+    """What a miniature sees, how it learns, and what it is measured on."""
 
-    name: str
     config: FitConfig
-    corpora: Sequence[CorpusRecipe]
-    train: Callable[[FitConfig, Path], tuple[Any, Progress]]
-    save: Callable[[Any, Path], None]
-    measure: Callable[[Path], Sequence[Figure]]
+    corpora: tuple[CorpusRecipe, ...]
+    measured_on: int
+    """Held-out pictures, or pictures to draw, that the figures of its card stand on."""
+
+
+RECIPES: dict[str, Recipe] = {
+    "reader": Recipe(FitConfig(images=250_000, batch=96, lr=2e-3, ema=0.999, decay=0.6), (READING,), HELD_OUT_SIZE),
+    "mini-clip": Recipe(
+        FitConfig(images=600_000, batch=128, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.999, decay=0.5),
+        (CAPTIONED, CONTRASTS),
+        HELD_OUT_SIZE,
+    ),
+    "mini-vision": Recipe(
+        FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6),
+        (CAPTIONED, CONTRASTS),
+        HELD_OUT_SIZE,
+    ),
+    "mini-dino": Recipe(
+        FitConfig(images=400_000, batch=64, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.02, ema=0.999, decay=0.5),
+        (JUDGED,),
+        HELD_OUT_SIZE,
+    ),
+    "mini-sd": Recipe(
+        FitConfig(
+            images=560_000, batch=16, lr=2e-3, decay=0.35, ema=0.9995, slow=(("text_encoder", 0.5),), save_every_s=600
+        ),
+        (CAPTIONED,),
+        quality.SAMPLES,
+    ),
+    "mini-ip-adapter": Recipe(
+        FitConfig(images=250_000, batch=32, lr=1e-3, ema=0.999, decay=0.5), (CAPTIONED,), quality.ADAPTED
+    ),
+}
+
+
+class _Train(Protocol):
+    def __call__(self, corpora: Sequence[Corpus], config: FitConfig, folder: Path) -> tuple[Any, Progress]: ...
+
+
+class _Save(Protocol):
+    def __call__(self, model: Any, folder: Path, /) -> None: ...
+
+
+class _Measure(Protocol):
+    def __call__(self, folder: Path, *, n: int) -> Sequence[Figure]: ...
 
 
 def reader(request: TrainRequest) -> Card | None:
     """Trains the reader of attributes on rendered pictures."""
-    from prefbench.suites.picturebook.reader.reader import CORPUS, save_reader, train_reader
+    from prefbench.suites.picturebook.reader.reader import save_reader, train_reader
 
-    return _run(_Job("reader", READER, [CORPUS], train_reader, save_reader, quality.reader), request)
+    return _run("reader", request, train_reader, save_reader, quality.reader)
 
 
 def mini_clip(request: TrainRequest) -> Card | None:
     """Trains the open_clip miniature."""
     from prefbench.suites.picturebook.miniatures.mini_clip import save_mini_clip, train_mini_clip
 
-    corpora = [CAPTIONED, CONTRASTS]
-    job = _Job("mini-clip", MINI_CLIP, corpora, train_mini_clip, save_mini_clip, quality.mini_clip)
-    return _run(job, request)
+    return _run("mini-clip", request, train_mini_clip, save_mini_clip, quality.mini_clip)
 
 
 def mini_vision(request: TrainRequest) -> Card | None:
     """Trains the transformers image tower on the embedding of the shipped `mini-clip`."""
     from prefbench.suites.picturebook.miniatures.mini_vision import save_mini_vision, train_mini_vision
 
-    corpora = [CAPTIONED, CONTRASTS]
-    job = _Job("mini-vision", MINI_VISION, corpora, train_mini_vision, save_mini_vision, quality.mini_vision)
-    return _run(job, request)
+    return _run("mini-vision", request, train_mini_vision, save_mini_vision, quality.mini_vision)
 
 
 def mini_dino(request: TrainRequest) -> Card | None:
     """Trains the encoder of the preference scorer."""
-    from prefbench.suites.picturebook.miniatures.mini_dino import CORPUS, save_mini_dino, train_mini_dino
+    from prefbench.suites.picturebook.miniatures.mini_dino import save_mini_dino, train_mini_dino
 
-    job = _Job("mini-dino", MINI_DINO, [CORPUS], train_mini_dino, save_mini_dino, quality.mini_dino)
-    return _run(job, request)
+    return _run("mini-dino", request, train_mini_dino, save_mini_dino, quality.mini_dino)
 
 
 def mini_sd(request: TrainRequest, *, compile_model: bool = False) -> Card | None:
@@ -86,42 +121,35 @@ def mini_sd(request: TrainRequest, *, compile_model: bool = False) -> Card | Non
     from prefbench.suites.picturebook.miniatures.mini_sd import save_mini_sd, train_mini_sd
 
     train = partial(train_mini_sd, compile_model=compile_model)
-    return _run(_Job("mini-sd", MINI_SD, [CAPTIONED], train, save_mini_sd, quality.mini_sd), request)
+    return _run("mini-sd", request, train, save_mini_sd, quality.mini_sd)
 
 
 def mini_ip_adapter(request: TrainRequest) -> Card | None:
     """Trains the IP-Adapter of the shipped `mini-sd` on the embedding of the shipped `mini-vision`."""
     from prefbench.suites.picturebook.miniatures.mini_ip_adapter import save_mini_ip_adapter, train_mini_ip_adapter
 
-    job = _Job(
-        "mini-ip-adapter",
-        MINI_IP_ADAPTER,
-        [CAPTIONED],
-        train_mini_ip_adapter,
-        save_mini_ip_adapter,
-        quality.mini_ip_adapter,
-    )
-    return _run(job, request)
+    return _run("mini-ip-adapter", request, train_mini_ip_adapter, save_mini_ip_adapter, quality.mini_ip_adapter)
 
 
-def _run(job: _Job, request: TrainRequest) -> Card | None:
+def _run(name: str, request: TrainRequest, train: _Train, save: _Save, measure: _Measure) -> Card | None:
     """Trains, saves, measures and describes the model; the package's weights are replaced only by a whole folder.
 
     Returns the card, in the main process alone.
     """
     if not torch.cuda.is_available():
-        # One thread a process: two collapse as soon as anything else runs; torchrun starts more processes.
+        # One thread per process: two collapse as soon as anything else runs; torchrun starts more processes.
         torch.set_num_threads(1)
-    config = job.config if request.images is None else replace(job.config, images=request.images)
-    model, progress = job.train(config, request.folder)
+    recipe = RECIPES[name]
+    config = recipe.config if request.images is None else replace(recipe.config, images=request.images)
+    model, progress = train([load_corpus(corpus) for corpus in recipe.corpora], config, request.folder)
     if not PartialState().is_main_process:
         return None
     final = request.folder / "final"
-    job.save(model, final)
-    card = make_card(job.name, config, progress, job.corpora, job.measure(final))
+    save(model, final)
+    card = make_card(name, config, progress, recipe.corpora, measure(final, n=recipe.measured_on))
     write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
     if request.install:
-        install_folder(final, WEIGHTS / job.name)
+        install_folder(final, WEIGHTS / name)
     return card
 
 

@@ -6,7 +6,7 @@ method or scorer may import it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,10 @@ from torch import Tensor, nn
 
 from prefbench.api import PrefbenchError
 from prefbench.files import WEIGHTS, atomic_file
-from prefbench.suites.picturebook.data.corpus import CorpusRecipe, load_corpus
+from prefbench.suites.picturebook.data.corpus import HELD_OUT_SIZE, Corpus, held_out, load_corpus
 from prefbench.suites.picturebook.reader.reading import ReadingTask, reading_batches, to_tensor
 from prefbench.suites.picturebook.world.axes import AXES
 from prefbench.training.loop import FitConfig, Progress, fit
-
-CORPUS = CorpusRecipe("uniform", 120_000, seed=2)
-HELD_OUT = CorpusRecipe("uniform", 5_000, seed=3)
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -33,7 +30,7 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Reader(nn.Module):
-    """Pictures (B, 3, 32, 32) in [-1, 1] to one vector of logits an axis, concatenated in the order of `AXES`."""
+    """Pictures (B, 3, 32, 32) in [-1, 1] to one vector of logits per axis, in the order of `AXES`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,16 +79,17 @@ def save_reader(reader: Reader, folder: Path) -> None:
         save_file(state, temporary)
 
 
-def train_reader(config: FitConfig, folder: Path) -> tuple[Reader, Progress]:
-    """Trains the reader on rendered pictures, all contents and all axes uniform."""
+def train_reader(corpora: Sequence[Corpus], config: FitConfig, folder: Path) -> tuple[Reader, Progress]:
+    """Trains the reader on one corpus of rendered pictures, all contents and all axes uniform."""
+    (corpus,) = corpora
     torch.manual_seed(config.seed)
     reader = Reader()
-    progress = fit(ReadingTask(reader), reading_batches(load_corpus(CORPUS)), config, folder)
+    progress = fit(ReadingTask(reader), reading_batches(corpus), config, folder)
     return reader, progress
 
 
-def reading_accuracy(reader: Reader) -> Mapping[str, float]:
+def reading_accuracy(reader: Reader, *, n: int = HELD_OUT_SIZE) -> Mapping[str, float]:
     """Accuracy for each axis on held-out rendered pictures."""
-    corpus = load_corpus(HELD_OUT)
+    corpus = load_corpus(held_out(n))
     read = reader.read(corpus.pictures)
     return {axis.name: float((read[axis.name].argmax(1) == corpus.scenes[:, a]).mean()) for a, axis in enumerate(AXES)}
