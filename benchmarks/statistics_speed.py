@@ -32,7 +32,7 @@ from prefbench.api import Scores
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.metrics.fid import frechet_distance
-from prefbench.reports.leaderboard.publish import portable
+from prefbench.reports.shared.published import portable
 from prefbench.stats.bootstrap import crossed_bootstrap
 
 USERS, PROMPTS, REPLICATES = 10_000, 100, 10_000

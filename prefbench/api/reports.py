@@ -25,7 +25,7 @@ class ReportCard:
     takes: Literal["run", "runs", "runs or none", "none"]
     """How many scored runs it is made from: one, one or more, any number, or none at all."""
     published: str = ""
-    """The folder below `results/` that `--publish` writes to; empty for a report that is not published."""
+    """The folder below `results/` that holds what is committed of it; empty for a report that is not published."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,21 @@ class Report(ABC, Generic[R]):
         """Writes page, data and figures into a folder, each file whole or not at all; returns their paths."""
         return ()
 
-    def publish(self, result: R, results: Path) -> Sequence[Path]:  # noqa: ARG002
-        """Writes what is committed below `results/`; for reports whose card says `published`. Returns paths."""
+    def publish(self, result: R, results: Path | None = None) -> Sequence[Path]:  # noqa: ARG002
+        """Writes what is committed; for reports whose card says `published`. Returns paths.
+
+        Args:
+            results: the folder that holds one folder per published report; by default `results/` of the clone.
+
+        Raises:
+            PrefbenchError: no folder is named and prefbench is an installed wheel, or the result is not publishable.
+        """
+        return ()
+
+    def stale(self, results: Path | None = None) -> Sequence[str]:  # noqa: ARG002
+        """The names of committed pages and figures that do not follow from the committed data."""
+        return ()
+
+    def rebuild(self, results: Path | None = None) -> Sequence[Path]:  # noqa: ARG002
+        """Writes committed pages and figures again, from the committed data alone. Returns paths."""
         return ()

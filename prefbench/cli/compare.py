@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from prefbench.api import Report, ReportContext
 from prefbench.cli.options import as_json, baseline, command_line, names_in, run_folders, suite_of_file
+from prefbench.files import write_atomic
 
 
 @click.command()
@@ -24,29 +26,21 @@ from prefbench.cli.options import as_json, baseline, command_line, names_in, run
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the numbers as JSON.")
 @as_json
 def compare(
-    runs: tuple[Path, ...], pairs: str, metrics: str | None, suite: str | None, out: Path | None, as_json: bool,
-    **choices: Any,
-) -> None:  # fmt: skip
+    runs: tuple[Path, ...], metrics: str | None, suite: str | None, out: Path | None, as_json: bool, **choices: Any
+) -> None:
     """Test scored runs against each other: paired contrasts, effect sizes, ranks, strengths, and what turns them."""
     from prefbench.cli.screen import Screen
-    from prefbench.environment import code_state, hardware, versions
-    from prefbench.files import write_atomic
-    from prefbench.reports.contrasts import measure as contrasts
-    from prefbench.reports.contrasts.grids import contrast_grid, standings_grid
-    from prefbench.reports.leaderboard.publish import portable
+    from prefbench.registry import load
     from prefbench.run.prepare import suite_of_run
     from prefbench.score.summary import Run
 
     screen = Screen(quiet=as_json)
-    choices |= {"all_pairs": pairs == "all", "metrics": names_in(metrics)}
+    report: Report[Any] = load("report", "contrasts")(metrics=tuple(names_in(metrics)), **choices)
     scored = [Run.open(path) for path in screen.run_folders(runs)]
     with screen.status("compare"):
-        measured = contrasts.contrast(scored, lambda: suite_of_run(scored[0].spec, suite), **choices)
-    standings = [] if measured.standings is None else [standings_grid(measured, measured.standings)]
-    screen.grids([contrast_grid(measured), *standings])
-    screen.refused(measured.refused)
-    content = {"command": portable(command_line()), **contrasts.as_json(measured), "code": code_state()}
-    content |= {"hardware": hardware(), "versions": versions()}
+        result = report.measure(scored, ReportContext(lambda: suite_of_run(scored[0].spec, suite), command_line()))
+    screen.grids(report.tables(result))
+    content = report.as_json(result)
     if out is not None:
         write_atomic(out, json.dumps(content, indent=1) + "\n")
         screen.written(out)

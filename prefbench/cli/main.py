@@ -18,6 +18,7 @@ from prefbench.cli.doctor import doctor
 from prefbench.cli.list import list_
 from prefbench.cli.options import command_line
 from prefbench.cli.power import power
+from prefbench.cli.publish import publish
 from prefbench.cli.report import report
 from prefbench.cli.run import run
 from prefbench.cli.score import score
@@ -25,7 +26,7 @@ from prefbench.cli.show import show
 from prefbench.cli.train import train
 from prefbench.cli.validate import validate
 
-VERBS = (run, score, report, compare, audit, power, validate, show, list_, check, train, ablate, doctor)
+VERBS = (run, score, report, compare, audit, power, validate, publish, show, list_, check, train, ablate, doctor)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 """What a disk refuses for: room, quota, size, rights, a file in a folder's place. Shown as one line, no traceback."""
 

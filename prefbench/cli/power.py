@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from prefbench.api import Report, ReportContext
 from prefbench.cli.options import as_json, baseline, run_folders
 
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -27,18 +28,17 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     help="How often the metric orders two images as their user does: effects are true ones, of which it shows less.",
 )  # fmt: skip
 @as_json
-def power(
-    runs: tuple[Path, ...], effects: tuple[float, ...], power: float, alpha: float, accuracy: float, as_json: bool,
-    **choices: Any,
-) -> None:  # fmt: skip
+def power(runs: tuple[Path, ...], as_json: bool, **choices: Any) -> None:
     """Users that a study needs, from a pilot: one scored run, or several compared with a baseline."""
     from prefbench.cli.screen import Screen
-    from prefbench.reports.power import measure as pilots
+    from prefbench.registry import load
+    from prefbench.run.prepare import suite_of_run
     from prefbench.score.summary import Run
 
     screen = Screen(quiet=as_json)
-    question = pilots.Question(effects=effects, power=power, alpha=alpha, accuracy=accuracy)
-    plan = pilots.plan([Run.open(path) for path in screen.run_folders(runs)], question, **choices)
-    screen.grids([pilots.plan_grid(plan)])
+    report: Report[Any] = load("report", "power")(**choices)
+    scored = [Run.open(path) for path in screen.run_folders(runs)]
+    result = report.measure(scored, ReportContext(lambda: suite_of_run(scored[0].spec)))
+    screen.grids(report.tables(result))
     if as_json:
-        click.echo(json.dumps(dict(pilots.as_json(plan)), indent=1))
+        click.echo(json.dumps(report.as_json(result), indent=1))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.api import PrefbenchError, Scorer
+from prefbench.api import PrefbenchError, ReportContext
 from prefbench.cli.options import as_json, kinds_in
 
 
@@ -58,24 +59,14 @@ def _show_scorer(name: str, suite: str | None, plot: Path | None, *, as_json: bo
     """A scorer's card with its figures; measured first on `suite` where that is named, drawn to `plot`."""
     from prefbench.cli.screen import Screen
     from prefbench.registry import load
-    from prefbench.reports.scorer.card import FIGURES, draw_reliability, scorer_grid
-    from prefbench.score import scorer_figures, standing
 
     screen = Screen(quiet=as_json)
-    scorer: Scorer = load("scorer", name)()
-    if suite is not None:
-        with screen.status(f"measure {name} on {suite}"):
-            standing.keep(scorer, scorer_figures.measure(scorer, load("suite", suite)()))
-    figures, note = None, ""
-    try:
-        figures = standing.latest(scorer)
-    except PrefbenchError as error:  # without weights there is still a card
-        note = str(error)
-    if figures is None and not note:
-        note = f"not measured here: prefbench show scorer {name} --measure SUITE"
-    content = {**asdict(scorer.card), **dict.fromkeys(FIGURES), "admitted": False, **(figures or {})}
-    screen.grids([scorer_grid(content, note)])
+    report: Any = load("report", "scorer")(name, measure=suite is not None)
+    context = ReportContext(lambda: load("suite", suite or "")())
+    with screen.status(f"measure {name} on {suite}") if suite else nullcontext():
+        result = report.measure([], context)
+    screen.grids(report.tables(result))
     if plot is not None:
-        screen.written(draw_reliability(content, plot))
+        screen.written(report.draw(result, plot))
     if as_json:
-        click.echo(json.dumps(content, indent=1))
+        click.echo(json.dumps(report.as_json(result), indent=1))

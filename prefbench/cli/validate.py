@@ -25,7 +25,7 @@ def validate(runs: tuple[Path, ...], suite: str, metrics: str | None, out: Path,
     """
     from prefbench.cli.screen import Screen
     from prefbench.registry import names
-    from prefbench.reports.table.compare import check_mix, label_runs
+    from prefbench.reports.shared.labels import check_mix, label_runs
     from prefbench.reports.validation import page
     from prefbench.reports.validation.study import validate as measure
     from prefbench.reports.validation.tables import required_grid

@@ -21,10 +21,10 @@ from prefbench.api import Cells, Grid, PrefbenchError
 from prefbench.files import atomic_file, write_atomic
 from prefbench.training.variants import WHOLE
 
-from ..leaderboard.publish import portable
+from ..shared.cells import DASH
 from ..shared.escape import markdown, slug
 from ..shared.grid import to_markdown
-from ..table.grids import DASH
+from ..shared.published import portable
 from .measure import Result
 
 FOLDER = Path(__file__).resolve().parents[2] / "results" / "ablation"

@@ -10,7 +10,7 @@ from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContex
 from prefbench.registry import names
 from prefbench.training.variants import AblationRequest
 
-from ..leaderboard.publish import portable
+from ..shared.published import portable, results_folder
 from . import page
 from .measure import Result, ablate
 
@@ -71,8 +71,8 @@ class AblationReport(Report[Result]):
     def write(self, result: Result, folder: Path) -> Sequence[Path]:
         return page.publish(result, folder)
 
-    def publish(self, result: Result, results: Path) -> Sequence[Path]:
-        return page.publish(result, results / self.card.published)
+    def publish(self, result: Result, results: Path | None = None) -> Sequence[Path]:
+        return page.publish(result, (results or results_folder()) / self.card.published)
 
 
 def _only(methods: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from prefbench.api import Estimate, MethodCard, PrefbenchError, SummaryRow
+from prefbench.api import Estimate, MethodCard, PrefbenchError, ScoredRun, SummaryRow
 from prefbench.cli.grids import show
 from prefbench.environment import code_state, versions
 from prefbench.files import write_atomic
@@ -23,9 +23,11 @@ from prefbench.registry import load, names
 from prefbench.score.summary import Run
 from prefbench.stats.tests import paired_difference
 
-from ..leaderboard.publish import portable
 from ..shared.escape import slug
-from ..table.compare import GAP, UTILITY, Columns, ComparedRow, Comparison, compare, is_control, on_same_keys
+from ..shared.frame import GAP, UTILITY, is_control
+from ..shared.paired import Columns, on_same_keys
+from ..shared.published import portable
+from ..table.compare import ComparedRow, Comparison, compare
 from .table import draw, grid, render
 
 FOLDER = Path(__file__).resolve().parents[2] / "results" / "attacks"
@@ -78,7 +80,7 @@ def attacks(runs: Sequence[Run], *, date: str | None = None) -> Result:
     }
 
 
-def attack_of(run: Run) -> str:
+def attack_of(run: ScoredRun) -> str:
     """How the run's method attacks, and what it picks by; empty for what is no attack.
 
     Runs that were made before cards said so are taken by the card of the registered method.

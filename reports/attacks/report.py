@@ -9,6 +9,7 @@ from typing import Any
 from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
 from prefbench.score.summary import Run
 
+from ..shared.published import results_folder
 from .measure import Result, attacks, publish
 from .table import grid
 
@@ -37,5 +38,5 @@ class Attacks(Report[Result]):
     def write(self, result: Result, folder: Path) -> Sequence[Path]:
         return publish(result, folder)
 
-    def publish(self, result: Result, results: Path) -> Sequence[Path]:
-        return publish(result, results / self.card.published)
+    def publish(self, result: Result, results: Path | None = None) -> Sequence[Path]:
+        return publish(result, (results or results_folder()) / self.card.published)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from prefbench.api import Cells, Grid, plain
 from prefbench.files import atomic_file
 
+from ..shared.cells import ARROWS, DASH, WON, number
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
-from ..table.grids import ARROWS, DASH, WON, number
 
 MARKS: Mapping[str, str] = {"beats": "●", "ahead": "○", "behind": ""}
 _COLOURS: Mapping[str, str] = {"beats": "#e08a6a", "ahead": "#f5dcc8", "behind": "#ffffff"}

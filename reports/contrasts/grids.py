@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from prefbench.api import Cells, Estimate, Grid
 
-from ..table.compare import is_control
-from ..table.grids import APART, ARROWS, DASH, N, counts, interval, number, p_text, smallest_note
-from .measure import ALPHA, Contrast, Contrasts
+from ..shared.cells import APART, ARROWS, DASH, N, counts, interval, number, p_text
+from ..shared.frame import is_control
+from ..shared.notes import smallest_note
+from .measure import ALPHA, Contrast, MeasuredContrasts
 from .standings import Standing, Standings
 
 _NAMED = 5
@@ -20,7 +21,7 @@ _EFFECTS = (
 _STRENGTHS = "strength: log odds of winning a user's prompt (Bradley-Terry, mean 0, ties half), interval over users."
 
 
-def contrast_grid(found: Contrasts) -> Grid:
+def contrast_grid(found: MeasuredContrasts) -> Grid:
     """Every contrast, a section for each metric."""
     columns = ("contrast", "metric", "difference [95 %]", "p", "dz", "wins", "turned by", N, "missing")
     sections = [
@@ -34,10 +35,11 @@ def contrast_grid(found: Contrasts) -> Grid:
     if by is not None:
         notes += smallest_note(by, [row.difference for row in found.rows if row.metric == by])
     notes += [f"{row.method} − {row.baseline} in {row.metric} turns {_without(row.turns)}." for row in _turned(found)]
+    notes += [f"no {name}: {reason}" for name, reason in found.refused.items()]
     return Grid("contrasts", columns, sections, notes, kept=(0, 1))
 
 
-def standings_grid(found: Contrasts, standings: Standings) -> Grid:
+def standings_grid(found: MeasuredContrasts, standings: Standings) -> Grid:
     """Runs by one metric, controls below the rule."""
     columns = (
         "method",
@@ -64,7 +66,7 @@ def standings_grid(found: Contrasts, standings: Standings) -> Grid:
     return Grid(f"standings by {standings.metric}", columns, sections, notes, kept=(0,))
 
 
-def _tests(found: Contrasts) -> str:
+def _tests(found: MeasuredContrasts) -> str:
     means = "Student's t over users and prompts, or sign flips over users, the larger"
     swaps = f"{found.swaps} swaps of labels user by user"
     over_sets = [row.effect is None for row in found.rows]
@@ -73,7 +75,7 @@ def _tests(found: Contrasts) -> str:
     return f"p: {text}. " + (f"Holm over the {n} contrasts of each metric." if n > 1 else "One contrast a metric.")
 
 
-def _turned(found: Contrasts) -> list[Contrast]:
+def _turned(found: MeasuredContrasts) -> list[Contrast]:
     return [row for row in found.rows if row.turns]
 
 

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import Column, Estimate, PrefbenchError, ScoreHeader, Scores, Suite
+from prefbench.api import Column, Estimate, PrefbenchError, ScoredRun, ScoreHeader, Scores, Suite
 from prefbench.registry import unknown
-from prefbench.score.summary import Run
 from prefbench.stats.effects import Effect, Without, effect, leave_one_out
 from prefbench.stats.scores import user_means
 from prefbench.stats.tests import holm, paired_difference
 
-from ..table.compare import BASELINE, Columns, check_mix, label_runs, on_same_keys, only, ordered
+from ..shared.frame import BASELINE, only
+from ..shared.labels import check_mix, label_runs
+from ..shared.paired import Columns, on_same_keys
+from ..table.compare import ordered
 from .sets import Pair, SetContrasts, SetDifference
 from .standings import Standings, stand
 
@@ -49,10 +51,10 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Contrasts:
+class MeasuredContrasts:
     """Contrasts of several runs. A family, over which p values are adjusted, is the contrasts of one metric."""
 
-    runs: Mapping[str, Run]
+    runs: Mapping[str, ScoredRun]
     pairs: Sequence[Pair]
     rows: Sequence[Contrast]
     standings: Standings | None
@@ -62,7 +64,7 @@ class Contrasts:
 
 
 def contrast(
-    runs: Sequence[Run],
+    runs: Sequence[ScoredRun],
     suite: Callable[[], Suite],
     *,
     baseline: str = BASELINE,
@@ -70,7 +72,7 @@ def contrast(
     metrics: Sequence[str] = (),
     by: str | None = None,
     swaps: int = SWAPS,
-) -> Contrasts:
+) -> MeasuredContrasts:
     """Contrasts of scored runs.
 
     Args:
@@ -103,10 +105,10 @@ def contrast(
             if metrics:
                 raise
             refused[name] = str(error)
-    return Contrasts(named, pairs, rows, stand(named, columns, by), refused, swaps)
+    return MeasuredContrasts(named, pairs, rows, stand(named, columns, by), refused, swaps)
 
 
-def _against(named: Mapping[str, Run], baseline: str) -> list[Pair]:
+def _against(named: Mapping[str, ScoredRun], baseline: str) -> list[Pair]:
     base = baseline if baseline in named else only(named, baseline)
     if base is None:
         raise PrefbenchError(f"{unknown('baseline', baseline, list(named))}; or compare --pairs all")
@@ -115,12 +117,12 @@ def _against(named: Mapping[str, Run], baseline: str) -> list[Pair]:
 
 def _questions(columns: Columns, over_sets: Mapping[str, ScoreHeader]) -> dict[str, str]:
     """Everything that a run was scored for, with the question it answers."""
-    over_images = {name: column.question for name, column in columns.items()}
-    return over_images | {name: header.question for name, header in over_sets.items()}
+    questions = {name: column.question for name, column in columns.items()}
+    return questions | {name: header.question for name, header in over_sets.items()}
 
 
 def _metrics(
-    named: Mapping[str, Run], scored: Mapping[str, Mapping[str, str]], asked: Sequence[str]
+    named: Mapping[str, ScoredRun], scored: Mapping[str, Mapping[str, str]], asked: Sequence[str]
 ) -> tuple[list[str], dict[str, str]]:
     """The metrics to compare, and of those that were not asked for by name the ones that some run lacks."""
     known = ordered({name: question for found in scored.values() for name, question in found.items()})
@@ -193,7 +195,7 @@ def _significant(p: float | None) -> bool:
     return p is not None and p < ALPHA
 
 
-def as_json(found: Contrasts) -> dict[str, Any]:
+def as_json(found: MeasuredContrasts) -> dict[str, Any]:
     """Contrasts as plain data, with what they are adjusted over."""
     rows = []
     for row in found.rows:

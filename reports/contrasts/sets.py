@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefbench.api import Estimate, FeatureSet, PrefbenchError, SetMetric, Suite
+from prefbench.api import Estimate, FeatureSet, PrefbenchError, ScoredRun, SetMetric, Suite
 from prefbench.registry import load
+from prefbench.run.folder import RunFolder
 from prefbench.score.evaluate import Evaluator, Material
-from prefbench.score.summary import Run
 from prefbench.stats.tests import label_swap
 
 Pair = tuple[str, str]
@@ -35,7 +35,7 @@ class SetContrasts:
         swaps: replicates of the label swap.
     """
 
-    def __init__(self, suite: Suite, runs: Mapping[str, Run], *, swaps: int) -> None:
+    def __init__(self, suite: Suite, runs: Mapping[str, ScoredRun], *, swaps: int) -> None:
         self._suite, self._runs, self._swaps = suite, runs, swaps
         self._scorer = Evaluator(suite, [])
 
@@ -53,12 +53,12 @@ class SetContrasts:
         values = {label: metric.compare(images, reference) for label, images in drawn.items()}
         return [self._difference(metric, drawn, values, pair, reference) for pair in pairs]
 
-    def _sets(self, metric: SetMetric, run: Run) -> tuple[FeatureSet, FeatureSet]:
+    def _sets(self, metric: SetMetric, run: ScoredRun) -> tuple[FeatureSet, FeatureSet]:
         """The drawn images, user by user, and the half of the references that they are compared with."""
-        material = Material(run.folder, self._suite, run.spec["split"])
+        material = Material(RunFolder(run.path), self._suite, run.spec["split"])
         drawn, reference, _ = self._scorer.sets(metric, material)
         if len(drawn) < len(material.drawn):
-            raise PrefbenchError(f"{run.folder.path} drew {len(material.drawn)} images for {len(drawn)} references")
+            raise PrefbenchError(f"{run.path} drew {len(material.drawn)} images for {len(drawn)} references")
         return drawn.select(np.lexsort((drawn.prompts, drawn.users))), reference
 
     def _difference(

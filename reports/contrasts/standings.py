@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import Estimate, PrefbenchError, Scores
+from prefbench.api import Estimate, PrefbenchError, ScoredRun, Scores
 from prefbench.registry import unknown
-from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import Rank, crossed_bootstrap, rank_intervals
 from prefbench.stats.effects import leave_one_out
 from prefbench.stats.strengths import UnlinkedError, strengths
 
-from ..table.compare import UTILITY, Columns, is_control, on_same_keys
+from ..shared.frame import UTILITY, is_control
+from ..shared.paired import Columns, on_same_keys
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Standings:
         return asdict(self)
 
 
-def stand(named: Mapping[str, Run], columns: Mapping[str, Columns], by: str | None) -> Standings | None:
+def stand(named: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by: str | None) -> Standings | None:
     """The standings by a metric over images; None where none was asked for and there is none of preference.
 
     Only methods that are no controls are ranked, and of a learned scorer only those that it may judge; strengths are

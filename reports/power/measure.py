@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from prefbench.api import Cells, Grid, PrefbenchError, Scores
+from prefbench.api import Cells, Grid, PrefbenchError, ScoredRun, Scores
 from prefbench.registry import unknown
-from prefbench.score.summary import Run
 from prefbench.stats.power import (
     Components,
     Design,
@@ -20,8 +19,10 @@ from prefbench.stats.power import (
 )
 
 from ..contrasts.standings import shared_metric
-from ..table.compare import BASELINE, check_mix, label_runs, on_same_keys, only
-from ..table.grids import number
+from ..shared.cells import number
+from ..shared.frame import BASELINE, only
+from ..shared.labels import check_mix, label_runs
+from ..shared.paired import on_same_keys
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Plan:
 
 
 def plan(
-    runs: Sequence[Run],
+    runs: Sequence[ScoredRun],
     question: Question,
     *,
     baseline: str,

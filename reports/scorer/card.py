@@ -1,8 +1,9 @@
-"""A scorer's card: what it is, what was measured of it, whom that admits it to rank, and its reliability plot."""
+"""A scorer's card as a table: what it is, its measured figures, whom it may rank; and its reliability plot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from prefbench.api import Grid, PrefbenchError
 from prefbench.files import atomic_file
 
-from ..table.grids import DASH
+from ..shared.cells import DASH
 
 FIGURES: Mapping[str, str] = {
     "within_user_accuracy": "right on pairs of one prompt, unseen users, chance 0.5",
@@ -30,19 +31,29 @@ FIGURES: Mapping[str, str] = {
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
 
 
-def scorer_grid(card: Mapping[str, Any], note: str) -> Grid:
-    """The card as a table; `note` says why figures are missing."""
+@dataclass(frozen=True)
+class MeasuredScorer:
+    """A scorer's card as plain data, with its figures, which are None where they were not measured."""
+
+    card: Mapping[str, Any]
+    note: str = ""
+    """Why figures are missing."""
+
+
+def scorer_grid(scorer: MeasuredScorer) -> Grid:
+    """A row per figure, the card in the notes."""
+    card = scorer.card
     figures = [(f"{name.replace('_', ' ')}: {meaning}", _interval(card[name])) for name, meaning in FIGURES.items()]
-    said = [
+    notes = [
         f"{card['summary']} ({card['licence']}).",
         f"encoders: {', '.join(card['encoders']) or 'none'}; trained on {', '.join(card['trained_on'])}.",
     ]
     if card.get("n_pairs"):
-        said.append(
+        notes.append(
             f"measured on {card['n_pairs']} pairs of {card['n_users']} users of {card['suite']} {card['split']}."
         )
-    said.append("admitted to rankings." if card["admitted"] else "not admitted to rankings.")
-    notes = [*said, *([note] if note else []), *card["caveats"]]
+    notes.append("admitted to rankings." if card["admitted"] else "not admitted to rankings.")
+    notes += [*([scorer.note] if scorer.note else []), *card["caveats"]]
     return Grid(f"scorer {card['name']}", ("figure", "value [95 %]"), [figures], notes)
 
 
@@ -52,12 +63,13 @@ def _interval(figure: Mapping[str, float | None] | None) -> str:
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
-def draw_reliability(card: Mapping[str, Any], path: Path) -> Path:
-    """Writes a PNG: of the pictures a scorer gave a probability, the share that was liked; dots by their number.
+def draw_reliability(scorer: MeasuredScorer, path: Path) -> Path:
+    """Writes a PNG: P(liked) as predicted against the share of judgments that were likes; dots by their number.
 
     Raises:
         PrefbenchError: the scorer was not measured.
     """
+    card = scorer.card
     bins = card.get("reliability")
     if not bins:
         raise PrefbenchError(f"scorer {card['name']!r} has no reliability to draw; it was not measured")

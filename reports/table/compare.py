@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from prefbench.api import ALL, Column, Estimate, PrefbenchError, Scores, SummaryRow
+from prefbench.api import ALL, Estimate, PrefbenchError, ScoredRun, Suite, SummaryRow
 from prefbench.registry import unknown
-from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import Rank, gap_closed, rank_intervals
 from prefbench.stats.tests import holm, paired_difference
 
-BASELINE, CEILING = "prompt-only", "inferred"
-UTILITY, GAP = "utility", "gap-closed"
-SAMPLER = ("steps", "guidance", "dtype")
-"""Settings that a comparison shows in the label of every run where they are not the same for all."""
-_MUST_AGREE = {
-    "suite_digest": "the data (suite digest)",
-    "split": "the split",
-    "seed": "the run seed",
-    "backbone_digest": "the backbone's weights (digest)",
-}
-Columns = Mapping[str, Column]
+from ..shared.frame import BASELINE, CEILING, GAP, UTILITY, is_control, only
+from ..shared.labels import check_mix, label_runs
+from ..shared.paired import Columns, on_same_keys
 
 
 @dataclass(frozen=True)
@@ -50,12 +41,14 @@ class ComparedRow:
 class Comparison:
     """Runs of one suite, split, seed and backbone by their labels, their rows, and the ranks of honest methods."""
 
-    runs: Mapping[str, Run]
+    runs: Mapping[str, ScoredRun]
     rows: Sequence[ComparedRow]
     ranks: Mapping[str, Rank]
     """By utility, best first; empty for fewer than two honest methods."""
     baseline: str = BASELINE
     """The method that differences are to."""
+    suite: Callable[[], Suite] | None = None
+    """Loads the suite, whose histories the galleries show; None for a page without galleries."""
 
     def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
         """The rows of one run for one kind of users, by metric."""
@@ -65,7 +58,7 @@ class Comparison:
         """The first n runs with the rows that they have beside the others; ranks only where all runs are kept."""
         kept = dict(list(self.runs.items())[:n])
         rows = [row for row in self.rows if row.label in kept]
-        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {}, self.baseline)
+        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {}, self.baseline, self.suite)
 
     @property
     def metrics(self) -> list[str]:
@@ -73,7 +66,7 @@ class Comparison:
         return ordered({row.summary.metric: row.summary.question for row in self.rows})
 
 
-def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
+def compare(runs: Sequence[ScoredRun], *, baseline: str = BASELINE) -> Comparison:
     """Compares scored runs. A key that one of two runs lacks is a missing row of their difference.
 
     Args:
@@ -94,7 +87,7 @@ def compare(runs: Sequence[Run], *, baseline: str = BASELINE) -> Comparison:
     rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summary()]
     for label, run in named.items():
         if not any(row.label == label for row in rows):
-            raise PrefbenchError(f"{run.folder.path} was not scored yet; prefbench score {run.folder.path}")
+            raise PrefbenchError(f"{run.path} was not scored yet; prefbench score {run.path}")
     if base is not None:
         rows = _with_differences(rows, columns, base)
     if floor is not None and ceiling is not None:
@@ -124,83 +117,11 @@ def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
     ]
 
 
-def is_control(run: Run) -> bool:
-    """Whether the run exists to expose a metric: a control by its card, or a method under a control."""
-    return bool(run.description["method"].get("control")) or run.control is not None
-
-
-def is_frame(run: Run, method: str) -> bool:
-    """Whether the run is the registered method of that name, plain: a file's class may call itself anything."""
-    return bool(run.spec["method"] == method) and run.control is None
-
-
-def label_runs(runs: Sequence[Run]) -> list[str]:
-    """A name for each run: method and control, and where these are equal the settings in which the runs differ.
-
-    The sampler's settings are named wherever they differ between any two runs, since they change every picture.
-
-    Raises `PrefbenchError` for two runs of one spec.
-    """
-    names = [f"{run.method} + {run.control}" if run.control else run.method for run in runs]
-    uneven = [key for key in SAMPLER if len({run.spec[key] for run in runs}) > 1]
-    labels = []
-    for name, run in zip(names, runs, strict=True):
-        twins = [_settings(other) for other_name, other in zip(names, runs, strict=True) if other_name == name]
-        own = _settings(run)
-        if twins.count(own) > 1:
-            raise PrefbenchError(f"{name} is given twice with the same settings ({run.folder.path})")
-        differing = [key for key in own if key in uneven or any(twin.get(key) != own[key] for twin in twins)]
-        labels.append(f"{name} ({', '.join(f'{key}={own[key]}' for key in differing)})" if differing else name)
-    return labels
-
-
 def ordered(questions: Mapping[str, str]) -> list[str]:
     """Metric names in the order of the questions they answer: preference, adherence, fidelity, side conditions."""
     asked = ["preference", "adherence", "fidelity", "side"]
     rank = {name: (asked.index(question), not name.startswith(GAP)) for name, question in questions.items()}
     return sorted(questions, key=lambda name: rank[name])
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """What may tell two runs of one method apart, as flat plain data; a parameter named like a setting as `-p name`."""
-    spec = dict(run.spec)
-    free = ("batch", "suite_digest", "backbone_digest")
-    parameters = spec.pop("parameters")
-    named = {f"-p {name}" if name in spec else name: value for name, value in parameters.items()}
-    return {**named, **{key: value for key, value in spec.items() if key not in free}}
-
-
-def check_mix(runs: Sequence[Run]) -> None:
-    """Raises `PrefbenchError` for no runs, and for runs of other data, seeds, backbones or recipes than the first."""
-    if not runs:
-        raise PrefbenchError("there is no run to compare")
-    first = runs[0]
-    for other in runs[1:]:
-        for field, meaning in _MUST_AGREE.items():
-            if first.spec[field] != other.spec[field]:
-                values = f"{str(first.spec[field])[:12]} and {str(other.spec[field])[:12]}"
-                where = f"{first.folder.path.name} and {other.folder.path.name}"
-                raise PrefbenchError(f"these runs differ in {meaning}, {values}: {where}; report them apart")
-    _check_recipes(runs)
-
-
-def _check_recipes(runs: Sequence[Run]) -> None:
-    """One column holds numbers of one recipe."""
-    known: dict[str, tuple[str, Run]] = {}
-    for run in runs:
-        for name, recipe in run.recipes().items():
-            first, other = known.setdefault(name, (recipe, run))
-            if recipe != first:
-                paths = f"{other.folder.path} {run.folder.path}"
-                raise PrefbenchError(f"{name} was scored by two recipes, {first} and {recipe}: prefbench score {paths}")
-
-
-def only(named: Mapping[str, Run], method: str) -> str | None:
-    """The label of the one run of a method, None where there is none."""
-    found = [label for label, run in named.items() if is_frame(run, method)]
-    if len(found) > 1:
-        raise PrefbenchError(f"a comparison takes one run of {method}, got {len(found)}: {', '.join(found)}")
-    return found[0] if found else None
 
 
 def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns], base: str) -> list[ComparedRow]:
@@ -217,7 +138,7 @@ def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns
     return extended
 
 
-def _gap_rows(run: Run, method: Columns, floor: Columns, ceiling: Columns) -> list[SummaryRow]:
+def _gap_rows(run: ScoredRun, method: Columns, floor: Columns, ceiling: Columns) -> list[SummaryRow]:
     """The share of the way from `floor` to `ceiling` for utility and each of its groups of axes."""
     rows = []
     for name, column in method.items():
@@ -249,27 +170,6 @@ def _ranks(columns: Mapping[str, Columns]) -> dict[str, Rank]:
         return {}
     ranks = rank_intervals(aligned)
     return dict(sorted(ranks.items(), key=lambda item: item[1].rank))
-
-
-def on_same_keys(*several: Scores) -> list[Scores]:
-    """The same scores over the union of their keys; NaN where one lacks a key."""
-    origin: dict[str, tuple[str, str]] = {}
-    for scores in several:
-        origin |= dict(zip(_keys(scores), zip(scores.users, scores.prompts, strict=True), strict=True))
-    keys = sorted(origin)
-    users = np.array([origin[key][0] for key in keys])
-    prompts = np.array([origin[key][1] for key in keys])
-    values = [dict(zip(_keys(scores), scores.values, strict=True)) for scores in several]
-    return [
-        Scores(np.array([v.get(k, np.nan) for k in keys]), users, prompts, np.array(keys), scores.bounds)
-        for v, scores in zip(values, several, strict=True)
-    ]
-
-
-def _keys(scores: Scores) -> list[str]:
-    if scores.keys is None:
-        raise ValueError("scores without keys cannot be paired over runs")
-    return [str(key) for key in scores.keys]
 
 
 def _flat_difference(difference: Estimate | None) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from prefbench.api import plain
 from prefbench.files import atomic_file
 
-from .compare import BASELINE, CEILING, ComparedRow, Comparison
-from .grids import N, counts, metric_name, usual
+from ..shared.cells import N, counts, metric_name, usual
+from ..shared.frame import BASELINE, CEILING
+from .compare import ComparedRow, Comparison
 
 _HONEST, _CONTROL, _SOFT = "#0b6fae", "#9a9a9a", "#666666"
 _REFERENCES: Mapping[str, tuple[str, tuple[int, int]]] = {BASELINE: ("#1a1a1a", (4, 3)), CEILING: ("#b5471b", (1, 2))}

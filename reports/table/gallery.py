@@ -10,11 +10,10 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from prefbench.api import History, Judgment, Sample, plain
+from prefbench.api import History, Judgment, Sample, ScoredRun, plain
 from prefbench.files import atomic_file
-from prefbench.score.summary import Run
 
-from .compare import label_runs
+from ..shared.labels import label_runs
 
 TILE = 128
 """Pixels a side of a picture on the page; a multiple of 32, so that 32x32 pictures fill it exactly."""
@@ -46,7 +45,7 @@ def page_size(users: int) -> tuple[int, int]:
     return place(0, "drawn", _SHOWN["drawn"] - 1).x + TILE + _MARGIN, _TOP + users * (TILE + _CAPTION) + _MARGIN // 2
 
 
-def draw_gallery(run: Run, history: Callable[[str], History], path: Path, *, users: int = 12) -> Path:
+def draw_gallery(run: ScoredRun, history: Callable[[str], History], path: Path, *, users: int = 12) -> Path:
     """Writes the gallery of a run as PNG. `history` gives the judgments of a user, as `Suite.history` does.
 
     Users are taken in the run's order, one of each kind in turn, whatever was drawn for them; of a user the first
@@ -123,7 +122,7 @@ def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
-def _headings(draw: ImageDraw.ImageDraw, run: Run) -> None:
+def _headings(draw: ImageDraw.ImageDraw, run: ScoredRun) -> None:
     title = f"{label_runs([run])[0]} on {run.spec['suite']}, {run.spec['split']} users"
     draw.text((_MARGIN, 18), plain(title, 75), fill=_INK, font=font(30, bold=True))
     whose = f" The method saw changed histories: {run.control}." if run.control else ""
@@ -158,14 +157,14 @@ def _judged(page: Image.Image, row: int, group: str, judgments: Sequence[Judgmen
         _paste(page, fit(judgment.picture.load()), place(row, group, i))
 
 
-def _drawn(page: Image.Image, row: int, run: Run, samples: Sequence[Sample]) -> None:
+def _drawn(page: Image.Image, row: int, run: ScoredRun, samples: Sequence[Sample]) -> None:
     draw = ImageDraw.Draw(page)
     for i, sample in enumerate(samples[: _SHOWN["drawn"]]):
         corner = place(row, "drawn", i)
         if sample.image is None:
             _failed(draw, corner, sample.error or "unknown")
         else:
-            _paste(page, fit(run.folder.image(sample.image)), corner)
+            _paste(page, fit(run.image(sample.image)), corner)
         caption = wrap(sample.prompt, TILE, 2, font(17))
         draw.multiline_text((corner.x, corner.y + TILE + 4), caption, fill=_INK, font=font(17), spacing=2)
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from collections.abc import Mapping, Sequence
 
-from prefbench.api import ALL, Cells, Estimate, Grid, SummaryRow, plain
+from prefbench.api import ALL, Cells, Estimate, Grid, ScoredRun, plain
 from prefbench.run.draw import failures
-from prefbench.score.summary import Run
-from prefbench.stats.power import smallest_shown
+from prefbench.run.folder import RunFolder
 
+from ..shared.cells import APART, DASH, N, absence, counts, metric_name, number, p_text, stacked, stacked_value, usual
+from ..shared.frame import UTILITY
+from ..shared.notes import legend, smallest_note
 from ..validation.shortcomings import shortcoming_notes
-from .compare import GAP, UTILITY, ComparedRow, Comparison
+from .compare import ComparedRow, Comparison
 
-DASH = "—"
-ARROWS = {"up": "↑", "down": "↓", "": ""}
-"""Of a direction; none where neither more nor less is better."""
-WON = "†"
-UNRANKED = "§"
-N = "n users ×\nprompts, samples"
-APART = "The second block holds controls, which are not ranked."
 _QUESTIONS = ("preference", "adherence", "fidelity", "side")
 
 
@@ -95,127 +89,6 @@ def cost_grid(comparison: Comparison) -> Grid:
     return Grid("cost", (*columns, "peak memory"), [[_cost_row(label, run) for label, run in comparison.runs.items()]])
 
 
-def metric_name(row: SummaryRow, *, won: bool = True) -> str:
-    """The metric with its direction, and a mark where a control can win it."""
-    return f"{row.metric} {ARROWS[row.direction]}".strip() + (WON if won and row.won_by else "")
-
-
-def number(value: float, like: float | None = None) -> str:
-    """A value with decimals by its size, or by the size of the value it stands beside."""
-    size = abs(value if like is None else like)
-    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
-
-
-def p_text(value: float | None) -> str:
-    """A p value to three decimals."""
-    if value is None:
-        return f"p {DASH}"
-    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
-
-
-def interval(row: SummaryRow | Estimate) -> str:
-    """`[low, high]`, or what stands in its place."""
-    if row.value is None or row.low is None or row.high is None:
-        return "[no interval]"
-    return f"[{number(row.low, row.value)}, {number(row.high, row.value)}]"
-
-
-def counts(row: SummaryRow | Estimate) -> str:
-    """What a number stands on: `users × prompts, samples`, or users where it has one value of each."""
-    if row.n_samples and not row.n_prompts:
-        return f"{row.n_users} users"
-    return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
-
-
-def absence(row: SummaryRow | Estimate | None) -> str:
-    """Why there is no value."""
-    if row is None:
-        return f"{DASH} (not scored)"
-    if row.n_samples:
-        return (
-            f"{DASH} (no gap to close)"
-            if isinstance(row, SummaryRow) and row.metric.startswith(GAP)
-            else f"{DASH} (undefined)"
-        )
-    return f"{DASH} ({row.missing} missing)"
-
-
-def stacked(row: SummaryRow | Estimate | None, known: tuple[str, int] | None = None) -> str:
-    """Value, interval, and what it stands on unless that is `known` already."""
-    if row is None or row.value is None:
-        return absence(row)
-    mark = UNRANKED if isinstance(row, SummaryRow) and row.unranked else ""
-    lines = [number(row.value) + mark, interval(row)]
-    if known is None or counts(row) != known[0]:
-        lines.append(f"n {counts(row)}")
-    if row.missing != (known[1] if known else 0):
-        lines.append(f"{row.missing} missing")
-    return "\n".join(lines)
-
-
-def stacked_value(row: SummaryRow) -> str:
-    """Value, mark and interval on one line."""
-    return f"{number(row.value or 0.0)}{UNRANKED if row.unranked else ''} {interval(row)}"
-
-
-def usual(rows: Iterable[SummaryRow | Estimate]) -> tuple[str, int]:
-    """What most of some rows stand on, and how many of them are missing: said once for a whole line."""
-    found = Counter((counts(row), row.missing) for row in rows).most_common(1)
-    return found[0][0] if found else ("0 × 0, 0", 0)
-
-
-def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
-    """What the marks of a table mean, as far as they occur."""
-    summaries = [row for row in rows if "/" not in row.metric]
-    winners: dict[tuple[str, ...], dict[str, None]] = {}
-    for row in summaries:
-        if row.won_by:
-            winners.setdefault(row.won_by, {})[row.metric] = None
-    found = list(notes)
-    for names, metrics in winners.items():
-        found.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
-    found += _scorer_notes(summaries)
-    floors = {row.metric: row.floor for row in summaries if row.floor is not None}
-    if floors:
-        shown = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
-        found.append(f"floor: one half of the references against the other at the same n ({shown}).")
-    for metric in floors:
-        stood_on = sorted({row.n_samples for row in summaries if row.metric == metric})
-        if len(stood_on) > 1:
-            found.append(
-                f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
-            )
-    return found
-
-
-def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
-    """How far each learned scorer can be believed, and whom it must not rank."""
-    believed = {row.metric: row.scorer for row in rows if row.scorer}
-    reasons: dict[tuple[str, str], dict[str, None]] = {}
-    for row in rows:
-        if row.unranked:
-            reasons.setdefault((row.metric, row.unranked), {})[row.method] = None
-    return [
-        *(f"{metric}: the scorer is {line}." for metric, line in believed.items()),
-        *(
-            f"{UNRANKED} not ranked by {metric}: {', '.join(methods)} ({reason})."
-            for (metric, reason), methods in reasons.items()
-        ),
-    ]
-
-
-def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
-    """The smallest difference in a metric that a table shows, from the width of its intervals; empty without any."""
-    found = [(shown, row) for row in differences if (shown := smallest_shown(row)) is not None]
-    if not found:
-        return []
-    most = max((row for _, row in found), key=lambda row: row.n_samples)
-    stood_on = f"{most.n_users} users × {most.n_prompts} prompts, {most.n_samples} samples"
-    over = f" (median over {len(found)} rows, before Holm)" if len(found) > 1 else ""
-    middle = number(median(shown for shown, _ in found))
-    return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]
-
-
 def _smallest(comparison: Comparison) -> list[str]:
     """The line for `utility`, else for the first metric of preference, where runs are held against a baseline."""
     found: dict[str, list[Estimate]] = {}
@@ -226,7 +99,7 @@ def _smallest(comparison: Comparison) -> list[str]:
     return smallest_note(metric, found.get(metric, []))
 
 
-def gap_notes(run: Run, label: str | None = None) -> list[str]:
+def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
     """What the numbers of a run lack: samples not drawn yet, samples that failed, by reason. Empty where nothing is."""
     name = f"{label}: " if label else ""
     notes = []
@@ -278,13 +151,13 @@ def _difference(row: ComparedRow | None, known: tuple[str, int]) -> str:
     return "\n".join([f"{sign}{value}", *rest, p_text(row.p_holm)])
 
 
-def _cost_row(label: str, run: Run) -> Cells:
+def _cost_row(label: str, run: ScoredRun) -> Cells:
     cost, drawn = run.cost(), sum(sample.image is not None for sample in run.samples)
     memory = cost.peak_memory_bytes
     return (
         label,
         _cost(cost.seconds_per_user, 3),
-        str(len(run.folder.profiles())),
+        str(len(RunFolder(run.path).profiles())),
         _cost(cost.seconds_per_image, 3),
         _cost(cost.nfe_per_image, 1),
         str(drawn),

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from prefbench.api import Grid, History
+from prefbench.api import Grid, History, ScoredRun
 from prefbench.files import write_atomic
-from prefbench.score.summary import Run
 
 from ..shared.escape import code_block, csv_cell, markdown, slug
 from ..shared.grid import to_latex, to_markdown
-from .compare import BASELINE, Comparison, as_json, compare
+from .compare import Comparison, as_json
 from .figures import draw_figure
 from .gallery import draw_gallery
 from .grids import cost_grid, difference_grid, gap_notes, kinds_grid, run_grid, runs_grid
@@ -38,34 +37,26 @@ class Ran:
     hardware: str
 
 
-def write_report(
-    runs: Sequence[Run],
-    folder: Path,
-    *,
-    history: Callable[[str], History] | None = None,
-    beside: Sequence[Run] = (),
-    baseline: str = BASELINE,
-) -> Path:
-    """Writes the report of one or several scored runs and returns the path of `report.md`.
+def write_page(comparison: Comparison, folder: Path) -> list[Path]:
+    """Writes the report of one or several compared runs; returns the paths, that of `report.md` first.
 
-    `beside` are runs that the others are compared with and that get no rows of their own; `baseline` is the
-    method that differences are to.
-
-    With the page stand the gallery of each run (where `history` is given: what the suite shows of a user), the figure
-    as PNG and PDF (for several runs), the rows as `rows.csv`, the table as `table.tex`.
-
-    Raises:
-        PrefbenchError: as `compare` does.
+    With the page stand the gallery of each run (where the comparison knows its suite), the figure as PNG and PDF (for
+    several runs), the rows as `rows.csv`, the table as `table.tex`.
     """
-    comparison = compare([*runs, *beside], baseline=baseline).of_first(len(runs))
     folder.mkdir(parents=True, exist_ok=True)
-    galleries = {} if history is None else _galleries(comparison, history, folder)
-    figure = [path.name for path in draw_figure(comparison, folder / "figure")] if len(runs) > 1 else []
+    galleries = {} if comparison.suite is None else _galleries(comparison, comparison.suite().history, folder)
+    figure = draw_figure(comparison, folder / "figure") if len(comparison.runs) > 1 else []
     tables = _tables(comparison)
-    write_atomic(folder / "rows.csv", rows_as_csv(comparison))
-    write_atomic(folder / "table.tex", to_latex(tables[0]))
+    page, rows, table = (folder / name for name in ("report.md", "rows.csv", "table.tex"))
+    write_atomic(rows, rows_as_csv(comparison))
+    write_atomic(table, to_latex(tables[0]))
+    write_atomic(page, _render(comparison, tables, galleries, [path.name for path in figure]))
+    return [page, rows, table, *figure, *(folder / name for name in galleries.values())]
+
+
+def _render(comparison: Comparison, tables: Sequence[Grid], galleries: Mapping[str, str], figure: Sequence[str]) -> str:
     template = _environment().get_template("report.md.j2")
-    page = template.render(
+    return template.render(
         title=", ".join(comparison.runs),
         runs=[_ran(label, run) for label, run in comparison.runs.items()],
         tables=[(table.title, Safe(to_markdown(table))) for table in tables],
@@ -75,8 +66,6 @@ def write_report(
         compared=any(row.difference for row in comparison.rows),
         ranked=bool(comparison.ranks),
     )
-    write_atomic(folder / "report.md", page)
-    return folder / "report.md"
 
 
 def rows_as_csv(comparison: Comparison) -> str:
@@ -111,7 +100,7 @@ def _galleries(comparison: Comparison, history: Callable[[str], History], folder
     return names
 
 
-def _ran(label: str, run: Run) -> Ran:
+def _ran(label: str, run: ScoredRun) -> Ran:
     spec, environment = run.spec, run.description.get("environment", {})
     code = environment.get("code", {})
     settings = {
@@ -137,7 +126,7 @@ def _listed(value: Any) -> str:
     return (" + ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
-def _samples(run: Run) -> str:
+def _samples(run: ScoredRun) -> str:
     users, prompts = {sample.user for sample in run.samples}, {sample.prompt for sample in run.samples}
     failed = sum(sample.image is None for sample in run.samples)
     return f"{len(run.samples)} of {len(users)} users and {len(prompts)} prompts, {failed} failed"

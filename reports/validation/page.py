@@ -17,9 +17,9 @@ from typing import Any
 from prefbench.api import PrefbenchError
 from prefbench.files import write_atomic
 
-from ..leaderboard.publish import portable
 from ..shared.escape import code_block, markdown, slug
 from ..shared.grid import to_markdown
+from ..shared.published import portable
 from .figures import draw
 from .tables import Result, grids
 

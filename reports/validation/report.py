@@ -11,7 +11,8 @@ from prefbench.registry import names
 from prefbench.run.prepare import check_metrics, load_suite
 from prefbench.score.summary import Run
 
-from ..table.compare import check_mix, label_runs
+from ..shared.labels import check_mix, label_runs
+from ..shared.published import results_folder
 from . import page
 from .scale import Scale
 from .study import Result, validate
@@ -68,5 +69,5 @@ class Validation(Report[Result]):
     def write(self, result: Result, folder: Path) -> Sequence[Path]:
         return page.write(result, folder)
 
-    def publish(self, result: Result, results: Path) -> Sequence[Path]:
-        return page.publish(result, results / self.card.published)
+    def publish(self, result: Result, results: Path | None = None) -> Sequence[Path]:
+        return page.publish(result, (results or results_folder()) / self.card.published)

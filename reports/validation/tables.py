@@ -7,7 +7,7 @@ from typing import Any
 
 from prefbench.api import Cells, Grid
 
-from ..table.grids import DASH
+from ..shared.cells import DASH
 from .expectations import CHANGED
 from .nulls import FEWEST
 from .scale import MIDDLE

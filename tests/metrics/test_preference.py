@@ -33,7 +33,7 @@ from prefbench.metrics.scorers.preference.model import Judged, PreferenceModel
 from prefbench.metrics.scorers.preference.prompts import word_counts
 from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
 from prefbench.metrics.scorers.preference.training import train
-from prefbench.reports.scorer.card import draw_reliability, scorer_grid
+from prefbench.reports.scorer.card import MeasuredScorer, draw_reliability, scorer_grid
 from prefbench.score import standing
 from prefbench.score.scorer_figures import measure
 from prefbench.score.standing import unranked
@@ -279,12 +279,12 @@ def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> No
 
 def test_the_card_is_shown_and_drawn(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     card = {**vars(PreferenceScorer.card), **trained[1]["figures"]}
-    grid = scorer_grid(card, "")
+    grid = scorer_grid(MeasuredScorer(card))
     assert len(grid.sections[0]) == 10
     assert "admitted to rankings." in grid.notes
-    assert draw_reliability(card, tmp_path / "plot.png").stat().st_size > 5_000
+    assert draw_reliability(MeasuredScorer(card), tmp_path / "plot.png").stat().st_size > 5_000
     with pytest.raises(PrefbenchError, match="not measured"):
-        draw_reliability({"name": "made-up"}, tmp_path / "none.png")
+        draw_reliability(MeasuredScorer({"name": "made-up"}), tmp_path / "none.png")
 
 
 # ------------------------------------------------------------------------------------------------- the metric

@@ -20,7 +20,7 @@ from prefbench.cli.grids import to_text
 from prefbench.cli.main import main
 from prefbench.metrics.fid import FrechetDistance
 from prefbench.reports.contrasts.grids import contrast_grid, standings_grid
-from prefbench.reports.contrasts.measure import Contrasts, as_json, contrast
+from prefbench.reports.contrasts.measure import MeasuredContrasts, as_json, contrast
 from prefbench.run.folder import RunFolder
 from prefbench.score.stored import samples_digest
 from prefbench.score.summary import Run
@@ -80,7 +80,7 @@ def no_suite() -> None:
     raise AssertionError("metrics over images need no suite")
 
 
-def compared(tmp_path: Path, tables: Mapping[str, Array], **choices: object) -> Contrasts:
+def compared(tmp_path: Path, tables: Mapping[str, Array], **choices: object) -> MeasuredContrasts:
     runs = [build(tmp_path / name, name, table) for name, table in tables.items()]
     return contrast(runs, no_suite, **choices)  # type: ignore[arg-type]
 
@@ -467,7 +467,7 @@ def test_unequal_sets_are_not_compared(drawn: list[Path], tmp_path: Path) -> Non
     assert "no fid: copy and prompt-only hold other users or prompts" in done.stdout
 
 
-def contrast_sets(paths: list[Path]) -> Contrasts:
+def contrast_sets(paths: list[Path]) -> MeasuredContrasts:
     from prefbench.run.prepare import suite_of_run
 
     runs = [Run.open(path) for path in paths]

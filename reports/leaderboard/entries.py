@@ -1,0 +1,128 @@
+"""What the leaderboard keeps of a run, as committed JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypedDict
+
+from prefbench.api import ALL, PrefbenchError, ScoredRun, SummaryRow
+
+from ..shared.escape import slug
+from ..shared.frame import BASELINE, CEILING, is_control, is_plain
+from ..shared.labels import SAMPLER
+from ..shared.published import portable, read_json
+from ..table.compare import Comparison, as_json, compare
+
+GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", *SAMPLER)
+"""Entries that differ in any of these stand in different tables."""
+
+
+class Entry(TypedDict):
+    """One run: its rows beside the frame, and how it was made."""
+
+    method: str
+    method_version: str
+    control: str | None
+    ranked: bool
+    parameters: dict[str, Any]
+    command: str
+    commit: str | None
+    dirty: bool | None
+    versions: dict[str, str | None]
+    hardware: dict[str, Any]
+    suite: str
+    suite_digest: str
+    suite_parameters: dict[str, Any]
+    split: str
+    backbone: str
+    backbone_digest: str
+    seed: int
+    steps: int
+    guidance: float
+    dtype: str
+    date: str
+    metrics: dict[str, str]
+    rows: list[dict[str, Any]]
+    cost: dict[str, float | None]
+
+
+def entries_of(runs: Sequence[ScoredRun], *, date: str | None = None) -> list[Entry]:
+    """The entry of every run, compared with the frame among them.
+
+    Raises:
+        PrefbenchError: a run of another split, of only some users or samples, no frame (`prompt-only` and `inferred`)
+            among the runs, two runs that would share one file, or runs that `compare` refuses.
+    """
+    for run in runs:
+        _check_whole(run)
+    if any(not any(is_plain(run, name) for run in runs) for name in (BASELINE, CEILING)):
+        raise PrefbenchError(f"publishing needs one run each of {BASELINE} and {CEILING} among the runs")
+    comparison = compare(runs)
+    today = date or datetime.now(UTC).date().isoformat()
+    entries = [_entry(comparison, label, run, today) for label, run in comparison.runs.items()]
+    paths = [path_of(entry) for entry in entries]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice is not None:
+        raise PrefbenchError(f"two of these runs would both be published as {twice.name}; publish one of them")
+    return entries
+
+
+def path_of(entry: Entry) -> Path:
+    """The entry's file below the leaderboard's folder: `<suite>/<method>.json`, `<suite>/<method>.<control>.json`."""
+    names = [slug(name) for name in (entry["method"], entry["control"]) if name]
+    return Path(slug(entry["suite"])) / f"{'.'.join(names)}.json"
+
+
+def load_entries(folder: Path) -> list[Entry]:
+    """Every committed entry, by path. Raises `PrefbenchError` naming the file that cannot be read."""
+
+    def parse(content: Entry) -> Entry:
+        rows_of(content)
+        return content
+
+    return read_json(list(folder.glob("*/*.json")), parse, "result")
+
+
+def rows_of(entry: Entry) -> dict[str, SummaryRow]:
+    """The rows over all users, by metric."""
+    names = [field.name for field in fields(SummaryRow)]
+    # Entries that were published before a field was there lack it.
+    stored = [{name: row[name] for name in names if name in row} for row in entry["rows"] if row["kind"] == ALL]
+    rows = [SummaryRow(**{**row, "won_by": tuple(row["won_by"])}) for row in stored]
+    return {row.metric: row for row in rows}
+
+
+def _check_whole(run: ScoredRun) -> None:
+    if run.undrawn:
+        raise PrefbenchError(f"{run.path.name} is unfinished ({run.undrawn} samples); run its command again")
+    if run.spec["split"] != "test" or run.spec["users"] is not None:
+        part = f"the split {run.spec['split']}, users {run.spec['users'] or 'all'}"
+        raise PrefbenchError(f"the leaderboard shows all users of the split test; {run.path.name} is of {part}")
+
+
+def _entry(comparison: Comparison, label: str, run: ScoredRun, date: str) -> Entry:
+    spec, environment = run.spec, run.description["environment"]
+    rows: list[dict[str, Any]] = as_json([row for row in comparison.rows if row.label == label])
+    settings: Mapping[str, Any] = {name: spec[name] for name in (*GROUP, "suite_parameters")}
+    content: Any = {
+        "method": run.method,
+        "method_version": spec["method_version"],
+        "control": run.control,
+        "ranked": not is_control(run),
+        "parameters": dict(spec["parameters"]),
+        "command": portable(run.description["command"]),
+        **environment["code"],
+        "versions": environment["versions"],
+        "hardware": environment["hardware"],
+        **settings,
+        "date": date,
+        "metrics": dict(run.recipes()),
+        # The label and Holm's adjustment belong to a table, not to a run.
+        "rows": [{name: value for name, value in row.items() if name not in ("label", "p_holm")} for row in rows],
+        "cost": asdict(run.cost()),
+    }
+    entry: Entry = content
+    return entry

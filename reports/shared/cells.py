@@ -1,0 +1,87 @@
+"""How tables write a number: decimals, interval, what it stands on, marks, and what stands where there is none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from prefbench.api import Estimate, SummaryRow
+
+from .frame import GAP
+
+DASH = "—"
+ARROWS = {"up": "↑", "down": "↓", "": ""}
+"""Of a direction; none where neither more nor less is better."""
+WON = "†"
+UNRANKED = "§"
+N = "n users ×\nprompts, samples"
+APART = "The second block holds controls, which are not ranked."
+
+
+def metric_name(row: SummaryRow, *, won: bool = True) -> str:
+    """The metric with its direction, and a mark where a control can win it."""
+    return f"{row.metric} {ARROWS[row.direction]}".strip() + (WON if won and row.won_by else "")
+
+
+def number(value: float, like: float | None = None) -> str:
+    """A value with decimals by its size, or by the size of the value it stands beside."""
+    size = abs(value if like is None else like)
+    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
+
+
+def p_text(value: float | None) -> str:
+    """A p value to three decimals."""
+    if value is None:
+        return f"p {DASH}"
+    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
+
+
+def interval(row: SummaryRow | Estimate) -> str:
+    """`[low, high]`, or what stands in its place."""
+    if row.value is None or row.low is None or row.high is None:
+        return "[no interval]"
+    return f"[{number(row.low, row.value)}, {number(row.high, row.value)}]"
+
+
+def counts(row: SummaryRow | Estimate) -> str:
+    """What a number stands on: `users × prompts, samples`, or users where it has one value of each."""
+    if row.n_samples and not row.n_prompts:
+        return f"{row.n_users} users"
+    return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
+
+
+def absence(row: SummaryRow | Estimate | None) -> str:
+    """Why there is no value."""
+    if row is None:
+        return f"{DASH} (not scored)"
+    if row.n_samples:
+        return (
+            f"{DASH} (no gap to close)"
+            if isinstance(row, SummaryRow) and row.metric.startswith(GAP)
+            else f"{DASH} (undefined)"
+        )
+    return f"{DASH} ({row.missing} missing)"
+
+
+def stacked(row: SummaryRow | Estimate | None, known: tuple[str, int] | None = None) -> str:
+    """Value, interval, and what it stands on unless that is `known` already."""
+    if row is None or row.value is None:
+        return absence(row)
+    mark = UNRANKED if isinstance(row, SummaryRow) and row.unranked else ""
+    lines = [number(row.value) + mark, interval(row)]
+    if known is None or counts(row) != known[0]:
+        lines.append(f"n {counts(row)}")
+    if row.missing != (known[1] if known else 0):
+        lines.append(f"{row.missing} missing")
+    return "\n".join(lines)
+
+
+def stacked_value(row: SummaryRow) -> str:
+    """Value, mark and interval on one line."""
+    return f"{number(row.value or 0.0)}{UNRANKED if row.unranked else ''} {interval(row)}"
+
+
+def usual(rows: Iterable[SummaryRow | Estimate]) -> tuple[str, int]:
+    """What most of some rows stand on, and how many of them are missing: said once for a whole line."""
+    found = Counter((counts(row), row.missing) for row in rows).most_common(1)
+    return found[0][0] if found else ("0 × 0, 0", 0)

@@ -1,0 +1,71 @@
+"""Which runs belong into one table, and what each is called there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefbench.api import PrefbenchError, ScoredRun
+
+SAMPLER = ("steps", "guidance", "dtype")
+"""Settings that a comparison shows in the label of every run where they are not the same for all."""
+_MUST_AGREE = {
+    "suite_digest": "the data (suite digest)",
+    "split": "the split",
+    "seed": "the run seed",
+    "backbone_digest": "the backbone's weights (digest)",
+}
+_NOT_IN_LABELS = ("batch", "suite_digest", "backbone_digest")
+
+
+def check_mix(runs: Sequence[ScoredRun]) -> None:
+    """Raises `PrefbenchError` for no runs, and for runs of other data, seeds, backbones or recipes than the first."""
+    if not runs:
+        raise PrefbenchError("there is no run to compare")
+    first = runs[0]
+    for other in runs[1:]:
+        for field, meaning in _MUST_AGREE.items():
+            if first.spec[field] != other.spec[field]:
+                values = f"{str(first.spec[field])[:12]} and {str(other.spec[field])[:12]}"
+                where = f"{first.path.name} and {other.path.name}"
+                raise PrefbenchError(f"these runs differ in {meaning}, {values}: {where}; report them apart")
+    _check_recipes(runs)
+
+
+def _check_recipes(runs: Sequence[ScoredRun]) -> None:
+    """One column holds numbers of one recipe."""
+    recipes: dict[str, tuple[str, ScoredRun]] = {}
+    for run in runs:
+        for name, recipe in run.recipes().items():
+            first, other = recipes.setdefault(name, (recipe, run))
+            if recipe != first:
+                paths = f"{other.path} {run.path}"
+                raise PrefbenchError(f"{name} was scored by two recipes, {first} and {recipe}: prefbench score {paths}")
+
+
+def label_runs(runs: Sequence[ScoredRun]) -> list[str]:
+    """A name for each run: method and control, and where these are equal the settings in which the runs differ.
+
+    The sampler's settings are named wherever they differ between any two runs, since they change every picture.
+
+    Raises `PrefbenchError` for two runs of one spec.
+    """
+    names = [f"{run.method} + {run.control}" if run.control else run.method for run in runs]
+    uneven = [key for key in SAMPLER if len({run.spec[key] for run in runs}) > 1]
+    labels = []
+    for name, run in zip(names, runs, strict=True):
+        twins = [_settings(other) for other_name, other in zip(names, runs, strict=True) if other_name == name]
+        own = _settings(run)
+        if twins.count(own) > 1:
+            raise PrefbenchError(f"{name} is given twice with the same settings ({run.path})")
+        differing = [key for key in own if key in uneven or any(twin.get(key) != own[key] for twin in twins)]
+        labels.append(f"{name} ({', '.join(f'{key}={own[key]}' for key in differing)})" if differing else name)
+    return labels
+
+
+def _settings(run: ScoredRun) -> dict[str, Any]:
+    """What may tell two runs of one method apart, as flat plain data; a parameter named like a setting as `-p name`."""
+    spec = dict(run.spec)
+    parameters = spec.pop("parameters")
+    named = {f"-p {name}" if name in spec else name: value for name, value in parameters.items()}
+    return {**named, **{key: value for key, value in spec.items() if key not in _NOT_IN_LABELS}}

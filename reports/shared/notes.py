@@ -1,0 +1,63 @@
+"""The lines under a table: what its marks mean, how accurate its scorers are, what it could have shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from prefbench.api import Estimate, SummaryRow
+from prefbench.stats.power import smallest_shown
+
+from .cells import UNRANKED, WON, number
+
+
+def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
+    """What the marks of a table mean, as far as they occur."""
+    summaries = [row for row in rows if "/" not in row.metric]
+    winners: dict[tuple[str, ...], dict[str, None]] = {}
+    for row in summaries:
+        if row.won_by:
+            winners.setdefault(row.won_by, {})[row.metric] = None
+    found = list(notes)
+    for names, metrics in winners.items():
+        found.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
+    found += _scorer_notes(summaries)
+    floors = {row.metric: row.floor for row in summaries if row.floor is not None}
+    if floors:
+        shown = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
+        found.append(f"floor: one half of the references against the other at the same n ({shown}).")
+    for metric in floors:
+        stood_on = sorted({row.n_samples for row in summaries if row.metric == metric})
+        if len(stood_on) > 1:
+            found.append(
+                f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
+            )
+    return found
+
+
+def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
+    """How far each learned scorer can be believed, and whom it must not rank."""
+    believed = {row.metric: row.scorer for row in rows if row.scorer}
+    reasons: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.unranked:
+            reasons.setdefault((row.metric, row.unranked), {})[row.method] = None
+    return [
+        *(f"{metric}: the scorer is {line}." for metric, line in believed.items()),
+        *(
+            f"{UNRANKED} not ranked by {metric}: {', '.join(methods)} ({reason})."
+            for (metric, reason), methods in reasons.items()
+        ),
+    ]
+
+
+def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
+    """The smallest difference in a metric that a table shows, from the width of its intervals; empty without any."""
+    found = [(shown, row) for row in differences if (shown := smallest_shown(row)) is not None]
+    if not found:
+        return []
+    most = max((row for _, row in found), key=lambda row: row.n_samples)
+    stood_on = f"{most.n_users} users × {most.n_prompts} prompts, {most.n_samples} samples"
+    over = f" (median over {len(found)} rows, before Holm)" if len(found) > 1 else ""
+    middle = number(median(shown for shown, _ in found))
+    return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]

@@ -1,0 +1,34 @@
+"""Scores of several runs on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefbench.api import Column, FloatArray, Scores
+
+Columns = Mapping[str, Column]
+"""A run's columns by their names."""
+
+
+def on_same_keys(*several: Scores) -> list[Scores]:
+    """The same scores over the union of their keys; NaN where one lacks a key."""
+    if any(scores.keys is None for scores in several):
+        raise ValueError("scores without keys cannot be paired over runs")
+    every_key = [scores.keys for scores in several if scores.keys is not None]
+    keys, first = np.unique(np.concatenate(every_key), return_index=True)
+    users = np.concatenate([scores.users for scores in several])[first]
+    prompts = np.concatenate([scores.prompts for scores in several])[first]
+    return [
+        Scores(_placed(scores, own, keys), users, prompts, keys, scores.bounds)
+        for scores, own in zip(several, every_key, strict=True)
+    ]
+
+
+def _placed(scores: Scores, own: NDArray[np.str_], keys: NDArray[np.str_]) -> FloatArray:
+    """The values in the order of the sorted `keys`."""
+    values = np.full(len(keys), np.nan)
+    values[np.searchsorted(keys, own)] = scores.values
+    return values

@@ -1,0 +1,120 @@
+"""Committed results: where they stand, how they are written and read, and whether a page follows from its data."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefbench.api import PrefbenchError, Report
+from prefbench.files import write_atomic
+
+R = TypeVar("R", bound=Mapping[str, Any])
+T = TypeVar("T")
+_PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError)
+"""What a file that is damaged, or no result at all, raises when it is read and rendered."""
+
+
+def results_folder() -> Path:
+    """The committed results: `results/` in the root of a clone.
+
+    Raises:
+        PrefbenchError: prefbench is an installed wheel, which holds none.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "pyproject.toml").is_file() or not (root / "results").is_dir():
+        raise PrefbenchError("results are published from a clone of the repository, not from an installed wheel")
+    return root / "results"
+
+
+def write_json(path: Path, content: Mapping[str, Any], *, sort_keys: bool = False) -> Path:
+    """Writes a result whole and returns its path. NaN and infinity are refused."""
+    write_atomic(path, json.dumps(content, indent=1, sort_keys=sort_keys, allow_nan=False) + "\n")
+    return path
+
+
+def read_json(paths: Sequence[Path], parse: Callable[[Any], T], what: str) -> list[T]:
+    """Every file's content as `parse` makes it. Raises `PrefbenchError` naming the file that is no `what`."""
+    contents = []
+    for path in sorted(paths):
+        try:
+            contents.append(parse(json.loads(path.read_text(encoding="utf-8"))))
+        except _UNREADABLE as error:
+            raise PrefbenchError(f"{path} is no {what} ({type(error).__name__}: {error})") from error
+    return contents
+
+
+def stale(page: Path, text: str) -> list[str]:
+    """The names of what is not up to date: the page where it is another text, pictures that it shows and lacks."""
+    is_current = page.is_file() and page.read_text(encoding="utf-8") == text
+    pictures = [page.parent / name for name in _PICTURE.findall(text)]
+    return [page.name] * (not is_current) + [path.name for path in pictures if not path.is_file()]
+
+
+def portable(command: str) -> str:
+    """The command without `--out` and the folders of absolute paths: nothing of it belongs to one machine alone."""
+    words = [re.sub(r"(^|=)[/~]\S*/", r"\1", word) for word in shlex.split(command)]
+    kept = [
+        w for i, w in enumerate(words) if w != "--out" and not w.startswith("--out=") and words[i - 1 : i] != ["--out"]
+    ]
+    return shlex.join(kept)
+
+
+class Published(Report[R]):
+    """A report with one page per result: `<stem>.json`, and `<stem>.md` and figures rendered from it and nothing else.
+
+    They stand in the folder of `results/` that the card names.
+    """
+
+    @abstractmethod
+    def stem(self, result: R) -> str:
+        """The name of a result's files."""
+
+    @abstractmethod
+    def render(self, result: R) -> str:
+        """The page of a stored result; names pictures as `<stem>...png`."""
+
+    @abstractmethod
+    def draw(self, result: R, folder: Path) -> Sequence[Path]:
+        """Writes the figures of a stored result and returns their paths."""
+
+    def stored(self, result: R) -> R:
+        """The result as it is stored: without what belongs to one machine alone."""
+        return result
+
+    def publish(self, result: R, results: Path | None = None) -> Sequence[Path]:
+        """Writes figures, data and page."""
+        folder = self._folder(results)
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = self.stored(result)
+        page, text = folder / f"{self.stem(kept)}.md", self.render(kept)
+        figures = self.draw(kept, folder)
+        data = write_json(folder / f"{self.stem(kept)}.json", kept)
+        write_atomic(page, text)
+        return [page, data, *figures]
+
+    def stale(self, results: Path | None = None) -> Sequence[str]:
+        """The committed pages and figures that are not up to date."""
+        folder = self._folder(results)
+        return [n for one in self.committed(results) for n in stale(folder / f"{self.stem(one)}.md", self.render(one))]
+
+    def rebuild(self, results: Path | None = None) -> Sequence[Path]:
+        """Writes the committed pages and figures again, from the committed data."""
+        return [path for one in self.committed(results) for path in self.publish(one, results)]
+
+    def committed(self, results: Path | None = None) -> Sequence[R]:
+        """Every committed result. Raises `PrefbenchError` naming the file that cannot be read."""
+
+        def parse(content: R) -> R:
+            self.render(content)
+            return content
+
+        return read_json(list(self._folder(results).glob("*.json")), parse, f"{self.card.name} report")
+
+    def _folder(self, results: Path | None) -> Path:
+        return (results or results_folder()) / self.card.published

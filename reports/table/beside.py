@@ -1,0 +1,41 @@
+"""The runs that a single run is shown beside: the frame's scored runs in the same folder."""
+
+from __future__ import annotations
+
+import logging
+
+from prefbench.api import PrefbenchError, ScoredRun
+from prefbench.score.summary import Run
+
+from ..shared.frame import BASELINE, CEILING, is_plain
+
+logger = logging.getLogger(__name__)
+_SHARED = (
+    "suite_digest", "split", "seed", "backbone_digest", "users", "samples_per_case", "steps", "guidance", "dtype",
+)  # fmt: skip
+"""Settings that a run must share with the frame that it is shown beside."""
+
+
+def frame_beside(run: ScoredRun) -> list[ScoredRun]:
+    """The finished, scored runs of the baseline and the ceiling next to a run that it can be compared with."""
+    frame: dict[str, ScoredRun] = {}
+    for path in sorted(run.path.resolve().parent.iterdir()):
+        if path == run.path.resolve() or not (path / "summary.json").is_file():
+            continue
+        try:
+            other = Run.open(path)
+            same = all(other.spec[name] == run.spec[name] for name in _SHARED) and _scored_alike(other, run)
+        except (PrefbenchError, KeyError) as error:
+            logger.warning("%s is left out: %s", path, error)
+            continue
+        wanted = [name for name in (BASELINE, CEILING) if is_plain(other, name) and not is_plain(run, name)]
+        if same and not other.undrawn and wanted:
+            frame[wanted[0]] = other
+    return list(frame.values())
+
+
+def _scored_alike(one: ScoredRun, other: ScoredRun) -> bool:
+    """Whether they share metrics, all by one recipe each. One may have more: metrics of what only some methods have."""
+    recipes, others = one.recipes(), other.recipes()
+    shared = recipes.keys() & others.keys()
+    return bool(shared) and all(recipes[name] == others[name] for name in shared)

@@ -1,0 +1,54 @@
+"""The comparison table of scored runs, with its page, figure and galleries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
+
+from ..shared.frame import BASELINE
+from .beside import frame_beside
+from .compare import Comparison, as_json, compare
+from .grids import difference_grid, run_grid, runs_grid
+from .page import write_page
+
+
+class Table(Report[Comparison]):
+    """Every metric of each run, its paired difference to a baseline, the share of the gap closed, and ranks.
+
+    A single run is shown beside the baseline and the ceiling that its folder's neighbours hold, where there are any.
+
+    Args:
+        baseline: the method, or the label of the run, that differences are to.
+    """
+
+    card: ClassVar[ReportCard] = ReportCard(
+        "table", "1", "runs side by side: metrics, differences to a baseline, ranks, cost, pictures", "runs"
+    )
+
+    def __init__(self, baseline: str = BASELINE) -> None:
+        self._baseline = baseline
+
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Comparison:
+        """The comparison. Raises `PrefbenchError` as `compare` does."""
+        beside = frame_beside(runs[0]) if len(runs) == 1 else []
+        comparison = compare([*runs, *beside], baseline=self._baseline).of_first(len(runs))
+        return replace(comparison, suite=context.suite)
+
+    def as_json(self, result: Comparison) -> Sequence[Mapping[str, Any]]:
+        """One mapping per row."""
+        return as_json(result.rows)
+
+    def tables(self, result: Comparison) -> Sequence[Grid]:
+        """One run's metrics as rows; or several runs as rows, then their differences to the baseline."""
+        if len(result.runs) == 1:
+            return [run_grid(result, next(iter(result.runs)))]
+        compared = any(row.difference for row in result.rows)
+        return [runs_grid(result), *([difference_grid(result)] if compared else [])]
+
+    def write(self, result: Comparison, folder: Path) -> Sequence[Path]:
+        """Writes `report.md`, the galleries, the figure of several runs, `rows.csv` and `table.tex`; the page first."""
+        return write_page(result, folder)

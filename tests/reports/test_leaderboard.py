@@ -1,0 +1,158 @@
+"""The leaderboard: what is published, what is refused, and that what is committed holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import kendalltau
+
+from prefbench.api import PrefbenchError
+from prefbench.reports.leaderboard.entries import entries_of, load_entries
+from prefbench.reports.leaderboard.page import render
+from prefbench.reports.leaderboard.report import Leaderboard
+from prefbench.reports.shared.grid import to_markdown
+from prefbench.reports.shared.published import results_folder
+from prefbench.reports.table.compare import compare
+from prefbench.reports.table.grids import run_grid, runs_grid
+from prefbench.score.summary import Run
+from tests.support.toy_runs import build
+
+
+def test_two_runs_with_one_result_file_are_not_published(runs: list[Run], tmp_path: Path) -> None:
+    twin = build(tmp_path / "twin", "ours", 0.5, spec={"parameters": {"scale": 2}})
+    with pytest.raises(PrefbenchError, match=r"two of these runs would both be published as ours\.json"):
+        entries_of([*runs, twin])
+
+
+def test_leaderboard_check_follows_the_results(runs: list[Run], tmp_path: Path) -> None:
+    report, results = Leaderboard(), tmp_path / "results"
+    written = report.publish(entries_of(runs), results)
+    assert not report.stale(results)
+    path = results / "leaderboard" / "toy" / "ours.json"
+    others = [path.with_stem(name) for name in ("prompt-only", "inferred")]
+    assert written == [path, *others, tmp_path / "leaderboard.md"]
+    entry = json.loads(path.read_text())
+    next(row for row in entry["rows"] if row["metric"] == "gap-closed")["value"] = 0.987
+    path.write_text(json.dumps(entry))
+    assert report.stale(results) == ["leaderboard.md"]
+    report.rebuild(results)
+    assert not report.stale(results)
+    assert "0.987" in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_leaderboard_sets_the_frame_apart_and_keeps_reported_figures_below(runs: list[Run]) -> None:
+    page = render(entries_of(runs))
+    order = [
+        page.index(text)
+        for text in ("| ours ", "| prompt-only ", "| inferred ", "## Reported by papers", "143.79", "0.6889")
+    ]
+    assert order == sorted(order)
+    ours = next(line for line in page.splitlines() if line.startswith("| ours "))
+    assert "3 × 2, 12" in ours
+    assert "0123456" in ours
+    assert "0.500<br>" in ours
+
+
+def test_results_are_whole_and_name_no_machine(runs: list[Run]) -> None:
+    result = entries_of(runs, date="2026-01-01")[0]
+    assert result["date"] == "2026-01-01"
+    assert result["command"] == "prefbench run --method ours"
+    assert (result["commit"], result["dirty"], result["seed"]) == ("0123456789abcdef", False, 0)
+    assert result["metrics"]["utility"] == "utility@1[toy]"
+    assert result["cost"]["nfe_per_image"] == 4
+    assert "/home" not in json.dumps(result)
+
+
+def test_partial_runs_and_runs_without_a_frame_are_not_published(tmp_path: Path) -> None:
+    part = build(tmp_path / "part", "ours", 0.1, spec={"users": 2})
+    with pytest.raises(PrefbenchError, match="users 2"):
+        entries_of([part])
+    with pytest.raises(PrefbenchError, match="inferred"):
+        entries_of([build(tmp_path / "whole", "ours", 0.1)])
+
+
+def test_an_unfinished_run_says_so_and_is_not_published(tmp_path: Path) -> None:
+    floor, cut = build(tmp_path / "floor", "prompt-only", 0.1), build(tmp_path / "cut", "inferred", 0.8, undrawn=5)
+    note = "unfinished, 5 of 17 samples are not drawn yet"
+    assert note in to_markdown(runs_grid(compare([floor, cut])))
+    assert note in to_markdown(run_grid(compare([cut]), "inferred"))
+    with pytest.raises(PrefbenchError, match=r"cut is unfinished \(5 samples\)"):
+        entries_of([floor, cut])
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "leaderboard" / "toy" / "ours.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(PrefbenchError, match=r"ours\.json"):
+        Leaderboard().rebuild(tmp_path)
+
+
+def test_the_committed_leaderboard_is_up_to_date() -> None:
+    assert not Leaderboard().stale()
+
+
+def committed() -> dict[str, dict[str, dict[str, Any]]]:
+    """Rows over all users by method (and control) and metric."""
+    return {
+        ".".join(filter(None, [result["method"], result["control"]])): {
+            row["metric"]: row for row in result["rows"] if row["kind"] == "all"
+        }
+        for result in load_entries(results_folder() / "leaderboard")
+    }
+
+
+def test_the_committed_frame_holds() -> None:
+    """The controls bound what a method can reach, and each shows what it is there to show."""
+    rows = committed()
+
+    def value(run: str, metric: str = "utility") -> float:
+        return float(rows[run][metric]["value"])
+
+    assert value("ideal") >= 0.9
+    assert value("ideal") > value("inferred") > value("prompt-only")
+    assert value("inferred") >= 0.6
+    assert abs(value("prompt-only")) <= 0.1
+    for group in ("utility/worded", "utility/semantic"):
+        assert value("truth", group) >= 0.75 * value("ideal", group)
+    assert abs(rows["truth"]["utility/silent"]["difference"]) <= 0.05, "words say nothing of the silent axes"
+    assert value("copy", "prompt-fidelity") < 0.5 * value("prompt-only", "prompt-fidelity")
+    assert rows["inferred.other-user"]["utility"]["difference"] <= 0.05
+    assert rows["inferred.flipped"]["utility"]["difference_high"] < 0
+    # Probing needs histories that can be halved, and prompts with both verdicts.
+    drawn = [row for metrics in rows.values() for name, row in metrics.items() if not name.startswith("probing")]
+    assert all(row["missing"] == 0 for row in drawn)
+
+
+def test_the_committed_preference_orders_runs_as_their_true_utility_does() -> None:
+    """And no copy of a like stands above what is drawn for the user."""
+    rows = committed()
+    pairs = [(metrics["utility"]["value"], metrics["preference"]["value"]) for metrics in rows.values()]
+    assert len(pairs) >= 13
+    assert kendalltau(*zip(*pairs, strict=True)).statistic >= 0.8
+    for run in ("truth", "ours"):
+        assert rows["copy"]["preference"]["high"] < rows[run]["preference"]["low"]
+    assert not any(row["unranked"] for metrics in rows.values() for row in metrics.values())
+
+
+def test_what_is_committed_of_ours_is_personal() -> None:
+    """It draws for its own user: another user's history is worth nothing, the opposite one harms, words are not all."""
+    rows = committed()
+    ours, rewriting = rows["ours"], rows["attribute-rewrite"]
+    for baseline in ("prompt-only", "ip-adapter", "attribute-rewrite", "random-style"):
+        assert ours["utility"]["value"] > rows[baseline]["utility"]["high"]
+    assert ours["gap-closed"]["low"] > 0.55
+    assert rows["ours.other-user"]["gap-closed"]["value"] <= 0.05
+    assert rows["ours.flipped"]["gap-closed"]["high"] < 0
+    assert ours["gap-closed/silent"]["value"] > 0.3
+    assert rewriting["utility/silent"]["low"] < 0.05, "what words cannot carry"
+    plain = rows["prompt-only"]
+    assert ours["prompt-fidelity"]["value"] >= plain["prompt-fidelity"]["value"] - 0.02
+    assert ours["clip-score"]["value"] >= 0.99 * plain["clip-score"]["value"]
+    for distance in ("fid", "kid"):
+        others = [rows[name][distance]["value"] for name in ("prompt-only", "ip-adapter", "attribute-rewrite")]
+        assert ours[distance]["value"] < min(others)
+    assert rows.keys() >= {"ours", "ip-adapter", "attribute-rewrite", "ours.other-user", "ours.flipped"}

@@ -1,0 +1,105 @@
+"""Tables of runs: missing values, controls, differences, marks, notes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from prefbench.cli.grids import fold, to_text
+from prefbench.reports.leaderboard.entries import entries_of
+from prefbench.reports.leaderboard.page import render
+from prefbench.reports.shared.cells import number
+from prefbench.reports.shared.grid import to_markdown
+from prefbench.reports.table.compare import compare
+from prefbench.reports.table.grids import difference_grid, run_grid, runs_grid
+from prefbench.reports.validation.shortcomings import shortcoming_notes, shortcomings
+from prefbench.score.summarise import store_summary
+from prefbench.score.summary import Run
+from prefbench.suites.picturebook.suite import Picturebook
+from tests.support.toy_runs import build
+
+
+def test_fid_at_unequal_n_is_marked(runs: list[Run]) -> None:
+    assert "not comparable" not in to_markdown(runs_grid(compare(runs)))
+    header, rows = runs[0].folder.scores("fid") or ({}, [])
+    runs[0].folder.write_scores("fid", header, [{**row, "n": 5} for row in rows])
+    store_summary(Run.open(runs[0].path))
+    uneven = [Run.open(runs[0].path), *runs[1:]]
+    assert "fid stands on 5 and 6 samples: not comparable between these" in to_markdown(runs_grid(compare(uneven)))
+
+
+def test_missing_values_are_shown_and_counted(tmp_path: Path) -> None:
+    base = build(tmp_path / "base", "prompt-only", {"ann": 0.1, "bob": None, "cyd": 0.3})
+    none = build(tmp_path / "none", "broken", float("nan"))
+    text = to_text(run_grid(compare([base]), "prompt-only"))
+    assert re.search(r"utility ↑† +0\.250 \[.*\] +2 × 2, 8 +4$", text, re.MULTILINE)
+    assert "4 of 12 samples failed: 4 × RuntimeError: no luck" in text
+    both = to_text(runs_grid(compare([base, none])))
+    assert "— (12 missing)" in both
+    assert "nan" not in both.lower()
+
+
+def test_controls_stand_below_the_rule_and_are_not_ranked(runs: list[Run]) -> None:
+    grid = runs_grid(compare(runs))
+    assert [[row[0] for row in section] for section in grid.sections] == [["ours", "prompt-only"], ["inferred"]]
+    assert grid.columns[:4] == ("method", "rank", "gap-closed ↑†", "utility ↑†")
+    assert grid.sections[1][0][1] == ""
+    # fid stands on 6 samples, the line on 12: the cell says so.
+    assert grid.sections[0][0][grid.columns.index("fid ↓")].endswith("n 3 × 2, 6")
+
+
+def test_differences_carry_their_p_and_n(runs: list[Run]) -> None:
+    grid = difference_grid(compare(runs))
+    assert grid.columns == ("method", "utility ↑", "utility/silent ↑", "n users ×\nprompts, samples", "missing")
+    assert grid.sections[0][0][:2] == ("ours", "+0.300\n[0.200, 0.400]\np 0.500")
+    assert grid.sections[0][0][3:] == ("3 × 2, 12", "0")
+
+
+def test_tables_of_several_runs_say_what_they_would_have_shown(runs: list[Run]) -> None:
+    found = compare(runs)
+    widths = []
+    for label in ("ours", "inferred"):
+        difference = found.of(label)["utility"].difference
+        assert difference is not None
+        assert difference.low is not None
+        assert difference.high is not None
+        widths.append(difference.high - difference.low)
+    # Half a width is 1.96 errors; to exceed it in 4 of 5 cases takes 0.84 more.
+    smallest = number(sum(widths) / 2 / 2 * (1.96 + 0.8416) / 1.96)
+    note = f"smallest difference in utility that 3 users × 2 prompts, 12 samples show in 4 of 5 cases: {smallest}"
+    for grid in (runs_grid(found), difference_grid(found)):
+        assert f"{note} (median over 2 rows, before Holm)." in grid.notes
+    assert all("4 of 5 cases" not in line for line in runs_grid(compare([runs[0], runs[2]])).notes)
+    page = render(entries_of(runs))
+    assert f"{note.replace('utility', 'utility to prompt-only')} (median over 2 rows, before Holm)." in page
+
+
+def test_narrow_terminals_cut_no_number(runs: list[Run]) -> None:
+    grid = runs_grid(compare(runs))
+    parts = fold(grid, 60)
+    assert len(parts) > 1
+    assert all(part.columns[0] == "method" and part.columns[-1] == "missing" for part in parts)
+    assert {column for part in parts for column in part.columns} == set(grid.columns)
+    assert all(max(map(len, to_text(part).splitlines())) <= 60 for part in parts)
+    assert "…" not in to_text(grid)
+
+
+def test_what_a_validation_found_wanting_stands_under_the_table(tmp_path: Path) -> None:
+    requirements = [
+        {"what": "clip-score: must stay under palette", "found": -5.4, "passed": False},
+        {"what": "clip-score: must fall under blur", "found": -9.0, "passed": True},
+        {"what": "fid: must rise under jpeg", "found": 5.0, "passed": None},
+        {"what": "kid: must rise under noise", "found": -5.0, "passed": False},
+    ]
+    (tmp_path / "tiny.json").write_text(json.dumps({"requirements": requirements}))
+    assert shortcomings("tiny", tmp_path) == {
+        "clip-score": ["must stay under palette"],
+        "kid": ["must rise under noise"],
+    }
+    (note,) = shortcoming_notes("tiny", ["utility", "clip-score", "fid"], tmp_path)
+    assert note.endswith("required: clip-score (must stay under palette).")
+    assert shortcoming_notes("tiny", ["utility"], tmp_path) == shortcoming_notes("unknown", ["fid"], tmp_path) == []
+    published = set(shortcomings("picturebook"))
+    assert "clip-i" in published, "what is published is told"
+    assert not published & set(Picturebook.card.metrics), "a metric of the default tables must hold what is required"
