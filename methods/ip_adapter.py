@@ -26,6 +26,7 @@ from prefbench.api import (
     ProbeItem,
     Profile,
     Request,
+    WeightFiles,
 )
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
@@ -37,53 +38,31 @@ from .shared.latest import Latest
 
 
 @dataclass(frozen=True)
-class Place:
-    """One file of a repository of the hub, or of a folder of shipped weights."""
-
-    source: str
-    revision: str | None
-    file: str
-
-    def find(self) -> Path | None:
-        """Where it lies on this disk."""
-        folder = hub.locate(self.source, self.revision, self.file)
-        return folder / Path(self.file).name if folder is not None else None
-
-
-@dataclass(frozen=True)
 class AdapterWeights:
     """An adapter, and the weights of the CLIP image tower whose embeddings it was trained on."""
 
-    adapter: Place
-    tower: Place
-
-    @property
-    def command(self) -> str:
-        """What gets both."""
-        source, revision = self.adapter.source, self.adapter.revision
-        if hub.is_hub_id(source):
-            settings = str(Path(self.tower.file).with_name("config.json"))
-            return hub.download(source, revision, [self.adapter.file, settings, self.tower.file])
-        places = (self.tower, self.adapter)
-        lacking = (Path(place.source).name for place in places if place.find() is None)
-        return " && ".join(hub.make(name, name) for name in lacking)
+    tower: WeightFiles
+    """Its first file is the one that is loaded."""
+    adapter: WeightFiles
+    """One file."""
 
 
-def _shipped(name: str, file: str) -> Place:
-    return Place(str(WEIGHTS / name), None, file)
+def _shipped(name: str, *files: str) -> WeightFiles:
+    return WeightFiles(str(WEIGHTS / name), files, licence="Apache-2.0", trainer=name)
 
 
-def _public(file: str) -> Place:
-    return Place("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729", file)
+def _public(size: int, *files: str) -> WeightFiles:
+    revision = "018e402774aeeddd60609b4ecdb7e298259dc729"
+    return WeightFiles("h94/IP-Adapter", files, revision, licence="Apache-2.0", size=size)
 
 
-_TOWER = _public("models/image_encoder/model.safetensors")
+_TOWER = _public(2_530_000_000, "models/image_encoder/model.safetensors", "models/image_encoder/config.json")
 ADAPTERS: Mapping[str, AdapterWeights] = {
     "mini-sd": AdapterWeights(
-        _shipped("mini-ip-adapter", "ip-adapter.safetensors"), _shipped("mini-vision", "model.safetensors")
+        _shipped("mini-vision", "model.safetensors"), _shipped("mini-ip-adapter", "ip-adapter.safetensors")
     ),
-    "sd15": AdapterWeights(_public("models/ip-adapter_sd15.safetensors"), _TOWER),
-    "sdxl": AdapterWeights(_public("sdxl_models/ip-adapter_sdxl_vit-h.safetensors"), _TOWER),
+    "sd15": AdapterWeights(_TOWER, _public(44_600_000, "models/ip-adapter_sd15.safetensors")),
+    "sdxl": AdapterWeights(_TOWER, _public(698_000_000, "sdxl_models/ip-adapter_sdxl_vit-h.safetensors")),
 }
 """Backbone to adapter."""
 TOKENS = 4
@@ -215,13 +194,8 @@ def files_for(backbone: Backbone) -> tuple[Path, Path]:
     if name not in ADAPTERS:
         raise PrefbenchError(f"ip-adapter has no adapter for backbone {name!r}, only for {', '.join(ADAPTERS)}")
     chosen = ADAPTERS[name]
-    adapter, tower = chosen.adapter.find(), chosen.tower.find()
-    if adapter is None or tower is None:
-        lacking = chosen.adapter if adapter is None else chosen.tower
-        raise PrefbenchError(
-            f"ip-adapter on {name}: {hub.Absence(f'{lacking.source} has no {lacking.file} here', chosen.command)}"
-        )
-    return adapter, tower
+    tower, adapter = hub.require_all(f"ip-adapter on {name}", [chosen.tower, chosen.adapter])
+    return adapter / chosen.adapter.files[0], tower / chosen.tower.files[0]
 
 
 def attach(backbone: Backbone, adapter: Path, tower: Path) -> ImageEmbedder:

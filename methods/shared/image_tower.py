@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
-from prefbench.api import Backbone, PrefbenchError
+from prefbench.api import Backbone, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.loading import strict_loading
@@ -35,11 +35,9 @@ def load_image_tower(backbone: Backbone, source: str = "") -> ImageEmbedder:
         PrefbenchError: no local copy, with the command that gets one; else as `load_tower`.
     """
     chosen = source or _default(backbone)
-    folder = hub.locate(chosen, None, "config.json")
-    if folder is None:
-        get = f"hf download {chosen}" if hub.is_hub_id(chosen) else f"put one there: {chosen}"
-        raise PrefbenchError(f"there is no image tower {chosen} here; get it with: {get}")
-    return load_tower(folder, backbone.device)
+    trainer = Path(chosen).name if chosen in TOWERS.values() else None
+    weights = WeightFiles(chosen, ("config.json", "*.json", "model*.safetensors"), trainer=trainer)
+    return load_tower(hub.require("the image tower", weights), backbone.device)
 
 
 def tower_name(backbone: Backbone, source: str = "") -> str:

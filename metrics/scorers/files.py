@@ -1,8 +1,8 @@
-"""Weights of published scorers: found in the local cache or a folder, and read without running anything in them."""
+"""Weights of published scorers, read without running anything in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,29 +12,6 @@ from prefbench.models import hub
 
 if TYPE_CHECKING:
     import torch
-
-
-def find(name: str, source: str, files: Sequence[str]) -> Path:
-    """The folder that holds a repository's files.
-
-    Args:
-        name: the scorer's, for messages.
-        source: a repository of the hub, looked for in the local cache, or a folder.
-        files: what must be there; the first of them marks the folder.
-
-    Raises:
-        PrefbenchError: files are absent; the line names the command that gets them.
-    """
-    folder = hub.locate(source, None, files[0])
-    command = hub.download(source, None, files)
-    if not hub.is_hub_id(source):
-        command = f"cp {' '.join(files)} {source}"
-    if folder is None:
-        raise PrefbenchError(f"scorer {name!r}: {hub.absent(source, command)}")
-    lacking = [file for file in files if not (folder / file).is_file()]
-    if lacking:
-        raise PrefbenchError(f"scorer {name!r}: {hub.Absence(f'{folder} has no {lacking[0]}', command)}")
-    return folder
 
 
 def digest(read: Iterable[tuple[Path, Iterable[str]]]) -> str:

@@ -44,6 +44,7 @@ from prefbench.api.runs import ALL, Cost, ScoredRun, SummaryRow
 from prefbench.api.scorers import Scorer, ScorerCard
 from prefbench.api.scores import ROUNDING, Column, ScoreHeader, ScorerRecord, Scores
 from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
+from prefbench.api.weights import WeightFiles
 
 __all__ = [
     "ALL",
@@ -110,6 +111,7 @@ __all__ = [
     "UserMetric",
     "UserStates",
     "Viewer",
+    "WeightFiles",
     "decode_image",
     "encode_png",
     "image_digest",

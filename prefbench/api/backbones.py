@@ -28,6 +28,8 @@ class BackboneCard:
     guidance: float
     dtype: Literal["float32", "float16", "bfloat16"]
     licence: str
+    size: int | None = None
+    """Bytes of the download as published, rounded; None where nobody noted it."""
 
 
 class Backbone(Protocol):

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from prefbench.api.features import Features
 from prefbench.api.records import History, Pixels
+from prefbench.api.weights import WeightFiles
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Scorer(ABC):
     @abstractmethod
     def id(self) -> str:
         """Name, version and SHA-256 of the weights: what its numbers depend on."""
+
+    @property
+    def weights(self) -> tuple[WeightFiles, ...]:
+        """What it loads with its parameters; `prefbench doctor` says what of that is missing."""
+        return ()
 
     @abstractmethod
     def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:

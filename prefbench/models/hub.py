@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import PrefbenchError
-from prefbench.registry import names
+from prefbench.api import PrefbenchError, WeightFiles
 
 _HUB_ID = re.compile(r"(?!.*(?:--|\.\.))\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?")
 
 
 @dataclass(frozen=True)
-class Absence:
+class MissingWeights:
     """What of a model's weights is not here, and the command that gets it."""
 
     what: str
@@ -35,53 +34,118 @@ def is_hub_id(source: str) -> bool:
     return _HUB_ID.fullmatch(source) is not None and not Path(source).is_dir()
 
 
-def locate(source: str, revision: str | None, marker: str) -> Path | None:
-    """The folder that holds the file `marker`: the source itself, or the hub's snapshot in the local cache."""
-    if is_hub_id(source):
-        from huggingface_hub import try_to_load_from_cache
+def locate(weights: WeightFiles, *, cache: Path | None = None) -> Path | MissingWeights:
+    """The folder that holds all files of `weights`: the source itself, or the hub's snapshot in the local cache.
 
-        found = try_to_load_from_cache(source, marker, revision=revision)
-        return Path(found).parent if isinstance(found, str) else None
-    folder = Path(source)
-    return folder if (folder / marker).is_file() else None
+    Args:
+        cache: of the hub, in place of the default one.
+    """
+    folder = _snapshot(weights, cache) if is_hub_id(weights.source) else Path(weights.source)
+    if folder is None:
+        return MissingWeights(f"there is no local copy of {weights.source}", command(weights))
+    missing = [pattern for pattern in weights.files if not files(folder, [pattern])]
+    if not missing:
+        return folder
+    if is_hub_id(weights.source) or files(folder, weights.files):
+        return MissingWeights(f"{weights.source} has no {', '.join(missing)} here", command(weights))
+    return MissingWeights(f"there are no weights in {weights.source}", command(weights))
 
 
-def absent(source: str, command: str) -> Absence:
-    """Of weights that are not here at all."""
-    what = "there is no local copy of" if is_hub_id(source) else "there are no weights in"
-    return Absence(f"{what} {source}", command)
+def require(whose: str, weights: WeightFiles, *, cache: Path | None = None) -> Path:
+    """`locate`, where what is missing is an error. Raises what `require_all` raises."""
+    return require_all(whose, [weights], cache=cache)[0]
 
 
-def download(source: str, revision: str | None, include: Sequence[str], exclude: Sequence[str] = ()) -> str:
+def require_all(whose: str, weights: Sequence[WeightFiles], *, cache: Path | None = None) -> list[Path]:
+    """The folders of all weights, as `locate` finds them.
+
+    Args:
+        whose: as messages name it: `scorer 'pickscore'`.
+
+    Raises:
+        PrefbenchError: files are missing; the line names the commands that get them.
+    """
+    folders = [locate(one, cache=cache) for one in weights]
+    missing = [folder for folder in folders if isinstance(folder, MissingWeights)]
+    if missing:
+        raise PrefbenchError(f"{whose}: {together(missing)}")
+    return [folder for folder in folders if isinstance(folder, Path)]
+
+
+def together(missing: Sequence[MissingWeights]) -> MissingWeights:
+    """All that is missing as one: each command stands once."""
+    what, commands = (dict.fromkeys(values) for values in zip(*((m.what, m.command) for m in missing), strict=True))
+    return MissingWeights(", ".join(what), " && ".join(commands))
+
+
+def files(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    """The files in a folder that fit any of the patterns, sorted."""
+    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+
+
+def size(paths: Iterable[Path]) -> int:
+    """Bytes on this disk."""
+    return sum(path.stat().st_size for path in paths)
+
+
+def command(weights: WeightFiles) -> str:
+    """The command that gets the files."""
+    if is_hub_id(weights.source):
+        return download_command(weights.source, weights.revision, weights.files)
+    if weights.trainer is not None:
+        return train_command(weights.trainer)
+    return weights.command or f"put {', '.join(weights.files)} into {weights.source}"
+
+
+def download_command(source: str, revision: str | None, include: Sequence[str], exclude: Sequence[str] = ()) -> str:
     """The command that fetches the files of a repository that fit the patterns."""
     # Repositories hold models several times over; without patterns the command would fetch all of them.
     patterns = [f'--include "{pattern}"' for pattern in include] + [f'--exclude "{pattern}"' for pattern in exclude]
     return " ".join([f"hf download {source} --revision {revision or 'main'}", *patterns])
 
 
-def make(name: str, otherwise: str) -> str:
-    """The command that makes the weights of a miniature; `otherwise` for a folder that prefbench trains nothing for."""
-    return f"prefbench train {name} --install" if name in names("trainer") else otherwise
+def train_command(trainer: str) -> str:
+    """The command that trains shipped weights anew and puts them in their place."""
+    return f"prefbench train {trainer} --install"
 
 
-def digest(files: Mapping[Path, Iterable[Path]], *, contents: Mapping[Path, bytes] | None = None) -> str:
+def digest(read: Mapping[Path, Iterable[Path]], *, contents: Mapping[Path, bytes] | None = None) -> str:
     """SHA-256 over the files of one folder or several: their names, relative to it and sorted, and contents.
 
     Args:
-        files: each folder with the files that count.
+        read: each folder with the files that count.
         contents: what is hashed in place of a file's own content.
     """
-    total, given = hashlib.sha256(), contents or {}
-    for folder, held in files.items():
-        for path in sorted(held):
+    total, replaced = hashlib.sha256(), contents or {}
+    for folder, paths in read.items():
+        for path in sorted(paths):
             total.update(f"{path.relative_to(folder).as_posix()} ".encode())
-            total.update(hashlib.sha256(given[path]).digest() if path in given else _file_digest(path))
+            total.update(hashlib.sha256(replaced[path]).digest() if path in replaced else _file_digest(path))
     return total.hexdigest()
 
 
 def _file_digest(path: Path) -> bytes:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").digest()
+
+
+def _snapshot(weights: WeightFiles, cache: Path | None) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        # One pattern is enough to find the folder: which files are missing in it is told by `locate`.
+        return Path(
+            snapshot_download(
+                weights.source,
+                revision=weights.revision,
+                cache_dir=cache,
+                local_files_only=True,
+                allow_patterns=weights.files[0],
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:

@@ -205,7 +205,7 @@ def save_h94(folder: Path, unet: Any, *, name: str, width: int = EMBEDDING) -> N
     CLIPVisionModelWithProjection(tower).save_pretrained(folder / "models" / "image_encoder")
 
 
-FILES = {name: ip_adapter.ADAPTERS[name].adapter.file for name in ("sd15", "sdxl")}
+FILES = {name: ip_adapter.ADAPTERS[name].adapter.files[0] for name in ("sd15", "sdxl")}
 SAVED = {"sd15": (SD15, tiny.save_tiny_sd15), "sdxl": (SDXL, tiny.save_tiny_sdxl)}
 
 
@@ -299,9 +299,9 @@ def refused(backbone: Any) -> str:
 @pytest.mark.parametrize("name", list(SAVED))
 def test_missing_public_weights_come_with_the_command(name: str, snapshot: Path, backbones: Callable[..., Any]) -> None:
     said = refused(backbones(name))
-    assert said.startswith(f"ip-adapter on {name}: h94/IP-Adapter has no {FILES[name]} here; get it with: hf download")
+    assert said.startswith(f"ip-adapter on {name}: there is no local copy of h94/IP-Adapter; get it with: hf download")
     assert f'--revision {REVISION} --include "{FILES[name]}"' in said
-    assert '--include "models/image_encoder/config.json" --include "models/image_encoder/model.safetensors"' in said
+    assert '--include "models/image_encoder/model.safetensors" --include "models/image_encoder/config.json" && ' in said
     assert not snapshot.exists()
 
 
@@ -315,10 +315,9 @@ def test_a_missing_tower_comes_with_the_command(snapshot: Path, backbones: Calla
 def test_missing_miniatures_come_with_the_commands(
     monkeypatch: pytest.MonkeyPatch, tiny_sd: Path, tmp_path: Path
 ) -> None:
-    places = [
-        ip_adapter.Place(str(tmp_path / name), None, "x.safetensors") for name in ("mini-ip-adapter", "mini-vision")
-    ]
-    monkeypatch.setattr(ip_adapter, "ADAPTERS", {"mini-sd": ip_adapter.AdapterWeights(*places)})
+    shipped = ip_adapter.ADAPTERS["mini-sd"]
+    moved = (replace(w, source=str(tmp_path / Path(w.source).name)) for w in (shipped.tower, shipped.adapter))
+    monkeypatch.setattr(ip_adapter, "ADAPTERS", {"mini-sd": ip_adapter.AdapterWeights(*moved)})
     said = refused(load_backbone(replace(MINI_SD, source=str(tiny_sd)), device="cpu"))
     assert said.endswith("prefbench train mini-vision --install && prefbench train mini-ip-adapter --install")
 

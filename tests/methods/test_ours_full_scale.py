@@ -529,7 +529,7 @@ def test_weights_for_another_backbone_or_language_model(
         weights.load_readers(tmp_path / "final", replace(config, mllm=str(tmp_path / "mllm")), backbone_of(trained))
     one_line(error)
     without = replace(config, image_tower=str(tmp_path / "nowhere"))
-    with pytest.raises(PrefbenchError, match=r"there is no image tower .*nowhere here; get it with") as error:
+    with pytest.raises(PrefbenchError, match=r"the image tower: there are no weights in .*nowhere; get") as error:
         weights.load_readers(trained.final, without, backbone_of(trained))
     one_line(error)
     wide = replace(config, widths=replace(config.widths, img=99))

@@ -139,7 +139,10 @@ def test_absent_weights_are_one_line_with_the_command(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path))
     with pytest.raises(PrefbenchError, match="prefbench train mini-clip --install"):
         mini_clip(tmp_path / "nothing")
-    with pytest.raises(PrefbenchError, match=f"reader has no weights at {tmp_path}: prefbench train reader --install"):
+    with pytest.raises(
+        PrefbenchError,
+        match=f"no weights in {tmp_path}; get it with: prefbench train reader --install",
+    ):
         load_reader(tmp_path)
     with pytest.raises(PrefbenchError, match="hf download timm/vit_large_patch14_clip_224"):
         open_clip_large(cache=tmp_path)

@@ -15,7 +15,7 @@ import torch
 from peft import PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, WeightFiles
 from prefbench.files import atomic_folder
 from prefbench.models import hub
 from prefbench.models.mllms import weights
@@ -282,7 +282,7 @@ def test_public_models_that_are_not_here_come_with_a_command(card: Any) -> None:
 @pytest.mark.parametrize("source", ["../weights", "./weights", "a/..", "a--b/c", "-a/b", "/a/b", "a/b/c", "weights"])
 def test_paths_are_not_taken_for_repositories(source: str) -> None:
     assert not hub.is_hub_id(source)
-    assert hub.locate(source, None, "config.json") is None
+    assert str(hub.locate(WeightFiles(source, ("config.json",)))).startswith(f"there are no weights in {source};")
     assert hub.is_hub_id(IDEFICS2_8B.source)
 
 

@@ -6,13 +6,17 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy.special import expit
 
-from prefbench.api import Features, History, Pixels, PrefbenchError, Scorer
+from prefbench.api import Features, History, Pixels, PrefbenchError, Scorer, WeightFiles
+from prefbench.models import hub
+
+from ..files import digest
 
 
 class CrowdScorer(Scorer):
@@ -61,9 +65,17 @@ class CrowdScorer(Scorer):
     def _points(self, prompts: list[str], pictures: list[Image.Image]) -> Features:
         """The model's scores (B,) of one batch."""
 
+    @property
     @abstractmethod
+    def weights(self) -> tuple[WeightFiles, ...]: ...
+
+    def _folders(self) -> list[Path]:
+        """Where the files of each of `weights` lie. Raises `PrefbenchError` where some are missing."""
+        return hub.require_all(f"scorer {self.card.name!r}", self.weights)
+
     def _digest(self) -> str:
         """SHA-256 over the files of the model."""
+        return digest((folder, weights.files) for folder, weights in zip(self._folders(), self.weights, strict=True))
 
 
 def check_pairs(name: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -> None:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 from PIL import Image
 
 from prefbench import registry
-from prefbench.api import Features, PrefbenchError, ScorerCard
+from prefbench.api import Features, PrefbenchError, ScorerCard, WeightFiles
 
-from ..files import digest, find, fitting, read_tensors, state_dict
+from ..files import fitting, read_tensors, state_dict
 from .base import CrowdScorer, as_numbers, exact
 
 
@@ -87,7 +87,8 @@ class HpsV2(CrowdScorer):
         config = open_clip.get_model_config(self.architecture)
         if config is None:
             raise PrefbenchError(registry.unknown("architecture", self.architecture, open_clip.list_models()))
-        name, path = self.card.name, find(self.card.name, self.source, [self.file]) / self.file
+        (folder,) = self._folders()
+        name, path = self.card.name, folder / self.file
         content = read_tensors(name, path)
         weights = state_dict(name, content.get("state_dict") if isinstance(content, Mapping) else None, path)
         with fitting(name, path):
@@ -98,5 +99,6 @@ class HpsV2(CrowdScorer):
         device = choose_device(self.device)
         return _Loaded(model.to(device).eval(), transform, open_clip.get_tokenizer(self.architecture), device)
 
-    def _digest(self) -> str:
-        return digest([(find(self.card.name, self.source, [self.file]), [self.file])])
+    @property
+    def weights(self) -> tuple[WeightFiles, ...]:
+        return (WeightFiles(self.source, (self.file,), licence="Apache-2.0", size=1_970_000_000),)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from PIL import Image
 
-from prefbench.api import Features, ScorerCard
+from prefbench.api import Features, ScorerCard, WeightFiles
 from prefbench.models import hub
 
-from ..files import below, digest, find, fitting, read_tensors, state_dict
+from ..files import below, fitting, read_tensors, state_dict
 from .base import CrowdScorer, as_numbers, exact
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ class ImageReward(CrowdScorer):
 
         from .blip import GroundedText
 
-        name, folder = self.card.name, find(self.card.name, self.source, (_WEIGHTS, _SETTINGS))
-        vocabulary = find(name, self.tokenizer, _TOKENIZER)
+        name, (folder, vocabulary) = self.card.name, self._folders()
         with strict_loading(f"scorer {name!r}", vocabulary, transformers):
             tokenizer = BertTokenizer.from_pretrained(vocabulary, local_files_only=True)
         settings = hub.read_json(folder / _SETTINGS, "ImageReward's repository")
@@ -110,10 +109,10 @@ class ImageReward(CrowdScorer):
         device = choose_device(self.device)
         return _Loaded(encoder.to(device).eval(), head.to(device).eval(), transform, tokenizer, device)
 
-    def _digest(self) -> str:
-        folder = find(self.card.name, self.source, (_WEIGHTS, _SETTINGS))
-        vocabulary = find(self.card.name, self.tokenizer, _TOKENIZER)
-        return digest([(folder, (_WEIGHTS, _SETTINGS)), (vocabulary, _TOKENIZER)])
+    @property
+    def weights(self) -> tuple[WeightFiles, ...]:
+        model = WeightFiles(self.source, (_WEIGHTS, _SETTINGS), licence="Apache-2.0", size=1_790_000_000)
+        return model, WeightFiles(self.tokenizer, _TOKENIZER, licence="Apache-2.0", size=500_000)
 
 
 def _head(tensors: Mapping[str, Tensor]) -> nn.Sequential:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image
 
-from prefbench.api import Features, ScorerCard
+from prefbench.api import Features, ScorerCard, WeightFiles
 
-from ..files import digest, find
 from .base import CrowdScorer, as_numbers, exact
 
 CLIP_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
@@ -99,10 +97,7 @@ class PickScore(CrowdScorer):
             tokenizer = CLIPTokenizer.from_pretrained(settings, local_files_only=True)
         return _Loaded(model.to(choose_device(self.device)).eval(), images, tokenizer)
 
-    def _folders(self) -> tuple[Path, Path]:
-        name = self.card.name
-        return find(name, self.source, _MODEL), find(name, self.processor, _PROCESSOR)
-
-    def _digest(self) -> str:
-        weights, settings = self._folders()
-        return digest([(weights, _MODEL), (settings, _PROCESSOR)])
+    @property
+    def weights(self) -> tuple[WeightFiles, ...]:
+        model = WeightFiles(self.source, _MODEL, licence="MIT", size=3_940_000_000)
+        return model, WeightFiles(self.processor, _PROCESSOR, licence="MIT", size=4_000_000)

@@ -14,14 +14,14 @@ import numpy as np
 from PIL import Image
 from scipy.special import expit
 
-from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer, UnreadableImageError
-from prefbench.models.hub import Absence
+from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer, UnreadableImageError, WeightFiles
+from prefbench.models import hub
+from prefbench.models.hub import MissingWeights
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.conversation import Conversation, answer, ask
 
 from ..crowd.base import check_pairs
-from ..files import find
 
 if TYPE_CHECKING:
     from prefbench.models.mllms.model import Mllm
@@ -148,12 +148,17 @@ class AskingScorer(Scorer):
         base = find_card("mllm", self.base, MllmCard, card_of_folder)
         card = replace(base, name=self.card.name, image_side=None, adapter=str(adapter))
         folder = weights.find(card)
-        if isinstance(folder, Absence):
+        if isinstance(folder, MissingWeights):
             raise PrefbenchError(f"scorer {self.card.name!r}: {folder}")
         return card
 
+    @property
+    def weights(self) -> tuple[WeightFiles, ...]:
+        """The adapter's files; those of its base are the language model's."""
+        return (WeightFiles(self.source, self.files, licence=self.card.licence),)
+
     def _find(self) -> Path:
-        return find(self.card.name, self.source, self.files)
+        return hub.require(f"scorer {self.card.name!r}", self.weights[0])
 
     def _digest(self) -> str:
         card = self._card_with_adapter()

@@ -14,8 +14,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prefbench.api import Extractor, Features, History, Pixels, PrefbenchError, Scorer, ScorerCard, to_pixels
+from prefbench.api import (
+    Extractor,
+    Features,
+    History,
+    Pixels,
+    PrefbenchError,
+    Scorer,
+    ScorerCard,
+    WeightFiles,
+    to_pixels,
+)
 from prefbench.files import WEIGHTS, atomic_file, write_atomic
+from prefbench.models import hub
 from prefbench.registry import load
 
 from .data import as_judged
@@ -59,6 +70,12 @@ class PreferenceScorer(Scorer):
     def id(self) -> str:
         return f"preference@{self.card.version}[{self._encoder.id}]@{self._digest}"
 
+    @property
+    def weights(self) -> tuple[WeightFiles, ...]:
+        """Its own; those of its encoder, which it is trained on, are the extractor's."""
+        folder = str(self._folder)
+        return (WeightFiles(folder, ("model.safetensors", "config.json"), licence="Apache-2.0", trainer="preference"),)
+
     @cached_property
     def _digest(self) -> str:
         return hashlib.sha256(self._file("model.safetensors").read_bytes()).hexdigest()
@@ -86,10 +103,7 @@ class PreferenceScorer(Scorer):
         return model.eval()
 
     def _file(self, name: str) -> Path:
-        path = self._folder / name
-        if not path.is_file():
-            raise PrefbenchError(f"scorer 'preference' lacks {path}: prefbench train preference --install")
-        return path
+        return hub.require("scorer 'preference'", self.weights[0]) / name
 
     @torch.inference_mode()
     def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:

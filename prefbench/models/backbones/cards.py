@@ -29,6 +29,7 @@ SD15 = BackboneCard(
     guidance=7.5,
     dtype="float16",
     licence="CreativeML Open RAIL-M",
+    size=2_130_000_000,
 )
 SDXL = BackboneCard(
     name="sdxl",
@@ -40,6 +41,7 @@ SDXL = BackboneCard(
     guidance=5.0,
     dtype="float16",
     licence="CreativeML Open RAIL++-M",
+    size=6_940_000_000,
 )
 CARDS = (MINI_SD, SD15, SDXL)
 PIPELINES = tuple(dict.fromkeys(card.pipeline for card in CARDS))

@@ -18,7 +18,7 @@ from prefbench.models.backbones import weights
 from prefbench.models.backbones.cards import PIPELINES, card_of_folder
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.space_to_depth import SpaceToDepthAutoencoder
-from prefbench.models.hub import Absence
+from prefbench.models.hub import MissingWeights
 from prefbench.models.loading import choose_device, choose_dtype, strict_loading
 
 _LIBRARIES = ("diffusers", "transformers", SpaceToDepthAutoencoder.__module__)
@@ -49,7 +49,7 @@ def load_backbone(
     place = choose_device(device)
     precision = choose_dtype(dtype, card.dtype, place)
     folder = weights.find(card)
-    if isinstance(folder, Absence):
+    if isinstance(folder, MissingWeights):
         raise PrefbenchError(f"backbone {card.name!r}: {folder}")
     pipeline = _load(card, folder, precision).to(place)
     return DiffusersBackbone(card, pipeline, folder, device=place, dtype=precision)

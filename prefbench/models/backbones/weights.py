@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from prefbench.api import BackboneCard
+from prefbench.api import BackboneCard, WeightFiles
 from prefbench.models import hub
-from prefbench.models.hub import Absence
+from prefbench.models.hub import MissingWeights
+from prefbench.registry import names
 
 NOT_LOADED = frozenset({"safety_checker"})
 """It replaces drawings by black pictures, which would be scored like any other."""
+_INDEX = "model_index.json"
 _VARIANTS: Mapping[str, str] = {"float16": "fp16", "bfloat16": "bf16"}
 _WEIGHTS = re.compile(r"[^.]+?(?:\.(?P<variant>\w+?))?(?:-\d{5}-of-\d{5})?\.safetensors")
 _CONFIGURATION = {".json", ".txt"}
@@ -25,18 +27,18 @@ A class that moves changes no pixel, so digests are over the first name, and key
 
 def missing(card: BackboneCard) -> str | None:
     """The command that gets the weights, or None when they are all here."""
-    found = find(card)
-    return found.command if isinstance(found, Absence) else None
+    folder = find(card)
+    return folder.command if isinstance(folder, MissingWeights) else None
 
 
-def find(card: BackboneCard) -> Path | Absence:
+def find(card: BackboneCard) -> Path | MissingWeights:
     """The folder with all that loading reads, or what is not here."""
-    folder = hub.locate(card.source, card.revision, "model_index.json")
-    if folder is None:
-        return hub.absent(card.source, _command(card))
-    lacking = [name for name in components(folder) if not files(folder, name, variant(card))]
-    if lacking:
-        return Absence(f"{folder} has no files of {', '.join(lacking)}", _command(card))
+    folder = hub.locate(WeightFiles(card.source, (_INDEX,), card.revision))
+    if isinstance(folder, MissingWeights):
+        return MissingWeights(folder.what, _command(card))
+    incomplete = [name for name in components(folder) if not files(folder, name, variant(card))]
+    if incomplete:
+        return MissingWeights(f"{folder} has no files of {', '.join(incomplete)}", _command(card))
     return folder
 
 
@@ -47,7 +49,7 @@ def variant(card: BackboneCard) -> str | None:
 
 def components(folder: Path) -> dict[str, str]:
     """The components that are loaded: name to the library its class comes from."""
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
     listed = {name: entry[0] for name, entry in index.items() if isinstance(entry, list)}
     return {name: library for name, library in listed.items() if library and name not in NOT_LOADED}
 
@@ -73,11 +75,13 @@ def has_variant(folder: Path, preferred: str | None) -> bool:
 
 def digest(folder: Path, preferred: str | None) -> str:
     """SHA-256 over all files that loading reads; other files do not move it."""
-    index = folder / "model_index.json"
-    read = [index]
-    for name in components(folder):
-        read += files(folder, name, preferred)
-    return hub.digest({folder: read}, contents={index: index.read_bytes().replace(*_MOVED)})
+    index = folder / _INDEX
+    return hub.digest({folder: files_read(folder, preferred)}, contents={index: index.read_bytes().replace(*_MOVED)})
+
+
+def files_read(folder: Path, preferred: str | None) -> list[Path]:
+    """All files that loading reads."""
+    return [folder / _INDEX, *(path for name in components(folder) for path in files(folder, name, preferred))]
 
 
 def _chosen(present: list[Path], preferred: str | None) -> list[Path]:
@@ -94,6 +98,7 @@ def _variant_of(path: Path) -> str | None:
 
 def _command(card: BackboneCard) -> str:
     if not hub.is_hub_id(card.source):
-        return hub.make(card.name, f"pipeline.save_pretrained({card.source!r})")
+        trained = card.name in names("trainer")
+        return hub.train_command(card.name) if trained else f"pipeline.save_pretrained({card.source!r})"
     weights = f"*.{variant(card)}.safetensors" if variant(card) else "*.safetensors"
-    return hub.download(card.source, card.revision, ["*.json", "*.txt", weights], ["safety_checker/*"])
+    return hub.download_command(card.source, card.revision, ["*.json", "*.txt", weights], ["safety_checker/*"])

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError
+from prefbench.api import Extractor, Features, Pixels, WeightFiles
 from prefbench.files import WEIGHTS
+from prefbench.models import hub
+from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, loads, run_network
 
 if TYPE_CHECKING:
     import torch
 
-from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, run_network
+_FILE = "open_clip_model.safetensors"
+MINI_CLIP = WeightFiles(str(WEIGHTS / "mini-clip"), (_FILE,), licence="Apache-2.0", trainer="mini-clip")
+OPEN_CLIP_LARGE = WeightFiles(
+    "timm/vit_large_patch14_clip_224.openai", (_FILE,), licence="Apache-2.0", size=1_710_000_000
+)
 
 
 class OpenClipExtractor:
@@ -85,13 +92,12 @@ class OpenClipExtractor:
         return np.asarray(features * (np.sqrt(features.shape[1]) / norms))
 
 
+@loads(MINI_CLIP)
 def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
     """The shipped open_clip miniature; it learned from pictures that were doubled, so they are doubled here."""
     import open_clip
 
-    weights = folder / "open_clip_model.safetensors"
-    if not weights.is_file():
-        raise PrefbenchError(f"extractor 'mini-clip' has no weights at {weights}: prefbench train mini-clip --install")
+    weights = hub.require("extractor 'mini-clip'", replace(MINI_CLIP, source=str(folder))) / _FILE
     source = f"local-dir:{folder}"
     with loading("mini-clip", folder):
         model, _, transform = open_clip.create_model_and_transforms(source, image_interpolation="bicubic")
@@ -99,22 +105,19 @@ def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
     return OpenClipExtractor("mini-clip", model, transform, tokenizer, weights=weights, repeat_pixels=True)
 
 
+@loads(OPEN_CLIP_LARGE)
 def open_clip_large(
     *,
     architecture: str = "ViT-L-14",
-    repository: str = "timm/vit_large_patch14_clip_224.openai",
+    repository: str = OPEN_CLIP_LARGE.source,
     cache: Path | None = None,
 ) -> Extractor:
     """OpenAI's CLIP ViT-L/14 from the local Hugging Face cache (`cache`, else the default one)."""
-    import huggingface_hub
     import open_clip
 
-    file = "open_clip_model.safetensors"
-    weights = huggingface_hub.try_to_load_from_cache(repository, file, cache_dir=cache)
-    if not isinstance(weights, str):
-        raise PrefbenchError(f"extractor 'open-clip' has no weights in the cache: hf download {repository} {file}")
+    weights = hub.require("extractor 'open-clip'", replace(OPEN_CLIP_LARGE, source=repository), cache=cache) / _FILE
     # OpenAI trained with the approximate GELU; open_clip only knows that from its own download tags.
-    with loading("open-clip", Path(weights)):
-        model, _, transform = open_clip.create_model_and_transforms(architecture, weights, force_quick_gelu=True)
+    with loading("open-clip", weights):
+        model, _, transform = open_clip.create_model_and_transforms(architecture, str(weights), force_quick_gelu=True)
         tokenizer = open_clip.get_tokenizer(architecture)
-    return OpenClipExtractor("open-clip", model, transform, tokenizer, weights=Path(weights))
+    return OpenClipExtractor("open-clip", model, transform, tokenizer, weights=weights)

@@ -10,17 +10,27 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from prefbench.api import Features, Pixels, PrefbenchError
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError, WeightFiles
 
 if TYPE_CHECKING:
     import torch
 
-
 _BATCH = 64
+Load = TypeVar("Load", bound=Callable[..., Extractor])
+
+
+def loads(*weights: WeightFiles | Callable[[], WeightFiles]) -> Callable[[Load], Load]:
+    """Notes on the function that makes an extractor which weights it loads unless told otherwise, for `inventory`."""
+
+    def note(function: Load) -> Load:
+        function.__dict__["weights"] = weights
+        return function
+
+    return note
 
 
 @contextmanager

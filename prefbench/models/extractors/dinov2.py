@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
-from prefbench.models.extractors.common import checked_picture, in_batches, loading, run_network
+from prefbench.models.extractors.common import checked_picture, in_batches, loading, loads, run_network
 
 if TYPE_CHECKING:
     import torch
 
 _WEIGHTS = "model.safetensors"
 _PROCESSOR = "preprocessor_config.json"
+_FILES = ("config.json", _PROCESSOR, _WEIGHTS)
+MINI_DINO = WeightFiles(str(WEIGHTS / "mini-dino"), _FILES, licence="Apache-2.0", trainer="mini-dino")
+DINOV2_LARGE = WeightFiles("facebook/dinov2-large", _FILES, licence="Apache-2.0", size=1_220_000_000)
 
 
 class EncoderExtractor:
@@ -74,19 +78,13 @@ class EncoderExtractor:
         return np.asarray(run_network(pooled, pixels, self.device))
 
 
+@loads(MINI_DINO)
 def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> Extractor:
     """The shipped miniature, encoder of picturebook's preference scorer."""
-    return _extractor("mini-dino", str(folder), None, hub.make("mini-dino", ""))
+    return EncoderExtractor("mini-dino", hub.require("extractor 'mini-dino'", replace(MINI_DINO, source=str(folder))))
 
 
+@loads(DINOV2_LARGE)
 def dinov2_large() -> Extractor:
-    """DINOv2 ViT-L/14 from the local Hugging Face cache (Apache-2.0), the encoder of `fd-dinov2`."""
-    source = "facebook/dinov2-large"
-    return _extractor("dinov2", source, None, hub.download(source, None, ["*.json", _WEIGHTS]))
-
-
-def _extractor(name: str, source: str, revision: str | None, command: str) -> Extractor:
-    folder = hub.locate(source, revision, _WEIGHTS)
-    if folder is None:
-        raise PrefbenchError(f"extractor {name!r}: {hub.absent(source, command)}")
-    return EncoderExtractor(name, folder)
+    """DINOv2 ViT-L/14 from the local Hugging Face cache, the encoder of `fd-dinov2`."""
+    return EncoderExtractor("dinov2", hub.require("extractor 'dinov2'", DINOV2_LARGE))

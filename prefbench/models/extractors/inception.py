@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError, WeightFiles
 from prefbench.files import cache_folder
-from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, run_network
+from prefbench.models import hub
+from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, loads, run_network
 
 _INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -75,11 +76,16 @@ def resize_channels(picture: Pixels, size: int) -> np.ndarray[Any, np.dtype[np.f
     return np.stack([np.asarray(c.resize((size, size), Image.Resampling.BICUBIC)) for c in channels]).clip(0, 255)
 
 
+def inception_weights() -> WeightFiles:
+    """The published file in prefbench's cache folder."""
+    folder = cache_folder() / "weights"
+    fetch = f"curl -L --create-dirs -o {folder / _INCEPTION_FILE} {_INCEPTION_URL}{_INCEPTION_FILE}"
+    return WeightFiles(str(folder), (_INCEPTION_FILE,), licence="Apache-2.0", size=95_600_000, command=fetch)
+
+
+@loads(inception_weights)
 def inception(weights: Path | None = None) -> Extractor:
     """FID's Inception network; weights from prefbench's cache folder unless given."""
-    file = weights or cache_folder() / "weights" / _INCEPTION_FILE
-    if not file.is_file():
-        fetch = f"curl -L --create-dirs -o {file} {_INCEPTION_URL}{_INCEPTION_FILE}"
-        raise PrefbenchError(f"extractor 'inception' has no weights at {file}: {fetch}")
+    file = weights or hub.require("extractor 'inception'", inception_weights()) / _INCEPTION_FILE
     with loading("inception", file):
         return InceptionExtractor(file)

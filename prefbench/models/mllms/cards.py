@@ -32,6 +32,10 @@ class MllmCard:
     stored weights."""
     adapter: str | None = None
     """Folder of a peft adapter that is put on the model; None for the model as its source holds it."""
+    trainer: str | None = None
+    """The registered trainer that makes the shipped weights."""
+    size: int | None = None
+    """Bytes of the download as published, rounded; None where nobody noted it."""
 
 
 MINI_MLLM = MllmCard(
@@ -43,6 +47,7 @@ MINI_MLLM = MllmCard(
     context=1024,
     tuning="full",
     untrained="prefbench.suites.picturebook.miniatures.mini_mllm:reading_mini_mllm",
+    trainer="ours",
 )
 IDEFICS2_8B = MllmCard(
     name="idefics2-8b",
@@ -63,5 +68,6 @@ QWEN25_VL_7B = MllmCard(
     context=32768,
     image_side=448,
     tuning="lora",
+    size=16_600_000_000,
 )
 CARDS = (MINI_MLLM, IDEFICS2_8B, QWEN25_VL_7B)

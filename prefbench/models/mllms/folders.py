@@ -10,7 +10,7 @@ from typing import Any, get_args
 from prefbench.api import PrefbenchError
 from prefbench.models import hub
 from prefbench.models.mllms.cards import CARDS, Dtype, MllmCard, Tuning
-from prefbench.models.mllms.weights import ADAPTER_FILE, command
+from prefbench.models.mllms.weights import ADAPTER_FILE, find_model
 
 CARD_FILE = "mllm.json"
 _WHAT = "a language model"
@@ -87,7 +87,7 @@ def _card_of_base(adapter: Path) -> MllmCard:
     for card in CARDS:
         if card.source == source:
             return replace(card, revision=revision or card.revision, untrained=None)
-    folder = hub.locate(source, revision, "config.json")
-    if folder is None:
-        raise PrefbenchError(f"the base model of {adapter}: {hub.absent(source, command(source, revision))}")
+    folder = find_model(source, revision)
+    if isinstance(folder, hub.MissingWeights):
+        raise PrefbenchError(f"the base model of {adapter}: {folder}")
     return replace(_card_of_model(folder), source=source, revision=revision)

@@ -11,7 +11,7 @@ import transformers
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
 from prefbench.api import PrefbenchError
-from prefbench.models.hub import Absence
+from prefbench.models.hub import MissingWeights
 from prefbench.models.loading import choose_device, choose_dtype, find_card, strict_loading
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.adapters import put_on
@@ -41,7 +41,7 @@ def load_mllm(
     if four_bit:
         check_four_bit(place)
     folder = weights.find(card)
-    if isinstance(folder, Absence):
+    if isinstance(folder, MissingWeights):
         raise PrefbenchError(f"mllm {card.name!r}: {folder}")
     how = _in_four_bits(place, precision) if four_bit else {}
     model, processor = _load(card, folder, dtype=precision, **how)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefbench.files import WEIGHTS
+from prefbench.api import WeightFiles
 from prefbench.models import hub
-from prefbench.models.hub import Absence
+from prefbench.models.hub import MissingWeights
 from prefbench.models.mllms.cards import MllmCard
 
 ADAPTER_FILE, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -23,31 +23,38 @@ _NEEDED = {
 
 def missing(card: MllmCard) -> str | None:
     """The command that gets the weights, or None when they are all here."""
-    found = find(card)
-    return found.command if isinstance(found, Absence) else None
+    folder = find(card)
+    return folder.command if isinstance(folder, MissingWeights) else None
 
 
-def find(card: MllmCard) -> Path | Absence:
+def find(card: MllmCard) -> Path | MissingWeights:
     """The folder with all that loading reads of the model, or what is not here; the adapter is looked for too."""
-    folder = hub.locate(card.source, card.revision, "config.json")
-    if folder is None:
-        return hub.absent(card.source, command(card.source, card.revision))
-    lacking = _lacking(folder)
-    if lacking:
-        what = f"{folder} has no files of {', '.join(lacking)}"
-        return Absence(what, command(card.source, card.revision))
+    folder = find_model(card.source, card.revision, card.trainer)
+    if isinstance(folder, MissingWeights):
+        return folder
+    incomplete = _incomplete(folder)
+    if incomplete:
+        what = f"{folder} has no files of {', '.join(incomplete)}"
+        return MissingWeights(what, _command(card.source, card.revision, card.trainer))
     if card.adapter is not None and not (Path(card.adapter) / ADAPTER_WEIGHTS).is_file():
-        return Absence(f"{card.adapter} has no {ADAPTER_WEIGHTS}", f"mllm.save({card.adapter!r})")
+        return MissingWeights(f"{card.adapter} has no {ADAPTER_WEIGHTS}", f"mllm.save({card.adapter!r})")
     return folder
 
 
-def command(source: str, revision: str | None) -> str:
+def find_model(source: str, revision: str | None, trainer: str | None = None) -> Path | MissingWeights:
+    """The folder with a model's configuration, or what is not here."""
+    folder = hub.locate(WeightFiles(source, ("config.json",), revision))
+    if isinstance(folder, MissingWeights):
+        return MissingWeights(folder.what, _command(source, revision, trainer))
+    return folder
+
+
+def _command(source: str, revision: str | None, trainer: str | None) -> str:
     """What gets a model that is not here."""
     if hub.is_hub_id(source):
-        return hub.download(source, revision, [f"*{suffix}" for suffix in (*sorted(_SETTINGS), ".safetensors")])
-    if Path(source).parent == WEIGHTS:
-        return "prefbench train ours --install"
-    return f"mllm.save({source!r})"
+        patterns = [f"*{suffix}" for suffix in (*sorted(_SETTINGS), ".safetensors")]
+        return hub.download_command(source, revision, patterns)
+    return hub.train_command(trainer) if trainer is not None else f"mllm.save({source!r})"
 
 
 def has_processor(folder: Path) -> bool:
@@ -57,17 +64,22 @@ def has_processor(folder: Path) -> bool:
 
 def digest(folder: Path, adapter: Path | None) -> str:
     """SHA-256 over all files that loading reads, those of the adapter too; other files do not move it."""
-    read = {folder: [*_settings(folder), *_shards(folder)]}
+    read = {folder: files_read(folder)}
     if adapter is not None:
         read[adapter] = [*_settings(adapter), adapter / ADAPTER_WEIGHTS]
     return hub.digest(read)
 
 
-def _lacking(folder: Path) -> list[str]:
+def files_read(folder: Path) -> list[Path]:
+    """All files of a model that loading reads."""
+    return [*_settings(folder), *_shards(folder)]
+
+
+def _incomplete(folder: Path) -> list[str]:
     """In words, what loading would not find."""
     shards = _shards(folder)
-    lacking = [] if shards and all(path.is_file() for path in shards) else ["the model"]
-    return lacking + [what for what, any_of in _NEEDED.items() if not any((folder / name).is_file() for name in any_of)]
+    incomplete = [] if shards and all(path.is_file() for path in shards) else ["the model"]
+    return incomplete + [what for what, any_of in _NEEDED.items() if not hub.files(folder, any_of)]
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -76,8 +88,8 @@ def _shards(folder: Path) -> list[Path]:
         return [folder / _MODEL]
     if not (folder / _INDEX).is_file():
         return []
-    named = hub.read_json(folder / _INDEX, "a language model").get("weight_map", {})
-    return [folder / Path(name).name for name in sorted(set(named.values()))]
+    shards = hub.read_json(folder / _INDEX, "a language model").get("weight_map", {})
+    return [folder / Path(name).name for name in sorted(set(shards.values()))]
 
 
 def _settings(folder: Path) -> list[Path]:

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from prefbench.api import PrefbenchError
+from prefbench.api import WeightFiles
 from prefbench.files import WEIGHTS, atomic_file
+from prefbench.models import hub
 from prefbench.suites.picturebook.data.corpus import HELD_OUT_SIZE, Corpus, held_out, load_corpus
 from prefbench.suites.picturebook.reader.reading import ReadingTask, reading_batches, to_tensor
 from prefbench.suites.picturebook.world.axes import AXES
 from prefbench.training.loop import FitConfig, Progress, fit
+
+_FILE = "model.safetensors"
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -63,11 +66,9 @@ class Reader(nn.Module):
 
 def load_reader(folder: Path = WEIGHTS / "reader") -> Reader:
     """The trained reader in float32. Raises `PrefbenchError` where its weights are absent."""
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise PrefbenchError(f"the reader has no weights at {folder}: prefbench train reader --install")
+    weights = WeightFiles(str(folder), (_FILE,), licence="Apache-2.0", trainer="reader")
     reader = Reader()
-    stored = load_file(weights)
+    stored = load_file(hub.require("the reader", weights) / _FILE)
     reader.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in stored.items()})
     return reader.eval()
 
@@ -75,7 +76,7 @@ def load_reader(folder: Path = WEIGHTS / "reader") -> Reader:
 def save_reader(reader: Reader, folder: Path) -> None:
     """Writes the weights in float16."""
     state = {k: (t.half() if t.is_floating_point() else t).contiguous() for k, t in reader.state_dict().items()}
-    with atomic_file(folder / "model.safetensors") as temporary:
+    with atomic_file(folder / _FILE) as temporary:
         save_file(state, temporary)
 
 
