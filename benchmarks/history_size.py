@@ -16,7 +16,8 @@ import click
 
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
-from prefbench.run.prepare import Settings, execute, prepare
+from prefbench.run.execute import execute
+from prefbench.run.prepare import Settings, prepare
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import crossed_bootstrap

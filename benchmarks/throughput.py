@@ -27,8 +27,9 @@ from prefbench.api import Request, to_pixels
 from prefbench.environment import hardware, versions
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.registry import load
+from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
-from prefbench.run.prepare import Prepared, Settings, execute, prepare
+from prefbench.run.prepare import Prepared, Settings, prepare
 from prefbench.score.scoring import score_run
 
 

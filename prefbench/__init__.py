@@ -1,8 +1,194 @@
-"""prefbench: a benchmark for preference-conditioned image generation."""
+"""prefbench: a benchmark for preference-conditioned image generation.
 
-from importlib.util import find_spec
+Five calls do what the command line does:
+
+    import prefbench
+
+    run = prefbench.run("prompt-only", users=3)  # draws and scores; the same call again repeats nothing
+    run.samples(), run.summary()  # DataFrames
+    prefbench.compare(["runs/one", "runs/another"]).to_frame()
+    prefbench.report(["runs/one", "runs/another"]).write("report")
+
+Nothing heavy is imported before a call needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+# Loaded before the calls of the same names are defined: loading a package sets it as an attribute of this one.
+import prefbench.run
+import prefbench.score
+
+if TYPE_CHECKING:
+    from prefbench.api import Method
+    from prefbench.calls import ReportResult, Run
+    from prefbench.run.watch import Watch
+
+    Runs: TypeAlias = Run | Path | str | Sequence[Run | Path | str]
 
 __version__ = "0.2.0"
+__all__ = ["compare", "load", "report", "run", "score"]
 
-if find_spec("prefbench.methods") is None:
-    raise ImportError("prefbench is not installed: run `pip install -e .` in its folder")
+if not Path(__file__).with_name("methods").is_dir():
+    # A checkout: its own plug-ins stand beside the package, whichever checkout is installed.
+    __path__.append(str(Path(__file__).parents[1]))
+
+
+def run(
+    method: str | type[Method] | Method,
+    *,
+    suite: str | None = None,
+    split: str = "test",
+    users: int | None = None,
+    out: Path | str = "runs",
+    metrics: Sequence[str] = (),
+    score: bool = True,
+    allow_failures: float = 0.0,
+    watch: Watch | None = None,
+    **settings: Any,
+) -> Run:
+    """Draws for the users of a split and scores what was drawn. The same call again continues, or repeats nothing.
+
+    Args:
+        method: a registered name, `path/to/file.py:Class`, a class derived from `prefbench.api.Method`, or an instance
+            of one. An instance must keep each parameter of its constructor as an attribute, `x` or `_x`.
+        suite: a registered name or `path/to/file.py:Class`; None for the default suite.
+        split: `train`, `scorer`, `val` or `test`.
+        users: only the first so many users of the split; None for all.
+        out: the folder that the run's own folder is made in.
+        metrics: names; the suite's where none are named. All are known before anything is drawn.
+        score: False draws only.
+        allow_failures: the share of samples, and of users' representations, that may fail.
+        watch: is told how the run goes; `prefbench.cli.screen.Screen()` shows it.
+        settings: the other fields of `prefbench.run.prepare.Settings`: `parameters` of the method and
+            `suite_parameters` (by name), `control`, `backbone`, `steps`, `guidance`, `device`, `dtype`, `seed`,
+            `samples` per case, `batch`.
+
+    Returns:
+        The run; `samples()` and `summary()` are DataFrames.
+
+    Raises:
+        PrefbenchError: any mistake, in one line that says what to do; more failures than were allowed.
+
+    Example:
+        >>> run = prefbench.run("prompt-only", users=3)  # doctest: +SKIP
+        >>> run.summary().query("kind == 'all'")[["metric", "value", "low", "high"]]  # doctest: +SKIP
+    """
+    from prefbench.calls import draw_run
+    from prefbench.run.watch import Watch
+
+    named = {} if suite is None else {"suite": suite}
+    settings |= {"method": method, "split": split, "users": users, "out": Path(out), **named}
+    drawn = draw_run(settings, _listed(metrics), allow_failures, watch or Watch())
+    return prefbench.score(drawn, metrics, watch=watch) if score else drawn
+
+
+def score(
+    run: Run | Path | str,
+    metrics: Sequence[str] = (),
+    *,
+    suite: str | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Scores a run; what is scored already is not repeated.
+
+    Args:
+        run: a run or its folder.
+        metrics: names; the suite's where none are named.
+        suite: where the run's suite is a file's class, `path/to/file.py:Class`: a run folder alone loads no code.
+        watch: is told how it goes.
+
+    Returns:
+        The run with its numbers; `refused` names the metrics that it offers too little for.
+
+    Raises:
+        PrefbenchError: an unknown metric, a folder that is no run or was drawn for another suite, a damaged image.
+
+    Example:
+        >>> prefbench.score("runs/picturebook-test-ours-c5b2a9d1", ["utility", "fid"]).refused  # doctest: +SKIP
+        {}
+    """
+    from prefbench.calls import score_run
+    from prefbench.run.watch import Watch
+
+    return score_run(load(run), _listed(metrics), suite, watch or Watch())
+
+
+def load(path: Run | Path | str) -> Run:
+    """A run folder that was drawn before. Raises `PrefbenchError` where `path` is none or holds no sample yet.
+
+    Example:
+        >>> prefbench.load("runs/picturebook-test-ours-c5b2a9d1").samples()["utility"].mean()  # doctest: +SKIP
+    """
+    from prefbench.calls import Run
+
+    return path if isinstance(path, Run) else Run.open(Path(path))
+
+
+def compare(runs: Runs, baseline: str | None = None, **options: Any) -> ReportResult:
+    """Tests scored runs against each other: paired contrasts with effect sizes, ranks and strengths.
+
+    Args:
+        runs: at least two, or their folders; of one suite, split, seed and backbone.
+        baseline: the method that the others are compared with; None for the report's default.
+        options: of the report `contrasts`, such as `all_pairs=True` or `metrics="utility,fid"`; and those of `report`.
+
+    Returns:
+        `to_frame()` has one row per metric and pair: both values, difference with 95 % interval, p values.
+
+    Raises:
+        PrefbenchError: runs that do not belong together or lack a metric.
+
+    Example:
+        >>> contrasts = prefbench.compare(["runs/one", "runs/another"], baseline="prompt-only")  # doctest: +SKIP
+        >>> contrasts.to_frame()[["metric", "method", "difference", "low", "high", "p_holm"]]  # doctest: +SKIP
+    """
+    return report(runs, "contrasts", **options | ({} if baseline is None else {"baseline": baseline}))
+
+
+def report(
+    runs: Runs = (),
+    name: str = "table",
+    *,
+    suite: str | None = None,
+    work: Path | str = "runs",
+    command: str = "",
+    log: Callable[[str], object] = lambda _: None,
+    **options: Any,
+) -> ReportResult:
+    """Measures one report of scored runs, once; tables, page and plain data all show the same result.
+
+    Args:
+        runs: runs or their folders, as many as the report takes.
+        name: a registered report (`prefbench list reports`), or `path/to/file.py:Class`.
+        suite: where the runs' suite is a file's class, `path/to/file.py:Class`.
+        work: where a report that draws or trains on its own keeps what it can resume from.
+        command: what a page names as the way to repeat it.
+        log: is told in one line what begins.
+        options: of the report, by name.
+
+    Returns:
+        The result: `to_frame()`, `tables`, `as_json()`, `write(folder)`.
+
+    Raises:
+        PrefbenchError: an unknown report or option, too few or too many runs, and what the report refuses.
+
+    Example:
+        >>> page = prefbench.report(["runs/one", "runs/another"])  # doctest: +SKIP
+        >>> page.write("report")[0]  # doctest: +SKIP
+        PosixPath('report/report.md')
+    """
+    from prefbench.api import ReportContext
+    from prefbench.calls import measure_report, suite_of
+
+    opened = [load(one) for one in _listed(runs)]
+    context = ReportContext(lambda: suite_of(opened, suite), command, Path(work), log)
+    return measure_report(name, opened, options, context, suite)
+
+
+def _listed(given: Any) -> list[Any]:
+    """One or several as a list."""
+    return [given] if not isinstance(given, list | tuple) else list(given)

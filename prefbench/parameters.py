@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from prefbench.api import PrefbenchError
 from prefbench.registry import unknown
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 _PLAIN = (bool, int, float, str)
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
@@ -30,36 +33,31 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def bind(constructor: Callable[..., Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """All parameters of a constructor: the given ones parsed by their annotations, the others at their defaults.
+def bind(constructor: Callable[..., Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """All parameters of a constructor: those in `texts` parsed by their annotations, the others at their defaults.
 
     Of a function, such as a trainer, the keyword-only ones.
     """
     allowed = declared(constructor)
-    for name in given:
-        if name not in allowed:
-            known = list(allowed) or ["none"]
-            raise PrefbenchError(unknown(f"parameter of {constructor.__name__}", name, known))
+    _check_names(constructor, texts, allowed)
     return {
-        name: _parse(name, given[name], annotation) if name in given else default
+        name: _parse(name, texts[name], annotation) if name in texts else default
         for name, (annotation, default) in allowed.items()
     }
 
 
-def restore(constructor: type, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that `bind` gave and a run's description kept; those it does not name stand at their defaults.
+def restore(constructor: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a constructor from values, as a run's description holds them; the others at their defaults.
 
     Raises:
         PrefbenchError: a name or a kind of value that the constructor does not take.
     """
     allowed = declared(constructor)
-    for name, value in stored.items():
-        if name not in allowed:
-            raise PrefbenchError(unknown(f"parameter of {constructor.__name__}", name, list(allowed) or ["none"]))
-        annotation, default = allowed[name]
-        if value != default and not _fits(value, annotation):
-            raise PrefbenchError(f"parameter {name} of {constructor.__name__} cannot be {value!r}")
-    return {name: stored.get(name, default) for name, (_, default) in allowed.items()}
+    _check_names(constructor, values, allowed)
+    return {
+        name: _checked(constructor, name, values.get(name, default), annotation, default)
+        for name, (annotation, default) in allowed.items()
+    }
 
 
 def declared(constructor: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
@@ -70,10 +68,10 @@ def declared(constructor: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
             by or that names nothing.
     """
     hints = _hints(constructor)
-    found = {p.name: (hints.get(p.name, str), p.default) for p in _signature(constructor)}
-    for name, (annotation, default) in found.items():
+    parameters = {p.name: (hints.get(p.name, str), p.default) for p in _signature(constructor)}
+    for name, (annotation, default) in parameters.items():
         _check_parameter(f"{constructor.__name__}: parameter {name!r}", annotation, default)
-    return found
+    return parameters
 
 
 def _signature(constructor: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -96,71 +94,96 @@ def _hints(constructor: Callable[..., Any]) -> dict[str, Any]:
         ) from error
 
 
+def _check_names(constructor: Callable[..., Any], given: Mapping[str, object], allowed: Mapping[str, object]) -> None:
+    for name in given:
+        if name not in allowed:
+            raise PrefbenchError(unknown(f"parameter of {constructor.__name__}", name, list(allowed) or ["none"]))
+
+
 def _check_parameter(what: str, annotation: Any, default: Any) -> None:
     if default is inspect.Parameter.empty:
         raise PrefbenchError(f"{what} needs a default")
     if not _is_known(annotation):
         shown = annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else annotation
         raise PrefbenchError(
-            f"{what} is annotated {shown}; it may be bool, int, float, str, Literal, or a union of them"
+            f"{what} is annotated {shown}; it may be bool, int, float, str, Literal, a union of them, or tuple[X, ...]"
         )
-    if not (default is None or isinstance(default, _PLAIN)) or (
-        isinstance(default, float) and not math.isfinite(default)
+    values = default if isinstance(default, tuple) and _item(annotation) else (default,)
+    if not all(value is None or isinstance(value, _PLAIN) for value in values) or any(
+        isinstance(value, float) and not math.isfinite(value) for value in values
     ):
         raise PrefbenchError(f"{what} has the default {default!r}; it may be true, false, a number, a text or None")
 
 
 def _is_known(annotation: Any) -> bool:
-    if get_origin(annotation) in (typing.Union, types.UnionType):
+    if _is_union(annotation):
         return all(option is type(None) or _is_known(option) for option in get_args(annotation))
-    return annotation in _PLAIN or get_origin(annotation) is Literal
+    return annotation in _PLAIN or get_origin(annotation) is Literal or _item(annotation) in _PLAIN
 
 
-def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a value read from JSON is one of an annotation's."""
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return any(type(value) is type(option) and value == option for option in get_args(annotation))
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, option) for option in get_args(annotation))
-    return type(value) is annotation or (annotation is float and type(value) is int)
+def _item(annotation: Any) -> Any:
+    """The X of `tuple[X, ...]`; None for any other annotation."""
+    items = get_args(annotation)
+    return items[0] if get_origin(annotation) is tuple and items[1:] == (Ellipsis,) else None
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType)
+
+
+def _checked(constructor: type, name: str, value: Any, annotation: Any, default: Any) -> Any:
+    """A value that is of its annotation's kind already; nothing is coerced but a whole number to a float."""
+    from pydantic import TypeAdapter, ValidationError
+
+    if value == default and type(value) is type(default):
+        return default
+    if _item(annotation) and isinstance(value, list):  # as JSON holds it
+        value = tuple(value)
+    try:
+        return TypeAdapter(annotation).validate_python(value, strict=True)
+    except ValidationError:
+        raise PrefbenchError(f"parameter {name} of {constructor.__name__} cannot be {value!r}") from None
 
 
 def _parse(name: str, text: str, annotation: Any) -> Any:
-    origin = get_origin(annotation)
-    if origin is Literal:
-        allowed = {str(value): value for value in get_args(annotation)}
-        if text not in allowed:
-            raise PrefbenchError(unknown(f"value of {name}", text, list(allowed)))
-        return allowed[text]
-    if origin in (typing.Union, types.UnionType):
-        return _parse_optional(name, text, annotation)
-    if annotation is bool:
-        if text.lower() not in _TRUE + _FALSE:
-            raise PrefbenchError(f"parameter {name} is true or false, got {text!r}")
-        return text.lower() in _TRUE
-    if annotation in (int, float):
-        return _parse_number(name, text, annotation)
-    return text
+    from pydantic import TypeAdapter, ValidationError
 
-
-def _parse_number(name: str, text: str, annotation: type[int] | type[float]) -> int | float:
+    if item := _item(annotation):
+        return tuple(_parse(name, one.strip(), item) for one in text.split(",") if one.strip())
     try:
-        number = annotation(text)
-    except ValueError:
-        kind = "a whole number" if annotation is int else "a number"
-        raise PrefbenchError(f"parameter {name} must be {kind}, got {text!r}") from None
-    if not math.isfinite(number):
-        raise PrefbenchError(f"parameter {name} must be finite, got {text!r}")
-    return number
+        return TypeAdapter(_of_text(annotation)).validate_python(text)
+    except ValidationError as error:
+        # The options of a union are tried from left to right; what is wrong with the last one is told.
+        raise PrefbenchError(_complaint(name, text, _last_option(annotation), error.errors()[-1])) from None
 
 
-def _parse_optional(name: str, text: str, annotation: Any) -> Any:
-    options = get_args(annotation)
-    if text.lower() == "none" and type(None) in options:
-        return None
-    *firsts, last = (option for option in options if option is not type(None))
-    for option in firsts:
-        with contextlib.suppress(PrefbenchError):
-            return _parse(name, text, option)
-    return _parse(name, text, last)
+def _of_text(annotation: Any) -> Any:
+    """The annotation as pydantic reads it from text: None and the values of a Literal by their names."""
+    from pydantic import BeforeValidator, Field
+
+    if _is_union(annotation):
+        options = sorted(get_args(annotation), key=lambda option: option is not type(None))  # `none` is never a text
+        return Annotated[reduce(or_, map(_of_text, options)), Field(union_mode="left_to_right")]
+    if annotation is type(None):
+        return Annotated[None, BeforeValidator(lambda text: None if text.lower() == "none" else text)]
+    if get_origin(annotation) is Literal:
+        named = {str(value): value for value in get_args(annotation)}
+        return Annotated[annotation, BeforeValidator(lambda text: named.get(text, text))]
+    if annotation is int:
+        return Annotated[int, BeforeValidator(int)]  # pydantic alone would take 2.0 for 2
+    return Annotated[float, Field(allow_inf_nan=False)] if annotation is float else annotation
+
+
+def _last_option(annotation: Any) -> Any:
+    if not _is_union(annotation):
+        return annotation
+    return [option for option in get_args(annotation) if option is not type(None)][-1]
+
+
+def _complaint(name: str, text: str, annotation: Any, error: ErrorDetails) -> str:
+    if get_origin(annotation) is Literal:
+        return unknown(f"value of {name}", text, [str(value) for value in get_args(annotation)])
+    if annotation is bool:
+        return f"parameter {name} is true or false, got {text!r}"
+    kind = "finite" if error["type"] == "finite_number" else "a whole number" if annotation is int else "a number"
+    return f"parameter {name} must be {kind}, got {text!r}"

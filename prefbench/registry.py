@@ -1,8 +1,9 @@
 """One lazy registry: names to `module:Attr` strings, resolved only when asked.
 
-Three sources, in this order: the built-in table, entry points of installed packages (group `prefbench.<kind>`), and
-`path/to/file.py:Class` for a file outside any package. `NAME:MEMBER` is a member of a family: the function registered
-as NAME under the kind `<kind>_family` gives the object of the text MEMBER.
+Names come from entry points (group `prefbench.<kind>`): prefbench's own, which stand in its `pyproject.toml`, then
+those of other installed packages. Two more forms are names too: `path/to/file.py:Class` for a file outside any package,
+and `NAME:MEMBER` for a member of a family: the function registered as NAME under the kind `<kind>_family` gives the
+class of the text MEMBER.
 """
 
 from __future__ import annotations
@@ -15,11 +16,27 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from prefbench.api import PrefbenchError
+from prefbench.api import (
+    ImageMetric,
+    Method,
+    MethodCard,
+    MetricCard,
+    PrefbenchError,
+    Report,
+    ReportCard,
+    Scorer,
+    ScorerCard,
+    SetMetric,
+    Suite,
+    SuiteCard,
+    UserMetric,
+)
 
 Kind = Literal[
     "suite",
@@ -36,115 +53,30 @@ Kind = Literal[
     "weights",
     "report",
 ]
+DEFAULT_SUITE = "picturebook"
+"""The suite of a call or command that names none; its card names everything else that is not said."""
 
-BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
-    "suite": {"picturebook": "prefbench.suites.picturebook.suite:Picturebook"},
-    "method": {
-        "prompt-only": "prefbench.methods.prompt_only:PromptOnly",
-        "ideal": "prefbench.methods.controls.ideal:Ideal",
-        "inferred": "prefbench.methods.controls.inferred:Inferred",
-        "truth": "prefbench.methods.controls.truth:TrueWords",
-        "copy": "prefbench.methods.attacks.copy_liked:CopyLiked",
-        "copy-crop": "prefbench.methods.attacks.copy_crop:CopyCrop",
-        "copy-flip": "prefbench.methods.attacks.copy_flip:CopyFlip",
-        "mean-of-likes": "prefbench.methods.attacks.mean_of_likes:MeanOfLikes",
-        "style-clone": "prefbench.methods.attacks.style_clone:StyleClone",
-        "best-of-n": "prefbench.methods.attacks.best_of_n:BestOfN",
-        "popular-style": "prefbench.methods.attacks.popular_style:PopularStyle",
-        "random-style": "prefbench.methods.controls.random_style:RandomStyle",
-        "ours": "prefbench.methods.ours.method:PrefGen",
-        "ip-adapter": "prefbench.methods.ip_adapter:IpAdapter",
-        "attribute-rewrite": "prefbench.methods.attribute_rewrite:AttributeRewrite",
-    },
-    "control": {
-        "other-user": "prefbench.methods.controls.histories:other_user",
-        "flipped": "prefbench.methods.controls.histories:flipped",
-    },
-    "metric": {
-        "fid": "prefbench.metrics.fid:FrechetDistance",
-        "kid": "prefbench.metrics.kid:KernelInceptionDistance",
-        "mmd": "prefbench.metrics.mmd:GaussianDistance",
-        "cmmd": "prefbench.metrics.cmmd:ClipDistance",
-        "density": "prefbench.metrics.density:Density",
-        "coverage": "prefbench.metrics.coverage:Coverage",
-        "fd-dinov2": "prefbench.metrics.fd_dinov2:Dinov2Distance",
-        "clip-score": "prefbench.metrics.clip_score:ClipScore",
-        "vqa-score": "prefbench.metrics.vqa_score:VqaScore",
-        "utility": "prefbench.metrics.utility:Utility",
-        "prompt-fidelity": "prefbench.metrics.prompt_fidelity:PromptFidelity",
-        "probing": "prefbench.metrics.probing:Probing",
-        "clip-i": "prefbench.metrics.clip_i:ClipI",
-        "style": "prefbench.metrics.style:StyleLikeness",
-        "diversity": "prefbench.metrics.diversity:Diversity",
-        "copy-rate": "prefbench.metrics.copy_rate:CopyRate",
-        "preference": "prefbench.metrics.preference:Preference",
-        "viper-proxy": "prefbench.metrics.preference:ViperProxy",
-        "learn-user-pref": "prefbench.metrics.preference:LearnUserPref",
-        "pickscore": "prefbench.metrics.crowd:PickScore",
-        "hpsv2": "prefbench.metrics.crowd:HpsV2",
-        "imagereward": "prefbench.metrics.crowd:ImageReward",
-    },
-    "metric_family": {},
-    "scorer": {
-        "preference": "prefbench.metrics.scorers.preference.scorer:PreferenceScorer",
-        "pickscore": "prefbench.metrics.scorers.crowd.pickscore:PickScore",
-        "hpsv2": "prefbench.metrics.scorers.crowd.hpsv2:HpsV2",
-        "imagereward": "prefbench.metrics.scorers.crowd.imagereward:ImageReward",
-        "viper-proxy": "prefbench.metrics.scorers.personal.viper_proxy:ViperProxy",
-        "learn-user-pref": "prefbench.metrics.scorers.personal.learn_user_pref:LearnUserPref",
-    },
-    "extractor": {
-        "mini-clip": "prefbench.models.extractors.clip:mini_clip",
-        "open-clip": "prefbench.models.extractors.clip:open_clip_large",
-        "inception": "prefbench.models.extractors.inception:inception",
-        "mini-dino": "prefbench.models.extractors.dinov2:mini_dino",
-        "dinov2": "prefbench.models.extractors.dinov2:dinov2_large",
-        "style-statistics": "prefbench.models.extractors.style_statistics:StyleStatistics",
-    },
-    "backbone": {
-        "mini-sd": "prefbench.models.backbones.cards:MINI_SD",
-        "sd15": "prefbench.models.backbones.cards:SD15",
-        "sdxl": "prefbench.models.backbones.cards:SDXL",
-    },
-    "mllm": {
-        "mini-mllm": "prefbench.models.mllms.cards:MINI_MLLM",
-        "idefics2-8b": "prefbench.models.mllms.cards:IDEFICS2_8B",
-        "qwen2.5-vl-7b": "prefbench.models.mllms.cards:QWEN25_VL_7B",
-    },
-    "trainer": {
-        "reader": "prefbench.suites.picturebook.miniatures.trainers:reader",
-        "mini-clip": "prefbench.suites.picturebook.miniatures.trainers:mini_clip",
-        "mini-vision": "prefbench.suites.picturebook.miniatures.trainers:mini_vision",
-        "mini-sd": "prefbench.suites.picturebook.miniatures.trainers:mini_sd",
-        "mini-dino": "prefbench.suites.picturebook.miniatures.trainers:mini_dino",
-        "ours": "prefbench.methods.ours.train.stages:train",
-        "preference": "prefbench.metrics.scorers.preference.training:train",
-        "mini-ip-adapter": "prefbench.suites.picturebook.miniatures.trainers:mini_ip_adapter",
-    },
-    "report": {
-        "table": "prefbench.reports.table.report:Table",
-        "contrasts": "prefbench.reports.contrasts.report:Contrasts",
-        "power": "prefbench.reports.power.report:Power",
-        "leaderboard": "prefbench.reports.leaderboard.report:Leaderboard",
-        "scorer": "prefbench.reports.scorer.report:ScorerReport",
-        "validation": "prefbench.reports.validation.report:Validation",
-        "audit": "prefbench.reports.audit.report:Audit",
-        "attacks": "prefbench.reports.attacks.report:Attacks",
-        "ablation": "prefbench.reports.ablation.report:AblationReport",
-    },
-    "ablation": {"ours": "prefbench.methods.ours.train.ablation:ours"},
-    "weights": {
-        "reader": "prefbench.suites.picturebook.miniatures.quality:reader",
-        "mini-clip": "prefbench.suites.picturebook.miniatures.quality:mini_clip",
-        "mini-vision": "prefbench.suites.picturebook.miniatures.quality:mini_vision",
-        "mini-sd": "prefbench.suites.picturebook.miniatures.quality:mini_sd",
-        "mini-dino": "prefbench.suites.picturebook.miniatures.quality:mini_dino",
-        "mini-ip-adapter": "prefbench.suites.picturebook.miniatures.quality:mini_ip_adapter",
-        "preference": "prefbench.metrics.scorers.preference.quality:preference",
-        "mini-mllm": "prefbench.methods.ours.train.quality:mini_mllm",
-        "ours-mini-sd": "prefbench.methods.ours.train.quality:ours_mini_sd",
-    },
+
+@dataclass(frozen=True)
+class Contract:
+    """What a class of one kind derives from, and the card that it carries."""
+
+    bases: tuple[type, ...]
+    card: type
+
+    def __str__(self) -> str:
+        *first, last = (base.__name__ for base in self.bases)
+        return f"prefbench.api.{', '.join(first)} or {last}" if first else f"prefbench.api.{last}"
+
+
+CONTRACTS: Mapping[Kind, Contract] = {
+    "suite": Contract((Suite,), SuiteCard),
+    "method": Contract((Method,), MethodCard),
+    "metric": Contract((ImageMetric, SetMetric, UserMetric), MetricCard),
+    "scorer": Contract((Scorer,), ScorerCard),
+    "report": Contract((Report,), ReportCard),
 }
+"""The kinds whose objects are classes. The others are functions and cards."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +104,9 @@ class Entry:
 
     def location(self) -> str:
         """`file:line` of the class or function, or of the line that assigns the object."""
-        found = self.load()
-        if inspect.isclass(found) or inspect.isfunction(found):
-            return f"{inspect.getsourcefile(found)}:{inspect.getsourcelines(found)[1]}"
+        target = self.load()
+        if inspect.isclass(target) or inspect.isfunction(target):
+            return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
         module_name, _, attribute = self.target.rpartition(":")
         module = sys.modules[module_name]
         lines = inspect.getsource(module).splitlines()
@@ -183,36 +115,80 @@ class Entry:
 
 
 def names(kind: Kind) -> list[str]:
-    """All registered names of a kind, built-in ones first."""
-    return list(_table(kind))
+    """All registered names of a kind, prefbench's own ones first."""
+    return list(_targets(kind, tuple(sys.path)))
 
 
 def entry(kind: Kind, name: str) -> Entry:
-    """The entry of a name. Raises `PrefbenchError` with the nearest match and all allowed names."""
-    table = _table(kind)
-    if name in table:
-        return Entry(kind, name, table[name])
-    members = [f"{family}:MEMBER" for family in families(kind)]
-    raise PrefbenchError(unknown(kind, name, [*table, *members]))
+    """The entry of a name, of a member that of its family.
 
-
-def load(kind: Kind, name: str) -> Any:
-    """The object behind a name, behind `NAME:MEMBER` of a family, or behind `path/to/file.py:Class`."""
-    path, separator, attribute = name.rpartition(":")
-    if separator and path.endswith(".py"):
-        return _load_file(kind, Path(path), attribute)
-    if name.endswith(".py"):
-        raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:Class")
-    family, separator, member = name.partition(":")
-    if separator and family in families(kind):
-        return families(kind)[family].load()(member)
-    return entry(kind, name).load()
+    Raises:
+        PrefbenchError: a name that nothing is registered under, with the nearest match and all names.
+    """
+    targets, family = _targets(kind, tuple(sys.path)), name.partition(":")[0]
+    if name in targets:
+        return Entry(kind, name, targets[name])
+    if ":" in name and family in families(kind):
+        return families(kind)[family]
+    raise PrefbenchError(unknown(kind, name, [*targets, *(f"{one}:MEMBER" for one in families(kind))]))
 
 
 def families(kind: Kind) -> dict[str, Entry]:
     """The families of a kind: name to entry. Their members are loaded as `NAME:MEMBER`."""
     kinds: tuple[Kind, ...] = get_args(Kind)
     return {name: entry(group, name) for group in kinds if group == f"{kind}_family" for name in names(group)}
+
+
+def check_name(kind: Kind, name: str) -> None:
+    """Raises `PrefbenchError` for a name that nothing is registered under and no file has. Imports nothing."""
+    if name.endswith(".py"):
+        raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:Class")
+    path = file_of(name)
+    if path is None:
+        entry(kind, name)
+    elif not path.is_file():
+        raise PrefbenchError(f"{kind} file {path} does not exist")
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The object behind a name, `path/to/file.py:Class` or `NAME:MEMBER`.
+
+    Raises:
+        PrefbenchError: an unknown name, a file or module that cannot be imported, a class of another kind.
+    """
+    check_name(kind, name)
+    path = file_of(name)
+    if path is not None:
+        loaded = _load_file(kind, path, name.rpartition(":")[2])
+    else:
+        registered = entry(kind, name)
+        loaded = registered.load() if registered.kind == kind else registered.load()(name.partition(":")[2])
+    if kind in CONTRACTS and not (inspect.isclass(loaded) and issubclass(loaded, CONTRACTS[kind].bases)):
+        raise PrefbenchError(f"{kind} {name!r} is no class derived from {CONTRACTS[kind]}")
+    return loaded
+
+
+def load_class(kind: Kind, name: str) -> Any:
+    """A class of a name that can be constructed: it has its card and lacks no method of the contract."""
+    loaded = load(kind, name)
+    check_class(kind, name, loaded)
+    return loaded
+
+
+def check_class(kind: Kind, name: str, loaded: type) -> None:
+    """Raises `PrefbenchError` for a class without a card, or without a method that its kind must have."""
+    card = CONTRACTS[kind].card
+    if not isinstance(getattr(loaded, "card", None), card):
+        raise PrefbenchError(f"{kind} {name!r}: the class has no card; give it one: card = {card.__name__}(...)")
+    lacking = sorted(getattr(loaded, "__abstractmethods__", ()))
+    if lacking:
+        raise PrefbenchError(f"{kind} {name!r}: the class lacks {', '.join(lacking)}")
+
+
+def file_of(name: str) -> Path | None:
+    """The path in `path/to/file.py:Class`; None for a registered name."""
+    path = name.rpartition(":")[0]
+    return Path(path) if path.endswith(".py") else None
 
 
 def unknown(what: str, given: str, allowed: list[str]) -> str:
@@ -222,16 +198,22 @@ def unknown(what: str, given: str, allowed: list[str]) -> str:
     return f"unknown {what} {given!r}{hint} (known: {', '.join(allowed)})"
 
 
-def _table(kind: Kind) -> dict[str, str]:
-    table = dict(BUILT_IN[kind])
-    for point in entry_points(group=f"prefbench.{kind}"):
-        table.setdefault(point.name, point.value)
-    return table
+@lru_cache(maxsize=len(get_args(Kind)))
+def _targets(kind: Kind, path: tuple[str, ...]) -> Mapping[str, str]:  # noqa: ARG001 - what is installed depends on it
+    """Name to `module:Attr`. A name of our own is never replaced."""
+    own = _own_targets(kind)
+    if not own and not _own_targets("suite"):
+        raise PrefbenchError("prefbench is installed without its names; run `pip install -e .` in its folder again")
+    points = entry_points(group=f"prefbench.{kind}")
+    return MappingProxyType(own | {point.name: point.value for point in points if point.name not in own})
+
+
+def _own_targets(kind: Kind) -> dict[str, str]:
+    points = entry_points(group=f"prefbench.{kind}")
+    return {point.name: point.value for point in points if point.dist is not None and point.dist.name == "prefbench"}
 
 
 def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
-    if not path.is_file():
-        raise PrefbenchError(f"{kind} file {path} does not exist")
     name = f"prefbench_file_{path.stem}_{abs(hash(path.resolve())):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -173,6 +173,17 @@ def trainer(request: Path, *, stage: Literal["first", "last"] | None = None, rat
     """A function as trainers are: its keyword-only parameters are those of `-p`."""
 
 
+def listing(*, names: tuple[str, ...] = (), effects: tuple[float, ...] = (0.5,)) -> None:
+    """A function with options that hold several values."""
+
+
+def test_several_values_are_separated_by_commas() -> None:
+    assert bind(listing, {"names": "fid, kid", "effects": "0.1,2"}) == {"names": ("fid", "kid"), "effects": (0.1, 2.0)}
+    assert bind(listing, {"names": ""}) == {"names": (), "effects": (0.5,)}
+    with pytest.raises(PrefbenchError, match="effects must be a number, got 'much'"):
+        bind(listing, {"effects": "0.1,much"})
+
+
 def test_a_functions_keyword_only_parameters_are_bound() -> None:
     assert bind(trainer, {"stage": "last"}) == {"stage": "last", "rate": 0.5}
     assert bind(trainer, {"rate": "2"}) == {"stage": None, "rate": 2.0}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from prefbench.api import BackboneCard, ImageMetric, Method, PrefbenchError, Scorer, SetMetric, Suite, UserMetric
+from prefbench.api import BackboneCard, Method, PrefbenchError
 from prefbench.models.mllms.cards import MllmCard
-from prefbench.registry import BUILT_IN, Entry, Kind, entry, load, names, unknown
+from prefbench.registry import CONTRACTS, Entry, Kind, entry, load, load_class, names, unknown
+from tests.support.plugin import install
 
-BASES = {"suite": Suite, "method": Method, "metric": ImageMetric | SetMetric | UserMetric, "scorer": Scorer}
 CARDS = {"backbone": BackboneCard, "mllm": MllmCard}
+NAMES = [(kind, name) for kind in get_args(Kind) for name in names(kind)]
+ROOT = Path(__file__).parents[1]
 METHOD_FILE = """
 from prefbench.api import Method, MethodCard
 
@@ -31,27 +37,31 @@ def method_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_table_has_every_kind() -> None:
-    assert set(BUILT_IN) == set(get_args(Kind))
+def test_names_of_our_own_stand_in_the_projects_file() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = {group.removeprefix("prefbench."): table for group, table in project["project"]["entry-points"].items()}
+    assert set(groups) == set(get_args(Kind))
+    for kind in get_args(Kind):
+        assert {name: entry(kind, name).target for name in groups[kind]} == groups[kind]
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, table in BUILT_IN.items() for name in table])
-def test_a_built_in_name_resolves(kind: Kind, name: str) -> None:
-    found = load(kind, name)
-    if kind in BASES:
-        assert issubclass(found, BASES[kind])
-        assert found.card.name == name
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_a_name_resolves(kind: Kind, name: str) -> None:
+    target = entry(kind, name).load()
+    if kind in CONTRACTS and inspect.isclass(target):
+        assert load_class(kind, name) is target
+        assert target.card.name == name
     elif kind in CARDS:
-        assert isinstance(found, CARDS[kind])
-        assert found.name == name
+        assert isinstance(target, CARDS[kind])
+        assert target.name == name
     else:
-        assert callable(found)
+        assert callable(target)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("method", *CARDS) for name in BUILT_IN[kind]])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name in NAMES if kind in ("method", *CARDS)])
 def test_a_location_is_a_line_that_defines_the_object(kind: Kind, name: str) -> None:
     path, _, line = entry(kind, name).location().rpartition(":")
-    attribute = BUILT_IN[kind][name].rpartition(":")[2]
+    attribute = entry(kind, name).target.rpartition(":")[2]
     assert attribute in Path(path).read_text().splitlines()[int(line) - 1]
 
 
@@ -133,32 +143,103 @@ def test_an_error_inside_a_module_is_not_taken_for_a_missing_name(
         Entry("method", "buggy", "has_a_bug:Thing").load()
 
 
-def test_entry_points_add_names_and_never_replace_built_in_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    information = tmp_path / "plugin-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(
-        "[prefbench.method]\nmine = mine_plugin:Mine\nprompt-only = mine_plugin:Mine\n"
-    )
+def test_entry_points_add_names_and_never_replace_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine_plugin.py").write_text(METHOD_FILE)
-    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, monkeypatch, "method", {"mine": "mine_plugin:Mine", "prompt-only": "mine_plugin:Mine"})
     assert load("method", "mine").card.summary == "of this file"
     assert load("method", "prompt-only").card.name == "prompt-only"
+    assert names("method")[-1] == "mine", "our own come first"
+
+
+FAMILY = """
+from prefbench.api import ImageMetric, MetricCard, PrefbenchError
+
+def member(text):
+    if not text.startswith("brisque"):
+        raise PrefbenchError(f"no metric {text!r}")
+
+    class Member(ImageMetric):
+        card = MetricCard(text, "1", "a member", "side", "up", "image", "mean")
+
+        def score(self, samples, features, evidence):
+            return {}
+
+    return Member
+"""
 
 
 def test_a_member_of_a_family_is_what_the_family_makes_of_its_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    information = tmp_path / "plugin-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[prefbench.metric_family]\npiq = piq_plugin:member\n")
-    (tmp_path / "piq_plugin.py").write_text("def member(text):\n    return text.upper()\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert load("metric", "piq:brisque(kernel_size=7)") == "BRISQUE(KERNEL_SIZE=7)"
-    with pytest.raises(PrefbenchError, match=r"unknown metric 'pic:MEMBER'; did you mean 'piq:MEMBER'\?"):
-        load("metric", "pic:MEMBER")
+    (tmp_path / "piq_plugin.py").write_text(FAMILY)
+    install(tmp_path, monkeypatch, "metric_family", {"piq": "piq_plugin:member"})
+    assert load_class("metric", "piq:brisque(kernel_size=7)").card.name == "brisque(kernel_size=7)"
+    assert entry("metric", "piq:brisque") == Entry("metric_family", "piq", "piq_plugin:member")
+    for name, expected in {
+        "piq:sharpness": "no metric 'sharpness'",
+        "pic:MEMBER": r"unknown metric 'pic:MEMBER'; did you mean 'piq:MEMBER'\?",
+        "piq": "unknown metric 'piq'",
+        "utility:red": r"unknown metric 'utility:red'; did you mean 'utility'\?",
+    }.items():
+        with pytest.raises(PrefbenchError, match=expected):
+            load("metric", name)
     with pytest.raises(PrefbenchError, match="unknown method 'piq:brisque'"):
         load("method", "piq:brisque")
+
+
+CONTRACT_BREAKERS = """
+from prefbench.api import Method, MethodCard
+
+class Cardless(Method):
+    def generate(self, requests):
+        return []
+
+class Drawless(Method):
+    card = MethodCard(name="drawless", version="1", summary="draws nothing")
+
+class Stranger:
+    card = MethodCard(name="stranger", version="1", summary="derives from nothing")
+"""
+
+
+def test_a_class_is_held_to_the_contract_of_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(CONTRACT_BREAKERS)
+    for name, expected in {
+        "Cardless": r"the class has no card; give it one: card = MethodCard\(\.\.\.\)",
+        "Drawless": "the class lacks generate",
+        "Stranger": r"is no class derived from prefbench\.api\.Method",
+    }.items():
+        with pytest.raises(PrefbenchError, match=expected):
+            load_class("method", f"{tmp_path / 'odd.py'}:{name}")
+    with pytest.raises(PrefbenchError, match=r"derived from prefbench\.api\.ImageMetric, SetMetric or UserMetric"):
+        load("metric", f"{tmp_path / 'odd.py'}:Drawless")
+
+
+WRONG_NAMES = [
+    ["run", "--method", "nope"],
+    ["run", "--method", "nope.py:Mine"],
+    ["run", "--method", "prompt-only", "--suite", "nope"],
+    ["run", "--method", "prompt-only", "--metrics", "utility,nope"],
+    ["run", "--method", "prompt-only", "--backbone", "nope"],
+    ["train", "nope"],
+    ["show", "metric", "nope"],
+    ["check", "scorer", "nope"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG_NAMES, ids=" ".join)
+def test_a_wrong_name_is_answered_before_anything_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from prefbench.cli.main import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "finally:\n"
+        "    heavy = {'torch', 'diffusers', 'transformers', 'scipy', 'sklearn', 'pandas', 'matplotlib', 'pydantic'}\n"
+        "    print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    mistake, imported = done.stderr.strip().splitlines()
+    assert "nope" in mistake
+    assert imported == "[]"

@@ -7,7 +7,7 @@ what it was trained on.
 from __future__ import annotations
 
 from prefbench.api.backbones import Backbone, BackboneCard
-from prefbench.api.errors import NotMeasurableError, PrefbenchError
+from prefbench.api.errors import FailedSamplesError, NotMeasurableError, PrefbenchError
 from prefbench.api.features import Extractor, Features, FeatureSet, FloatArray
 from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
 from prefbench.api.methods import Context, Method, MethodCard
@@ -66,6 +66,7 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Extractor",
+    "FailedSamplesError",
     "FeatureSet",
     "Features",
     "FloatArray",

@@ -9,3 +9,7 @@ class PrefbenchError(Exception):
 
 class NotMeasurableError(PrefbenchError):
     """A run offers too little for a metric to mean anything: the metric is left out and the reason said."""
+
+
+class FailedSamplesError(PrefbenchError):
+    """More of a run failed than was allowed. What was drawn is stored, and the same call tries the rest again."""

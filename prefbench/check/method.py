@@ -29,7 +29,7 @@ from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixel
 from prefbench.check.cards import check_defaults, check_method_card, registered_name
 from prefbench.check.findings import Check, Finding, Report, fail, one_line, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs
-from prefbench.registry import load
+from prefbench.registry import DEFAULT_SUITE, load
 from prefbench.run.prepare import load_suite
 
 _TOLERANCE = 1.0
@@ -44,7 +44,7 @@ def check_method(
     method: str | type[Method],
     parameters: Sequence[str] = (),
     *,
-    suite: str = "picturebook",
+    suite: str = DEFAULT_SUITE,
     backbone: str | Path | None = None,
     device: str = "cpu",
     report: Report = lambda _: None,

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line
+from prefbench.cli.options import as_json, command_line, given
 
 
 @click.command()
 @click.argument("name")
 @click.option("--images", type=click.IntRange(min=1), help="What every variant is trained on; default: the trainer's.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/train"), show_default=True)
-@click.option("--suite", help="Default: picturebook.")
+@click.option("--suite", help="Default: the method's.")
 @click.option("--backbone", help="A registered backbone or a folder; default: the suite's.")
 @click.option("--split", default="val", show_default=True, help="Whose users are drawn for.")
 @click.option("--users", type=click.IntRange(1), help="Only the first so many users.")
@@ -27,21 +27,14 @@ def ablate(name: str, out: Path, publish: bool, as_json: bool, **choices: Any) -
 
     Starts from the training in --out, whose last stage it repeats for every variant.
     """
+    import prefbench
     from prefbench.cli.screen import Screen
-    from prefbench.files import write_atomic
-    from prefbench.reports.ablation import page
-    from prefbench.reports.ablation.measure import ablate as measure
-    from prefbench.training.variants import AblationRequest
 
     screen, log = Screen(quiet=as_json), Screen(quiet=True)
-    request = AblationRequest(out / name, **choices)
-    result = measure(name, request, command=command_line(), log=log.line)
-    path = request.work / "result.json"
-    write_atomic(path, json.dumps(result, indent=1) + "\n")
-    written = [path, *(page.publish(result) if publish else [])]
+    context: dict[str, Any] = {"work": out, "command": command_line(), "log": log.line}
+    result = prefbench.report((), "ablation", method=name, **context, **given(choices))
+    screen.grids(result.tables)
+    for path in [*result.write(out / name / "ablation"), *(result.publish() if publish else [])]:
+        log.written(path)
     if as_json:
-        click.echo(json.dumps(result, indent=1))
-        return
-    screen.grids([page.grid(result)])
-    for one in written:
-        log.written(one)
+        click.echo(json.dumps(result.as_json(), indent=1))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from prefbench.cli.options import as_json
+
+if TYPE_CHECKING:
+    from prefbench.registry import Kind
 
 
 @click.command()
@@ -17,6 +21,9 @@ from prefbench.cli.options import as_json
 @as_json
 def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> None:
     """Check a method, metric or scorer for conformance, prove a suite's splits disjoint, or measure shipped weights."""
+    from prefbench.registry import check_name
+
+    check_name(cast("Kind", kind), name)
     if kind == "weights":
         passed = _check_weights(name, as_json=as_json)
     else:

@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from prefbench.api import Report, ReportContext
-from prefbench.cli.options import as_json, baseline, command_line, names_in, run_folders, suite_of_file
-from prefbench.files import write_atomic
+from prefbench.cli.options import as_json, baseline, command_line, given, names_in, run_folders, suite_of_file
 
 
 @click.command()
@@ -25,24 +23,20 @@ from prefbench.files import write_atomic
 @suite_of_file
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the numbers as JSON.")
 @as_json
-def compare(
-    runs: tuple[Path, ...], metrics: str | None, suite: str | None, out: Path | None, as_json: bool, **choices: Any
-) -> None:
+def compare(runs: tuple[Path, ...], metrics: str | None, out: Path | None, as_json: bool, **choices: Any) -> None:
     """Test scored runs against each other: paired contrasts, effect sizes, ranks, strengths, and what turns them."""
+    import prefbench
     from prefbench.cli.screen import Screen
-    from prefbench.registry import load
-    from prefbench.run.prepare import suite_of_run
-    from prefbench.score.summary import Run
+    from prefbench.files import write_atomic
 
     screen = Screen(quiet=as_json)
-    report: Report[Any] = load("report", "contrasts")(metrics=tuple(names_in(metrics)), **choices)
-    scored = [Run.open(path) for path in screen.run_folders(runs)]
+    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
     with screen.status("compare"):
-        result = report.measure(scored, ReportContext(lambda: suite_of_run(scored[0].spec, suite), command_line()))
-    screen.grids(report.tables(result))
-    content = report.as_json(result)
+        result = prefbench.compare(opened, metrics=tuple(names_in(metrics)), command=command_line(), **given(choices))
+    screen.grids(result.tables)
+    content = json.dumps(result.as_json(), indent=1)
     if out is not None:
-        write_atomic(out, json.dumps(content, indent=1) + "\n")
+        write_atomic(out, content + "\n")
         screen.written(out)
     if as_json:
-        click.echo(json.dumps(content, indent=1))
+        click.echo(content)

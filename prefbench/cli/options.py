@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -18,9 +20,12 @@ metrics = click.option("--metrics", help="Comma-separated; default: the suite's.
 suite_of_file = click.option(
     "--suite", help="The suite, where it is a file's class: a run folder alone never makes prefbench load code."
 )
-baseline = click.option(
-    "--baseline", default="prompt-only", show_default=True, help="The method that differences are to."
-)
+baseline = click.option("--baseline", help="The method that differences are to; default: the report's.")
+
+
+def given(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given; the others stay at the defaults of what they are handed to."""
+    return {name: value for name, value in choices.items() if value is not None}
 
 
 def command_line() -> str:
@@ -29,13 +34,13 @@ def command_line() -> str:
 
 
 def names_in(text: str | None) -> list[str]:
-    """Names from a comma-separated option.
+    """Names from a comma-separated option; a comma within parentheses belongs to its name.
 
     Example:
-        >>> names_in("fid, kid")
-        ['fid', 'kid']
+        >>> names_in("fid, family:one(size=7,mode=mean)")
+        ['fid', 'family:one(size=7,mode=mean)']
     """
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
+    return [name.strip() for name in re.split(r",(?![^(]*\))", text or "") if name.strip()]
 
 
 def kinds_in(text: str | None) -> list[Kind]:

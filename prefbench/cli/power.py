@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from prefbench.api import Report, ReportContext
-from prefbench.cli.options import as_json, baseline, run_folders
+from prefbench.cli.options import as_json, baseline, given, run_folders
 
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -30,15 +29,12 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @as_json
 def power(runs: tuple[Path, ...], as_json: bool, **choices: Any) -> None:
     """Users that a study needs, from a pilot: one scored run, or several compared with a baseline."""
+    import prefbench
     from prefbench.cli.screen import Screen
-    from prefbench.registry import load
-    from prefbench.run.prepare import suite_of_run
-    from prefbench.score.summary import Run
 
     screen = Screen(quiet=as_json)
-    report: Report[Any] = load("report", "power")(**choices)
-    scored = [Run.open(path) for path in screen.run_folders(runs)]
-    result = report.measure(scored, ReportContext(lambda: suite_of_run(scored[0].spec)))
-    screen.grids(report.tables(result))
+    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
+    result = prefbench.report(opened, "power", **given(choices))
+    screen.grids(result.tables)
     if as_json:
-        click.echo(json.dumps(report.as_json(result), indent=1))
+        click.echo(json.dumps(result.as_json(), indent=1))

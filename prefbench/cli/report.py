@@ -1,72 +1,65 @@
-"""`prefbench report`: tables, figures and galleries of scored runs."""
+"""`prefbench report`: tables, figures and pages of scored runs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from prefbench.api import Report, ReportContext, Suite
-from prefbench.cli.options import as_json, baseline, run_folders, suite_of_file
+from prefbench.cli.options import as_json, baseline, command_line, given, run_folders, suite_of_file
 
 if TYPE_CHECKING:
+    from prefbench.calls import Run
     from prefbench.cli.screen import Screen
 
 
 @click.command()
 @run_folders
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
+@click.option("--name", default="table", show_default=True, help="`prefbench list reports` names them.")
+@click.option("-p", "--option", "texts", multiple=True, metavar="NAME=VALUE", help="An option of the report.")
 @baseline
-@click.option("--publish", is_flag=True, help="Write the runs' results into the leaderboard.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
+@click.option("--publish", is_flag=True, help="Commit what the report publishes; of a table, to the leaderboard.")
 @suite_of_file
 @as_json
 def report(
-    runs: tuple[Path, ...], out: Path | None, baseline: str, publish: bool, suite: str | None, as_json: bool
-) -> None:
-    """Tables, figures and galleries of one or more scored runs."""
+    runs: tuple[Path, ...], name: str, texts: tuple[str, ...], baseline: str | None, out: Path | None, publish: bool,
+    suite: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Tables, figures and galleries of one or more scored runs; or any other report of runs."""
+    import prefbench
     from prefbench.cli.screen import Screen
+    from prefbench.parameters import bind, parse_pairs
     from prefbench.registry import load
-    from prefbench.run.prepare import suite_of_run
-    from prefbench.score.summary import Run
 
     screen = Screen(quiet=as_json)
-    scored = [Run.open(path) for path in screen.run_folders(runs)]
-    context = ReportContext(lambda: suite_of_run(scored[0].spec, suite))
-    table: Report[Any] = load("report", "table")(baseline)
-    result = table.measure(scored, context)
-    screen.grids(table.tables(result))
-    screen.line(f"report    {table.write(result, out or scored[0].path / 'report')[0]}")
+    options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline})
+    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
+    context: dict[str, Any] = {"suite": suite, "command": command_line(), "log": screen.line}
+    result = prefbench.report(opened, name, **context, **options)
+    screen.grids(result.tables)
+    for path in result.write(out or opened[0].path / "report")[:1]:
+        screen.line(f"report    {path}")
     if publish:
-        leaderboard: Report[Any] = load("report", "leaderboard")()
-        leaderboard.publish(leaderboard.measure(scored, context))
-        screen.line("leaderboard.md is up to date")
+        published = result if result.report.card.published else prefbench.report(opened, "leaderboard", **context)
+        for path in published.publish():
+            screen.written(path)
     if as_json:
-        click.echo(json.dumps(table.as_json(result), indent=1))
+        click.echo(json.dumps(result.as_json(), indent=1))
+    raise SystemExit(0 if result.passed else 1)
 
 
-def report_run(screen: Screen, path: Path, suite: Suite) -> None:
-    """The run's table, its report and picture, and the next command."""
-    from prefbench.registry import load
-    from prefbench.score.summary import Run
+def report_run(screen: Screen, run: Run, suite: str | None = None) -> list[Any]:
+    """Shows the table of one scored run, writes its report into its folder, and returns the rows as plain data."""
+    import prefbench
 
-    table: Report[Any] = load("report", "table")()
-    result = table.measure([Run.open(path)], ReportContext(lambda: suite))
-    screen.grids(table.tables(result))
-    with screen.status("write the report"):
-        page = table.write(result, path / "report")[0]
+    with run.scored.folder.locked():
+        result = prefbench.report([run], suite=suite)
+        screen.grids(result.tables)
+        with screen.status("write the report"):
+            page = result.write(run.path / "report")[0]
     screen.line(f"report    {page}")
-    screen.next(f"prefbench report {path.parent}/*")
-
-
-def rows_as_json(paths: Sequence[Path]) -> list[Any]:
-    """The rows of runs as plain data; of a single run beside the frame in its folder, as its report shows them."""
-    from prefbench.registry import load
-    from prefbench.run.prepare import suite_of_run
-    from prefbench.score.summary import Run
-
-    table: Report[Any] = load("report", "table")()
-    scored = [Run.open(path) for path in paths]
-    return list(table.as_json(table.measure(scored, ReportContext(lambda: suite_of_run(scored[0].spec)))))
+    screen.next(f"prefbench report {run.path.parent}/*")
+    return list(result.as_json())

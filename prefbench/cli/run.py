@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from prefbench.cli.options import as_json, command_line, metrics, names_in
+from prefbench.registry import DEFAULT_SUITE
 
 
 @click.command()
 @click.option("--method", required=True, help="A registered method, or path/to/file.py:Class.")
-@click.option("--suite", default="picturebook", show_default=True)
+@click.option("--suite", default=DEFAULT_SUITE, show_default=True)
 @click.option("--split", default="test", show_default=True, help="train, scorer, val or test.")
-@click.option("--control", help="Wrap the method: other-user, flipped.")
+@click.option("--control", help="Wrap the method; `prefbench list controls` names them.")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the method.")
 @click.option("-s", "--suite-parameter", "suite_parameters", multiple=True, metavar="NAME=VALUE")
 @click.option("--backbone", help="A registered backbone or a folder; default: the suite's.")
@@ -32,42 +33,23 @@ from prefbench.cli.options import as_json, command_line, metrics, names_in
 @metrics
 @click.option("--no-score", is_flag=True, help="Draw only.")
 @as_json
-def run(allow_failures: float, metrics: str | None, no_score: bool, as_json: bool, **options: Any) -> None:
+def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **options: Any) -> None:
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
-    from prefbench.cli.report import rows_as_json
-    from prefbench.cli.score import score_and_report
+    import prefbench
+    from prefbench.api import FailedSamplesError
+    from prefbench.cli.report import report_run
     from prefbench.cli.screen import Screen
-    from prefbench.run.prepare import (
-        Settings,
-        check_metrics,
-        execute,
-        execute_represent,
-        prepare,
-        wants_representations,
-    )
 
-    check_metrics(names_in(metrics))
-    screen = Screen(quiet=as_json)
-    prepared = prepare(Settings(command=command_line(), **options))
-    screen.header(prepared)
-    with screen.progress("draw", prepared.n_samples) as advance:
-        result = execute(prepared, advance=advance)
-    path = prepared.folder.path
-    screen.drawn(result, path)
-    if result.failed > allow_failures * result.planned:
-        screen.failures(path)
-        raise SystemExit(1)
-    if wants_representations(prepared, names_in(metrics) or prepared.suite.card.metrics):
-        with screen.progress("represent", len(prepared.kinds), "user") as advance:
-            found = execute_represent(prepared, advance=advance)
-        screen.represented(found)
-        if len(found.failed) > allow_failures * found.users:
-            raise SystemExit(1)
-    complete = True
+    screen, named = Screen(quiet=as_json), names_in(metrics)
+    try:
+        drawn = prefbench.run(
+            method, metrics=named, score=not no_score, watch=screen, command=command_line(), **options
+        )
+    except FailedSamplesError:  # the screen has shown what failed
+        raise SystemExit(1) from None
     if no_score:
-        screen.next(f"prefbench score {path}")
-    else:
-        complete = score_and_report([path], metrics, screen, suite=prepared.suite)
+        screen.next(f"prefbench score {drawn.path}")
+    rows = [] if no_score else report_run(screen, drawn)
     if as_json:
-        click.echo(json.dumps([] if no_score else rows_as_json([path]), indent=1))
-    raise SystemExit(0 if complete else 1)
+        click.echo(json.dumps(rows, indent=1))
+    raise SystemExit(1 if named and drawn.refused else 0)

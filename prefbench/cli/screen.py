@@ -16,6 +16,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from prefbench.run.watch import Watch
+
 if TYPE_CHECKING:
     from prefbench.check.findings import Finding
     from prefbench.run.draw import RunResult
@@ -26,7 +28,7 @@ _FAILURES_SHOWN = 5
 _ROWS_SHOWN = 10
 
 
-class Screen:
+class Screen(Watch):
     """What a verb shows while it works. `quiet` keeps standard output free for JSON: all goes to standard error."""
 
     def __init__(self, *, quiet: bool = False) -> None:

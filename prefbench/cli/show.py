@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from prefbench.api import PrefbenchError, ReportContext
+from prefbench.api import PrefbenchError
 from prefbench.cli.options import as_json, kinds_in
 
 
@@ -57,16 +57,15 @@ def _card(what: str, name: str) -> dict[str, Any]:
 
 def _show_scorer(name: str, suite: str | None, plot: Path | None, *, as_json: bool) -> None:
     """A scorer's card with its figures; measured first on `suite` where that is named, drawn to `plot`."""
+    import prefbench
     from prefbench.cli.screen import Screen
-    from prefbench.registry import load
 
     screen = Screen(quiet=as_json)
-    report: Any = load("report", "scorer")(name, measure=suite is not None)
-    context = ReportContext(lambda: load("suite", suite or "")())
     with screen.status(f"measure {name} on {suite}") if suite else nullcontext():
-        result = report.measure([], context)
-    screen.grids(report.tables(result))
+        result = prefbench.report((), "scorer", suite=suite, scorer=name, measure=suite is not None)
+    screen.grids(result.tables)
     if plot is not None:
-        screen.written(report.draw(result, plot))
+        report: Any = result.report
+        screen.written(report.draw(result.result, plot))
     if as_json:
-        click.echo(json.dumps(report.as_json(result), indent=1))
+        click.echo(json.dumps(result.as_json(), indent=1))

@@ -9,7 +9,8 @@ from typing import Any
 from prefbench.api import SPLITS, PrefbenchError, Scores, Suite
 from prefbench.environment import code_state, hardware, versions
 from prefbench.registry import load, unknown
-from prefbench.run.prepare import Settings, execute, load_suite, prepare
+from prefbench.run.execute import execute
+from prefbench.run.prepare import Settings, load_suite, prepare
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import crossed_bootstrap

@@ -19,7 +19,7 @@ class ScorerReport(Report[MeasuredScorer]):
     """A scorer's card with its accuracy and calibration on held-out users.
 
     Args:
-        name: the scorer.
+        scorer: a registered scorer.
         measure: whether to measure it on the context's suite first and keep the figures; else those kept last are
             shown.
     """
@@ -28,8 +28,8 @@ class ScorerReport(Report[MeasuredScorer]):
         "scorer", "1", "a scorer's card: accuracy and calibration on held-out users, and whom it may rank", "none"
     )
 
-    def __init__(self, name: str = "preference", measure: bool = False) -> None:
-        self._name, self._measures = name, measure
+    def __init__(self, scorer: str = "preference", measure: bool = False) -> None:
+        self._name, self._measures = scorer, measure
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> MeasuredScorer:  # noqa: ARG002
         """The card with its figures. Raises `PrefbenchError` for an unknown scorer and what `measure` raises."""

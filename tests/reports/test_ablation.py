@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from prefbench.api import PrefbenchError, ReportContext, Scores
-from prefbench.registry import BUILT_IN
 from prefbench.reports.ablation import measure, page
 from prefbench.reports.ablation.measure import _rows
 from prefbench.reports.ablation.report import AblationReport
@@ -20,6 +19,7 @@ from prefbench.stats.tests import holm, paired_difference
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 from tests.support import tiny_suite
+from tests.support.plugin import install
 
 STEM = "ours.picturebook.mini-sd"
 VARIANTS = [
@@ -117,7 +117,7 @@ def scaled(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
 
 
 def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(BUILT_IN["ablation"], "ip-adapter", f"{__name__}:scaled")  # type: ignore[arg-type]
+    install(tmp_path, monkeypatch, "ablation", {"ip-adapter": f"{__name__}:scaled"})
     request, said = AblationRequest(tmp_path, users=2), []
     found = measure.ablate("ip-adapter", request, log=said.append)
     assert said == ["nothing to train", "draw whole: whole", "draw scale: 0", "draw images: mean"]
@@ -142,7 +142,7 @@ def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.Monke
 def test_the_report_takes_its_options_and_works_where_it_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(BUILT_IN["ablation"], "ip-adapter", f"{__name__}:scaled")  # type: ignore[arg-type]
+    install(tmp_path, monkeypatch, "ablation", {"ip-adapter": f"{__name__}:scaled"})
     lines: list[str] = []
     context = ReportContext(Picturebook, "prefbench ablate ip-adapter --out /elsewhere/x", tmp_path, lines.append)
     report = AblationReport("ip-adapter", users=2, split="test")

@@ -34,9 +34,10 @@ from prefbench.registry import load
 from prefbench.run import draw as drawing
 from prefbench.run import payloads
 from prefbench.run.draw import RunResult, draw, failures
+from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
-from prefbench.run.prepare import Settings, execute, prepare
+from prefbench.run.prepare import Settings, prepare
 
 N_USERS, BATCH = 4, 8
 N_SAMPLES = N_USERS * 5 * 2

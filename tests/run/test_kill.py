@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder, read_lines
-from prefbench.run.prepare import Prepared, Settings, execute, prepare
+from prefbench.run.prepare import Prepared, Settings, prepare
 from tests.support.tiny import save_tiny_sd15
 
 N_KILLS = 10

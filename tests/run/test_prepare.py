@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from prefbench.api import PrefbenchError
+from prefbench.run.execute import execute
 from prefbench.run.folder import read_lines
-from prefbench.run.prepare import Prepared, Settings, execute, load_suite, prepare, suite_of_run
+from prefbench.run.prepare import Prepared, Settings, load_suite, prepare, suite_of_run
 from prefbench.suites.picturebook.suite import Picturebook
 
 SUITE = """

@@ -1,0 +1,198 @@
+"""What stands behind `prefbench.run`, `score`, `load`, `compare` and `report`, and what they return."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefbench.api import FailedSamplesError, Grid, PrefbenchError, Report, ReportContext, Suite
+from prefbench.registry import DEFAULT_SUITE, check_name, load_class, unknown
+from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
+from prefbench.run.watch import Watch
+
+if TYPE_CHECKING:
+    import pandas
+
+    from prefbench.score import summary
+
+_LEAST = {"run": 1, "runs": 1, "runs or none": 0, "none": 0}
+_MOST = {"run": 1, "none": 0}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: what was drawn, and what it scored."""
+
+    path: Path
+    scored: summary.Run = field(repr=False)
+    """The run as reports read it."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that the call could not compute, with the reasons."""
+    suite: Suite | None = field(default=None, repr=False)
+    """The suite that the call loaded for it."""
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Reads a run folder. Raises `PrefbenchError` where `path` is none or holds no sample yet."""
+        from prefbench.score.summary import Run as ScoredFolder
+
+        return cls(path, ScoredFolder.open(path))
+
+    @property
+    def method(self) -> str:
+        """The method's name as tables show it."""
+        return self.scored.method
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """All that decides which images are drawn: method, parameters, backbone, suite, split, seeds."""
+        return self.scored.spec
+
+    def samples(self) -> pandas.DataFrame:
+        """One row per sample: user, case, prompt, seed, image digest, cost, and its value of every per-image metric."""
+        return self.scored.samples_frame()
+
+    def summary(self) -> pandas.DataFrame:
+        """One row per metric column and kind of user: value, 95 % interval, number of users, samples and missing."""
+        return self.scored.summary_frame()
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """A report of some runs; everything shows the one result that was computed."""
+
+    report: Report[Any] = field(repr=False)
+    result: Any = field(repr=False)
+
+    @property
+    def tables(self) -> Sequence[Grid]:
+        """The tables as a terminal shows them."""
+        return self.report.tables(self.result)
+
+    @property
+    def passed(self) -> bool:
+        """Whether what the report checks is in order."""
+        return self.report.passed(self.result)
+
+    def as_json(self) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
+        """Everything as plain data."""
+        return self.report.as_json(self.result)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The rows of the plain data: all of it where it is a list, else its first list of rows."""
+        import pandas
+
+        return pandas.DataFrame(_rows(self.as_json()))
+
+    def write(self, folder: Path | str) -> Sequence[Path]:
+        """Writes page, data and figures into a folder and returns their paths."""
+        return self.report.write(self.result, Path(folder))
+
+    def publish(self, results: Path | None = None) -> Sequence[Path]:
+        """Writes what is committed below `results`, by default that folder of the clone, and returns the paths."""
+        if not self.report.card.published:
+            raise PrefbenchError(f"the report {self.report.card.name} is not published")
+        return self.report.publish(self.result, results)
+
+
+def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures: float, watch: Watch) -> Run:
+    """Draws what `choices` for `Settings` name, and collects representations where a metric asks for them.
+
+    Raises:
+        FailedSamplesError: more samples, or users' representations, failed than were allowed.
+    """
+    from prefbench.run.execute import execute, execute_represent, wants_representations
+
+    settings = _settings(choices)
+    check_names(settings, metrics)
+    check_metrics(metrics)
+    prepared = prepare(settings)
+    path = prepared.folder.path
+    watch.header(prepared)
+    with watch.progress("draw", prepared.n_samples) as advance:
+        drawn = execute(prepared, advance=advance)
+    watch.drawn(drawn, path)
+    if drawn.failed > allow_failures * drawn.planned:
+        watch.failures(path)
+        raise _too_many_failed("samples", drawn.failed, drawn.planned)
+    if wants_representations(prepared, metrics or prepared.suite.card.metrics):
+        with watch.progress("represent", len(prepared.kinds), "user") as advance:
+            states = execute_represent(prepared, advance=advance)
+        watch.represented(states)
+        if len(states.failed) > allow_failures * states.users:
+            raise _too_many_failed("representations of users", len(states.failed), states.users)
+    return replace(Run.open(path), suite=prepared.suite)
+
+
+def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch) -> Run:
+    """Scores what is not scored yet."""
+    for name in metrics:
+        check_name("metric", name)
+    check_metrics(metrics)
+    from prefbench.score.scoring import score_run as score_folder
+
+    suite = suite_of([run], named)
+    with watch.status(f"score {run.path.name}"):
+        scored = score_folder(run.path, metrics, suite)
+    watch.refused({**scored.scoring.refused, **scored.scoring.idle})
+    return Run(run.path, scored.run, scored.scoring.refused, suite)
+
+
+def measure_report(
+    name: str, runs: Sequence[Run], options: Mapping[str, Any], context: ReportContext, suite: str | None
+) -> ReportResult:
+    """One result of one report. A suite that was named is an option too, where the report has one."""
+    constructor = load_class("report", name)
+    allowed = list(inspect.signature(constructor).parameters)
+    for option in options:
+        if option not in allowed:
+            raise PrefbenchError(unknown(f"option of the report {name}", option, allowed or ["none"]))
+    given = len(runs)
+    takes = constructor.card.takes
+    if not _LEAST[takes] <= given <= _MOST.get(takes, given):
+        raise PrefbenchError(f"the report {name} takes {'one run' if takes == 'run' else takes}, got {given}")
+    named = {} if suite is None or "suite" not in allowed else {"suite": suite}
+    report = constructor(**{**options, **named})
+    return ReportResult(report, report.measure([run.scored for run in runs], context))
+
+
+def _too_many_failed(what: str, failed: int, planned: int) -> FailedSamplesError:
+    way_out = "the same call tries them again, allow_failures=SHARE goes on without them"
+    return FailedSamplesError(f"{failed} of {planned} {what} failed; {way_out}")
+
+
+def suite_of(runs: Sequence[Run], named: str | None) -> Suite:
+    """The suite that runs were drawn for, loaded already or by its name; of no runs the one that is named."""
+    if not runs:
+        return load_suite(named or DEFAULT_SUITE)[0]
+    return runs[0].suite or suite_of_run(runs[0].spec, named)
+
+
+def _settings(choices: Mapping[str, Any]) -> Settings:
+    """Settings, with the call as the command where no command was typed."""
+    allowed = [one.name for one in fields(Settings)]
+    for name in choices:
+        if name not in allowed:
+            raise PrefbenchError(unknown("setting of a run", name, allowed))
+    settings = Settings(**choices)
+    return settings if settings.command else replace(settings, command=_call(choices))
+
+
+def _call(choices: Mapping[str, Any]) -> str:
+    """The call in words, of what differs from the defaults."""
+    method = choices["method"]
+    words = [repr(method) if isinstance(method, str) else getattr(method, "__name__", f"{type(method).__name__}(...)")]
+    defaults = {one.name: one.default for one in fields(Settings)}
+    named = {name: value for name, value in choices.items() if name not in ("method", "out")}
+    words += [f"{name}={value!r}" for name, value in named.items() if value != defaults[name]]
+    return f"prefbench.run({', '.join(words)})"
+
+
+def _rows(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(content, Mapping):
+        return content
+    lists = (value for value in content.values() if isinstance(value, list) and value)
+    return next((rows for rows in lists if isinstance(rows[0], Mapping)), [content])

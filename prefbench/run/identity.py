@@ -1,0 +1,163 @@
+"""What a method is in a run's spec: a name, the revision of its code, its parameters. Equal identities are one run."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefbench.api import Method, PrefbenchError
+from prefbench.parameters import bind, declared, parse_pairs, restore
+from prefbench.registry import check_class, entry, file_of, load_class, names
+
+Parameters = Mapping[str, object] | Sequence[str]
+"""Values by name, or texts as `name=value`."""
+_LIBRARIES = ("builtins", "abc", "typing", "prefbench")
+
+
+@dataclass(frozen=True)
+class MethodIdentity:
+    """A method as the spec names it, and how to make it."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    revision: str
+    """A hash of the code that no version stands for; empty for registered methods."""
+    make: Callable[[], Method]
+
+    def version(self, method: Method) -> str:
+        """The card's version, then the code's revision and the digest of its own weights where there are any."""
+        parts = [method.card.version, self.revision, method.weights_digest[:12]]
+        return "+".join(part for part in parts if part)
+
+
+def identify(method: str | type[Method] | Method, parameters: Parameters = ()) -> MethodIdentity:
+    """The identity of a registered name, `path/to/file.py:Class`, a class, or an instance.
+
+    Raises:
+        PrefbenchError: an unknown name or parameter, a class that breaks the contract, an instance whose parameters
+            cannot be read back, or code whose source cannot be read.
+    """
+    if isinstance(method, Method):
+        if parameters:
+            raise PrefbenchError(f"an instance of {type(method).__name__} has its parameters already: give the class")
+        recovered = instance_parameters(method)
+        # Set up is a copy: the instance stays as it is, and can be drawn with again.
+        return MethodIdentity(_class_name(type(method)), recovered, _revision(type(method)), lambda: copy.copy(method))
+    if isinstance(method, str):
+        constructor, path = load_class("method", method), file_of(method)
+        name, revision = portable_name(method), "" if path is None else file_hash(path)
+    else:
+        if not (inspect.isclass(method) and issubclass(method, Method)):
+            raise PrefbenchError(f"{method!r} is no method: give a name, a class derived from Method, or an instance")
+        check_class("method", method.__name__, method)
+        constructor, name, revision = method, _class_name(method), _revision(method)
+    bound = bind_values(constructor, parameters)
+    return MethodIdentity(name, bound, revision, lambda: constructor(**bound))
+
+
+def bind_values(constructor: type, parameters: Parameters) -> dict[str, Any]:
+    """All parameters of a constructor: those given as values or texts, the others at their defaults."""
+    if isinstance(parameters, Mapping):
+        return restore(constructor, parameters)
+    return bind(constructor, parse_pairs(parameters))
+
+
+def instance_parameters(method: Method) -> dict[str, Any]:
+    """The parameters that an instance was made with, read from its attributes of the same names, `x` or `_x`.
+
+    Raises:
+        PrefbenchError: a parameter is no attribute, or the constructor makes another instance of the parameters: then
+            the instance holds what a run's description could not name.
+    """
+    constructor, state = type(method), vars(method)
+    parameters = {}
+    for name in declared(constructor):
+        attributes = [attribute for attribute in (name, f"_{name}") if attribute in state]
+        if not attributes:
+            raise PrefbenchError(
+                f"parameter {name!r} of this {constructor.__name__} cannot be read back: keep it as self.{name} or "
+                f"self._{name}, or give the class with parameters={{...}}"
+            )
+        parameters[name] = state[attributes[0]]
+    parameters = restore(constructor, parameters)
+    rebuilt = vars(constructor(**parameters))
+    for attribute in sorted(state.keys() | rebuilt.keys()):
+        if attribute not in state or attribute not in rebuilt or not _alike(state[attribute], rebuilt[attribute]):
+            raise PrefbenchError(
+                f"this {constructor.__name__} holds a {attribute!r} that its parameters do not give: "
+                "make it a parameter with a default, or set it in setup"
+            )
+    return parameters
+
+
+def portable_name(name: str, *, pinned: bool = False) -> str:
+    """A name as the spec holds it: of `path/to/file.py:Name` not the folder, so that no key depends on where it lies.
+
+    Where `pinned`, with a hash of the file too, since nobody bumps versions there.
+    """
+    path = file_of(name)
+    if path is None:
+        return name
+    return f"{path.name}:{name.rpartition(':')[2]}" + (f"+{file_hash(path)}" if pinned else "")
+
+
+def file_hash(path: Path) -> str:
+    """Twelve digits of the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _class_name(constructor: type[Method]) -> str:
+    """The registered name of a class that has one; else its own, whichever module or notebook it stands in."""
+    target = f"{constructor.__module__}:{constructor.__qualname__}"
+    registered = [name for name in names("method") if entry("method", name).target == target]
+    return registered[0] if registered else f"python:{constructor.__qualname__}"
+
+
+def _revision(constructor: type[Method]) -> str:
+    """A hash of the source of a class and of its bases; empty for registered ones, whose cards have versions."""
+    if not _class_name(constructor).startswith("python:"):
+        return ""
+    source = "\n".join(_source(base) for base in constructor.__mro__ if base.__module__.split(".")[0] not in _LIBRARIES)
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def _source(base: type) -> str:
+    """The source of a class. Of one in a notebook, which Python may not find, that of its functions and attributes."""
+    try:
+        return inspect.getsource(base)
+    except (OSError, TypeError):
+        pass
+    try:
+        return "\n".join([base.__qualname__, *_members(base)])
+    except (OSError, TypeError) as error:
+        raise PrefbenchError(
+            f"the source of {base.__qualname__} cannot be read: write it into a file and give path/to/file.py:Class"
+        ) from error
+
+
+def _members(base: type) -> Iterator[str]:
+    for name, member in sorted(vars(base).items()):
+        unwrapped = getattr(member, "fget", None) or getattr(member, "__func__", member)
+        if inspect.isfunction(unwrapped):
+            yield inspect.getsource(unwrapped)
+        elif not name.startswith("__") and name != "_abc_impl":
+            yield f"{name} = {member!r}"
+
+
+def _alike(one: object, other: object) -> bool:
+    """Equal, or the same bytes where objects do not compare, such as arrays and models."""
+    try:
+        if one == other:
+            return True
+    except (ValueError, RuntimeError):  # arrays of more than one value have no truth
+        pass
+    try:
+        return pickle.dumps(one) == pickle.dumps(other)
+    except Exception:  # what does not pickle can raise anything
+        return False

@@ -1,0 +1,42 @@
+"""What is told how a run goes, so that the same calls serve a notebook, a program and a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prefbench.run.draw import RunResult
+    from prefbench.run.prepare import Prepared
+    from prefbench.run.states import CollectedStates
+
+
+class Watch:
+    """Shows nothing; `prefbench.cli.screen.Screen` overrides all of it."""
+
+    def header(self, prepared: Prepared) -> None:
+        """What is about to be drawn."""
+
+    @contextmanager
+    def progress(self, stage: str, total: int, unit: str = "img") -> Iterator[Callable[[int], object]]:  # noqa: ARG002
+        """Around a stage of `total` units; what it yields is told how many more are done."""
+        yield lambda _: None
+
+    @contextmanager
+    def status(self, text: str) -> Iterator[None]:  # noqa: ARG002
+        """Around a short wait."""
+        yield
+
+    def drawn(self, result: RunResult, path: Path) -> None:
+        """What was drawn now, what was there before, what failed."""
+
+    def failures(self, path: Path) -> None:
+        """More samples failed than were allowed."""
+
+    def represented(self, result: CollectedStates) -> None:
+        """For whom representations were collected."""
+
+    def refused(self, reasons: Mapping[str, str]) -> None:
+        """Metrics that the run offers too little for, with the reasons."""
