@@ -134,7 +134,7 @@ def compare(runs: Runs, baseline: str | None = None, **options: Any) -> ReportRe
     Args:
         runs: at least two, or their folders; of one suite, split, seed and backbone.
         baseline: the method that the others are compared with; None for the report's default.
-        options: of the report `contrasts`, such as `all_pairs=True` or `metrics="utility,fid"`; and those of `report`.
+        options: of the report `contrasts`, such as `pairs="all"` or `metrics=("fid",)`; and those of `report`.
 
     Returns:
         `to_frame()` has one row per metric and pair: both values, difference with 95 % interval, p values.

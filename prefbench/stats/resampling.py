@@ -6,8 +6,9 @@ after Hesterberg, "What teachers should know about the bootstrap", 2015 (arXiv 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ Names = NDArray[np.str_]
 _LEVEL = 0.95
 CHUNK = 256
 """Replicates at a time: at 10,000 users their multiplicities take 20 MB."""
+_KEPT = 4_000_000
+"""Multiplicities that are kept at most for the next table of the same shape: 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,7 @@ class Table:
 
     def _chunks(self, replicates: int, seed: int) -> Iterator[Floats]:
         n_users, n_columns = self.weights.shape
-        streams = np.random.default_rng(seed).spawn(2)
-        for start in range(0, replicates if n_users > 1 else 0, CHUNK):
-            size = min(CHUNK, replicates - start)
-            users = _multiplicities(streams[0], size, n_users)
-            prompts = np.hstack([np.ones((size, 1)), _multiplicities(streams[1], size, n_columns - 1)])
+        for users, prompts in _resamples(replicates, seed, n_users, n_columns):
             total = np.einsum("rc,rc->r", users @ self.weights, prompts)
             sums = np.stack([np.einsum("rc,rc->r", users @ table, prompts) for table in self.sums], axis=1)
             kept = total > 0
@@ -197,6 +196,30 @@ def _tail(errors: Floats, level: float) -> float:
         return (1 - level) / 2
     df = variances.sum() ** 2 / sum(v**2 / (len(s) - 1) for v, s in zip(variances, factors, strict=True))
     return float(ndtr(stdtrit(df, (1 - level) / 2) * np.sqrt((df + 1) / df)))
+
+
+def _resamples(replicates: int, seed: int, users: int, columns: int) -> Iterable[tuple[Floats, Floats]]:
+    """How often each user (size, users) and each column (size, columns) is drawn, `CHUNK` replicates at a time.
+
+    All metrics of a comparison are resampled alike, so small ones are drawn once.
+    """
+    if users < 2:
+        return ()
+    small = replicates * (users + columns) <= _KEPT
+    return _kept_resamples(replicates, seed, users, columns) if small else _draw(replicates, seed, users, columns)
+
+
+@lru_cache(maxsize=4)
+def _kept_resamples(replicates: int, seed: int, users: int, columns: int) -> list[tuple[Floats, Floats]]:
+    return list(_draw(replicates, seed, users, columns))
+
+
+def _draw(replicates: int, seed: int, users: int, columns: int) -> Iterator[tuple[Floats, Floats]]:
+    streams = np.random.default_rng(seed).spawn(2)
+    for start in range(0, replicates, CHUNK):
+        size = min(CHUNK, replicates - start)
+        drawn = _multiplicities(streams[0], size, users)
+        yield drawn, np.hstack([np.ones((size, 1)), _multiplicities(streams[1], size, columns - 1)])
 
 
 def _multiplicities(rng: np.random.Generator, size: int, n: int) -> Floats:

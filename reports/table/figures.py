@@ -54,7 +54,10 @@ def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | 
         panels[0][0].set_yticks(range(len(labels)), [_tick(label, *known[label]) for label in labels])
         panels[0][0].set_ylim(len(labels) - 0.4, -0.6)
         figure.legend(handles=_marks(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-        return [_save(figure, stem.with_name(f"{stem.name}.{kind}")) for kind in ("png", "pdf")]
+        png = _save(figure, stem.with_name(f"{stem.name}.png"))
+        # The layout is worked out once: the PDF takes that of the PNG.
+        figure.set_layout_engine("none")
+        return [png, _save(figure, stem.with_name(f"{stem.name}.pdf"))]
 
 
 def _lines(comparison: Comparison) -> list[str]:

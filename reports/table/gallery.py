@@ -62,7 +62,7 @@ def draw_gallery(run: ScoredRun, history: Callable[[str], History], path: Path, 
             _judged(page, row, group, judgments)
         _drawn(page, row, run, [s for s in run.samples if s.user == user and s.index == 0])
     with atomic_file(path) as temporary:
-        page.save(temporary, format="PNG", optimize=True)
+        page.save(temporary, format="PNG")
     return path
 
 
