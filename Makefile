@@ -26,7 +26,8 @@ leaderboard: .venv/run.stamp
 ATTACKERS := copy copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style
 attackers: .venv/run.stamp
 	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
-	@$(BIN)/python -m prefbench.reports.attacks.measure $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) --publish
+	@$(BIN)/prefbench report --name attacks $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) \
+		--out runs/leaderboard/attacks --publish
 
 # The metrics themselves against the known truth, beside the runs of `make leaderboard` and `make attackers`.
 validation: .venv/run.stamp
@@ -40,15 +41,15 @@ clean:
 	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 # The stamps spare the second call the installation; another pyproject.toml brings it back.
-.venv/run.stamp: pyproject.toml | $(BIN)/python
+.venv/run.stamp: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
 	@touch $@
 
-.venv/test.stamp: pyproject.toml | $(BIN)/python
+.venv/test.stamp: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[dev]"
 	@touch $@ .venv/run.stamp
 
-.venv/docs.stamp: pyproject.toml | $(BIN)/python
+.venv/docs.stamp: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[docs]"
 	@touch $@
 
