@@ -39,7 +39,7 @@ def main(mllm: str, split: str, result: Path | None) -> None:
     torch.set_num_threads(1)
     suite: Picturebook = load("suite", "picturebook")()
     model = load_mllm(mllm)
-    own = verdicts(model, suite, split)  # type: ignore[arg-type]
+    own = verdicts(model, suite, split)
     best = {
         "taste": _answered(own, suite, split, lambda user, _: user.taste.of_styles),
         "exact inference": _answered(own, suite, split, lambda _, history: _expected(suite, history)),
@@ -53,7 +53,7 @@ def main(mllm: str, split: str, result: Path | None) -> None:
                 f"{row['kind']:12s} {name:16s} accuracy {_shown(row['accuracy'])}  AUC {_shown(row['auc'])}"
                 f"  n {row['accuracy']['n_users']}"
             )
-    order = order_sensitivity(model, suite, split)  # type: ignore[arg-type]
+    order = order_sensitivity(model, suite, split)
     click.echo(f"verdicts that another order turns {order.verdicts:.3f}, states' variance by order {order.states:.3f}")
     if result is not None:
         content = {
@@ -71,7 +71,7 @@ def main(mllm: str, split: str, result: Path | None) -> None:
 def _answered(own: Verdicts, suite: Picturebook, split: str, knower: Callable[[Any, History], Any]) -> Verdicts:
     """The same questions, answered yes where what `knower` knows of the user puts the image above the mean of all."""
     answers: dict[tuple[str, str], float] = {}
-    for user in population(split):  # type: ignore[arg-type]
+    for user in population(split):
         utility = knower(user, suite.history(user.id))
         judged, rest = user.judged("scorer"), suite.history(user.id, "scorer")
         for scenes, judgments in ((judged.liked, rest.liked), (judged.disliked, rest.disliked)):

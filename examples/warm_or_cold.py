@@ -56,7 +56,7 @@ class WarmOrCold(Suite):
     def history(self, user: str, viewer: Viewer = "method") -> History:
         rng = np.random.default_rng([*f"{user} {viewer}".encode()])
         likes_warm = bool(int(user.rpartition("-")[2]) % 2)
-        liked, disliked = [], []
+        liked, disliked = list[Judgment](), list[Judgment]()
         for i in range(PAIRS):
             shape = SHAPES[int(rng.integers(len(SHAPES)))]
             chooses_warm = likes_warm != (rng.random() < self._noise)

@@ -509,7 +509,7 @@ class Length(UserMetric):
     )
 
     def value(self, known: UserStates, place: int) -> Any:  # noqa: ARG002
-        return float(np.linalg.norm(known.halves["knows"]))
+        return float(np.linalg.norm(known.half_states["knows"]))
 
     def score(self, users: Sequence[str], evidence: Evidence) -> Any:
         known = evidence.representations
@@ -549,7 +549,7 @@ class InTurn(Length):
 class Scaling(Length):
     def value(self, known: UserStates, place: int) -> Any:
         found = super().value(known, place)
-        known.halves["knows"][:] = known.halves["knows"] / 2
+        known.half_states["knows"][:] = known.half_states["knows"] / 2
         return found
 
 
@@ -715,7 +715,7 @@ class Retouched(Small):
         return noise(f"{user.removeprefix('train-').removeprefix('val-')}/{viewer}/{side}/{i}", jitter=2 * train)
 
 
-class Restless(Small):
+class RestlessSuite(Small):
     turn = itertools.count()
 
     def __init__(self) -> None:

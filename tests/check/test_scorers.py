@@ -69,7 +69,7 @@ class Blank(Guess):
 
 class Demanding(Guess):
     def __init__(self, weights: str) -> None:
-        self.weights = weights
+        self.path = weights
 
 
 class Talkative(Guess):
@@ -113,7 +113,7 @@ class Column(Guess):
 
 class Half(Guess):
     def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
-        return super().score(history, prompts, pictures).astype(np.float32)  # type: ignore[return-value]
+        return super().score(history, prompts, pictures).astype(np.float32)
 
 
 class Random(Guess):

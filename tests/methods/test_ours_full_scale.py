@@ -328,7 +328,8 @@ def test_variants_are_trained_on_equal_terms(
 
 
 def backbone_of(trained: Trained, **options: Any) -> DiffusersBackbone:
-    return load_backbone(trained.backbone, **{"device": "cpu", "steps": 2} | options)
+    defaults: dict[str, Any] = {"device": "cpu", "steps": 2}
+    return load_backbone(trained.backbone, **defaults | options)
 
 
 def method_of(trained: Trained, *, backbone: DiffusersBackbone | None = None, **parameters: Any) -> PrefGen:

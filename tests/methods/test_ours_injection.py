@@ -36,7 +36,7 @@ VIEWERS = Widths(sem=6, core=3, img=4)
 
 def fusion(**options: object) -> Fusion:
     torch.manual_seed(0)
-    return Fusion(VIEWERS, 8, **{"tokens": 2} | options)  # type: ignore[arg-type]
+    return Fusion(VIEWERS, 8, **{"tokens": 2} | options)
 
 
 def test_zeros_are_the_same_tokens_for_all() -> None:
@@ -74,7 +74,7 @@ KINDS: tuple[Alignment, ...] = ("none", "cosine", "mse", "contrastive", "mmd", "
 def kernel_mean(x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
     squared = ((x[:, None] - y[None]) ** 2).sum(-1)
     factors = (0.25, 0.5, 1, 2, 4)
-    return sum(np.exp(-squared / (2 * (f * width) ** 2)) for f in factors) / len(factors)  # type: ignore[return-value]
+    return sum(np.exp(-squared / (2 * (f * width) ** 2)) for f in factors) / len(factors)
 
 
 @pytest.fixture

@@ -264,7 +264,8 @@ def test_whitened_components_have_variance_one_and_span_the_features() -> None:
 
 def planted(n_users: int, rng: np.random.Generator, *, random: bool) -> tuple[list[TrainUser], Tensor, dict[str, int]]:
     """Users with a linear taste over 6 of 12 numbers of a picture, 24 judgments each; or without any taste."""
-    features, train_users, row = [], [], {}
+    features: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]] = []
+    train_users, row = [], {}
     for user in range(n_users):
         own = rng.standard_normal((24, 12)).astype(np.float32)
         taste = rng.standard_normal(6) / 6**0.5
@@ -346,7 +347,7 @@ def features_of(book: JudgedImages, width: int = 10) -> Tensor:
 
 def task_of(mllm: Mllm, features: Tensor | None, **options: object) -> QuestionTask:
     torch.manual_seed(0)
-    return QuestionTask(mllm, features, **{"head_weight": 1.0} | options)  # type: ignore[arg-type]
+    return QuestionTask(mllm, features, **{"head_weight": 1.0} | options)
 
 
 def test_image_tokens_stand_for_pixels(mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch]) -> None:
@@ -377,9 +378,12 @@ def test_what_the_teacher_wants_is_its_user(
     task, batch = task_of(mllm, features, teacher=found), batches(True)
     wanted: list[Tensor] = []
     real = torch.nn.functional.mse_loss
-    monkeypatch.setattr(
-        "prefbench.methods.ours.train.question_task.F.mse_loss", lambda x, y: wanted.append(y.detach()) or real(x, y)
-    )
+
+    def noted(x: Tensor, y: Tensor) -> Tensor:
+        wanted.append(y.detach())
+        return real(x, y)
+
+    monkeypatch.setattr("prefbench.methods.ours.train.question_task.F.mse_loss", noted)
     task(batch)
     users = []
     for i in range(3):
@@ -419,9 +423,12 @@ def test_what_a_verdict_must_hold_is_user_picture_and_agreement(
     found.take_apart(torch.randn(300, 64), features)
     wanted: list[Tensor] = []
     real = torch.nn.functional.mse_loss
-    monkeypatch.setattr(
-        "prefbench.methods.ours.train.question_task.F.mse_loss", lambda x, y: wanted.append(y.detach()) or real(x, y)
-    )
+
+    def noted(x: Tensor, y: Tensor) -> Tensor:
+        wanted.append(y.detach())
+        return real(x, y)
+
+    monkeypatch.setattr("prefbench.methods.ours.train.question_task.F.mse_loss", noted)
     task_of(mllm, features, teacher=found)(batch)
     rows, _, images = batch["verdicts"].T
     users = []

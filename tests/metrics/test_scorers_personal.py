@@ -106,7 +106,7 @@ class Alone:
 
     def _behind_pool(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """The logits at the end, the pool before the text; pictures put among the words by hand."""
-        whole = self.model.base_model.model
+        whole: Any = self.model.base_model.model
         words = whole.get_input_embeddings()(inputs["input_ids"])
         seen = whole.model.get_image_features(inputs["pixel_values"], inputs["pixel_attention_mask"]).pooler_output
         words[inputs["input_ids"] == whole.config.image_token_id] = torch.cat(list(seen)).reshape(-1, WIDTH)

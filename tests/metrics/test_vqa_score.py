@@ -11,6 +11,7 @@ from PIL import Image
 from prefbench.api import Evidence, PrefbenchError, Scored, to_pixels
 from prefbench.metrics.vqa_score import VqaScore
 from prefbench.models.mllms.conversation import ask
+from prefbench.models.mllms.model import Mllm
 from tests.support.plain_mllms import Plain, picture
 from tests.support.tiny_mllms import save_tiny_qwen
 
@@ -42,7 +43,12 @@ def test_the_model_is_loaded_once_and_only_when_it_is_asked(folder: Path, monkey
 
     loaded: list[str] = []
     load = loader.load_mllm
-    monkeypatch.setattr(loader, "load_mllm", lambda name: loaded.append(name) or load(name, device="cpu"))
+
+    def noted(name: str) -> Mllm:
+        loaded.append(name)
+        return load(name, device="cpu")
+
+    monkeypatch.setattr(loader, "load_mllm", noted)
     metric = VqaScore(mllm=str(folder))
     assert loaded == []
     for _ in range(2):

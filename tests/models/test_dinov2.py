@@ -68,7 +68,7 @@ def test_what_is_wrong_with_an_encoder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match="'mini-dino' has no text tower; 2 texts"):
         mini_dino(tmp_path).texts(["a", "b"])
     with pytest.raises(PrefbenchError, match="uint8 pictures"):
-        mini_dino(tmp_path).images([np.zeros((32, 32, 3), np.float32)])  # type: ignore[list-item]
+        mini_dino(tmp_path).images([np.zeros((32, 32, 3), np.float32)])
     (tmp_path / "model.safetensors").write_bytes(b"not a tensor")
     with pytest.raises(PrefbenchError, match="cannot be loaded"):
         mini_dino(tmp_path)

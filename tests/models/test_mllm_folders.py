@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import huggingface_hub
 import pytest
@@ -31,7 +31,7 @@ from tests.support.tiny_mllms import save_tiny_idefics2, save_tiny_mini_mllm, sa
 FAMILIES = {"idefics2": save_tiny_idefics2, "qwen": save_tiny_qwen}
 ASKED: list[Conversation] = [[history(2, 1)], [history(0, 1, seed=5)]]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-HALF = {"rtol": 1e-2, "atol": 1e-2}
+HALF: dict[str, Any] = {"rtol": 1e-2, "atol": 1e-2}
 """What storing weights in float16 may move; the states are of size 1."""
 
 
@@ -68,7 +68,7 @@ def trained(mllm: Mllm) -> Mllm:
     return mllm
 
 
-def assert_equal(one: States, other: States, **tolerance: float) -> None:
+def assert_equal(one: States, other: States, **tolerance: Any) -> None:
     torch.testing.assert_close(one.last, other.last, **tolerance)
     torch.testing.assert_close(one.mean, other.mean, **tolerance)
 
@@ -119,7 +119,7 @@ def test_a_fresh_adapter_changes_nothing(folder: Path) -> None:
     [
         (lambda folder: tune(loaded(folder), "qlora"), "four bits need a CUDA device, not 'cpu'"),
         (lambda folder: load_mllm(folder, device="cpu", four_bit=True), "four bits need a CUDA device, not 'cpu'"),
-        (lambda folder: tune(loaded(folder), "lorra"), "unknown tuning 'lorra'; did you mean 'lora'?"),
+        (lambda folder: tune(loaded(folder), cast(Any, "lorra")), "unknown tuning 'lorra'; did you mean 'lora'?"),
         (lambda folder: tune(tune(loaded(folder), "lora")), "has an adapter already; tune the model without it"),
     ],
 )

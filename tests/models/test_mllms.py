@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ FAMILIES = {
     "idefics2": (save_tiny_idefics2, "Assistant:", " ", "<end_of_utterance>"),
     "qwen": (save_tiny_qwen, "<|im_start|>assistant\n", "", "<|im_end|>"),
 }
-CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
 MIXED: list[Conversation] = [
     [history(2, 3)],
     [history(1, 0, seed=7), answer("yes"), ask("and this one", picture(9), "or that?")],
@@ -44,7 +45,7 @@ def mllm(plain: Plain) -> Mllm:
     return load_mllm(plain.folder, device="cpu")
 
 
-def card(folder: Path, **changes: object) -> MllmCard:
+def card(folder: Path, **changes: Any) -> MllmCard:
     return replace(card_of_folder(folder), **changes)
 
 

@@ -118,7 +118,7 @@ def scaled(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
 
 def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(tmp_path, monkeypatch, "ablation", {"ip-adapter": f"{__name__}:scaled"})
-    request, said = AblationRequest(tmp_path, users=2), []
+    request, said = AblationRequest(tmp_path, users=2), list[str]()
     found = measure.ablate("ip-adapter", request, log=said.append)
     assert said == ["nothing to train", "draw whole: whole", "draw scale: 0", "draw images: mean"]
     assert (found["suite"], found["backbone"], found["users"], found["samples_per_case"]) == (

@@ -26,7 +26,7 @@ from tests.support.tiny_suite import TinySuite
 USERS, PROMPTS = tuple(f"u{i}" for i in range(12)), ("a cat", "a dog", "a fox")
 ATTACKS = {"copy": "a liked image", "flip": "a liked image, mirrored", "random": ""}
 CONTROLS = ("copy", "flip", "random", "inferred")
-SPEC = {
+SPEC: dict[str, Any] = {
     "suite": "toy", "suite_parameters": {}, "suite_digest": "d" * 64, "split": "test", "method_version": "1",
     "parameters": {}, "control": None, "backbone": "tiny", "backbone_digest": "b" * 64, "steps": 2, "guidance": 1.0,
     "dtype": "float32", "seed": 0, "samples_per_case": 1, "users": None, "batch": 4,

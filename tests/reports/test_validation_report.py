@@ -131,10 +131,10 @@ def killing_at_write(number: int) -> Callable[[], None]:
     def sabotage() -> None:
         writes, sync = iter(range(1, 1_000_000)), os.fsync
 
-        def fsync(descriptor: int) -> None:
+        def fsync(fd: Any) -> None:
             if next(writes) == number:
                 os.kill(os.getpid(), signal.SIGKILL)
-            sync(descriptor)
+            sync(fd)
 
         os.fsync = fsync
 

@@ -103,7 +103,7 @@ class Profiling(Painter):
 
     def profile(self, history: History) -> Profile:
         made = super().profile(history)
-        return replace(made, **self.made) if isinstance(self.made, dict) else self.made  # type: ignore[no-any-return]
+        return replace(made, **self.made) if isinstance(self.made, dict) else self.made
 
 
 class Interrupted(Painter):
@@ -173,7 +173,7 @@ def test_only_controls_see_what_the_user_chose(prepared: Prepared, control: bool
             return super().generate(requests)
 
     plan, histories, folder = prepared
-    pictures = {"chosen": Picture.of(paint(1)), "rejected": Picture.of(paint(2))}
+    pictures: dict[str, Any] = {"chosen": Picture.of(paint(1)), "rejected": Picture.of(paint(2))}
     known = [[replace(planned, case=replace(planned.case, **pictures)) for planned in batch] for batch in plan]
     draw(known, Curious(), histories, folder)
     expected = [planned.case for batch in (known if control else plan) for planned in batch]
@@ -479,8 +479,8 @@ def test_peak_memory_is_bytes_on_every_system(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     peaks = {}
     for system in ("linux", "darwin"):
-        monkeypatch.setattr(drawing.sys, "platform", system)
-        monkeypatch.setattr(drawing.resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=2**21))
+        monkeypatch.setattr("sys.platform", system)
+        monkeypatch.setattr("resource.getrusage", lambda _: SimpleNamespace(ru_maxrss=2**21))
         peaks[system] = drawing._peak_memory()
     assert peaks == {"linux": 2**31, "darwin": 2**21}
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,10 +77,10 @@ def killed_at_write(number: int) -> Callable[[], None]:
     def sabotage() -> None:
         writes, sync = iter(range(1, 1_000_000)), os.fsync
 
-        def fsync(descriptor: int) -> None:
+        def fsync(fd: Any) -> None:
             if next(writes) == number:
                 os.kill(os.getpid(), signal.SIGKILL)
-            sync(descriptor)
+            sync(fd)
 
         os.fsync = fsync
 
@@ -114,9 +115,14 @@ def test_killed_in_the_middle_of_a_write(
 
 def slow_to_start() -> None:
     """Makes programs that are started hold what they inherit for a second, as on a busy machine; no write ends."""
-    run = subprocess.run
-    os.fsync = lambda _: time.sleep(60)
-    subprocess.run = lambda *args, **kwargs: run(*args, preexec_fn=lambda: time.sleep(1), **kwargs)  # type: ignore[assignment]
+    run: Any = subprocess.run
+    patched: Any = subprocess
+
+    def never(fd: Any) -> None:  # noqa: ARG001
+        time.sleep(60)
+
+    os.fsync = never
+    patched.run = lambda *args, **kwargs: run(*args, preexec_fn=lambda: time.sleep(1), **kwargs)
 
 
 def test_a_killed_process_leaves_the_lock_to_nobody(
@@ -167,7 +173,7 @@ def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
     def start_one() -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "prefbench.cli.main", *command]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(subprocess.Popen(line, **pipes, text=True, preexec_fn=_hear_interrupts))
         return started[-1]
 

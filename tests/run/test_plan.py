@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -33,11 +33,11 @@ SPEC = RunSpec(
     batch=8,
 )
 CASE = Case("ann/0", "ann", "a red fox in the snow")
-CHANGES = {
+CHANGES: dict[str, Any] = {
     "suite": "other", "method": "copy", "method_version": "2", "parameters": {"scale": 0.7}, "control": "flipped",
     "backbone": "sd15", "backbone_digest": "c" * 64, "steps": 17, "guidance": 3.5, "dtype": "float16", "seed": 1,
 }  # fmt: skip
-FREE = {
+FREE: dict[str, Any] = {
     "batch": 1, "users": 3, "samples_per_case": 5, "split": "val", "suite_digest": "e" * 64, "suite_parameters": {},
 }  # fmt: skip
 
@@ -146,7 +146,7 @@ def test_a_run_id_tells_specs_apart_but_for_the_batch() -> None:
 )
 @pytest.mark.parametrize("field", ["suite", "method", "control"])
 def test_an_id_is_one_plain_folder_name(field: str, name: str) -> None:
-    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{8,150}", replace(SPEC, **{field: name}).id)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{8,150}", replace(SPEC, **cast(Any, {field: name})).id)
 
 
 def test_the_id_of_a_class_from_a_file_bears_its_name() -> None:

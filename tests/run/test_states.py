@@ -90,7 +90,7 @@ class Knowing(Method):
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         self.asked.append((history.user, None if item is None else item.prompt))
         if history.user in self.broken:
-            return self.broken[history.user]()  # type: ignore[no-any-return]
+            return self.broken[history.user]()
         told = float(len(history.liked))
         if item is None:
             return {"told": np.array([told, 1.0])}
@@ -210,7 +210,7 @@ class Likes(UserMetric):
 
 def run_of(folder: Path, name: str, *, represents: bool | None = True, extra: float = 0.0) -> RunFolder:
     """A drawn run of two samples a user."""
-    spec = {
+    spec: dict[str, Any] = {
         "suite": "world", "suite_parameters": {}, "suite_digest": World.digest, "split": "test", "method": name,
         "parameters": {}, "control": None, "backbone": "b", "backbone_digest": "b", "steps": 2, "guidance": 1.0,
         "dtype": "float32", "seed": 0, "samples_per_case": 2, "users": None, "batch": 4,
@@ -298,7 +298,7 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, plans: list[ProbePlan
     store_summary(Run.open(plain.path))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = contrast(runs, lambda: None, baseline="first", metrics=["likes", "likes/all"])  # type: ignore[arg-type, return-value]
+        found = contrast(runs, lambda: None, baseline="first", metrics=["likes", "likes/all"])
     row, of_all = found.rows
     table = Table.of(columns_of(runs[0]).users, columns_of(runs[0]).prompts, [columns_of(runs[0]).values])
     assert (table.n_prompts, table.shared.tolist()) == (0, []), "users alone share no prompt that could be left out"

@@ -88,7 +88,8 @@ class Blind(Bright):
     def score(
         self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
     ) -> Mapping[str, Sequence[float | None]]:
-        assert evidence.truth is features is None
+        assert evidence.truth is None
+        assert features is None
         return {"blind": [float(sample.pixels.mean()) for sample in samples]}
 
 

@@ -79,9 +79,8 @@ def test_prompts_of_one_user_are_drawn_with_the_user() -> None:
     error = table.mean(axis=1).std(ddof=1) / np.sqrt(400)
     assert [own.low, own.high] == pytest.approx([table.mean() - 1.96 * error, table.mean() + 1.96 * error], abs=0.01)
     assert shared.high - shared.low > 3 * (own.high - own.low)  # type: ignore[operator]
-    mixed = Scores(
-        np.append(table.ravel(), 5.0), *(np.append(c, "x") for c in (grid(table).users, grid(table).prompts))
-    )
+    users, prompts = (np.append(names, "x") for names in (grid(table).users, grid(table).prompts))
+    mixed = Scores(np.append(table.ravel(), 5.0), users, prompts)
     assert crossed_bootstrap(mixed).n_prompts == 5
 
 

@@ -94,4 +94,4 @@ def test_with_great_sharpness_the_best_and_the_worst_are_chosen() -> None:
     rng = np.random.default_rng(3)
     for _ in range(200):
         utilities = rng.permutation([0.0, 0.1, 0.2, 0.3])
-        assert judge_four(utilities, 1e6, rng) == (utilities.argmax(), utilities.argmin())
+        assert judge_four(utilities, 1e6, rng) == (int(utilities.argmax()), int(utilities.argmin()))

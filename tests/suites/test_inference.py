@@ -67,7 +67,7 @@ def test_rows_have_the_utilities_of_the_single_tastes(kind: Kind) -> None:
     chosen = np.flatnonzero(rows.kind == ROW_KINDS.index(kind))
     assert len(chosen) > 10
     for row in chosen:
-        spec = rows.spec(row)
+        spec = rows.spec(int(row))
         expected = Taste.of(spec).of_styles(styles)
         scale = np.ptp(found[row]) / np.ptp(expected)
         assert spec.kind == kind

@@ -96,7 +96,7 @@ def test_uncertain_readings_give_the_expected_utility(spec: TasteSpec) -> None:
 def test_a_group_is_the_mean_over_the_other_axes(spec: TasteSpec, group: str) -> None:
     inside = [a for a, axis in enumerate(STYLE) if axis.name in group_axes(group)]  # type: ignore[arg-type]
     cells = np.ravel_multi_index(EVERY_STYLE[:, inside].T, [len(STYLE[a]) for a in inside])
-    mass = np.bincount(cells, PRIOR)
+    mass = np.bincount(cells, PRIOR).astype(float)
     means = np.bincount(cells, PRIOR * by_hand(spec)) / mass
     expected = normalised(means, mass)[cells]
     taste = Taste.of(spec).group(group)  # type: ignore[arg-type]

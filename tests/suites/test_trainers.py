@@ -16,6 +16,7 @@ from prefbench.registry import load
 from prefbench.suites.picturebook.data.corpus import CorpusRecipe, held_out, load_corpus
 from prefbench.suites.picturebook.miniatures import quality, trainers
 from prefbench.suites.picturebook.reader.reader import load_reader
+from prefbench.training.figures import Figure
 
 PICTURES, STEPS, BATCH = 40, 3, 8
 
@@ -55,7 +56,7 @@ def test_a_miniature_is_trained_measured_and_loads_again(name: str, tmp_path: Pa
     assert [corpus["n"] for corpus in card["data"]["corpora"]] == [PICTURES] * len(trainers.RECIPES[name].corpora)
     losses = (tmp_path / name / "loss.csv").read_text().splitlines()
     assert np.isfinite(float(losses[-1].split(",")[-1]))
-    measure: Callable[..., list[quality.Figure]] = load("weights", name)
+    measure: Callable[..., list[Figure]] = load("weights", name)
     again = {figure.name: figure.value for figure in measure(folder, n=trainers.RECIPES[name].measured_on)}
     assert again == pytest.approx({figure: held["value"] for figure, held in card["figures"].items()}, abs=1e-4)
     assert all(0 <= value <= 1 or figure == "gain on the prompt alone" for figure, value in again.items())
@@ -93,13 +94,13 @@ def test_shares_of_prompts_obeyed_and_distances_to_the_prior_are_what_the_reader
 
     scenes_of = {n: quality._held_out_scenes(n, uniform=True)}
     monkeypatch.setattr(quality, "_draw", obedient)
-    obeyed = {figure.name: figure.value for figure in quality.prompt_obedience(None, load_reader(), n=n)}  # type: ignore[arg-type]
+    obeyed = {figure.name: figure.value for figure in quality.prompt_obedience(None, load_reader(), n=n)}
     assert obeyed["object"] == obeyed["setting"] == 1
     assert obeyed["mean over axes"] > 0.97
 
     first = {axis.name: 0 for axis in STYLE}
     scenes_of[n] = [Scene.of(object=i % 12, setting=0, **first) for i in range(n)]
-    distances = {figure.name: figure.value for figure in quality.prior_distance(None, load_reader(), n=n)}  # type: ignore[arg-type]
+    distances = {figure.name: figure.value for figure in quality.prior_distance(None, load_reader(), n=n)}
     for axis in STYLE:
         assert distances[f"prior {axis.name}"] == pytest.approx(1 - axis.prior[0], abs=0.05)
     assert len(BY_PROMPT) == len(CONTENTS)

@@ -15,7 +15,7 @@ CPU, MPS = torch.device("cpu"), torch.device("mps")
 # Equal to what a mode is handed, but not the same object at each access.
 _GET_DEVICE, _SET_DATA = Tensor.device.__get__, Tensor.data.__set__  # type: ignore[attr-defined]
 _BETWEEN_DEVICES = (Tensor.cpu, Tensor.to, Tensor.copy_, _SET_DATA, torch._has_compatible_shallow_copy_type)
-_NAMING = (torch.device, torch._C._nn._parse_to)  # type: ignore[attr-defined]
+_NAMING = (torch.device, torch._C._nn._parse_to)
 _AS_ARRAY = (Tensor.numpy, Tensor.__array__)
 
 
@@ -64,7 +64,7 @@ class _Apple(TorchFunctionMode):
         for tensor in [args[0]] if func == _SET_DATA else _tensors([output]):
             if target == MPS and tensor.dtype == torch.float64:
                 raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
-            tensor._on_mps = target == MPS  # type: ignore[attr-defined]
+            tensor._on_mps = target == MPS  # type: ignore[union-attr]
         return output
 
 

@@ -56,7 +56,7 @@ def judged(user: str, viewer: Viewer) -> History:
     """Pairs of one shape, of which the user likes the one nearer to their taste, a direction among colours."""
     taste = np.random.default_rng([*user.encode()]).standard_normal(3)
     rng = np.random.default_rng([*user.encode(), *viewer.encode()])
-    liked, disliked = [], []
+    liked, disliked = list[Judgment](), list[Judgment]()
     for i in range(EACH[viewer]):
         shape = SHAPES[int(rng.integers(2))]
         colours = rng.uniform(20, 120, (2, 3))

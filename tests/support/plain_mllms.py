@@ -98,7 +98,7 @@ class Plain:
         """The most probable next token again and again, by whole passes."""
         inputs = self.inputs(conversation)
         images = {name: inputs[name] for name in inputs if "pixel" in name or "grid" in name}
-        ids, said = inputs["input_ids"], []
+        ids, said = inputs["input_ids"], list[int]()
         never = self.tokenizer.convert_tokens_to_ids(list(forbidden))
         while len(said) < tokens:
             kinds = {"mm_token_type_ids": _kinds(ids, self.model.config)} if "mm_token_type_ids" in inputs else {}

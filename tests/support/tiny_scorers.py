@@ -175,7 +175,7 @@ def save_tiny_base(folder: Path, texts: Sequence[str] = VERDICTS) -> Path:
     return save_tiny_idefics2(folder, texts)
 
 
-ADAPTER = {
+ADAPTER: dict[str, Any] = {
     "r": 8,
     "lora_alpha": 8,
     "lora_dropout": 0.1,
@@ -201,6 +201,7 @@ def save_tiny_pool(file: Path, shape: tuple[int, ...], seed: int = 0) -> torch.T
             super().__init__()
             generator = torch.Generator().manual_seed(seed)
             self.length, self.embedding_key = shape[0], "mean"
+            self.prompt: nn.Parameter
             self.register_parameter("prompt", nn.Parameter(torch.rand(shape, generator=generator)))
             self.prompt_key = self.prompt.detach().mean(-1)
 
@@ -229,4 +230,4 @@ def _spread(network: nn.Module) -> None:
     """Fresh networks give all pictures nearly one vector; these do not."""
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(0.1 * torch.randn_like(parameter))

@@ -58,7 +58,7 @@ def train_user(user: int, each: int = 7, *, words: bool = True) -> TrainUser:
     if not words:
         return TrainUser(told)
     liked, disliked = colours_of(user)
-    shows = {j.picture.digest: (liked, "noisy") for j in told.liked}
+    shows: dict[str, tuple[str, ...]] = {j.picture.digest: (liked, "noisy") for j in told.liked}
     shows |= {j.picture.digest: (disliked,) for j in told.disliked}
     return TrainUser(told, (liked, "bright"), (disliked, "dark"), shows)
 

@@ -92,7 +92,7 @@ def test_the_same_configuration_gives_the_same_weights(finished: tuple[Regressio
     assert_same(again.state_dict(), finished[0].state_dict())
     other = Regression()
     fit(other, draw, replace(CONFIG, seed=6), tmp_path / "other")
-    assert not torch.equal(other.unet[2].weight, again.unet[2].weight)
+    assert not torch.equal(other.unet[2].get_parameter("weight"), again.unet[2].get_parameter("weight"))
 
 
 def test_a_killed_run_resumes_to_the_same_weights(finished: tuple[Regression, Path], tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_two_processes_train_one_model_and_resume(tmp_path: Path) -> None:
     assert_same(stored(tmp_path / "parts"), stored(tmp_path / "whole"))
     alone = Regression()
     fit(alone, draw, replace(CONFIG, images=8 * 40, decay=0.0), tmp_path / "alone")
-    assert not torch.equal(stored(tmp_path / "whole")["task"]["unet.2.weight"], alone.unet[2].weight)
+    assert not torch.equal(stored(tmp_path / "whole")["task"]["unet.2.weight"], alone.unet[2].get_parameter("weight"))
 
 
 def test_a_resumed_run_drops_the_same_units(tmp_path: Path) -> None:
@@ -216,24 +216,24 @@ def test_on_checkpoint_sees_the_averaged_weights_in_evaluation_mode(tmp_path: Pa
     task, seen = Regression(), list[tuple[Checkpoint, Tensor, bool]]()
 
     def look(checkpoint: Checkpoint) -> None:
-        seen.append((checkpoint, task.unet[2].weight.detach().clone(), task.training))
+        seen.append((checkpoint, task.unet[2].get_parameter("weight").detach().clone(), task.training))
 
     fit(task, draw, CONFIG, tmp_path, on_checkpoint=look)
     assert [checkpoint.done for checkpoint, _, _ in seen] == [False] * 5 + [True]
     assert not any(training for _, _, training in seen)
-    assert torch.equal(seen[-1][1], task.unet[2].weight)
+    assert torch.equal(seen[-1][1], task.unet[2].get_parameter("weight"))
     assert not torch.equal(seen[-1][1], stored(tmp_path)["task"]["unet.2.weight"])
 
 
 def test_the_average_follows_its_recursion(tmp_path: Path) -> None:
     """average <- d * average + (1 - d) * weights, where d = min(decay, 1 - (1 + t)^-0.75) after t updates."""
-    average, decays = Regression().unet[2].weight.detach().clone(), []
+    average, decays = Regression().unet[2].get_parameter("weight").detach().clone(), []
     for steps in range(1, 7):
         task, folder = Regression(), tmp_path / str(steps)
         fit(task, draw, replace(CONFIG, images=8 * steps, decay=0.0, ema=0.6), folder)
         decays.append(min(0.6, 1 - steps**-0.75))
         average = decays[-1] * average + (1 - decays[-1]) * stored(folder)["task"]["unet.2.weight"]
-        torch.testing.assert_close(task.unet[2].weight.detach(), average)
+        torch.testing.assert_close(task.unet[2].get_parameter("weight").detach(), average)
     assert decays[0] == 0 < decays[1] < decays[-1] == 0.6
 
 
@@ -408,7 +408,7 @@ def test_denoising_trains_denoiser_and_text_tower() -> None:
 
 def test_caption_batches_empty_only_captions_without_style() -> None:
     corpus = load_corpus(CorpusRecipe("captioned", 400, seed=1))
-    plain = (~corpus.named.any(axis=1)).tolist()
+    plain = [not any(named) for named in corpus.named.tolist()]
     tokenizer = picturebook_tokenizer()
     batch = CaptionBatches(corpus, tokenizer, plain=plain, empty=0.33)(np.random.default_rng(1), 2000)
     texts = [tokenizer.decode(row, skip_special_tokens=True).strip() for row in batch["tokens"]]
