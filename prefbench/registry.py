@@ -130,7 +130,7 @@ def entry(kind: Kind, name: str) -> Entry:
         return Entry(kind, name, targets[name])
     if ":" in name and family in families(kind):
         return families(kind)[family]
-    raise PrefbenchError(unknown(kind, name, [*targets, *(f"{one}:MEMBER" for one in families(kind))]))
+    raise PrefbenchError(unknown(kind, name, [*targets, *(f"{one}:NAME" for one in families(kind))]))
 
 
 def families(kind: Kind) -> dict[str, Entry]:

@@ -177,7 +177,7 @@ def test_a_member_of_a_family_is_what_the_family_makes_of_its_text(
     assert entry("metric", "piq:brisque") == Entry("metric_family", "piq", "piq_plugin:member")
     for name, expected in {
         "piq:sharpness": "no metric 'sharpness'",
-        "pic:MEMBER": r"unknown metric 'pic:MEMBER'; did you mean 'piq:MEMBER'\?",
+        "pic:NAME": r"unknown metric 'pic:NAME'; did you mean 'piq:NAME'\?",
         "piq": "unknown metric 'piq'",
         "utility:red": r"unknown metric 'utility:red'; did you mean 'utility'\?",
     }.items():

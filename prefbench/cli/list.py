@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import click
 
@@ -16,9 +17,12 @@ from prefbench.cli.options import as_json, kinds_in
 def list_(kind: str | None, paths: bool, as_json: bool) -> None:
     """List what is registered: methods, metrics, reports, scorers, suites, backbones, extractors, trainers, ..."""
     from prefbench.cli.screen import print_table
-    from prefbench.registry import entry, names
+    from prefbench.registry import entry, families, names
 
-    entries = [entry(one, name) for one in kinds_in(kind) for name in names(one)]
+    kinds = kinds_in(kind)
+    entries = [entry(one, name) for one in kinds for name in names(one)]
+    if kind is not None:
+        entries += [replace(family, name=f"{name}:NAME") for name, family in families(kinds[0]).items()]
     column = "path" if paths else "object"
     rows = [{"kind": e.kind, "name": e.name, column: e.location() if paths else e.target} for e in entries]
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -37,10 +36,17 @@ def names_in(text: str | None) -> list[str]:
     """Names from a comma-separated option; a comma within parentheses belongs to its name.
 
     Example:
-        >>> names_in("fid, family:one(size=7,mode=mean)")
-        ['fid', 'family:one(size=7,mode=mean)']
+        >>> names_in("fid, family:one(size=7,weights=(0.5,0.5))")
+        ['fid', 'family:one(size=7,weights=(0.5,0.5))']
     """
-    return [name.strip() for name in re.split(r",(?![^(]*\))", text or "") if name.strip()]
+    names, depth = [""], 0
+    for letter in text or "":
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += letter
+    return [name.strip() for name in names if name.strip()]
 
 
 def kinds_in(text: str | None) -> list[Kind]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -23,6 +24,7 @@ from prefbench.api import PrefbenchError, Sample, UnreadableImageError, decode_i
 from prefbench.files import write_atomic
 
 logger = logging.getLogger(__name__)
+_PLAIN_IN_FILES = " ()=,+"
 _ADVICE = "delete it and run the same command again"
 
 
@@ -203,7 +205,8 @@ class RunFolder:
 
     def score_path(self, name: str) -> Path:
         """The file of one metric's scores."""
-        return self.path / "scores" / f"{name}.jsonl"
+        # Not every system takes the colon of `torchmetrics:ssim` in a file's name.
+        return self.path / "scores" / f"{quote(name, safe=_PLAIN_IN_FILES)}.jsonl"
 
     def drop_scores(self, name: str) -> None:
         """Removes the scores of one metric, where there are any."""
@@ -211,7 +214,7 @@ class RunFolder:
 
     def scored(self) -> list[str]:
         """Names of the metrics that have scores."""
-        return sorted(path.stem for path in (self.path / "scores").glob("*.jsonl"))
+        return sorted(unquote(path.stem) for path in (self.path / "scores").glob("*.jsonl"))
 
 
 def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

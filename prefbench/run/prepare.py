@@ -73,9 +73,9 @@ def check_names(settings: Settings, metrics: Sequence[str] = ()) -> None:
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
-    """Raises `PrefbenchError` for a metric that cannot be loaded: before anything is drawn, not after."""
+    """Raises `PrefbenchError` for a metric that cannot be loaded or lacks what it needs: before anything is drawn."""
     for name in metrics:
-        load("metric", name)
+        load("metric", name)()
 
 
 def prepare(settings: Settings) -> Prepared:

@@ -286,3 +286,15 @@ def test_half_written_files_of_a_killed_process_are_swept_away(folder: RunFolder
     with folder.locked():
         kept = {path.name for path in (folder.path / place).iterdir()}
     assert kept - {".lock", ".owner"} == {"whole.json", ".hidden"}
+
+
+def test_scores_of_a_name_with_a_colon_have_a_file_name_that_every_system_takes(folder: RunFolder) -> None:
+    name = "torchmetrics:ssim(kernel_size=5,sigma=1.5)"
+    folder.write_scores(name, {"metric": name}, [{"value": 1.0}])
+    assert [path.name for path in (folder.path / "scores").iterdir()] == [
+        "torchmetrics%3Assim(kernel_size=5,sigma=1.5).jsonl"
+    ]
+    assert folder.scored() == [name]
+    assert folder.scores(name) == ({"metric": name}, [{"value": 1.0}])
+    folder.drop_scores(name)
+    assert folder.scored() == []

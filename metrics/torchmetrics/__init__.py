@@ -1,0 +1,1 @@
+"""torchmetrics' image metrics as columns: `--metrics torchmetrics:NAME`."""
