@@ -51,7 +51,7 @@ class VqaScore(ImageMetric):
     )
 
     def __init__(self, *, mllm: str = "qwen2.5-vl-7b") -> None:
-        self.name = mllm
+        self.mllm: str = mllm
         # Which model answers moves the number, so the recipe of this metric, not of the class, names it.
         self.card = replace(type(self).card, recipe=f"{type(self).card.recipe},{Path(mllm).name}")  # type: ignore[misc]
 
@@ -72,4 +72,4 @@ class VqaScore(ImageMetric):
     def _mllm(self) -> Mllm:
         from prefbench.models.mllms.loader import load_mllm
 
-        return load_mllm(self.name)
+        return load_mllm(self.mllm)

@@ -41,6 +41,7 @@ class BestOfN(Method):
         uses_prompts=True,
         control=True,
         attack="the best of n plain images by the scorer",
+        weights=("preference", "mini-dino"),
     )
 
     def __init__(self, *, n: int = 8, scorer: str = "preference") -> None:
@@ -58,8 +59,9 @@ class BestOfN(Method):
 
     @property
     def card_in_use(self) -> MethodCard:
-        """Says which scorer it picks by."""
-        return replace(self.card, selected_by=(self.judge.card.name,))
+        """Says which scorer it picks by; of another one than the shipped it is not known what weights that loads."""
+        weights = self.card.weights if self.scorer == "preference" else ()
+        return replace(self.card, selected_by=(self.judge.card.name,), weights=weights)
 
     @property
     def weights_digest(self) -> str:

@@ -67,6 +67,8 @@ class ImageMetric(ABC):
     card: ClassVar[MetricCard]
     extractor: ClassVar[str | None] = None
     """The role of the extractor it needs (`text`, `fidelity`), or None."""
+    mllm: str | None = None
+    """The language model that it asks, or None."""
 
     @property
     def scorer(self) -> Scorer | None:

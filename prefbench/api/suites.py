@@ -28,6 +28,8 @@ class SuiteCard:
     `similarity` (copy-rate, clip-i, diversity), `style` (style), `dinov2` (fd-dinov2). Metrics whose role is not named
     cannot be scored."""
     samples_per_case: int = 2
+    weights: tuple[str, ...] = ()
+    """The shipped weights that its truth loads."""
 
 
 @dataclass(frozen=True)

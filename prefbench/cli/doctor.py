@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from prefbench.cli.options import as_json
+
+if TYPE_CHECKING:
+    from prefbench.models.inventory import InventoryRow
 
 
 @click.command()
@@ -17,31 +21,32 @@ def doctor(as_json: bool) -> None:
     from prefbench.cli.screen import print_table
     from prefbench.environment import hardware, versions
     from prefbench.files import WEIGHTS, cache_folder
+    from prefbench.models.inventory import Inventory
+    from prefbench.registry import load
+    from prefbench.run.prepare import Settings
 
+    rows = Inventory(load("suite", Settings.suite).card).rows()
     content: dict[str, Any] = {
         "versions": versions(),
         "hardware": hardware(),
         "folders": {"cache": str(cache_folder()), "weights": str(WEIGHTS)},
-        "weights": _weights(),
+        "weights": [{**asdict(row), "ready": row.ready} for row in rows],
     }
     if as_json:
         click.echo(json.dumps(content, indent=1))
         return
-    for title, entries in content.items():
-        print_table([title, ""], [[key, value] for key, value in entries.items()])
+    for title in ("versions", "hardware", "folders"):
+        print_table([title, ""], [[key, value] for key, value in content[title].items()])
+    print_table(["weights of", "", "state", "size", "licence", "get them with"], [_cells(row) for row in rows])
 
 
-def _weights() -> dict[str, str]:
-    """Model to `present`, or the command that gets it; then for each method what it lacks on the default backbone."""
-    from prefbench.files import WEIGHTS
-    from prefbench.models.backbones.weights import missing
-    from prefbench.models.mllms.weights import missing as missing_of_mllm
-    from prefbench.registry import load, names
+def _cells(row: InventoryRow) -> list[str]:
+    state = "ready" if row.ready else f"missing: {'; '.join(row.missing)}"
+    sizes = [f"{_megabytes(row.bytes_here)} here"] if row.bytes_here else []
+    if row.bytes_missing:
+        sizes.append(f"about {_megabytes(row.bytes_missing)} to download")
+    return [row.kind, row.name, state, ", ".join(sizes), ", ".join(row.licences), row.command]
 
-    found = {f"backbone {name}": missing(load("backbone", name)) or "present" for name in names("backbone")}
-    found |= {f"mllm {name}": missing_of_mllm(load("mllm", name)) or "present" for name in names("mllm")}
-    for name in [name for name in names("weights") if name not in (*names("backbone"), *names("mllm"))]:
-        present = any((WEIGHTS / name).glob("*.safetensors"))
-        found[name] = "present" if present else f"prefbench train {name} --install"
-    default = found["backbone mini-sd"]
-    return found | {f"method {name}": "ready" if default == "present" else default for name in names("method")}
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -202,9 +202,15 @@ def test_doctor_names_versions_folders_and_weights(invoke: Invoke, cache: Path) 
     assert found["versions"]["torch"]
     assert found["hardware"]["cores"] >= 1
     assert found["folders"]["cache"] == str(cache)
-    assert found["weights"]["backbone sdxl"].startswith("hf download")
-    assert {f"method {name}" for name in names("method")} < set(found["weights"])
-    assert "hf download" in invoke("doctor").stdout
+    rows = {(row["kind"], row["name"]): row for row in found["weights"]}
+    assert rows["backbone", "sdxl"]["command"].startswith("hf download")
+    assert {("method", name) for name in names("method")} < set(rows)
+    lines = [line.split("\t") for line in invoke("doctor").stdout.splitlines()]
+    (sdxl,) = (line for line in lines if line[:2] == ["backbone", "sdxl"])
+    assert sdxl[2].startswith("missing: there is no local copy of stabilityai/stable-diffusion-xl-base-1.0")
+    assert sdxl[3:5] == ["about 6,940.0 MB to download", "CreativeML Open RAIL++-M"]
+    assert sdxl[5].startswith("hf download stabilityai/")
+    assert ["method", "prompt-only", "ready"] in [line[:3] for line in lines]
 
 
 # ------------------------------------------------------------------------------------------------ a whole run

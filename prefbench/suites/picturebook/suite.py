@@ -63,6 +63,7 @@ class Picturebook(Suite):
             "style": "style-statistics",
             "preference": "mini-dino",
         },
+        weights=("reader",),
     )
 
     def __init__(self, *, history: int = 8) -> None:

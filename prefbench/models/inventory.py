@@ -1,0 +1,165 @@
+"""What of the weights is here and what is missing: per backbone, language model, extractor, scorer, suite, metric and
+method. Loads no weights; `prefbench doctor` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from prefbench.api import BackboneCard, MethodCard, Scorer, SuiteCard, WeightFiles
+from prefbench.files import WEIGHTS
+from prefbench.models import hub
+from prefbench.models.backbones import weights as of_backbones
+from prefbench.models.hub import MissingWeights
+from prefbench.models.mllms import weights as of_mllms
+from prefbench.models.mllms.cards import MllmCard
+from prefbench.registry import Kind, load, names
+
+
+@dataclass(frozen=True)
+class InventoryRow:
+    """One registered object and the weights that it cannot do without."""
+
+    kind: Kind
+    name: str
+    missing: tuple[str, ...]
+    """What is not here, a phrase each; empty for what is ready."""
+    command: str
+    """What gets it; empty for what is ready."""
+    bytes_here: int
+    """Bytes of the weights on this disk."""
+    bytes_missing: int | None
+    """Bytes to download as published, rounded; None where nobody noted them or the weights are trained here."""
+    licences: tuple[str, ...]
+    """Of the weights."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Weights of one source."""
+
+    where: Path | MissingWeights
+    files: Sequence[Path]
+    licence: str
+    size: int | None
+    trainer: str | None
+
+
+class Inventory:
+    """Looks for what is registered.
+
+    Args:
+        suite: names the backbone and the extractors that methods and metrics are run with.
+        weights: the folder of shipped weights, in place of the package's own.
+    """
+
+    def __init__(self, suite: SuiteCard, weights: Path = WEIGHTS) -> None:
+        self._suite, self._weights = suite, weights
+
+    def rows(self) -> list[InventoryRow]:
+        """One row per registered object, methods on the suite's backbone and metrics with the suite's extractors."""
+        parts_of = {
+            "backbone": self._backbone,
+            "mllm": self._mllm,
+            "extractor": self._extractor,
+            "scorer": self._scorer,
+            "metric": self._metric,
+            "method": self._method,
+        }
+        kinds: list[Kind] = ["backbone", "mllm", "extractor", "scorer", "metric", "method"]
+        rows = [_row(kind, name, parts_of[kind](name)) for kind in kinds for name in names(kind)]
+        return [*rows, _row("suite", self._suite.name, self._shipped(self._suite.weights))]
+
+    def _backbone(self, name: str) -> list[_Part]:
+        card: BackboneCard = load("backbone", name)
+        where = of_backbones.find(replace(card, source=self._moved(card.source)))
+        files = of_backbones.files_read(where, of_backbones.variant(card)) if isinstance(where, Path) else []
+        return [_Part(where, files, card.licence, card.size, _trainer(name))]
+
+    def _mllm(self, name: str) -> list[_Part]:
+        card: MllmCard = load("mllm", name)
+        where = of_mllms.find(replace(card, source=self._moved(card.source)))
+        files = of_mllms.files_read(where) if isinstance(where, Path) else []
+        return [_Part(where, files, card.licence, card.size, card.trainer)]
+
+    def _extractor(self, name: str) -> list[_Part]:
+        noted = getattr(load("extractor", name), "weights", ())
+        return [self._part(weights() if callable(weights) else weights) for weights in noted]
+
+    def _scorer(self, name: str) -> list[_Part]:
+        scorer: Scorer = load("scorer", name)()
+        return [*map(self._part, scorer.weights), *self._encoders(scorer.card.encoders)]
+
+    def _metric(self, name: str) -> list[_Part]:
+        metric = load("metric", name)()
+        extractor = self._suite.extractors.get(metric.extractor)
+        scorer: Scorer | None = getattr(metric, "scorer", None)
+        mllm: str | None = getattr(metric, "mllm", None)
+        return [
+            *(self._extractor(extractor) if extractor is not None else ()),
+            *(self._scorer(scorer.card.name) if scorer is not None else ()),
+            *(self._mllm(mllm) if mllm is not None else ()),
+            *(self._shipped(self._suite.weights) if metric.card.asks_truth else ()),
+        ]
+
+    def _method(self, name: str) -> list[_Part]:
+        card: MethodCard = load("method", name).card
+        return [*self._backbone(self._suite.backbone), *self._shipped(card.weights, by=name)]
+
+    def _encoders(self, encoders: Iterable[str]) -> list[_Part]:
+        """Of encoders on a card, which also names those that a model was tuned from, the ones that are loaded."""
+        mllms = {load("mllm", name).source: name for name in names("mllm")}
+        parts = []
+        for encoder in encoders:
+            if encoder in names("extractor"):
+                parts += self._extractor(encoder)
+            elif encoder in mllms:
+                parts += self._mllm(mllms[encoder])
+        return parts
+
+    def _shipped(self, weights: Iterable[str], by: str = "") -> list[_Part]:
+        """Shipped weights by their names; those without a trainer of their own come from the trainer `by`."""
+        parts = []
+        for name in weights:
+            trainer = _trainer(name) or _trainer(by)
+            files = WeightFiles(str(self._weights / name), ("*.safetensors",), licence="Apache-2.0", trainer=trainer)
+            parts += self._mllm(name) if name in names("mllm") else [self._part(files)]
+        return parts
+
+    def _part(self, weights: WeightFiles) -> _Part:
+        moved = replace(weights, source=self._moved(weights.source))
+        where = hub.locate(moved)
+        files = hub.files(where, weights.files) if isinstance(where, Path) else []
+        return _Part(where, files, weights.licence, weights.size, weights.trainer)
+
+    def _moved(self, source: str) -> str:
+        path = Path(source)
+        return str(self._weights / path.relative_to(WEIGHTS)) if path.is_relative_to(WEIGHTS) else source
+
+
+def _trainer(name: str) -> str | None:
+    return name if name in names("trainer") else None
+
+
+def _row(kind: Kind, name: str, parts: Sequence[_Part]) -> InventoryRow:
+    order = ["", *names("trainer")]  # trainers stand in the order in which each can use what the one before it made
+    ordered = sorted(parts, key=lambda part: order.index(part.trainer or ""))
+    missing = {part.where: part.size for part in ordered if isinstance(part.where, MissingWeights)}
+    sizes = [size for size in missing.values() if size is not None]
+    together = hub.together(list(missing)) if missing else None
+    return InventoryRow(
+        kind,
+        name,
+        missing=tuple(one.what for one in missing),
+        command=together.command if together is not None else "",
+        bytes_here=hub.size({path for part in parts for path in part.files}),
+        bytes_missing=sum(sizes) if len(sizes) == len(missing) else None,
+        licences=tuple(dict.fromkeys(part.licence for part in parts)),
+    )
