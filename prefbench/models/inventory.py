@@ -27,7 +27,7 @@ class InventoryRow:
     missing: tuple[str, ...]
     """What is not here, a phrase each; empty for what is ready."""
     command: str
-    """What gets it; empty for what is ready."""
+    """What gets it; empty for what is ready, and for a metric that the suite has no extractor for."""
     bytes_here: int
     """Bytes of the weights on this disk."""
     bytes_missing: int | None
@@ -100,6 +100,9 @@ class Inventory:
     def _metric(self, name: str) -> list[_Part]:
         metric = load("metric", name)()
         extractor = self._suite.extractors.get(metric.extractor)
+        if metric.extractor is not None and extractor is None:
+            what = f"suite {self._suite.name!r} names no extractor for {metric.extractor!r}"
+            return [_Part(MissingWeights(what, ""), [], "", None, None)]
         scorer: Scorer | None = getattr(metric, "scorer", None)
         mllm: str | None = getattr(metric, "mllm", None)
         return [
@@ -161,5 +164,5 @@ def _row(kind: Kind, name: str, parts: Sequence[_Part]) -> InventoryRow:
         command=together.command if together is not None else "",
         bytes_here=hub.size({path for part in parts for path in part.files}),
         bytes_missing=sum(sizes) if len(sizes) == len(missing) else None,
-        licences=tuple(dict.fromkeys(part.licence for part in parts)),
+        licences=tuple(dict.fromkeys(part.licence for part in parts if part.licence)),
     )

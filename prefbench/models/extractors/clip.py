@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FILE = "open_clip_model.safetensors"
 MINI_CLIP = WeightFiles(str(WEIGHTS / "mini-clip"), (_FILE,), licence="Apache-2.0", trainer="mini-clip")
 OPEN_CLIP_LARGE = WeightFiles(
-    "timm/vit_large_patch14_clip_224.openai", (_FILE,), licence="Apache-2.0", size=1_710_000_000
+    "timm/vit_large_patch14_clip_224.openai", (_FILE,), licence="MIT (OpenAI's CLIP)", size=1_710_000_000
 )
 
 
