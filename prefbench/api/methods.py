@@ -40,7 +40,10 @@ class MethodCard:
     attack: str = ""
     """How a control wins a metric without doing what is asked; empty for what is no attack."""
     weights: tuple[str, ...] = ()
-    """The shipped weights that it loads on the shipped backbone; their cards say what data these saw."""
+    """The shipped weights that it loads on the shipped backbone, those trained on others of them before these.
+
+    Their cards say what data they saw.
+    """
 
 
 @dataclass(frozen=True)

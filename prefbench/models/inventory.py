@@ -48,8 +48,7 @@ class _Part:
     where: Path | MissingWeights
     files: Sequence[Path]
     licence: str
-    size: int | None
-    trainer: str | None
+    size: int | None = None
 
 
 class Inventory:
@@ -81,13 +80,13 @@ class Inventory:
         card: BackboneCard = load("backbone", name)
         where = of_backbones.find(replace(card, source=self._moved(card.source)))
         files = of_backbones.files_read(where, of_backbones.variant(card)) if isinstance(where, Path) else []
-        return [_Part(where, files, card.licence, card.size, _trainer(name))]
+        return [_Part(where, files, card.licence, card.size)]
 
     def _mllm(self, name: str) -> list[_Part]:
         card: MllmCard = load("mllm", name)
         where = of_mllms.find(replace(card, source=self._moved(card.source)))
         files = of_mllms.files_read(where) if isinstance(where, Path) else []
-        return [_Part(where, files, card.licence, card.size, card.trainer)]
+        return [_Part(where, files, card.licence, card.size)]
 
     def _extractor(self, name: str) -> list[_Part]:
         noted = getattr(load("extractor", name), "weights", ())
@@ -95,14 +94,14 @@ class Inventory:
 
     def _scorer(self, name: str) -> list[_Part]:
         scorer: Scorer = load("scorer", name)()
-        return [*map(self._part, scorer.weights), *self._encoders(scorer.card.encoders)]
+        return [*self._encoders(scorer.card.encoders), *map(self._part, scorer.weights)]
 
     def _metric(self, name: str) -> list[_Part]:
         metric = load("metric", name)()
         extractor = self._suite.extractors.get(metric.extractor)
         if metric.extractor is not None and extractor is None:
             what = f"suite {self._suite.name!r} names no extractor for {metric.extractor!r}"
-            return [_Part(MissingWeights(what, ""), [], "", None, None)]
+            return [_Part(MissingWeights(what, ""), [], "")]
         scorer: Scorer | None = getattr(metric, "scorer", None)
         mllm: str | None = getattr(metric, "mllm", None)
         return [
@@ -114,7 +113,8 @@ class Inventory:
 
     def _method(self, name: str) -> list[_Part]:
         card: MethodCard = load("method", name).card
-        return [*self._backbone(self._suite.backbone), *self._shipped(card.weights, by=name)]
+        # In the order of training: a card names what was trained on other weights before these.
+        return [*self._backbone(self._suite.backbone), *self._shipped(reversed(card.weights), by=name)]
 
     def _encoders(self, encoders: Iterable[str]) -> list[_Part]:
         """Of encoders on a card, which also names those that a model was tuned from, the ones that are loaded."""
@@ -140,7 +140,7 @@ class Inventory:
         moved = replace(weights, source=self._moved(weights.source))
         where = hub.locate(moved)
         files = hub.files(where, weights.files) if isinstance(where, Path) else []
-        return _Part(where, files, weights.licence, weights.size, weights.trainer)
+        return _Part(where, files, weights.licence, weights.size)
 
     def _moved(self, source: str) -> str:
         path = Path(source)
@@ -152,9 +152,7 @@ def _trainer(name: str) -> str | None:
 
 
 def _row(kind: Kind, name: str, parts: Sequence[_Part]) -> InventoryRow:
-    order = ["", *names("trainer")]  # trainers stand in the order in which each can use what the one before it made
-    ordered = sorted(parts, key=lambda part: order.index(part.trainer or ""))
-    missing = {part.where: part.size for part in ordered if isinstance(part.where, MissingWeights)}
+    missing = {part.where: part.size for part in parts if isinstance(part.where, MissingWeights)}
     sizes = [size for size in missing.values() if size is not None]
     together = hub.together(list(missing)) if missing else None
     return InventoryRow(

@@ -44,8 +44,8 @@ def test_without_weights_every_method_is_missing_and_its_trainers_exist(tmp_path
         assert row.bytes_here == 0
         assert "mini-sd" in trainers(row)
         assert set(trainers(row)) <= set(names("trainer"))
-    assert trainers(rows["method", "ours"]) == ["mini-vision", "mini-sd", "ours"]
-    assert trainers(rows["method", "ip-adapter"]) == ["mini-vision", "mini-sd", "mini-ip-adapter"]
+    assert trainers(rows["method", "ours"]) == ["mini-sd", "mini-vision", "ours"]
+    assert trainers(rows["method", "ip-adapter"]) == ["mini-sd", "mini-vision", "mini-ip-adapter"]
     assert trainers(rows["metric", "preference"]) == ["mini-dino", "preference"]
     assert trainers(rows["metric", "utility"]) == trainers(rows["suite", "picturebook"]) == ["reader"]
     assert trainers(rows["metric", "fid"]) == ["mini-clip"]
