@@ -12,7 +12,8 @@ from prefbench.score.sets import SET_KEY
 from prefbench.stats.tests import paired_difference
 
 from .bench import Bench
-from .expectations import EXPECTATIONS, STAYS, TOLERANCE, Expectation, Row, none, verdict
+from .claims import STAYS, TOLERANCE, Expectation, judge, none
+from .expectations import EXPECTATIONS, Expectations
 from .nuisances import NUISANCES
 from .scale import MIDDLE, STRENGTHS
 from .stored import difference
@@ -22,13 +23,13 @@ Result = dict[str, Any]
 _UNDECLARED = none("nothing was declared for this metric")
 
 
-def climb(bench: Bench, expectations: Mapping[str, Row] = EXPECTATIONS) -> Result:
+def climb(bench: Bench, expectations: Mapping[str, Expectations] = EXPECTATIONS) -> Result:
     """For each metric and nuisance: the effect at every level, in the metric's units, and the verdict at the top."""
     rows = [row for name in bench.cards for row in _metric(bench, name, expectations.get(name, {}))]
     return {"rows": rows, "not_measured": sorted(set(expectations) - set(bench.cards))}
 
 
-def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
+def _metric(bench: Bench, name: str, expected: Expectations) -> list[Result]:
     claims = {nuisance: expected.get(nuisance, _UNDECLARED) for nuisance in NUISANCES}
     effects = {nuisance: _effects(bench, name, nuisance, claim.against) for nuisance, claim in claims.items()}
     scale = scale_of(bench, name)
@@ -37,7 +38,7 @@ def _metric(bench: Bench, name: str, expected: Row) -> list[Result]:
     tolerance = None if scale is None else scale.tolerance
     return [
         _row(name, nuisance, claim, effects[nuisance], scale)
-        | {"verdict": verdict(claim.claim, _top(bench, name, nuisance, claim), tolerance, weakest=weakest)}
+        | {"verdict": judge(claim.claim, _top(bench, name, nuisance, claim), tolerance, weakest=weakest)}
         for nuisance, claim in claims.items()
     ]
 

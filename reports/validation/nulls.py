@@ -229,7 +229,7 @@ def _grid(bench: Bench, name: str) -> Floats:
 
 def _as_scores(grid: Floats, bounds: Bounds = (None, None)) -> Scores:
     """Every row a user, every column a prompt, also where one was drawn twice."""
-    users, prompts = (np.char.add("", np.arange(n).astype(str)) for n in grid.shape)
+    users, prompts = (np.arange(n).astype(str) for n in grid.shape)
     repeated = np.repeat(users, grid.shape[1]), np.tile(prompts, grid.shape[0])
     return Scores(grid.ravel(), *repeated, bounds=bounds)
 

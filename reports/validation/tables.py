@@ -8,7 +8,7 @@ from typing import Any
 from prefbench.api import Cells, Grid
 
 from ..shared.cells import DASH
-from .expectations import CHANGED
+from .expectations import changed_rules
 from .nulls import FEWEST
 from .scale import MIDDLE
 
@@ -173,7 +173,7 @@ def revised_grid(found: Mapping[str, Any]) -> Grid:
     notes = [
         "The first measurement spoke against what was claimed before, or no claim had been made that it could test. "
         "Rules that changed since then too:",
-        *(f"- {rule}" for rule in CHANGED),
+        *(f"- {rule}" for rule in changed_rules()),
     ]
     return Grid("Claims that were argued anew", columns, [rows], notes)
 
