@@ -97,6 +97,11 @@ class Evaluator:
         self._extractors: dict[str, Extractor] = {}
         self._caches: dict[tuple[Path, str], FeatureCache] = {}
 
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The loaded metrics, by the names on their cards."""
+        return self._metrics
+
     def score(self, material: Material) -> Scoring:
         """Scores what is missing. Scores of other metrics that are of other samples than these are removed.
 
@@ -165,7 +170,7 @@ class Evaluator:
         for chunk in _chunks(sorted(material.drawn, key=lambda s: (s.user, s.key))):
             pixels = material.pixels([sample.image or "" for sample in chunk])
             scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
-            features = self._features(metric.extractor, chunk, material) if metric.extractor else None
+            features = self.features(metric.extractor, chunk, material) if metric.extractor else None
             columns = metric.score(scored, features, evidence)
             if metric.card.proportion:
                 _check_proportions(metric.card, columns)
@@ -195,12 +200,13 @@ class Evaluator:
             part: {user.id: self._suite.history(user.id, part) for user in material.users}
             for part in metric.card.asks_histories
         }
-        judged = partial(self._judged_features, metric.extractor, material) if metric.extractor else None
+        judged = partial(self.judged_features, metric.extractor, material) if metric.extractor else None
         truth = self._suite.truth if metric.card.asks_truth else None
         evidence = Evidence(truth, self._text_features(metric, material), histories)
         return evidence if judged is None else replace(evidence, judged_features=judged)
 
-    def _judged_features(self, role: str, material: Material, pictures: Sequence[Picture]) -> Features:
+    def judged_features(self, role: str, material: Material, pictures: Sequence[Picture]) -> Features:
+        """Features (N, D) of pictures that users judged, by the extractor of a role; stored beside the run's."""
         by_digest = {picture.digest: picture for picture in pictures}
 
         def loaded(digests: Sequence[str]) -> list[Pixels]:
@@ -224,7 +230,7 @@ class Evaluator:
         """What a metric over sets compares, all of one size: the drawn images, and two halves of the references."""
         first, second = self._references(metric.extractor, material)
         drawn = FeatureSet(
-            self._features(metric.extractor, material.drawn, material),
+            self.features(metric.extractor, material.drawn, material),
             np.array([sample.user for sample in material.drawn]),
             np.array([sample.prompt for sample in material.drawn]),
         )
@@ -238,7 +244,7 @@ class Evaluator:
         references = [r for r in self._suite.references(material.split) if r.user in users]
         if len(references) < 4:
             raise NotMeasurableError(f"there are {len(references)} reference images of these users; 4 are the least")
-        features = self._judged_features(role, material, [r.picture for r in references])
+        features = self.judged_features(role, material, [r.picture for r in references])
         owners = np.array([r.user for r in references])
         whole = FeatureSet(features, owners, np.array([r.prompt for r in references]))
         turn = np.zeros(len(references), dtype=np.int64)
@@ -247,7 +253,8 @@ class Evaluator:
             turn[mine] = np.arange(len(mine)) % 2
         return whole.select(turn == 0), whole.select(turn == 1)
 
-    def _features(self, role: str, samples: Sequence[Sample], material: Material) -> Features:
+    def features(self, role: str, samples: Sequence[Sample], material: Material) -> Features:
+        """Features (N, D) of drawn samples by the extractor of a role; extracted once, then stored."""
         return self._cache(role, material).get([sample.image or "" for sample in samples], material.pixels)
 
     def _cache(self, role: str, material: Material) -> FeatureCache:

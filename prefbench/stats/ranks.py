@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,17 @@ from scipy.stats import kendalltau, rankdata
 
 Floats = NDArray[np.float64]
 TAILS = (0.025, 0.975)
+
+
+class Correlation(TypedDict):
+    """A rank correlation over `n` users or methods with its interval; None for what is not finite."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_users: NotRequired[int]
+    """Of a correlation over methods the users that their means are over."""
 
 
 def spearman(x: Floats, y: Floats) -> float:
@@ -36,12 +47,12 @@ def interval(users: int, statistic: Callable[[NDArray[np.int64]], float], *, rep
     return np.quantile(drawn, TAILS).tolist() if len(drawn) > replicates / 2 else [None, None]
 
 
-def estimate(value: float, ends: Sequence[Any], n: int) -> dict[str, Any]:
+def estimate(value: float, ends: Sequence[Any], n: int) -> Correlation:
     """A figure as plain data: None for what is not finite."""
     return {"value": value if np.isfinite(value) else None, "low": ends[0], "high": ends[1], "n": n}
 
 
-def within_users(x: Mapping[str, Floats], y: Mapping[str, Floats], *, replicates: int, seed: int) -> dict[str, Any]:
+def within_users(x: Mapping[str, Floats], y: Mapping[str, Floats], *, replicates: int, seed: int) -> Correlation:
     """The mean over users of the rank correlation of x with y within a user, of users who have one."""
     found = np.array([_complete(spearman, x[user], y[user]) for user in x])
     found = found[np.isfinite(found)]
@@ -51,7 +62,7 @@ def within_users(x: Mapping[str, Floats], y: Mapping[str, Floats], *, replicates
     return estimate(float(found.mean()), ends, len(found))
 
 
-def over_users(x: Floats, y: Floats, *, replicates: int, seed: int) -> dict[str, Any]:
+def over_users(x: Floats, y: Floats, *, replicates: int, seed: int) -> Correlation:
     """The rank correlation over users of x (users,) with y (users,); users without a value are left out."""
     kept = np.isfinite(x) & np.isfinite(y)
     a, b = x[kept], y[kept]
@@ -59,7 +70,7 @@ def over_users(x: Floats, y: Floats, *, replicates: int, seed: int) -> dict[str,
     return estimate(spearman(a, b) if len(a) > 2 else float("nan"), ends, len(a))
 
 
-def over_methods(x: Floats, y: Floats, *, replicates: int, seed: int) -> dict[str, Any]:
+def over_methods(x: Floats, y: Floats, *, replicates: int, seed: int) -> Correlation:
     """Kendall's tau-b over methods of the means of x (methods, users) and of y; users are drawn anew for both.
 
     Users without a value in some method are left out.
@@ -73,7 +84,7 @@ def over_methods(x: Floats, y: Floats, *, replicates: int, seed: int) -> dict[st
         return tau(a[:, rows].mean(axis=1), b[:, rows].mean(axis=1))
 
     ends = interval(a.shape[1], of, replicates=replicates, seed=seed)
-    return estimate(of(np.arange(a.shape[1])), ends, len(x)) | {"n_users": int(kept.sum())}
+    return {**estimate(of(np.arange(a.shape[1])), ends, len(x)), "n_users": int(kept.sum())}
 
 
 def _complete(statistic: Callable[[Floats, Floats], float], x: Floats, y: Floats) -> float:

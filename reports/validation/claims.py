@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
-from .scale import MIDDLE
+from .settings import MIDDLE
 
 Claim = Literal["fall", "rise", "stay", "none"]
 ClaimOutcome = Literal["holds", "fails", "open", "no claim"]
@@ -15,6 +14,14 @@ TOLERANCE = 0.2
 STAYS = 0.9
 """The level of the interval that must lie within the tolerance: two one-sided tests at 5 % (Schuirmann 1987, J.
 Pharmacokinet. Biopharm. 15:657)."""
+
+
+class Interval(TypedDict):
+    """A number with the ends of its interval, of 95 % where nothing else is said; None where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,7 @@ def none(reason: str, *, before: str = "") -> Expectation:
     return Expectation("none", reason, before=before)
 
 
-def judge(
-    claim: Claim, effect: Mapping[str, float | None], tolerance: float | None, *, weakest: float | None = None
-) -> ClaimOutcome:
+def judge(claim: Claim, effect: Interval, tolerance: float | None, *, weakest: float | None = None) -> ClaimOutcome:
     """Whether a claim holds, given an effect with its interval (`value`, `low`, `high`).
 
     A fall holds where the whole interval is below zero, and fails where all of it is above minus the tolerance: so
@@ -65,7 +70,7 @@ def judge(
         >>> judge("rise", {"value": 0.01, "low": -0.01, "high": 0.03}, 0.2)
         'fails'
     """
-    value, low, high = (effect[key] for key in ("value", "low", "high"))
+    value, low, high = effect["value"], effect["low"], effect["high"]
     if claim == "none":
         return "no claim"
     if value is None or low is None or high is None or tolerance is None:

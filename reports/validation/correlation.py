@@ -3,103 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from prefbench.api import Column, Scores
+from prefbench.api import Column, FloatArray, ScoredRun, Scores
 from prefbench.score.sets import SET_KEY
-from prefbench.score.summary import Run
-from prefbench.stats.ranks import Floats, estimate, over_methods, over_users, tau, within_users
+from prefbench.stats.ranks import Correlation, estimate, over_methods, over_users, tau, within_users
 
-from .bench import UTILITY, Bench
-
-FIGURE = "preference"
-"""The metric that must rank methods as the truth does."""
-WANTED_TAU = 0.8
-COPY, ABOVE_COPY = "copy", ("truth", "ours")
-Result = dict[str, Any]
+from .expectations import HONEST, RANKED_BY, TRIVIAL, WANTED_TAU
+from .measured import UTILITY, MeasuredSystems
+from .schema import MethodCorrelations, RequiredRow
+from .settings import ValidationSize
 
 
-def per_image(bench: Bench) -> dict[str, Result]:
+def per_image(measured: MeasuredSystems) -> dict[str, Correlation]:
     """Within a user, over that user's pictures at all strengths together."""
-    truth = _by_user([bench.scores(system, UTILITY) for system in bench.systems.strengths])
+    truth, size = _by_user(_at_all_strengths(measured, UTILITY)), measured.size
     return {
         name: within_users(
-            {user: _sign(card.direction) * values for user, values in _by_user(_strengths(bench, name)).items()},
+            {user: sign * values for user, values in _by_user(_at_all_strengths(measured, name)).items()},
             truth,
-            replicates=bench.scale.replicates,
-            seed=bench.scale.seed,
+            replicates=size.replicates,
+            seed=size.seed,
         )
-        for name, card in bench.cards.items()
-        if card.unit == "image"
+        for name, sign in _signs(measured).items()
     }
 
 
-def per_user(bench: Bench) -> dict[str, Result]:
+def per_user(measured: MeasuredSystems) -> dict[str, Correlation]:
     """Over users, mean value against mean utility, all at one strength."""
-    pool = bench.systems.samples
-    truth = _means(bench.scores(pool, UTILITY))
+    pool, size = measured.systems.samples, measured.size
+    truth = _means(measured.scores(pool, UTILITY))
     return {
-        name: over_users(
-            _sign(card.direction) * _means(bench.scores(pool, name)),
-            truth,
-            replicates=bench.scale.replicates,
-            seed=bench.scale.seed,
-        )
-        for name, card in bench.cards.items()
-        if card.unit == "image"
+        name: over_users(sign * _means(measured.scores(pool, name)), truth, replicates=size.replicates, seed=size.seed)
+        for name, sign in _signs(measured).items()
     }
 
 
-def of_systems(bench: Bench) -> Result:
+def of_systems(measured: MeasuredSystems) -> MethodCorrelations:
     """Over the systems that are drawn here: every strength and every level of every ladder."""
-    systems = (*bench.systems.strengths, *bench.systems.ladders)
-    return _of_runs({system.name: bench.run(system) for system in systems}, bench)
+    systems = (*measured.systems.strengths, *measured.systems.ladders)
+    return _of_methods({system.name: measured.run(system) for system in systems}, measured.size)
 
 
-def of_runs(runs: Mapping[str, Run], bench: Bench) -> Result:
-    """Over real runs, with what is required of the metric `preference`."""
-    found = _of_runs(runs, bench)
-    return found | {"required": _required(found)}
+def of_runs(runs: Mapping[str, ScoredRun], size: ValidationSize) -> MethodCorrelations:
+    """Over real runs, with what is required of the metric that ranks methods."""
+    correlations = _of_methods(runs, size)
+    return {**correlations, "required": required(correlations)}
 
 
-def _of_runs(runs: Mapping[str, Run], bench: Bench) -> Result:
+def _of_methods(runs: Mapping[str, ScoredRun], size: ValidationSize) -> MethodCorrelations:
     """Kendall's tau-b over runs for every metric that all of them have, and every run's own values."""
     columns = {label: _main_columns(run) for label, run in runs.items()}
-    over_sets = {label: run.set_metrics() for label, run in runs.items()}
-    scored = {label: {*columns[label], *over_sets[label]} for label in runs}
+    scored = {label: {*columns[label], *run.set_metrics()} for label, run in runs.items()}
     names = sorted(set.intersection(*scored.values()), key=lambda name: (name != UTILITY, name))
-    result: Result = {
-        "methods": {label: {name: _own(run, columns[label], name) for name in names} for label, run in runs.items()},
-        "lacking": sorted(set.union(*scored.values()) - set(names)),
-        "tau": {},
-    }
-    if UTILITY not in names:
-        return result
-    truth = _table([found[UTILITY].scores for found in columns.values()])
-    options = {"replicates": bench.scale.replicates, "seed": bench.scale.seed}
-    first_columns, first_sets = next(iter(columns.values())), next(iter(over_sets.values()))
-    for name in names:
-        if name in first_columns:
-            sign = _sign(first_columns[name].direction)
-            result["tau"][name] = over_methods(
-                sign * _table([found[name].scores for found in columns.values()]), truth, **options
-            )
-        else:
-            # No interval: a set whose users are drawn twice holds every picture twice, which moves these metrics.
-            own = np.array([_number(values[name]) for values in result["methods"].values()])
-            reached = tau(_sign(first_sets[name].direction) * own, np.nanmean(truth, axis=1))
-            result["tau"][name] = estimate(reached, [None, None], len(runs))
-    return result
+    methods = {label: {name: _own(run, columns[label], name) for name in names} for label, run in runs.items()}
+    taus: dict[str, Correlation] = {}
+    if UTILITY in names:
+        truth = _table(columns, UTILITY)
+        set_metrics = next(iter(runs.values())).set_metrics()
+        for name in names:
+            if name in set_metrics:
+                own = np.array([_number(values[name]) for values in methods.values()])
+                taus[name] = _set_tau(_sign(set_metrics[name].direction) * own, truth)
+            else:
+                sign = _sign(next(iter(columns.values()))[name].direction)
+                taus[name] = over_methods(
+                    sign * _table(columns, name), truth, replicates=size.replicates, seed=size.seed
+                )
+    return {"methods": methods, "lacking": sorted(set.union(*scored.values()) - set(names)), "tau": taus}
 
 
-def _main_columns(run: Run) -> dict[str, Column]:
-    """Without the parts of metrics."""
+def _set_tau(values: FloatArray, truth: FloatArray) -> Correlation:
+    """Without an interval: resampling users would show a set the same picture twice, which moves these metrics."""
+    return estimate(tau(values, np.nanmean(truth, axis=1)), [None, None], len(values))
+
+
+def _main_columns(run: ScoredRun) -> dict[str, Column]:
+    """The columns of whole metrics, without those of their groups."""
     return {name: column for name, column in run.columns().items() if "/" not in name}
 
 
-def _own(run: Run, columns: Mapping[str, Column], name: str) -> float | None:
+def _own(run: ScoredRun, columns: Mapping[str, Column], name: str) -> float | None:
     """A run's value of a metric: the mean over users, or that of the set."""
     if name not in columns:
         return run.set_values(name).get(SET_KEY)
@@ -107,51 +92,51 @@ def _own(run: Run, columns: Mapping[str, Column], name: str) -> float | None:
     return float(np.nanmean(means)) if np.isfinite(means).any() else None
 
 
-def _required(found: Result) -> list[Result]:
+def required(correlations: MethodCorrelations) -> list[RequiredRow]:
     """What the benchmark asks of its learned metric; None where these runs cannot tell."""
-    reached = found["tau"].get(FIGURE, {}).get("value")
-    means = {label: values.get(FIGURE) for label, values in found["methods"].items()}
-    tau_row = {
-        "what": f"tau-b of {FIGURE} and true utility over {len(means)} methods and controls is at least {WANTED_TAU}",
-        "found": reached,
-        "passed": None if reached is None else reached >= WANTED_TAU,
-    }
-    return [tau_row, *(_below(means, other) for other in ABOVE_COPY)]
+    reached = correlations["tau"].get(RANKED_BY, {"value": None})["value"]
+    means = {label: values.get(RANKED_BY) for label, values in correlations["methods"].items()}
+    what = f"tau-b of {RANKED_BY} and true utility over {len(means)} methods and controls is at least {WANTED_TAU}"
+    passed = None if reached is None else reached >= WANTED_TAU
+    return [{"what": what, "found": reached, "passed": passed}, *(_below(means, honest) for honest in HONEST)]
 
 
-def _below(means: Mapping[str, float | None], other: str) -> Result:
-    copy, above = means.get(COPY), means.get(other)
-    known = copy is not None and above is not None
-    return {
-        "what": f"{COPY} does not outrank {other} by {FIGURE}",
-        "found": above - copy if known else None,  # type: ignore[operator]
-        "passed": above >= copy if known else None,  # type: ignore[operator]
-    }
+def _below(means: Mapping[str, float | None], honest: str) -> RequiredRow:
+    trivial, mean = means.get(TRIVIAL), means.get(honest)
+    what = f"{TRIVIAL} does not outrank {honest} by {RANKED_BY}"
+    if trivial is None or mean is None:
+        return {"what": what, "found": None, "passed": None}
+    return {"what": what, "found": mean - trivial, "passed": mean >= trivial}
 
 
-def _strengths(bench: Bench, name: str) -> list[Scores]:
-    return [bench.scores(system, name) for system in bench.systems.strengths]
+def _signs(measured: MeasuredSystems) -> dict[str, int]:
+    """1 or -1 for every per-image metric, by its direction."""
+    return {name: _sign(card.direction) for name, card in measured.cards.items() if card.unit == "image"}
 
 
-def _by_user(several: Sequence[Scores]) -> dict[str, Floats]:
+def _at_all_strengths(measured: MeasuredSystems, name: str) -> list[Scores]:
+    return [measured.scores(system, name) for system in measured.systems.strengths]
+
+
+def _by_user(systems: Sequence[Scores]) -> dict[str, FloatArray]:
     """All values of each user, system after system."""
-    users = np.concatenate([scores.users for scores in several])
-    values = np.concatenate([scores.values for scores in several])
+    users = np.concatenate([scores.users for scores in systems])
+    values = np.concatenate([scores.values for scores in systems])
     return {str(user): values[users == user] for user in np.unique(users)}
 
 
-def _means(scores: Scores) -> Floats:
+def _means(scores: Scores) -> FloatArray:
     """The mean of each user (users,) in the order of their names; NaN for users without a value."""
     users = np.unique(scores.users, return_inverse=True)[1]
-    kept = np.isfinite(scores.values)
-    counts = np.bincount(users, weights=kept)
-    sums = np.bincount(users, weights=np.where(kept, scores.values, 0))
+    finite = np.isfinite(scores.values)
+    counts = np.bincount(users, weights=finite)
+    sums = np.bincount(users, weights=np.where(finite, scores.values, 0))
     return np.asarray(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
 
 
-def _table(several: Sequence[Scores]) -> Floats:
+def _table(columns: Mapping[str, Mapping[str, Column]], name: str) -> FloatArray:
     """Means of users (methods, users); all methods drew for the same users."""
-    return np.stack([_means(scores) for scores in several])
+    return np.stack([_means(of_run[name].scores) for of_run in columns.values()])
 
 
 def _sign(direction: str) -> int:

@@ -1,9 +1,6 @@
-"""Dose and response: what each metric says as systems personalise more and more."""
+"""Dose and response: each metric's value as systems personalise more and more."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
@@ -12,63 +9,76 @@ from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.ranks import spearman
 from prefbench.stats.tests import label_swap, paired_difference
 
-from .bench import Bench
-from .scale import ALPHA, STRENGTHS
-from .stored import value
+from .measured import MeasuredSystems
+from .schema import Dose, DosePoint
+from .set_estimates import first_of_each_user, value
+from .settings import ALPHA, STRENGTHS
 from .systems import System
 
-Result = dict[str, Any]
 
-
-def response(bench: Bench) -> dict[str, Result]:
+def response(measured: MeasuredSystems) -> dict[str, Dose]:
     """For each metric the value with interval at every strength, and the p value of each against strength 0."""
-    return {name: _summary(_points(bench, name), card.direction) for name, card in bench.cards.items()}
+    return {name: _summary(_points(measured, name), card.direction) for name, card in measured.cards.items()}
 
 
-def _points(bench: Bench, name: str) -> list[Result]:
-    none, *others = bench.systems.strengths
-    points = [_value(bench, name, none) | {"p": None}]
-    return points + [_value(bench, name, system) | {"p": p_value(bench, name, system, none)} for system in others]
+def _points(measured: MeasuredSystems, name: str) -> list[DosePoint]:
+    zero, *others = measured.systems.strengths
+    tested = [(zero, None), *((system, p_value(measured, name, system, zero)) for system in others)]
+    return [_point(measured, name, system, p) for system, p in tested]
 
 
-def _value(bench: Bench, name: str, system: System) -> Result:
-    if name in bench.over_images:
-        found = crossed_bootstrap(bench.scores(system, name), replicates=bench.scale.replicates, seed=bench.scale.seed)
-        kept = {key: value for key, value in asdict(found).items() if key in ("value", "low", "high", "missing")}
-    else:
-        kept = value(bench.run(system).set_values(name))
-    return {"strength": system.strength, **kept}
+def _point(measured: MeasuredSystems, name: str, system: System, p: float | None) -> DosePoint:
+    if name not in measured.image_metrics:
+        of_set = value(measured.run(system).set_values(name))
+        return {
+            "strength": system.strength,
+            "value": of_set["value"],
+            "low": of_set["low"],
+            "high": of_set["high"],
+            "floor": of_set["floor"],
+            "p": p,
+        }
+    size = measured.size
+    estimate = crossed_bootstrap(measured.scores(system, name), replicates=size.replicates, seed=size.seed)
+    return {
+        "strength": system.strength,
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "missing": estimate.missing,
+        "p": p,
+    }
 
 
-def p_value(bench: Bench, name: str, system: System, other: System) -> float | None:
+def p_value(measured: MeasuredSystems, name: str, system: System, other: System) -> float | None:
     """The p value of no difference by the test that `prefbench compare` makes; None where a set is too small."""
-    if name in bench.over_images:
-        pair = bench.scores(system, name), bench.scores(other, name)
-        return paired_difference(*pair, replicates=bench.scale.replicates, seed=bench.scale.seed).p_value
+    if name in measured.image_metrics:
+        pair = measured.scores(system, name), measured.scores(other, name)
+        return paired_difference(*pair, replicates=measured.size.replicates, seed=measured.size.seed).p_value
     try:
-        return _swapped(bench, bench.over_sets[name], system, other)
+        return _permutation_p(measured, measured.set_metrics[name], system, other)
     except NotMeasurableError:
         return None
 
 
-def _swapped(bench: Bench, metric: SetMetric, system: System, other: System) -> float:
+def _permutation_p(measured: MeasuredSystems, metric: SetMetric, system: System, other: System) -> float:
     """The p value by exchanging the two systems' pictures user by user, against half of the references."""
-    first, second = bench.drawn(system, metric), bench.drawn(other, metric)
-    whole = bench.references(system, metric)
-    turn = np.concatenate([np.arange(n) for n in np.unique(whole.users, return_counts=True)[1]])
-    reference = whole.select(turn < max(2, len(first) // len(np.unique(first.users))))
+    first, second = measured.drawn(system, metric), measured.drawn(other, metric)
+    likes = measured.references(system, metric)
+    users = len(np.unique(first.users))
+    reference = first_of_each_user(likes, max(2, len(first) // users))
     difference = metric.resampling.permuted_difference(first, second, reference)
-    return label_swap(len(np.unique(first.users)), difference, replicates=bench.scale.swaps, seed=bench.scale.seed)
+    return label_swap(users, difference, replicates=measured.size.swaps, seed=measured.size.seed)
 
 
-def _summary(points: list[Result], direction: str) -> Result:
+def _summary(points: list[DosePoint], direction: str) -> Dose:
     values = np.array([np.nan if p["value"] is None else p["value"] for p in points])
     better = values if direction == "up" else -values
     complete = bool(np.isfinite(better).all())
     detected = [
-        p["strength"]
-        for p, reached in zip(points[1:], better[1:], strict=True)
-        if p["p"] is not None and p["p"] < ALPHA and reached > better[0]
+        point["strength"]
+        for point, response in zip(points[1:], better[1:], strict=True)
+        if point["p"] is not None and point["p"] < ALPHA and response > better[0]
     ]
     rank = spearman(np.array(STRENGTHS), better) if complete else float("nan")
     return {

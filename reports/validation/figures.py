@@ -16,7 +16,8 @@ from matplotlib.patches import Rectangle
 from prefbench.api import plain
 from prefbench.files import atomic_file
 
-from .tables import Result, name_of, number
+from .cells import name_of, number
+from .schema import LadderRow, Rate, ValidationResult
 
 _BLUE, _ORANGE, _GREY, _BAND = "#0b6fae", "#b5471b", "#777777", "#dce9f2"
 _WIDTH, _COLUMNS = 7.0, 4
@@ -29,13 +30,13 @@ _STYLE: Any = {
 }
 
 
-def draw(result: Result, stem: Path) -> list[Path]:
+def draw(result: ValidationResult, stem: Path) -> list[Path]:
     """Writes every figure as `<stem>.<name>.png` (200 dpi) and returns the paths."""
-    drawn = {"dose": _dose, "nuisances": _nuisances, "nulls": _nulls, "sizes": _sizes}
+    figures = {"dose": _dose, "nuisances": _nuisances, "nulls": _nulls, "sizes": _sizes}
     if "of_runs" in result["parts"]:
-        drawn["methods"] = _methods
+        figures["methods"] = _methods
     paths = []
-    for name, make in drawn.items():
+    for name, make in figures.items():
         with matplotlib.rc_context(_STYLE):
             path = stem.with_name(f"{stem.name}.{name}.png")
             with atomic_file(path) as temporary:
@@ -59,17 +60,16 @@ def _panels(names: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
     return figure, list(panels[: len(names)])
 
 
-def _dose(result: Result) -> Figure:
-    """A panel a metric: its value with interval at every strength."""
-    found = result["parts"]["dose"]
-    figure, panels = _panels([name_of(result, name) for name in found], 1.6)
-    for axes, row in zip(panels, found.values(), strict=True):
-        points = [point for point in row["points"] if point["value"] is not None]
-        x, y = ([point[key] for point in points] for key in ("strength", "value"))
-        bounded = [point for point in points if point["low"] is not None]
-        for point in bounded:
-            axes.plot([point["strength"]] * 2, [point["low"], point["high"]], color=_BLUE, linewidth=1.2)
-        axes.plot(x, y, marker="o", markersize=3.5, linewidth=1, color=_BLUE)
+def _dose(result: ValidationResult) -> Figure:
+    """One panel per metric: its value with interval at every strength."""
+    doses = result["parts"]["dose"]
+    figure, panels = _panels([name_of(result, name) for name in doses], 1.6)
+    for axes, row in zip(panels, doses.values(), strict=True):
+        values = {point["strength"]: point["value"] for point in row["points"] if point["value"] is not None}
+        for point in row["points"]:
+            if point["low"] is not None and point["high"] is not None:
+                axes.plot([point["strength"]] * 2, [point["low"], point["high"]], color=_BLUE, linewidth=1.2)
+        axes.plot(list(values), list(values.values()), marker="o", markersize=3.5, linewidth=1, color=_BLUE)
         if row["detected"] is not None:
             axes.axvline(row["detected"], color=_ORANGE, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
@@ -77,15 +77,16 @@ def _dose(result: Result) -> Figure:
     return figure
 
 
-def _nuisances(result: Result) -> Figure:
+def _nuisances(result: ValidationResult) -> Figure:
     """Effects in units as a map, metrics by nuisances; a frame around expectations that fail."""
     rows = result["parts"]["ladders"]["rows"]
-    metrics, nuisances = (list(dict.fromkeys(row[key] for row in rows)) for key in ("metric", "nuisance"))
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    nuisances = list(dict.fromkeys(row["nuisance"] for row in rows))
     figure = Figure(figsize=(_WIDTH, 0.9 + 0.34 * len(metrics)), layout="constrained")
     axes = figure.subplots()
-    shown = np.array([[np.nan if r["in_units"] is None else r["in_units"] for r in rows if r["metric"] == m]
-                      for m in metrics])  # fmt: skip
-    image = axes.imshow(shown, cmap="PuOr_r", vmin=-2, vmax=2, aspect="auto")
+    effects = np.array([[np.nan if r["in_units"] is None else r["in_units"] for r in rows if r["metric"] == m]
+                        for m in metrics])  # fmt: skip
+    image = axes.imshow(effects, cmap="PuOr_r", vmin=-2, vmax=2, aspect="auto")
     for row in rows:
         _cell(axes, row, nuisances.index(row["nuisance"]), metrics.index(row["metric"]))
     axes.set_xticks(range(len(nuisances)), nuisances)
@@ -98,7 +99,7 @@ def _nuisances(result: Result) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, row: Mapping[str, Any], x: int, y: int) -> None:
+def _cell(axes: Axes, row: LadderRow, x: int, y: int) -> None:
     claim = {"rise": "+", "fall": "−", "stay": "=", "none": ""}[row["claim"]]
     value = "no value" if row["in_units"] is None else number(row["in_units"], 2).replace("-", "−")
     dark = row["in_units"] is not None and abs(row["in_units"]) > 1.3
@@ -107,7 +108,7 @@ def _cell(axes: Axes, row: Mapping[str, Any], x: int, y: int) -> None:
         axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, lw=1.6, ec="black"))
 
 
-def _nulls(result: Result) -> Figure:
+def _nulls(result: ValidationResult) -> Figure:
     """Left the rates of false positives with the band that is required, right the coverage of intervals."""
     parts = result["parts"]
     names = list(parts["identical"])
@@ -128,23 +129,24 @@ def _nulls(result: Result) -> Figure:
     return figure
 
 
-def _rate(axes: Axes, found: Mapping[str, Any], y: float, colour: str, mark: str) -> None:
-    if found["rate"] is None:
+def _rate(axes: Axes, share: Rate, y: float, colour: str, mark: str) -> None:
+    if share["rate"] is None or share["low"] is None or share["high"] is None:
         return
-    axes.plot([found["low"], found["high"]], [y, y], color=colour, linewidth=1.4)
-    axes.plot(found["rate"], y, marker=mark, markersize=4.5, color=colour)
+    axes.plot([share["low"], share["high"]], [y, y], color=colour, linewidth=1.4)
+    axes.plot(share["rate"], y, marker=mark, markersize=4.5, color=colour)
 
 
-def _sizes(result: Result) -> Figure:
-    """A panel a metric: mean and standard deviation over subsets, the limit, and half the gap about it."""
-    found = {name: row for name, row in result["parts"]["sizes"].items() if row["points"]}
-    figure, panels = _panels([name_of(result, name) for name in found], 1.6)
-    for axes, row in zip(panels, found.values(), strict=True):
-        n, mean, sd = ([point[key] for point in row["points"]] for key in ("n", "mean", "sd"))
-        if row["gap"] is not None:
-            half = abs(row["gap"]) / 2
-            axes.axhspan(row["limit"] - half, row["limit"] + half, color=_BAND, zorder=0)
-        axes.axhline(row["limit"], color=_GREY, linewidth=0.8)
+def _sizes(result: ValidationResult) -> Figure:
+    """One panel per metric: mean and standard deviation over subsets, the limit, and half the gap about it."""
+    curves = {name: row for name, row in result["parts"]["sizes"].items() if row["points"]}
+    figure, panels = _panels([name_of(result, name) for name in curves], 1.6)
+    for axes, row in zip(panels, curves.values(), strict=True):
+        n, mean, sd = zip(*((point["n"], point["mean"], point["sd"]) for point in row["points"]), strict=True)
+        if row["limit"] is not None:
+            if row["gap"] is not None:
+                half = abs(row["gap"]) / 2
+                axes.axhspan(row["limit"] - half, row["limit"] + half, color=_BAND, zorder=0)
+            axes.axhline(row["limit"], color=_GREY, linewidth=0.8)
         axes.errorbar(n, mean, yerr=sd, marker="o", markersize=3.5, linewidth=1, capsize=2, color=_BLUE)
         axes.set_xscale("log")
         axes.set_xticks(n, [str(size) if i % 2 == 0 else "" for i, size in enumerate(n)])
@@ -163,19 +165,20 @@ _MARKED: Mapping[str, tuple[str, str]] = {
 """Methods and controls with marks of their own."""
 
 
-def _methods(result: Result) -> Figure:
-    """A panel a metric: every real run's value against its true utility."""
-    found = result["parts"]["of_runs"]
-    names = [n for n in next(iter(found["methods"].values())) if n != "utility" and n in result["metrics"]]
+def _methods(result: ValidationResult) -> Figure:
+    """One panel per metric: every real run's value against its true utility."""
+    runs = result["parts"]["of_runs"]
+    names = [n for n in next(iter(runs["methods"].values())) if n != "utility" and n in result["metrics"]]
     figure, panels = _panels([name_of(result, name) for name in names], 1.8)
     for axes, name in zip(panels, names, strict=True):
-        for label, row in found["methods"].items():
-            if None not in (row[name], row["utility"]):
+        for label, row in runs["methods"].items():
+            value, utility = row[name], row["utility"]
+            if value is not None and utility is not None:
                 mark, colour = _MARKED.get(label, ("o", "#9a9a9a"))
-                axes.plot(row["utility"], row[name], linestyle="", marker=mark, markersize=5, color=colour)
-        value = found["tau"].get(name, {}).get("value")
-        if value is not None:
-            axes.set_xlabel(f"tau {number(value, 2)}", fontsize=7.5, color=_GREY)
+                axes.plot(utility, value, linestyle="", marker=mark, markersize=5, color=colour)
+        tau = runs["tau"][name]["value"] if name in runs["tau"] else None
+        if tau is not None:
+            axes.set_xlabel(f"tau {number(tau, 2)}", fontsize=7.5, color=_GREY)
         axes.margins(x=0.1, y=0.12)
     marks = {**_MARKED, "others": ("o", "#9a9a9a")}
     handles = [Line2D([], [], linestyle="", marker=m, markersize=5, color=c, label=n) for n, (m, c) in marks.items()]

@@ -1,61 +1,53 @@
-"""Ladders of nuisances at one strength of personalisation, held against what was expected of every metric."""
+"""Ladders of nuisances at one strength of personalisation, compared with what was expected of every metric."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from prefbench.score.sets import SET_KEY
 from prefbench.stats.tests import paired_difference
 
-from .bench import Bench
-from .claims import STAYS, TOLERANCE, Expectation, judge, none
+from .claims import STAYS, TOLERANCE, Expectation, Interval, judge, none
 from .expectations import EXPECTATIONS, Expectations
+from .measured import MeasuredSystems
 from .nuisances import NUISANCES
-from .scale import MIDDLE, STRENGTHS
-from .stored import difference
+from .schema import LadderRow, Ladders, LevelEffect
+from .set_estimates import difference
+from .settings import MIDDLE, STRENGTHS
 from .systems import System
 
-Result = dict[str, Any]
 _UNDECLARED = none("nothing was declared for this metric")
 
 
-def climb(bench: Bench, expectations: Mapping[str, Expectations] = EXPECTATIONS) -> Result:
-    """For each metric and nuisance: the effect at every level, in the metric's units, and the verdict at the top."""
-    rows = [row for name in bench.cards for row in _metric(bench, name, expectations.get(name, {}))]
-    return {"rows": rows, "not_measured": sorted(set(expectations) - set(bench.cards))}
+def corruption_effects(measured: MeasuredSystems, expectations: Mapping[str, Expectations] = EXPECTATIONS) -> Ladders:
+    """For each metric and nuisance: the effect at every level, in the metric's units, and the outcome at the top."""
+    rows = [row for name in measured.cards for row in _rows(measured, name, expectations.get(name, {}))]
+    return {"rows": rows, "not_measured": sorted(set(expectations) - set(measured.cards))}
 
 
-def _metric(bench: Bench, name: str, expected: Expectations) -> list[Result]:
+def _rows(measured: MeasuredSystems, name: str, expected: Expectations) -> list[LadderRow]:
     claims = {nuisance: expected.get(nuisance, _UNDECLARED) for nuisance in NUISANCES}
-    effects = {nuisance: _effects(bench, name, nuisance, claim.against) for nuisance, claim in claims.items()}
-    scale = scale_of(bench, name)
-    shown = [effects[nuisance][-1]["value"] for nuisance, claim in claims.items() if claim.claim in ("fall", "rise")]
-    weakest = min((abs(value) for value in shown if value is not None), default=None)
-    tolerance = None if scale is None else scale.tolerance
+    effects = {nuisance: _effects(measured, name, nuisance, claim.against) for nuisance, claim in claims.items()}
+    required = [effects[nuisance][-1]["value"] for nuisance, claim in claims.items() if claim.claim in ("fall", "rise")]
+    weakest = min((abs(value) for value in required if value is not None), default=None)
+    scale = scale_of(measured, name)
     return [
-        _row(name, nuisance, claim, effects[nuisance], scale)
-        | {"verdict": judge(claim.claim, _top(bench, name, nuisance, claim), tolerance, weakest=weakest)}
-        for nuisance, claim in claims.items()
+        _row(measured, name, nuisance, claim, effects[nuisance], scale, weakest) for nuisance, claim in claims.items()
     ]
 
 
-def _effects(bench: Bench, name: str, nuisance: str, against: float) -> list[Result]:
-    levels = [system for system in bench.systems.ladders if system.nuisance == nuisance]
-    return [{"level": system.level, **effect(bench, name, system, against)} for system in levels]
-
-
-def _top(bench: Bench, name: str, nuisance: str, claim: Expectation) -> Result:
-    """The effect of the strongest level, with the interval by which its claim is judged."""
-    strongest = [system for system in bench.systems.ladders if system.nuisance == nuisance][-1]
-    return effect(bench, name, strongest, claim.against, level=STAYS if claim.claim == "stay" else 0.95)
-
-
-def _row(name: str, nuisance: str, claim: Expectation, effects: list[Result], scale: MetricScale | None) -> Result:
-    top, unit = effects[-1], None if scale is None else scale.unit
+def _row(
+    measured: MeasuredSystems, name: str, nuisance: str, claim: Expectation, effects: list[LevelEffect],
+    scale: MetricScale | None, weakest: float | None,
+) -> LadderRow:  # fmt: skip
+    value, unit = effects[-1]["value"], None if scale is None else scale.unit
+    tolerance = None if scale is None else scale.tolerance
+    strongest = _levels(measured, nuisance)[-1]
+    level = STAYS if claim.claim == "stay" else 0.95
+    top = effect(measured, name, strongest, claim.against, level=level)
     return {
         "metric": name,
         "nuisance": nuisance,
@@ -65,20 +57,31 @@ def _row(name: str, nuisance: str, claim: Expectation, effects: list[Result], sc
         "before": claim.before,
         "effects": effects,
         "unit": unit,
-        "in_units": top["value"] / unit if unit and top["value"] is not None else None,
-        "tolerance": None if scale is None else scale.tolerance,
+        "in_units": value / unit if unit and value is not None else None,
+        "tolerance": tolerance,
+        "verdict": judge(claim.claim, top, tolerance, weakest=weakest),
     }
 
 
-def effect(bench: Bench, name: str, system: System, against: float = MIDDLE, *, level: float = 0.95) -> Result:
-    """What a metric says more of a system than of an unspoilt one, on the same users, prompts and seeds."""
-    base = bench.systems.strengths[STRENGTHS.index(against)]
-    if name not in bench.over_images:
-        return difference(*(bench.run(one).set_values(name) for one in (system, base)), level=level)
-    pair = bench.scores(system, name), bench.scores(base, name)
-    options: dict[str, Any] = {"replicates": bench.scale.replicates, "seed": bench.scale.seed, "level": level}
-    found = asdict(paired_difference(*pair, **options).estimate)
-    return {key: found[key] for key in ("value", "low", "high")}
+def _effects(measured: MeasuredSystems, name: str, nuisance: str, against: float) -> list[LevelEffect]:
+    return [{"level": s.level, **effect(measured, name, s, against)} for s in _levels(measured, nuisance)]
+
+
+def _levels(measured: MeasuredSystems, nuisance: str) -> list[System]:
+    """The systems of one ladder, from weak to strong."""
+    return [system for system in measured.systems.ladders if system.nuisance == nuisance]
+
+
+def effect(
+    measured: MeasuredSystems, name: str, system: System, against: float = MIDDLE, *, level: float = 0.95
+) -> Interval:
+    """What a metric scores more of a system than of an unspoilt one, on the same users, prompts and seeds."""
+    base = measured.systems.strengths[STRENGTHS.index(against)]
+    if name not in measured.image_metrics:
+        return difference(*(measured.run(one).set_values(name) for one in (system, base)), level=level)
+    pair, size = (measured.scores(system, name), measured.scores(base, name)), measured.size
+    estimate = paired_difference(*pair, replicates=size.replicates, seed=size.seed, level=level).estimate
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 class MetricScale(NamedTuple):
@@ -88,19 +91,20 @@ class MetricScale(NamedTuple):
     tolerance: float
 
 
-def scale_of(bench: Bench, name: str) -> MetricScale | None:
+def scale_of(measured: MeasuredSystems, name: str) -> MetricScale | None:
     """The standard deviation over the pictures of all systems, and `TOLERANCE` of it; None without values.
 
-    Over sets that over the systems' values; as some systems are far from all others, an effect counts as none only up
-    to half of what full personalisation moves the metric by.
+    For set-level metrics that over the systems' values; as some systems are far from all others, an effect counts as
+    none only up to half of what full personalisation moves the metric by.
     """
-    systems = (*bench.systems.strengths, *bench.systems.ladders)
-    if name in bench.over_images:
-        values = np.concatenate([bench.scores(system, name).values for system in systems])
+    systems = (*measured.systems.strengths, *measured.systems.ladders)
+    if name in measured.image_metrics:
+        values = np.concatenate([measured.scores(system, name).values for system in systems])
         most = np.inf
     else:
-        values = np.array([bench.run(system).set_values(name).get(SET_KEY) for system in systems], dtype=np.float64)
-        most = abs(values[len(bench.systems.strengths) - 1] - values[0]) / 2
+        stored = [measured.run(system).set_values(name).get(SET_KEY) for system in systems]
+        values = np.array(stored, dtype=np.float64)
+        most = abs(values[len(measured.systems.strengths) - 1] - values[0]) / 2
     if np.isnan(values).all():
         return None
     unit = float(np.nanstd(values))

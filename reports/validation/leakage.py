@@ -2,102 +2,106 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from prefbench.api import VIEWERS, Evidence, ImageMetric, Scored, Scores, Viewer
+from prefbench.api import VIEWERS, Evidence, FloatArray, ImageMetric, Scored, Scores, Viewer
 from prefbench.stats.bootstrap import crossed_bootstrap
 
-from .bench import UTILITY, Bench
+from .claims import Interval
+from .measured import UTILITY, MeasuredSystems
+from .schema import PickedGain
+from .settings import ValidationSize
 
-Result = dict[str, Any]
-Floats = NDArray[np.float64]
 SHARED, OTHER = "preference", "fidelity"
 """Roles of the encoders that pictures are picked by: the scorer's own, and one that it does not know."""
 
 
-def dials(bench: Bench) -> dict[str, list[Result]]:
+def selection_bias(measured: MeasuredSystems) -> dict[str, list[PickedGain]]:
     """For each metric with a personal scorer: what pictures gain that were picked from several of one system.
 
     Inflation is the gain in the metric minus what the gain in true utility is worth. That worth is the slope of the
     metric on utility within users, over all pictures and under the same judgments.
     """
     return {
-        name: _metric(bench, name, metric)
-        for name, metric in bench.over_images.items()
+        name: _gains(measured, name, metric)
+        for name, metric in measured.image_metrics.items()
         if metric.scorer is not None and metric.scorer.card.personal and "scorer" in metric.card.asks_histories
     }
 
 
-def _metric(bench: Bench, name: str, metric: ImageMetric) -> list[Result]:
-    truth = bench.scores(bench.systems.samples, UTILITY)
+def _gains(measured: MeasuredSystems, name: str, metric: ImageMetric) -> list[PickedGain]:
+    pool, extractors = measured.systems.samples, measured.suite.card.extractors
+    truth = measured.scores(pool, UTILITY)
+    likenesses = {
+        "true utility": truth.values,
+        f"likeness to likes in its own encoder, {extractors[SHARED]}": _likeness(measured, SHARED),
+        f"likeness to likes in another encoder, {extractors[OTHER]}": _likeness(measured, OTHER),
+    }
     rows = []
     for viewer in reversed(VIEWERS):
-        said = bench.scores(bench.systems.samples, name) if viewer == "scorer" else _asked_with(bench, metric, viewer)
-        for by, likeness in (
-            ("true utility", truth.values),
-            (f"likeness to likes in its own encoder, {bench.suite.card.extractors[SHARED]}", _likeness(bench, SHARED)),
-            (f"likeness to likes in another encoder, {bench.suite.card.extractors[OTHER]}", _likeness(bench, OTHER)),
-        ):
-            rows.append({"judgments": viewer, "picked_by": by, **_inflation(said, truth, likeness, bench)})
+        scores = measured.scores(pool, name) if viewer == "scorer" else _scores_given(measured, metric, viewer)
+        rows += [
+            inflation(scores, truth, likeness, measured.size, judgments=viewer, picked_by=picked_by)
+            for picked_by, likeness in likenesses.items()
+        ]
     return rows
 
 
-def _inflation(said: Scores, truth: Scores, likeness: Floats, bench: Bench) -> Result:
+def inflation(
+    scores: Scores, truth: Scores, likeness: FloatArray, size: ValidationSize, *, judgments: str, picked_by: str
+) -> PickedGain:
     """Gains of the picture of each case that is most alike, over the mean picture of the case."""
-    several = bench.scale.samples
-    values, true = (scores.values.reshape(-1, several) for scores in (said, truth))
-    picked = np.argmax(likeness.reshape(-1, several), axis=1)[:, None]
-    gain, due = (np.take_along_axis(v, picked, axis=1)[:, 0] - v.mean(axis=1) for v in (values, true))
-    slope = _slope(said, truth)
-    users, prompts = said.users[::several], said.prompts[::several]
-    options = {"replicates": bench.scale.replicates, "seed": bench.scale.seed}
-    found = {
-        "gain": gain,
-        "utility_gain": due,
-        "inflation": gain - slope * due,
-    }
-    shown = ("value", "low", "high")
-    return {"slope": slope} | {
-        key: {k: v for k, v in asdict(crossed_bootstrap(Scores(each, users, prompts), **options)).items() if k in shown}
-        for key, each in found.items()
+    values, utilities = (column.values.reshape(-1, size.samples) for column in (scores, truth))
+    picked = np.argmax(likeness.reshape(-1, size.samples), axis=1)[:, None]
+    gain, utility_gain = (np.take_along_axis(v, picked, axis=1)[:, 0] - v.mean(axis=1) for v in (values, utilities))
+    slope = _slope(scores, truth)
+    users, prompts = scores.users[:: size.samples], scores.prompts[:: size.samples]
+
+    def interval(gains: FloatArray) -> Interval:
+        estimate = crossed_bootstrap(Scores(gains, users, prompts), replicates=size.replicates, seed=size.seed)
+        return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+    return {
+        "judgments": judgments,
+        "picked_by": picked_by,
+        "slope": slope,
+        "gain": interval(gain),
+        "utility_gain": interval(utility_gain),
+        "inflation": interval(gain - slope * utility_gain),
     }
 
 
-def _slope(said: Scores, truth: Scores) -> float:
-    """Of the metric on utility, within users."""
-    kept = np.isfinite(said.values) & np.isfinite(truth.values)
-    users = np.unique(said.users[kept], return_inverse=True)[1]
-    y, x = (scores.values[kept] for scores in (said, truth))
+def _slope(scores: Scores, truth: Scores) -> float:
+    """Least-squares slope of the metric on utility, both centred within users."""
+    finite = np.isfinite(scores.values) & np.isfinite(truth.values)
+    users = np.unique(scores.users[finite], return_inverse=True)[1]
+    y, x = (column.values[finite] for column in (scores, truth))
     y, x = (v - (np.bincount(users, weights=v) / np.bincount(users))[users] for v in (y, x))
     return float(x @ y / (x @ x))
 
 
-def _asked_with(bench: Bench, metric: ImageMetric, viewer: Viewer) -> Scores:
-    """The metric on the same pictures where its scorer is given another part of the users' judgments."""
-    pool = bench.systems.samples
-    samples = bench.run(pool).samples
-    users = [user.id for user in bench.suite.users(pool.split)][: pool.users]
-    histories = {user: bench.suite.history(user, viewer) for user in users}
-    scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(samples, bench.pixels(pool), strict=True)]
-    found = metric.score(scored, None, Evidence(None, {}, {"scorer": histories}))[metric.card.name]
-    own = bench.scores(pool, UTILITY)
-    return Scores(np.array([np.nan if v is None else v for v in found]), own.users, own.prompts)
+def _scores_given(measured: MeasuredSystems, metric: ImageMetric, viewer: Viewer) -> Scores:
+    """The metric on the same pictures where its scorer is given the judgments of another viewer."""
+    pool = measured.systems.samples
+    samples = measured.run(pool).samples
+    users = [user.id for user in measured.suite.users(pool.split)][: pool.users]
+    histories = {user: measured.suite.history(user, viewer) for user in users}
+    scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(samples, measured.pixels(pool), strict=True)]
+    values = metric.score(scored, None, Evidence(None, {}, {"scorer": histories}))[metric.card.name]
+    own = measured.scores(pool, UTILITY)
+    return Scores(np.array([np.nan if v is None else v for v in values]), own.users, own.prompts)
 
 
-def _likeness(bench: Bench, role: str) -> Floats:
+def _likeness(measured: MeasuredSystems, role: str) -> FloatArray:
     """Cosine (N,) of each picture to the mean of the likes that methods see, about the mean of all pictures."""
-    pool = bench.systems.samples
-    users = np.array([sample.user for sample in bench.run(pool).samples])
-    features = bench.features(pool, role)
-    middle = features.mean(axis=0)
-    found = np.zeros(len(users))
+    pool = measured.systems.samples
+    users = np.array([sample.user for sample in measured.run(pool).samples])
+    features = measured.features(pool, role)
+    mean = features.mean(axis=0)
+    cosines = np.zeros(len(users))
     for user in np.unique(users):
-        likes = [judgment.picture for judgment in bench.suite.history(str(user), "method").liked]
-        wanted = bench.judged(pool, role, likes).mean(axis=0) - middle
-        mine = features[users == user] - middle
-        found[users == user] = mine @ wanted / (np.linalg.norm(mine, axis=1) * np.linalg.norm(wanted) + 1e-12)
-    return found
+        likes = [judgment.picture for judgment in measured.suite.history(str(user), "method").liked]
+        direction = measured.judged_features(pool, role, likes).mean(axis=0) - mean
+        own = features[users == user] - mean
+        cosines[users == user] = own @ direction / (np.linalg.norm(own, axis=1) * np.linalg.norm(direction) + 1e-12)
+    return cosines

@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from prefbench.api import PrefbenchError
 from prefbench.files import write_atomic
@@ -21,7 +20,8 @@ from ..shared.escape import code_block, markdown, slug
 from ..shared.grid import to_markdown
 from ..shared.published import portable
 from .figures import draw
-from .tables import Result, grids
+from .schema import ValidationResult
+from .tables import grids
 
 FOLDER = Path(__file__).resolve().parents[2] / "results" / "validation"
 _FIGURES = {
@@ -44,7 +44,7 @@ users for {pool_prompts} prompts. Learned metrics are measured with the weights 
 """
 
 
-def write(result: Result, folder: Path, stem: str = "validation") -> list[Path]:
+def write(result: ValidationResult, folder: Path, stem: str = "validation") -> list[Path]:
     """Writes the figures, the data and the page, in one folder under one name; returns their paths."""
     stored = without_folders(result)
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def write(result: Result, folder: Path, stem: str = "validation") -> list[Path]:
     return [page, data, *figures]
 
 
-def without_folders(result: Result) -> Result:
+def without_folders(result: ValidationResult) -> ValidationResult:
     """The result with files by their names alone: where they lie belongs to one machine."""
     left_out = {_without_folders(name): _without_folders(reason) for name, reason in result["left_out"].items()}
     return result | {"command": portable(result["command"]), "left_out": left_out}
@@ -65,12 +65,12 @@ def _without_folders(text: str) -> str:
     return re.sub(r"(?<![\w.])/\S*/", "", text)
 
 
-def publish(result: Result, folder: Path = FOLDER) -> list[Path]:
+def publish(result: ValidationResult, folder: Path = FOLDER) -> list[Path]:
     """Writes the report among the package's data."""
     return write(result, folder, slug(result["suite"]))
 
 
-def render(result: Result, stem: str) -> str:
+def render(result: ValidationResult, stem: str) -> str:
     """The page."""
     scale = result["scale"]
     lines = [
@@ -95,12 +95,12 @@ def render(result: Result, stem: str) -> str:
     return "\n".join(lines)
 
 
-def load_results(folder: Path = FOLDER) -> list[Result]:
+def load_results(folder: Path = FOLDER) -> list[ValidationResult]:
     """Every published result. Raises `PrefbenchError` naming the file that cannot be read."""
     results = []
     for path in sorted(folder.glob("*.json")):
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content: ValidationResult = json.loads(path.read_text(encoding="utf-8"))
             render(content, path.stem)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise PrefbenchError(f"{path} is no validation ({type(error).__name__}: {error})") from error

@@ -11,15 +11,15 @@ from prefbench.registry import names
 from prefbench.run.prepare import check_metrics, load_suite
 from prefbench.score.summary import Run
 
-from ..shared.labels import check_mix, label_runs
-from ..shared.published import results_folder
+from ..table.compare import check_mix, label_runs
 from . import page
-from .scale import Scale
-from .study import Result, validate
+from .schema import ValidationResult
+from .settings import ValidationSize
+from .study import validate
 from .tables import required_grid
 
 
-class Validation(Report[Result]):
+class Validation(Report[ValidationResult]):
     """Graded systems with a known truth, nuisances, identical methods, and where runs are given their true ranking.
 
     Args:
@@ -41,9 +41,9 @@ class Validation(Report[Result]):
     ) -> None:
         self._suite = suite
         self._metrics = [name.strip() for name in metrics.split(",")] if metrics else names("metric")
-        self._size = Scale() if size == "full" else Scale.trial()
+        self._size = ValidationSize() if size == "full" else ValidationSize.trial()
 
-    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Result:
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> ValidationResult:
         """Validates; what stands in `context.work` from a call before is not measured again.
 
         Raises:
@@ -57,17 +57,25 @@ class Validation(Report[Result]):
             if opened[0].spec["suite_digest"] != suite.digest:
                 raise PrefbenchError(f"{opened[0].path} was drawn for another suite than {self._suite}")
         labelled = dict(zip(label_runs(opened), opened, strict=True))
-        measured = validate(suite, context.work, self._metrics, runs=labelled, scale=self._size, log=context.log)
-        return page.without_folders({"command": context.command, **measured})
+        result = validate(
+            suite,
+            context.work,
+            self._metrics,
+            runs=labelled,
+            size=self._size,
+            command=context.command,
+            log=context.log,
+        )
+        return page.without_folders(result)
 
-    def as_json(self, result: Result) -> Mapping[str, Any]:
+    def as_json(self, result: ValidationResult) -> Mapping[str, Any]:
         return result
 
-    def tables(self, result: Result) -> Sequence[Grid]:
+    def tables(self, result: ValidationResult) -> Sequence[Grid]:
         return [required_grid(result)]
 
-    def write(self, result: Result, folder: Path) -> Sequence[Path]:
+    def write(self, result: ValidationResult, folder: Path) -> Sequence[Path]:
         return page.write(result, folder)
 
-    def publish(self, result: Result, results: Path | None = None) -> Sequence[Path]:
-        return page.publish(result, (results or results_folder()) / self.card.published)
+    def publish(self, result: ValidationResult, results: Path) -> Sequence[Path]:
+        return page.publish(result, results / self.card.published)

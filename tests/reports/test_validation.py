@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -15,15 +16,21 @@ from statsmodels.stats.proportion import proportion_confint
 from prefbench.api import Case, FeatureSet, MetricCard, PrefbenchError, Resampling, Scores, SetMetric, to_pixels
 from prefbench.metrics.fid import FrechetDistance
 from prefbench.metrics.kid import KernelInceptionDistance
-from prefbench.reports.validation import correlation, sizes
-from prefbench.reports.validation.expectations import EXPECTATIONS, verdict
-from prefbench.reports.validation.leakage import _inflation
+from prefbench.reports.validation import sample_size
+from prefbench.reports.validation.claims import judge
+from prefbench.reports.validation.correlation import required
+from prefbench.reports.validation.coverage import _set_coverage
+from prefbench.reports.validation.drawing import _Renderer, derange_prompts
+from prefbench.reports.validation.expectations import EXPECTATIONS
+from prefbench.reports.validation.false_positives import _splits, rests_on
+from prefbench.reports.validation.leakage import inflation
 from prefbench.reports.validation.nuisances import NUISANCES
-from prefbench.reports.validation.nulls import _as_scores, _covered, _splits, rate, rests_on, within
-from prefbench.reports.validation.scale import STRENGTHS, Scale
-from prefbench.reports.validation.stored import difference
-from prefbench.reports.validation.study import _rate_in_band
-from prefbench.reports.validation.systems import System, Systems, _Easel, dealt
+from prefbench.reports.validation.populations import as_scores
+from prefbench.reports.validation.rates import rate, within
+from prefbench.reports.validation.requirements import false_positive_row
+from prefbench.reports.validation.set_estimates import difference
+from prefbench.reports.validation.settings import STRENGTHS, ValidationSize
+from prefbench.reports.validation.systems import System, Systems
 from prefbench.run.plan import Planned
 from prefbench.score.sets import SET_KEY, jackknife
 from prefbench.stats import ranks
@@ -123,23 +130,23 @@ def test_turned_hues_keep_greys_and_turn_the_rest() -> None:
 def permuted_difference(suite: Picturebook, name: str, share: float) -> list[bool]:
     """Of 300 samples those that the nuisance replaces."""
     case, *_, last = suite.cases("test-0001")
-    base, easel = (
-        _Easel(s, suite, suite.truth, {case.id: last.prompt}) for s in (System(0.5), System(0.5, name, share))
+    base, renderer = (
+        _Renderer(s, suite, suite.truth, {case.id: last.prompt}) for s in (System(0.5), System(0.5, name, share))
     )
     found = []
     for seed in range(300):
         planned = Planned("", case, 0, seed)
-        found.append(not np.array_equal(to_pixels(easel.draw(planned)), to_pixels(base.draw(planned))))
+        found.append(not np.array_equal(to_pixels(renderer.draw(planned)), to_pixels(base.draw(planned))))
     return found
 
 
 def test_dropped_prompts_are_those_of_other_cases_and_as_frequent(suite: Picturebook) -> None:
     cases = [case for user in suite.users("test") for case in suite.cases(user.id)]
-    others = dealt(cases)
+    others = derange_prompts(cases)
     assert all(others[case.id] != case.prompt for case in cases)
     assert sorted(others.values()) == sorted(case.prompt for case in cases)
     with pytest.raises(PrefbenchError, match="more than half"):
-        dealt([Case(f"{i}", "u", "same" if i < 3 else "other") for i in range(5)])
+        derange_prompts([Case(f"{i}", "u", "same" if i < 3 else "other") for i in range(5)])
 
 
 @pytest.mark.parametrize("name", ["palette", "prompt dropped", "copies"])
@@ -152,9 +159,11 @@ def test_shares_are_kept_and_hold_the_smaller_ones(suite: Picturebook, name: str
 
 
 def test_copies_are_likes_that_methods_were_shown(suite: Picturebook) -> None:
-    easel = _Easel(System(0.5, "copies", 1.0), suite, suite.truth, {})
+    renderer = _Renderer(System(0.5, "copies", 1.0), suite, suite.truth, {})
     likes = [to_pixels(j.picture.load()).tobytes() for j in suite.history("test-0001").liked]
-    drawn = [to_pixels(easel.draw(Planned("", Case("", "test-0001", PROMPT), 0, seed))).tobytes() for seed in range(40)]
+    drawn = [
+        to_pixels(renderer.draw(Planned("", Case("", "test-0001", PROMPT), 0, seed))).tobytes() for seed in range(40)
+    ]
     assert set(drawn) <= set(likes)
     assert len(set(drawn)) == 8
 
@@ -179,7 +188,7 @@ def test_recoloured_pictures_differ_in_palette_and_temperature_alone(suite: Pict
 
 
 def test_systems_have_names_of_their_own() -> None:
-    systems = Systems.of(Scale(users=4, samples=3, pool_users=5, pool_prompts=6)).all
+    systems = Systems.of(ValidationSize(users=4, samples=3, pool_users=5, pool_prompts=6)).all
     assert len({system.name for system in systems}) == len(systems) == 29
     assert systems[0].name == "strength 0.5"
 
@@ -227,7 +236,7 @@ def test_rates_have_wilsons_interval() -> None:
 
 def test_identical_methods_are_two_different_samples_of_every_case_of_half_the_users() -> None:
     users = np.repeat([f"u{i}" for i in range(10)], 2 * 4)
-    nulls = list(_splits(users, Scale(samples=4, sample_users=5), 50))
+    nulls = list(_splits(users, ValidationSize(samples=4, sample_users=5), 50))
     assert len(nulls) == 50
     for null in nulls:
         assert len(set(users[null.first])) == 5
@@ -256,12 +265,11 @@ def test_rates_are_held_against_their_band_as_they_are() -> None:
 
 def test_false_positives_must_be_few_everywhere_and_enough_where_differences_rest_on_many() -> None:
     few, mixed = rated(0.0, rests_on=2.0), rated(0.05)
-    assert _rate_in_band("x", few, mixed)["passed"] is True
-    assert "half of the pictures copies" in _rate_in_band("x", few, mixed)["what"]
-    assert _rate_in_band("x", rated(0.09, rests_on=2.0), mixed)["passed"] is False
-    assert _rate_in_band("x", few, rated(0.01))["passed"] is False
-    assert _rate_in_band("x", rated(0.0), mixed)["passed"] is False
-    assert _rate_in_band("x", rated(0.05), {})["passed"] is True
+    assert false_positive_row("x", few, mixed)["passed"] is True
+    assert "half of the pictures copies" in false_positive_row("x", few, mixed)["what"]
+    assert false_positive_row("x", rated(0.09, rests_on=2.0), mixed)["passed"] is False
+    assert false_positive_row("x", few, rated(0.01))["passed"] is False
+    assert false_positive_row("x", rated(0.0), mixed)["passed"] is False
 
 
 def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -> None:
@@ -287,11 +295,11 @@ def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -
     effects = rng.standard_normal((60, 1)) + rng.standard_normal((1, 20)) + rng.standard_normal((60, 20))
     users, prompts = (np.char.add(letter, np.arange(n).astype(str)) for letter, n in (("u", 60), ("p", 20)))
     drawn = FeatureSet(effects.reshape(-1, 1), np.repeat(users, 20), np.tile(prompts, 60))
-    scale = Scale(sample_users=30, sample_prompts=10, set_intervals=300)
+    size = ValidationSize(sample_users=30, sample_prompts=10, set_intervals=300)
     systems = SimpleNamespace(population=None)
-    bench = SimpleNamespace(scale=scale, systems=systems, drawn=lambda *_: drawn, references=lambda *_: drawn)
-    assert _covered(bench, Mean())["rate"] >= 0.93
-    assert _covered(bench, Narrow())["rate"] < 0.87
+    bench = SimpleNamespace(size=size, systems=systems, drawn=lambda *_: drawn, references=lambda *_: drawn)
+    assert _set_coverage(bench, Mean())["rate"] >= 0.93  # type: ignore[arg-type]
+    assert _set_coverage(bench, Narrow())["rate"] < 0.87  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metric", [FrechetDistance(), KernelInceptionDistance()])
@@ -311,7 +319,7 @@ def test_intervals_of_paired_set_differences_hold_zero_of_identical_methods(metr
 
 
 def test_a_user_drawn_twice_counts_as_two() -> None:
-    scores = _as_scores(np.arange(6.0).reshape(3, 2))
+    scores = as_scores(np.arange(6.0).reshape(3, 2))
     assert scores.users.tolist() == ["0", "0", "1", "1", "2", "2"]
     assert scores.prompts.tolist() == ["0", "1"] * 3
 
@@ -337,12 +345,12 @@ def test_a_user_drawn_twice_counts_as_two() -> None:
     ],
 )
 def test_verdicts(claim: Any, effect: tuple[float, float | None, float | None], found: str) -> None:
-    assert verdict(claim, dict(zip(("value", "low", "high"), effect, strict=True)), 0.2) == found
+    assert judge(claim, dict(zip(("value", "low", "high"), effect, strict=True)), 0.2) == found
 
 
 def test_what_must_stay_may_move_less_than_half_of_what_must_be_seen() -> None:
     effect = {"value": 0.05, "low": 0.01, "high": 0.09}
-    assert [verdict("stay", effect, 0.2, weakest=weakest) for weakest in (None, 0.2, 0.15, 0.08)] == [
+    assert [judge("stay", effect, 0.2, weakest=weakest) for weakest in (None, 0.2, 0.15, 0.08)] == [
         "holds", "holds", "open", "fails"
     ]  # fmt: skip
 
@@ -355,7 +363,7 @@ def test_every_metric_has_a_word_on_every_nuisance() -> None:
 
 def ranked(**preference: float) -> list[Mapping[str, Any]]:
     found = {"tau": {"preference": {"value": 0.85}}, "methods": {k: {"preference": v} for k, v in preference.items()}}
-    return correlation._required(found)
+    return required(found)
 
 
 def test_what_is_required_of_the_learned_metric() -> None:
@@ -369,12 +377,13 @@ def test_what_is_required_of_the_learned_metric() -> None:
 
 def test_enough_is_the_size_from_which_on_a_figure_stays_small() -> None:
     points = [{"n": n, "bias": bias} for n, bias in ((50, 0.1), (100, -2.0), (200, -0.5), (500, 0.2))]
-    assert [sizes._from(points, "bias", bound) for bound in (3, 1, 0.3, 0.1)] == [50, 200, 500, None]
-    assert sizes._from(points, "bias", None) is None
+    assert [sample_size._enough(points, "bias", bound) for bound in (3, 1, 0.3, 0.1)] == [50, 200, 500, None]
+    assert sample_size._enough(points, "bias", None) is None
 
 
-def bench_of(samples: int) -> Any:
-    return SimpleNamespace(scale=Scale(samples=samples, replicates=200))
+def gains(scores: Scores, truth: Scores, likeness: NDArray[np.float64]) -> Any:
+    size = ValidationSize(samples=8, replicates=200)
+    return inflation(scores, truth, likeness, size, judgments="scorer", picked_by="likeness")
 
 
 def test_what_utility_justifies_is_no_inflation_and_what_it_does_not_is() -> None:
@@ -384,11 +393,11 @@ def test_what_utility_justifies_is_no_inflation_and_what_it_does_not_is() -> Non
     likeness = rng.standard_normal(480)
     honest = Scores(2 * truth.values + np.repeat(rng.standard_normal(20), 24), users, prompts)
     for picked_by in (likeness, truth.values):
-        found = _inflation(honest, truth, picked_by, bench_of(8))
+        found = gains(honest, truth, picked_by)
         assert found["slope"] == pytest.approx(2)
         assert found["inflation"]["value"] == pytest.approx(0, abs=1e-9)
     bought = Scores(honest.values + likeness, users, prompts)
-    found = _inflation(bought, truth, likeness, bench_of(8))
+    found = gains(bought, truth, likeness)
     best = likeness.reshape(-1, 8)
     assert found["inflation"]["low"] > 0.8
     assert found["inflation"]["value"] == pytest.approx((best.max(axis=1) - best.mean(axis=1)).mean(), abs=0.2)

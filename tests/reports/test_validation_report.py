@@ -16,11 +16,12 @@ from PIL import Image
 
 from prefbench.api import PrefbenchError, ReportContext
 from prefbench.reports.validation import ladders, page
-from prefbench.reports.validation.bench import Bench
-from prefbench.reports.validation.expectations import fall, rise, stay
+from prefbench.reports.validation.claims import fall, rise, stay
+from prefbench.reports.validation.measured import MeasuredSystems
 from prefbench.reports.validation.nuisances import NUISANCES
+from prefbench.reports.validation.preparation import Preparation
 from prefbench.reports.validation.report import Validation
-from prefbench.reports.validation.scale import STRENGTHS, Scale
+from prefbench.reports.validation.settings import STRENGTHS, ValidationSize
 from prefbench.reports.validation.study import PARTS, validate
 from prefbench.reports.validation.systems import System
 from prefbench.reports.validation.tables import grids
@@ -30,7 +31,7 @@ from prefbench.suites.picturebook.suite import Picturebook
 from tests.support import measures
 from tests.support.colours import ColourSuite
 
-SMALL = Scale.trial()
+SMALL = ValidationSize.trial()
 METRICS = ("utility", "fid", *(f"{measures.__file__}:{name}" for name in ("Twin", "Chance", "Broken", "Picky")))
 Result = dict[str, Any]
 
@@ -47,7 +48,7 @@ def suite() -> Picturebook:
 
 @pytest.fixture(scope="module")
 def result(folder: Path, suite: Picturebook) -> Result:
-    return {"command": "prefbench validate --out /elsewhere/x", **validate(suite, folder, METRICS, scale=SMALL)}
+    return {"command": "prefbench validate --out /elsewhere/x", **validate(suite, folder, METRICS, size=SMALL)}
 
 
 def test_a_metric_that_is_the_truth_gets_all_there_is(result: Result) -> None:
@@ -89,21 +90,20 @@ def test_metrics_over_sets_are_measured_where_they_can_be(result: Result) -> Non
 
 
 @pytest.fixture(scope="module")
-def bench(folder: Path, suite: Picturebook, result: Result) -> Bench:
+def measured(folder: Path, suite: Picturebook, result: Result) -> MeasuredSystems:
     """Everything is there already."""
     assert result
-    said: list[str] = []
-    found = Bench(suite, folder, METRICS, SMALL, said.append)
+    lines: list[str] = []
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("scores/*.jsonl")}
-    found.prepare()
+    systems = Preparation(suite, folder, METRICS, SMALL, lines.append).systems()
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("scores/*.jsonl")} == before
-    assert len(said) == 29
-    return found
+    assert len(lines) == 29
+    return systems
 
 
-def test_an_expectation_that_is_violated_is_reported_as_failed(bench: Bench, result: Result) -> None:
+def test_an_expectation_that_is_violated_is_reported_as_failed(measured: MeasuredSystems, result: Result) -> None:
     wrong = dict.fromkeys(NUISANCES, stay("")) | {"blur": rise("what is blurred pleases more"), "noise": fall("")}
-    rows = ladders.climb(bench, {"twin": wrong, "style": wrong})
+    rows = ladders.corruption_effects(measured, {"twin": wrong, "style": wrong})
     verdicts = {row["nuisance"]: row["verdict"] for row in rows["rows"] if row["metric"] == "twin"}
     assert verdicts["blur"] == "fails"
     assert verdicts["prompt dropped"] == "holds"
@@ -119,7 +119,7 @@ def killed(suite: Picturebook, folder: Path, sabotage: Callable[[], None]) -> in
 
     def work() -> None:
         sabotage()
-        validate(suite, folder, ["utility"], scale=SMALL)
+        validate(suite, folder, ["utility"], size=SMALL)
 
     process = multiprocessing.get_context("fork").Process(target=work)
     process.start()
@@ -142,15 +142,15 @@ def killing_at_write(number: int) -> Callable[[], None]:
 
 
 def test_a_validation_that_is_killed_ends_as_one_that_never_was(suite: Picturebook, tmp_path: Path) -> None:
-    undisturbed = validate(suite, tmp_path / "whole", ["utility"], scale=SMALL)
+    undisturbed = validate(suite, tmp_path / "whole", ["utility"], size=SMALL)
     kills = [killed(suite, tmp_path / "killed", killing_at_write(n)) for n in (40, 150, 300)]
     assert kills == [-signal.SIGKILL] * 3
     said: list[str] = []
-    again = validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, log=said.append)
+    again = validate(suite, tmp_path / "killed", ["utility"], size=SMALL, log=said.append)
     assert json.dumps(again, sort_keys=True) == json.dumps(undisturbed, sort_keys=True)
     assert any(line.startswith("measure") for line in said)
     said.clear()
-    assert validate(suite, tmp_path / "killed", ["utility"], scale=SMALL, log=said.append) == again
+    assert validate(suite, tmp_path / "killed", ["utility"], size=SMALL, log=said.append) == again
     assert not any(line.startswith("measure") for line in said)
 
 
@@ -208,10 +208,10 @@ def test_what_is_published_is_up_to_date() -> None:
     assert page.main(["--check"]) == 0
 
 
-def test_real_runs_are_ranked_too(bench: Bench, result: Result, folder: Path, suite: Picturebook) -> None:
+def test_real_runs_are_ranked_too(measured: MeasuredSystems, result: Result, folder: Path, suite: Picturebook) -> None:
     """Systems stand in for real runs; without the learned metric what is required of it is not known."""
-    runs = {name: bench.run(system) for name, system in zip("abc", bench.systems.strengths, strict=False)}
-    found = validate(suite, folder, METRICS, runs=runs, scale=SMALL)
+    runs = {name: measured.run(system) for name, system in zip("abc", measured.systems.strengths, strict=False)}
+    found = validate(suite, folder, METRICS, runs=runs, size=SMALL)
     assert found["parts"]["of_runs"]["tau"]["twin"]["value"] == pytest.approx(1)
     assert [row["passed"] for row in found["parts"]["of_runs"]["required"]] == [None] * 3
     text = page.render({**found, "command": result["command"]}, "x")
@@ -220,30 +220,30 @@ def test_real_runs_are_ranked_too(bench: Bench, result: Result, folder: Path, su
 
 
 def test_real_runs_are_scored_for_every_metric_without_being_touched(
-    bench: Bench, folder: Path, suite: Picturebook, tmp_path: Path
+    measured: MeasuredSystems, folder: Path, suite: Picturebook, tmp_path: Path
 ) -> None:
     paths = []
-    for name, system in zip("abc", bench.systems.strengths, strict=False):
-        paths.append(Path(shutil.copytree(bench.run(system).folder.path, tmp_path / name)))
+    for name, system in zip("abc", measured.systems.strengths, strict=False):
+        paths.append(Path(shutil.copytree(measured.run(system).folder.path, tmp_path / name)))
         (paths[-1] / "scores" / "fid.jsonl").unlink()
     runs = {path.name: Run.open(path) for path in paths}
     assert all("fid" not in run.set_metrics() for run in runs.values())
-    found = validate(suite, folder, METRICS, runs=runs, scale=SMALL)["parts"]["of_runs"]
-    own = [validation_value(bench, system) for system in bench.systems.strengths[:3]]
+    found = validate(suite, folder, METRICS, runs=runs, size=SMALL)["parts"]["of_runs"]
+    own = [validation_value(measured, system) for system in measured.systems.strengths[:3]]
     assert [found["methods"][name]["fid"] for name in "abc"] == pytest.approx(own)
     assert not found["lacking"]
     assert all("fid" not in Run.open(path).set_metrics() for path in paths)
 
 
-def validation_value(bench: Bench, system: System) -> float | None:
-    return bench.run(system).set_values("fid")[SET_KEY]
+def validation_value(measured: MeasuredSystems, system: System) -> float | None:
+    return measured.run(system).set_values("fid")[SET_KEY]
 
 
 def test_a_suite_without_a_truth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match="needs a suite that knows the truth; colours does not"):
-        validate(ColourSuite(), tmp_path, ["utility"], scale=SMALL)
+        validate(ColourSuite(), tmp_path, ["utility"], size=SMALL)
 
 
 def test_without_utility_there_is_nothing_to_hold_against(suite: Picturebook, tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match="validating needs utility: it was not asked for"):
-        validate(suite, tmp_path, METRICS[3:4], scale=SMALL)
+        validate(suite, tmp_path, METRICS[3:4], size=SMALL)

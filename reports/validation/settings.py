@@ -13,16 +13,16 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class Scale:
+class ValidationSize:
     """Counts of users, samples, comparisons and replicates. The defaults take a quarter of an hour on two cores."""
 
     split: Split = "test"
     users: int | None = None
     """Only the first so many users of the split; None for all."""
     per_case: int = 2
-    """Samples a case of every system but the pools: as many as runs have, and enough for how they differ."""
+    """Samples per case of every system but the pools: as many as runs have, and enough for how they differ."""
     samples: int = 8
-    """Samples a case in the pools that identical methods and selections are made from."""
+    """Samples per case in the pools that identical methods and selections are made from."""
     pool_users: int = 150
     """Train users of the pool that stands for the population."""
     pool_prompts: int = 30
@@ -42,7 +42,7 @@ class Scale:
     seed: int = 0
 
     @classmethod
-    def trial(cls) -> Scale:
+    def trial(cls) -> ValidationSize:
         """So little that everything is done in a minute: to see that all works, not to believe the numbers."""
         return cls(
             users=6, samples=3, pool_users=6, pool_prompts=6, sample_users=4, sample_prompts=4, nulls=12, set_nulls=2,
