@@ -1,1 +1,1 @@
-"""What each part of a method is worth."""
+"""What each component of a method is worth."""

@@ -1,12 +1,11 @@
-"""What each part of a method is worth: variants drawn for the same cases, each held against the whole method."""
+"""What each component of a method is worth: variants drawn for the same cases, each compared with the whole method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import cast
 
-from prefbench.api import SPLITS, PrefbenchError, Scores, Suite
+from prefbench.api import SPLITS, Column, Estimate, PrefbenchError, Scores, Suite
 from prefbench.environment import code_state, hardware, versions
 from prefbench.registry import load, unknown
 from prefbench.run.execute import execute
@@ -17,22 +16,23 @@ from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.tests import holm, paired_difference
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 
+from .schema import AblationResult, Difference, Numbers, VariantCell, VariantRow
+
 METRICS = ("utility", "prompt-fidelity", "clip-score")
-"""Of these the ones that the suite has: over images, so that they can be paired."""
-Result = dict[str, Any]
+"""Of these the ones that the suite has: per-image metrics, so that they can be paired."""
 
 
 def ablate(
     name: str, request: AblationRequest, *, command: str = "", log: Callable[[str], object] = lambda _: None
-) -> Result:
-    """Trains and draws every variant of a method; a part that is there already is not made again.
+) -> AblationResult:
+    """Trains and draws every variant of a method; what was trained or drawn before is not made again.
 
     Args:
         log: is told in one line what begins.
 
     Returns:
-        Plain data: what was drawn for whom, and a row a variant, with the mean over users, its interval, and the paired
-        difference to the whole method with Holm-adjusted p values over the rows of one metric.
+        Plain data: what was drawn for whom, and one row per variant with the mean over users, its interval, and the
+        paired difference to the whole method; p values are adjusted over the rows of one metric (Holm).
 
     Raises:
         PrefbenchError: before anything is trained, a split, users or suite that cannot be measured; a variant of which
@@ -40,27 +40,34 @@ def ablate(
     """
     suite, users = _measurable(request)
     metrics = [metric for metric in METRICS if metric in suite.card.metrics]
-    found: Ablation = load("ablation", name)(request, log)
-    whole = found.variants[0]
+    ablation: Ablation = load("ablation", name)(request, log)
+    whole = ablation.variants[0]
     if whole.name != WHOLE:
         raise PrefbenchError(f"the first variant of {name} must be {WHOLE!r}, got {whole.name!r}")
     runs = []
-    for variant in found.variants:
+    for variant in ablation.variants:
         log(f"draw {variant.group}: {variant.name}")
-        runs.append(_drawn(_settings(name, request, found, variant), variant, metrics))
-    columns = [{column: held.scores for column, held in run.columns().items()} for run in runs]
-    shared = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", "steps", "samples_per_case")
+        runs.append(_drawn(_settings(name, request, ablation, variant), variant, metrics))
+    spec, code = runs[0].spec, code_state()
     return {
         "method": name,
-        **{key: runs[0].spec[key] for key in shared},
+        "suite": spec["suite"],
+        "suite_digest": spec["suite_digest"],
+        "split": spec["split"],
+        "backbone": spec["backbone"],
+        "backbone_digest": spec["backbone_digest"],
+        "seed": spec["seed"],
+        "steps": spec["steps"],
+        "samples_per_case": spec["samples_per_case"],
         "users": users,
-        "training": dict(found.training),
-        "defaults": dict(found.defaults),
+        "training": dict(ablation.training),
+        "defaults": dict(ablation.defaults),
         "command": command,
-        **code_state(),
+        "commit": code["commit"],
+        "dirty": code["dirty"],
         "versions": versions(),
         "hardware": hardware(),
-        "rows": _rows(found.variants, columns),
+        "rows": rows_of(ablation.variants, [run.columns() for run in runs]),
     }
 
 
@@ -70,24 +77,24 @@ def _measurable(request: AblationRequest) -> tuple[Suite, int]:
     if request.split not in SPLITS:
         raise PrefbenchError(unknown("split", request.split, list(SPLITS)))
     if METRICS[0] not in suite.card.metrics:
-        raise PrefbenchError(f"ablations are told in {METRICS[0]}, which suite {suite.card.name!r} does not have")
-    there = len(suite.users(request.split))
-    users = there if request.users is None else request.users
-    if not 2 <= users <= there:
-        raise PrefbenchError(f"--users must be 2 to {there} for an interval, got {users}")
+        raise PrefbenchError(f"ablations are measured in {METRICS[0]}, which suite {suite.card.name!r} does not have")
+    available = len(suite.users(request.split))
+    users = available if request.users is None else request.users
+    if not 2 <= users <= available:
+        raise PrefbenchError(f"--users must be 2 to {available} for an interval, got {users}")
     return suite, users
 
 
-def _settings(name: str, request: AblationRequest, found: Ablation, variant: Variant) -> Settings:
+def _settings(name: str, request: AblationRequest, ablation: Ablation, variant: Variant) -> Settings:
     """What draws a variant: with its own weights, else the whole method's, else those that the method takes itself."""
-    weights = variant.weights or found.variants[0].weights
-    given = {**variant.parameters, **({} if weights is None else {"weights": weights})}
+    weights = variant.weights or ablation.variants[0].weights
+    parameters = {**variant.parameters, **({} if weights is None else {"weights": weights})}
     return Settings(
         name,
         suite=request.suite or "picturebook",
         split=request.split,
-        parameters=[f"{key}={value}" for key, value in given.items()],
-        backbone=found.backbone or request.backbone,
+        parameters=[f"{key}={value}" for key, value in parameters.items()],
+        backbone=ablation.backbone or request.backbone,
         users=request.users,
         samples=request.samples,
         out=request.work / "runs",
@@ -109,26 +116,47 @@ def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> Run:
     return Run.open(prepared.folder.path)
 
 
-def _rows(variants: Sequence[Variant], columns: Sequence[Mapping[str, Scores]]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [
-        {"group": v.group, "name": v.name, "parameters": dict(v.parameters), "metrics": {}} for v in variants
+def rows_of(variants: Sequence[Variant], columns: Sequence[Mapping[str, Column]]) -> list[VariantRow]:
+    """One row per variant, the whole method first; its own columns decide which are shown."""
+    cells = {metric: _cells([of_run[metric].scores for of_run in columns]) for metric in _in_order(columns[0])}
+    return [
+        {
+            "group": variant.group,
+            "name": variant.name,
+            "parameters": dict(variant.parameters),
+            "metrics": {metric: of_metric[i] for metric, of_metric in cells.items()},
+        }
+        for i, variant in enumerate(variants)
     ]
-    for metric in _shown(columns[0]):
-        tested: list[tuple[dict[str, Any], float]] = []
-        for i, scored in enumerate(columns):
-            cell: dict[str, Any] = asdict(crossed_bootstrap(scored[metric]))
-            rows[i]["metrics"][metric] = cell
-            if i:
-                difference = paired_difference(scored[metric], columns[0][metric])
-                cell["difference"] = asdict(difference.estimate) | {"p": difference.p_value}
-                if difference.p_value is not None:
-                    tested.append((cell["difference"], difference.p_value))
-        for (cell, _), adjusted in zip(tested, holm([p for _, p in tested]), strict=True):
-            cell["p_holm"] = float(adjusted)
-    return rows
 
 
-def _shown(columns: Collection[str]) -> list[str]:
+def _cells(scores: Sequence[Scores]) -> list[VariantCell]:
+    """Each variant's mean, and but for the first its paired difference to the first, adjusted over the variants."""
+    cells = [cast(VariantCell, _numbers(crossed_bootstrap(of_variant))) for of_variant in scores]
+    tested = []
+    for cell, of_variant in zip(cells[1:], scores[1:], strict=True):
+        pair = paired_difference(of_variant, scores[0])
+        cell["difference"] = cast(Difference, {**_numbers(pair.estimate), "p": pair.p_value})
+        if pair.p_value is not None:
+            tested.append((cell["difference"], pair.p_value))
+    for (difference, _), adjusted in zip(tested, holm([p for _, p in tested]), strict=True):
+        difference["p_holm"] = float(adjusted)
+    return cells
+
+
+def _numbers(estimate: Estimate) -> Numbers:
+    return {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n_users": estimate.n_users,
+        "n_prompts": estimate.n_prompts,
+        "n_samples": estimate.n_samples,
+        "missing": estimate.missing,
+    }
+
+
+def _in_order(columns: Collection[str]) -> list[str]:
     """Of the columns those of `METRICS` in their order, utility with its groups of axes."""
     groups = [column for column in columns if column.startswith("utility/")]
     wanted = [METRICS[0], *groups, *METRICS[1:]]

@@ -1,4 +1,4 @@
-"""The report `ablation`: what each part of a method is worth."""
+"""The report `ablation`: what each component of a method is worth."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Split
+from prefbench.api import Grid, PrefbenchError, ReportCard, ReportContext, ScoredRun, Split
 from prefbench.registry import names
 from prefbench.training.variants import AblationRequest
 
-from ..shared.published import portable, results_folder
+from ..shared.escape import slug
+from ..shared.published import Published, portable
 from . import page
-from .measure import Result, ablate
+from .measure import ablate
+from .schema import AblationResult
 
 
-class AblationReport(Report[Result]):
-    """Trains and draws a method with one part left out at a time, each compared with the whole method.
+class AblationReport(Published[AblationResult]):
+    """Trains and draws a method with one component left out at a time, each compared with the whole method.
 
     Args:
-        method: whose parts; may be left out where one method alone offers an ablation. Its finished training is
+        method: whose components; may be left out where one method alone offers an ablation. Its finished training is
             expected in `<work>/<method>`, variants and their runs go into `ablation/` there.
         images: what every variant is trained on; the trainer's default where None.
         suite, backbone: None for the method's, and the suite's.
@@ -31,7 +33,7 @@ class AblationReport(Report[Result]):
     card = ReportCard(
         name="ablation",
         version="1",
-        summary="a method with one part left out at a time, compared with the whole method",
+        summary="a method with one component left out at a time, compared with the whole method",
         takes="none",
         published="ablation",
     )
@@ -52,7 +54,7 @@ class AblationReport(Report[Result]):
             "images": images, "suite": suite, "backbone": backbone, "split": split, "users": users, "samples": samples
         }  # fmt: skip
 
-    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Result:  # noqa: ARG002
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> AblationResult:  # noqa: ARG002
         """The ablation; what stands in `context.work` from a call before is not trained or drawn again.
 
         Raises:
@@ -60,19 +62,33 @@ class AblationReport(Report[Result]):
         """
         method = self._method or _only(names("ablation"))
         request = AblationRequest(context.work / method, **self._choices)
-        return ablate(method, request, command=portable(context.command), log=context.log)
+        return ablate(method, request, command=context.command, log=context.log)
 
-    def as_json(self, result: Result) -> Mapping[str, Any]:
-        return result
+    def as_json(self, result: AblationResult) -> Mapping[str, Any]:
+        """The whole result."""
+        return self.stored(result)
 
-    def tables(self, result: Result) -> Sequence[Grid]:
+    def tables(self, result: AblationResult) -> Sequence[Grid]:
+        """One row per variant."""
         return [page.grid(result)]
 
-    def write(self, result: Result, folder: Path) -> Sequence[Path]:
-        return page.publish(result, folder)
+    def stem(self, result: AblationResult) -> str:
+        """One method on one suite and backbone."""
+        return ".".join(slug(text) for text in (result["method"], result["suite"], result["backbone"]))
 
-    def publish(self, result: Result, results: Path | None = None) -> Sequence[Path]:
-        return page.publish(result, (results or results_folder()) / self.card.published)
+    def stored(self, result: AblationResult) -> AblationResult:
+        """The result without the folders of a machine."""
+        return {**result, "command": portable(result["command"])}
+
+    def render(self, result: AblationResult) -> str:
+        """The page."""
+        return page.render(result, self.stem(result))
+
+    def draw(self, result: AblationResult, folder: Path) -> Sequence[Path]:
+        """Curves of preference against prompt fidelity."""
+        path = folder / f"{self.stem(result)}.png"
+        page.draw(result, path)
+        return [path]
 
 
 def _only(methods: Sequence[str]) -> str:

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
-from prefbench.score.summary import Run
+from prefbench.api import Grid, ReportCard, ReportContext, ScoredRun
 
-from ..shared.published import results_folder
-from .measure import Result, attacks, publish
-from .table import grid
+from ..shared.escape import slug
+from ..shared.published import Published
+from .measure import attacks
+from .page import draw, grid, render
+from .schema import AttackResult
 
 
-class Attacks(Report[Result]):
+class Attacks(Published[AttackResult]):
     """Scored runs of attackers, such as `copy`, against the best honest method among the runs, metric by metric."""
 
     card = ReportCard(
@@ -25,18 +26,28 @@ class Attacks(Report[Result]):
         published="attacks",
     )
 
-    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Result:  # noqa: ARG002
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> AttackResult:  # noqa: ARG002
         """The table of attacks. Raises what `attacks` raises."""
-        return attacks([Run.open(run.path) for run in runs])
+        return attacks(runs)
 
-    def as_json(self, result: Result) -> Mapping[str, Any]:
+    def as_json(self, result: AttackResult) -> Mapping[str, Any]:
+        """The stored table."""
         return result
 
-    def tables(self, result: Result) -> Sequence[Grid]:
+    def tables(self, result: AttackResult) -> Sequence[Grid]:
+        """One row per attacker, then the best honest method."""
         return [grid(result)]
 
-    def write(self, result: Result, folder: Path) -> Sequence[Path]:
-        return publish(result, folder)
+    def stem(self, result: AttackResult) -> str:
+        """One suite, split and backbone."""
+        return ".".join(slug(text) for text in (result["suite"], result["split"], result["backbone"]))
 
-    def publish(self, result: Result, results: Path | None = None) -> Sequence[Path]:
-        return publish(result, (results or results_folder()) / self.card.published)
+    def render(self, result: AttackResult) -> str:
+        """The page."""
+        return render(result, self.stem(result))
+
+    def draw(self, result: AttackResult, folder: Path) -> Sequence[Path]:
+        """The table as a picture."""
+        path = folder / f"{self.stem(result)}.png"
+        draw(result, path)
+        return [path]

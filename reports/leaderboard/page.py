@@ -11,7 +11,7 @@ from ..shared.escape import markdown
 from ..shared.frame import BASELINE, CEILING, GAP, UTILITY
 from ..shared.grid import to_markdown
 from ..shared.notes import legend, smallest_note
-from ..validation.shortcomings import shortcoming_notes
+from ..validation.unmet import unmet_notes
 from .entries import GROUP, Entry, rows_of
 from .reported import REPORTED
 
@@ -70,7 +70,7 @@ def grid(entries: Sequence[Entry]) -> Grid:
     sections = [[_cells(entry, rows[id(entry)]) for entry in group] for group in (honest, frame)]
     shown = [row for found in rows.values() for name, row in found.items() if name in COLUMNS]
     notes = legend(shown, [APART] if honest and frame else [])
-    notes += shortcoming_notes(first["suite"], COLUMNS)
+    notes += unmet_notes(first["suite"], COLUMNS)
     notes += smallest_note(f"{UTILITY} to {BASELINE}", [row for entry in entries for row in _differences(entry)])
     title = f"{first['suite']}, {first['split']} users, {first['backbone']}"
     return Grid(title, columns, sections, notes, kept=(0,))

@@ -88,8 +88,11 @@ class Published(Report[R]):
         return result
 
     def publish(self, result: R, results: Path | None = None) -> Sequence[Path]:
-        """Writes figures, data and page."""
-        folder = self._folder(results)
+        """Writes figures, data and page below `results`."""
+        return self.write(result, self._folder(results))
+
+    def write(self, result: R, folder: Path) -> Sequence[Path]:
+        """Writes figures, data and page into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         kept = self.stored(result)
         page, text = folder / f"{self.stem(kept)}.md", self.render(kept)

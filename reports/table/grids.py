@@ -12,7 +12,7 @@ from prefbench.run.folder import RunFolder
 from ..shared.cells import APART, DASH, N, absence, counts, metric_name, number, p_text, stacked, stacked_value, usual
 from ..shared.frame import UTILITY
 from ..shared.notes import legend, smallest_note
-from ..validation.shortcomings import shortcoming_notes
+from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 
 _QUESTIONS = ("preference", "adherence", "fidelity", "side")
@@ -32,7 +32,7 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     ]
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
-    notes = [*legend([row.summary for row in rows.values()]), *shortcoming_notes(run.spec["suite"], names)]
+    notes = [*legend([row.summary for row in rows.values()]), *unmet_notes(run.spec["suite"], names)]
     notes += gap_notes(run)
     return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
 
@@ -53,7 +53,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     controls = [label for label in comparison.runs if label not in honest]
     sections = [[_runs_row(comparison, label, metrics) for label in group] for group in (honest, controls)]
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
-    notes += shortcoming_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
+    notes += unmet_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
     notes += _smallest(comparison)
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"

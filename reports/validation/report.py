@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun
+from prefbench.api import Grid, PrefbenchError, ReportCard, ReportContext, ScoredRun
 from prefbench.registry import names
 from prefbench.run.prepare import check_metrics, load_suite
-from prefbench.score.summary import Run
 
-from ..table.compare import check_mix, label_runs
-from . import page
+from ..shared.escape import slug
+from ..shared.labels import check_mix, label_runs
+from ..shared.published import Published
+from . import unmet
+from .figures import draw
+from .page import render, without_folders
 from .schema import ValidationResult
 from .settings import ValidationSize
 from .study import validate
 from .tables import required_grid
 
 
-class Validation(Report[ValidationResult]):
+class Validation(Published[ValidationResult]):
     """Graded systems with a known truth, nuisances, identical methods, and where runs are given their true ranking.
 
     Args:
@@ -51,31 +54,50 @@ class Validation(Report[ValidationResult]):
         """
         check_metrics(self._metrics)
         suite, _ = load_suite(self._suite)
-        opened = [Run.open(run.path) for run in runs]
-        if opened:
-            check_mix(opened)
-            if opened[0].spec["suite_digest"] != suite.digest:
-                raise PrefbenchError(f"{opened[0].path} was drawn for another suite than {self._suite}")
-        labelled = dict(zip(label_runs(opened), opened, strict=True))
-        result = validate(
+        if runs:
+            check_mix(runs)
+            if runs[0].spec["suite_digest"] != suite.digest:
+                raise PrefbenchError(f"{runs[0].path} was drawn for another suite than {self._suite}")
+        return validate(
             suite,
             context.work,
             self._metrics,
-            runs=labelled,
+            runs=dict(zip(label_runs(runs), runs, strict=True)),
             size=self._size,
             command=context.command,
             log=context.log,
         )
-        return page.without_folders(result)
 
     def as_json(self, result: ValidationResult) -> Mapping[str, Any]:
-        return result
+        """The whole result."""
+        return self.stored(result)
 
     def tables(self, result: ValidationResult) -> Sequence[Grid]:
+        """What is required; the other tables stand on the page."""
         return [required_grid(result)]
 
-    def write(self, result: ValidationResult, folder: Path) -> Sequence[Path]:
-        return page.write(result, folder)
+    def stem(self, result: ValidationResult) -> str:
+        """The suite."""
+        return slug(result["suite"])
 
-    def publish(self, result: ValidationResult, results: Path) -> Sequence[Path]:
-        return page.publish(result, results / self.card.published)
+    def stored(self, result: ValidationResult) -> ValidationResult:
+        """The result without the folders of a machine."""
+        return without_folders(result)
+
+    def render(self, result: ValidationResult) -> str:
+        """The page."""
+        return render(result, self.stem(result))
+
+    def draw(self, result: ValidationResult, folder: Path) -> Sequence[Path]:
+        """One figure per question."""
+        return draw(result, folder / self.stem(result))
+
+    def publish(self, result: ValidationResult, results: Path | None = None) -> Sequence[Path]:
+        """Writes figures, data and page, and the unmet requirements that tables of runs quote."""
+        paths = super().publish(result, results)
+        return [*paths, unmet.write(self.committed(results), self._folder(results))]
+
+    def stale(self, results: Path | None = None) -> Sequence[str]:
+        """The committed pages and figures, and the file of unmet requirements, that are not up to date."""
+        outdated = unmet.stale(self.committed(results), self._folder(results))
+        return [*super().stale(results), *outdated]

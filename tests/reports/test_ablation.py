@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prefbench.api import PrefbenchError, ReportContext, Scores
-from prefbench.reports.ablation import measure, page
-from prefbench.reports.ablation.measure import _rows
+from prefbench.api import Column, PrefbenchError, ReportContext, Scores
+from prefbench.reports.ablation import measure
+from prefbench.reports.ablation.measure import rows_of
 from prefbench.reports.ablation.report import AblationReport
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.tests import holm, paired_difference
@@ -30,6 +30,10 @@ VARIANTS = [
 ]
 
 
+def column(seed: int, gain: float) -> Column:
+    return Column(scores(seed, gain), "up", "preference", ())
+
+
 def scores(seed: int, gain: float) -> Scores:
     rng = np.random.default_rng(seed)
     users, prompts = np.repeat([f"u{i}" for i in range(8)], 3), np.tile(["a", "b", "c"], 8)
@@ -41,7 +45,7 @@ def scores(seed: int, gain: float) -> Scores:
 @pytest.fixture
 def result() -> dict[str, Any]:
     columns = [
-        {"utility": scores(i, gain), "prompt-fidelity": scores(10 + i, 0.0)}
+        {"utility": column(i, gain), "prompt-fidelity": column(10 + i, 0.0)}
         for i, gain in enumerate((0.0, -0.5, -1.0, 0.02))
     ]
     return {
@@ -53,7 +57,7 @@ def result() -> dict[str, Any]:
         "training": {"images": 40_000},
         "defaults": {"user_scale": 1.0, "user_guidance": 3.0},
         "command": "prefbench ablate ours --out /somewhere/else --images 40000",
-        "rows": _rows(VARIANTS, columns),
+        "rows": rows_of(VARIANTS, columns),
     }
 
 
@@ -70,38 +74,37 @@ def test_every_variant_is_held_against_the_whole(result: dict[str, Any]) -> None
     assert "difference" not in result["rows"][0]["metrics"]["utility"]
 
 
-def test_the_page_says_what_was_measured_and_names_no_machine(result: dict[str, Any], tmp_path: Path) -> None:
-    written = page.publish(result, tmp_path)
+def test_the_page_says_what_was_measured_and_names_no_machine(result: Any, tmp_path: Path) -> None:
+    written = AblationReport().write(result, tmp_path)
     text = (tmp_path / f"{STEM}.md").read_text()
     assert "parts: without e\\_img" in text or "parts: without e_img" in text
     assert "40,000 images" in text
     assert "/somewhere" not in text + (tmp_path / f"{STEM}.json").read_text()
     value = result["rows"][1]["metrics"]["utility"]["value"]
     assert f"{value:.3f}" in text
-    assert [path.suffix for path in written] == [".png", ".json", ".md"]
+    assert [path.suffix for path in written] == [".md", ".json", ".png"]
     assert (tmp_path / f"{STEM}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_stale_page_is_found(result: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page.publish(result, tmp_path)
-    assert page.main(["--check", "--folder", str(tmp_path)]) == 0
-    (tmp_path / f"{STEM}.md").write_text("old")
-    assert page.main(["--check", "--folder", str(tmp_path)]) == 1
-    assert f"{STEM}.md" in capsys.readouterr().err
-    (tmp_path / f"{STEM}.json").write_text(json.dumps({"method": "ours"}))
-    with pytest.raises(PrefbenchError, match="is no ablation"):
-        page.main(["--check", "--folder", str(tmp_path)])
-
-
-def test_a_missing_figure_is_found(result: dict[str, Any], tmp_path: Path) -> None:
-    page.publish(result, tmp_path)
-    (tmp_path / f"{STEM}.png").unlink()
-    assert page.main(["--check", "--folder", str(tmp_path)]) == 1
+def test_a_stale_page_is_found(result: Any, tmp_path: Path) -> None:
+    report, folder = AblationReport(), tmp_path / "ablation"
+    report.publish(result, tmp_path)
+    assert not report.stale(tmp_path)
+    (folder / f"{STEM}.md").write_text("old")
+    assert report.stale(tmp_path) == [f"{STEM}.md"]
+    (folder / f"{STEM}.png").unlink()
+    assert report.stale(tmp_path) == [f"{STEM}.md", f"{STEM}.png"]
+    report.rebuild(tmp_path)
+    assert not report.stale(tmp_path)
+    (folder / f"{STEM}.json").write_text(json.dumps({"method": "ours"}))
+    with pytest.raises(PrefbenchError, match="is no ablation report"):
+        report.stale(tmp_path)
 
 
 def test_what_is_committed_is_up_to_date() -> None:
-    assert [result["method"] for result in page.load_results()] == ["ours"]
-    assert page.main(["--check"]) == 0
+    report = AblationReport()
+    assert [result["method"] for result in report.committed()] == ["ours"]
+    assert not report.stale()
 
 
 def scaled(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
@@ -147,7 +150,8 @@ def test_the_report_takes_its_options_and_works_where_it_is_told(
     context = ReportContext(Picturebook, "prefbench ablate ip-adapter --out /elsewhere/x", tmp_path, lines.append)
     report = AblationReport("ip-adapter", users=2, split="test")
     result = report.measure([], context)
-    assert (result["split"], result["users"], result["command"]) == ("test", 2, "prefbench ablate ip-adapter")
+    assert (result["split"], result["users"]) == ("test", 2)
+    assert report.as_json(result)["command"] == "prefbench ablate ip-adapter"
     assert lines[0] == "nothing to train"
     assert list((tmp_path / "ip-adapter" / "ablation" / "runs").iterdir())
     (table,) = report.tables(result)
@@ -162,7 +166,7 @@ def test_the_report_takes_its_options_and_works_where_it_is_told(
         ({"split": "tset"}, r"unknown split 'tset'; did you mean 'test'"),
         ({"users": 1}, r"--users must be 2 to \d+ for an interval, got 1"),
         ({"users": 100_000}, r"--users must be 2 to \d+ for an interval, got 100000"),
-        ({"suite": f"{tiny_suite.__file__}:TinySuite"}, "told in utility, which suite 'tiny' does not have"),
+        ({"suite": f"{tiny_suite.__file__}:TinySuite"}, "measured in utility, which suite 'tiny' does not have"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_trained(tmp_path: Path, changes: dict[str, Any], line: str) -> None:

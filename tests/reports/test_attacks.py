@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from prefbench.api import PrefbenchError, ReportContext, Sample, SummaryRow
 from prefbench.reports.attacks import measure
+from prefbench.reports.attacks.measure import outranking
+from prefbench.reports.attacks.page import MARKS, grid, render
 from prefbench.reports.attacks.report import Attacks
-from prefbench.reports.attacks.table import MARKS, grid, outranking, render
+from prefbench.reports.attacks.schema import AttackResult
 from prefbench.run.folder import RunFolder
 from prefbench.score.stored import samples_digest
 from prefbench.score.summarise import store_summary
@@ -101,7 +103,7 @@ def runs(tmp_path: Path) -> list[Run]:
     ]
 
 
-def verdicts(result: measure.Result) -> dict[str, dict[str, str | None]]:
+def verdicts(result: AttackResult) -> dict[str, dict[str, str | None]]:
     return {
         row["method"]: {name: cell and cell["verdict"] for name, cell in row["cells"].items()}
         for row in result["attackers"]
@@ -154,7 +156,7 @@ def row(value: float, low: float | None, high: float | None, direction: str = "u
     (row(1, 0.5, 1.6, "down"), row(2, 1.5, 2.5, "down"), "ahead"),
 ])  # fmt: skip
 def test_verdicts_without_a_pairing_are_by_the_intervals(attacker: SummaryRow, best: SummaryRow, expected: str) -> None:
-    assert measure.verdict(attacker, best, None) == expected
+    assert measure.outcome(attacker, best, None) == expected
 
 
 def test_methods_of_older_runs_are_taken_by_their_registered_card(runs: list[Run]) -> None:
@@ -211,20 +213,21 @@ def test_runs_of_no_attack_or_of_other_samples_are_refused(runs: list[Run], tmp_
         measure.attacks([*runs, build(tmp_path, "flip", {"utility": 0.1}, undrawn=2)])
 
 
-def test_published_pages_follow_their_data(runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "attacks"
-    paths = [str(run.folder.path) for run in runs]
-    assert measure.main([*paths, "--publish", "--folder", str(folder)]) == 0
+def test_published_pages_follow_their_data(runs: list[Run], tmp_path: Path) -> None:
+    report, folder = Attacks(), tmp_path / "attacks"
+    report.publish(measure.attacks(runs), tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == [f"toy.test.tiny.{kind}" for kind in ("json", "md", "png")]
-    assert measure.main(["--check", "--folder", str(folder)]) == 0
+    assert not report.stale(tmp_path)
     stored = folder / "toy.test.tiny.json"
     stored.write_text(stored.read_text().replace("a liked image, mirrored", "a mirror image"))
-    assert measure.main(["--check", "--folder", str(folder)]) == 1
+    assert report.stale(tmp_path) == ["toy.test.tiny.md"]
+    report.rebuild(tmp_path)
+    assert not report.stale(tmp_path)
+    (folder / "toy.test.tiny.png").unlink()
+    assert report.stale(tmp_path) == ["toy.test.tiny.png"]
     stored.write_text("{}")
-    assert measure.main(["--check", "--folder", str(folder)]) == 2
-    shown = capsys.readouterr()
-    assert "attackers and the metrics that they win" in shown.out
-    assert "toy.test.tiny.json is no table of attacks" in shown.err
+    with pytest.raises(PrefbenchError, match=r"toy\.test\.tiny\.json is no attacks report"):
+        report.stale(tmp_path)
 
 
 def test_the_report_shows_and_publishes_one_result(runs: list[Run], tmp_path: Path) -> None:
@@ -238,21 +241,21 @@ def test_the_report_shows_and_publishes_one_result(runs: list[Run], tmp_path: Pa
 
 # ----------------------------------------------------------------------------------------------------- committed
 
-COMMITTED = measure.load_results()
-committed = pytest.mark.parametrize("result", COMMITTED, ids=[measure.stem_of(result) for result in COMMITTED])
+COMMITTED = Attacks().committed()
+committed = pytest.mark.parametrize("result", COMMITTED, ids=[Attacks().stem(result) for result in COMMITTED])
 
 
 @committed
-def test_no_attacker_outranks_the_honest_methods(result: measure.Result) -> None:
+def test_no_attacker_outranks_the_honest_methods(result: AttackResult) -> None:
     assert result["headline"] is not None
     assert outranking(result) == []
 
 
 @committed
-def test_some_metric_is_fooled(result: measure.Result) -> None:
+def test_some_metric_is_fooled(result: AttackResult) -> None:
     """A table without a single won metric would show attackers that attack nothing."""
     assert any(cell and cell["verdict"] == "beats" for row in result["attackers"] for cell in row["cells"].values())
 
 
 def test_the_committed_tables_are_up_to_date() -> None:
-    assert measure.main(["--check"]) == 0
+    assert not Attacks().stale()

@@ -13,7 +13,7 @@ from prefbench.reports.shared.cells import number
 from prefbench.reports.shared.grid import to_markdown
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.grids import difference_grid, run_grid, runs_grid
-from prefbench.reports.validation.shortcomings import shortcoming_notes, shortcomings
+from prefbench.reports.validation.unmet import unmet_notes, unmet_requirements
 from prefbench.score.summarise import store_summary
 from prefbench.score.summary import Run
 from prefbench.suites.picturebook.suite import Picturebook
@@ -85,21 +85,12 @@ def test_narrow_terminals_cut_no_number(runs: list[Run]) -> None:
     assert "…" not in to_text(grid)
 
 
-def test_what_a_validation_found_wanting_stands_under_the_table(tmp_path: Path) -> None:
-    requirements = [
-        {"what": "clip-score: must stay under palette", "found": -5.4, "passed": False},
-        {"what": "clip-score: must fall under blur", "found": -9.0, "passed": True},
-        {"what": "fid: must rise under jpeg", "found": 5.0, "passed": None},
-        {"what": "kid: must rise under noise", "found": -5.0, "passed": False},
-    ]
-    (tmp_path / "tiny.json").write_text(json.dumps({"requirements": requirements}))
-    assert shortcomings("tiny", tmp_path) == {
-        "clip-score": ["must stay under palette"],
-        "kid": ["must rise under noise"],
-    }
-    (note,) = shortcoming_notes("tiny", ["utility", "clip-score", "fid"], tmp_path)
+def test_unmet_requirements_stand_under_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "unmet.json"
+    path.write_text(json.dumps({"tiny": {"clip-score": ["must stay under palette"], "kid": ["must rise under noise"]}}))
+    (note,) = unmet_notes("tiny", ["utility", "clip-score", "fid"], path)
     assert note.endswith("required: clip-score (must stay under palette).")
-    assert shortcoming_notes("tiny", ["utility"], tmp_path) == shortcoming_notes("unknown", ["fid"], tmp_path) == []
-    published = set(shortcomings("picturebook"))
+    assert unmet_notes("tiny", ["utility"], path) == unmet_notes("unknown", ["fid"], path) == []
+    published = set(unmet_requirements("picturebook"))
     assert "clip-i" in published, "what is published is told"
     assert not published & set(Picturebook.card.metrics), "a metric of the default tables must hold what is required"

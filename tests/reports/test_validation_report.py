@@ -25,6 +25,7 @@ from prefbench.reports.validation.settings import STRENGTHS, ValidationSize
 from prefbench.reports.validation.study import PARTS, validate
 from prefbench.reports.validation.systems import System
 from prefbench.reports.validation.tables import grids
+from prefbench.reports.validation.unmet import unmet_requirements
 from prefbench.score.sets import SET_KEY
 from prefbench.score.summary import Run
 from prefbench.suites.picturebook.suite import Picturebook
@@ -48,7 +49,7 @@ def suite() -> Picturebook:
 
 @pytest.fixture(scope="module")
 def result(folder: Path, suite: Picturebook) -> Result:
-    return {"command": "prefbench validate --out /elsewhere/x", **validate(suite, folder, METRICS, size=SMALL)}
+    return validate(suite, folder, METRICS, size=SMALL, command="prefbench validate --out /elsewhere/x")
 
 
 def test_a_metric_that_is_the_truth_gets_all_there_is(result: Result) -> None:
@@ -155,26 +156,41 @@ def test_a_validation_that_is_killed_ends_as_one_that_never_was(suite: Picturebo
 
 
 def test_the_page_is_written_with_its_figures_and_kept_up_to_date(result: Result, tmp_path: Path) -> None:
-    paths = page.publish(result, tmp_path)
+    report, folder = Validation(), tmp_path / "results" / "validation"
+    paths = report.publish(result, tmp_path / "results")
     assert {path.name for path in paths} == {
-        "picturebook.md", "picturebook.json",
+        "picturebook.md", "picturebook.json", "unmet.json",
         *(f"picturebook.{name}.png" for name in ("dose", "nuisances", "nulls", "sizes")),
     }  # fmt: skip
     for path in paths:
         if path.suffix == ".png":
             with Image.open(path) as image:
                 assert image.width == 1400
-    text = (tmp_path / "picturebook.md").read_text()
+    page, data = folder / "picturebook.md", folder / "picturebook.json"
+    text = page.read_text()
     assert "/elsewhere/x" not in text
     assert "Left out: measures.py:Broken: broken has no weights; picky: too many for picky." in text
-    assert str(Path(measures.__file__).parent) not in text + (tmp_path / "picturebook.json").read_text()
+    assert str(Path(measures.__file__).parent) not in text + data.read_text()
     assert all(f"## {heading}" in text for heading, _ in grids(result))
-    assert page.main(["--check", "--folder", str(tmp_path)]) == 0
-    (tmp_path / "picturebook.md").write_text(text + "edited")
-    assert page.main(["--check", "--folder", str(tmp_path)]) == 1
-    (tmp_path / "picturebook.json").write_text("{}")
-    with pytest.raises(PrefbenchError, match=r"picturebook\.json is no validation"):
-        page.load_results(tmp_path)
+    assert not report.stale(tmp_path / "results")
+    page.write_text(text + "edited")
+    assert report.stale(tmp_path / "results") == ["picturebook.md"]
+    data.write_text("{}")
+    with pytest.raises(PrefbenchError, match=r"picturebook\.json is no validation report"):
+        report.stale(tmp_path / "results")
+
+
+def test_unmet_requirements_follow_the_published_results(result: Result, tmp_path: Path) -> None:
+    required = [
+        {"what": "fid: must rise under blur", "found": -1.0, "passed": False},
+        {"what": "fid: must rise under noise", "found": 1.0, "passed": True},
+        {"what": "copy does not outrank truth by preference", "found": -1.0, "passed": False},
+    ]
+    Validation().publish({**result, "requirements": required}, tmp_path / "results")
+    path = tmp_path / "reports" / "validation" / "unmet.json"
+    assert unmet_requirements("picturebook", path) == {"fid": ["must rise under blur"]}
+    path.write_text("{}")
+    assert Validation().stale(tmp_path / "results") == ["unmet.json"]
 
 
 def test_the_report_goes_on_where_it_was_stopped_and_publishes(result: Result, folder: Path, tmp_path: Path) -> None:
@@ -184,12 +200,11 @@ def test_the_report_goes_on_where_it_was_stopped_and_publishes(result: Result, f
     again = report.measure([], context)
     assert not any(line.startswith("measure") for line in lines)
     assert again["parts"] == result["parts"]
-    assert again["command"] == "prefbench validate"
+    assert report.as_json(again)["command"] == "prefbench validate"
     assert json.dumps(report.as_json(again), allow_nan=False)
     assert [table.title for table in report.tables(again)] == ["Requirements"]
-    paths = report.publish(again, tmp_path)
-    assert tmp_path / "validation" / "picturebook.md" in paths
-    assert [path.name for path in report.write(again, tmp_path)][:2] == ["validation.md", "validation.json"]
+    paths = report.publish(again, tmp_path / "results")
+    assert tmp_path / "results" / "validation" / "picturebook.md" in paths
 
 
 def test_the_report_refuses_runs_of_another_suite(result: Result, folder: Path, tmp_path: Path) -> None:
@@ -205,16 +220,16 @@ def test_the_report_refuses_runs_of_another_suite(result: Result, folder: Path, 
 
 
 def test_what_is_published_is_up_to_date() -> None:
-    assert page.main(["--check"]) == 0
+    assert not Validation().stale()
 
 
-def test_real_runs_are_ranked_too(measured: MeasuredSystems, result: Result, folder: Path, suite: Picturebook) -> None:
+def test_real_runs_are_ranked_too(measured: MeasuredSystems, folder: Path, suite: Picturebook) -> None:
     """Systems stand in for real runs; without the learned metric what is required of it is not known."""
     runs = {name: measured.run(system) for name, system in zip("abc", measured.systems.strengths, strict=False)}
     found = validate(suite, folder, METRICS, runs=runs, size=SMALL)
     assert found["parts"]["of_runs"]["tau"]["twin"]["value"] == pytest.approx(1)
     assert [row["passed"] for row in found["parts"]["of_runs"]["required"]] == [None] * 3
-    text = page.render({**found, "command": result["command"]}, "x")
+    text = page.render(found, "x")
     assert "real runs, tau-b" in text
     assert "by preference | — | open |" in text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -15,9 +14,11 @@ from prefbench.files import atomic_file
 from ..shared.cells import ARROWS, DASH, WON, number
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
+from .measure import outranking
+from .schema import AttackCell, AttackResult, MetricRecord, Numbers, Outcome
 
-MARKS: Mapping[str, str] = {"beats": "●", "ahead": "○", "behind": ""}
-_COLOURS: Mapping[str, str] = {"beats": "#e08a6a", "ahead": "#f5dcc8", "behind": "#ffffff"}
+MARKS: Mapping[Outcome, str] = {"beats": "●", "ahead": "○", "behind": ""}
+_COLOURS: Mapping[Outcome, str] = {"beats": "#e08a6a", "ahead": "#f5dcc8", "behind": "#ffffff"}
 _BEST = "best honest method"
 _NOTES = (
     "● better than the best honest method beyond chance: the 95 % interval of the paired difference excludes 0; for "
@@ -34,7 +35,7 @@ leads must be read beside one that it does not.
 """
 
 
-def render(result: Mapping[str, Any], stem: str) -> str:
+def render(result: AttackResult, stem: str) -> str:
     """The page."""
     best = next(iter(result["best"].values()))
     head = _HEAD.format(
@@ -46,23 +47,23 @@ def render(result: Mapping[str, Any], stem: str) -> str:
         backbone=markdown(result["backbone"]),
         honest=markdown(", ".join(result["honest"])),
     )
-    how = [
+    attacks = [
         f"- {markdown(row['method'])}: {markdown(row['attack'])} (`{row['command']}`)" for row in result["attackers"]
     ]
     figure = f"\n![Attackers and the metrics that they win]({stem}.png)\n"
-    return "\n".join([head, *_verdict(result), to_markdown(grid(result)), *how, figure])
+    return "\n".join([head, *_headline(result), to_markdown(grid(result)), *attacks, figure])
 
 
-def grid(result: Mapping[str, Any]) -> Grid:
+def grid(result: AttackResult) -> Grid:
     """A row an attacker, then what the best honest method has in each metric and which it is."""
     metrics = list(result["metrics"])
-    heads = [_head(name, result["metrics"][name]) for name in metrics]
+    heads = [_heading(name, result["metrics"][name]) for name in metrics]
     rows = [(row["method"], *[_cell(row["cells"].get(name)) for name in metrics]) for row in result["attackers"]]
     best: Cells = (_BEST, *[f"{_value(result['best'][name])}\n{result['best'][name]['method']}" for name in metrics])
     return Grid("attackers and the metrics that they win", ("attacker", *heads), [rows, [best]], _NOTES)
 
 
-def draw(result: Mapping[str, Any], path: Path) -> None:
+def draw(result: AttackResult, path: Path) -> None:
     """The grid as a picture: coloured where an attacker is ahead."""
     metrics, rows = list(result["metrics"]), result["attackers"]
     with matplotlib.rc_context({"font.size": 8}):
@@ -70,52 +71,46 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
         axes = figure.subplots()
         axes.set(xlim=(0, len(metrics)), ylim=(len(rows) + 1, 0), xticks=[i + 0.5 for i in range(len(metrics))])
         axes.set_yticks([i + 0.5 for i in range(len(rows) + 1)], [plain(r["method"]) for r in rows] + [_BEST])
-        axes.set_xticklabels([_head(name, result["metrics"][name]) for name in metrics])
+        axes.set_xticklabels([_heading(name, result["metrics"][name]) for name in metrics])
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         for j, name in enumerate(metrics):
             for i, cell in enumerate([row["cells"].get(name) for row in rows]):
                 colour = _COLOURS[cell["verdict"]] if cell else "#eeeeee"
                 axes.fill_between([j, j + 1], i, i + 1, facecolor=colour, edgecolor="#bbbbbb", linewidth=0.5)
-                text = f"{number(cell['value'])} {MARKS[cell['verdict']]}".strip() if cell else DASH
+                text = f"{number(cell['value'] or 0.0)} {MARKS[cell['verdict']]}".strip() if cell else DASH
                 axes.text(j + 0.5, i + 0.5, text, ha="center", va="center")
-            axes.text(j + 0.5, len(rows) + 0.5, number(result["best"][name]["value"]), ha="center", va="center")
+            axes.text(j + 0.5, len(rows) + 0.5, number(result["best"][name]["value"] or 0.0), ha="center", va="center")
         with atomic_file(path) as temporary:
             # Without the version of matplotlib, so that the same numbers give the same file.
             figure.savefig(temporary, dpi=200, format="png", metadata={"Software": None})
 
 
-def outranking(result: Mapping[str, Any]) -> list[str]:
-    """The attackers that stand above every honest method in the headline, told apart from the best of them or not."""
-    cells = {row["method"]: row["cells"].get(result["headline"]) for row in result["attackers"]}
-    return [method for method, cell in cells.items() if cell is not None and cell["verdict"] != "behind"]
-
-
-def _head(name: str, metric: Mapping[str, Any]) -> str:
+def _heading(name: str, metric: MetricRecord) -> str:
     return f"{name} {ARROWS[metric['direction']]}{WON if metric['won_by'] else ''}"
 
 
-def _cell(cell: Mapping[str, Any] | None) -> str:
+def _cell(cell: AttackCell | None) -> str:
     if cell is None:
         return f"{DASH} (not scored)"
     first, *rest = _value(cell).split("\n")
     return "\n".join([f"{first} {MARKS[cell['verdict']]}".strip(), *rest])
 
 
-def _value(found: Mapping[str, Any]) -> str:
-    value, low, high = (found[name] for name in ("value", "low", "high"))
+def _value(numbers: Numbers) -> str:
+    value, low, high = numbers["value"] or 0.0, numbers["low"], numbers["high"]
     if low is None or high is None:
         return f"{number(value)}\n[no interval]"
     return f"{number(value)}\n[{number(low, value)}, {number(high, value)}]"
 
 
-def _verdict(result: Mapping[str, Any]) -> list[str]:
+def _headline(result: AttackResult) -> list[str]:
     """Who leads the headline, where there is one, and which attackers stand above whom."""
     headline = result["headline"]
     if headline is None:
         return []
     best, above = result["best"][headline]["method"], outranking(result)
-    told = f"{', '.join(above)} stand above every honest method" if above else "no attacker stands above it"
+    leaders = f"{', '.join(above)} stand above every honest method" if above else "no attacker stands above it"
     cells = {row["method"]: row["cells"].get(headline) for row in result["attackers"]}
     partly = [f"{name} above {', '.join(cell['above'])}" for name, cell in cells.items() if cell and cell["above"]]
     others = f" Attackers above some honest method: {markdown('; '.join(partly))}." if partly else ""
-    return [f"The headline is {markdown(headline)}. Its best honest method is {markdown(best)}; {told}.{others}\n"]
+    return [f"The headline is {markdown(headline)}. Its best honest method is {markdown(best)}; {leaders}.{others}\n"]

@@ -1,0 +1,65 @@
+"""An ablation as it is stored: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+
+class Numbers(TypedDict):
+    """A value with its interval and what it stands on."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n_users: int
+    n_prompts: int
+    n_samples: int
+    missing: int
+
+
+class Difference(Numbers):
+    """A paired difference to the whole method; `p_holm` is adjusted over the variants, for one metric."""
+
+    p: float | None
+    p_holm: NotRequired[float]
+
+
+class VariantCell(Numbers):
+    """A variant in one metric; the whole method has no difference."""
+
+    difference: NotRequired[Difference]
+
+
+class VariantRow(TypedDict):
+    """A row of the table."""
+
+    group: str
+    name: str
+    parameters: Mapping[str, Any]
+    metrics: dict[str, VariantCell]
+
+
+class AblationResult(TypedDict):
+    """Variants of a method, the whole one first."""
+
+    method: str
+    suite: str
+    suite_digest: str
+    split: str
+    backbone: str
+    backbone_digest: str
+    seed: int
+    steps: int
+    samples_per_case: int
+    users: int
+    training: Mapping[str, int]
+    """What every training of a variant saw."""
+    defaults: Mapping[str, float]
+    """The whole method's own values of parameters that are swept."""
+    command: str
+    commit: str | None
+    dirty: bool | None
+    versions: Mapping[str, str | None]
+    hardware: Mapping[str, Any]
+    rows: list[VariantRow]

@@ -1,0 +1,85 @@
+"""The table of attacks as it is stored: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
+
+Outcome = Literal["beats", "ahead", "behind"]
+"""An attacker against the best honest method: better beyond the interval, better within it, not better."""
+
+
+class Numbers(TypedDict):
+    """A value with its interval and what it stands on."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n_users: int
+    n_prompts: int
+    n_samples: int
+    missing: int
+
+
+class Difference(Numbers):
+    """A paired difference, of the column that it is computed from."""
+
+    of: str
+
+
+class Best(Numbers):
+    """The best honest method in one metric."""
+
+    method: str
+
+
+class AttackCell(Numbers):
+    """An attacker in one metric."""
+
+    difference: Difference | None
+    verdict: Outcome
+    above: list[str]
+    """The honest methods that it stands above."""
+
+
+class Attacker(TypedDict):
+    """A row of the table."""
+
+    method: str
+    attack: str
+    command: str
+    cells: dict[str, AttackCell | None]
+
+
+class MetricRecord(TypedDict):
+    """A column of the table."""
+
+    direction: str
+    question: str
+    won_by: list[str]
+    recipe: str | None
+
+
+class AttackResult(TypedDict):
+    """Attackers in rows, metrics in columns."""
+
+    suite: str
+    suite_digest: str
+    split: str
+    backbone: str
+    backbone_digest: str
+    seed: int
+    users: int | None
+    samples_per_case: int
+    steps: int
+    guidance: float
+    dtype: str
+    date: str
+    code: Mapping[str, Any]
+    versions: Mapping[str, str | None]
+    headline: str | None
+    """The column that honest methods are ranked by; None where the runs have neither of the two that can be."""
+    metrics: dict[str, MetricRecord]
+    best: dict[str, Best]
+    honest: list[str]
+    attackers: list[Attacker]
