@@ -40,8 +40,10 @@ from prefbench.files import write_atomic
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.fusion import Widths
 from prefbench.methods.ours.train.conversations import ConversationMaker, Sizes
-from prefbench.methods.ours.train.injection import InjectionTask
-from prefbench.methods.ours.train.question_task import JudgedImages, QuestionBatches, QuestionTask
+from prefbench.methods.ours.train.injection_task import InjectionTask
+from prefbench.methods.ours.train.judged_images import JudgedImages
+from prefbench.methods.ours.train.question_batches import QuestionBatches
+from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.methods.shared.questions import TEMPLATES, Shown, taste_question
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
@@ -160,9 +162,10 @@ def _language_model(size: Size, folder: Path, rounds: int) -> list[dict[str, Any
         _timed("read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([taste_question(shown)]), rounds)
     ]
     tune(mllm)
-    book = JudgedImages([train_user])
-    batches = QuestionBatches(mllm, [train_user], book, ConversationMaker(book.load, questions=1), Sizes(HISTORY))
-    task = QuestionTask(mllm, None, head_weight=0.0).to(mllm.device)
+    judged_images = JudgedImages([train_user])
+    maker = ConversationMaker(judged_images.load, questions=1)
+    batches = QuestionBatches(mllm, [train_user], judged_images, maker, Sizes(HISTORY))
+    task = QuestionTask(mllm).to(mllm.device)
     batch = {name: value.to(mllm.device) for name, value in batches(np.random.default_rng(1), 2).items()}
     rows.append(_trained("questions: LoRA steps of 2 conversations", task, batch, rounds))
     return rows

@@ -21,7 +21,7 @@ import pytest
 
 if TYPE_CHECKING:
     from prefbench.api import TrainUser
-    from prefbench.methods.ours.train.question_task import JudgedImages
+    from prefbench.methods.ours.train.judged_images import JudgedImages
     from prefbench.models.mllms.model import Mllm
 
 
@@ -51,8 +51,8 @@ def train_users() -> list[TrainUser]:
 
 
 @pytest.fixture(scope="module")
-def book(train_users: list[TrainUser]) -> JudgedImages:
-    from prefbench.methods.ours.train.question_task import JudgedImages
+def judged_images(train_users: list[TrainUser]) -> JudgedImages:
+    from prefbench.methods.ours.train.judged_images import JudgedImages
 
     return JudgedImages(train_users)
 
@@ -68,10 +68,10 @@ def idefics2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def mllm(idefics2: Path) -> Mllm:
     """Ready for training, its eyes frozen."""
-    from prefbench.methods.ours.train.question_stage import freeze_eyes
+    from prefbench.methods.ours.train.question_stage import freeze_vision
     from prefbench.models.mllms.loader import load_mllm
     from prefbench.models.mllms.tuning import tune
 
     found = tune(load_mllm(idefics2, device="cpu"), "full")
-    freeze_eyes(found)
+    freeze_vision(found)
     return found

@@ -118,11 +118,11 @@ class PrefGen(Method):
 
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; about the user alone, the parts of the vector too."""
-        told = self._told(history)
+        persona = self._told(history)
         if item is not None:
-            return by_layer(self.asking.at(told, item))
-        states = self.asking.about(told)
-        vector = self._vectors([Shown.of(told)], states)[0]
+            return by_layer(self.asking.at(persona, item))
+        states = self.asking.about(persona)
+        vector = self._vectors([Shown.of(persona)], states)[0]
         parts = {f"e_{name}": vector[part].double().numpy() for name, part in self.config.widths.parts.items()}
         return parts if states is None else by_layer(states) | parts
 

@@ -15,6 +15,7 @@ from diffusers.models.embeddings import MultiIPAdapterImageProjection
 from torch import Tensor, nn
 
 from prefbench.training.diffusion import NoiseSchedule
+from prefbench.training.frozen import Frozen
 from prefbench.training.loop import Batch
 
 
@@ -75,11 +76,11 @@ class AdapterTask(nn.Module):
         pipeline.unet.requires_grad_(False)
         adapter.requires_grad_(True)
         self.schedule = NoiseSchedule(pipeline.scheduler)
-        self._frozen = [pipeline.unet, pipeline.vae]  # in a list, so that they are not stored in checkpoints
+        self._unet, self._vae = Frozen(pipeline.unet), Frozen(pipeline.vae)
         self.scale = float(pipeline.vae.config.scaling_factor)
 
     def forward(self, batch: Batch) -> Tensor:
-        unet, vae = self._frozen
+        unet, vae = self._unet.module, self._vae.module
         with torch.no_grad():
             latents = vae.encode(batch["pictures"].to(vae.dtype)).latent_dist.mode() * self.scale
         noisy, t = self.schedule.add_noise(latents.float(), batch["u"], batch["noise"])

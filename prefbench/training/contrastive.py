@@ -8,6 +8,7 @@ from open_clip import CLIP
 from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
 
+from prefbench.training.frozen import Frozen
 from prefbench.training.loop import Batch
 
 
@@ -39,10 +40,10 @@ class DistillationTask(nn.Module):
     def __init__(self, teacher: CLIP, student: CLIPVisionModelWithProjection) -> None:
         super().__init__()
         self.student = student
-        self._teacher = [teacher.eval()]  # in a list, so that it is neither trained nor stored
+        self._teacher = Frozen(teacher.eval())
 
     def forward(self, batch: Batch) -> Tensor:
         with torch.no_grad():
-            target = self._teacher[0].encode_image(batch["pixels"], normalize=True)
+            target = self._teacher.module.encode_image(batch["pixels"], normalize=True)
         embedding = self.student(pixel_values=batch["student_pixels"]).image_embeds
         return (1 - F.cosine_similarity(embedding, target)).mean()

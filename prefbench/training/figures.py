@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Figure:
+class QualityFigure:
     """One measured figure with the floor it must reach, where it has one, and the goal beyond.
 
     `ceiling` turns both into upper bounds.
@@ -27,7 +27,7 @@ class Figure:
         return self.value <= self.floor if self.ceiling else self.value >= self.floor
 
 
-def as_card(figures: Sequence[Figure]) -> dict[str, dict[str, Any]]:
+def as_card(figures: Sequence[QualityFigure]) -> dict[str, dict[str, Any]]:
     """Figures as a card holds them; `ceiling` stands where floor and goal are upper bounds."""
     cells: dict[str, dict[str, Any]] = {}
     for figure in figures:

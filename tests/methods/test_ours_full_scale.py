@@ -21,8 +21,8 @@ from PIL import Image
 from prefbench.api import Case, Context, Drawing, History, Judgment, Picture, PrefbenchError, ProbeItem, Request
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.method import PrefGen
-from prefbench.methods.ours.train import ablation, injection_stage, layer_stage, question_stage, stages
-from prefbench.methods.ours.train.injection import InjectionTask
+from prefbench.methods.ours.train import ablation, injection_stage, job, layer_stage, question_stage
+from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
 from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.methods.ours.train.stages import train
@@ -132,7 +132,9 @@ def test_a_language_models_checkpoint_holds_its_adapter_alone(trained: Trained) 
     stored = torch.load(trained.folder / "questions" / "questions" / "checkpoint.pt", weights_only=True)
     assert stored["task"]
     assert all("lora_" in name for name in stored["task"])
-    assert not (trained.folder / "questions" / question_stage.SEEN).exists(), "nothing asks for it in this recipe"
+    assert not (trained.folder / "questions" / question_stage.IMAGE_STATES).exists(), (
+        "nothing asks for it in this recipe"
+    )
     assert load_mllm(trained.folder / "mllm", device="cpu").adapter is not None
 
 
@@ -160,7 +162,7 @@ def test_a_training_that_is_killed_again_and_again_ends_the_same(
     killed = tmp_path / "killed"
     places: list[tuple[Any, str, int]] = [
         (QuestionTask, "forward", STEPS - 2),
-        (stages, "load_mllm", 1),
+        (job, "load_mllm", 1),
         (layer_stage, "probe_liking", 1),
         (injection_stage.torch, "save", 1),
         (InjectionTask, "forward", STEPS - 2),
@@ -256,9 +258,12 @@ def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
         suite=f"{tiny_suite.__file__}:WordlessSuite",
     )
     assert card is not None
-    assert {name: part["seen"] for name, part in card["training"].items()} == {"gathering": 32, "questions": 16}
+    assert {name: part["seen"] for name, part in card["training"].items()} == {
+        "summary_pretraining": 32,
+        "questions": 16,
+    }
     assert card["data"]["users"] == 3
-    assert (tmp_path / "out" / "gathering.png").exists()
+    assert (tmp_path / "out" / "summary_pretraining.png").exists()
     assert load_mllm(tmp_path / "out" / "mllm", device="cpu").adapter is None
 
 

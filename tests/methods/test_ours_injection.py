@@ -16,11 +16,12 @@ from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.alignment import Alignment, alignment_loss
 from prefbench.methods.ours.fusion import Fusion, Widths
-from prefbench.methods.ours.train.injection import InjectionBatches, Read
+from prefbench.methods.ours.train.curriculum.described_images import DescribedImages
+from prefbench.methods.ours.train.curriculum.preference_heads import PreferenceHead, PreferenceHeads
+from prefbench.methods.ours.train.history_states import HistoryStates
 from prefbench.methods.ours.train.injection_stage import pixels_of
-from prefbench.methods.ours.train.picks import Taste
-from prefbench.methods.ours.train.practice import Described
-from prefbench.methods.ours.train.question_task import JudgedImages, PreferenceHead
+from prefbench.methods.ours.train.injection_task import InjectionBatches
+from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.vectors import Layers, Scales, join, widths
 from prefbench.methods.shared.image_tower import most_typical
 from prefbench.methods.shared.questions import TEMPLATES, Shown, taste_question
@@ -171,8 +172,8 @@ def test_the_most_typical_image_is_nearest_to_the_mean_direction() -> None:
     assert most_typical(embeddings[:1]) == 0
 
 
-def test_images_of_any_size_become_squares_of_their_middle(book: JudgedImages) -> None:
-    rows = pixels_of(book, 8)(np.array([0, 1, 5]))
+def test_images_of_any_size_become_squares_of_their_middle(judged_images: JudgedImages) -> None:
+    rows = pixels_of(judged_images, 8)(np.array([0, 1, 5]))
     assert rows.shape == (3, 3, 8, 8)
     assert rows.min() >= -1
     assert rows.max() <= 1
@@ -186,7 +187,7 @@ def test_images_of_any_size_become_squares_of_their_middle(book: JudgedImages) -
 
 
 def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> None:
-    read = Read(
+    histories = HistoryStates(
         sem=torch.arange(2.0)[:, None].repeat(1, 3),
         core=torch.zeros(2, 2),
         last=torch.zeros(2, 4),
@@ -196,7 +197,7 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
     )
     embeddings = torch.arange(5.0)[:, None].repeat(1, 2)
     batches = InjectionBatches(
-        read,
+        histories,
         embeddings=embeddings,
         pixels=lambda rows: torch.from_numpy(rows)[:, None, None, None].float(),
         prompts=[f"prompt {i}" for i in range(5)],
@@ -227,31 +228,31 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
 # ------------------------------------------------------------------------------------------------------- picks
 
 
-def taste_of(pictures: int) -> Taste:
+def heads_of(pictures: int) -> PreferenceHeads:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     shown = (rng.random((pictures, 2)) < 0.5).astype(np.float32)
-    described = Described(("a", "b"), shown, rng.standard_normal((pictures, 3)).astype(np.float32))
+    described = DescribedImages(("a", "b"), shown, rng.standard_normal((pictures, 3)).astype(np.float32))
     heads = torch.nn.ModuleList(PreferenceHead(4, 5) for _ in range(2))
-    return Taste(heads.requires_grad_(False).eval(), described)
+    return PreferenceHeads(heads.requires_grad_(False).eval(), described)
 
 
 def test_picks_are_the_best_of_each_prompt_and_rare_prompts_share(tmp_path: Path) -> None:
-    taste = taste_of(200)
+    preferences = heads_of(200)
     prompts = ["common"] * 128 + [f"rare {i}" for i in range(72)]
     states = torch.randn(3, 4)
-    found = taste.picks(states, prompts, one_in=32)
-    features = taste.described.features
+    found = preferences.picks(states, prompts, one_in=32)
+    features = preferences.described.features
     for user in range(3):
-        logits = taste.heads[0](states[user : user + 1], features[None])[0]
+        logits = preferences.heads[0](states[user : user + 1], features[None])[0]
         common, rare = logits[:128].topk(4).indices.tolist(), (128 + logits[128:].topk(3).indices).tolist()
         assert sorted(found[user]) == sorted([*common, *rare])
-    taste.save(tmp_path / "taste.pt")
-    again = Taste.load(tmp_path / "taste.pt")
+    preferences.save(tmp_path / "taste.pt")
+    again = PreferenceHeads.load(tmp_path / "taste.pt")
     assert again.described.phrases == ("a", "b")
-    np.testing.assert_allclose(again.described.unsaid, taste.described.unsaid, atol=2e-3)
+    np.testing.assert_allclose(again.described.unlabelled, preferences.described.unlabelled, atol=2e-3)
     assert [set(rows) for rows in again.picks(states, prompts, one_in=200)] == [
-        set(rows) for rows in taste.picks(states, prompts, one_in=200)
+        set(rows) for rows in preferences.picks(states, prompts, one_in=200)
     ]
 
 

@@ -14,11 +14,24 @@ from torch import Tensor
 
 from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
 from prefbench.methods.ours.train import question_stage
-from prefbench.methods.ours.train.conversations import KEPT, ConversationMaker, Drawn, Sizes, Told, judgments
-from prefbench.methods.ours.train.practice import Described, SyntheticUsers, whitened
+from prefbench.methods.ours.train.conversations import (
+    HELD_BACK,
+    ConversationMaker,
+    Persona,
+    Sizes,
+    TrainingConversation,
+    judgments,
+)
+from prefbench.methods.ours.train.curriculum import losses
+from prefbench.methods.ours.train.curriculum.described_images import DescribedImages, whitened
+from prefbench.methods.ours.train.curriculum.history_batches import HistorySource
+from prefbench.methods.ours.train.curriculum.losses import CurriculumLosses, summary_states
+from prefbench.methods.ours.train.curriculum.synthetic_users import SyntheticUsers
+from prefbench.methods.ours.train.curriculum.teacher import Teacher, learn_teacher
+from prefbench.methods.ours.train.judged_images import JudgedImages, encode_images
+from prefbench.methods.ours.train.question_batches import QuestionBatches
 from prefbench.methods.ours.train.question_stage import MINIATURE
-from prefbench.methods.ours.train.question_task import JudgedImages, QuestionBatches, QuestionTask, _gathered, seen_by
-from prefbench.methods.ours.train.teacher import Teacher, learn_teacher
+from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.methods.shared.questions import TEMPLATES, Shown, Templates, follow_up
 from prefbench.models.mllms.conversation import images_of
 from prefbench.models.mllms.loader import load_mllm
@@ -39,7 +52,7 @@ def colour(image: Image.Image) -> str:
     return "red" if red > blue else "blue"
 
 
-def said(drawn: Drawn) -> list[tuple[str, list[Image.Image], str]]:
+def said(drawn: TrainingConversation) -> list[tuple[str, list[Image.Image], str]]:
     """Question, its images and answer, after the taste in words."""
     turns = drawn.conversation[2:]
     pairs = zip(turns[::2], turns[1::2], strict=True)
@@ -52,15 +65,17 @@ def without_places(templates: tuple[str, ...]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def conversations(train_users: list[TrainUser], book: JudgedImages) -> list[tuple[TrainUser, Drawn]]:
-    maker, rng = ConversationMaker(book.load, flip=0.0), np.random.default_rng(0)
+def conversations(
+    train_users: list[TrainUser], judged_images: JudgedImages
+) -> list[tuple[TrainUser, TrainingConversation]]:
+    maker, rng = ConversationMaker(judged_images.load, flip=0.0), np.random.default_rng(0)
     return [
         (one, maker(one, rng, Sizes().draw(rng))) for one in (train_users[i % len(train_users)] for i in range(MANY))
     ]
 
 
 def test_every_kind_of_question_is_asked_and_answered_from_the_judgments(
-    conversations: list[tuple[TrainUser, Drawn]],
+    conversations: list[tuple[TrainUser, TrainingConversation]],
 ) -> None:
     asked = {"like": 0, "which": 0, "drawn": 0, "show": 0}
     for one, drawn in conversations:
@@ -90,7 +105,7 @@ def test_every_kind_of_question_is_asked_and_answered_from_the_judgments(
     np.testing.assert_allclose(shares, [0.6, 0.2, 0.1, 0.1], atol=0.05)
 
 
-def test_the_taste_comes_first(conversations: list[tuple[TrainUser, Drawn]]) -> None:
+def test_the_taste_comes_first(conversations: list[tuple[TrainUser, TrainingConversation]]) -> None:
     for one, drawn in conversations:
         first, answered = drawn.conversation[:2]
         assert first.parts[-1] in TEMPLATES.likes
@@ -98,7 +113,9 @@ def test_the_taste_comes_first(conversations: list[tuple[TrainUser, Drawn]]) -> 
         assert answered.taught
 
 
-def test_signs_are_what_the_conversation_shows_image_by_image(conversations: list[tuple[TrainUser, Drawn]]) -> None:
+def test_signs_are_what_the_conversation_shows_image_by_image(
+    conversations: list[tuple[TrainUser, TrainingConversation]],
+) -> None:
     for one, drawn in conversations:
         images = images_of(drawn.conversation)
         assert len(images) == len(drawn.signs)
@@ -112,22 +129,22 @@ def test_signs_are_what_the_conversation_shows_image_by_image(conversations: lis
 
 
 def test_what_is_asked_about_is_not_in_the_history(
-    conversations: list[tuple[TrainUser, Drawn]], book: JudgedImages
+    conversations: list[tuple[TrainUser, TrainingConversation]], judged_images: JudgedImages
 ) -> None:
     for _, drawn in conversations:
         shown = {id(image) for image in drawn.conversation[0].images}
         asked = [image for turn in drawn.conversation[1:] for image in turn.images]
         assert not shown & {id(image) for image in asked}
-        assert not shown & {id(book.load(judgment)) for side in drawn.rest for judgment in side}
-        assert min(map(len, drawn.rest)) >= KEPT
+        assert not shown & {id(judged_images.load(judgment)) for side in drawn.rest for judgment in side}
+        assert min(map(len, drawn.rest)) >= HELD_BACK
 
 
-def test_a_reversed_user_swaps_sides_and_words(train_users: list[TrainUser], book: JudgedImages) -> None:
+def test_a_reversed_user_swaps_sides_and_words(train_users: list[TrainUser], judged_images: JudgedImages) -> None:
     one = train_users[0]
-    told = Told.of(one, flipped=True)
-    assert (told.liked, told.disliked) == (one.history.disliked, one.history.liked)
-    assert (told.likes, told.dislikes) == (one.dislikes, one.likes)
-    drawn = ConversationMaker(book.load, flip=1.0, questions=0)(one, np.random.default_rng(0), (2, 2))
+    persona = Persona.of(one, flipped=True)
+    assert (persona.liked, persona.disliked) == (one.history.disliked, one.history.liked)
+    assert (persona.likes, persona.dislikes) == (one.dislikes, one.likes)
+    drawn = ConversationMaker(judged_images.load, flip=1.0, questions=0)(one, np.random.default_rng(0), (2, 2))
     liked = [i for i, sign in zip(images_of(drawn.conversation), drawn.signs, strict=True) if sign == 1]
     assert {colour(image) for image in liked} <= {one.dislikes[0]}
     assert set(str(drawn.conversation[1].parts[0]).split(", ")) == set(one.dislikes)
@@ -147,9 +164,9 @@ def test_sizes_stay_in_their_bounds_and_some_histories_have_one_side() -> None:
     assert np.median(both) == pytest.approx(4, abs=1), "log-uniform: half show at most the root of 16"
 
 
-def test_nothing_is_asked_that_has_no_answer(book: JudgedImages) -> None:
+def test_nothing_is_asked_that_has_no_answer(judged_images: JudgedImages) -> None:
     wordless = train_user(0, words=False)
-    maker, rng = ConversationMaker(book.load), np.random.default_rng(0)
+    maker, rng = ConversationMaker(judged_images.load), np.random.default_rng(0)
     for _ in range(60):
         drawn = maker(wordless, rng, (3, 3))
         assert {" ".join(text.split()) for text, _, _ in said(drawn)} <= without_places(
@@ -164,10 +181,10 @@ def test_nothing_is_asked_that_has_no_answer(book: JudgedImages) -> None:
 
 
 def test_a_template_without_a_place_for_its_picture_is_refused(
-    train_users: list[TrainUser], book: JudgedImages
+    train_users: list[TrainUser], judged_images: JudgedImages
 ) -> None:
     broken = replace(TEMPLATES, like=("liked?",), which=("this {picture}?",))
-    maker = ConversationMaker(book.load, templates=broken, questions=8)
+    maker = ConversationMaker(judged_images.load, templates=broken, questions=8)
     with pytest.raises(ValueError, match=r"(0 places for 1|1 places for 2) pictures"):
         maker(train_users[0], np.random.default_rng(0), (2, 2))
     with pytest.raises(ValueError, match="0 places for 1 pictures"):
@@ -205,12 +222,12 @@ def beyond_words(train_users: list[TrainUser], seed: int) -> np.ndarray[tuple[in
     return (rest / rest.std()).astype(np.float32)
 
 
-def described_of(train_users: list[TrainUser]) -> Described:
+def described_of(train_users: list[TrainUser]) -> DescribedImages:
     """Components of a hidden number, the colour that phrases name, and another hidden number."""
     colours = np.array([colour(j.picture.load()) == "red" for one in train_users for j in judgments(one)])
     hidden, other = (beyond_words(train_users, seed) for seed in (0, 1))
     components = torch.from_numpy(np.stack([hidden, colours + 0.1 * hidden, other], 1).astype(np.float32))
-    return Described.of(train_users, components, torch.diag(torch.tensor([2.0, 3.0, 0.1])), directions=2)
+    return DescribedImages.of(train_users, components, torch.diag(torch.tensor([2.0, 3.0, 0.1])), directions=2)
 
 
 def test_what_users_care_about_beyond_words_is_found_first(train_users: list[TrainUser]) -> None:
@@ -222,20 +239,20 @@ def test_what_users_care_about_beyond_words_is_found_first(train_users: list[Tra
     shows = {digest: phrases for one in train_users for digest, phrases in one.shows.items()}
     for row, judgment in enumerate(rows):
         assert {found.phrases[i] for i in np.flatnonzero(found.shown[row])} == set(shows[judgment.picture.digest])
-    assert abs(np.corrcoef(found.unsaid[:, 0], beyond_words(train_users, 0))[0, 1]) > 0.99
-    assert abs(np.corrcoef(found.unsaid[:, 1], beyond_words(train_users, 1))[0, 1]) > 0.9
-    np.testing.assert_allclose(found.unsaid.std(0), 1, atol=0.02)
+    assert abs(np.corrcoef(found.unlabelled[:, 0], beyond_words(train_users, 0))[0, 1]) > 0.99
+    assert abs(np.corrcoef(found.unlabelled[:, 1], beyond_words(train_users, 1))[0, 1]) > 0.9
+    np.testing.assert_allclose(found.unlabelled.std(0), 1, atol=0.02)
     varied = found.shown.std(0) > 0
     np.testing.assert_allclose(found.features[:, : len(varied)].numpy()[:, varied].std(0), 1, atol=1e-3)
 
 
 def test_practice_users_like_what_their_words_say(train_users: list[TrainUser]) -> None:
     """They share a real user's words, and lean along the hidden number."""
-    practice, rng = SyntheticUsers(train_users, described_of(train_users)), np.random.default_rng(0)
+    synthetic, rng = SyntheticUsers(train_users, described_of(train_users)), np.random.default_rng(0)
     words = {(one.likes, one.dislikes) for one in train_users}
     gaps = []
     for _ in range(200):
-        user = practice(rng)
+        user = synthetic(rng)
         assert (len(user.history.liked), len(user.history.disliked)) == (24, 24)
         assert (user.likes, user.dislikes) in words
         likes, dislikes = (
@@ -286,7 +303,7 @@ def test_the_teacher_learns_a_planted_metric_and_nothing_from_noise(
     random: bool, low: float, high: float, hidden: int
 ) -> None:
     train_users, features, row = planted(200, np.random.default_rng(0), random=random)
-    found = learn_teacher(train_users[:150], row, features, None, hidden=hidden, steps=150)
+    found = learn_teacher(HistorySource(train_users[:150], row, features), hidden=hidden, steps=150)
     torch.testing.assert_close(found.metric, found.metric.T)
     assert not any(parameter.requires_grad for parameter in found.parameters())
     right = []
@@ -320,12 +337,12 @@ def test_a_teachers_user_is_the_difference_of_shrunk_means() -> None:
 # ------------------------------------------------------------------------------------------------------ tuning
 
 
-def test_gathered_states_equal_a_naive_loop() -> None:
+def test_summary_states_equal_a_naive_loop() -> None:
     rng = torch.Generator().manual_seed(0)
     states, mask = torch.randn(3, 7, 4, generator=rng), torch.ones(3, 7, dtype=torch.long)
     mask[0, :2], mask[2, :1] = 0, 0
     opened = torch.tensor([4, 6, 1])
-    last, mean = _gathered(states, mask, opened)
+    last, mean = summary_states(states, mask, opened)
     for row in range(3):
         before = [states[row, i] for i in range(int(opened[row]) + 1) if mask[row, i]]
         torch.testing.assert_close(last[row], states[row, opened[row]])
@@ -333,34 +350,41 @@ def test_gathered_states_equal_a_naive_loop() -> None:
 
 
 @pytest.fixture
-def batches(mllm: Mllm, train_users: list[TrainUser], book: JudgedImages) -> Callable[[bool], Batch]:
+def batches(mllm: Mllm, train_users: list[TrainUser], judged_images: JudgedImages) -> Callable[[bool], Batch]:
     def draw(pixels: bool) -> Batch:
-        maker = ConversationMaker(book.load)
-        return QuestionBatches(mllm, train_users, book, maker, Sizes(), pixels=pixels)(np.random.default_rng(3), 3)
+        maker = ConversationMaker(judged_images.load)
+        return QuestionBatches(mllm, train_users, judged_images, maker, Sizes(), pixels=pixels)(
+            np.random.default_rng(3), 3
+        )
 
     return draw
 
 
-def features_of(book: JudgedImages, width: int = 10) -> Tensor:
-    return torch.randn(len(book.images), width, generator=torch.Generator().manual_seed(5))
+def features_of(judged_images: JudgedImages, width: int = 10) -> Tensor:
+    return torch.randn(len(judged_images.images), width, generator=torch.Generator().manual_seed(5))
 
 
-def task_of(mllm: Mllm, features: Tensor | None, **options: object) -> QuestionTask:
+def task_of(
+    mllm: Mllm, features: Tensor, *, teacher: Teacher | None = None, tower: Tensor | None = None
+) -> QuestionTask:
     torch.manual_seed(0)
-    return QuestionTask(mllm, features, **{"head_weight": 1.0} | options)
+    curriculum = CurriculumLosses(mllm.width, features, head_weight=1.0, teacher=teacher)
+    return QuestionTask(mllm, curriculum, tower=tower)
 
 
-def test_image_tokens_stand_for_pixels(mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch]) -> None:
+def test_image_tokens_stand_for_pixels(
+    mllm: Mllm, judged_images: JudgedImages, batches: Callable[[bool], Batch]
+) -> None:
     """The same conversations give the same loss whether the vision tower runs or its tokens were kept."""
     mllm.model.eval()
     torch.manual_seed(0)
     torch.nn.init.normal_(mllm.model.model.connector.perceiver_resampler.latents)  # all equal in a fresh one
-    _, tokens = seen_by(mllm, book.images)
-    assert tokens.shape == (len(book.images), 4, WIDTH)
+    _, tokens = encode_images(mllm, judged_images.images)
+    assert tokens.shape == (len(judged_images.images), 4, WIDTH)
     with_pixels, without = batches(True), batches(False)
     assert "pixel_values" in with_pixels
     assert "pixel_values" not in without
-    features = features_of(book)
+    features = features_of(judged_images)
     with torch.no_grad():
         seen = task_of(mllm, features)(with_pixels)
         kept, moved = (task_of(mllm, features, tower=rows)(without) for rows in (tokens, tokens.roll(1, 0)))
@@ -369,10 +393,10 @@ def test_image_tokens_stand_for_pixels(mllm: Mllm, book: JudgedImages, batches: 
 
 
 def test_what_the_teacher_wants_is_its_user(
-    mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
+    mllm: Mllm, judged_images: JudgedImages, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)
-    features, found = features_of(book), Teacher(10)
+    features, found = features_of(judged_images), Teacher(10)
     assert found.correction is not None
     torch.nn.init.normal_(found.correction[-1].weight)
     task, batch = task_of(mllm, features, teacher=found), batches(True)
@@ -383,7 +407,7 @@ def test_what_the_teacher_wants_is_its_user(
         wanted.append(y.detach())
         return real(x, y)
 
-    monkeypatch.setattr("prefbench.methods.ours.train.question_task.F.mse_loss", noted)
+    monkeypatch.setattr(losses.F, "mse_loss", noted)
     task(batch)
     users = []
     for i in range(3):
@@ -398,10 +422,12 @@ def test_what_the_teacher_wants_is_its_user(
     torch.testing.assert_close(wanted[2], local / local.std(0, correction=0).mean())
 
 
-def test_verdicts_stand_where_their_answers_begin(mllm: Mllm, train_users: list[TrainUser], book: JudgedImages) -> None:
+def test_verdicts_stand_where_their_answers_begin(
+    mllm: Mllm, train_users: list[TrainUser], judged_images: JudgedImages
+) -> None:
     """Each names the token before yes or no, and the image that was asked about."""
-    maker = ConversationMaker(book.load, questions=5)
-    batch = QuestionBatches(mllm, train_users, book, maker, Sizes())(np.random.default_rng(8), 4)
+    maker = ConversationMaker(judged_images.load, questions=5)
+    batch = QuestionBatches(mllm, train_users, judged_images, maker, Sizes())(np.random.default_rng(8), 4)
     ids, decode = batch["input_ids"], mllm.tokenizer.decode
     assert len(batch["verdicts"]) > 4
     for row, column, image in batch["verdicts"].tolist():
@@ -417,10 +443,10 @@ def test_verdicts_stand_where_their_answers_begin(mllm: Mllm, train_users: list[
 
 
 def test_what_a_verdict_must_hold_is_user_picture_and_agreement(
-    mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
+    mllm: Mllm, judged_images: JudgedImages, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    features, found, batch = features_of(book), Teacher(10).requires_grad_(False), batches(True)
-    found.take_apart(torch.randn(300, 64), features)
+    features, found, batch = features_of(judged_images), Teacher(10).requires_grad_(False), batches(True)
+    found.find_components(torch.randn(300, 64), features)
     wanted: list[Tensor] = []
     real = torch.nn.functional.mse_loss
 
@@ -428,15 +454,15 @@ def test_what_a_verdict_must_hold_is_user_picture_and_agreement(
         wanted.append(y.detach())
         return real(x, y)
 
-    monkeypatch.setattr("prefbench.methods.ours.train.question_task.F.mse_loss", noted)
+    monkeypatch.setattr(losses.F, "mse_loss", noted)
     task_of(mllm, features, teacher=found)(batch)
     rows, _, images = batch["verdicts"].T
     users = []
     for row in rows.tolist():
         own = torch.nonzero(batch["owners"] == row).flatten()
         users.append(found.user(batch["signs"][own][None], features[batch["shown"][own]][None])[0])
-    user = torch.stack(users) @ found.user_parts
-    picture = features[batch["shown"][images]] @ found.picture_parts
+    user = torch.stack(users) @ found.user_components
+    picture = features[batch["shown"][images]] @ found.picture_components
     parts = [part / part.std(0, correction=0).mean() for part in (user, picture, user * picture)]
     torch.testing.assert_close(wanted[3], torch.cat(parts, 1))
 
@@ -446,69 +472,77 @@ def test_the_parts_of_an_agreement_add_up_to_it() -> None:
     found = Teacher(12, hidden=0).requires_grad_(False)
     features = torch.randn(400, 12)
     users = found.shown(torch.randn(500, 12))  # no more directions than parts
-    found.take_apart(users, features)
+    found.find_components(users, features)
     _, _, products = found.agreement(users[:50], features[:50])
     whole = found.gain * (found.asked(features[:50]) * users[:50]).sum(1)
     torch.testing.assert_close(products.sum(1), whole, atol=1e-3, rtol=1e-2)
-    variances = (users @ found.user_parts).var(0)[:12] * (features @ found.picture_parts).var(0)[:12]
+    variances = (users @ found.user_components).var(0)[:12] * (features @ found.picture_components).var(0)[:12]
     assert (variances[:-1] >= variances[1:] - 1e-4).all(), "the most important first"
 
 
 def test_gradients_reach_the_language_model_and_not_frozen_eyes(
-    mllm: Mllm, book: JudgedImages, batches: Callable[[bool], Batch]
+    mllm: Mllm, judged_images: JudgedImages, batches: Callable[[bool], Batch]
 ) -> None:
-    task = task_of(mllm, features_of(book), teacher=Teacher(10).requires_grad_(False))
+    task = task_of(mllm, features_of(judged_images), teacher=Teacher(10).requires_grad_(False))
     torch.autograd.backward(task(batches(True)))
-    assert len(task.parts) == 1 + 2 + 4
+    assert len(task.terms) == 1 + 2 + 4
     inside = mllm.model.model
     assert all(p.grad is None for part in (inside.vision_model, inside.connector) for p in part.parameters())
-    for module in (inside.text_model, *(task.heads or ()), *(task.followers or ()), task.judge):
+    taught = task.curriculum
+    assert taught is not None
+    for module in (inside.text_model, *(taught.heads or ()), *(taught.followers or ()), taught.judge):
         assert module is not None
         gradients = [p.grad for p in module.parameters() if p.requires_grad]
         assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
-def test_a_batch_without_a_word_to_teach_has_a_loss(mllm: Mllm, book: JudgedImages) -> None:
+def test_a_batch_without_a_word_to_teach_has_a_loss(mllm: Mllm, judged_images: JudgedImages) -> None:
     """Users of whom nobody knows what they like, asked nothing: transformers gives NaN."""
     wordless = [train_user(i, words=False) for i in range(2)]
-    batches = QuestionBatches(mllm, wordless, book, ConversationMaker(book.load, questions=0), Sizes(), pixels=True)
-    loss = task_of(mllm, features_of(book))(batches(np.random.default_rng(0), 2))
+    batches = QuestionBatches(
+        mllm, wordless, judged_images, ConversationMaker(judged_images.load, questions=0), Sizes(), pixels=True
+    )
+    loss = task_of(mllm, features_of(judged_images))(batches(np.random.default_rng(0), 2))
     assert torch.isfinite(loss)
     assert loss > 0, "the heads still learn"
 
 
-def test_checkpoints_hold_what_is_trained_alone(mllm: Mllm, book: JudgedImages) -> None:
-    task = task_of(mllm, features_of(book))
+def test_checkpoints_hold_what_is_trained_alone(mllm: Mllm, judged_images: JudgedImages) -> None:
+    task = task_of(mllm, features_of(judged_images))
     state = task.state_dict()
     assert any("text_model" in name for name in state)
     assert not any("vision_model" in name or "connector" in name for name in state)
-    other = task_of(mllm, features_of(book))
+    other = task_of(mllm, features_of(judged_images))
     other.load_state_dict(state)
-    del state["heads.0.user.1.weight"]
-    with pytest.raises(RuntimeError, match=r"heads\.0\.user\.1\.weight"):
+    former = {name.removeprefix("curriculum."): value for name, value in state.items()}
+    assert "heads.0.user.1.weight" in former
+    other.load_state_dict(former)  # as version 0.1 named them
+    del state["curriculum.heads.0.user.1.weight"]
+    with pytest.raises(RuntimeError, match=r"curriculum\.heads\.0\.user\.1\.weight"):
         other.load_state_dict(state)
 
 
-def test_heads_and_teachers_need_features(mllm: Mllm) -> None:
-    with pytest.raises(ValueError, match="features"):
-        task_of(mllm, None)
-    assert task_of(mllm, None, head_weight=0.0).heads is None
+def test_without_a_curriculum_answers_alone_are_taught(mllm: Mllm, batches: Callable[[bool], Batch]) -> None:
+    task, batch = QuestionTask(mllm), batches(True)
+    loss = task(batch)
+    assert task.terms == (pytest.approx(loss.item()),)
+    assert not any(name.startswith("curriculum") for name in task.state_dict())
 
 
 def test_the_miniatures_recipe_runs_and_goes_on(
-    idefics2: Path, train_users: list[TrainUser], book: JudgedImages, tmp_path: Path
+    idefics2: Path, train_users: list[TrainUser], judged_images: JudgedImages, tmp_path: Path
 ) -> None:
     short = FitConfig(images=4, batch=2, ema=0.9, warmup_steps=1)
-    recipe = replace(MINIATURE, gathering=short, questions=short, metric_steps=3, teacher_steps=3)
+    recipe = replace(MINIATURE, summary_pretraining=short, questions=short, metric_steps=3, teacher_steps=3)
     model = tune(load_mllm(idefics2, device="cpu"), "full")
     before = model.model.lm_head.weight.clone()
-    progress = question_stage.teach(model, train_users, book, recipe, tmp_path)
+    progress = question_stage.teach(model, train_users, judged_images, recipe, tmp_path)
     assert [p.step for p in progress] == [2, 2]
     assert not torch.equal(before, model.model.lm_head.weight)
     longer = replace(recipe, questions=replace(short, images=6))
     again = tune(load_mllm(idefics2, device="cpu"), "full")
-    assert [p.step for p in question_stage.teach(again, train_users, book, longer, tmp_path)] == [2, 3]
+    assert [p.step for p in question_stage.teach(again, train_users, judged_images, longer, tmp_path)] == [2, 3]
     with pytest.raises(PrefbenchError, match=r"does not fit this training \(it was made by another recipe"):
-        question_stage.teach(again, train_users, book, replace(recipe, flip=0.1), tmp_path)
+        question_stage.teach(again, train_users, judged_images, replace(recipe, flip=0.1), tmp_path)
     with pytest.raises(PrefbenchError, match=r"seen\.pt is of 56 pictures, this training of 14; use another --out"):
         question_stage.teach(again, train_users[:1], JudgedImages(train_users[:1]), recipe, tmp_path)

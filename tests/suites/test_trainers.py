@@ -16,7 +16,7 @@ from prefbench.registry import load
 from prefbench.suites.picturebook.data.corpus import CorpusRecipe, held_out, load_corpus
 from prefbench.suites.picturebook.miniatures import quality, trainers
 from prefbench.suites.picturebook.reader.reader import load_reader
-from prefbench.training.figures import Figure
+from prefbench.training.figures import QualityFigure
 
 PICTURES, STEPS, BATCH = 40, 3, 8
 
@@ -56,7 +56,7 @@ def test_a_miniature_is_trained_measured_and_loads_again(name: str, tmp_path: Pa
     assert [corpus["n"] for corpus in card["data"]["corpora"]] == [PICTURES] * len(trainers.RECIPES[name].corpora)
     losses = (tmp_path / name / "loss.csv").read_text().splitlines()
     assert np.isfinite(float(losses[-1].split(",")[-1]))
-    measure: Callable[..., list[Figure]] = load("weights", name)
+    measure: Callable[..., list[QualityFigure]] = load("weights", name)
     again = {figure.name: figure.value for figure in measure(folder, n=trainers.RECIPES[name].measured_on)}
     assert again == pytest.approx({figure: held["value"] for figure, held in card["figures"].items()}, abs=1e-4)
     assert all(0 <= value <= 1 or figure == "gain on the prompt alone" for figure, value in again.items())

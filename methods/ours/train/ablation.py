@@ -17,7 +17,7 @@ from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Varian
 from .. import weights
 from ..method import PrefGen
 from .injection_stage import InjectionRecipe
-from .stages import Job, Sources
+from .job import Job, Sources
 
 TRAINED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "parts": {f"without e_{part}": {"without": (part,)} for part in ("sem", "core", "img")},

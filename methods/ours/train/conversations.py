@@ -1,4 +1,4 @@
-"""Training conversations: a history in random order, the taste in words, then questions of every kind."""
+"""Training conversations: a history in random order, the preferences in words, then questions of every kind."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ T = TypeVar("T")
 LoadImage = Callable[[Judgment], Image.Image]
 Rest = tuple[tuple[Judgment, ...], tuple[Judgment, ...]]
 """The liked and the disliked judgments that a conversation does not show in its history."""
-KEPT = 4
-"""Judgments a side that no training history shows, so that there is something left to ask about."""
+HELD_BACK = 4
+"""Judgments per side that no training history shows, so that there is something left to ask about."""
 
 
 def judgments(train_user: TrainUser) -> tuple[Judgment, ...]:
-    """All of a lesson, liked ones first: the order of rows wherever something has a row a judged picture."""
+    """All of a user, liked ones first: the order of rows wherever something has a row per judgment."""
     return (*train_user.history.liked, *train_user.history.disliked)
 
 
 def users_of(train_users: Sequence[TrainUser]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Everything that a training takes from lessons, as plain data to hash."""
+    """Everything that a training takes from train users, as plain data to hash."""
     return [(train_user.history.digest, train_user.likes, train_user.dislikes) for train_user in train_users]
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many judgments a side a training history shows: log-uniform from 1 to `most`; a share shows one side only."""
+    """Judgments per side that a training history shows: log-uniform from 1 to `most`; a share shows one side only."""
 
     most: int = 16
     one_sided: float = 0.1
@@ -48,7 +48,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Told:
+class Persona:
     """A training user as a conversation needs it: which side is liked, and the words for both."""
 
     liked: tuple[Judgment, ...]
@@ -57,15 +57,15 @@ class Told:
     dislikes: tuple[str, ...]
 
     @classmethod
-    def of(cls, train_user: TrainUser, *, flipped: bool = False) -> Told:
-        """The lesson's user, or the opposite user, whose every judgment is reversed."""
+    def of(cls, train_user: TrainUser, *, flipped: bool = False) -> Persona:
+        """The user, or the opposite user, whose every judgment is reversed."""
         history = train_user.history
-        told = cls(history.liked, history.disliked, train_user.likes, train_user.dislikes)
-        return cls(told.disliked, told.liked, told.dislikes, told.likes) if flipped else told
+        persona = cls(history.liked, history.disliked, train_user.likes, train_user.dislikes)
+        return cls(persona.disliked, persona.liked, persona.dislikes, persona.likes) if flipped else persona
 
 
 @dataclass(frozen=True)
-class Drawn:
+class TrainingConversation:
     """A training conversation, what it does not show in its history, and which side each of its images is on."""
 
     conversation: Conversation
@@ -78,7 +78,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class ConversationMaker:
-    """Makes training conversations: a history in random order, the taste in words, then questions of all kinds."""
+    """Makes training conversations: a history in random order, what is liked in words, then questions of all kinds."""
 
     load: LoadImage
     templates: Templates = TEMPLATES
@@ -86,15 +86,15 @@ class ConversationMaker:
     flip: float = 0.25
     """Share of conversations with the opposite of a real user: all likes dislikes and the other way round."""
 
-    def __call__(self, train_user: TrainUser, rng: np.random.Generator, sizes: tuple[int, int]) -> Drawn:
-        """A conversation with a user who has more than `KEPT` judgments a side.
+    def __call__(self, train_user: TrainUser, rng: np.random.Generator, sizes: tuple[int, int]) -> TrainingConversation:
+        """A conversation with a user who has more than `HELD_BACK` judgments per side.
 
         Args:
             sizes: how many likes and dislikes to show, at most.
         """
-        told = Told.of(train_user, flipped=rng.random() < self.flip)
+        persona = Persona.of(train_user, flipped=rng.random() < self.flip)
         n_liked, n_disliked = sizes
-        liked, disliked = _shuffled(told.liked, rng), _shuffled(told.disliked, rng)
+        liked, disliked = _shuffled(persona.liked, rng), _shuffled(persona.disliked, rng)
         n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
         shown = Shown(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))
         words = self.templates
@@ -103,67 +103,67 @@ class ConversationMaker:
         blocks = [1] * len(shown.liked), [-1] * len(shown.disliked)
         signs = [*blocks[0], *blocks[1]] if liked_first else [*blocks[1], *blocks[0]]
         rest = (liked[n_liked:], disliked[n_disliked:])
-        turns = self._taste(told, rng)
+        turns = self._preferences(persona, rng)
         judged = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
-        for kind in rng.choice(len(_KINDS), size=self.questions, p=self._shares(told, train_user)):
-            turns += getattr(self, _KINDS[kind])(told, train_user, rest, rng)
-            judged.append(len(signs) if _KINDS[kind] == "_like" else -1)
+        kinds = (self._like, self._which, self._drawn, self._show)
+        for kind in rng.choice(len(kinds), size=self.questions, p=self._shares(persona, train_user)):
+            turns += kinds[kind](persona, train_user, rest, rng)
+            judged.append(len(signs) if kind == 0 else -1)
             signs += [0] * len(turns[-2].images)
-        return Drawn([Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(judged))
+        return TrainingConversation(
+            [Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(judged)
+        )
 
-    def _shares(self, told: Told, train_user: TrainUser) -> FloatArray:
+    def _shares(self, persona: Persona, train_user: TrainUser) -> FloatArray:
         """How often each kind of question is asked: judging one picture most, nothing that has no answer."""
-        shares = np.array([0.6, 0.2, 0.1 * bool(told.likes and told.dislikes), 0.1 * bool(train_user.shows)])
+        shares = np.array([0.6, 0.2, 0.1 * bool(persona.likes and persona.dislikes), 0.1 * bool(train_user.shows)])
         normalised: FloatArray = shares / shares.sum()
         return normalised
 
-    def _taste(self, told: Told, rng: np.random.Generator) -> list[Turn]:
+    def _preferences(self, persona: Persona, rng: np.random.Generator) -> list[Turn]:
         """What the user likes comes first in a conversation, where the embedding is read."""
         words = self.templates
-        known = bool(told.likes or told.dislikes)
-        said = _phrases(told.likes, rng) or words.nothing
-        turns = [ask(pick(words.likes, rng)), answer(said, taught=known)]
+        known = bool(persona.likes or persona.dislikes)
+        text = _phrases(persona.likes, rng) or words.nothing
+        turns = [ask(pick(words.likes, rng)), answer(text, taught=known)]
         if known and rng.random() < 0.5:
-            turns += [ask(pick(words.dislikes, rng)), answer(_phrases(told.dislikes, rng) or words.nothing)]
+            turns += [ask(pick(words.dislikes, rng)), answer(_phrases(persona.dislikes, rng) or words.nothing)]
         return turns
 
-    def _like(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:
+    def _like(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:
         good = bool(rng.random() < 0.5)
         judgment = pick(rest[0] if good else rest[1], rng)
-        shown, wanted = train_user.shows.get(judgment.picture.digest, ()), told.likes if good else told.dislikes
+        shown, wanted = train_user.shows.get(judgment.picture.digest, ()), persona.likes if good else persona.dislikes
         reasons = _phrases([phrase for phrase in shown if phrase in wanted], rng)
-        verdict = self._verdict(good)
-        said = self.templates.because.format(verdict=verdict, words=reasons) if reasons else verdict
-        return [ask(*question_parts(pick(self.templates.like, rng), [self.load(judgment)])), answer(said)]
+        word = self._yes_or_no(good)
+        text = self.templates.because.format(verdict=word, words=reasons) if reasons else word
+        return [ask(*question_parts(pick(self.templates.like, rng), [self.load(judgment)])), answer(text)]
 
-    def _which(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
+    def _which(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         liked, disliked = self.load(pick(rest[0], rng)), self.load(pick(rest[1], rng))
         first = bool(rng.random() < 0.5)
         pictures = (liked, disliked) if first else (disliked, liked)
-        said = self.templates.first if first else self.templates.second
-        return [ask(*question_parts(pick(self.templates.which, rng), pictures)), answer(said)]
+        text = self.templates.first if first else self.templates.second
+        return [ask(*question_parts(pick(self.templates.which, rng), pictures)), answer(text)]
 
-    def _drawn(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
+    def _drawn(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         good = bool(rng.random() < 0.5)
         prompt = pick(rest[0] if good else rest[1], rng).prompt
-        asked = f"{prompt}, {pick(told.likes if good else told.dislikes, rng)}"
-        return [ask(pick(self.templates.drawn, rng).format(words=asked)), answer(self._verdict(good))]
+        asked = f"{prompt}, {pick(persona.likes if good else persona.dislikes, rng)}"
+        return [ask(pick(self.templates.drawn, rng).format(words=asked)), answer(self._yes_or_no(good))]
 
-    def _show(self, told: Told, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
+    def _show(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         judgment = pick((*rest[0], *rest[1]), rng)
-        said = ", ".join([judgment.prompt, *train_user.shows.get(judgment.picture.digest, ())])
-        return [ask(*question_parts(pick(self.templates.show, rng), [self.load(judgment)])), answer(said)]
+        text = ", ".join([judgment.prompt, *train_user.shows.get(judgment.picture.digest, ())])
+        return [ask(*question_parts(pick(self.templates.show, rng), [self.load(judgment)])), answer(text)]
 
-    def _verdict(self, good: bool) -> str:
+    def _yes_or_no(self, good: bool) -> str:
         return self.templates.yes if good else self.templates.no
-
-
-_KINDS = ("_like", "_which", "_drawn", "_show")
 
 
 def at_most(wanted: int, side: Sequence[object]) -> int:
     """How many judgments of a side a training history shows."""
-    return min(wanted, len(side) - KEPT)
+    return min(wanted, len(side) - HELD_BACK)
 
 
 def pick(options: Sequence[T], rng: np.random.Generator) -> T:

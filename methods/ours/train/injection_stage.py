@@ -27,12 +27,14 @@ from .. import weights
 from ..alignment import Alignment
 from ..vectors import Layers, Scales, widths
 from .conversations import judgments, users_of
-from .injection import InjectionBatches, InjectionTask, Read, read_histories
-from .picks import Taste
-from .practice import SyntheticUsers
-from .question_task import JudgedImages
+from .curriculum.preference_heads import PreferenceHeads
+from .curriculum.synthetic_users import SyntheticUsers
+from .history_states import HistoryStates, read_histories
+from .injection_task import InjectionBatches, InjectionTask
+from .judged_images import JudgedImages
+from .stored_names import current_names, recipe_text
 
-_SPOKEN = 24
+_WORDS = 24
 """Tokens of what a user likes in words that the alignment sees."""
 
 
@@ -42,10 +44,10 @@ class InjectionRecipe:
 
     Args:
         histories: read of each user.
-        practice: practice users beside the real ones, for each of whom as many histories are read.
+        synthetic_users: beside the real ones, for each of whom as many histories are read.
         flipped: share of histories of the opposite of a user.
-        picked: the denoiser draws the best of so many pictures by the heads of the first stage (see `picks`), where it
-            had any; 0 for users' own likes.
+        picked: the denoiser draws the best of so many images by the heads of the first stage, where it had any; 0 for
+            users' own likes. See `curriculum/preference_heads.py`.
         alignment_weight: of the alignment loss beside the denoising loss.
         tokens: user tokens of each part.
         without: parts that are left out.
@@ -54,7 +56,7 @@ class InjectionRecipe:
 
     fit: FitConfig
     histories: int = 8
-    practice: int = 300
+    synthetic_users: int = 300
     flipped: float = 0.5
     picked: int = 1000
     alignment: Alignment = "mmd"
@@ -67,7 +69,8 @@ class InjectionRecipe:
     def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:
         """What a stage's card holds of one."""
         fit = {name: _tuples(value) for name, value in stored["fit"].items()}
-        return cls(**{name: _tuples(value) for name, value in stored.items()} | {"fit": FitConfig(**fit)})
+        values = {name: _tuples(value) for name, value in current_names(stored).items()}
+        return cls(**values | {"fit": FitConfig(**fit)})
 
 
 def _tuples(value: Any) -> Any:
@@ -78,89 +81,91 @@ def _tuples(value: Any) -> Any:
 MINIATURE = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
 FULL = InjectionRecipe(
     FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),
-    practice=0,
+    synthetic_users=0,
     flipped=0.25,
     picked=0,
 )
 """Learning rate and weight decay of the public IP-Adapters (Ye et al. 2023, section 4.1)."""
 
 
-def read(
-    mllm: Mllm,
-    train_users: Sequence[TrainUser],
-    book: JudgedImages,
-    layers: Layers,
-    recipe: InjectionRecipe,
-    taste: Taste | None,
-    path: Path,
-) -> Read:
-    """Reads the histories, or loads them where `path` holds just these, read by this model.
+@dataclass(frozen=True)
+class UserSource:
+    """What user vectors are made from: whose histories, and by which model and layers they are read.
 
     Args:
-        taste: what the first stage learned, for practice users.
+        heads: what the first stage learned, for synthetic users and picks; None where it had no heads.
     """
-    made_of = _identity(mllm, train_users, layers, recipe, taste)
-    with Accelerator().main_process_first():
-        stored = torch.load(path, weights_only=True) if path.exists() else {}
-        if stored.pop("made_of", None) == made_of and stored.keys() == Read.__dataclass_fields__.keys():
-            return Read(**stored)
+
+    mllm: Mllm
+    layers: Layers
+    train_users: Sequence[TrainUser]
+    judged_images: JudgedImages
+    heads: PreferenceHeads | None = None
+
+    def read(self, recipe: InjectionRecipe, path: Path) -> HistoryStates:
+        """Reads the histories, or loads them where `path` holds just these, read by this model."""
+        made_of = self.identity(recipe)
+        with Accelerator().main_process_first():
+            stored = torch.load(path, weights_only=True) if path.exists() else {}
+            if stored.pop("made_of", None) == made_of and stored.keys() == HistoryStates.__dataclass_fields__.keys():
+                return HistoryStates(**stored)
+            histories = read_histories(
+                self.mllm,
+                [*self.train_users, *self._synthetic_users(recipe)],
+                self.judged_images,
+                self.layers,
+                each=recipe.histories,
+                flipped=recipe.flipped,
+                seed=recipe.fit.seed,
+            )
+            with atomic_file(path) as temporary:
+                torch.save(vars(histories) | {"made_of": made_of}, temporary)
+        return histories
+
+    def identity(self, recipe: InjectionRecipe) -> str:
+        """Of everything that the states of the histories depend on."""
+        synthetic = None
+        if self.heads is not None and recipe.synthetic_users:
+            synthetic = (recipe.synthetic_users, self.heads.digest)
+        how = (recipe.histories, synthetic, recipe.flipped, recipe.fit.seed)
+        everything = (self.mllm.digest, self.layers, how, users_of(self.train_users))
+        return hashlib.sha256(repr(everything).encode()).hexdigest()
+
+    def _synthetic_users(self, recipe: InjectionRecipe) -> list[TrainUser]:
+        if self.heads is None:
+            return []
         rng = np.random.default_rng([recipe.fit.seed, 11])
-        practice = SyntheticUsers(train_users, taste.described) if taste is not None and recipe.practice else None
-        extra = [practice(rng) for _ in range(recipe.practice)] if practice is not None else []
-        found = read_histories(
-            mllm,
-            [*train_users, *extra],
-            book,
-            layers,
-            each=recipe.histories,
-            flipped=recipe.flipped,
-            seed=recipe.fit.seed,
-        )
-        with atomic_file(path) as temporary:
-            torch.save(vars(found) | {"made_of": made_of}, temporary)
-    return found
-
-
-def _identity(
-    mllm: Mllm, train_users: Sequence[TrainUser], layers: Layers, recipe: InjectionRecipe, taste: Taste | None
-) -> str:
-    """Of everything that what is read depends on."""
-    practice = (recipe.practice, taste.digest) if taste is not None and recipe.practice else None
-    how = (recipe.histories, practice, recipe.flipped, recipe.fit.seed)
-    return hashlib.sha256(repr((mllm.digest, layers, how, users_of(train_users))).encode()).hexdigest()
+        synthetic = SyntheticUsers(self.train_users, self.heads.described)
+        return [synthetic(rng) for _ in range(recipe.synthetic_users)]
 
 
 def inject(
+    source: UserSource,
+    histories: HistoryStates,
     backbone: DiffusersBackbone,
-    mllm: Mllm,
-    train_users: Sequence[TrainUser],
-    book: JudgedImages,
     embeddings: Tensor,
-    found: Read,
-    taste: Taste | None,
-    layers: Layers,
     recipe: InjectionRecipe,
     folder: Path,
 ) -> tuple[weights.Config, Adapter, Scales, Progress]:
     """Trains the adapter, continuing from what `folder` holds.
 
     Args:
-        embeddings: (N, E) of the book's pictures, by the image tower that the recipe names.
+        embeddings: (N, E) of the judged images, by the image tower that the recipe names.
 
     Raises:
         PrefbenchError: `folder` holds a training by another recipe, or of another language model, backbone or layers.
     """
-    scales = Scales.joined(Scales.of(part) for part in (found.sem, found.core, embeddings))
+    scales = Scales.joined(Scales.of(part) for part in (histories.sem, histories.core, embeddings))
     torch.manual_seed(recipe.fit.seed)
     config = weights.Config(
         backbone=backbone.card.name,
         backbone_digest=backbone.digest,
-        mllm=mllm.card.name,
-        widths=widths(layers, mllm, embeddings.shape[1]),
+        mllm=source.mllm.card.name,
+        widths=widths(source.layers, source.mllm, embeddings.shape[1]),
         text=int(backbone.pipeline.unet.config.cross_attention_dim),
         tokens=recipe.tokens,
         without=recipe.without,
-        mllm_digest=mllm.digest,
+        mllm_digest=source.mllm.digest,
         image_tower=recipe.image_tower,
     )
     adapter = weights.attach(backbone, config)
@@ -170,31 +175,47 @@ def inject(
         alignment=recipe.alignment,
         weight=recipe.alignment_weight,
     )
-    prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
-    if taste is not None and recipe.picked:
-        found = replace(found, wanted=taste.picks(found.last, prompts, one_in=recipe.picked))
-    batches = InjectionBatches(
-        found,
+    batches = _batches(source, histories, backbone, embeddings, scales, recipe)
+    progress = fit(task, batches, recipe.fit, folder, made_of=_identity(source, backbone, recipe))
+    return config, adapter, scales, progress
+
+
+def _batches(
+    source: UserSource,
+    histories: HistoryStates,
+    backbone: DiffusersBackbone,
+    embeddings: Tensor,
+    scales: Scales,
+    recipe: InjectionRecipe,
+) -> InjectionBatches:
+    prompts = [judgment.prompt for train_user in source.train_users for judgment in judgments(train_user)]
+    if source.heads is not None and recipe.picked:
+        histories = replace(histories, wanted=source.heads.picks(histories.last, prompts, one_in=recipe.picked))
+    return InjectionBatches(
+        histories,
         embeddings=embeddings,
-        pixels=pixels_of(book, backbone.card.resolution),
+        pixels=pixels_of(source.judged_images, backbone.card.resolution),
         prompts=prompts,
         scales=scales,
         embed_text=backbone.prompts,
         words_of=functools.lru_cache(maxsize=None)(functools.partial(_words, backbone)),
         latents=latents_of(backbone),
     )
-    how = replace(recipe, fit=FitConfig(images=0))
-    parts = (_identity(mllm, train_users, layers, recipe, taste), how, backbone.digest, taste.digest if taste else "")
-    made_of = hashlib.sha256(repr(parts).encode()).hexdigest()
-    progress = fit(task, batches, recipe.fit, folder, made_of=made_of)
-    return config, adapter, scales, progress
 
 
-def pixels_of(book: JudgedImages, side: int) -> Callable[[NDArray[np.int64]], Tensor]:
-    """Rows of the book to the middle of pictures (B, 3, side, side) in [-1, 1]."""
+def _identity(source: UserSource, backbone: DiffusersBackbone, recipe: InjectionRecipe) -> str:
+    """Of everything but the length, which a longer training may change."""
+    how = recipe_text(replace(recipe, fit=FitConfig(images=0)))
+    heads = source.heads.digest if source.heads is not None else ""
+    text = f"({source.identity(recipe)!r}, {how}, {backbone.digest!r}, {heads!r})"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def pixels_of(judged_images: JudgedImages, side: int) -> Callable[[NDArray[np.int64]], Tensor]:
+    """Rows of the judged images to the middle of pictures (B, 3, side, side) in [-1, 1]."""
 
     def load(rows: NDArray[np.int64]) -> Tensor:
-        images = [ImageOps.fit(book.images[int(row)].convert("RGB"), (side, side)) for row in rows]
+        images = [ImageOps.fit(judged_images.images[int(row)].convert("RGB"), (side, side)) for row in rows]
         return torch.from_numpy(np.stack([np.asarray(i) for i in images])).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     return load
@@ -208,7 +229,7 @@ def latents_of(backbone: DiffusersBackbone) -> tuple[int, int, int]:
 
 def _words(backbone: DiffusersBackbone, text: str) -> tuple[Tensor, Tensor]:
     """States (L, D) of the text encoder for what a user likes, and which of them belong to words (L,)."""
-    states = backbone.prompts(text)["prompt_embeds"][0, 1 : 1 + _SPOKEN].float()
+    states = backbone.prompts(text)["prompt_embeds"][0, 1 : 1 + _WORDS].float()
     tokens = backbone.pipeline.tokenizer(text, truncation=True, max_length=len(states) + 1)["input_ids"]
     spoken = max(0, len(tokens) - 2)  # all but the tokens of beginning and end
     return states, torch.arange(len(states)) < spoken

@@ -19,7 +19,7 @@ from prefbench.models.mllms.model import Mllm
 from prefbench.probing import Liking, ProbeLabels, liking_of
 from prefbench.registry import load
 from prefbench.stats.resampling import Floats
-from prefbench.training.figures import Figure
+from prefbench.training.figures import QualityFigure
 
 from ...shared.questions import TEMPLATES, Shown, follow_up, taste_question
 from ..method import PrefGen
@@ -101,19 +101,19 @@ def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _
     return OrderSensitivity(float(np.mean(pairs)), float(within / (within + between)))
 
 
-def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[Figure]:
+def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[QualityFigure]:
     """Verdicts on the test users' unseen images, and how far they hang on the order of the history."""
     mllm, suite = load_mllm(folder, device="cpu"), _suite()
     found, order = verdicts(mllm, suite, "test").accuracy(), order_sensitivity(mllm, suite, "test")
     return [
-        Figure("liked from disliked, balanced accuracy", _value(found.accuracy.value), 0.65, 0.81),
-        Figure("liked from disliked, AUC within users", _value(found.auc.value), 0.70, 0.88),
-        Figure("verdicts that another order turns", order.verdicts, None, 0.05, ceiling=True),
-        Figure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
+        QualityFigure("liked from disliked, balanced accuracy", _value(found.accuracy.value), 0.65, 0.81),
+        QualityFigure("liked from disliked, AUC within users", _value(found.auc.value), 0.70, 0.88),
+        QualityFigure("verdicts that another order turns", order.verdicts, None, 0.05, ceiling=True),
+        QualityFigure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
     ]
 
 
-def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[Figure]:
+def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[QualityFigure]:
     """What is drawn for the val users, a sample a case, is worth to them; 0 is the mean of the world's prior."""
     suite, backbone = _suite(), load_backbone("mini-sd", device="cpu")
     truth = suite.truth
@@ -131,12 +131,12 @@ def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[Figure]:
         fidelity.append(float(np.mean(truth.fidelity([case.prompt for case in cases], drawn)["total"])))
     goals = {"total": (0.30, 0.43)}
     figures = [
-        Figure(
+        QualityFigure(
             "utility" if name == "total" else f"utility/{name}", float(np.mean(values)), *goals.get(name, (None, 0.3))
         )
         for name, values in utility.items()
     ]
-    return [*figures, Figure("prompt fidelity", float(np.mean(fidelity)), 0.90, 0.95)]
+    return [*figures, QualityFigure("prompt fidelity", float(np.mean(fidelity)), 0.90, 0.95)]
 
 
 def _value(value: float | None) -> float:

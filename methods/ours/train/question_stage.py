@@ -23,14 +23,22 @@ from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.questions import TEMPLATES
 from .conversations import ConversationMaker, Sizes, users_of
-from .picks import Taste
-from .practice import Described, SyntheticUsers, whitened
-from .question_task import JudgedImages, QuestionBatches, QuestionTask, seen_by
-from .teacher import learn_teacher
+from .curriculum.described_images import DescribedImages, whitened
+from .curriculum.history_batches import HistorySource
+from .curriculum.losses import CurriculumLosses
+from .curriculum.preference_heads import PreferenceHeads
+from .curriculum.synthetic_users import SyntheticUsers
+from .curriculum.teacher import learn_teacher
+from .judged_images import JudgedImages, encode_images
+from .question_batches import QuestionBatches
+from .question_task import QuestionTask
+from .stored_names import recipe_text
 
 logger = logging.getLogger(__name__)
 
-SEEN, TASTE = "seen.pt", "taste.pt"
+IMAGE_STATES, HEADS = "seen.pt", "taste.pt"
+_PRETRAINING = ("summary_pretraining", "gathering")
+"""The folder of the first training, now and in version 0.1."""
 _COMPONENTS = 192
 
 
@@ -39,53 +47,58 @@ class QuestionRecipe:
     """How the language model is trained. `FitConfig.images` counts conversations here.
 
     Args:
-        gathering: a first training on histories alone, with the teacher; None leaves it out.
-        practised: share of practice users.
-        metric_steps, teacher_steps: of 64 users each; see `teacher.learn_teacher`.
-        frozen_eyes: whether vision tower and connector are frozen, so that each image is seen once.
+        summary_pretraining: a first training on histories alone, with the curriculum; None leaves it out.
+        asked: questions per conversation.
+        flip: share of conversations with the opposite of a user.
+        synthetic_share: of synthetic users.
+        head_weight, teacher_weight: of the curriculum's losses beside the language loss; 0 leaves them out.
+        metric_steps, teacher_steps: of 64 users each; see `curriculum/teacher.py`.
+        freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
     """
 
-    gathering: FitConfig | None
+    summary_pretraining: FitConfig | None
     questions: FitConfig
     sizes: Sizes = field(default_factory=Sizes)
     asked: int = 6
     flip: float = 0.5
-    practised: float = 0.6
+    synthetic_share: float = 0.6
     head_weight: float = 1.0
     teacher_weight: float = 1.0
     metric_steps: int = 1600
     teacher_steps: int = 4000
-    frozen_eyes: bool = True
+    freeze_vision: bool = True
 
     @property
-    def looks_once(self) -> bool:
-        """Whether something needs to know before the training what the vision tower sees of every picture."""
-        return bool(self.frozen_eyes or self.practised or self.head_weight or self.teacher_weight)
+    def has_curriculum(self) -> bool:
+        """Whether anything is taught beside answers."""
+        return bool(self.synthetic_share or self.head_weight or self.teacher_weight)
 
     def shortened(self, share: float) -> QuestionRecipe:
         """The recipe with that share of the conversations in each training."""
-        gathering, questions = (
+        pretraining, questions = (
             None if fit is None else replace(fit, images=max(1, round(share * fit.images)))
-            for fit in (self.gathering, self.questions)
+            for fit in (self.summary_pretraining, self.questions)
         )
         assert questions is not None
-        return replace(self, gathering=gathering, questions=questions)
+        return replace(self, summary_pretraining=pretraining, questions=questions)
 
 
 MINIATURE = QuestionRecipe(
-    gathering=FitConfig(images=48_000, batch=16, lr=1.5e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120),
+    summary_pretraining=FitConfig(
+        images=48_000, batch=16, lr=1.5e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120
+    ),
     questions=FitConfig(images=40_000, batch=16, lr=1e-3, warmup_steps=100, ema=0.998, decay=0.6, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
 )
 PREDECESSOR = QuestionRecipe(
-    gathering=None,
+    summary_pretraining=None,
     questions=FitConfig(images=48_000, batch=4, lr=1e-5, warmup_steps=1, weight_decay=0.01, decay=1.0),
     asked=1,
     flip=0.0,
-    practised=0.0,
+    synthetic_share=0.0,
     head_weight=0.0,
     teacher_weight=0.0,
-    frozen_eyes=False,
+    freeze_vision=False,
 )
 """After learn-user-pref (arXiv 2508.08220): LoRA of rank 8, a learning rate of 1e-5 without warm-up, one question each.
 
@@ -103,89 +116,121 @@ def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
     return Mllm(card, model, processor, folder=None, device=torch.device("cpu"))
 
 
+@dataclass(frozen=True)
+class Curriculum:
+    """What a recipe needs to know of the judged images before the training; None for what it does without."""
+
+    tower: Tensor | None = None
+    """Image tokens, as of `encode_images`."""
+    described: DescribedImages | None = None
+    synthetic: SyntheticUsers | None = None
+    losses: CurriculumLosses | None = None
+
+
 def teach(
-    mllm: Mllm, train_users: Sequence[TrainUser], book: JudgedImages, recipe: QuestionRecipe, folder: Path
+    mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages, recipe: QuestionRecipe, folder: Path
 ) -> list[Progress]:
     """Trains in place, continuing from what `folder` holds.
 
     Raises:
         PrefbenchError: `folder` holds a training by another recipe, or on other judgments.
     """
-    if recipe.frozen_eyes:
-        freeze_eyes(mllm)
-    states, tokens = seen(mllm, book, folder / SEEN) if recipe.looks_once else (None, None)
-    described, features, practice, teacher = None, None, None, None
-    if states is not None:
-        logger.info("what %d users care about is learned from their judgments", len(train_users))
-        described = describe(train_users, book, states, steps=recipe.metric_steps)
-        features, practice = described.features, SyntheticUsers(train_users, described) if recipe.practised else None
-        if recipe.teacher_weight:
-            teacher = learn_teacher(train_users, book.rows, features, practice, steps=recipe.teacher_steps)
-    task = QuestionTask(
-        mllm,
-        features,
-        head_weight=recipe.head_weight,
-        tower=tokens if recipe.frozen_eyes else None,
-        teacher=teacher,
-        teacher_weight=recipe.teacher_weight,
-    )
+    if recipe.freeze_vision:
+        freeze_vision(mllm)
+    plan = prepare_curriculum(mllm, train_users, judged_images, recipe, folder)
+    task = QuestionTask(mllm, plan.losses, tower=plan.tower)
 
-    def batches(asked: int) -> QuestionBatches:
-        return QuestionBatches(
+    def train(asked: int, config: FitConfig, part: Path) -> Progress:
+        maker = ConversationMaker(judged_images.load, questions=asked, flip=recipe.flip)
+        batches = QuestionBatches(
             mllm,
             train_users,
-            book,
-            ConversationMaker(book.load, questions=asked, flip=recipe.flip),
+            judged_images,
+            maker,
             recipe.sizes,
-            pixels=not recipe.frozen_eyes,
-            practice=practice,
-            practised=recipe.practised,
+            pixels=not recipe.freeze_vision,
+            synthetic=plan.synthetic,
+            synthetic_share=recipe.synthetic_share,
         )
+        return fit(task, batches, config, part, made_of=_identity(train_users, replace(recipe, asked=asked)))
 
     progress = []
-    if recipe.gathering is not None:
-        made_of = _identity(train_users, replace(recipe, asked=0))
-        progress.append(fit(task, batches(0), recipe.gathering, folder / "gathering", made_of=made_of))
-    made_of = _identity(train_users, recipe)
-    progress.append(fit(task, batches(recipe.asked), recipe.questions, folder / "questions", made_of=made_of))
-    if task.heads is not None and described is not None and Accelerator().is_main_process:
-        Taste(task.heads.cpu(), described).save(folder / TASTE)
+    if recipe.summary_pretraining is not None:
+        progress.append(train(0, recipe.summary_pretraining, pretraining_folder(folder)))
+    progress.append(train(recipe.asked, recipe.questions, folder / "questions"))
+    heads = plan.losses.heads if plan.losses is not None else None
+    if heads is not None and plan.described is not None and Accelerator().is_main_process:
+        PreferenceHeads(heads.cpu(), plan.described).save(folder / HEADS)
     return progress
+
+
+def pretraining_folder(folder: Path) -> Path:
+    """Where the first training lies in a stage's folder; one of version 0.1 goes on where it was."""
+    now, former = (folder / name for name in _PRETRAINING)
+    return former if former.is_dir() else now
+
+
+def prepare_curriculum(
+    mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages, recipe: QuestionRecipe, folder: Path
+) -> Curriculum:
+    """Encodes every judged image once, describes it by what users care about, and learns the teacher from that."""
+    if not (recipe.freeze_vision or recipe.has_curriculum):
+        return Curriculum()
+    states, tokens = load_image_states(mllm, judged_images, folder / IMAGE_STATES)
+    logger.info("what %d users care about is learned from their judgments", len(train_users))
+    described = describe(train_users, judged_images, states, steps=recipe.metric_steps)
+    synthetic = SyntheticUsers(train_users, described) if recipe.synthetic_share else None
+    teacher = None
+    if recipe.teacher_weight:
+        source = HistorySource(train_users, judged_images.rows, described.features, synthetic)
+        teacher = learn_teacher(source, steps=recipe.teacher_steps)
+    losses = None
+    if recipe.head_weight or teacher is not None:
+        losses = CurriculumLosses(
+            mllm.width,
+            described.features,
+            head_weight=recipe.head_weight,
+            teacher=teacher,
+            teacher_weight=recipe.teacher_weight,
+        )
+    return Curriculum(tokens if recipe.freeze_vision else None, described, synthetic, losses)
 
 
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Of everything but the lengths, which a longer training may change."""
-    how = replace(recipe, gathering=None, questions=FitConfig(images=0))
-    return hashlib.sha256(repr((how, users_of(train_users))).encode()).hexdigest()
+    how = replace(recipe, summary_pretraining=None, questions=FitConfig(images=0))
+    return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
 
 
-def describe(train_users: Sequence[TrainUser], book: JudgedImages, states: Tensor, *, steps: int) -> Described:
-    """All judged pictures, by phrases and by directions that users care about; `states` as of `tuning.seen_by`."""
+def describe(
+    train_users: Sequence[TrainUser], judged_images: JudgedImages, states: Tensor, *, steps: int
+) -> DescribedImages:
+    """All judged images, by phrases and by directions that users care about; `states` as of `encode_images`."""
     components = whitened(states, _COMPONENTS)
-    metric = learn_teacher(train_users, book.rows, components, None, hidden=0, steps=steps).metric
-    return Described.of(train_users, components, metric)
+    metric = learn_teacher(HistorySource(train_users, judged_images.rows, components), hidden=0, steps=steps).metric
+    return DescribedImages.of(train_users, components, metric)
 
 
-def freeze_eyes(mllm: Mllm) -> None:
+def freeze_vision(mllm: Mllm) -> None:
     """Vision tower and connector."""
-    eyes: Sequence[nn.Module] = (mllm.model.model.vision_model, mllm.model.model.connector)
-    for module in eyes:
+    vision: Sequence[nn.Module] = (mllm.model.model.vision_model, mllm.model.model.connector)
+    for module in vision:
         module.requires_grad_(False)
 
 
-def seen(mllm: Mllm, book: JudgedImages, path: Path) -> tuple[Tensor, Tensor]:
-    """What `tuning.seen_by` makes of the book's pictures, from `path` where it holds it.
+def load_image_states(mllm: Mllm, judged_images: JudgedImages, path: Path) -> tuple[Tensor, Tensor]:
+    """What `encode_images` makes of the judged images, from `path` where it holds it.
 
     Raises:
-        PrefbenchError: `path` holds another number of pictures.
+        PrefbenchError: `path` holds another number of images.
     """
     with Accelerator().main_process_first():
         if not path.exists():
             with atomic_file(path) as temporary:
-                torch.save(seen_by(mllm, book.images), temporary)
+                torch.save(encode_images(mllm, judged_images.images), temporary)
     states, tokens = torch.load(path, weights_only=True)
-    if len(states) != len(book.images):
+    if len(states) != len(judged_images.images):
         raise PrefbenchError(
-            f"{path} is of {len(states)} pictures, this training of {len(book.images)}; use another --out"
+            f"{path} is of {len(states)} pictures, this training of {len(judged_images.images)}; use another --out"
         )
     return states, tokens

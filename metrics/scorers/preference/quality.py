@@ -7,26 +7,26 @@ from pathlib import Path
 from prefbench.api import Suite
 from prefbench.registry import load
 from prefbench.score.scorer_figures import ScorerFigures, measure
-from prefbench.training.figures import Figure
+from prefbench.training.figures import QualityFigure
 
 from .scorer import PreferenceScorer
 
 
-def preference(folder: Path | None = None) -> list[Figure]:
+def preference(folder: Path | None = None) -> list[QualityFigure]:
     """The scorer's figures on picturebook's test users, accuracy as a share of the best possible."""
     suite: Suite = load("suite", "picturebook")()
     return as_figures(measure(PreferenceScorer(folder=str(folder or "")), suite))
 
 
-def as_figures(found: ScorerFigures) -> list[Figure]:
+def as_figures(found: ScorerFigures) -> list[QualityFigure]:
     """Figures with their floors; `permuted` is the distance from chance."""
     own, best = found.within_user_accuracy.value or 0.0, found.best_possible.value or 1.0
     return [
-        Figure("accuracy / best possible", own / best, 0.90, 0.95),
-        Figure("within-user AUC", found.within_user_auc.value or 0.0, 0.80, 0.90),
-        Figure("above population, lower end", found.above_population.low or 0.0, 0.0, 0.3),
-        Figure("above permuted users, lower end", found.above_permuted.low or 0.0, 0.0, 0.3),
-        Figure("permuted users from chance", abs((found.permuted.value or 0.0) - 0.5), 0.03, 0.01, ceiling=True),
-        Figure("Brier score", found.brier.value or 1.0, 0.2, 0.15, ceiling=True),
-        Figure("expected calibration error", found.ece.value or 1.0, 0.06, 0.03, ceiling=True),
+        QualityFigure("accuracy / best possible", own / best, 0.90, 0.95),
+        QualityFigure("within-user AUC", found.within_user_auc.value or 0.0, 0.80, 0.90),
+        QualityFigure("above population, lower end", found.above_population.low or 0.0, 0.0, 0.3),
+        QualityFigure("above permuted users, lower end", found.above_permuted.low or 0.0, 0.0, 0.3),
+        QualityFigure("permuted users from chance", abs((found.permuted.value or 0.0) - 0.5), 0.03, 0.01, ceiling=True),
+        QualityFigure("Brier score", found.brier.value or 1.0, 0.2, 0.15, ceiling=True),
+        QualityFigure("expected calibration error", found.ece.value or 1.0, 0.06, 0.03, ceiling=True),
     ]

@@ -33,6 +33,7 @@ from prefbench.suites.picturebook.miniatures.mini_clip import EMBEDDING, MEAN, S
 from prefbench.suites.picturebook.miniatures.mini_vision import load_mini_vision
 from prefbench.suites.picturebook.world.axes import AXES, BY_PROMPT, NAMEABLE
 from prefbench.suites.picturebook.world.render import SIZE
+from prefbench.training.frozen import Frozen
 from prefbench.training.loop import Batch, FitConfig, fit
 from prefbench.training.tokenizer import learn_clip_tokenizer
 
@@ -133,12 +134,12 @@ class _Seeing(nn.Module):
         self.tower, self.connector = model.vision_model, model.connector
         self.embedding = nn.Linear(LATENTS * _WIDTH, EMBEDDING)
         self.pixels = nn.Linear(LATENTS * _WIDTH, 3 * (SIZE // 2) ** 2)
-        self._teacher = [load_mini_vision()]  # in a list, so that it is neither trained nor stored
+        self._teacher = Frozen(load_mini_vision())
 
     def forward(self, batch: Batch) -> Tensor:
         pixels = batch["pixels"]
         with torch.no_grad():
-            target = self._teacher[0](pixel_values=pixels).image_embeds
+            target = self._teacher.module(pixel_values=pixels).image_embeds
         states = self.tower(pixel_values=pixels).last_hidden_state
         tokens = self.connector(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)).flatten(1)
         distance = 1 - F.cosine_similarity(self.embedding(tokens), target).mean()

@@ -22,7 +22,7 @@ from prefbench.suites.picturebook.world.axes import (
     held_out_contents,
     sample_styles,
 )
-from prefbench.training.figures import Figure
+from prefbench.training.figures import QualityFigure
 
 SAMPLES = 1000
 """Prompts a figure stands on: the standard error of a share is at most 0.016."""
@@ -31,7 +31,7 @@ ADAPTED = 300
 _SEED = 11
 
 
-def mini_dino(folder: Path = WEIGHTS / "mini-dino", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
+def mini_dino(folder: Path = WEIGHTS / "mini-dino", *, n: int = HELD_OUT_SIZE) -> list[QualityFigure]:
     """How well a linear probe of the encoder tells each attribute on held-out pictures of every content."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -45,32 +45,34 @@ def mini_dino(folder: Path = WEIGHTS / "mini-dino", *, n: int = HELD_OUT_SIZE) -
     for a, axis in enumerate(AXES):
         probe = LogisticRegression(max_iter=300).fit(states[:half], corpus.scenes[:half, a])
         accuracy = float(probe.score(states[half:], corpus.scenes[half:, a]))
-        figures.append(Figure(axis.name, accuracy, 0.90, 0.98))
+        figures.append(QualityFigure(axis.name, accuracy, 0.90, 0.98))
     return figures
 
 
-def mini_sd(folder: Path = WEIGHTS / "mini-sd", *, n: int = SAMPLES) -> list[Figure]:
+def mini_sd(folder: Path = WEIGHTS / "mini-sd", *, n: int = SAMPLES) -> list[QualityFigure]:
     """How well drawn pictures obey their prompts, and how near unstyled ones stay to the world's prior."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return [*prompt_obedience(pipeline, load_reader(), n=n), *prior_distance(pipeline, load_reader(), n=n)]
 
 
-def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[Figure]:
+def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[QualityFigure]:
     """How often each named attribute is read off pictures of held-out contents in uniform styles."""
     scenes = _held_out_scenes(n, uniform=True)
     hits = _hits(reader, _draw(pipeline, [scene.caption(NAMEABLE) for scene in scenes]), scenes)
     floors = {"object": (0.80, 0.95), "setting": (0.85, 0.85), "palette": (0.95, 0.95)}
-    figures = [Figure(name, value, *floors.get(name, (0.70, 0.85))) for name, value in hits.items()]
-    return [*figures, Figure("mean over axes", float(np.mean(list(hits.values()))), 0.80, 0.92)]
+    figures = [QualityFigure(name, value, *floors.get(name, (0.70, 0.85))) for name, value in hits.items()]
+    return [*figures, QualityFigure("mean over axes", float(np.mean(list(hits.values()))), 0.80, 0.92)]
 
 
-def prior_distance(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[Figure]:
+def prior_distance(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[QualityFigure]:
     """Total variation between the styles of unstyled prompts and the world's prior, one per axis."""
     scenes = _held_out_scenes(n, uniform=False)
     read = reader.read(_draw(pipeline, [scene.content.prompt for scene in scenes]))
     return [
-        Figure(f"prior {axis.name}", _total_variation(read[axis.name].argmax(1), axis.prior), 0.15, 0.15, ceiling=True)
+        QualityFigure(
+            f"prior {axis.name}", _total_variation(read[axis.name].argmax(1), axis.prior), 0.15, 0.15, ceiling=True
+        )
         for axis in STYLE
     ]
 
@@ -95,7 +97,7 @@ def _draw(pipeline: StableDiffusionPipeline, prompts: Sequence[str], *, batch: i
     return np.concatenate([sample(pipeline, chunk, seed=i * batch) for i, chunk in enumerate(chunks)])
 
 
-def mini_ip_adapter(folder: Path = WEIGHTS / "mini-ip-adapter", *, n: int = ADAPTED) -> list[Figure]:
+def mini_ip_adapter(folder: Path = WEIGHTS / "mini-ip-adapter", *, n: int = ADAPTED) -> list[QualityFigure]:
     """How often the named axes of a held-out picture come back in one drawn from its prompt and its own embedding."""
     from prefbench.suites.picturebook.miniatures.mini_ip_adapter import image_embeddings, load_mini_ip_adapter
     from prefbench.suites.picturebook.world.render import render
@@ -112,9 +114,9 @@ def mini_ip_adapter(folder: Path = WEIGHTS / "mini-ip-adapter", *, n: int = ADAP
         hits.append(_hits(reader, np.stack([np.asarray(image) for image in images]), scenes))
     adapted, plain = (float(np.mean([of_scale[name] for name in NAMEABLE])) for of_scale in hits)
     floors = {"object": (0.80, 0.95), "setting": (0.85, 0.95)}
-    figures = [Figure(name, value, *floors.get(name, (None, 0.90))) for name, value in hits[0].items()]
-    mean = Figure("mean over style axes", adapted, 0.80, 0.90)
-    return [*figures, mean, Figure("gain on the prompt alone", adapted - plain, 0.50, 0.60)]
+    figures = [QualityFigure(name, value, *floors.get(name, (None, 0.90))) for name, value in hits[0].items()]
+    mean = QualityFigure("mean over style axes", adapted, 0.80, 0.90)
+    return [*figures, mean, QualityFigure("gain on the prompt alone", adapted - plain, 0.50, 0.60)]
 
 
 def _hits(reader: Reader, pictures: NDArray[np.uint8], scenes: Sequence[Scene]) -> dict[str, float]:
@@ -127,14 +129,14 @@ def _hits(reader: Reader, pictures: NDArray[np.uint8], scenes: Sequence[Scene]) 
     }
 
 
-def mini_clip(folder: Path = WEIGHTS / "mini-clip", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
+def mini_clip(folder: Path = WEIGHTS / "mini-clip", *, n: int = HELD_OUT_SIZE) -> list[QualityFigure]:
     """Zero-shot accuracy on held-out pictures."""
     from prefbench.suites.picturebook.miniatures.mini_clip import load_mini_clip, zero_shot_accuracy
 
     return _zero_shot(zero_shot_accuracy(load_mini_clip(folder), n=n))
 
 
-def mini_vision(folder: Path = WEIGHTS / "mini-vision", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
+def mini_vision(folder: Path = WEIGHTS / "mini-vision", *, n: int = HELD_OUT_SIZE) -> list[QualityFigure]:
     """Zero-shot accuracy on held-out pictures, against the texts of `mini-clip`."""
     from prefbench.suites.picturebook.miniatures.mini_clip import load_mini_clip, zero_shot_accuracy
     from prefbench.suites.picturebook.miniatures.mini_vision import embed, load_mini_vision
@@ -143,11 +145,13 @@ def mini_vision(folder: Path = WEIGHTS / "mini-vision", *, n: int = HELD_OUT_SIZ
     return _zero_shot(zero_shot_accuracy(load_mini_clip(), lambda pictures: embed(tower, pictures), n=n))
 
 
-def _zero_shot(accuracy: Mapping[str, float]) -> list[Figure]:
-    figures = [Figure(name, value, 0.90 if name == "object" else None, 0.90) for name, value in accuracy.items()]
-    return [*figures, Figure("mean over axes", float(np.mean(list(accuracy.values()))), 0.80, 0.90)]
+def _zero_shot(accuracy: Mapping[str, float]) -> list[QualityFigure]:
+    figures = [QualityFigure(name, value, 0.90 if name == "object" else None, 0.90) for name, value in accuracy.items()]
+    return [*figures, QualityFigure("mean over axes", float(np.mean(list(accuracy.values()))), 0.80, 0.90)]
 
 
-def reader(folder: Path = WEIGHTS / "reader", *, n: int = HELD_OUT_SIZE) -> list[Figure]:
+def reader(folder: Path = WEIGHTS / "reader", *, n: int = HELD_OUT_SIZE) -> list[QualityFigure]:
     """Accuracy on held-out pictures."""
-    return [Figure(name, value, 0.97, 0.97) for name, value in reading_accuracy(load_reader(folder), n=n).items()]
+    return [
+        QualityFigure(name, value, 0.97, 0.97) for name, value in reading_accuracy(load_reader(folder), n=n).items()
+    ]

@@ -25,7 +25,7 @@ from prefbench.suites.picturebook.data.corpus import (
     load_corpus,
 )
 from prefbench.suites.picturebook.miniatures import quality
-from prefbench.training.figures import Figure, as_card
+from prefbench.training.figures import QualityFigure, as_card
 from prefbench.training.loop import FitConfig, Progress
 from prefbench.training.requests import TrainRequest
 
@@ -81,7 +81,7 @@ class _Save(Protocol):
 
 
 class _Measure(Protocol):
-    def __call__(self, folder: Path, *, n: int) -> Sequence[Figure]: ...
+    def __call__(self, folder: Path, *, n: int) -> Sequence[QualityFigure]: ...
 
 
 def reader(request: TrainRequest) -> Card | None:
@@ -154,7 +154,7 @@ def _run(name: str, request: TrainRequest, train: _Train, save: _Save, measure: 
 
 
 def make_card(
-    name: str, config: FitConfig, progress: Progress, corpora: Sequence[CorpusRecipe], figures: Sequence[Figure]
+    name: str, config: FitConfig, progress: Progress, corpora: Sequence[CorpusRecipe], figures: Sequence[QualityFigure]
 ) -> Card:
     """What a model is, what it saw, how long it took and what it reaches."""
     return {

@@ -1,0 +1,77 @@
+"""Histories and images to ask about, as rows of features: what the teacher learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefbench.api import TrainUser
+
+from ..conversations import Persona, Sizes, at_most, pick
+from .synthetic_users import SyntheticUsers
+
+USERS, QUERIES = 64, 16
+"""Of a batch, and images that each of its users is asked about."""
+
+
+class HistoryBatch(NamedTuple):
+    """Histories of H images at most, and Q images to ask each user about; features have D numbers."""
+
+    signs: Tensor
+    """(B, H): 1 liked, -1 disliked, 0 not there."""
+    history: Tensor
+    """(B, H, D)."""
+    asked: Tensor
+    """(B, Q, D)."""
+    liked: Tensor
+    """(B, Q) answers, 0 or 1."""
+
+
+@dataclass(frozen=True)
+class HistorySource:
+    """Whose histories a teacher learns from.
+
+    Args:
+        rows: digest of an image to its row of `features` (N, D).
+        synthetic: draws synthetic users; None for real ones alone.
+        synthetic_share: of the users of a batch.
+    """
+
+    train_users: Sequence[TrainUser]
+    rows: Mapping[str, int]
+    features: Tensor
+    synthetic: SyntheticUsers | None = None
+    synthetic_share: float = 0.8
+    sizes: Sizes = field(default_factory=Sizes)
+
+    def draw(self, rng: np.random.Generator) -> HistoryBatch:
+        """Histories of random users, half of them reversed, and images that they do not show to ask about."""
+        longest = 2 * self.sizes.most
+        signs, history = np.zeros((USERS, longest), np.int64), np.zeros((USERS, longest), np.int64)
+        asked = np.zeros((USERS, QUERIES), np.int64)
+        liked = (rng.random((USERS, QUERIES)) < 0.5).astype(np.float32)
+        for user in range(USERS):
+            images, (likes, dislikes) = self._history(rng)
+            signs[user, : len(images)], history[user, : len(images)] = zip(*images, strict=True)
+            for i, like in enumerate(liked[user]):
+                asked[user, i] = pick(likes if like else dislikes, rng)
+        shown, pictures = (self.features[torch.from_numpy(rows)] for rows in (history, asked))
+        return HistoryBatch(torch.from_numpy(signs), shown, pictures, torch.from_numpy(liked))
+
+    def _history(self, rng: np.random.Generator) -> tuple[list[tuple[int, int]], list[list[int]]]:
+        """Sign and row of each image that a random user's history shows; rows of the likes and dislikes it does not."""
+        made_up = self.synthetic is not None and rng.random() < self.synthetic_share
+        train_user = self.synthetic(rng) if self.synthetic is not None and made_up else pick(self.train_users, rng)
+        persona = Persona.of(train_user, flipped=rng.random() < 0.5)
+        sides = [
+            [self.rows[side[int(i)].picture.digest] for i in rng.permutation(len(side))]
+            for side in (persona.liked, persona.disliked)
+        ]
+        counts = [at_most(size, side) for size, side in zip(self.sizes.draw(rng), sides, strict=True)]
+        shown = [(sign, row) for sign, side, n in zip((1, -1), sides, counts, strict=True) for row in side[:n]]
+        return shown, [side[n:] for side, n in zip(sides, counts, strict=True)]

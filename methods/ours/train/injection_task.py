@@ -1,0 +1,103 @@
+"""Stage 3: fusion, alignment and the second cross-attention, trained together on what users liked.
+
+A step takes a history that the frozen language model has read and another image that its user liked, and asks the
+denoiser for that image by its prompt and the user's tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from prefbench.training.adapter import AdapterTask
+from prefbench.training.diffusion import noise_levels
+from prefbench.training.loop import Batch
+
+from ..alignment import Alignment, alignment_loss
+from ..fusion import Fusion
+from ..vectors import Scales, join
+from .conversations import pick
+from .history_states import HistoryStates
+
+
+class InjectionTask(nn.Module):
+    """The denoising loss plus the weighted alignment loss.
+
+    What is trained is in float32, whatever precision the denoiser is in: half precision cannot tell such small steps.
+
+    Batch: as for `AdapterTask`, with `words` (B, L, D), `spoken` (B, L) which of them a user likes, and `conditioned`
+    (B,) whether the user is known.
+    """
+
+    def __init__(self, adapter_task: AdapterTask, dtype: torch.dtype, *, alignment: Alignment, weight: float) -> None:
+        super().__init__()
+        self.denoising = adapter_task.float()
+        self.dtype, self.alignment, self.weight = dtype, alignment, weight
+
+    def forward(self, batch: Batch) -> Tensor:
+        device = batch["features"].device.type
+        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
+            loss: Tensor = self.denoising(batch)
+        if self.alignment != "none" and self.weight:
+            known = batch["spoken"] & batch["conditioned"][:, None]
+            mapped = cast(Fusion, self.denoising.adapter.projection).mapped(batch["features"])
+            loss = loss + self.weight * alignment_loss(mapped, batch["words"], known, self.alignment)
+        return loss
+
+
+class InjectionBatches:
+    """Draws (history, liked picture it does not show, prompt); a share without user, without prompt, without both.
+
+    Args:
+        embeddings: (N, E) of the image tower, a row per judgment.
+        pixels: rows to pictures (B, 3, H, W) in [-1, 1].
+        prompts: of each row.
+        embed_text: a prompt to what the denoiser is given for it.
+        words_of: what a user likes in words to states (L, D), and which of them belong to words (L,).
+        latents: channels, height and width.
+    """
+
+    def __init__(
+        self,
+        histories: HistoryStates,
+        *,
+        embeddings: Tensor,
+        pixels: Callable[[NDArray[np.int64]], Tensor],
+        prompts: Sequence[str],
+        scales: Scales,
+        embed_text: Callable[[str], Mapping[str, Tensor]],
+        words_of: Callable[[str], tuple[Tensor, Tensor]],
+        latents: tuple[int, ...],
+        user_dropped: float = 0.1,
+        text_dropped: float = 0.05,
+    ) -> None:
+        self.histories, self.embeddings, self.pixels, self.prompts = histories, embeddings, pixels, prompts
+        self.scales, self.embed_text, self.words_of, self.latents = scales, embed_text, words_of, latents
+        self.user_dropped, self.text_dropped = user_dropped, text_dropped
+        self._mean_image = embeddings.mean(0)
+
+    def __call__(self, rng: np.random.Generator, size: int) -> Batch:
+        chosen = rng.integers(len(self.histories), size=size)
+        rows = np.array([pick(self.histories.wanted[i], rng) for i in chosen])
+        shown = [self.histories.shown[i] for i in chosen]
+        images = torch.stack([self.embeddings[pick(s, rng)] if s else self._mean_image for s in shown])
+        vectors = self.scales(join(self.histories.sem[chosen], self.histories.core[chosen], images))
+        kept = torch.from_numpy(rng.random(size) >= self.user_dropped)
+        texts = ["" if rng.random() < self.text_dropped else self.prompts[row] for row in rows]
+        embedded = [self.embed_text(text) for text in texts]
+        words, spoken = zip(*(self.words_of(self.histories.likes[i]) for i in chosen), strict=True)
+        return {
+            "pictures": self.pixels(rows),
+            "features": vectors * kept[:, None],
+            "conditioned": kept,
+            "words": torch.stack(words),
+            "spoken": torch.stack(spoken),
+            "u": noise_levels(rng, size),
+            "noise": torch.from_numpy(rng.standard_normal((size, *self.latents), dtype=np.float32)),
+            **{name: torch.cat([row[name] for row in embedded]) for name in embedded[0]},
+        }

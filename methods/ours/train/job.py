@@ -1,0 +1,224 @@
+"""One training of `ours`: what it is of, its stages, and where each leaves its result."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from prefbench.api import PrefbenchError, Suite, TrainUser
+from prefbench.files import WEIGHTS, atomic_folder, install_folder
+from prefbench.models.backbones.loader import load_backbone
+from prefbench.models.loading import find_card
+from prefbench.models.mllms.cards import MINI_MLLM, MllmCard
+from prefbench.models.mllms.folders import CARD_FILE, card_of_folder
+from prefbench.models.mllms.loader import load_mllm
+from prefbench.models.mllms.model import Mllm
+from prefbench.registry import load
+from prefbench.training.curves import draw_curve
+from prefbench.training.loop import Progress
+from prefbench.training.requests import TrainRequest
+
+from ...shared.image_tower import load_image_tower
+from .. import weights
+from ..vectors import Layers
+from . import injection_stage, layer_stage, question_stage
+from .conversations import HELD_BACK
+from .curriculum.preference_heads import PreferenceHeads
+from .judged_images import JudgedImages
+from .stage_card import Card, finished_card, make_card, measured, write_card
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+logger = logging.getLogger(__name__)
+
+Stage = Literal["questions", "layers", "injection"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a training is of, and with which models; registered names, files and folders. See `train`."""
+
+    suite: str = "picturebook"
+    backbone: str | None = None
+    mllm: str = MINI_MLLM.name
+    image_tower: str | None = None
+
+
+class Job:
+    """One training: what it is of, and where each stage leaves its result."""
+
+    def __init__(self, request: TrainRequest, sources: Sources, stage: Stage | None = None) -> None:
+        if not torch.cuda.is_available():
+            # Two threads a process collapse as soon as anything else runs; torchrun starts more processes.
+            torch.set_num_threads(1)
+        self.request, self.sources, self.stage, self.folder = request, sources, stage, request.folder
+        self.suite: Suite = load("suite", sources.suite)()
+        self.mllm_card = find_card("mllm", sources.mllm, MllmCard, card_of_folder)
+        self.miniature = self.mllm_card.untrained is not None
+        # Not `PartialState`, which does not hear of several processes on CPUs.
+        self.accelerator = Accelerator()
+        self.main = self.accelerator.is_main_process
+        self._embedded: Tensor | None = None
+
+    @property
+    def mllm_folder(self) -> Path:
+        return self.folder / "mllm"
+
+    def questions(self) -> Card | None:
+        """The language model, taught; in `mllm/`."""
+        recipe, path = self._question_recipe(), self.mllm_folder / "card.json"
+        data = self._data("train", users=len(self.train_users), mllm=self.mllm_card.name)
+        card = self._done(path, recipe, data)
+        if card is None:
+            folder = self.folder / "questions"
+            mllm = question_stage.start(self.mllm_card, folder)
+            progress = question_stage.teach(mllm, self.train_users, self.judged_images, recipe, folder)
+            if not self.main:
+                return None
+            mllm.save(self.mllm_folder)
+            trainings = {"questions": folder / "questions"}
+            if recipe.summary_pretraining is not None:
+                trainings = {"summary_pretraining": question_stage.pretraining_folder(folder)} | trainings
+            for name, training in trainings.items():
+                draw_curve(training / "loss.csv", self.folder / f"{name}.png", title=f"ours: {name}")
+            card = self._card("questions", recipe, dict(zip(trainings, progress, strict=True)), data)
+            write_card(path, card)
+            card |= self._measured(self.mllm_card.name, self.mllm_folder)
+            write_card(path, card)
+        if self.request.install and self.main:
+            install_folder(self.mllm_folder, WEIGHTS / self.mllm_card.name)
+        return card
+
+    def layers(self) -> Card | None:
+        """Which layers tell users apart, and likes from dislikes; in `layers/`."""
+        if not self.main:
+            return None
+        mllm, how, path = self._taught(), layer_stage.PROBED, self.folder / "layers" / "card.json"
+        data = self._data("val", mllm=mllm.digest)
+        card = self._done(path, how, data)
+        if card is None:
+            chosen, worth = layer_stage.choose(mllm, self.suite, path.parent, how)
+            chosen.save(path.with_name(weights.LAYERS))
+            card = self._card("layers", how, {}, data | worth)
+            write_card(path, card)
+        return card
+
+    def injection(self) -> Card | None:
+        """Fusion, alignment and the second cross-attention; in `final/`."""
+        folder, final = self.folder / "injection", self.folder / "final"
+        card = self.inject(self._injection_recipe(), folder, final)
+        if card is None:
+            return None
+        config = weights.Config.load(final / weights.CONFIG)
+        layers = self.folder / "layers"
+        for name in (layer_stage.TABLE, layer_stage.FIGURE):
+            shutil.copyfile(layers / name, final / name)
+        card["layers"] = json.loads((layers / "card.json").read_text(encoding="utf-8"))["data"]
+        write_card(final / "card.json", card)
+        card |= self._measured(f"ours-{config.backbone}", final)
+        write_card(final / "card.json", card)
+        if self.request.install:
+            with atomic_folder(WEIGHTS / f"ours-{config.backbone}") as fresh:
+                shutil.copytree(final, fresh, dirs_exist_ok=True)
+                # Installed weights lie beside those of the language model.
+                replace(config, mllm=f"../{self.mllm_card.name}").save(fresh / weights.CONFIG)
+        return card
+
+    def inject(self, recipe: injection_stage.InjectionRecipe, folder: Path, final: Path) -> Card | None:
+        """Trains an adapter by a recipe in `folder` and stores it in `final`."""
+        path = self.folder / "layers" / weights.LAYERS
+        if not path.is_file():
+            raise PrefbenchError(f"{path} does not exist; run -p stage=layers first")
+        layers, mllm = Layers.load(path), self._taught()
+        path = self.folder / "questions" / question_stage.HEADS
+        heads = PreferenceHeads.load(path) if path.is_file() else None
+        source = injection_stage.UserSource(mllm, layers, self.train_users, self.judged_images, heads)
+        histories = source.read(recipe, self.folder / "read.pt")
+        # In float16 the autoencoder of SDXL overflows, and gradients vanish.
+        dtype = "bfloat16" if torch.cuda.is_available() else None
+        backbone = load_backbone(self.sources.backbone or self.suite.card.backbone, dtype=dtype)
+        tower = load_image_tower(backbone, recipe.image_tower)
+        if self._embedded is None:  # trainings of several recipes share it
+            self._embedded = tower(self.judged_images.images)
+        config, adapter, scales, progress = injection_stage.inject(
+            source, histories, backbone, self._embedded, recipe, folder
+        )
+        if not self.main:
+            return None
+        beside = os.path.relpath(self.mllm_folder, final)
+        config = replace(config, mllm=beside, image_tower_digest=tower.digest)
+        weights.save(final, config, adapter, layers, scales)
+        draw_curve(folder / "loss.csv", final.with_name(f"{final.name}.png"), title="ours: injection")
+        data = self._data("train", users=len(self.train_users), histories=len(histories), mllm=mllm.digest)
+        card = self._card("injection", recipe, {"injection": progress}, data)
+        write_card(final / "card.json", card)
+        return card
+
+    def _question_recipe(self) -> question_stage.QuestionRecipe:
+        recipe = question_stage.MINIATURE if self.miniature else question_stage.PREDECESSOR
+        wanted, usual = self.request.images, recipe.questions.images
+        return recipe if wanted is None else recipe.shortened(wanted / usual)
+
+    def _injection_recipe(self) -> injection_stage.InjectionRecipe:
+        recipe = injection_stage.MINIATURE if self.miniature else injection_stage.FULL
+        recipe = replace(recipe, image_tower=self.sources.image_tower or "")
+        images = self.request.images
+        return recipe if images is None else replace(recipe, fit=replace(recipe.fit, images=images))
+
+    def _taught(self) -> Mllm:
+        if not (self.mllm_folder / CARD_FILE).is_file():
+            raise PrefbenchError(f"{self.mllm_folder} does not exist; run -p stage=questions first")
+        return load_mllm(self.mllm_folder)
+
+    @cached_property
+    def train_users(self) -> Sequence[TrainUser]:
+        """Of users with so many judgments per side that a history leaves some to ask about."""
+        everyone = self.suite.train_users()
+        usable = [x for x in everyone if min(len(x.history.liked), len(x.history.disliked)) > HELD_BACK]
+        if not usable:
+            name, n = self.suite.card.name, HELD_BACK
+            raise PrefbenchError(f"suite {name!r} has no train user with more than {n} likes and {n} dislikes")
+        if len(usable) < len(everyone):
+            lost = len(everyone) - len(usable)
+            logger.warning("%d of %d train users have too few judgments to learn from", lost, len(everyone))
+        return usable
+
+    @cached_property
+    def judged_images(self) -> JudgedImages:
+        """The images that train users judged, decoded once for all stages."""
+        return JudgedImages(self.train_users)
+
+    def _data(self, split: str, **more: Any) -> Card:
+        return {"suite": self.suite.card.name, "split": split, **more}
+
+    def _done(self, path: Path, recipe: DataclassInstance, data: Card) -> Card | None:
+        """The card of a stage that has run to its end; None where a stage was asked for by name."""
+        return None if self.stage is not None else finished_card(path, recipe, data)
+
+    def _card(self, stage: str, recipe: DataclassInstance, progress: Mapping[str, Progress], data: Card) -> Card:
+        return make_card(stage, recipe, progress, data, options=self._options())
+
+    def _measured(self, name: str, folder: Path) -> Card:
+        """The figures of weights such as ship, which are those of picturebook; nothing for others."""
+        return measured(name, folder) if self.miniature and self.suite.card.name == "picturebook" else {}
+
+    def _options(self) -> str:
+        """What was asked for, as the command line takes it."""
+        chosen = {"stage": self.stage, **asdict(self.sources)}
+        usual = {"stage": None, **asdict(Sources())}
+        parameters = [f" -p {name}={value}" for name, value in chosen.items() if value != usual[name]]
+        images = [] if self.request.images is None else [f" --images {self.request.images}"]
+        return "".join(parameters + images)

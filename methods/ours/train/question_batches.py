@@ -1,0 +1,80 @@
+"""Batches of training conversations, with what the curriculum asks about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefbench.api import TrainUser
+from prefbench.models.mllms.conversation import images_of
+from prefbench.models.mllms.model import IGNORED, Mllm
+from prefbench.training.loop import Batch
+
+from .conversations import ConversationMaker, Sizes, TrainingConversation, pick
+from .curriculum.synthetic_users import SyntheticUsers
+from .judged_images import JudgedImages
+
+
+class QuestionBatches:
+    """Draws conversations with train users; those of a batch show histories of about one size.
+
+    Args:
+        queries: images per user that the heads are asked about.
+        pixels: False leaves them out, where the task has the vision tower's image tokens.
+        synthetic: draws synthetic users, for that share of the conversations.
+    """
+
+    def __init__(
+        self,
+        mllm: Mllm,
+        train_users: Sequence[TrainUser],
+        judged_images: JudgedImages,
+        maker: ConversationMaker,
+        sizes: Sizes,
+        *,
+        queries: int = 24,
+        pixels: bool = True,
+        synthetic: SyntheticUsers | None = None,
+        synthetic_share: float = 0.0,
+    ) -> None:
+        self.synthetic, self.synthetic_share = synthetic, synthetic_share
+        self.mllm, self.train_users, self.judged_images, self.queries = mllm, train_users, judged_images, queries
+        self.maker, self.sizes, self.pixels = maker, sizes, pixels
+
+    def __call__(self, rng: np.random.Generator, size: int) -> Batch:
+        sizes = self.sizes.draw(rng)
+        made = [self.maker(self._train_user(rng), rng, sizes) for _ in range(size)]
+        conversations = [one.conversation for one in made]
+        batch: dict[str, Tensor] = self.mllm.training_batch(conversations, pixels=self.pixels)
+        images = [(owner, image) for owner, c in enumerate(conversations) for image in images_of(c)]
+        batch["owners"] = torch.tensor([owner for owner, _ in images])
+        batch["shown"] = torch.tensor([self.judged_images.row_of_image(image) for _, image in images])
+        batch["signs"] = torch.tensor([sign for one in made for sign in one.signs])
+        batch["verdicts"] = _single_image_answers(batch["labels"], made)
+        likes = rng.random((size, self.queries)) < 0.5
+        queries = [
+            [self.judged_images.row(pick(one.rest[0 if like else 1], rng)) for like in row]
+            for one, row in zip(made, likes, strict=True)
+        ]
+        return batch | {"queries": torch.tensor(queries), "likes": torch.from_numpy(likes).float()}
+
+    def _train_user(self, rng: np.random.Generator) -> TrainUser:
+        if self.synthetic is not None and rng.random() < self.synthetic_share:
+            return self.synthetic(rng)
+        return pick(self.train_users, rng)
+
+
+def _single_image_answers(labels: Tensor, conversations: Sequence[TrainingConversation]) -> Tensor:
+    """Of every yes or no on one image (J, 3): conversation, column before the answer, image in the batch."""
+    taught = labels != IGNORED
+    begins = taught[:, 1:] & ~taught[:, :-1]
+    rows, images_before = [], 0
+    for owner, one in enumerate(conversations):
+        columns = torch.nonzero(begins[owner]).flatten().tolist()
+        judged = zip(columns, one.judged, strict=True)
+        rows += [(owner, column, images_before + image) for column, image in judged if image >= 0]
+        images_before += len(one.signs)
+    return torch.tensor(rows, dtype=torch.long).reshape(-1, 3)

@@ -1,0 +1,55 @@
+"""Trainings and cards of version 0.1, whose recipes had other names for some fields."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefbench.files import WEIGHTS
+from prefbench.methods.ours.train import injection_stage, question_stage
+from prefbench.methods.ours.train.injection_stage import InjectionRecipe
+from prefbench.methods.ours.train.stage_card import finished_card
+from prefbench.methods.ours.train.stored_names import recipe_text
+
+RECIPES = {
+    "a24287868c107f1f": question_stage.MINIATURE,
+    "815e4359674f8b9b": question_stage.PREDECESSOR,
+    "b04daffd05bdae8a": injection_stage.MINIATURE,
+    "9100c3456d0f6b31": injection_stage.FULL,
+}
+"""By the beginning of SHA-256 over `repr(recipe)` in version 0.1, which its checkpoints hold."""
+
+
+@pytest.mark.parametrize("digest", RECIPES)
+def test_a_recipe_has_the_text_that_digests_of_checkpoints_were_taken_over(digest: str) -> None:
+    assert hashlib.sha256(recipe_text(RECIPES[digest]).encode()).hexdigest().startswith(digest)
+
+
+def test_the_card_of_a_finished_training_is_recognised() -> None:
+    """The shipped one, written by version 0.1."""
+    path = WEIGHTS / "mini-mllm" / "card.json"
+    card = finished_card(path, question_stage.MINIATURE, {"suite": "picturebook", "users": 1000})
+    assert card is not None
+    assert "gathering" in card["recipe"]
+    assert finished_card(path, question_stage.PREDECESSOR, {}) is None
+    assert finished_card(path, question_stage.MINIATURE, {"users": 999}) is None
+
+
+def test_a_stored_recipe_is_read_under_its_former_and_its_present_names() -> None:
+    stored: dict[str, Any] = json.loads((WEIGHTS / "ours-mini-sd" / "card.json").read_text())["recipe"]
+    assert "practice" in stored
+    assert InjectionRecipe.of_card(stored) == injection_stage.MINIATURE
+    present = json.loads(json.dumps(asdict(injection_stage.MINIATURE)))
+    assert "practice" not in present
+    assert InjectionRecipe.of_card(present) == injection_stage.MINIATURE
+
+
+def test_a_first_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    assert question_stage.pretraining_folder(tmp_path).name == "summary_pretraining"
+    (tmp_path / "gathering").mkdir()
+    assert question_stage.pretraining_folder(tmp_path).name == "gathering"
