@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 
     from prefbench.score import summary
 
-_LEAST = {"run": 1, "runs": 1, "runs or none": 0, "none": 0}
-_MOST = {"run": 1, "none": 0}
+_NUMBERS: Mapping[str, tuple[int, float, str]] = {
+    "run": (1, 1, "one run"),
+    "runs": (1, math.inf, "one run or more"),
+    "runs or none": (0, math.inf, "any number of runs"),
+    "none": (0, 0, "no runs"),
+}
+"""The least and the greatest number of runs that a report takes, and how a message says it."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +156,9 @@ def measure_report(
     for option in options:
         if option not in allowed:
             raise PrefbenchError(unknown(f"option of the report {name}", option, allowed or ["none"]))
-    given = len(runs)
-    takes = constructor.card.takes
-    if not _LEAST[takes] <= given <= _MOST.get(takes, given):
-        raise PrefbenchError(f"the report {name} takes {'one run' if takes == 'run' else takes}, got {given}")
+    least, greatest, words = _NUMBERS[constructor.card.takes]
+    if not least <= len(runs) <= greatest:
+        raise PrefbenchError(f"the report {name} takes {words}, got {len(runs)}")
     named = {} if suite is None or "suite" not in allowed else {"suite": suite}
     report = constructor(**{**options, **named})
     return ReportResult(report, report.measure([run.scored for run in runs], context))
