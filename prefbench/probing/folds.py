@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold
 
 from prefbench.api import PrefbenchError
 from prefbench.probing.labels import Bools, Indices, ProbeLabels
-from prefbench.stats.resampling import Names
+from prefbench.stats.table import Names
 
 
 class Fold(NamedTuple):

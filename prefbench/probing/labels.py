@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import PrefbenchError
-from prefbench.stats.resampling import Names
+from prefbench.stats.table import Names
 
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.int64]

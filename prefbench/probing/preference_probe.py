@@ -15,7 +15,7 @@ from prefbench.probing.folds import Fold, crossed_folds
 from prefbench.probing.influence import REPLICATES, liking_rows, mean_of_rows
 from prefbench.probing.labels import ProbeLabels
 from prefbench.probing.table import LIKING, LIKING_ACCURACY, ProbedLayer, ProbeRow, check_layers, state_matrix
-from prefbench.stats.resampling import Names
+from prefbench.stats.table import Names
 
 INVERSE_PENALTY = 0.01
 """Inverse of the L2 penalty of the probe on standardised states: one recipe for all layers, floors and controls."""

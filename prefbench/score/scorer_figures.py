@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from prefbench.api import History, Judgment, Pixels, PrefbenchError, Scorer, Scores, Split, Suite, to_pixels
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.tests import paired_difference
+from prefbench.stats.paired import paired_difference
 
 Floats = NDArray[np.float64]
 BINS = 10

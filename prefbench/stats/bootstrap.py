@@ -1,4 +1,4 @@
-"""Statistics over users: crossed bootstrap intervals, paired tests, shares of a gap, rank intervals.
+"""Bootstrap intervals over users and prompts: of means, of shares of a gap, of ranks.
 
 The user is the unit: every user counts equally, however many samples of theirs were scored. Users and prompts are both
 drawn from larger populations, so the bootstrap resamples both: resampling items covers 42 % where it promises 95 %,
@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
-from prefbench.api import Estimate, Scores
+from prefbench.api import Estimate, FloatArray, Scores
 from prefbench.stats import proportions
 from prefbench.stats.proportions import Margins
-from prefbench.stats.resampling import Floats, Table
 from prefbench.stats.scores import aligned
+from prefbench.stats.table import Table
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
     """The mean over users of a user's mean value, with a percentile interval over resampled users and prompts.
 
     With unbalanced data a sample weighs 1 / (samples of its user), so a user with more samples counts no more than
-    another. A replicate multiplies that weight by how often the user and the prompt were drawn. A prompt that only one
-    user has is part of that user and is drawn with them: with no shared prompt this is the bootstrap over users, and so
-    it is with a single prompt, to which the result then applies. Of proportions, it reaches at least as far as
-    `rare.proportion`. No interval for fewer than two users.
+    another. A replicate multiplies that weight by how often the user and the prompt were drawn (`Table.replicate`). A
+    prompt that only one user has is part of that user and is drawn with them: with no shared prompt this is the
+    bootstrap over users, and so it is with a single prompt, to which the result then applies. Of proportions, the
+    interval reaches at least as far as `proportions.proportion`. No interval for fewer than two users.
 
     Example:
         >>> users, prompts = np.repeat(["a", "b", "c"], 2), np.tile(["x", "y"], 3)
@@ -45,17 +46,17 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
         2.5
     """
     table = Table.of(scores.users, scores.prompts, [scores.values])
-    value, drawn = table.means()[0], table.replicate(replicates, seed)[:, 0]
-    found = table.estimate(float(value), drawn, table.errors(), level)
-    return widened(found, proportions.proportion(table, 0, scores.bounds, level))
+    value, resampled = table.means()[0], table.replicate(replicates, seed)[:, 0]
+    estimate = table.estimate(float(value), resampled, table.errors(), level)
+    return widened(estimate, proportions.proportion(table, 0, scores.bounds, level))
 
 
-def widened(found: Estimate, reach: Margins | None) -> Estimate:
-    """An estimate whose interval reaches at least so far."""
-    if found.value is None or found.low is None or found.high is None or reach is None:
-        return found
-    low, high = found.value - reach.below, found.value + reach.above
-    return replace(found, low=min(found.low, low), high=max(found.high, high))
+def widened(estimate: Estimate, margins: Margins | None) -> Estimate:
+    """The estimate with an interval that reaches at least so far below and above the value."""
+    if estimate.value is None or estimate.low is None or estimate.high is None or margins is None:
+        return estimate
+    low, high = estimate.value - margins.below, estimate.value + margins.above
+    return replace(estimate, low=min(estimate.low, low), high=max(estimate.high, high))
 
 
 def gap_closed(
@@ -65,16 +66,21 @@ def gap_closed(
 
     All three are resampled together. No value where the gap is not positive; no interval where it is not positive in
     more replicates than the interval leaves out on one side, because then no share is excluded.
+
+    The width of the interval follows the errors of a ratio to first order, e_gain - (gain / gap) e_gap.
+
+    Raises:
+        ValueError: the three are not scored on the same keys.
     """
     method, floor, ceiling = aligned([method, floor, ceiling])
     table = Table.of(method.users, method.prompts, [method.values - floor.values, ceiling.values - floor.values])
     gain, gap = table.means()
     if not gap > 0:
         return table.estimate(None, np.empty(0), table.sums[1], level)
-    drawn = table.replicate(replicates, seed)
-    positive = drawn[:, 1] > 0
-    shares = drawn[positive, 0] / drawn[positive, 1]
-    trusted = (~positive).sum() <= (1 - level) / 2 * len(drawn)
+    resampled = table.replicate(replicates, seed)
+    positive = resampled[:, 1] > 0
+    shares = resampled[positive, 0] / resampled[positive, 1]
+    trusted = (~positive).sum() <= (1 - level) / 2 * len(resampled)
     errors = table.sums[0] - gain / gap * table.sums[1]
     return table.estimate(float(gain / gap), shares if trusted else np.empty(0), errors, level)
 
@@ -100,14 +106,14 @@ def rank_intervals(
         raise ValueError("no sample was scored for all methods, so they cannot be ranked")
     sign = 1 if higher_is_better else -1
     ranks = _ranks(sign * table.means()[None])[0].tolist()
-    drawn = _ranks(sign * table.replicate(replicates, seed))
-    if not len(drawn):
+    resampled = _ranks(sign * table.replicate(replicates, seed))
+    if not len(resampled):
         return {name: Rank(rank, 1, len(ranks)) for name, rank in zip(methods, ranks, strict=True)}
     tails = ((1 - level) / 2, (1 + level) / 2)
-    low, high = np.quantile(drawn, tails, axis=0, method="inverted_cdf").astype(int).tolist()
-    return {name: Rank(*found) for name, *found in zip(methods, ranks, low, high, strict=True)}
+    low, high = np.quantile(resampled, tails, axis=0, method="inverted_cdf").astype(int).tolist()
+    return {name: Rank(*rank) for name, *rank in zip(methods, ranks, low, high, strict=True)}
 
 
-def _ranks(values: Floats) -> NDArray[np.int64]:
+def _ranks(values: FloatArray) -> NDArray[np.int64]:
     """Rank in each row of (R, K), 1 for the highest, ties sharing the better rank."""
-    return 1 + np.stack([(values > values[:, [k]]).sum(axis=1) for k in range(values.shape[1])], axis=1)
+    return np.asarray(rankdata(-values, method="min", axis=1)).astype(np.int64)

@@ -14,8 +14,7 @@ from scipy.optimize import brentq
 from scipy.stats import nct, norm
 from scipy.stats import t as student
 
-from prefbench.api import Estimate, Scores
-from prefbench.stats.resampling import Floats
+from prefbench.api import Estimate, FloatArray, Scores
 
 POWER, ALPHA = 0.8, 0.05
 _MOST_USERS = 10_000_000
@@ -187,7 +186,7 @@ def _errors(parts: Components, design: Design) -> tuple[float, float]:
     return np.sqrt(by_user + excess), df
 
 
-def _squares(group: NDArray[np.int64], values: Floats) -> float:
+def _squares(group: NDArray[np.int64], values: FloatArray) -> float:
     """The sum over groups of n times their squared mean."""
     counts = np.bincount(group)
     return float((np.bincount(group, weights=values) ** 2 / counts).sum())

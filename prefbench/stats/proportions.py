@@ -13,36 +13,38 @@ from typing import NamedTuple
 from scipy.special import betaincinv, stdtrit
 
 from prefbench.api import Bounds
-from prefbench.stats.resampling import Table, spread
+from prefbench.stats.table import Table
+from prefbench.stats.variance import variance_of_mean
 
 
 class Margins(NamedTuple):
-    """How far an interval reaches below and above its value."""
+    """How far an interval reaches below and above its value, both at least 0, in the value's unit."""
 
     below: float
     above: float
 
 
 def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Margins | None:
-    """The reach of the interval of quantity k as a proportion between two bounds; None without both, or for one user.
+    """Margins of the interval of quantity k as a proportion between two bounds; None without both, or for one user.
 
-    The exact interval of a proportion (Clopper & Pearson 1934, Biometrika 26:404) from as many independent trials as
-    give the mean's variance p (1 - p) / n, and fewer by Student's t where few users or prompts tell the variance. To
-    it we add one exception that the sample does not hold: its pull is felt only where hardly any are held. Without any,
-    as many trials remain as there are pairs of a user and a prompt. That takes exceptions for single ones: of those
-    that come a whole user or a whole prompt at a time, a sample that holds none cannot tell, and misses them.
+    The exact interval of a proportion p (Clopper & Pearson 1934, Biometrika 26:404) from the effective number of
+    independent trials, n_eff = p (1 - p) / V (Korn & Graubard), times (t_{n-1} / t_df)^2 because the variance V of the
+    mean is known with df degrees of freedom alone. One exception that the sample does not hold is added to V and to p:
+    it matters only where hardly any are held. Without any exception n_eff is the number of pairs of a user and a
+    prompt. That takes exceptions for single ones: those that come a whole user or a whole prompt at a time cannot be
+    foreseen from a sample that holds none, and the interval misses them.
     """
     low, high = bounds
     if low is None or high is None or len(table.weights) < 2:
         return None
     n, span = table.n_pairs, high - low
     p = min(1.0, max(0.0, (float(table.means()[k]) - low) / span))
-    seen = spread(*table.parts(k))
-    freedom = float(seen.freedom) if seen.variance > 0 else len(table.weights) - 1
-    variance = float(seen.variance) / span**2 + (max(p, 1 - p) / n) ** 2
-    held = (n * p + 1) / (n + 2)
+    observed = variance_of_mean(table.variance_components(k))
+    df = float(observed.df) if observed.variance > 0 else len(table.weights) - 1
+    variance = float(observed.variance) / span**2 + (max(p, 1 - p) / n) ** 2
+    p_smoothed = (n * p + 1) / (n + 2)
     tail = (1 - level) / 2
-    trials = held * (1 - held) / variance * float(stdtrit(n - 1, tail) / stdtrit(freedom, tail)) ** 2
+    trials = p_smoothed * (1 - p_smoothed) / variance * float(stdtrit(n - 1, tail) / stdtrit(df, tail)) ** 2
     hits = p * trials
     lower = betaincinv(hits, trials - hits + 1, tail) if hits > 0 else 0.0
     upper = betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
@@ -50,12 +52,13 @@ def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Margins | 
 
 
 def difference(gains: Table, bounds: Bounds, level: float) -> Margins | None:
-    """The reach of the interval of a paired difference, from how often and how far it goes up and down.
+    """Margins of the interval of a paired difference, from how often and how far it goes up and down.
 
     Quantity 0 of the table is the difference, 1 what it is above zero and 2 what it is below, both at least 0: two
-    proportions, so that two methods which never differ in a sample are not known to be the same. They are joined after
-    Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27:1693, 2008, with
-    the correlation of the two means.
+    proportions, so that two methods which never differ in a sample are not known to be the same. They are joined as
+    below^2 = below_up^2 + above_down^2 - 2 r below_up above_down (and likewise above), r the correlation of the two
+    means: Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27:1693,
+    2008. None without both bounds, or for one user.
     """
     low, high = bounds
     if low is None or high is None:
@@ -63,8 +66,8 @@ def difference(gains: Table, bounds: Bounds, level: float) -> Margins | None:
     up, down = (proportion(gains, k, (0.0, high - low), level) for k in (1, 2))
     if up is None or down is None:
         return None
-    apart, a, b = (float(spread(*gains.parts(k)).variance) for k in (0, 1, 2))
-    r = min(1.0, max(-1.0, (a + b - apart) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
+    both, a, b = (float(variance_of_mean(gains.variance_components(k)).variance) for k in (0, 1, 2))
+    r = min(1.0, max(-1.0, (a + b - both) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
     return Margins(_joined(up.below, down.above, r), _joined(up.above, down.below, r))
 
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prefbench.api import Scores
-from prefbench.stats.resampling import Floats
+from prefbench.api import FloatArray, Scores
 
 
-def user_means(scores: Scores) -> Floats:
+def user_means(scores: Scores) -> FloatArray:
     """The mean of each user's values (users,), of users who have any, in the order of their names."""
-    kept = ~np.isnan(scores.values)
-    user = np.unique(scores.users[kept], return_inverse=True)[1]
-    return np.asarray(np.bincount(user, weights=scores.values[kept]) / np.bincount(user))
+    present = ~np.isnan(scores.values)
+    user = np.unique(scores.users[present], return_inverse=True)[1]
+    return np.asarray(np.bincount(user, weights=scores.values[present]) / np.bincount(user))
 
 
 def aligned(methods: Sequence[Scores]) -> list[Scores]:

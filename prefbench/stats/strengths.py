@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from prefbench.api import Estimate, Scores
-from prefbench.stats.resampling import Floats
+from prefbench.api import Estimate, FloatArray, Scores
 from prefbench.stats.scores import aligned
 
 _STEPS = 100_000
@@ -21,7 +20,7 @@ class UnlinkedError(ValueError):
     """Some methods never won against, or were never compared with, the others: no finite strengths fit."""
 
 
-def wins(methods: Sequence[Scores], *, higher_is_better: bool = True) -> Floats:
+def wins(methods: Sequence[Scores], *, higher_is_better: bool = True) -> FloatArray:
     """Wins of K methods against each other, (users, K, K): [u, i, j] for how many of u's prompts i beats j.
 
     A user's samples of one prompt are averaged first, over those that both methods have; a tie is half a win for each.
@@ -46,7 +45,7 @@ def wins(methods: Sequence[Scores], *, higher_is_better: bool = True) -> Floats:
     return counts
 
 
-def bradley_terry(counts: Floats, start: Floats | None = None) -> Floats:
+def bradley_terry(counts: FloatArray, start: FloatArray | None = None) -> FloatArray:
     """Log strengths (K,) of mean 0 from wins (K, K): i beats j with probability 1 / (1 + exp(s_j - s_i)).
 
     The maximum likelihood fit (Bradley & Terry 1952) by choix; `start` is where it begins.
@@ -61,11 +60,11 @@ def bradley_terry(counts: Floats, start: Floats | None = None) -> Floats:
     if unlinked(counts):
         raise UnlinkedError("there is no chain of wins between all methods")
     fitted = choix.ilsr_pairwise_dense(counts, initial_params=start, max_iter=_STEPS)
-    centred: Floats = fitted - fitted.mean()
+    centred: FloatArray = fitted - fitted.mean()
     return centred
 
 
-def unlinked(counts: Floats) -> list[list[int]]:
+def unlinked(counts: FloatArray) -> list[list[int]]:
     """The groups of methods between which wins (K, K) do not lead both ways; empty where all are linked."""
     n, group = connected_components(counts > 0, directed=True, connection="strong")
     return [np.flatnonzero(group == g).tolist() for g in range(n)] if n > 1 else []
@@ -107,7 +106,7 @@ def strengths(
 
 
 def _interval(
-    counts: Floats, fitted: Floats, replicates: int, level: float, seed: int
+    counts: FloatArray, fitted: FloatArray, replicates: int, level: float, seed: int
 ) -> tuple[Sequence[float | None], Sequence[float | None]]:
     n, k = counts.shape[:2]
     none: list[float | None] = [None] * k

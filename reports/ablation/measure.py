@@ -13,7 +13,7 @@ from prefbench.run.prepare import Settings, load_suite, prepare
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.tests import holm, paired_difference
+from prefbench.stats.paired import holm, paired_difference
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 
 from .schema import AblationResult, Difference, Numbers, VariantCell, VariantRow

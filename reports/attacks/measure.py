@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from prefbench.api import Estimate, MethodCard, PrefbenchError, ScoredRun, SummaryRow
 from prefbench.environment import code_state, versions
 from prefbench.registry import load, names
-from prefbench.stats.tests import paired_difference
+from prefbench.stats.paired import paired_difference
 
 from ..shared.frame import GAP, UTILITY, is_control
 from ..shared.paired import on_same_keys

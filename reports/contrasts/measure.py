@@ -12,9 +12,9 @@ import numpy as np
 
 from prefbench.api import Column, Estimate, PrefbenchError, ScoredRun, ScoreHeader, Scores, Suite
 from prefbench.registry import unknown
-from prefbench.stats.effects import Effect, Without, effect, leave_one_out
+from prefbench.stats.effects import Effect, LeaveOneOut, effect, leave_one_out
+from prefbench.stats.paired import holm, paired_difference
 from prefbench.stats.scores import user_means
-from prefbench.stats.tests import holm, paired_difference
 
 from ..shared.frame import BASELINE, only
 from ..shared.labels import check_mix, label_runs
@@ -178,7 +178,7 @@ def _adjusted(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def _turns(
-    adjusted: Sequence[float | None], p_values: Sequence[float | None], without: Sequence[Without]
+    adjusted: Sequence[float | None], p_values: Sequence[float | None], without: Sequence[LeaveOneOut]
 ) -> list[tuple[str, ...]]:
     """For each contrast what alone turns its significance, the whole family being tested again without it."""
     leaving = [dict(zip(found.names, found.p_values.tolist(), strict=True)) for found in without]

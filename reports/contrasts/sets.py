@@ -11,7 +11,7 @@ from prefbench.api import Estimate, FeatureSet, PrefbenchError, ScoredRun, SetMe
 from prefbench.registry import load
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluate import Evaluator, Material
-from prefbench.stats.tests import label_swap
+from prefbench.stats.permutation import label_swap
 
 Pair = tuple[str, str]
 """The labels of a run and of the one that it is held against."""

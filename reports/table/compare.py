@@ -11,7 +11,7 @@ import numpy as np
 from prefbench.api import ALL, Estimate, PrefbenchError, ScoredRun, Suite, SummaryRow
 from prefbench.registry import unknown
 from prefbench.stats.bootstrap import Rank, gap_closed, rank_intervals
-from prefbench.stats.tests import holm, paired_difference
+from prefbench.stats.paired import holm, paired_difference
 
 from ..shared.frame import BASELINE, CEILING, GAP, UTILITY, is_control, only
 from ..shared.labels import check_mix, label_runs

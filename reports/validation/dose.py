@@ -6,8 +6,9 @@ import numpy as np
 
 from prefbench.api import NotMeasurableError, SetMetric
 from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.paired import paired_difference
+from prefbench.stats.permutation import label_swap
 from prefbench.stats.ranks import spearman
-from prefbench.stats.tests import label_swap, paired_difference
 
 from .measured import MeasuredSystems
 from .schema import Dose, DosePoint

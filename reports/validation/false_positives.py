@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FloatArray, NotMeasurableError, Scores, SetMetric
+from prefbench.stats.paired import paired_p_values
+from prefbench.stats.permutation import label_swap
 from prefbench.stats.scores import user_means
-from prefbench.stats.tests import label_swap, paired_p_values
 
 from .measured import MeasuredSystems
 from .populations import as_scores, case_means

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prefbench.score.sets import SET_KEY
-from prefbench.stats.tests import paired_difference
+from prefbench.stats.paired import paired_difference
 
 from .claims import STAYS, TOLERANCE, Expectation, Interval, judge, none
 from .expectations import EXPECTATIONS, Expectations

@@ -15,7 +15,7 @@ from prefbench.reports.ablation import measure
 from prefbench.reports.ablation.measure import rows_of
 from prefbench.reports.ablation.report import AblationReport
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.tests import holm, paired_difference
+from prefbench.stats.paired import holm, paired_difference
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 from tests.support import tiny_suite

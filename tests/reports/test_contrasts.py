@@ -26,8 +26,9 @@ from prefbench.run.folder import RunFolder
 from prefbench.score.stored import samples_digest
 from prefbench.score.summary import Run
 from prefbench.stats.effects import Effect, effect, leave_one_out
+from prefbench.stats.paired import holm, paired_difference
+from prefbench.stats.permutation import label_swap
 from prefbench.stats.strengths import UnlinkedError, bradley_terry, strengths, unlinked, wins
-from prefbench.stats.tests import holm, label_swap, paired_difference
 
 Array = NDArray[np.float64]
 

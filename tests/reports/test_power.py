@@ -13,6 +13,7 @@ from statsmodels.stats.power import TTestPower
 
 from prefbench.api import Estimate, Scores
 from prefbench.cli.main import main
+from prefbench.stats.paired import paired_difference
 from prefbench.stats.power import (
     Components,
     Design,
@@ -24,7 +25,6 @@ from prefbench.stats.power import (
     smallest_shown,
     users_needed,
 )
-from prefbench.stats.tests import paired_difference
 from tests.reports.test_contrasts import build
 
 PARTS = Components(user=0.3, prompt=0.05, cell=0.5, sample=1.0)

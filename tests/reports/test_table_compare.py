@@ -13,7 +13,7 @@ from prefbench.cli.grids import to_text
 from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import difference_grid
 from prefbench.score.summary import Run
-from prefbench.stats.tests import holm
+from prefbench.stats.paired import holm
 from tests.support.toy_runs import build
 
 

@@ -46,8 +46,8 @@ from prefbench.run.states import collect_states, load_states
 from prefbench.score.evaluate import Evaluator, Material
 from prefbench.score.summarise import store_summary, summarise
 from prefbench.score.summary import Run
-from prefbench.stats.resampling import Table
-from prefbench.stats.tests import paired_difference
+from prefbench.stats.paired import paired_difference
+from prefbench.stats.table import Table
 
 USERS = ("ann", "bob", "cem", "dot")
 """`cem` has two likes and no dislikes before methods."""

@@ -10,9 +10,10 @@ from scipy.stats import t as student
 
 from prefbench.api import Scores
 from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.paired import paired_difference
 from prefbench.stats.proportions import difference, proportion
-from prefbench.stats.resampling import Table, spread
-from prefbench.stats.tests import paired_difference
+from prefbench.stats.table import Table
+from prefbench.stats.variance import variance_of_mean
 
 Floats = NDArray[np.float64]
 SHARE = (0.0, 1.0)
@@ -145,7 +146,7 @@ def test_a_difference_joins_what_goes_up_and_what_goes_down() -> None:
     assert found is not None
     assert up is not None
     assert down is not None
-    both, first, second = (float(spread(*gains.parts(k)).variance) for k in (0, 1, 2))
+    both, first, second = (float(variance_of_mean(gains.variance_components(k)).variance) for k in (0, 1, 2))
     r = (first + second - both) / (2 * np.sqrt(first * second))
     assert -1 < r < 0
     expected = up.below**2 + down.above**2 - 2 * r * up.below * down.above

@@ -12,9 +12,10 @@ from scipy.stats import permutation_test
 
 from prefbench.api import Scores
 from prefbench.stats.bootstrap import Rank, crossed_bootstrap, gap_closed, rank_intervals
-from prefbench.stats.resampling import Table
+from prefbench.stats.paired import holm, paired_difference
+from prefbench.stats.permutation import label_swap, sign_flip
 from prefbench.stats.scores import user_means
-from prefbench.stats.tests import holm, label_swap, paired_difference, sign_flip
+from prefbench.stats.table import Table
 
 
 def grid(values: NDArray[np.float64], *, shared: bool = True) -> Scores:

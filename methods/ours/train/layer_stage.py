@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import History, Judgment, PrefbenchError, Suite
+from prefbench.api import FloatArray, History, Judgment, PrefbenchError, Suite
 from prefbench.files import atomic_file
 from prefbench.models.mllms.conversation import Conversation
 from prefbench.models.mllms.model import Mllm, States
@@ -31,7 +31,6 @@ from prefbench.probing import (
     table,
 )
 from prefbench.probing.figure import draw_layers
-from prefbench.stats.resampling import Floats
 
 from ...shared.questions import TEMPLATES, Shown, follow_up, load_judged, taste_question
 from ..vectors import Layers
@@ -139,7 +138,7 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[P
     )
 
 
-def _places(states: States) -> dict[ProbedLayer, Floats]:
+def _places(states: States) -> dict[ProbedLayer, FloatArray]:
     pooled = {"last": states.last, "mean": states.mean}
     layers = range(states.last.shape[1])
     return {ProbedLayer(layer, name): pooled[name][:, layer].double().numpy() for name in POOLINGS for layer in layers}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefbench.api import Context, History, Request, Split, Suite, to_pixels
+from prefbench.api import Context, FloatArray, History, Request, Split, Suite, to_pixels
 from prefbench.files import WEIGHTS
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.cards import MINI_MLLM
@@ -18,7 +18,6 @@ from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.probing import Liking, ProbeLabels, liking_of
 from prefbench.registry import load
-from prefbench.stats.resampling import Floats
 from prefbench.training.figures import QualityFigure
 
 from ...shared.questions import TEMPLATES, Shown, follow_up, taste_question
@@ -33,7 +32,7 @@ class Verdicts:
     """What the language model says of images that their users judged and it was not shown, a row each."""
 
     questions: ProbeLabels
-    yes: Floats
+    yes: FloatArray
     """The probability (N,) of yes against no."""
     kinds: NDArray[np.str_]
     """The kind of user of each row."""
