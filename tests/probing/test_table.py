@@ -1,17 +1,11 @@
-"""The table and figure of both probes."""
+"""The table of both probes."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
-from PIL import Image
 
-from prefbench.api import PrefbenchError
-from prefbench.probing import LIKING, LIKING_ACCURACY, VERIFICATION, StatePair, probe_liking, probe_users, table
-from prefbench.probing.figure import draw_layers
-from tests.support.probing import LAST, PROBED, USER_LAYER, USERS, at_chance, item_states, pairs, probe_labels
+from prefbench.probing import LIKING, StatePair, probe_liking, probe_users, table
+from tests.support.probing import LAST, PROBED, USERS, at_chance, item_states, pairs, probe_labels
 
 
 def test_a_world_without_taste_gives_chance_everywhere() -> None:
@@ -25,7 +19,7 @@ def test_a_world_without_taste_gives_chance_everywhere() -> None:
     assert 0.47 < np.mean([row.value for row in tested if row.task == LIKING]) < 0.53, "folds pull nothing off chance"
 
 
-def test_table_and_figure(tmp_path: Path) -> None:
+def test_the_table_holds_every_row() -> None:
     rng = np.random.default_rng(15)
     labels = probe_labels(rng)
     floor = StatePair(*rng.standard_normal((2, USERS, 4)))
@@ -39,13 +33,3 @@ def test_table_and_figure(tmp_path: Path) -> None:
     assert (frame.selectivity == frame.value - frame.control).all()
     assert frame.mismatched.isna().all()
     assert frame.floor.isna().sum() == 2 * len(LAST), "only users were given a floor"
-    one, two = (draw_layers(rows, tmp_path / name, chosen={VERIFICATION: [USER_LAYER]}) for name in ("1.png", "2.png"))
-    assert one.read_bytes() == two.read_bytes()
-    with Image.open(one) as image:
-        assert image.width == 1350
-        blue = (np.abs(np.asarray(image.convert("RGB")).astype(int) - (0x0B, 0x6F, 0xAE)).sum(-1) < 20).sum()
-    assert blue > 1000, "the line of a pooling is drawn"
-    assert draw_layers(rows, tmp_path / "plain.png").read_bytes() != one.read_bytes(), "the choice is shaded"
-    with pytest.raises(PrefbenchError, match="no rows of the task 'verification'"):
-        draw_layers([row for row in rows if row.task == LIKING_ACCURACY], tmp_path / "none.png")
-    assert not (tmp_path / "none.png").exists()

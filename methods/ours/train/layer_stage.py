@@ -30,10 +30,10 @@ from prefbench.probing import (
     probe_users,
     table,
 )
-from prefbench.probing.figure import draw_layers
 
 from ...shared.questions import TEMPLATES, Shown, follow_up, load_judged, taste_question
 from ..vectors import Layers
+from .layer_figure import draw_layers
 
 POOLINGS = ("last", "mean")
 TABLE, FIGURE = "probing.csv", "probing.png"

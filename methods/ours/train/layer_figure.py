@@ -1,4 +1,4 @@
-"""The figure of a probe: what layers know of users, and what they know of a user's taste."""
+"""The figure of the layer stage: how well each layer tells users apart, and liked from disliked images."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": Fa
 def draw_layers(rows: Sequence[ProbeRow], path: Path, *, chosen: Mapping[str, Collection[int]] | None = None) -> Path:
     """Writes a PNG (200 dpi, 6.75 inches: a paper's two columns) of both accuracies over layers and returns its path.
 
-    A panel a task, a line a pooling; whiskers are 95 % intervals over users. A thin line is chance, the dashed one the
-    content floor, dotted ones the states that saw another user's history.
+    One panel per task, one line per pooling; whiskers are 95 % intervals over users. A thin line is chance, the dashed
+    one the content floor, dotted ones the states that saw another user's history.
 
     Args:
         rows: those of `probe_users` and `probe_liking`; other tasks than `VERIFICATION` and `LIKING_ACCURACY` are not
