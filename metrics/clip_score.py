@@ -13,8 +13,8 @@ from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Prefbench
 class ClipScore(ImageMetric):
     """100 cos(image, text) of the ORIGINAL prompt, whatever prompt a method really used (Hessel et al. 2021).
 
-    Not clamped at 0 and not scaled by 2.5. Numbers of different extractors do not compare; the extractor's id stands
-    with the score.
+    -100 to 100, higher is better; not clamped at 0 and not scaled by 2.5, as the paper's is. Numbers of different
+    extractors do not compare; the extractor's id stands with the score.
 
     What can go wrong: colours and styles that the encoder seldom saw lower it although the prompt names none, and a
     prompt's words count as a bag more than as a sentence.
@@ -42,7 +42,7 @@ class ClipScore(ImageMetric):
             PrefbenchError: no features, or no text vector for a prompt.
         """
         if features is None or len(features) != len(samples):
-            raise PrefbenchError("clip-score needs one feature row a sample; give the suite a `text` extractor")
+            raise PrefbenchError("clip-score needs one feature row per sample; give the suite a `text` extractor")
         unknown = sorted({s.prompt for s in samples} - set(evidence.text_features))
         if unknown:
             raise PrefbenchError(f"clip-score has no text features for {len(unknown)} prompts, such as {unknown[0]!r}")

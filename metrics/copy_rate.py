@@ -26,7 +26,7 @@ class CopyRate(ImageMetric):
     - `copy-rate/hash`: bits of dHash and pHash (64 each) that agree, the most over flips and crops of what was shown;
     - `copy-rate/embedding`: the cosine of features.
 
-    Each fires on what is closer than negatives at p = 0.001: all held-out likes of the run's other users, held against
+    Each fires on what is closer than negatives at p = 0.001: all held-out likes of the run's other users, compared with
     this user's shown pictures. Together they fire on at most 0.2 % of such pictures. A column is None with under 1000
     negatives, where even copies are no closer, and for users who were shown nothing.
 
@@ -45,7 +45,7 @@ class CopyRate(ImageMetric):
     card: ClassVar[MetricCard] = MetricCard(
         name="copy-rate",
         version="1",
-        summary="Whether the image is a copy of one that the method was shown, at 0.1 % false positives a detector",
+        summary="Whether the image is a copy of one that the method was shown, at 0.1 % false positives per detector",
         question="side",
         direction="down",
         unit="image",
@@ -98,5 +98,5 @@ def nearer(cosines: Features, of_likes: Features) -> Features:
 
 def _fires(closeness: Features, threshold: float) -> Features:
     """1 above the threshold, else 0; NaN where either is unknown."""
-    known = np.isfinite(closeness) & np.isfinite(threshold)
-    return np.where(known, closeness > threshold, np.nan)
+    comparable = np.isfinite(closeness) & np.isfinite(threshold)
+    return np.where(comparable, closeness > threshold, np.nan)

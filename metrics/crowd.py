@@ -1,4 +1,4 @@
-"""`pickscore`, `hpsv2`, `imagereward`: what published scorers of the crowd say of an image. They know no user."""
+"""`pickscore`, `hpsv2`, `imagereward`: published scorers of what most people like. They read no user's history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _card(name: str, by: str, source: str) -> MetricCard:
     return MetricCard(
         name=name,
         version="1",
-        summary=f"what the crowd would like, by {by}; no probability, compare within one prompt",
+        summary=f"What most people would like, by {by}; no probability, compare within one prompt",
         question="preference",
         direction="up",
         unit="image",
@@ -27,13 +27,16 @@ def _card(name: str, by: str, source: str) -> MetricCard:
 
 
 class _Crowd(ImageMetric):
-    """A generic scorer's value of image and original prompt. Never ranks: it cannot tell whom an image is for."""
+    """A generic scorer's value of the drawn image and its original prompt, 0 to 1, higher is better; see `CrowdScorer`.
+
+    Ranks no method: it cannot tell whom an image is for. An image that everybody likes wins under every user.
+    """
 
     @cached_property
     def scorer(self) -> Scorer:
-        """The scorer of the metric's name."""
-        made: Scorer = load("scorer", self.card.name)()
-        return made
+        """The scorer that is registered under the metric's name."""
+        scorer: Scorer = load("scorer", self.card.name)()
+        return scorer
 
     def score(
         self,
@@ -42,8 +45,8 @@ class _Crowd(ImageMetric):
         evidence: Evidence,  # noqa: ARG002
     ) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `PrefbenchError` where the weights are absent."""
-        found = self.scorer.score(_NOBODY, [s.prompt for s in samples], [s.pixels for s in samples])
-        return {self.card.name: [float(value) for value in found]}
+        values = self.scorer.score(_NOBODY, [s.prompt for s in samples], [s.pixels for s in samples])
+        return {self.card.name: [float(value) for value in values]}
 
 
 class PickScore(_Crowd):

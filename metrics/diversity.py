@@ -17,8 +17,8 @@ from .shared.cosines import normalised
 class Diversity(ImageMetric):
     """The mean of 1 - cos of a sample with the other samples of its user and prompt.
 
-    0 for equal images, at most 2. None where a sample is alone: a run needs two samples a case or more. Its mean does
-    not depend on how many there are, unlike counts of distinct images.
+    0 for equal images, at most 2, higher is more diverse. None where a sample is alone: a run needs at least two
+    samples per case. Its mean does not depend on how many there are, unlike counts of distinct images.
 
     More is not better by itself: noise, artefacts and ignoring the prompt all raise it. It is to be read beside
     adherence and preference, as the price that personalisation takes: a method that draws one liked look has little.

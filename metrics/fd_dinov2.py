@@ -13,9 +13,9 @@ from .fid import FrechetDistance
 class Dinov2Distance(FrechetDistance):
     """`fid` under the extractor with the role `dinov2` (Stein et al. 2023, section 4.1), 0 for equal sets.
 
-    Inception's features are of ImageNet's classes and of texture; in Stein et al.'s study of people, distances of
-    DINOv2's agreed with them better. Published numbers (FD-DINOv2) are of ViT-L/14 at 224 pixels and 50,000 images;
-    like `fid`, it is biased upwards the more, the fewer samples there are: compare only at the same number, beside
+    Inception's features are of ImageNet's classes and of texture; in Stein et al.'s study with human judges, distances
+    of DINOv2's features agreed with them better. Published numbers (FD-DINOv2) are of ViT-L/14 at 224 pixels and 50,000
+    images; like `fid`, it is biased upwards, and more so with fewer samples: compare only at the same number, beside
     the floor. Copies of references win. A suite that names no such extractor cannot be scored with it.
     """
 

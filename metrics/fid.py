@@ -14,8 +14,12 @@ from .shared.checks import check_features
 class FrechetDistance(SetMetric):
     """Frechet distance of two Gaussians fitted to features (Heusel et al. 2017, "TTUR", equation 6); 0 for equal sets.
 
-    Biased upwards by an amount that grows as samples get fewer: compare only at the same number of samples, beside the
-    floor that two halves of the references give.
+    Takes features (N, D) and (M, D) of the suite's extractor with the role `fidelity`; gives one number, 0 or more,
+    lower is better. Numbers of different extractors do not compare.
+
+    What it misses: it sees means and covariances only. It is biased upwards by an amount that grows as samples get
+    fewer, so compare at the same number of samples, beside the floor: the distance of two halves of the references.
+    Copies of references win.
     """
 
     card: ClassVar[MetricCard] = MetricCard(
@@ -32,7 +36,7 @@ class FrechetDistance(SetMetric):
     )
 
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
-        """The distance. Raises `NotMeasurableError` for under two samples a side."""
+        """The distance. Raises `NotMeasurableError` for fewer than two images on a side."""
         check_features(self.card.name, drawn, reference)
         return frechet_distance(drawn.features, reference.features)
 

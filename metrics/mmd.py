@@ -19,7 +19,7 @@ class GaussianDistance(KernelDistance):
     nearly the mean alone.
 
     Unbiased at any number of samples, so it may be below 0; 0 for equal distributions, at most 2000. Pairs of images of
-    the same user are dropped, within a set and across: they are alike because they share a taste. 100 samples of 20
+    the same user are dropped, within a set and across: they are alike because they are of one user. 100 samples of 20
     users are the least to read anything from.
 
     What can go wrong: copies of references win. A reference set with another number of images has another width.

@@ -1,4 +1,4 @@
-"""`preference`: what a learned scorer says of an image under its own user, beyond what it says under others."""
+"""`preference`: a learned scorer's P(liked) of an image under its own user, minus that under other users."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Preference(ImageMetric):
     """Personalisation gain: P(liked) under the image's own user minus the mean of it under other users, same prompt.
 
     The scorer is given the part of each user's judgments that no method sees. An image that everybody likes gains
-    nothing, and neither does one that does not show its prompt. Columns: `preference`, `preference/own` and
+    nothing, and neither does one that does not show its prompt. -1 to 1, higher is better; 0 is an image that suits its
+    user no better than others. Columns: `preference`, `preference/own` and
     `preference/others`. None where the user, or every other one, has no judgments to be known by.
     """
 
@@ -43,9 +44,9 @@ class Preference(ImageMetric):
 
     @cached_property
     def scorer(self) -> Scorer:
-        """The scorer of the metric's name."""
-        made: Scorer = load("scorer", self.card.name)()
-        return made
+        """The scorer that is registered under the metric's name."""
+        scorer: Scorer = load("scorer", self.card.name)()
+        return scorer
 
     def score(
         self,
@@ -53,7 +54,7 @@ class Preference(ImageMetric):
         features: Features | None,  # noqa: ARG002
         evidence: Evidence,
     ) -> Mapping[str, Sequence[float | None]]:
-        """One value a sample and column. Raises `PrefbenchError` without judgments, or as the scorer does."""
+        """One value per sample and column. Raises `PrefbenchError` without judgments, or as the scorer does."""
         histories = evidence.histories.get("scorer")
         if not histories:
             raise PrefbenchError(f"{self.card.name} needs the judgments that no method sees; the suite has none")
@@ -61,36 +62,36 @@ class Preference(ImageMetric):
         for user in dict.fromkeys(sample.user for sample in samples):
             rows = [i for i, sample in enumerate(samples) if sample.user == user]
             mine = [samples[i] for i in rows]
-            own[rows] = self._said(histories[user], mine)
+            own[rows] = self._liked(histories[user], mine)
             if strangers := _others(user, histories):
-                others[rows] = np.mean([self._said(other, mine) for other in strangers], axis=0)
+                others[rows] = np.mean([self._liked(other, mine) for other in strangers], axis=0)
         parts = {"": own - others, "/own": own, "/others": others}
         return {
             f"{self.card.name}{part}": [float(v) if np.isfinite(v) else None for v in values]
             for part, values in parts.items()
         }
 
-    def _said(self, history: History, samples: Sequence[Scored]) -> Features:
+    def _liked(self, history: History, samples: Sequence[Scored]) -> Features:
         if not len(history):
             return np.full(len(samples), np.nan)
         return self.scorer.score(history, [s.prompt for s in samples], [s.pixels for s in samples])
 
 
 class ViperProxy(Preference):
-    """The same by ViPer's proxy, which learned to tell users apart and never a user's own dislikes."""
+    """`preference` by ViPer's proxy metric, which learned to tell users apart and never a user's own dislikes."""
 
     card = _card("viper-proxy", "ViPer's proxy metric (Idefics2)", "https://arxiv.org/abs/2407.17365")
 
 
 class LearnUserPref(Preference):
-    """The same by learn-user-pref, right on 61.7 % of real users' pairs by its authors' count."""
+    """`preference` by learn-user-pref, which orders 61.7 % of real users' pairs as they did, by its authors' count."""
 
     card = _card("learn-user-pref", "learn-user-pref (Idefics2)", "https://arxiv.org/abs/2508.08220")
 
 
 def _others(user: str, histories: Mapping[str, History]) -> list[History]:
-    """The next users' histories in the suite's order, round the end, as far as there are any."""
+    """Histories with judgments of the users who follow in the suite's order, which wraps around."""
     users = list(histories)
-    place = users.index(user)
-    following = [users[(place + step) % len(users)] for step in range(1, len(users))]
+    index = users.index(user)
+    following = [users[(index + step) % len(users)] for step in range(1, len(users))]
     return [histories[other] for other in following if len(histories[other])][:OTHERS]

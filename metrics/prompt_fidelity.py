@@ -38,8 +38,8 @@ class PromptFidelity(ImageMetric):
         features: Features | None,  # noqa: ARG002
         evidence: Evidence,
     ) -> Mapping[str, Sequence[float | None]]:
-        """One value a sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
+        """One value per sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
         if evidence.truth is None:
             raise PrefbenchError("prompt-fidelity needs a suite that knows the truth; this one does not")
-        found = evidence.truth.fidelity([s.prompt for s in samples], [s.pixels for s in samples])
-        return as_columns(self.card.name, found)
+        probabilities = evidence.truth.fidelity([s.prompt for s in samples], [s.pixels for s in samples])
+        return as_columns(self.card.name, probabilities)

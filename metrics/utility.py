@@ -13,7 +13,9 @@ from .shared.columns import as_columns, rows_of_users
 
 
 class Utility(ImageMetric):
-    """The user's true utility of the image: 0 is the mean of a random image, 1 the best there is.
+    """The user's true utility of the image: 0 is the mean of a random image, 1 the best there is; higher is better.
+
+    What can go wrong: it says nothing of the prompt; a copied like has a high utility and ignores it.
 
     Columns: `utility`, and `utility/<group>` for every group of axes that the suite's truth names.
     """
@@ -37,7 +39,7 @@ class Utility(ImageMetric):
         features: Features | None,  # noqa: ARG002
         evidence: Evidence,
     ) -> Mapping[str, Sequence[float | None]]:
-        """One value a sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
+        """One value per sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
         if evidence.truth is None:
             raise PrefbenchError("utility needs a suite that knows the truth; this one does not")
         parts = ["total", *evidence.truth.groups]

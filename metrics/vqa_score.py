@@ -1,4 +1,4 @@
-"""`vqa-score`: whether a language model that sees the image says that it shows its prompt."""
+"""`vqa-score`: the probability that a vision-language model says Yes when asked whether the image shows its prompt."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class VqaScore(ImageMetric):
         """One column. Raises `PrefbenchError` for a model that is absent, or a prompt with its control tokens."""
         from prefbench.models.mllms.conversation import ask
 
-        asked = [[ask(Image.fromarray(s.pixels), QUESTION.format(prompt=s.prompt))] for s in samples]
-        yes = self._mllm.first_words(asked, ANSWERS)[:, 0]
+        questions = [[ask(Image.fromarray(s.pixels), QUESTION.format(prompt=s.prompt))] for s in samples]
+        yes = self._mllm.first_words(questions, ANSWERS)[:, 0]
         return as_columns(self.card.name, {"total": yes.numpy().astype(np.float64)})
 
     @cached_property

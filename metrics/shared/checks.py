@@ -10,9 +10,9 @@ from prefbench.api import Features, FeatureSet, NotMeasurableError, PrefbenchErr
 
 
 def feature_rows(metric: str, role: str, samples: Sequence[Scored], features: Features | None) -> Features:
-    """The features, one row a sample. Raises `PrefbenchError` where there are none or another number."""
+    """The features, one row per sample. Raises `PrefbenchError` where there are none or another number."""
     if features is None or len(features) != len(samples):
-        raise PrefbenchError(f"{metric} needs one feature row a sample; give the suite a `{role}` extractor")
+        raise PrefbenchError(f"{metric} needs one feature row per sample; give the suite a `{role}` extractor")
     return features
 
 

@@ -12,18 +12,21 @@ from prefbench.api import Evidence, Features, NotMeasurableError, Picture, Score
 
 from .cosines import normalised
 
-Placing = Callable[[Features], Features]
+Embedding = Callable[[Features], Features]
 """Features (N, D) to directions (N, D); NaN for rows that have none."""
 
 
 @dataclass(frozen=True)
 class HeldOutLikes:
-    """Of each user who has any the mean direction (users, D) of held-out likes: cosines with likes average to it."""
+    """Mean unit embedding (users, D) of each user's held-out likes; users without any are left out.
+
+    The mean cosine of a unit vector with several is its product with their mean.
+    """
 
     users: tuple[str, ...]
     means: Features
-    place: Placing
-    """What makes directions of features."""
+    embed: Embedding
+    """Turns features of drawn images into directions, as it did those of the likes."""
 
 
 def held_out_likes(evidence: Evidence) -> HeldOutLikes:
@@ -33,7 +36,7 @@ def held_out_likes(evidence: Evidence) -> HeldOutLikes:
 
 
 def decorrelated_likes(evidence: Evidence) -> HeldOutLikes:
-    """Directions after features have mean 0 and deviation 1 over all likes and are multiplied by (R + 1)^-½.
+    """Directions of (x - mean) / deviation, over all likes, times (R + 1)^-½.
 
     R is their correlation matrix. So no unit and no property that many features share, such as contrast, rules the
     cosines; the 1 keeps directions in which likes hardly differ from being blown up, however few likes there are.
@@ -49,7 +52,7 @@ def decorrelated_likes(evidence: Evidence) -> HeldOutLikes:
     rows = (features - shift) * scale
     values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
     root = (vectors / np.sqrt(values.clip(0) + 1)) @ vectors.T
-    return _averaged(pictures, features, partial(_turned, shift=shift, matrix=scale[:, None] * root))
+    return _averaged(pictures, features, partial(_decorrelated, shift=shift, matrix=scale[:, None] * root))
 
 
 def likeness(samples: Sequence[Scored], features: Features, likes: HeldOutLikes) -> dict[str, Features]:
@@ -57,12 +60,12 @@ def likeness(samples: Sequence[Scored], features: Features, likes: HeldOutLikes)
 
     Every other user counts the same. NaN where there is no like on that side, or the sample has no direction.
     """
-    cosines = 100 * likes.place(features) @ likes.means.T
-    place = {user: i for i, user in enumerate(likes.users)}
-    known = np.array([s.user in place for s in samples])
-    own = np.array([cosines[i, place[s.user]] if s.user in place else np.nan for i, s in enumerate(samples)])
-    count = len(likes.users) - known
-    rest = cosines.sum(axis=1) - np.where(known, own, 0)
+    cosines = 100 * likes.embed(features) @ likes.means.T
+    column = {user: i for i, user in enumerate(likes.users)}
+    has_likes = np.array([s.user in column for s in samples])
+    own = np.array([cosines[i, column[s.user]] if s.user in column else np.nan for i, s in enumerate(samples)])
+    count = len(likes.users) - has_likes
+    rest = cosines.sum(axis=1) - np.where(has_likes, own, 0)
     others = np.divide(rest, count, out=np.full(len(samples), np.nan), where=count > 0)
     return {"total": own - others, "own": own, "others": others}
 
@@ -75,14 +78,14 @@ def _likes(evidence: Evidence) -> tuple[Mapping[str, Sequence[Picture]], Feature
     return liked, evidence.judged_features([picture for mine in liked.values() for picture in mine])
 
 
-def _averaged(pictures: Mapping[str, Sequence[Picture]], features: Features, place: Placing) -> HeldOutLikes:
-    rows = place(features)
-    known = np.isfinite(rows).all(axis=1)
-    owners = np.repeat(list(pictures), [len(mine) for mine in pictures.values()])[known]
+def _averaged(pictures: Mapping[str, Sequence[Picture]], features: Features, embed: Embedding) -> HeldOutLikes:
+    rows = embed(features)
+    directed = np.isfinite(rows).all(axis=1)
+    owners = np.repeat(list(pictures), [len(mine) for mine in pictures.values()])[directed]
     users = [user for user in pictures if (owners == user).any()]
-    means = [rows[known][owners == user].mean(axis=0) for user in users]
-    return HeldOutLikes(tuple(users), np.reshape(means, (len(users), features.shape[1])), place)
+    means = [rows[directed][owners == user].mean(axis=0) for user in users]
+    return HeldOutLikes(tuple(users), np.reshape(means, (len(users), features.shape[1])), embed)
 
 
-def _turned(features: Features, *, shift: Features, matrix: Features) -> Features:
+def _decorrelated(features: Features, *, shift: Features, matrix: Features) -> Features:
     return normalised((features - shift) @ matrix)

@@ -19,7 +19,7 @@ FALSE_POSITIVES = 0.001
 LEAST_NEGATIVES = 1000
 """With fewer, no threshold is known to keep to that share."""
 ROUNDING = 1e-9
-"""Closenesses of equal pictures may differ by this much."""
+"""By how much the closenesses of equal pictures may differ."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,20 @@ class ShownOfRun:
     """NaN where none is known."""
     cosine_threshold: float
     negatives: int
-    """Pairs of a user and another user's held-out like that the thresholds stand on."""
+    """How many pairs of a user and another user's held-out like the thresholds are calibrated on."""
 
 
 def shown_pictures(evidence: Evidence) -> ShownOfRun:
     """Hashes and features of the judged pictures of a run, and thresholds from the negatives among them."""
     shown = {user: [j.picture for j in (*h.liked, *h.disliked)] for user, h in evidence.histories["method"].items()}
     likes = {user: [j.picture for j in h.liked] for user, h in evidence.histories["scorer"].items()}
-    shown_units, like_units = judged_directions(shown, evidence), judged_directions(likes, evidence)
+    shown_directions, like_directions = judged_directions(shown, evidence), judged_directions(likes, evidence)
     users = {
-        user: _shown(pictures, shown_units[user], like_units.get(user)) for user, pictures in shown.items() if pictures
+        user: _shown(pictures, shown_directions[user], like_directions.get(user))
+        for user, pictures in shown.items()
+        if pictures
     }
-    return _calibrated(users, likes, like_units)
+    return _calibrated(users, likes, like_directions)
 
 
 def _shown(pictures: Sequence[Picture], features: Features, like_features: Features | None) -> Shown:
@@ -88,16 +90,18 @@ def _calibrated(
         agreements.append(shown.agreement(hashes[others]))
         cosines.append(shown.cosines(rows[others]))
     agreement, cosine = np.concatenate(agreements), np.concatenate(cosines)
-    found = ShownOfRun(users, threshold(agreement, 0.0), threshold(cosine[np.isfinite(cosine)], 1.0), len(agreement))
-    _tell(found)
-    return found
+    thresholds = threshold(agreement, 0.0), threshold(cosine[np.isfinite(cosine)], 1.0)
+    run = ShownOfRun(users, *thresholds, len(agreement))
+    _log_thresholds(run)
+    return run
 
 
 def threshold(negatives: Features, best: float) -> float:
     """The closeness above which a picture passes for no negative at p = 0.001; NaN where that tells nothing apart.
 
-    p is (1 + negatives at least as close) / (1 + negatives): if picture and negatives come from one population, it is
-    under 0.001 no more often than that (conformal, Vovk et al. 2005), which the plain quantile does not promise.
+    p is the conformal p-value (1 + negatives at least as close) / (1 + negatives) of Vovk et al. (2005): where picture
+    and negatives come from one population, it is at most 0.001 with a probability of at most 0.001. The plain quantile
+    of the negatives does not promise that.
 
     Args:
         negatives: closeness (N,) of pictures that are no copies; under 1000 of them give none.
@@ -109,23 +113,23 @@ def threshold(negatives: Features, best: float) -> float:
     """
     if len(negatives) < LEAST_NEGATIVES:
         return float("nan")
-    place = len(negatives) - int(FALSE_POSITIVES * (len(negatives) + 1))
-    found = float(np.partition(negatives, place)[place])
-    return found if found < best - ROUNDING else float("nan")
+    rank = len(negatives) - int(FALSE_POSITIVES * (len(negatives) + 1))
+    closeness = float(np.partition(negatives, rank)[rank])
+    return closeness if closeness < best - ROUNDING else float("nan")
 
 
-def _tell(found: ShownOfRun) -> None:
-    if found.negatives < LEAST_NEGATIVES:
+def _log_thresholds(run: ShownOfRun) -> None:
+    if run.negatives < LEAST_NEGATIVES:
         logger.warning(
             "copy-rate: thresholds need %d pairs of a user and another user's held-out like, there are %d: only"
             " copy-rate/nearer has values",
             LEAST_NEGATIVES,
-            found.negatives,
+            run.negatives,
         )
         return
     logger.info(
         "copy-rate: by %d negatives a copy differs in under %g of 128 bits, or has a cosine over %.4f",
-        found.negatives,
-        -found.agreement_threshold,
-        found.cosine_threshold,
+        run.negatives,
+        -run.agreement_threshold,
+        run.cosine_threshold,
     )

@@ -1,4 +1,10 @@
-"""Perceptual hashes of pictures: equal for copies that were stored, scaled or brightened anew, far apart for others."""
+"""Perceptual hashes of pictures: equal for copies that were saved again, scaled or brightened, far apart for others.
+
+dHash and pHash as in the package `imagehash`, but not bit for bit: that one resamples with Lanczos to 8-bit grays and
+hashes whole pictures, this one averages large pictures down, keeps fractions of a gray level, and takes crops and
+mirror images from one decoded picture. Up to 7 of 64 bits differ, so thresholds and copy rates would be others; a test
+shows it.
+"""
 
 from __future__ import annotations
 

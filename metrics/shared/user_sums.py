@@ -1,4 +1,8 @@
-"""Kernel sums between groups of images: what exchanges and leaving out, user by user, only have to pick among."""
+"""Sums of a kernel between users' images, computed once: permuted labels and left-out users only pick among them.
+
+MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y). Each mean is a sum over pairs of users divided by a count, so
+with the sums between all pairs of users at hand, another assignment of users to sets costs an addition of sums.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +36,15 @@ class UserSums:
     pairs_to_reference: int
 
     def difference(self, marked: NDArray[np.bool_]) -> float:
-        """What the squared MMD of the first method exceeds that of the second by, where marked users (n,) change sides.
+        """MMD²(first) - MMD²(second) after the two methods' images of the marked users (n,) change sides.
 
-        The references' own term is the same in both and cancels.
+        The references' own term, mean k(y, y'), is the same in both and cancels.
         """
         return self._value(np.r_[~marked, marked]) - self._value(np.r_[marked, ~marked])
 
-    def _value(self, taken: NDArray[np.bool_]) -> float:
-        own = self.within[np.ix_(taken, taken)].sum() / self.pairs
-        return float(own - 2 * self.to_reference[taken].sum() / self.pairs_to_reference)
+    def _value(self, chosen: NDArray[np.bool_]) -> float:
+        own = self.within[np.ix_(chosen, chosen)].sum() / self.pairs
+        return float(own - 2 * self.to_reference[chosen].sum() / self.pairs_to_reference)
 
 
 def sums_of_all(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
@@ -63,15 +67,15 @@ def sums_between_users(first: FeatureSet, second: FeatureSet, reference: Feature
 def _between_users(
     first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel
 ) -> tuple[Features, Features, NDArray[np.int64], NDArray[np.int64]]:
-    """Sums (2n, 2n) and (2n, n + 1), images (n,) a user, references (n + 1,) a user."""
+    """Sums (2n, 2n) and (2n, n + 1); images (n,) per user; references (n + 1,) per user."""
     names, user = np.unique(first.users, return_inverse=True)
     n, both = len(names), np.concatenate([first.features, second.features])
-    place = np.concatenate([user, n + user])
-    # A reference of a user who drew nothing is compared with all: it stands in the last column.
-    known = np.isin(reference.users, names)
-    owner = np.where(known, np.searchsorted(names, reference.users).clip(max=n - 1), n)
-    within = _sums(both, both, place, place, 2 * n, 2 * n, kernel)
-    across = _sums(both, reference.features, place, owner, 2 * n, n + 1, kernel)
+    side_and_user = np.concatenate([user, n + user])
+    # A reference of a user who drew nothing is compared with all: its sums stand in the last column.
+    drew = np.isin(reference.users, names)
+    owner = np.where(drew, np.searchsorted(names, reference.users).clip(max=n - 1), n)
+    within = _sums(both, both, side_and_user, side_and_user, 2 * n, 2 * n, kernel)
+    across = _sums(both, reference.features, side_and_user, owner, 2 * n, n + 1, kernel)
     return within, across, np.bincount(user), np.bincount(owner, minlength=n + 1)
 
 
@@ -84,7 +88,10 @@ def mmd_without_each(
     *,
     same_user_pairs: bool,
 ) -> list[float]:
-    """`SetMetric.without_each` of the squared MMD: over all pairs, or over pairs of different users only."""
+    """MMD² without each group in turn, over all pairs or over pairs of different users only.
+
+    Group -1, which always stays, becomes group 0 of the sums; leaving group g out drops row and column g + 1.
+    """
     count = int(of_drawn.max()) + 2
 
     def sums_and_pairs(x: FeatureSet, of_x: Groups, y: FeatureSet, of_y: Groups) -> tuple[Features, Features]:
@@ -96,13 +103,13 @@ def mmd_without_each(
     among_own, among_others = sums_and_pairs(*own, *own), sums_and_pairs(*other, *other)
     between = sums_and_pairs(*own, *other)
     return [
-        _mean(*among_own, kept) + _mean(*among_others, kept) - 2 * _mean(*between, kept)
-        for kept in ~np.eye(count, dtype=np.bool_)[1:]
+        _mean(*among_own, staying) + _mean(*among_others, staying) - 2 * _mean(*between, staying)
+        for staying in ~np.eye(count, dtype=np.bool_)[1:]
     ]
 
 
-def _mean(sums: Features, pairs: Features, kept: NDArray[np.bool_]) -> float:
-    both = np.ix_(kept, kept)
+def _mean(sums: Features, pairs: Features, staying: NDArray[np.bool_]) -> float:
+    both = np.ix_(staying, staying)
     if not pairs[both].sum():
         raise NotMeasurableError("without some users or a prompt, no two images of different users are left")
     return float(sums[both].sum() / pairs[both].sum())

@@ -100,7 +100,7 @@ def test_one_user_has_nobody_to_compare_with() -> None:
 
 @pytest.mark.parametrize("metric", [ClipI(), StyleLikeness()])
 def test_likeness_needs_features_and_likes(metric: ImageMetric) -> None:
-    with pytest.raises(PrefbenchError, match=f"{metric.card.name} needs one feature row a sample; give the suite"):
+    with pytest.raises(PrefbenchError, match=f"{metric.card.name} needs one feature row per sample; give the suite"):
         metric.score(SAMPLES, FEATURES[:2], evidence({"scorer": SCORER}))
     with pytest.raises(NotMeasurableError, match="no user of this run has a held-out like"):
         metric.score(SAMPLES, FEATURES, evidence({"scorer": {"a": History("a", (), ())}}))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import cos, pi
 
+import imagehash
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -174,7 +175,7 @@ def test_features_without_a_direction_and_without_rows() -> None:
     assert found["copy-rate/embedding"] == [None, 1]
     assert found["copy-rate"] == [None, 1]
     assert found["copy-rate/hash"][0] is not None
-    with pytest.raises(PrefbenchError, match="copy-rate needs one feature row a sample; give the suite a `similarity`"):
+    with pytest.raises(PrefbenchError, match="one feature row per sample; give the suite a `similarity`"):
         CopyRate().score(drawn("u0", [gray]), None, RUN)
 
 
@@ -217,3 +218,15 @@ def test_hashes_equal_loops(side: int) -> None:
 def test_odd_pictures_have_hashes() -> None:
     for size in ((1, 1), (200, 3), (700, 900)):
         assert view_hashes(Image.new("RGB", size, (10, 200, 30))).shape == (14, 2)
+
+
+def test_imagehash_gives_other_bits() -> None:
+    """Why the hashes are our own: thresholds and copy rates are calibrated on their bits."""
+    differing = []
+    for seed in range(40):
+        image = Image.fromarray(smooth(seed))
+        ours = np.unpackbits(picture_hash(image)[0].view(np.uint8)).reshape(2, 64)
+        theirs = (imagehash.dhash(image).hash.ravel(), imagehash.phash(image).hash.ravel())
+        differing.append([int((a != b).sum()) for a, b in zip(ours, theirs, strict=True)])
+    assert np.mean(differing, axis=0) == pytest.approx([2.5, 0.55], abs=0.5), "the same hashes in all else"
+    assert np.max(differing) > 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
 
 from prefbench.api import FeatureSet, NotMeasurableError, PrefbenchError, Resampling
 from prefbench.metrics.coverage import Coverage
 from prefbench.metrics.density import Density
+from prefbench.metrics.shared.ball_count import NEAREST, Balls
 
 Array = NDArray[np.float64]
 
@@ -70,6 +74,39 @@ def test_equal_pictures_are_equally_near_whatever_their_norm() -> None:
         assert looped(drawn, reference) == (0, 0)
         assert Density().compare(feature_set(drawn), feature_set(reference)) == 0
         assert Coverage().compare(feature_set(drawn), feature_set(reference)) == 0
+
+
+def nearest_neighbours(drawn: Array, reference: Array, algorithm: Literal["brute", "kd_tree"]) -> list[int]:
+    """Drawn rows in each reference's ball, by scikit-learn."""
+    radii = NearestNeighbors(n_neighbors=NEAREST, algorithm=algorithm).fit(reference).kneighbors()[0][:, -1]
+    among_drawn = NearestNeighbors(n_neighbors=len(drawn), algorithm=algorithm).fit(drawn)
+    counts: list[int] = (among_drawn.kneighbors(reference)[0] < radii[:, None]).sum(axis=1).tolist()
+    return counts
+
+
+@pytest.mark.parametrize("width", [3, 64, 512])
+def test_balls_hold_what_scikit_learn_finds_in_them(width: int) -> None:
+    """Half of the drawn images are copies of references, which lie on the edges of balls."""
+    rng = np.random.default_rng(width)
+    reference = rng.standard_normal((120, width))
+    drawn = np.concatenate([rng.standard_normal((40, width)), reference[:40]])
+    balls = Balls.around("density", feature_set(drawn), feature_set(reference))
+    assert balls.inside.tolist() == nearest_neighbours(drawn, reference, "kd_tree")
+
+
+def test_scikit_learns_fast_way_finds_equal_pictures_apart() -> None:
+    """Why the counts are our own."""
+    inside = {"ours": 0, "brute": 0, "kd_tree": 0}
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        equal = np.repeat(1e3 * rng.standard_normal((1, 50 + seed)), 6, axis=0)
+        reference = np.concatenate([equal, rng.standard_normal((30, 50 + seed))])
+        drawn = reference[: 2 + seed % 4]
+        inside["ours"] += int(Balls.around("density", feature_set(drawn), feature_set(reference)).inside.sum())
+        inside["brute"] += sum(nearest_neighbours(drawn, reference, "brute"))
+        inside["kd_tree"] += sum(nearest_neighbours(drawn, reference, "kd_tree"))
+    assert inside["ours"] == inside["kd_tree"] == 0
+    assert inside["brute"] > 0
 
 
 @pytest.mark.parametrize("metric", [Density(), Coverage()])

@@ -44,5 +44,5 @@ def test_what_has_no_direction_does_not_count() -> None:
     distance = 1 - cosine(features[0], features[2])
     found = Diversity().score(samples, features, NOTHING)["diversity"]
     assert found == [pytest.approx(distance), None, pytest.approx(distance)]
-    with pytest.raises(PrefbenchError, match="diversity needs one feature row a sample"):
+    with pytest.raises(PrefbenchError, match="diversity needs one feature row per sample"):
         Diversity().score(samples, None, NOTHING)

@@ -209,7 +209,7 @@ def test_clip_score_is_the_cosine_to_the_original_prompt() -> None:
     with pytest.raises(PrefbenchError, match="no text features for 1 prompts, such as '30'"):
         ClipScore().score(SAMPLES, features, Evidence(None, {"10": texts["10"], "0": texts["0"]}))
     for missing in (None, features[:2]):
-        with pytest.raises(PrefbenchError, match="one feature row a sample"):
+        with pytest.raises(PrefbenchError, match="one feature row per sample"):
             ClipScore().score(SAMPLES, missing, Evidence(None, texts))
 
 

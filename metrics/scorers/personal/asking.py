@@ -81,25 +81,25 @@ class AskingScorer(Scorer):
         """P(liked) (orders, N); its variance over the first axis is what the order alone moves. Raises as `score`."""
         check_pairs(self.card.name, prompts, pictures)
         contexts = self._contexts(history)
-        asked = [
+        conversations = [
             [*context, ask(self._shown(Image.fromarray(picture)), self._question(prompt))]
             for context in contexts
             for prompt, picture in zip(prompts, pictures, strict=True)
         ]
-        if not asked:
+        if not conversations:
             return np.empty((len(contexts), 0))
         with self._reading():
-            like, dislike = self._mllm.word_logits(asked, self._verdicts, batch=self.batch).double().numpy().T
+            like, dislike = self._mllm.word_logits(conversations, self._verdicts, batch=self.batch).double().numpy().T
         return np.asarray(expit(like - dislike).reshape(len(contexts), -1))
 
     def _contexts(self, history: History) -> list[Conversation]:
-        found = ordered(history, self.pairs, self.orders, self.seed)
-        if not found:
+        orders = ordered(history, self.pairs, self.orders, self.seed)
+        if not orders:
             raise PrefbenchError(
                 f"scorer {self.card.name!r} needs pictures that the user liked and ones that they disliked: the history"
                 f" of {history.user} has {len(history.liked)} and {len(history.disliked)}"
             )
-        return [[turn for judgment in order for turn in self._judged(judgment)] for order in found]
+        return [[turn for judgment in order for turn in self._judged(judgment)] for order in orders]
 
     def _judged(self, judgment: Judgment) -> Conversation:
         try:
@@ -176,12 +176,12 @@ def ordered(history: History, pairs: int, orders: int, seed: int) -> list[tuple[
     n = min(pairs, len(history.liked), len(history.disliked))
     if n == 0:
         return []
-    found = [tuple(j for pair in zip(history.disliked[:n], history.liked[:n], strict=True) for j in pair)]
+    orderings = [tuple(j for pair in zip(history.disliked[:n], history.liked[:n], strict=True) for j in pair)]
     for turn in range(1, orders):
         rng = np.random.default_rng([seed, turn])
         sides: list[Sequence[Any]] = [
             [side[i] for i in rng.permutation(len(side))[:n]] for side in (history.disliked, history.liked)
         ]
         flips = rng.integers(0, 2, n)
-        found.append(tuple(sides[(flip + k) % 2][i] for i, flip in enumerate(flips) for k in range(2)))
-    return found
+        orderings.append(tuple(sides[(flip + k) % 2][i] for i, flip in enumerate(flips) for k in range(2)))
+    return orderings

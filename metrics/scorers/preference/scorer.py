@@ -132,10 +132,10 @@ class PreferenceScorer(Scorer):
         keys = [hashlib.sha256(repr(p.shape).encode() + p.tobytes()).hexdigest() for p in pictures]
         missing = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in self._features}
         if missing:
-            found = torch.from_numpy(self._encoder.images(list(missing.values()))).float()
+            features = torch.from_numpy(self._encoder.images(list(missing.values()))).float()
             if len(self._features) + len(missing) > _KEPT:
                 self._features = {key: self._features[key] for key in keys if key in self._features}
-            self._features |= dict(zip(missing, found, strict=True))
+            self._features |= dict(zip(missing, features, strict=True))
         return torch.stack([self._features[key] for key in keys])
 
 
