@@ -36,8 +36,9 @@ def report(
 
     screen = Screen(quiet=as_json)
     options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline})
+    of_report = options.pop("suite", None)
     opened = [prefbench.load(path) for path in screen.run_folders(runs)]
-    context: dict[str, Any] = {"suite": suite, "command": command_line(), "log": screen.line}
+    context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)
     for path in result.write(out or opened[0].path / "report")[:1]:

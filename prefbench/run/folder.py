@@ -9,7 +9,7 @@ import logging
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
@@ -235,6 +235,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The JSON lines of a file. A line that a kill cut off is left out, with a warning while it is the last one."""
     rows: list[dict[str, Any]] = []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    with suppress(ValueError):  # of an undamaged file all at once, in half the time
+        content = json.loads(f"[{','.join(lines)}]")
+        if len(content) == len(lines) and all(isinstance(row, dict) for row in content):
+            return list(content)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

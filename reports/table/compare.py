@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import ALL, Estimate, PrefbenchError, ScoredRun, Suite, SummaryRow
+from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow
 from prefbench.registry import unknown
 from prefbench.stats.bootstrap import Rank, gap_closed, rank_intervals
 from prefbench.stats.paired import holm, paired_difference
@@ -47,8 +47,8 @@ class Comparison:
     """By utility, best first; empty for fewer than two honest methods."""
     baseline: str = BASELINE
     """The method that differences are to."""
-    suite: Callable[[], Suite] | None = None
-    """Loads the suite, whose histories the galleries show; None for a page without galleries."""
+    histories: Callable[[], Callable[[str], History]] | None = None
+    """Makes what gives a user's history, which the galleries show; None for a page without galleries."""
 
     def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
         """The rows of one run for one kind of users, by metric."""
@@ -58,7 +58,7 @@ class Comparison:
         """The first n runs with the rows that they have beside the others; ranks only where all runs are kept."""
         kept = dict(list(self.runs.items())[:n])
         rows = [row for row in self.rows if row.label in kept]
-        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {}, self.baseline, self.suite)
+        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {}, self.baseline, self.histories)
 
     @property
     def metrics(self) -> list[str]:

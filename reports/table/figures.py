@@ -8,6 +8,8 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -20,8 +22,13 @@ from .compare import ComparedRow, Comparison
 
 _HONEST, _CONTROL, _SOFT = "#0b6fae", "#9a9a9a", "#666666"
 _REFERENCES: Mapping[str, tuple[str, tuple[int, int]]] = {BASELINE: ("#1a1a1a", (4, 3)), CEILING: ("#b5471b", (1, 2))}
-_LINE, _PANEL, _SIDE, _COLUMNS = 0.4, 2.3, 1.6, 3
-"""Inches: height of a method's line, width of a panel, width of the names; panels in a row."""
+_COLUMNS = 3
+_LINE, _PANEL, _LETTER = 0.4, 2.1, 0.075
+"""Inches: height of a method's line, width of a panel, width of a letter of its name."""
+_ABOVE, _BETWEEN, _BELOW, _BESIDE = 0.3, 0.6, 0.65, 0.25
+"""Inches around panels: for the first title; for ticks and a title; for ticks and the legend; between two columns."""
+_LEGEND = 0.35
+"""Inches that the legend takes more where it stands in three lines."""
 _STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -34,9 +41,9 @@ _STYLE: Any = {
 def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | None = None) -> list[Path]:
     """Writes `<stem>.png` (200 dpi) and `<stem>.pdf` and returns their paths.
 
-    A panel a metric (all but the single groups unless named), a line a run: honest methods above in their order of
-    rank, controls below in grey. `prompt-only` and `inferred` also stand as vertical lines. Whiskers are the 95 %
-    intervals. Below each name stands its n, below a dot its own where it differs.
+    One panel per metric (all but the single groups unless named), one line per run: honest methods above in their
+    order of rank, controls below in grey. `prompt-only` and `inferred` also stand as vertical lines. Whiskers are the
+    95 % intervals. Below each name stands its n, below a dot its own where it differs.
     """
     names = list(metrics) if metrics is not None else [name for name in comparison.metrics if "/" not in name]
     labels = _lines(comparison)
@@ -44,20 +51,35 @@ def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | 
     columns = min(len(names), _COLUMNS)
     rows = -(-len(names) // columns)
     with matplotlib.rc_context(_STYLE):
-        size = (_SIDE + _PANEL * columns, 0.5 + rows * (0.6 + _LINE * len(labels)))
-        figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        ticks = [_tick(label, *known[label]) for label in labels]
+        figure, panels = _grid(rows, columns, ticks)
         for axes, name in zip(panels.flat, names, strict=False):
             _panel(axes, comparison, known, name)
         for axes in panels.flat[len(names) :]:
             axes.set_visible(False)
-        panels[0][0].set_yticks(range(len(labels)), [_tick(label, *known[label]) for label in labels])
+        panels[0][0].set_yticks(range(len(labels)), ticks)
         panels[0][0].set_ylim(len(labels) - 0.4, -0.6)
-        figure.legend(handles=_marks(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-        png = _save(figure, stem.with_name(f"{stem.name}.png"))
-        # The layout is worked out once: the PDF takes that of the PNG.
-        figure.set_layout_engine("none")
-        return [png, _save(figure, stem.with_name(f"{stem.name}.pdf"))]
+        figure.legend(handles=_marks(), loc="lower center", ncols=5 if columns > 1 else 2, frameon=False, fontsize=8)
+        return _save(figure, stem)
+
+
+def _grid(rows: int, columns: int, names: Sequence[str]) -> tuple[Figure, Any]:
+    """A figure with its panels, laid out in inches: working the layout out takes as long as drawing it."""
+    side = 0.2 + _LETTER * max(len(line) for name in names for line in name.split("\n"))
+    panel = _LINE * len(names)
+    width = side + columns * (_PANEL + _BESIDE)
+    below = _BELOW + _LEGEND * (columns == 1)
+    height = _ABOVE + rows * panel + (rows - 1) * _BETWEEN + below
+    figure = Figure(figsize=(width, height), dpi=200)
+    figure.subplots_adjust(
+        left=side / width,
+        right=1 - _BESIDE / width,
+        top=1 - _ABOVE / height,
+        bottom=below / height,
+        wspace=_BESIDE / _PANEL,
+        hspace=_BETWEEN / panel,
+    )
+    return figure, figure.subplots(rows, columns, sharey=True, squeeze=False)
 
 
 def _lines(comparison: Comparison) -> list[str]:
@@ -123,9 +145,16 @@ def _marks() -> list[Line2D]:
     return [*lines, Line2D([], [], linestyle="", label=plain(N))]
 
 
-def _save(figure: Figure, path: Path) -> Path:
-    """Without dates, so that the same numbers give the same file."""
-    blank = {"Software": None} if path.suffix == ".png" else {"CreationDate": None, "Creator": None, "Producer": None}
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=blank)
-    return path
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    """Writes PNG and PDF without dates, so that the same numbers give the same file.
+
+    By the canvases themselves: `savefig` draws everything once more for each.
+    """
+    png, pdf = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf"))
+    as_png: Any = FigureCanvasAgg(figure)
+    with atomic_file(png) as temporary:
+        as_png.print_png(temporary, metadata={"Software": None})
+    as_pdf: Any = FigureCanvasPdf(figure)
+    with atomic_file(pdf) as temporary:
+        as_pdf.print_pdf(temporary, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return [png, pdf]

@@ -18,6 +18,8 @@ from ..shared.labels import label_runs
 TILE = 128
 """Pixels a side of a picture on the page; a multiple of 32, so that 32x32 pictures fill it exactly."""
 GAP = 6
+USERS = 12
+"""Users on a page."""
 _SHOWN = {"liked": 3, "disliked": 3, "drawn": 4}
 """So few that captions stay legible where the page is reduced to the width of a paper."""
 _LEFT, _TOP, _CAPTION, _BETWEEN, _MARGIN = 152, 132, 62, 30, 24
@@ -45,7 +47,7 @@ def page_size(users: int) -> tuple[int, int]:
     return place(0, "drawn", _SHOWN["drawn"] - 1).x + TILE + _MARGIN, _TOP + users * (TILE + _CAPTION) + _MARGIN // 2
 
 
-def draw_gallery(run: ScoredRun, history: Callable[[str], History], path: Path, *, users: int = 12) -> Path:
+def draw_gallery(run: ScoredRun, history: Callable[[str], History], path: Path, *, users: int = USERS) -> Path:
     """Writes the gallery of a run as PNG. `history` gives the judgments of a user, as `Suite.history` does.
 
     Users are taken in the run's order, one of each kind in turn, whatever was drawn for them; of a user the first
@@ -62,11 +64,11 @@ def draw_gallery(run: ScoredRun, history: Callable[[str], History], path: Path, 
             _judged(page, row, group, judgments)
         _drawn(page, row, run, [s for s in run.samples if s.user == user and s.index == 0])
     with atomic_file(path) as temporary:
-        page.save(temporary, format="PNG")
+        page.save(temporary, format="PNG", compress_level=4)
     return path
 
 
-def choose_users(kinds: Mapping[str, str], users: int) -> list[str]:
+def choose_users(kinds: Mapping[str, str], users: int = USERS) -> list[str]:
     """So many users, one of each kind in turn, listed kind by kind."""
     by_kind: dict[str, list[str]] = {}
     for user, kind in kinds.items():

@@ -40,11 +40,11 @@ class Ran:
 def write_page(comparison: Comparison, folder: Path) -> list[Path]:
     """Writes the report of one or several compared runs; returns the paths, that of `report.md` first.
 
-    With the page stand the gallery of each run (where the comparison knows its suite), the figure as PNG and PDF (for
+    With the page stand the gallery of each run (where the comparison has histories), the figure as PNG and PDF (for
     several runs), the rows as `rows.csv`, the table as `table.tex`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    galleries = {} if comparison.suite is None else _galleries(comparison, comparison.suite().history, folder)
+    galleries = {} if comparison.histories is None else _galleries(comparison, comparison.histories(), folder)
     figure = draw_figure(comparison, folder / "figure") if len(comparison.runs) > 1 else []
     tables = _tables(comparison)
     page, rows, table = (folder / name for name in ("report.md", "rows.csv", "table.tex"))

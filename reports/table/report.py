@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from ..shared.frame import BASELINE
 from .beside import frame_beside
 from .compare import Comparison, as_json, compare
 from .grids import difference_grid, run_grid, runs_grid
+from .histories import histories_of
 from .page import write_page
 
 
@@ -23,20 +25,21 @@ class Table(Report[Comparison]):
 
     Args:
         baseline: the method, or the label of the run, that differences are to.
+        suite: where the suite is a file's class, `path/to/file.py:Class`.
     """
 
     card: ClassVar[ReportCard] = ReportCard(
         "table", "1", "runs side by side: metrics, differences to a baseline, ranks, cost, pictures", "runs"
     )
 
-    def __init__(self, baseline: str = BASELINE) -> None:
-        self._baseline = baseline
+    def __init__(self, baseline: str = BASELINE, suite: str | None = None) -> None:
+        self._baseline, self._suite = baseline, suite
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Comparison:
         """The comparison. Raises `PrefbenchError` as `compare` does."""
         beside = frame_beside(runs[0]) if len(runs) == 1 else []
         comparison = compare([*runs, *beside], baseline=self._baseline).of_first(len(runs))
-        return replace(comparison, suite=context.suite)
+        return replace(comparison, histories=partial(histories_of, runs, context.suite, self._suite))
 
     def as_json(self, result: Comparison) -> Sequence[Mapping[str, Any]]:
         """One mapping per row."""

@@ -12,7 +12,7 @@ from prefbench.reports.table.compare import Comparison, compare
 from prefbench.reports.table.figures import draw_figure
 from prefbench.reports.table.gallery import TILE, choose_users, draw_gallery, fit, page_size, place
 from prefbench.score.summary import Run
-from tests.support.toy_runs import history
+from tests.support.toy_runs import build, history
 
 
 def test_gallery_shows_each_picture_at_its_place(runs: list[Run], tmp_path: Path) -> None:
@@ -54,3 +54,13 @@ def test_figure_is_written_twice_and_repeats_exactly(runs: list[Run], tmp_path: 
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
     assert pdf.read_bytes().startswith(b"%PDF")
     assert draw_figure(found, tmp_path / "again")[1].read_bytes() == pdf.read_bytes()
+
+
+def test_figures_of_one_metric_and_of_long_names_cut_nothing(runs: list[Run], tmp_path: Path) -> None:
+    """Around what is drawn stays a white margin on every side."""
+    long = build(tmp_path / "long", "a method of a very long name that is cut", 0.3)
+    for metrics in (["utility"], None):
+        png, _ = draw_figure(compare([long, *runs]), tmp_path / "figure", metrics=metrics)
+        dark = np.asarray(Image.open(png).convert("L")) < 200
+        margin = 4
+        assert not any(edge.any() for edge in (dark[:margin], dark[-margin:], dark[:, :margin], dark[:, -margin:]))
