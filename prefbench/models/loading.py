@@ -28,10 +28,10 @@ def find_card(kind: Kind, given: str | Path | C, card_class: type[C], of_folder:
         return given
     if str(given) not in registry.names(kind) and Path(str(given)).is_dir():
         return of_folder(Path(str(given)))
-    found = registry.load(kind, str(given))
-    if not isinstance(found, card_class):
-        raise PrefbenchError(f"{kind} {str(given)!r} is a {type(found).__name__}, not a {card_class.__name__}")
-    return found
+    card = registry.load(kind, str(given))
+    if not isinstance(card, card_class):
+        raise PrefbenchError(f"{kind} {str(given)!r} is a {type(card).__name__}, not a {card_class.__name__}")
+    return card
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -70,12 +70,12 @@ def strict_loading(what: str, folder: Path, *libraries: ModuleType) -> Iterator[
         PrefbenchError: files that cannot be loaded, and parameters without weights, which stay random: the libraries
             only warn of them.
     """
-    with listening(*libraries) as heard:
+    with collected_warnings(*libraries) as messages:
         try:
             yield
         except Exception as error:  # damaged files raise anything
             raise PrefbenchError(f"{what}: {folder} cannot be loaded: {one_line(error)}") from error
-    for warning in heard:
+    for warning in messages:
         logger.debug("loading %s: %s", folder, warning)
         if "newly initialized" in warning:
             raise PrefbenchError(f"{what}: weights are missing in {folder}: {one_line(warning)}")
@@ -86,30 +86,30 @@ def one_line(problem: object) -> str:
     return " ".join(re.sub(r"\x1b\[[\d;]*m", "", str(problem)).split())[:300]
 
 
-class _Ear(logging.Handler):
+class _Collector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard: list[str] = []
+        self.warnings: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(record.getMessage())
+        self.warnings.append(record.getMessage())
 
 
 @contextmanager
-def listening(*libraries: ModuleType) -> Iterator[list[str]]:
+def collected_warnings(*libraries: ModuleType) -> Iterator[list[str]]:
     """Collects the libraries' warnings in place of showing them, and hides their progress bars."""
-    ear, loggers = _Ear(), [logging.getLogger(library.__name__) for library in libraries]
-    before = [(one.handlers, one.propagate, one.level) for one in loggers]
+    collector, loggers = _Collector(), [logging.getLogger(library.__name__) for library in libraries]
+    settings = [(one.handlers, one.propagate, one.level) for one in loggers]
     for one in loggers:
-        one.handlers, one.propagate = [ear], False
+        one.handlers, one.propagate = [collector], False
         one.setLevel(logging.WARNING)
     try:
         with ExitStack() as stack:
             for library in libraries:
                 stack.enter_context(_bars_hidden(library.utils.logging))
-            yield ear.heard
+            yield collector.warnings
     finally:
-        for one, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        for one, (handlers, propagate, level) in zip(loggers, settings, strict=True):
             one.handlers, one.propagate = handlers, propagate
             one.setLevel(level)
 

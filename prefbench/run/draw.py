@@ -1,4 +1,4 @@
-"""Draws what a plan says: profiles once a user, batches in the plan's order, images stored while the next is drawn.
+"""Draws what a plan says: profiles once per user, batches in the plan's order, images stored while the next is drawn.
 
 A run is the set difference of the plan's keys and the folder's; the same command again continues it. A batch that was
 cut is drawn again whole, so a continued run ends with the same images as one that was never killed.
@@ -26,16 +26,16 @@ from prefbench.run.plan import Planned
 logger = logging.getLogger(__name__)
 
 Advance = Callable[[int], object]
-"""Told how many samples have been stored since it was called last."""
+"""Called with the number of samples stored since the last call."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run ended with."""
+    """How a run ended."""
 
     planned: int
     drawn: int
-    """Drawn by this call; the others were there already."""
+    """By this call; the others were there already."""
     failed: int
     seconds: float
 
@@ -77,31 +77,31 @@ def draw(
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Outcome:
     planned: Planned
     seconds: float
     drawing: Drawing | None
     error: str | None
 
 
-def _draw_batch(method: Method, profiles: _Profiles, batch: Sequence[Planned]) -> list[_Drawn]:
+def _draw_batch(method: Method, profiles: _Profiles, batch: Sequence[Planned]) -> list[_Outcome]:
     """Draws one batch; what fails becomes a row with its error, and does not take its neighbours along."""
     ready, failed = [], []
     for planned in batch:
         profile, error = profiles.of(planned.case.user)
         if profile is None:
-            failed.append(_Drawn(planned, 0.0, None, error))
+            failed.append(_Outcome(planned, 0.0, None, error))
         else:
-            ready.append((planned, Request(_shown(planned.case, method), planned.index, planned.seed, profile)))
+            ready.append((planned, Request(_visible(planned.case, method), planned.index, planned.seed, profile)))
     return failed + _generate(method, ready)
 
 
-def _shown(case: Case, method: Method) -> Case:
+def _visible(case: Case, method: Method) -> Case:
     """The case as the method may see it: the pictures that the user chose and rejected are for controls only."""
     return case if method.card.control else replace(case, chosen=None, rejected=None)
 
 
-def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[_Drawn]:
+def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[_Outcome]:
     if not ready:
         return []
     started = time.perf_counter()
@@ -109,24 +109,23 @@ def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[
         drawings = method.generate([request for _, request in ready])
     except Exception as error:
         if len(ready) == 1:
-            return [_Drawn(ready[0][0], time.perf_counter() - started, None, reason(error))]
+            return [_Outcome(ready[0][0], time.perf_counter() - started, None, reason(error))]
         logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), reason(error))
-        return [drawn for one in ready for drawn in _generate(method, [one])]
+        return [outcome for one in ready for outcome in _generate(method, [one])]
     seconds = (time.perf_counter() - started) / len(ready)
     checked = checked_drawings(method.card.name, drawings, len(ready))
-    return [_Drawn(p, seconds, drawing, None) for (p, _), drawing in zip(ready, checked, strict=True)]
+    return [_Outcome(p, seconds, drawing, None) for (p, _), drawing in zip(ready, checked, strict=True)]
 
 
-def _store(folder: RunFolder, batch: Sequence[_Drawn], finished: set[str]) -> int:
+def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> int:
     """Stores the images first and the rows after, so that a row never names an image that is not there."""
-    fresh = [drawn for drawn in batch if drawn.planned.key not in finished]
-    rows = [_row(folder, drawn) for drawn in fresh]
+    rows = [_row(folder, outcome) for outcome in batch if outcome.planned.key not in finished]
     folder.append_samples(rows)
     return len(rows)
 
 
-def _row(folder: RunFolder, drawn: _Drawn) -> Sample:
-    planned, drawing = drawn.planned, drawn.drawing
+def _row(folder: RunFolder, outcome: _Outcome) -> Sample:
+    planned, drawing = outcome.planned, outcome.drawing
     return Sample(
         key=planned.key,
         user=planned.case.user,
@@ -138,13 +137,13 @@ def _row(folder: RunFolder, drawn: _Drawn) -> Sample:
         image=folder.put_image(drawing.image) if drawing is not None else None,
         prompt_used=drawing.prompt_used if drawing is not None else None,
         nfe=drawing.nfe if drawing is not None else None,
-        seconds=round(drawn.seconds, 6),
-        error=drawn.error,
+        seconds=round(outcome.seconds, 6),
+        error=outcome.error,
     )
 
 
 class _Profiles:
-    """Profiles by user: made once, timed, kept in memory, as a row in the folder and, where plain data, on disk.
+    """Profiles by user: made once and timed; kept in memory, and on disk as a row and, where plain data, as a file.
 
     Plain data (`payloads`) reaches the method as it is read back, so a continued run draws from what a fresh one does.
     What is not plain data is made again when a run is continued.
@@ -152,35 +151,35 @@ class _Profiles:
 
     def __init__(self, method: Method, histories: Mapping[str, History], folder: RunFolder) -> None:
         self._method, self._histories, self._folder = method, histories, folder
-        self._made: dict[str, tuple[Profile | None, str | None]] = {}
-        self._noted = folder.profiles()
+        self._profiles: dict[str, tuple[Profile | None, str | None]] = {}
+        self._rows = folder.profiles()
 
     def of(self, user: str) -> tuple[Profile | None, str | None]:
         """The profile, or None and the error."""
-        if user not in self._made:
+        if user not in self._profiles:
             history = self._histories[user]
-            kept = self._kept(history)
-            self._made[user] = (kept, None) if kept is not None else self._make(history)
-        return self._made[user]
+            stored = self._stored(history)
+            self._profiles[user] = (stored, None) if stored is not None else self._make(history)
+        return self._profiles[user]
 
     def _make(self, history: History) -> tuple[Profile | None, str | None]:
         started, packed, error = time.perf_counter(), None, None
         try:
-            made = self._method.profile(history)
+            profile = self._method.profile(history)
             seconds = time.perf_counter() - started
-            packed = _packed(self._method.card.name, made, history.user)
+            packed = _packed(self._method.card.name, profile, history.user)
         except Exception as problem:
             seconds, error = time.perf_counter() - started, reason(problem)
         row = _profile_row(history, packed, error, seconds)
-        if self._noted.get(history.digest, {}).get("status") != row["status"]:
+        if self._rows.get(history.digest, {}).get("status") != row["status"]:
             self._folder.append_profile(row)
         if packed is not None and packed.data is not None:
             self._folder.put_payload(history.digest, packed.data)
         return packed.profile if packed is not None else None, error
 
-    def _kept(self, history: History) -> Profile | None:
+    def _stored(self, history: History) -> Profile | None:
         """The profile of an earlier start of this run."""
-        row, data = self._noted.get(history.digest), self._folder.payload(history.digest)
+        row, data = self._rows.get(history.digest), self._folder.payload(history.digest)
         if row is None or data is None or row["status"] != "ok":
             return None
         try:
@@ -197,12 +196,12 @@ class _Packed:
     size: int
     """Bytes of the payload as `payloads.dump` writes it."""
     data: bytes | None
-    """What is kept on disk; None for what is not plain data."""
+    """What is stored on disk; None for what is not plain data."""
 
 
-def _packed(method: str, made: Any, user: str) -> _Packed:
+def _packed(method: str, output: Any, user: str) -> _Packed:
     """Raises `PrefbenchError` for anything but a `Profile` of the user with a payload that pickles."""
-    profile = checked_profile(method, made, user)
+    profile = checked_profile(method, output, user)
     if profile.payload is None:
         return _Packed(profile, 0, None)
     try:
@@ -212,7 +211,7 @@ def _packed(method: str, made: Any, user: str) -> _Packed:
     try:
         return _Packed(replace(profile, payload=payloads.parse(data)), len(data), data)
     except payloads.NotPlainError as error:
-        logger.debug("the profile of %s is not kept: %s", user, error)
+        logger.debug("the profile of %s is not stored: %s", user, error)
         return _Packed(profile, len(data), None)
 
 

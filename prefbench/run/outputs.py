@@ -1,4 +1,4 @@
-"""What methods hand back, checked at the door: what breaks the contract is one line that names the method."""
+"""Checks what methods return: a breach of the contract is one line that names the method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefbench.api import Drawing, PrefbenchError, Profile
 
 
 def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:
-    """Raises `PrefbenchError` for anything but one `Drawing` a request: no image could be told apart from another's."""
+    """The drawings, checked. Raises `PrefbenchError` for anything but one `Drawing` per request, in their order."""
     if not isinstance(drawings, Sequence):
         raise PrefbenchError(f"{method} returned {_type(drawings)}, not a sequence of drawings")
     if len(drawings) != requested:
@@ -55,18 +55,18 @@ def _type(value: Any) -> str:
     return type(value).__name__
 
 
-def checked_profile(method: str, made: Any, user: str) -> Profile:
+def checked_profile(method: str, output: Any, user: str) -> Profile:
     """The profile with a plain count. Raises `PrefbenchError` for anything but a `Profile` of this user."""
-    if not isinstance(made, Profile):
-        raise PrefbenchError(f"{method} returned {_type(made)}, not a Profile")
-    if made.user != user:
-        raise PrefbenchError(f"{method} returned the profile of {made.user!r} for {user!r}")
-    trained = _count(made.trained_parameters)
+    if not isinstance(output, Profile):
+        raise PrefbenchError(f"{method} returned {_type(output)}, not a Profile")
+    if output.user != user:
+        raise PrefbenchError(f"{method} returned the profile of {output.user!r} for {user!r}")
+    trained = _count(output.trained_parameters)
     if trained is None:
         raise PrefbenchError(
-            f"{method} returned {made.trained_parameters!r} trained parameters; they are a whole number"
+            f"{method} returned {output.trained_parameters!r} trained parameters; they are a whole number"
         )
-    return replace(made, trained_parameters=trained)
+    return replace(output, trained_parameters=trained)
 
 
 def reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Keeps what methods make of a history on disk, and reads it back without running anything it holds.
+"""Profiles as bytes: plain data is written, and read back without running anything that the bytes hold.
 
 Only plain data comes back: tensors, arrays, numbers, strings, and lists, tuples and dicts of them.
 """

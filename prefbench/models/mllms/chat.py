@@ -1,4 +1,4 @@
-"""A conversation as one model reads it: the text of its chat template, and which tokens of it the assistant says."""
+"""A conversation as one model reads it: the text of its chat template, and which of its tokens are the assistant's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from prefbench.models.mllms.conversation import Conversation, answer, as_message
 
 
 class Token(NamedTuple):
-    """A token of a rendered conversation: whether the assistant says it, and whether training takes a loss on it."""
+    """A token of a rendered conversation."""
 
     id: int
-    said: bool
+    by_assistant: bool
     taught: bool
+    """Whether training takes a loss on it."""
 
 
 class ChatRenderer:
@@ -28,7 +29,7 @@ class ChatRenderer:
         self.name, self.processor = name, processor
 
     def text(self, conversation: Conversation, *, to_be_answered: bool) -> str:
-        """The conversation with one placeholder an image; `to_be_answered` opens the assistant's next turn.
+        """The conversation with one placeholder per image; `to_be_answered` opens the assistant's next turn.
 
         Raises:
             PrefbenchError: a conversation that the user does not begin; a part that holds a control token of the model,
@@ -64,7 +65,7 @@ class ChatRenderer:
 
     def first_token(self, word: str) -> int:
         """Of a word that the assistant begins its turn with."""
-        return next(token.id for token in self.tokens([ask("yes or no?"), answer(word)]) if token.said)
+        return next(token.id for token in self.tokens([ask("yes or no?"), answer(word)]) if token.by_assistant)
 
     @cached_property
     def picture_tokens(self) -> frozenset[int]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from prefbench.api import PrefbenchError
 from prefbench.files import atomic_folder
 from prefbench.models.hub import is_hub_id
-from prefbench.models.loading import listening
+from prefbench.models.loading import collected_warnings
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.chat import ChatRenderer
@@ -65,7 +65,7 @@ class Mllm:
         # Padding on the left puts the last token of every conversation in the last column.
         self.tokenizer = processor.tokenizer
         self.tokenizer.padding_side = "left"
-        # One run of tokens an image. Idefics2 by itself shows each in four pieces too, of which few fit the context.
+        # One run of tokens per image. Idefics2 by itself shows each in four pieces too, of which few fit the context.
         if getattr(processor.image_processor, "do_image_splitting", False):
             processor.image_processor.do_image_splitting = False
         self._renderer = ChatRenderer(card.name, processor)
@@ -143,14 +143,14 @@ class Mllm:
             tokens, columns = self._renderer.tokens(conversation), torch.nonzero(text[row]).flatten()
             if ids[row, columns].tolist() != [token.id for token in tokens]:
                 raise PrefbenchError(f"{self.card.name}: its processor rewrites text; answers cannot be found in it")
-            said = columns[torch.tensor([token.said for token in tokens])]
-            if not len(said):
+            answered = columns[torch.tensor([token.by_assistant for token in tokens])]
+            if not len(answered):
                 raise PrefbenchError("a conversation to learn from needs a turn of the assistant")
             taught = columns[torch.tensor([token.taught for token in tokens])]
             labels[row, taught] = ids[row, taught]
-            opened[row] = said[0] - 1
-        found = {"labels": labels, "opened": opened, "seen_at": self._seen_at(ids)}
-        return inputs | {name: value.to(self.device) for name, value in found.items()}
+            opened[row] = answered[0] - 1
+        targets = {"labels": labels, "opened": opened, "seen_at": self._seen_at(ids)}
+        return inputs | {name: value.to(self.device) for name, value in targets.items()}
 
     def _seen_at(self, ids: Tensor) -> Tensor:
         """The runs of image tokens, counted row by row; a token of text stands between any two images."""
@@ -207,13 +207,13 @@ class Mllm:
 
     def answers(self, conversations: Sequence[Conversation], *, tokens: int = 48, batch: int = 8) -> list[str]:
         """The most probable answer of each (greedy), at most `tokens` long, without special tokens."""
-        spoken: list[str] = []
+        texts: list[str] = []
         with _asked(self.model):
             for inputs in self._batches(conversations, batch):
-                drawn = self.model.generate(**inputs, max_new_tokens=tokens, **_GREEDY)
-                fresh = drawn[:, inputs["input_ids"].shape[1] :]
-                spoken += [text.strip() for text in self.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
-        return spoken
+                tokens_out = self.model.generate(**inputs, max_new_tokens=tokens, **_GREEDY)
+                fresh = tokens_out[:, inputs["input_ids"].shape[1] :]
+                texts += [text.strip() for text in self.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
+        return texts
 
     def save(self, folder: Path) -> None:
         """Writes what `load_mllm` reads back, in place of what was saved there before: the model in float16, or its
@@ -229,7 +229,7 @@ class Mllm:
             raise PrefbenchError(f"mllm {self.card.name!r} is in four bits; only an adapter on it can be saved")
         if folder.exists() and not is_saved(folder):
             raise PrefbenchError(f"{folder} holds something else than a saved model; name another folder")
-        with atomic_folder(folder) as fresh, listening(transformers):
+        with atomic_folder(folder) as fresh, collected_warnings(transformers):
             if self.adapter is None:
                 self.model.save_pretrained(fresh, state_dict=_halved(self.model.state_dict()))
             else:
