@@ -2,7 +2,7 @@
 
 The user is the unit: every user counts equally, however many samples of theirs were scored. Users and prompts are both
 drawn from larger populations, so the bootstrap resamples both: resampling items covers 42 % where it promises 95 %,
-resampling users alone 54 %, when 200 users share 10 prompts (measured by simulation; `tests/stats/test_stats.py`
+resampling users alone 54 %, when 200 users share 10 prompts (measured by simulation; `tests/stats/test_bootstrap.py`
 has a small one).
 """
 

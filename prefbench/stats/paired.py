@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from prefbench.api import Estimate, FloatArray, Scores
 from prefbench.stats import proportions
@@ -74,6 +73,10 @@ def _p_values(table: Table, differences: Scores, replicates: int, seed: int) -> 
 def holm(p_values: Sequence[float]) -> FloatArray:
     """Holm's step-down adjusted p values (K,), in the given order: they control the family-wise error rate.
 
+    The k-th smallest of K p values becomes max_{j <= k} min(1, (K - j + 1) p_(j)) (Holm 1979, Scand. J. Stat. 6:65).
+    `statsmodels.stats.multitest.multipletests` gives the same numbers, and the tests compare with it, but it collects
+    garbage in every call, which takes 0.1 s once torch is loaded.
+
     Raises:
         ValueError: a p value outside [0, 1].
 
@@ -84,4 +87,7 @@ def holm(p_values: Sequence[float]) -> FloatArray:
     p = np.asarray(p_values, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p values lie in [0, 1], got {list(p_values)}")
-    return np.asarray(multipletests(p, method="holm")[1]) if len(p) else p
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return adjusted
