@@ -33,9 +33,9 @@ attackers: .venv/run.stamp
 validation: .venv/run.stamp
 	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-*) --publish
 
-# The site of docs/ into site/. The variable silences an advertisement of the generator, not a warning of ours.
+# The site of docs/ into site/. The variables silence advertisements of the generator, no warning about these pages.
 docs: .venv/docs.stamp
-	@DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --quiet --strict
 
 clean:
 	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache
