@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import prefbench
 from prefbench.api import Drawing, History, Judgment, Method, MethodCard, Profile, Request
@@ -49,9 +50,9 @@ def _count(judgments: Sequence[Judgment]) -> Counter[str]:
 
 
 # %% Draw and score, once with the instance and once with a method by its name
-choices = {"users": 3, "metrics": ["utility", "prompt-fidelity"], "out": "runs/notebook"}
-mine = prefbench.run(LikedWords(words=2), **choices)
-plain = prefbench.run("prompt-only", **choices)
+run = partial(prefbench.run, users=3, metrics=["utility", "prompt-fidelity"], out="runs/notebook")
+mine = run(LikedWords(words=2))
+plain = run("prompt-only")
 
 # %% One row per sample, with its value of every per-image metric
 samples = mine.samples()

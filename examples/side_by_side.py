@@ -48,7 +48,7 @@ def _drawn(runs: Path, method: str, user: str) -> list[tuple[str, Image.Image]]:
     (path,) = [p for p in runs.iterdir() if (p / "run.json").is_file() and _is_plain(p, method)]
     folder, samples = RunFolder(path), prefbench.load(path).samples()
     chosen = samples[(samples["user"] == user) & (samples["index"] == 0)].head(COLUMNS)
-    return [(row.prompt, folder.image(row.image)) for row in chosen.itertuples()]
+    return [(str(row.prompt), folder.image(str(row.image))) for row in chosen.itertuples()]
 
 
 def _is_plain(path: Path, method: str) -> bool:

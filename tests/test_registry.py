@@ -16,7 +16,7 @@ from prefbench.models.mllms.cards import MllmCard
 from prefbench.registry import CONTRACTS, Entry, Kind, entry, load, load_class, names, unknown
 from tests.support.plugin import install
 
-CARDS = {"backbone": BackboneCard, "mllm": MllmCard}
+CARDS: dict[Kind, type[BackboneCard | MllmCard]] = {"backbone": BackboneCard, "mllm": MllmCard}
 NAMES = [(kind, name) for kind in get_args(Kind) for name in names(kind)]
 ROOT = Path(__file__).parents[1]
 METHOD_FILE = """

@@ -1,20 +1,18 @@
-"""Conformance suites of methods, metrics, scorers and suites, as functions and as `prefbench check`."""
+"""Conformance suites of methods, metrics, scorers and suites: what `prefbench check` runs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from prefbench.api import PrefbenchError
-from prefbench.check.findings import Finding
+from prefbench.check.findings import Finding, Report
 from prefbench.check.method import check_method
 from prefbench.check.metric import check_metric
 from prefbench.check.scorer import check_scorer
 from prefbench.check.suite import check_suite
 from prefbench.registry import unknown
 
-__all__ = ["Finding", "check", "check_method", "check_metric", "check_scorer", "check_suite"]
+__all__ = ["Finding", "check", "check_method", "check_metric", "check_scorer", "check_suite", "conclusion"]
 
 _SUITES: Mapping[str, Callable[..., list[Finding]]] = {
     "method": check_method,
@@ -24,14 +22,14 @@ _SUITES: Mapping[str, Callable[..., list[Finding]]] = {
 }
 
 
-def check(kind: str, name: str, parameters: Sequence[str] = (), *, as_json: bool = False) -> bool:
-    """Runs a conformance suite, prints a line a check (or JSON), and says whether all of them passed.
+def check(kind: str, name: str, parameters: Sequence[str] = (), *, report: Report = lambda _: None) -> list[Finding]:
+    """Runs a conformance suite.
 
     Args:
         kind: `method`, `metric`, `scorer` or `suite`.
         name: a registered name, or path/to/file.py:Class.
         parameters: of the constructor, as `name=value`.
-        as_json: print a list of objects and nothing else.
+        report: is told each finding as soon as it is there.
 
     Raises:
         PrefbenchError: an unknown kind, name or parameter.
@@ -40,36 +38,14 @@ def check(kind: str, name: str, parameters: Sequence[str] = (), *, as_json: bool
         raise PrefbenchError(unknown("kind", kind, list(_SUITES)))
     # A proof looks at everybody; tests of a suite may look at fewer.
     everything = {"users": None} if kind == "suite" else {}
-    findings = _SUITES[kind](name, parameters, report=_silent if as_json else _print_line, **everything)
-    passed = all(finding.passed for finding in findings)
-    if as_json:
-        print(json.dumps([_plain(finding) for finding in findings], indent=1))
-        return passed
-    print(f"{kind} {name}: {_verdict(findings)}")
-    return passed
+    return _SUITES[kind](name, parameters, report=report, **everything)
 
 
-def _verdict(findings: Sequence[Finding]) -> str:
+def conclusion(findings: Sequence[Finding]) -> str:
+    """All findings in one line."""
     failed = [finding.check for finding in findings if not finding.passed]
     if failed:
         return f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}"
     left = sum(finding.outcome == "not applicable" for finding in findings)
-    # A verdict on little must not read like one on all.
+    # What little was checked must not read like all of it.
     return f"{left} of {len(findings)} checks not applicable, in the others it conforms" if left else "conforms"
-
-
-def _print_line(finding: Finding) -> None:
-    print(f"{finding.outcome:<14}  {finding.check:<22}  {finding.detail}", flush=True)
-
-
-def _silent(finding: Finding) -> None:
-    del finding
-
-
-def _plain(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "passed": finding.passed,
-        "outcome": finding.outcome,
-        "detail": finding.detail,
-    }

@@ -147,7 +147,7 @@ class MethodChecks:
             if drawing.image.mode != "RGB" or drawing.image.size != (side, side):
                 fail(f"image is {drawing.image.mode} {drawing.image.size}, not RGB {(side, side)}")
             if not isinstance(drawing.prompt_used, str) or not isinstance(drawing.nfe, int):
-                fail(f"prompt_used is {_short(drawing.prompt_used)}, evaluations {_short(drawing.evaluations)}")
+                fail(f"prompt_used is {_short(drawing.prompt_used)}, nfe {_short(drawing.nfe)}")
         return f"{len(self._four_users)} of RGB {side}x{side}"
 
     def repeats(self) -> str:

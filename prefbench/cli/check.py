@@ -24,13 +24,25 @@ def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> N
     from prefbench.registry import check_name
 
     check_name(cast("Kind", kind), name)
-    if kind == "weights":
-        passed = _check_weights(name, as_json=as_json)
-    else:
-        from prefbench.check import check as conform
-
-        passed = conform(kind, name, parameters, as_json=as_json)
+    passed = _check_weights(name, as_json=as_json) if kind == "weights" else _check(kind, name, parameters, as_json)
     raise SystemExit(0 if passed else 1)
+
+
+def _check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> bool:
+    """Runs a conformance suite and shows one line per check; whether all of them passed."""
+    from prefbench.check import check as conform
+    from prefbench.check import conclusion
+    from prefbench.cli.screen import Screen
+
+    screen = Screen()
+    if as_json:
+        findings = conform(kind, name, parameters)
+        fields = ("check", "passed", "outcome", "detail")
+        click.echo(json.dumps([{field: getattr(one, field) for field in fields} for one in findings], indent=1))
+    else:
+        findings = conform(kind, name, parameters, report=screen.finding)
+        screen.line(f"{kind} {name}: {conclusion(findings)}")
+    return all(finding.passed for finding in findings)
 
 
 def _check_weights(name: str, *, as_json: bool) -> bool:

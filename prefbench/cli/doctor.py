@@ -22,10 +22,9 @@ def doctor(as_json: bool) -> None:
     from prefbench.environment import hardware, versions
     from prefbench.files import WEIGHTS, cache_folder
     from prefbench.models.inventory import Inventory
-    from prefbench.registry import load
-    from prefbench.run.prepare import Settings
+    from prefbench.registry import DEFAULT_SUITE, load
 
-    rows = Inventory(load("suite", Settings.suite).card).rows()
+    rows = Inventory(load("suite", DEFAULT_SUITE).card).rows()
     content: dict[str, Any] = {
         "versions": versions(),
         "hardware": hardware(),

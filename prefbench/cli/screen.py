@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from prefbench.run.states import CollectedStates
 
 _FAILURES_SHOWN = 5
-_ROWS_SHOWN = 10
 
 
 class Screen(Watch):
@@ -105,18 +103,8 @@ class Screen(Watch):
             self._out.print(f"no {escape(name)}: {escape(reason)}")
 
     def finding(self, finding: Finding) -> None:
-        """A line for a check as conformance suites show theirs, then the first rows that it is about."""
+        """A line for a check."""
         self._out.print(escape(f"{finding.outcome:<14}  {finding.check:<22}  {finding.detail}"))
-        for row in finding.rows[:_ROWS_SHOWN]:
-            self._out.print(escape(f"{'':16}{', '.join(f'{name} {_short(value)}' for name, value in row.items())}"))
-        if len(finding.rows) > _ROWS_SHOWN:
-            self._out.print(f"{'':16}and {len(finding.rows) - _ROWS_SHOWN} more, all of them with --json")
-
-    def audited(self, path: Path, findings: Sequence[Finding]) -> None:
-        """What a run's audit came to."""
-        failed = [finding.check for finding in findings if not finding.passed]
-        verdict = f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}" if failed else "clean"
-        self._out.print(escape(f"run {path.name}: {verdict}"))
 
     def line(self, text: str) -> None:
         """One line, such as what begins now."""
@@ -157,12 +145,6 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*(escape(_plain(cell)) for cell in row))
     console.print(table)
-
-
-def _short(value: Any) -> str:
-    """A value as a line shows it; of a digest its first letters."""
-    text = str(value)
-    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def _plain(cell: Any) -> str:

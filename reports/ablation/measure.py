@@ -7,7 +7,7 @@ from typing import cast
 
 from prefbench.api import SPLITS, Column, Estimate, PrefbenchError, Scores, Suite
 from prefbench.environment import code_state, hardware, versions
-from prefbench.registry import load, unknown
+from prefbench.registry import DEFAULT_SUITE, load, unknown
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, load_suite, prepare
 from prefbench.score.evaluate import Evaluator, Material
@@ -73,7 +73,7 @@ def ablate(
 
 def _measurable(request: AblationRequest) -> tuple[Suite, int]:
     """The suite, and for how many users is drawn."""
-    suite, _ = load_suite(request.suite or "picturebook")
+    suite, _ = load_suite(request.suite or DEFAULT_SUITE)
     if request.split not in SPLITS:
         raise PrefbenchError(unknown("split", request.split, list(SPLITS)))
     if METRICS[0] not in suite.card.metrics:
@@ -91,7 +91,7 @@ def _settings(name: str, request: AblationRequest, ablation: Ablation, variant: 
     parameters = {**variant.parameters, **({} if weights is None else {"weights": weights})}
     return Settings(
         name,
-        suite=request.suite or "picturebook",
+        suite=request.suite or DEFAULT_SUITE,
         split=request.split,
         parameters=[f"{key}={value}" for key, value in parameters.items()],
         backbone=ablation.backbone or request.backbone,

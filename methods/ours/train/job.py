@@ -24,7 +24,7 @@ from prefbench.models.mllms.cards import MINI_MLLM, MllmCard
 from prefbench.models.mllms.folders import CARD_FILE, card_of_folder
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
-from prefbench.registry import load
+from prefbench.registry import DEFAULT_SUITE, load
 from prefbench.training.curves import draw_curve
 from prefbench.training.loop import Progress
 from prefbench.training.requests import TrainRequest
@@ -51,7 +51,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 class Sources:
     """What a training is of, and with which models; registered names, files and folders. See `train`."""
 
-    suite: str = "picturebook"
+    suite: str = DEFAULT_SUITE
     backbone: str | None = None
     mllm: str = MINI_MLLM.name
     image_tower: str | None = None

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from prefbench.api import Extractor, Suite
 from prefbench.environment import hardware, versions
 from prefbench.files import WEIGHTS, install_folder, write_atomic
-from prefbench.registry import load
+from prefbench.registry import DEFAULT_SUITE, load
 from prefbench.score.scorer_figures import measure
 from prefbench.training.loop import Batch, BatchSource, FitConfig, fit
 from prefbench.training.requests import TrainRequest
@@ -90,7 +90,7 @@ def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
     model.calibration.copy_(torch.tensor([fitted.coef_[0, 0], fitted.intercept_[0]]))
 
 
-def train(request: TrainRequest, *, suite: str = "picturebook") -> dict[str, Any] | None:
+def train(request: TrainRequest, *, suite: str = DEFAULT_SUITE) -> dict[str, Any] | None:
     """Trains, calibrates, saves, measures and describes the scorer; returns the card in the main process alone.
 
     Args:
@@ -132,4 +132,4 @@ def train(request: TrainRequest, *, suite: str = "picturebook") -> dict[str, Any
 
 
 def _options(suite: str) -> str:
-    return "" if suite == "picturebook" else f" -p suite={suite}"
+    return "" if suite == DEFAULT_SUITE else f" -p suite={suite}"
