@@ -22,7 +22,7 @@ import torch
 from prefbench.api import History, PrefbenchError
 from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
-from prefbench.methods.ours.train.quality import Verdicts, order_sensitivity, verdicts
+from prefbench.methods.ours.train.quality import LikeAnswers, like_answers, order_sensitivity
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.probing import Liking
 from prefbench.registry import load
@@ -39,7 +39,7 @@ def main(mllm: str, split: str, result: Path | None) -> None:
     torch.set_num_threads(1)
     suite: Picturebook = load("suite", "picturebook")()
     model = load_mllm(mllm)
-    own = verdicts(model, suite, split)
+    own = like_answers(model, suite, split)
     best = {
         "taste": _answered(own, suite, split, lambda user, _: user.taste.of_styles),
         "exact inference": _answered(own, suite, split, lambda _, history: _expected(suite, history)),
@@ -68,7 +68,7 @@ def main(mllm: str, split: str, result: Path | None) -> None:
         write_atomic(result, json.dumps(content, indent=1) + "\n")
 
 
-def _answered(own: Verdicts, suite: Picturebook, split: str, knower: Callable[[Any, History], Any]) -> Verdicts:
+def _answered(own: LikeAnswers, suite: Picturebook, split: str, knower: Callable[[Any, History], Any]) -> LikeAnswers:
     """The same questions, answered yes where what `knower` knows of the user puts the image above the mean of all."""
     answers: dict[tuple[str, str], float] = {}
     for user in population(split):
@@ -79,7 +79,7 @@ def _answered(own: Verdicts, suite: Picturebook, split: str, knower: Callable[[A
             answers |= {(user.id, j.picture.digest): v for j, v in zip(judgments, values, strict=True)}
     asked = own.questions
     value = np.array([answers[key] for key in zip(asked.users.tolist(), asked.images.tolist(), strict=True)])
-    return Verdicts(asked, value + 0.5, own.kinds)
+    return LikeAnswers(asked, value + 0.5, own.kinds)
 
 
 def _expected(suite: Picturebook, history: History) -> Callable[[Any], Any]:

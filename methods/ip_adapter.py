@@ -160,11 +160,11 @@ class IpAdapter(Method):
         With `item` each times the embedding of that picture, number by number: what a linear probe can read the
         likeness of the two from.
         """
-        found = self._means.of(history)
+        vectors = self._means.of(history)
         if item is not None:
             picture = self.embed_images([item.picture.load()])[0]
-            found = {name: vector * picture for name, vector in found.items()}
-        return {name: vector.double().numpy() for name, vector in found.items()}
+            vectors = {name: vector * picture for name, vector in vectors.items()}
+        return {name: vector.double().numpy() for name, vector in vectors.items()}
 
     def _mean(self, history: History) -> dict[str, Tensor]:
         liked, disliked = (self._embedded(side).mean(0) for side in (history.liked, history.disliked))

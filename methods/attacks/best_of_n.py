@@ -30,7 +30,7 @@ class BestOfN(Method):
     The first candidate is what `prompt-only` draws. The scorer sees the history that methods see.
 
     Args:
-        n: candidates a sample.
+        n: candidates per sample.
         scorer: a registered scorer, or path/to/file.py:Class.
     """
 
@@ -52,10 +52,10 @@ class BestOfN(Method):
     def setup(self, context: Context) -> None:
         """Raises `PrefbenchError` for a scorer that is not known."""
         super().setup(context)
-        found = load("scorer", self.scorer)
-        if not (isinstance(found, type) and issubclass(found, Scorer)):
+        scorer = load("scorer", self.scorer)
+        if not (isinstance(scorer, type) and issubclass(scorer, Scorer)):
             raise PrefbenchError(f"scorer {self.scorer!r} is no class derived from prefbench.api.Scorer")
-        self.judge: Scorer = found()
+        self.judge: Scorer = scorer()
 
     @property
     def card_in_use(self) -> MethodCard:
@@ -80,10 +80,10 @@ class BestOfN(Method):
         best = [self._best(request, images) for request, images in zip(requests, candidates, strict=True)]
         nfe = self.n * backbone.nfe
         chosen = zip(requests, candidates, best, strict=True)
-        return [Drawing(images[place], request.prompt, nfe) for request, images, place in chosen]
+        return [Drawing(images[i], request.prompt, nfe) for request, images, i in chosen]
 
     def _best(self, request: Request, images: Sequence[Any]) -> int:
-        """The place of the image with the highest score, the first of equals. One request a call: a score that
+        """The index of the image with the highest score, the first of equals. One request per call: a score that
         depended on its neighbours could turn the choice.
         """
         pixels = [to_pixels(image) for image in images]

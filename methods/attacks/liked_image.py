@@ -29,11 +29,11 @@ class LikedImageAttack(Method):
 
     @abstractmethod
     def alter(self, payload: Any, seed: int) -> Image.Image:
-        """The image for one sample's seed, at `side` pixels a side."""
+        """The image for one sample's seed, `side` pixels wide and high."""
 
     @property
     def side(self) -> int:
-        """Pixels a side of the backbone's images."""
+        """Width and height of the backbone's images in pixels."""
         return self.context.backbone.card.resolution
 
     def one_of(self, liked: Sequence[Picture], seed: int) -> Image.Image:

@@ -57,11 +57,11 @@ def popular_phrases(train_users: Sequence[TrainUser], most: int) -> list[str]:
     liking = Counter(phrase for train_user in train_users for phrase in set(train_user.likes))
     liking.subtract(phrase for train_user in train_users for phrase in set(train_user.dislikes))
     together = _seen_together(train_users)
-    kept: list[str] = []
+    chosen: list[str] = []
     for phrase, margin in sorted(liking.items(), key=lambda item: (-item[1], item[0])):
-        if margin > 0 and len(kept) < most and not any(_exclude(phrase, other, together) for other in kept):
-            kept.append(phrase)
-    return kept
+        if margin > 0 and len(chosen) < most and not any(_exclude(phrase, other, together) for other in chosen):
+            chosen.append(phrase)
+    return chosen
 
 
 def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:

@@ -1,4 +1,4 @@
-"""Stage 3's loss: the mapped `e_sem` is drawn into the text encoder's space, as a distribution or point by point."""
+"""Stage 3's alignment loss: the mapped `e_sem` against the text encoder's states, as distributions or user by user."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Alignment = Literal["none", "cosine", "mse", "contrastive", "mmd", "mmd-unbiased
 def alignment_loss(mapped: Tensor, words: Tensor, mask: Tensor, kind: Alignment) -> Tensor:
     """The loss, a scalar; 0 for `none`, where nobody in the batch has words, and for `mmd` where most are one word.
 
-    `mmd` compares the set of all mapped tokens with the set of all word states, by Gaussian kernels at 0.25, 0.5, 1, 2
-    and 4 times the median distance between word states (ours: the paper does not say). The others compare each user's
-    mean mapped token with the mean of the user's own word states: 1 - cosine, squared error, or InfoNCE at a
-    temperature of 0.1 among the users of the batch.
+    `mmd` is MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y) between the set of all mapped tokens x and the set of all
+    word states y, k the mean of Gaussian kernels at 0.25, 0.5, 1, 2 and 4 times the median distance between word states
+    (ours: the paper does not say). It pairs no user with the user's own words. The others compare each user's mean
+    mapped token with the mean of the user's own word states: 1 - cosine, squared error, or InfoNCE at a temperature of
+    0.1 among the users of the batch.
 
     Args:
         mapped: (B, T, D).
@@ -34,8 +35,8 @@ def alignment_loss(mapped: Tensor, words: Tensor, mask: Tensor, kind: Alignment)
         if not median_distance(y) > 0:  # no kernel's width follows from it
             return mapped.new_zeros(())
         kernel = GaussianMixture.at_median(y)
-        found: Tensor = (biased_mmd if kind == "mmd" else unbiased_mmd)(x, y, kernel)
-        return found
+        loss: Tensor = (biased_mmd if kind == "mmd" else unbiased_mmd)(x, y, kernel)
+        return loss
     weights = mask[spoken].unsqueeze(2).to(words.dtype)
     own = mapped[spoken].mean(1)
     target = (words[spoken] * weights).sum(1) / weights.sum(1)

@@ -53,7 +53,7 @@ class Fusion(nn.Module):
 
     @property
     def total(self) -> int:
-        """Tokens a user."""
+        """Tokens per user."""
         return 3 * self.tokens
 
     def mapped(self, vectors: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class Fusion(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """User tokens (B, 3 T, D)."""
-        vectors = self._kept(vectors.to(self.core.weight.dtype))
+        vectors = self._without(vectors.to(self.core.weight.dtype))
         parts = [self.mapped(vectors)]
         for name, layer in (("core", self.core), ("img", self.img)):
             parts.append(self.norms[name](self._as_tokens(layer(vectors[:, self.widths.parts[name]]))))
@@ -72,7 +72,7 @@ class Fusion(nn.Module):
     def _as_tokens(self, rows: Tensor) -> Tensor:
         return rows.view(len(rows), self.tokens, self.text)
 
-    def _kept(self, vectors: Tensor) -> Tensor:
+    def _without(self, vectors: Tensor) -> Tensor:
         if not self.without:
             return vectors
         vectors = vectors.clone()

@@ -1,4 +1,4 @@
-"""`ours` as a method: histories to user vectors once a user, prompts to images through the second cross-attention."""
+"""`ours` as a method: histories to user vectors once per user, prompts to images through the second cross-attention."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class PrefGen(Method):
 
     def profile(self, history: History) -> Profile:
         """The user vector (F,), and with `negative=disliked` the opposite user's: (1 or 2, F)."""
-        history = self._told(history)
+        history = self._visible(history)
         shown = [Shown.of(history)]
         if self.negative == "disliked":
             shown.append(Shown.of(History(history.user, history.disliked, history.liked)))
@@ -118,11 +118,11 @@ class PrefGen(Method):
 
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; about the user alone, the parts of the vector too."""
-        persona = self._told(history)
+        visible = self._visible(history)
         if item is not None:
-            return by_layer(self.asking.at(persona, item))
-        states = self.asking.about(persona)
-        vector = self._vectors([Shown.of(persona)], states)[0]
+            return by_layer(self.asking.at(visible, item))
+        states = self.asking.about(visible)
+        vector = self._vectors([Shown.of(visible)], states)[0]
         parts = {f"e_{name}": vector[part].double().numpy() for name, part in self.config.widths.parts.items()}
         return parts if states is None else by_layer(states) | parts
 
@@ -148,6 +148,6 @@ class PrefGen(Method):
         embeddings: Tensor = self.embed_images(shown.liked)
         return embeddings[most_typical(embeddings)]
 
-    def _told(self, history: History) -> History:
-        """What the language model is told of it."""
+    def _visible(self, history: History) -> History:
+        """What the language model is shown of it."""
         return replace(history, disliked=()) if self.liked_only else history

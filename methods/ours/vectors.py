@@ -24,6 +24,8 @@ class Layers:
     """The layers that make up `e_sem` and `e_core`, by number (0 is the embedding layer), and how core ones are pooled.
 
     `e_sem` is the concatenation of last-token states, `e_core` the mean over layers of states pooled by `pooling`.
+    Where the core layer is one of those of `e_sem` and pooling is `last`, as in `ours-mini-sd`, `e_core` repeats a part
+    of `e_sem`.
     """
 
     sem: tuple[int, ...]
@@ -32,7 +34,7 @@ class Layers:
 
     @classmethod
     def top_four(cls, layers: int, core: Sequence[int], pooling: Pooling) -> Layers:
-        """The paper's rule for `e_sem`, with the layers that probing chose for `e_core`."""
+        """The paper's rule for `e_sem`, whatever probing says, with the layers that probing chose for `e_core`."""
         return cls(tuple(range(max(1, layers - 3), layers + 1)), tuple(core), pooling)
 
     def of(self, states: States) -> tuple[Tensor, Tensor]:

@@ -139,11 +139,11 @@ def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm
         raise PrefbenchError(
             f"{folder} was trained with another image tower than the one here; train it again: {_command(backbone)}"
         )
-    found = {
+    widths = {
         "hidden states": (mllm.width, config.widths.core),
         "image embeddings": (embed_images.width, config.widths.img),
     }
-    for what, (here, wanted) in found.items():
+    for what, (here, wanted) in widths.items():
         if here != wanted:
             raise PrefbenchError(
                 f"{folder} was trained on {what} {wanted} wide, those here are {here} wide; train anew:"

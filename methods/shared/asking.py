@@ -16,7 +16,7 @@ class Asking:
 
     def __init__(self, mllm: Mllm) -> None:
         self._mllm = mllm
-        self._shown, self._said = Latest(Shown.of), Latest(self._say)
+        self._shown, self._answers = Latest(Shown.of), Latest(self._answer)
 
     def about(self, history: History) -> States | None:
         """The states of one conversation, about to say what the user likes; None for an empty history."""
@@ -29,10 +29,10 @@ class Asking:
             picture = asked.picture.load()
         except UnreadableImageError as error:
             raise PrefbenchError(f"a picture to ask about cannot be read: {error}") from error
-        shown, said = self._shown.of(history), self._said.of(history)
-        return self._mllm.states([follow_up(shown, said, TEMPLATES.like[0], picture)])
+        shown, answer = self._shown.of(history), self._answers.of(history)
+        return self._mllm.states([follow_up(shown, answer, TEMPLATES.like[0], picture)])
 
-    def _say(self, history: History) -> str:
+    def _answer(self, history: History) -> str:
         shown = self._shown.of(history)
         return self._mllm.answers([taste_question(shown)])[0] if shown else TEMPLATES.nothing
 

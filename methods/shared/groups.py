@@ -16,7 +16,7 @@ def draw_in_groups(
     groups: dict[Hashable, list[int]] = {}
     for row, request in enumerate(requests):
         groups.setdefault(key(request), []).append(row)
-    drawn: dict[int, Drawing] = {}
+    drawings: dict[int, Drawing] = {}
     for rows in groups.values():
-        drawn |= zip(rows, draw([requests[row] for row in rows]), strict=True)
-    return [drawn[row] for row in range(len(requests))]
+        drawings |= zip(rows, draw([requests[row] for row in rows]), strict=True)
+    return [drawings[row] for row in range(len(requests))]

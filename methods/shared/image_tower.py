@@ -51,7 +51,7 @@ def _default(backbone: Backbone) -> str:
 
 
 def load_tower(folder: Path, device: torch.device) -> ImageEmbedder:
-    """The tower in a folder, in float32 whatever the backbone is in: it reads each image once a user.
+    """The tower in a folder, in float32 whatever the backbone is in: it reads each image once per user.
 
     Folders without a processor, such as h94/IP-Adapter's, are given CLIP's own at the tower's image size.
 

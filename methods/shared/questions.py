@@ -89,10 +89,10 @@ def taste_question(shown: Shown, templates: Templates = TEMPLATES) -> Conversati
 
 
 def follow_up(
-    shown: Shown, said: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
+    shown: Shown, first_answer: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
 ) -> Conversation:
     """Another question after `taste_question` was answered, as in training; `pictures` take its `{picture}` places."""
-    return [*taste_question(shown, templates), answer(said), ask(*question_parts(question, pictures))]
+    return [*taste_question(shown, templates), answer(first_answer), ask(*question_parts(question, pictures))]
 
 
 def question_parts(text: str, pictures: Sequence[Image.Image]) -> list[Part]:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from prefbench.methods.ours.train.quality import order_sensitivity, verdicts
+from prefbench.methods.ours.train.quality import like_answers, order_sensitivity
 from prefbench.models.mllms.conversation import Conversation, images_of
 from prefbench.models.mllms.model import Mllm, States
 from tests.support.tiny_suite import TinySuite
@@ -49,7 +49,7 @@ def knowing(of: int = 0) -> Mllm:
 
 def test_one_who_knows_is_always_right() -> None:
     model, suite = knowing(), TinySuite()
-    found = verdicts(model, suite, "val")
+    found = like_answers(model, suite, "val")
     assert len(found.yes) == 20 * 8 == cast(Knowing, model).asked
     assert found.questions.liked.sum() == 80
     right = found.accuracy()
@@ -59,11 +59,11 @@ def test_one_who_knows_is_always_right() -> None:
 
 
 def test_one_who_takes_likes_for_dislikes_is_always_wrong() -> None:
-    assert verdicts(knowing(of=-2), TinySuite(), "val").accuracy().accuracy.value == 0.0
+    assert like_answers(knowing(of=-2), TinySuite(), "val").accuracy().accuracy.value == 0.0
 
 
 def test_fewer_images_can_be_asked_about() -> None:
-    assert len(verdicts(knowing(), TinySuite(), "val", most=1).yes) == 40
+    assert len(like_answers(knowing(), TinySuite(), "val", most=1).yes) == 40
 
 
 def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:

@@ -34,8 +34,8 @@ DRAWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 """By group and name, what of the method's parameters is another; drawn with the weights of the whole method."""
 
 
-def ours(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
-    """Trains an adapter a variant on equal terms: the same language model, layers, histories and number of images.
+def ours(request: AblationRequest, progress: Callable[[str], object]) -> Ablation:
+    """Trains an adapter per variant on equal terms: the same language model, layers, histories and number of images.
 
     Raises:
         PrefbenchError: no finished training in `request.folder`; a variant trained on another number of images.
@@ -59,7 +59,7 @@ def ours(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
         _check_length(at, recipe.fit.images)
     variants = []
     for (group, name), change in changes.items():
-        said(f"train {group}: {name}")
+        progress(f"train {group}: {name}")
         at = places[group, name]
         job.inject(replace(recipe, **change), at / "training", at / "final")
         variants.append(Variant(group, name, {}, (at / "final").resolve()))

@@ -51,7 +51,7 @@ class InjectionTask(nn.Module):
 
 
 class InjectionBatches:
-    """Draws (history, liked picture it does not show, prompt); a share without user, without prompt, without both.
+    """Draws (history, liked image it does not show, prompt); a share without user, without prompt, without both.
 
     Args:
         embeddings: (N, E) of the image tower, a row per judgment.
@@ -87,14 +87,14 @@ class InjectionBatches:
         shown = [self.histories.shown[i] for i in chosen]
         images = torch.stack([self.embeddings[pick(s, rng)] if s else self._mean_image for s in shown])
         vectors = self.scales(join(self.histories.sem[chosen], self.histories.core[chosen], images))
-        kept = torch.from_numpy(rng.random(size) >= self.user_dropped)
+        conditioned = torch.from_numpy(rng.random(size) >= self.user_dropped)
         texts = ["" if rng.random() < self.text_dropped else self.prompts[row] for row in rows]
         embedded = [self.embed_text(text) for text in texts]
         words, spoken = zip(*(self.words_of(self.histories.likes[i]) for i in chosen), strict=True)
         return {
             "pictures": self.pixels(rows),
-            "features": vectors * kept[:, None],
-            "conditioned": kept,
+            "features": vectors * conditioned[:, None],
+            "conditioned": conditioned,
             "words": torch.stack(words),
             "spoken": torch.stack(spoken),
             "u": noise_levels(rng, size),

@@ -59,7 +59,7 @@ def choose(mllm: Mllm, suite: Suite, folder: Path, how: Probed = PROBED) -> tupl
     Writes `probing.csv` and `probing.png` into `folder`.
 
     Raises:
-        PrefbenchError: too few `val` users with histories of two judgments a side.
+        PrefbenchError: too few `val` users with histories of two judgments per side.
     """
     histories = [suite.history(user.id) for user in suite.users("val")]
     halves = [half for half in map(_halved, histories) if half is not None]
@@ -115,10 +115,10 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[P
         images=np.array([judgment.picture.digest for _, judgment in asked]),
     )
     shown = [Shown.of(first) for first, _ in halves]
-    said = mllm.answers([taste_question(one) for one in shown], batch=how.batch)
+    answers = mllm.answers([taste_question(one) for one in shown], batch=how.batch)
 
     def after(history: int, judgment: Judgment, user: str) -> Conversation:
-        return follow_up(shown[history], said[history], TEMPLATES.like[0], load_judged(judgment, user))
+        return follow_up(shown[history], answers[history], TEMPLATES.like[0], load_judged(judgment, user))
 
     users = [halves[i][0].user for i, _ in asked]
     own = [after(i, judgment, user) for (i, judgment), user in zip(asked, users, strict=True)]

@@ -28,8 +28,8 @@ _ORDERS = 4
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """What the language model says of images that their users judged and it was not shown, a row each."""
+class LikeAnswers:
+    """The language model's answers on images that their users judged and it was not shown, one row per image."""
 
     questions: ProbeLabels
     yes: FloatArray
@@ -45,18 +45,20 @@ class Verdicts:
         return liking_of(self.yes[own] - 0.5, part)
 
 
-def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None, most: int | None = None) -> Verdicts:
+def like_answers(
+    mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None, most: int | None = None
+) -> LikeAnswers:
     """Shows each user's history, asks what the user likes, and then for each image of the scorer's part: is it liked?
 
     Args:
         seed: shuffles both sides of every history; None shows them as the suite does.
-        most: images a side that each user is asked about; None for all.
+        most: images per side that each user is asked about; None for all.
     """
     users = suite.users(split)
     asked, conversations = [], []
     shown = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
-    said = mllm.answers([taste_question(one) for one in shown], tokens=48, batch=_BATCH)
-    for user, one, answer in zip(users, shown, said, strict=True):
+    answers = mllm.answers([taste_question(one) for one in shown], tokens=48, batch=_BATCH)
+    for user, one, answer in zip(users, shown, answers, strict=True):
         rest = suite.history(user.id, "scorer")
         for judgment in (*rest.liked[:most], *rest.disliked[:most]):
             asked.append((user, judgment))
@@ -68,12 +70,12 @@ def verdicts(mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None,
         prompts=np.array([judgment.prompt for _, judgment in asked]),
         images=np.array([judgment.picture.digest for _, judgment in asked]),
     )
-    return Verdicts(questions, yes.double().numpy(), np.array([user.kind for user, _ in asked]))
+    return LikeAnswers(questions, yes.double().numpy(), np.array([user.kind for user, _ in asked]))
 
 
 @dataclass(frozen=True)
 class OrderSensitivity:
-    """How much the order of a history changes, where it should change nothing.
+    """How much the order of a history changes what should not depend on it.
 
     Args:
         verdicts: share of the questions whose answer differs between two random orders.
@@ -86,8 +88,8 @@ class OrderSensitivity:
 
 def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _ORDERS) -> OrderSensitivity:
     """Of verdicts and states over random orders of every history."""
-    answers = np.stack([verdicts(mllm, suite, split, seed=seed, most=2).yes > 0.5 for seed in range(orders)])
-    pairs = [(answers[i] != answers[j]).mean() for i in range(orders) for j in range(i)]
+    yes = np.stack([like_answers(mllm, suite, split, seed=seed, most=2).yes > 0.5 for seed in range(orders)])
+    pairs = [(yes[i] != yes[j]).mean() for i in range(orders) for j in range(i)]
     histories = [suite.history(user.id) for user in suite.users(split)]
     states = torch.stack(
         [
@@ -101,19 +103,19 @@ def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _
 
 
 def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[QualityFigure]:
-    """Verdicts on the test users' unseen images, and how far they hang on the order of the history."""
+    """Answers on the test users' unseen images, and how far they depend on the order of the history."""
     mllm, suite = load_mllm(folder, device="cpu"), _suite()
-    found, order = verdicts(mllm, suite, "test").accuracy(), order_sensitivity(mllm, suite, "test")
+    liking, order = like_answers(mllm, suite, "test").accuracy(), order_sensitivity(mllm, suite, "test")
     return [
-        QualityFigure("liked from disliked, balanced accuracy", _value(found.accuracy.value), 0.65, 0.81),
-        QualityFigure("liked from disliked, AUC within users", _value(found.auc.value), 0.70, 0.88),
+        QualityFigure("liked from disliked, balanced accuracy", _value(liking.accuracy.value), 0.65, 0.81),
+        QualityFigure("liked from disliked, AUC within users", _value(liking.auc.value), 0.70, 0.88),
         QualityFigure("verdicts that another order turns", order.verdicts, None, 0.05, ceiling=True),
         QualityFigure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
     ]
 
 
 def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[QualityFigure]:
-    """What is drawn for the val users, a sample a case, is worth to them; 0 is the mean of the world's prior."""
+    """Utility of what is drawn for the val users, one sample per case; 0 is the mean of the world's prior."""
     suite, backbone = _suite(), load_backbone("mini-sd", device="cpu")
     truth = suite.truth
     assert truth is not None
@@ -124,10 +126,10 @@ def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[QualityFigure]
     for number, user in enumerate(suite.users("val")):
         profile, cases = method.profile(suite.history(user.id)), suite.cases(user.id)
         requests = [Request(case, 0, 100 * number + i, profile) for i, case in enumerate(cases)]
-        drawn = [to_pixels(drawing.image) for drawing in method.generate(requests)]
-        for name, values in truth.utility(user.id, drawn).items():
+        images = [to_pixels(drawing.image) for drawing in method.generate(requests)]
+        for name, values in truth.utility(user.id, images).items():
             utility[name].append(float(np.mean(values)))
-        fidelity.append(float(np.mean(truth.fidelity([case.prompt for case in cases], drawn)["total"])))
+        fidelity.append(float(np.mean(truth.fidelity([case.prompt for case in cases], images)["total"])))
     goals = {"total": (0.30, 0.43)}
     figures = [
         QualityFigure(

@@ -46,18 +46,18 @@ class QuestionBatches:
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         sizes = self.sizes.draw(rng)
-        made = [self.maker(self._train_user(rng), rng, sizes) for _ in range(size)]
-        conversations = [one.conversation for one in made]
+        examples = [self.maker(self._train_user(rng), rng, sizes) for _ in range(size)]
+        conversations = [one.conversation for one in examples]
         batch: dict[str, Tensor] = self.mllm.training_batch(conversations, pixels=self.pixels)
         images = [(owner, image) for owner, c in enumerate(conversations) for image in images_of(c)]
         batch["owners"] = torch.tensor([owner for owner, _ in images])
         batch["shown"] = torch.tensor([self.judged_images.row_of_image(image) for _, image in images])
-        batch["signs"] = torch.tensor([sign for one in made for sign in one.signs])
-        batch["verdicts"] = _single_image_answers(batch["labels"], made)
+        batch["signs"] = torch.tensor([sign for one in examples for sign in one.signs])
+        batch["verdicts"] = _single_image_answers(batch["labels"], examples)
         likes = rng.random((size, self.queries)) < 0.5
         queries = [
             [self.judged_images.row(pick(one.rest[0 if like else 1], rng)) for like in row]
-            for one, row in zip(made, likes, strict=True)
+            for one, row in zip(examples, likes, strict=True)
         ]
         return batch | {"queries": torch.tensor(queries), "likes": torch.from_numpy(likes).float()}
 

@@ -28,8 +28,9 @@ def train(
 ) -> Card | None:
     """Runs all stages or one; returns the last one's card, in the main process alone.
 
-    `request.images` is the length of the stage that is named: conversations for `questions`, whose gathering is
-    shortened alike, and images for `injection`. Without a stage the same call again goes on where the last one stopped.
+    `request.images` is the length of the stage that is named: conversations for `questions`, whose summary
+    pretraining is shortened alike, and images for `injection`. Without a stage the same call again goes on where the
+    last one stopped.
 
     Args:
         stage: this one alone.
@@ -39,8 +40,8 @@ def train(
         image_tower: a hub id or a folder in place of the CLIP image tower that belongs to the backbone.
 
     Raises:
-        PrefbenchError: an unknown stage; a suite without lessons; a stage whose forerunner has not run; an image that
-            cannot be read. What was trained before is kept.
+        PrefbenchError: an unknown stage; a suite without train users; a stage whose forerunner has not run; an image
+            that cannot be read. What was trained before is kept.
     """
     if stage is not None and stage not in STAGES:
         raise PrefbenchError(unknown("stage", stage, list(STAGES)))

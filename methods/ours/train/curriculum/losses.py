@@ -104,7 +104,7 @@ class CurriculumLosses(nn.Module):
 
     def _users(self, batch: Batch) -> Tensor:
         """What the teacher makes (B, WIDTH) of the histories."""
-        teacher, _, features = self._lesson(batch)
+        teacher, _, features = self._teaching(batch)
         users, owners = len(batch["opened"]), batch["owners"]
         place = torch.arange(len(owners), device=owners.device) - torch.searchsorted(owners, owners)
         shape = (users, int(place.max()) + 1)
@@ -114,7 +114,7 @@ class CurriculumLosses(nn.Module):
 
     def _image_error(self, batch: Batch, final: Tensor) -> Tensor:
         """Mean squared error at the tokens of each judged image, to what the teacher makes of that image alone."""
-        teacher, followers, features = self._lesson(batch)
+        teacher, followers, features = self._teaching(batch)
         signs, seen_at = batch["signs"], batch["seen_at"]
         rows, columns = torch.nonzero(seen_at >= 0, as_tuple=True)
         which = seen_at[rows, columns]
@@ -129,7 +129,7 @@ class CurriculumLosses(nn.Module):
 
         Without it the miniature's answers stayed at chance, though its states held both user and image.
         """
-        teacher, _, features = self._lesson(batch)
+        teacher, _, features = self._teaching(batch)
         assert self.judge is not None
         owners, columns, images = batch["verdicts"].unbind(1)
         if len(set(owners.tolist())) < 2:  # a single user has no deviations
@@ -138,7 +138,7 @@ class CurriculumLosses(nn.Module):
         wanted = torch.cat([_in_deviations(part) for part in target], 1)
         return F.mse_loss(self.judge(final[owners, columns]), wanted)
 
-    def _lesson(self, batch: Batch) -> tuple[Teacher, nn.ModuleList, Tensor]:
+    def _teaching(self, batch: Batch) -> tuple[Teacher, nn.ModuleList, Tensor]:
         """The teacher, who follows it, and features (I, D) of the shown images."""
         assert self.teacher.module is not None
         assert self.followers is not None
