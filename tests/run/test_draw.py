@@ -34,10 +34,8 @@ from prefbench.registry import load
 from prefbench.run import draw as drawing
 from prefbench.run import payloads
 from prefbench.run.draw import RunResult, draw, failures
-from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
-from prefbench.run.prepare import Settings, prepare
 
 N_USERS, BATCH = 4, 8
 N_SAMPLES = N_USERS * 5 * 2
@@ -234,9 +232,6 @@ def test_images_are_written_while_the_next_batch_is_drawn(prepared: Prepared, mo
     run(prepared, Painter())
     assert writers
     assert threading.main_thread().name not in writers
-
-
-# --------------------------------------------------------------------------------------------------- failures
 
 
 def test_a_failed_sample_is_a_row_and_its_neighbours_survive(tmp_path: Path, prepared: Prepared) -> None:
@@ -472,17 +467,15 @@ def test_a_full_disk_stops_the_run_and_is_no_failed_profile(
     assert {row["status"] for row in prepared[2].profiles().values()} == {"ok"}
 
 
-# ----------------------------------------------------------------------------------------------------- memory
-
-
 def test_peak_memory_is_bytes_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     peaks = {}
-    for system in ("linux", "darwin"):
+    monkeypatch.setattr("resource.getrusage", lambda _: SimpleNamespace(ru_maxrss=2**21))
+    monkeypatch.setattr("psutil.Process.memory_info", lambda _: SimpleNamespace(rss=2**20, peak_wset=2**22))
+    for system in ("linux", "darwin", "win32"):
         monkeypatch.setattr("sys.platform", system)
-        monkeypatch.setattr("resource.getrusage", lambda _: SimpleNamespace(ru_maxrss=2**21))
         peaks[system] = drawing._peak_memory()
-    assert peaks == {"linux": 2**31, "darwin": 2**21}
+    assert peaks == {"linux": 2**31, "darwin": 2**21, "win32": 2**22}
 
 
 def test_a_draw_forgets_the_peak_of_the_one_before(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -493,9 +486,6 @@ def test_a_draw_forgets_the_peak_of_the_one_before(prepared: Prepared, monkeypat
     run(prepared, Painter())
     assert {row["peak_memory_bytes"] for row in prepared[2].profiles().values()} == {3}
     assert len(peaks) == 2, "once a draw"
-
-
-# --------------------------------------------------------------------------------------------------- going on
 
 
 def test_an_interrupted_run_keeps_its_batches_and_goes_on(tmp_path: Path, prepared: Prepared) -> None:
@@ -529,76 +519,3 @@ def test_a_deleted_image_is_drawn_again(tmp_path: Path, prepared: Prepared) -> N
     assert run(prepared, Painter()).drawn == 1
     assert digests(folder) == whole(tmp_path, prepared)
     assert folder.image(sample.image or "")
-
-
-# ------------------------------------------------------------------------------------------ with a real backbone
-
-
-def settings(tiny_sd: Path, out: Path, **changes: object) -> Settings:
-    usual = {"method": "prompt-only", "backbone": str(tiny_sd), "device": "cpu", "steps": 2, "users": 2, "batch": 8}
-    return Settings(out=out, **(usual | changes))  # type: ignore[arg-type]
-
-
-def test_a_cut_batch_of_a_real_backbone_ends_with_the_same_images(tiny_sd: Path, tmp_path: Path) -> None:
-    reference = prepare(settings(tiny_sd, tmp_path / "whole"))
-    execute(reference)
-    cut = prepare(settings(tiny_sd, tmp_path / "cut"))
-    execute(cut)
-    path = cut.folder.path / "samples" / "0.jsonl"
-    lines = path.read_text().splitlines(keepends=True)
-    for row in map(json.loads, lines[5:]):
-        cut.folder.image_path(row["image"]).unlink()
-    path.write_text("".join(lines[:5]))
-    assert execute(prepare(settings(tiny_sd, tmp_path / "cut"))).drawn == 15
-    assert digests(cut.folder) == digests(reference.folder)
-
-
-def test_another_batch_size_moves_pixels_by_rounding_only(tiny_sd: Path, tmp_path: Path) -> None:
-    one, eight = (prepare(settings(tiny_sd, tmp_path / str(batch), batch=batch, steps=6)) for batch in (1, 8))
-    for prepared in (one, eight):
-        execute(prepared)
-    alone, together = digests(one.folder), digests(eight.folder)
-    assert set(alone) == set(together)
-    for key in alone:
-        pair = [
-            np.asarray(f.image(d[key] or ""), dtype=float) for f, d in ((one.folder, alone), (eight.folder, together))
-        ]
-        assert np.abs(pair[0] - pair[1]).mean() < 1
-
-
-def test_a_run_that_was_begun_with_another_batch_size_says_so(tiny_sd: Path, tmp_path: Path) -> None:
-    execute(prepare(settings(tiny_sd, tmp_path, users=1)))
-    with pytest.raises(PrefbenchError, match="was begun with --batch 8: continue it so, or use another --out"):
-        execute(prepare(settings(tiny_sd, tmp_path, users=1, batch=4)))
-
-
-def test_methods_start_from_the_same_noise(tiny_sd: Path, tmp_path: Path) -> None:
-    plans = [prepare(settings(tiny_sd, tmp_path, method=name)).plan for name in ("prompt-only", "truth")]
-    seeds, keys = (
-        [[getattr(p, field) for batch in plan for p in batch] for plan in plans] for field in ("seed", "key")
-    )
-    assert seeds[0] == seeds[1]
-    assert set(keys[0]).isdisjoint(keys[1])
-
-
-def test_the_folder_of_a_file_is_in_no_key(tiny_sd: Path, tmp_path: Path) -> None:
-    text = (
-        "from prefbench.api import Method, MethodCard\n"
-        "class Mine(Method):\n"
-        "    card = MethodCard(name='mine', version='1', summary='mine')\n"
-        "    def generate(self, requests):\n"
-        "        return []\n"
-    )
-    keys = []
-    for name, content in (("a", text), ("b", text), ("c", text + "# edited\n")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "mine.py").write_text(content)
-        prepared = prepare(settings(tiny_sd, tmp_path, method=f"{tmp_path / name / 'mine.py'}:Mine"))
-        keys.append(prepared.plan[0][0].key)
-    assert keys[0] == keys[1] != keys[2]
-
-
-def test_what_is_no_method_is_refused(tiny_sd: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("def mine(histories):\n    return histories\n")
-    with pytest.raises(PrefbenchError, match=r"is no class derived from prefbench\.api\.Method"):
-        prepare(settings(tiny_sd, tmp_path, method=f"{tmp_path / 'mine.py'}:mine"))
