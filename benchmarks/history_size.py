@@ -18,7 +18,8 @@ from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, prepare
-from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.evaluate import Evaluator
+from prefbench.score.material import Material
 from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import crossed_bootstrap
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from prefbench.api import Suite
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import suite_of_run
-from prefbench.score.evaluate import Evaluator, Material, Scoring
+from prefbench.score.evaluate import Evaluator, Scoring
+from prefbench.score.material import Material
 from prefbench.score.summarise import store_summary
 from prefbench.score.summary import Run
 

@@ -10,7 +10,8 @@ from prefbench.environment import code_state, hardware, versions
 from prefbench.registry import DEFAULT_SUITE, load, unknown
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, load_suite, prepare
-from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.evaluate import Evaluator
+from prefbench.score.material import Material
 from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.paired import holm, paired_difference

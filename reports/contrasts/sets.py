@@ -10,7 +10,8 @@ import numpy as np
 from prefbench.api import Estimate, FeatureSet, PrefbenchError, ScoredRun, SetMetric, Suite
 from prefbench.registry import load
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.inputs import MetricInputs
+from prefbench.score.material import Material
 from prefbench.stats.permutation import label_swap
 
 Pair = tuple[str, str]
@@ -37,7 +38,7 @@ class SetContrasts:
 
     def __init__(self, suite: Suite, runs: Mapping[str, ScoredRun], *, swaps: int) -> None:
         self._suite, self._runs, self._swaps = suite, runs, swaps
-        self._scorer = Evaluator(suite, [])
+        self._inputs = MetricInputs(suite)
 
     def of(self, name: str, pairs: Sequence[Pair]) -> list[SetDifference]:
         """The differences of each pair in one metric.
@@ -56,7 +57,7 @@ class SetContrasts:
     def _sets(self, metric: SetMetric, run: ScoredRun) -> tuple[FeatureSet, FeatureSet]:
         """The drawn images, user by user, and the half of the references that they are compared with."""
         material = Material(RunFolder(run.path), self._suite, run.spec["split"])
-        drawn, reference, _ = self._scorer.sets(metric, material)
+        drawn, reference, _ = self._inputs.sets(metric, material)
         if len(drawn) < len(material.drawn):
             raise PrefbenchError(f"{run.path} drew {len(material.drawn)} images for {len(drawn)} references")
         return drawn.select(np.lexsort((drawn.prompts, drawn.users))), reference

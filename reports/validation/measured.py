@@ -21,7 +21,8 @@ from prefbench.api import (
     SetMetric,
     Suite,
 )
-from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.evaluate import Evaluator
+from prefbench.score.material import Material
 from prefbench.score.summary import Run
 
 from .settings import ValidationSize
@@ -100,11 +101,11 @@ class MeasuredSystems:
 
     def features(self, system: System, role: str) -> Features:
         """Features (N, D) of a system's pictures."""
-        return self.evaluator.features(role, self.runs[system].samples, self._material(system))
+        return self.evaluator.inputs.features(role, self.runs[system].samples, self._material(system))
 
     def judged_features(self, system: System, role: str, pictures: Sequence[Picture]) -> Features:
         """Features (N, D) of pictures that users judged, stored beside those of a system."""
-        return self.evaluator.judged_features(role, self._material(system), pictures)
+        return self.evaluator.inputs.judged_features(role, self._material(system), pictures)
 
     def pixels(self, system: System) -> list[Pixels]:
         """A system's pictures."""

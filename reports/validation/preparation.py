@@ -10,7 +10,8 @@ from pathlib import Path
 
 from prefbench.api import MetricCard, PrefbenchError, ScoredRun, Suite
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.evaluate import Evaluator
+from prefbench.score.material import Material
 from prefbench.score.summary import Run
 
 from .drawing import draw_system

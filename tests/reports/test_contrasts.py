@@ -347,14 +347,15 @@ def test_set_contrasts_are_label_swaps_of_the_metric(drawn: list[Path]) -> None:
     """Against the swap done by hand on the features, users exchanged one by one."""
     from prefbench.reports.contrasts.sets import SetContrasts
     from prefbench.run.prepare import suite_of_run
-    from prefbench.score.evaluate import Evaluator, Material
+    from prefbench.score.inputs import MetricInputs
+    from prefbench.score.material import Material
 
     runs = {path.name: Run.open(path) for path in drawn}
     suite = suite_of_run(next(iter(runs.values())).spec)
     pair = tuple(runs)
     (found,) = SetContrasts(suite, runs, swaps=49).of("fid", [(pair[0], pair[1])])
     metric = FrechetDistance()
-    sets = [Evaluator(suite, []).sets(metric, Material(run.folder, suite, "test")) for run in runs.values()]
+    sets = [MetricInputs(suite).sets(metric, Material(run.folder, suite, "test")) for run in runs.values()]
     reference = sets[0][1]
     ordered = [s[0].select(np.lexsort((s[0].prompts, s[0].users))) for s in sets]
     users = np.unique(ordered[0].users)

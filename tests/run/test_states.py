@@ -43,7 +43,8 @@ from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.run.folder import RunFolder
 from prefbench.run.states import collect_states, load_states
-from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.evaluate import Evaluator
+from prefbench.score.material import Material
 from prefbench.score.summarise import store_summary, summarise
 from prefbench.score.summary import Run
 from prefbench.stats.paired import paired_difference

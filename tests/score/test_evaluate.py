@@ -32,7 +32,8 @@ from prefbench.api import (
     to_pixels,
 )
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import Evaluator, Material
+from prefbench.score.evaluate import Evaluator
+from prefbench.score.material import Material
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
 from prefbench.score.summarise import summarise
 from prefbench.score.summary import Run
