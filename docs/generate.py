@@ -8,9 +8,9 @@ from dataclasses import fields
 import click
 import mkdocs_gen_files
 
-from prefbench.api import MethodCard, MetricCard
+from prefbench.api import MethodCard, Metric, MetricCard
 from prefbench.cli.main import main
-from prefbench.registry import load, names
+from prefbench.registry import DEFAULT_SUITE, load, names
 
 _ARROWS = {"up": "↑ more is better", "down": "↓ less is better"}
 _UNITS = {"image": "per image", "set": "set-level", "user": "per user"}
@@ -38,13 +38,24 @@ def first_line(documented: object) -> str:
     return (documented.__doc__ or "").strip().partition("\n")[0]
 
 
-def metric_page(name: str, card: MetricCard, docstring: str) -> list[str]:
+def features_of(metric: type[Metric]) -> str:
+    """The role of the extractor that a metric reads, and who fills it on the default suite."""
+    role = metric.extractor
+    if role is None:
+        return "none: it reads pixels, prompts or the truth"
+    filled = load("suite", DEFAULT_SUITE).card.extractors.get(role)
+    return f"role `{role}`: " + (f"`{filled}` on {DEFAULT_SUITE}" if filled else f"none on {DEFAULT_SUITE}")
+
+
+def metric_page(name: str, metric: type[Metric]) -> list[str]:
     """What a metric's class and card say."""
+    card = metric.card
     facts = {
         "measures": card.summary,
         "question": card.question,
         "unit": _UNITS[card.unit],
         "direction": _ARROWS[card.direction],
+        "features": features_of(metric),
         "recipe": f"`{card.recipe}`",
         "version": card.version,
         "bounds": " to ".join("unbounded" if bound is None else f"{bound:g}" for bound in card.bounds),
@@ -53,8 +64,8 @@ def metric_page(name: str, card: MetricCard, docstring: str) -> list[str]:
         "controls that can win it (†)": ", ".join(card.won_by) or "none known",
         "columns without a direction": ", ".join(f"`{column}`" for column in card.undirected) or "none",
     }
-    paragraphs = [line.strip() for line in docstring.split("\n")]
-    return [f"# {name}", "", *paragraphs, "", *table(["", ""], list(facts.items()))]
+    paragraphs = [line.strip() for line in (metric.__doc__ or "").split("\n")]
+    return [f"# {name}", "", *paragraphs, "", *table(["field", "value"], list(facts.items()))]
 
 
 def metrics() -> None:
@@ -64,7 +75,7 @@ def metrics() -> None:
         metric = load("metric", name)
         card = getattr(metric, "card", None)
         if isinstance(card, MetricCard):
-            write(f"metrics/{name}.md", metric_page(name, card, metric.__doc__ or ""))
+            write(f"metrics/{name}.md", metric_page(name, metric))
             rows.append([f"[`{name}`]({name}.md)", card.summary, card.question, _UNITS[card.unit]])
         else:
             rows.append([f"`{name}:NAME`", first_line(metric), "", ""])
