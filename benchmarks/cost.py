@@ -21,8 +21,8 @@ import click
 import torch
 
 from prefbench.api import PrefbenchError, Request
-from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.prepare import Prepared, Settings, prepare
 
 BASELINE = "prompt-only"

@@ -35,7 +35,6 @@ from transformers import (
 )
 
 from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
-from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.fusion import Widths
@@ -48,6 +47,7 @@ from prefbench.methods.shared.questions import TEMPLATES, Shown, taste_question
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.tuning import tune
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.suites.picturebook.miniatures.mini_mllm import build_mini_mllm
 from prefbench.training.adapter import AdapterTask
 from prefbench.training.tokenizer import learn_clip_tokenizer

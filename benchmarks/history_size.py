@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, prepare
 from prefbench.score.evaluate import Evaluator

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 from prefbench.api import History, PrefbenchError
-from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.methods.ours.train.quality import LikeAnswers, like_answers, order_sensitivity
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.probing import Liking
 from prefbench.registry import load
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.suites.picturebook.users.population import population
 

@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from prefbench.api import Scores
-from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
 from prefbench.metrics.fid import frechet_distance
 from prefbench.reports.shared.published import portable
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.stats.bootstrap import crossed_bootstrap
 
 USERS, PROMPTS, REPLICATES = 10_000, 100, 10_000

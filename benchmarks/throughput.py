@@ -24,9 +24,9 @@ import click
 import torch
 
 from prefbench.api import Request, to_pixels
-from prefbench.environment import hardware, versions
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.registry import load
+from prefbench.run.environment import hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Prepared, Settings, prepare

@@ -32,7 +32,7 @@ LAYERS = (
     ("prefbench.registry",),
     ("prefbench.stats*",),
     ("prefbench.api*",),
-    ("prefbench.files", "prefbench.environment"),
+    ("prefbench.files",),
 )  # fmt: skip
 """Highest first. A module imports its own layer and lower ones; within a layer no loop is allowed either."""
 PLUG_INS = ("prefbench.methods", "prefbench.metrics", "prefbench.reports")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def doctor(as_json: bool) -> None:
     """Versions, device, memory, folders, and which weights are present or how to get them."""
     from prefbench.cli.screen import print_table
-    from prefbench.environment import hardware, versions
     from prefbench.files import WEIGHTS, cache_folder
     from prefbench.models.inventory import Inventory
     from prefbench.registry import DEFAULT_SUITE, load
+    from prefbench.run.environment import hardware, versions
 
     rows = Inventory(load("suite", DEFAULT_SUITE).card).rows()
     content: dict[str, Any] = {

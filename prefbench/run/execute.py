@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from prefbench.api import PrefbenchError
-from prefbench.environment import code_state, hardware, versions
 from prefbench.registry import load
 from prefbench.run.draw import RunResult, draw
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import append_lines
 from prefbench.run.prepare import Prepared
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 from prefbench.api import SPLITS, Column, Estimate, PrefbenchError, Scores, Suite
-from prefbench.environment import code_state, hardware, versions
 from prefbench.registry import DEFAULT_SUITE, load, unknown
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, load_suite, prepare
 from prefbench.score.evaluate import Evaluator

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from prefbench.api import Estimate, MethodCard, PrefbenchError, ScoredRun, SummaryRow
-from prefbench.environment import code_state, versions
 from prefbench.registry import load, names
+from prefbench.run.environment import code_state, versions
 from prefbench.stats.paired import paired_difference
 
 from ..shared.frame import GAP, UTILITY, is_control

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
-from prefbench.environment import code_state, hardware, versions
+from prefbench.run.environment import code_state, hardware, versions
 
 from ..shared.frame import BASELINE
 from ..shared.published import portable, write_json

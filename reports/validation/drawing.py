@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from prefbench.api import Case, History, MethodCard, PrefbenchError, Sample, Suite, Truth, image_digest
-from prefbench.environment import code_state, hardware, versions
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from prefbench.api import PrefbenchError, ScoredRun, Suite
-from prefbench.environment import code_state, hardware, versions
 from prefbench.files import write_atomic
+from prefbench.run.environment import code_state, hardware, versions
 
 from . import correlation, coverage, dose, false_positives, ladders, leakage, sample_size
 from .measured import MeasuredSystems

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefbench.environment import hardware, versions
 from prefbench.files import write_atomic
 from prefbench.registry import load, names
+from prefbench.run.environment import hardware, versions
 from prefbench.training.figures import as_card
 from prefbench.training.loop import Progress
 

@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from prefbench.api import Extractor, Suite
-from prefbench.environment import hardware, versions
 from prefbench.files import WEIGHTS, install_folder, write_atomic
 from prefbench.registry import DEFAULT_SUITE, load
+from prefbench.run.environment import hardware, versions
 from prefbench.score.scorer_figures import measure
 from prefbench.training.loop import Batch, BatchSource, FitConfig, fit
 from prefbench.training.requests import TrainRequest

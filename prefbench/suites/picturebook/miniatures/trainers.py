@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import torch
 from accelerate import PartialState
 
-from prefbench.environment import hardware, versions
 from prefbench.files import WEIGHTS, install_folder, write_atomic
+from prefbench.run.environment import hardware, versions
 from prefbench.suites.picturebook.data.corpus import (
     CAPTIONED,
     CONTRASTS,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from prefbench import environment
-from prefbench.environment import code_state
+from prefbench.run import environment
+from prefbench.run.environment import code_state
 
 
 @pytest.fixture
