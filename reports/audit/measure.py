@@ -10,10 +10,10 @@ from prefbench.check.findings import Finding, Report, run_checks
 from prefbench.run.folder import RunFolder
 
 from . import pictures, prompts, provenance, training, users
-from .material import Material
-from .seen import Seen
+from .audited_run import AuditedRun
+from .contents import SuiteContents
 
-_CHECKS: Mapping[str, Callable[[Material], str]] = {
+_CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "description": provenance.description,
     "suite": provenance.suite,
     "users": users.users,
@@ -25,28 +25,30 @@ _CHECKS: Mapping[str, Callable[[Material], str]] = {
     "prompts near": prompts.near,
     "images": provenance.images,
     "equal pictures": pictures.equal,
-    "near held-out": partial(pictures.near, standing="held-out"),
-    "near shown": partial(pictures.near, standing="shown"),
-    "near learned": partial(pictures.near, standing="learned"),
+    "near held-out": partial(pictures.near, visibility="held-out"),
+    "near shown": partial(pictures.near, visibility="shown"),
+    "near learned": partial(pictures.near, visibility="learned"),
     "scores": provenance.scores,
 }
 
 
-def audit(folder: RunFolder, suite: Suite, seen: Seen, *, report: Report = lambda _: None) -> list[Finding]:
+def audit(
+    folder: RunFolder, suite: Suite, contents: SuiteContents, *, report: Report = lambda _: None
+) -> list[Finding]:
     """Audits one run.
 
     Args:
-        folder: the run; it may be unfinished or unscored, which is said.
+        folder: the run; it may be unfinished or unscored, which the findings state.
         suite: the suite that the run names, as it is now.
-        seen: what `collect` found in that suite for the run's split; runs of one suite and split share it.
-        report: told each finding as soon as it is there.
+        contents: what `read_suite` read of that suite for the run's split; runs of one suite and split share it.
+        report: receives each finding as soon as it is there.
 
     Returns:
-        One finding a check, in the order shown: `FAILED` where a rule is broken, `warning` where somebody should look,
-        each with the rows it is about.
+        One finding per check, in the order shown, each with the rows it is about: `FAILED` where a rule is broken,
+        `warning` where somebody should look.
 
     Raises:
         PrefbenchError: the folder is no run.
     """
-    material = Material(folder, suite, seen)
-    return run_checks({name: partial(check, material) for name, check in _CHECKS.items()}, report)
+    run = AuditedRun(folder, suite, contents)
+    return run_checks({name: partial(check, run) for name, check in _CHECKS.items()}, report)

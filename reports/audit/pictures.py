@@ -12,53 +12,53 @@ from prefbench.api import Sample
 from prefbench.check.duplicates import ALIKE, COPY, Nearest, nearest
 from prefbench.check.findings import Row, fail, skip, warn
 
-from .material import Material
-from .seen import Shelf, Standing
+from .audited_run import AuditedRun
+from .contents import PictureGroup, Visibility
 
 
-def equal(material: Material) -> str:
+def equal(run: AuditedRun) -> str:
     """No drawn image has the pixels of a picture of the suite."""
-    known: dict[str, str] = {}
-    for shelf in material.seen.shelves.values():
-        for source, digest in zip(shelf.sources, shelf.digests, strict=True):
-            known.setdefault(digest, str(source))
-    found = [
-        {"key": s.key, "user": s.user, "image": s.image, "found": known[s.image]}
-        for s in material.drawn
-        if s.image is not None and s.image in known
+    sources: dict[str, str] = {}
+    for group in run.contents.groups.values():
+        for source, digest in zip(group.sources, group.digests, strict=True):
+            sources.setdefault(digest, str(source))
+    rows = [
+        {"key": s.key, "user": s.user, "image": s.image, "found": sources[s.image]}
+        for s in run.drawn
+        if s.image is not None and s.image in sources
     ]
-    if found:
-        fail(f"{len(found)} of {len(material.drawn)} drawn images are pictures of the suite", found)
-    return f"{len(material.drawn)} drawn images, none among {len(known):,} pictures of the suite"
+    if rows:
+        fail(f"{len(rows)} of {len(run.drawn)} drawn images are pictures of the suite", rows)
+    return f"{len(run.drawn)} drawn images, none among {len(sources):,} pictures of the suite"
 
 
-def near(material: Material, *, standing: Standing) -> str:
-    """Counts drawn images that are copies of a picture of one standing; copies of held-out ones are a leak."""
-    shelf = material.seen.shelves[standing]
-    if not shelf.sources or not material.drawn:
-        skip(f"there are {len(material.drawn)} drawn images and {len(shelf.sources)} {standing} pictures to compare")
-    found, flipped = (nearest(drawn, shelf.thumbnails) for drawn in (material.thumbnails, material.mirrored))
-    distances = np.minimum(found.distances, flipped.distances)
+def near(run: AuditedRun, *, visibility: Visibility) -> str:
+    """Counts drawn images that are copies of a picture of one visibility; copies of held-out ones are a leak."""
+    group = run.contents.groups[visibility]
+    if not group.sources or not run.drawn:
+        skip(f"there are {len(run.drawn)} drawn images and {len(group.sources)} {visibility} pictures to compare")
+    upright, mirrored = (nearest(drawn, group.thumbnails) for drawn in (run.thumbnails, run.mirrored))
+    distances = np.minimum(upright.distances, mirrored.distances)
     copies, alike = (int((distances < limit).sum()) for limit in (COPY, ALIKE))
-    pairs = f"{len(distances)} drawn images and {len(shelf.sources):,} {standing} pictures"
+    pairs = f"{len(distances)} drawn images and {len(group.sources):,} {visibility} pictures"
     detail = f"{copies} copies and {alike} alike among {pairs}, nearest {distances.min():.1f}"
     rows = [
-        _row(material.drawn[i], shelf, flipped if flipped.distances[i] < found.distances[i] else found, i)
+        _row(run.drawn[i], group, mirrored if mirrored.distances[i] < upright.distances[i] else upright, i)
         for i in map(int, np.flatnonzero(distances < COPY))
     ]
-    if rows and standing == "held-out":
+    if rows and visibility == "held-out":
         fail(detail, rows)
     if rows:
         warn(detail, rows)
     return detail
 
 
-def _row(sample: Sample, shelf: Shelf, found: Nearest, i: int) -> Row:
-    place = int(found.places[i])
+def _row(sample: Sample, group: PictureGroup, neighbour: Nearest, i: int) -> Row:
+    index = int(neighbour.places[i])
     return {
         "key": sample.key,
         "user": sample.user,
-        "found": str(shelf.sources[place]),
-        "picture": shelf.digests[place],
-        "distance": round(float(found.distances[i]), 2),
+        "found": str(group.sources[index]),
+        "picture": group.digests[index],
+        "distance": round(float(neighbour.distances[i]), 2),
     }

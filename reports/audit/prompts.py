@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from prefbench.check.findings import Row, fail, skip, warn
 
-from .material import Material
-from .seen import plain
+from .audited_run import AuditedRun
+from .contents import plain
 
 _NEAR = 0.8
 """Jaccard similarity of two prompts' content words from which they count as near."""
@@ -16,44 +16,44 @@ _FUNCTION_WORDS = frozenset(("a", "an", "the", "and", "or", "of", "in", "on", "a
 """Left out before prompts are compared: between short prompts of one template they would be most of what is shared."""
 
 
-def targets(material: Material) -> str:
+def targets(run: AuditedRun) -> str:
     """Nobody is asked for a prompt that they judged, and no sample's target is a picture that they were shown."""
-    own = material.seen.own_prompts
-    asked = [(case.user, case.id, case.prompt) for case in material.cases.values()]
-    asked += [(sample.user, sample.case, sample.prompt) for sample in material.samples]
-    found = [
+    own = run.contents.own_prompts
+    asked = [(case.user, case.id, case.prompt) for case in run.cases.values()]
+    asked += [(sample.user, sample.case, sample.prompt) for sample in run.samples]
+    rows = [
         {"user": user, "case": case, "prompt": prompt}
         for user, case, prompt in dict.fromkeys(asked)
         if plain(prompt) in own.get(user, ())
     ]
-    if found:
-        fail(f"{len(found)} cases ask for a prompt that their user judged", found)
-    return f"{len(material.cases)} cases, none of a prompt that its user judged"
+    if rows:
+        fail(f"{len(rows)} cases ask for a prompt that their user judged", rows)
+    return f"{len(run.cases)} cases, none of a prompt that its user judged"
 
 
-def exact(material: Material) -> str:
+def exact(run: AuditedRun) -> str:
     """No prompt of the run stands in a history or a training caption."""
-    asked, seen = _asked(material), material.seen.prompts
-    found = [{"prompt": prompt, **row, "found": seen[key]} for key, (prompt, row) in asked.items() if key in seen]
-    if found:
-        fail(f"{len(found)} of {len(asked)} prompts were seen", found)
+    asked, seen = _asked(run), run.contents.prompts
+    rows = [{"prompt": prompt, **row, "found": seen[key]} for key, (prompt, row) in asked.items() if key in seen]
+    if rows:
+        fail(f"{len(rows)} of {len(asked)} prompts were seen", rows)
     return f"{len(asked)} prompts, none among {len(seen)} of histories and training captions"
 
 
-def near(material: Material) -> str:
+def near(run: AuditedRun) -> str:
     """Prompts that share their content words with a seen one, in whatever order."""
-    asked, seen = _asked(material), material.seen.prompts
+    asked, seen = _asked(run), run.contents.prompts
     if not seen:
         skip("the suite has no histories and names no training captions")
     alike = alike_prompts([key for key in asked if key not in seen], seen)
-    found = [
+    rows = [
         {"prompt": asked[key][0], **asked[key][1], "found": seen[other], "near": other, "jaccard": round(value, 3)}
         for key, (other, value) in alike.items()
     ]
-    if found:
+    if rows:
         warn(
-            f"{len(found)} of {len(asked)} prompts have content words in common with a seen one (Jaccard ≥ {_NEAR:g})",
-            found,
+            f"{len(rows)} of {len(asked)} prompts have content words in common with a seen one (Jaccard ≥ {_NEAR:g})",
+            rows,
         )
     return f"no two of {len(asked)} × {len(seen)} prompts with a Jaccard similarity of content words ≥ {_NEAR:g}"
 
@@ -65,15 +65,15 @@ def alike_prompts(asked: Iterable[str], seen: Iterable[str]) -> Mapping[str, tup
     for prompt, words in words_of.items():
         for word in words:
             holding[word].append(prompt)
-    found = {}
+    nearest = {}
     for prompt in asked:
         own = content_words(prompt)
         shared = Counter(other for word in own for other in holding.get(word, ()))
         similar = {other: n / (len(own) + len(words_of[other]) - n) for other, n in shared.items()}
         best = max(similar, key=lambda other: (similar[other], other), default=None)
         if best is not None and similar[best] >= _NEAR:
-            found[prompt] = (best, similar[best])
-    return found
+            nearest[prompt] = (best, similar[best])
+    return nearest
 
 
 def content_words(prompt: str) -> frozenset[str]:
@@ -82,9 +82,9 @@ def content_words(prompt: str) -> frozenset[str]:
     return words - _FUNCTION_WORDS or words
 
 
-def _asked(material: Material) -> dict[str, tuple[str, Row]]:
+def _asked(run: AuditedRun) -> dict[str, tuple[str, Row]]:
     """Each prompt that the run was asked for, as `plain` writes it, with the first sample of it."""
     asked: dict[str, tuple[str, Row]] = {}
-    for sample in material.samples:
+    for sample in run.samples:
         asked.setdefault(plain(sample.prompt), (sample.prompt, {"key": sample.key, "user": sample.user}))
     return asked

@@ -9,16 +9,16 @@ from typing import Any
 from prefbench.check.findings import Row, fail, warn
 from prefbench.score.stored import samples_digest
 
-from .material import Material
+from .audited_run import AuditedRun
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _METRIC = re.compile(r"[^@\[\]]+@[^@\[\]]+\[.+\]")
 _VERSIONS = ("python", "prefbench", "torch", "diffusers", "transformers", "numpy", "pillow")
 
 
-def description(material: Material) -> str:
+def description(run: AuditedRun) -> str:
     """The run's description names method, weights, backbone, suite, code and versions."""
-    content = material.description
+    content = run.description
     spec, environment = content["spec"], content.get("environment", {})
     lacking = [f"spec.{name}" for name in ("backbone_digest",) if not _DIGEST.fullmatch(str(spec.get(name)))]
     lacking += [f"spec.{name}" for name in ("suite_digest", "method_version", "seed") if spec.get(name) in (None, "")]
@@ -31,58 +31,58 @@ def description(material: Material) -> str:
     if lacking:
         fail(f"run.json lacks {', '.join(lacking)}", [{"lacking": name} for name in lacking])
     code = environment["code"]
-    told = f"method {spec['method']} {spec['method_version']}, backbone {spec['backbone_digest'][:12]}"
+    origin = f"method {spec['method']} {spec['method_version']}, backbone {spec['backbone_digest'][:12]}"
     if code.get("commit") is None:
-        warn(f"{told}; the commit of the code is not known")
+        warn(f"{origin}; the commit of the code is not known")
     if code.get("dirty"):
-        warn(f"{told}; commit {code['commit'][:7]} with local changes")
-    return f"{told}, commit {code['commit'][:7]}"
+        warn(f"{origin}; commit {code['commit'][:7]} with local changes")
+    return f"{origin}, commit {code['commit'][:7]}"
 
 
-def suite(material: Material) -> str:
+def suite(run: AuditedRun) -> str:
     """The suite has the digest that it had when the run was drawn."""
-    recorded, now = material.spec.get("suite_digest"), material.suite.digest
+    recorded, now = run.spec.get("suite_digest"), run.suite.digest
     if recorded != now:
         fail(f"drawn for another suite: digest {str(recorded)[:12]}, now {now[:12]}")
-    return f"{material.suite.card.name}, digest {now[:12]}"
+    return f"{run.suite.card.name}, digest {now[:12]}"
 
 
-def images(material: Material) -> str:
+def images(run: AuditedRun) -> str:
     """Every row has an image or an error; every image is there and holds the pixels that its name says."""
     faulty: list[Row] = [
-        {"key": s.key, "user": s.user, "image": s.image, "fault": material.damaged[s.image]}
-        for s in material.samples
-        if s.image is not None and s.image in material.damaged
+        {"key": s.key, "user": s.user, "image": s.image, "fault": run.damaged[s.image]}
+        for s in run.samples
+        if s.image is not None and s.image in run.damaged
     ]
     faulty += [
         {"key": s.key, "user": s.user, "image": None, "fault": "drawn, but no image is named"}
-        for s in material.samples
+        for s in run.samples
         if s.image is None and s.status == "ok"
     ]
     if faulty:
-        fail(f"{len(faulty)} of {len(material.samples)} rows name no sound image", faulty)
-    return f"{len({s.image for s in material.drawn})} images of {len(material.drawn)} rows hold what their names say"
+        fail(f"{len(faulty)} of {len(run.samples)} rows name no sound image", faulty)
+    return f"{len({s.image for s in run.drawn})} images of {len(run.drawn)} rows hold what their names say"
 
 
-def scores(material: Material) -> str:
+def scores(run: AuditedRun) -> str:
     """All scores are of these samples and this suite, and say by what recipe they were made."""
-    found = material.folder.scored()
-    faulty = [row for name in found for row in _score_faults(material, name)]
+    metrics = run.folder.scored()
+    faulty = [row for name in metrics for row in _score_faults(run, name)]
     if faulty:
-        fail(f"{len({row['metric'] for row in faulty})} of {len(found)} metrics' scores cannot be relied on", faulty)
-    if not found:
+        fail(f"{len({row['metric'] for row in faulty})} of {len(metrics)} metrics' scores cannot be relied on", faulty)
+    if not metrics:
         warn("the run was not scored yet")
-    return f"{len(found)} metrics, of these samples: {', '.join(found)}"
+    return f"{len(metrics)} metrics, of these samples: {', '.join(metrics)}"
 
 
-def _score_faults(material: Material, name: str) -> list[Row]:
-    stored = material.folder.scores(name)
+def _score_faults(run: AuditedRun, name: str) -> list[Row]:
+    stored = run.folder.scores(name)
     header: Mapping[str, Any] = stored[0] if stored is not None else {}
     faults = []
     if not _METRIC.fullmatch(str(header.get("metric"))):
         faults.append("names no metric, version and recipe")
-    if header.get("samples") != samples_digest(material.samples):
+    if header.get("samples") != samples_digest(run.samples):
         faults.append("stale: of other samples")
-    if header.get("suite") != material.spec.get("suite_digest"):
+    if header.get("suite") != run.spec.get("suite_digest"):
         faults.append("of another suite")
     return [{"metric": name, "fault": fault} for fault in faults]

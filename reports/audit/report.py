@@ -13,15 +13,15 @@ from prefbench.check.findings import Finding
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import recorded_suite
 
-from .material import split_of
+from .audited_run import split_of
+from .contents import SuiteContents, read_suite
 from .measure import audit
-from .seen import Seen, collect
 
 _ROWS_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class AuditedRun:
+class RunFindings:
     """The findings of one run, by the name of its folder."""
 
     run: str
@@ -33,7 +33,7 @@ class AuditedRun:
         return [finding.check for finding in self.findings if not finding.passed]
 
 
-class Audit(Report[Sequence[AuditedRun]]):
+class Audit(Report[Sequence[RunFindings]]):
     """Users, rows, seeds, prompts, training data, images and scores of runs, each compared with the suite.
 
     The first run of a suite takes a minute or two for 100,000 pictures, further ones seconds. Runs may be unfinished or
@@ -53,9 +53,9 @@ class Audit(Report[Sequence[AuditedRun]]):
     def __init__(self, suite: str | None = None) -> None:
         self._suite = suite
 
-    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Sequence[AuditedRun]:
+    def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Sequence[RunFindings]:
         """The findings of every run. Raises `PrefbenchError` for a folder that is no run, or names no known suite."""
-        collected: dict[str, tuple[Suite, Seen]] = {}
+        collected: dict[str, tuple[Suite, SuiteContents]] = {}
         audited = []
         for run in runs:
             folder = RunFolder(run.path)
@@ -65,12 +65,12 @@ class Audit(Report[Sequence[AuditedRun]]):
             if data not in collected:
                 suite = recorded_suite(spec, self._suite)
                 context.log(f"look at the pictures of {suite.card.name}")
-                collected[data] = suite, collect(suite, split)
+                collected[data] = suite, read_suite(suite, split)
             context.log(f"audit {run.path.name}")
-            audited.append(AuditedRun(run.path.name, audit(folder, *collected[data])))
+            audited.append(RunFindings(run.path.name, audit(folder, *collected[data])))
         return audited
 
-    def as_json(self, result: Sequence[AuditedRun]) -> Sequence[Mapping[str, Any]]:
+    def as_json(self, result: Sequence[RunFindings]) -> Sequence[Mapping[str, Any]]:
         return [
             {
                 "run": audited.run,
@@ -80,14 +80,14 @@ class Audit(Report[Sequence[AuditedRun]]):
             for audited in result
         ]
 
-    def passed(self, result: Sequence[AuditedRun]) -> bool:
+    def passed(self, result: Sequence[RunFindings]) -> bool:
         return not any(audited.failed for audited in result)
 
-    def tables(self, result: Sequence[AuditedRun]) -> Sequence[Grid]:
+    def tables(self, result: Sequence[RunFindings]) -> Sequence[Grid]:
         return [_grid(audited) for audited in result]
 
 
-def _grid(audited: AuditedRun) -> Grid:
+def _grid(audited: RunFindings) -> Grid:
     """One row per check, below its detail the first rows that it is about."""
     failed = f"{len(audited.failed)} of {len(audited.findings)} checks FAILED: {', '.join(audited.failed)}"
     title = f"run {audited.run}: {failed if audited.failed else 'clean'}"

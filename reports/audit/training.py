@@ -1,4 +1,4 @@
-"""What a run's method and its weights say that they were trained on, and picked by."""
+"""What a run's method and its weights declare that they were trained on, and picked by."""
 
 from __future__ import annotations
 
@@ -11,55 +11,56 @@ from prefbench.check.findings import fail, warn
 from prefbench.files import WEIGHTS
 from prefbench.registry import load, names
 
-from .material import Material
+from .audited_run import AuditedRun
 
 
-def declared(material: Material) -> str:
+def declared(run: AuditedRun) -> str:
     """No declaration names the run's split or that of the scorer users.
 
-    What declares nothing is said, and a scorer that the method picks by, which has seen the scorer users.
+    Weights without a declaration are a warning, and so is a scorer that the method picks by: it learned from the
+    scorer users.
     """
-    suite = material.suite.card.name
-    barred = {f"{suite}:{split}" for split in (material.seen.split, "scorer")} | {suite}
-    told = {f"method {material.description['method']['name']}": tuple(material.description["method"]["trained_on"])}
-    doubts = [{"picks by": name, "fault": f"scores by {name} say nothing of this run"} for name in _selecting(material)]
-    for name in _weights(material):
+    suite = run.suite.card.name
+    barred = {f"{suite}:{split}" for split in (run.contents.split, "scorer")} | {suite}
+    declarations = {f"method {run.description['method']['name']}": tuple(run.description["method"]["trained_on"])}
+    doubts = [{"picks by": name, "fault": f"scores by {name} say nothing of this run"} for name in _selecting(run)]
+    for name in _weights(run):
         data = data_of(name)
         if data is None:
             doubts.append({"weights": name, "fault": "undeclared: no card says what they were trained on"})
         else:
-            told[f"weights {name}"] = data
-    found = [
+            declarations[f"weights {name}"] = data
+    rows = [
         {"declared by": who, "trained on": data}
-        for who, all_data in told.items()
+        for who, all_data in declarations.items()
         for data in all_data
         if data in barred
     ]
-    if found:
-        fail(f"{len(found)} declarations of data that the run is evaluated on", found)
-    detail = "; ".join(f"{who}: {', '.join(data) or 'nothing'}" for who, data in told.items())
+    if rows:
+        fail(f"{len(rows)} declarations of data that the run is evaluated on", rows)
+    detail = "; ".join(f"{who}: {', '.join(data) or 'nothing'}" for who, data in declarations.items())
     if doubts:
         warn(detail, doubts)
     return detail
 
 
-def _selecting(material: Material) -> Sequence[str]:
-    named: Sequence[str] = material.description["method"].get("selected_by", ())
+def _selecting(run: AuditedRun) -> Sequence[str]:
+    named: Sequence[str] = run.description["method"].get("selected_by", ())
     return named
 
 
-def _weights(material: Material) -> list[str]:
+def _weights(run: AuditedRun) -> list[str]:
     """The weights behind a run: its backbone's, and those that the method's card names.
 
     Runs that were made before cards named weights are taken by the card of the registered method.
     """
-    card: Mapping[str, Any] = material.description["method"]
+    card: Mapping[str, Any] = run.description["method"]
     named: Sequence[str] | None = card.get("weights")
-    method = material.spec["method"]
+    method = run.spec["method"]
     if named is None and method in names("method"):
         registered: MethodCard = load("method", method).card
         named = registered.weights
-    return [str(material.spec["backbone"]), *(named or ())]
+    return [str(run.spec["backbone"]), *(named or ())]
 
 
 def data_of(name: str) -> tuple[str, ...] | None:

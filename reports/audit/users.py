@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from prefbench.api import SPLITS, Sample
 from prefbench.check.findings import Row, fail, skip, warn
 
-from .material import Material
+from .audited_run import AuditedRun
 
 _LEARNED_FROM = ("train", "scorer")
 
 
-def users(material: Material) -> str:
+def users(run: AuditedRun) -> str:
     """The run's users are of its split and of no other, and no id is listed twice."""
-    split, suite = material.seen.split, material.suite
+    split, suite = run.contents.split, run.suite
     if split in _LEARNED_FROM:
         fail(f"the run is of the split {split}, which is learned from")
     homes: dict[str, list[str]] = {}
     for name in SPLITS:
         for user in suite.users(name):
             homes.setdefault(user.id, []).append(name)
-    twice = [{"user": user, "splits": found} for user, found in homes.items() if len(found) > 1]
+    twice = [{"user": user, "splits": splits} for user, splits in homes.items() if len(splits) > 1]
     if twice:
         fail(f"{len(twice)} ids are listed twice", twice)
-    named = sorted({*material.description["kinds"], *(sample.user for sample in material.samples)})
+    named = sorted({*run.description["kinds"], *(sample.user for sample in run.samples)})
     strays = [
         {"user": user, "split": home[0] if home else None} for user in named if (home := homes.get(user, [])) != [split]
     ]
@@ -34,26 +34,26 @@ def users(material: Material) -> str:
     return f"{len(named)} users of {split}, none of another split"
 
 
-def rows(material: Material) -> str:
+def rows(run: AuditedRun) -> str:
     """Each row is the case it names, of the user it names, and one that the spec plans; each profile is its user's."""
-    faulty = [row for sample in material.samples for row in _faults(material, sample)]
-    places = Counter((sample.user, sample.case, sample.index) for sample in material.samples)
+    faulty = [row for sample in run.samples for row in _faults(run, sample)]
+    places = Counter((sample.user, sample.case, sample.index) for sample in run.samples)
     faulty += [{"user": u, "case": c, "index": i, "fault": f"{n} rows"} for (u, c, i), n in places.items() if n > 1]
-    faulty += _foreign_profiles(material)
+    faulty += _foreign_profiles(run)
     if faulty:
-        fail(f"{len(faulty)} faults in {len(material.samples)} rows", faulty)
-    undrawn = int(material.description["planned"]) - len(material.samples)
-    failed = [{"key": s.key, "user": s.user, "error": s.error} for s in material.samples if s.status == "failed"]
+        fail(f"{len(faulty)} faults in {len(run.samples)} rows", faulty)
+    undrawn = int(run.description["planned"]) - len(run.samples)
+    failed = [{"key": s.key, "user": s.user, "error": s.error} for s in run.samples if s.status == "failed"]
     if undrawn > 0 or failed:
         warn(f"{undrawn} rows are not drawn yet, {len(failed)} failed", failed)
-    checked = "each as planned" if material.plan is not None else "planned under a control that is not registered"
-    return f"{len(material.samples)} rows, {checked}"
+    checked = "each as planned" if run.plan is not None else "planned under a control that is not registered"
+    return f"{len(run.samples)} rows, {checked}"
 
 
-def seeds(material: Material) -> str:
+def seeds(run: AuditedRun) -> str:
     """Every sample has noise of its own."""
-    known = Counter(sample.seed for sample in material.samples)
-    shared = [{"key": s.key, "user": s.user, "seed": s.seed} for s in material.samples if known[s.seed] > 1]
+    known = Counter(sample.seed for sample in run.samples)
+    shared = [{"key": s.key, "user": s.user, "seed": s.seed} for s in run.samples if known[s.seed] > 1]
     if shared:
         fail(f"{len(shared)} rows share a seed with another", shared)
     if not known:
@@ -61,9 +61,9 @@ def seeds(material: Material) -> str:
     return f"{len(known)} seeds, each once"
 
 
-def _faults(material: Material, sample: Sample) -> Iterator[Row]:
+def _faults(run: AuditedRun, sample: Sample) -> Iterator[Row]:
     where = {"key": sample.key, "user": sample.user, "case": sample.case}
-    case, plan = material.cases.get(sample.case), material.plan
+    case, plan = run.cases.get(sample.case), run.plan
     if case is None:
         yield {**where, "fault": "no case of the split"}
     elif case.user != sample.user:
@@ -81,13 +81,13 @@ def _faults(material: Material, sample: Sample) -> Iterator[Row]:
         yield {**where, "fault": f"seed {sample.seed}, planned {planned.seed}"}
 
 
-def _foreign_profiles(material: Material) -> list[Row]:
+def _foreign_profiles(run: AuditedRun) -> list[Row]:
     """Profiles that were made of another history than their user's."""
-    if material.histories is None:
+    if run.histories is None:
         return []
-    own = {history.digest: user for user, history in material.histories.items()}
+    own = {history.digest: user for user, history in run.histories.items()}
     return [
         {"user": row["user"], "fault": f"a profile of {own.get(digest, 'another history')}"}
-        for digest, row in material.folder.profiles().items()
+        for digest, row in run.folder.profiles().items()
         if own.get(digest) != row["user"]
     ]

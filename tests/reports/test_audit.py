@@ -21,11 +21,11 @@ from prefbench.check import Finding, duplicates
 from prefbench.check.duplicates import nearest
 from prefbench.cli.main import main
 from prefbench.reports.audit import training
-from prefbench.reports.audit.material import split_of
+from prefbench.reports.audit.audited_run import split_of
+from prefbench.reports.audit.contents import SuiteContents, read_suite
 from prefbench.reports.audit.measure import audit
 from prefbench.reports.audit.prompts import alike_prompts, content_words
 from prefbench.reports.audit.report import Audit
-from prefbench.reports.audit.seen import Seen, collect
 from prefbench.run.folder import RunFolder
 from prefbench.score.summary import Run
 from tests.support import audited_suite
@@ -63,12 +63,12 @@ def run(clean: Path, tmp_path: Path) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def seen() -> Seen:
-    return collect(AuditedSuite(), "test")
+def seen() -> SuiteContents:
+    return read_suite(AuditedSuite(), "test")
 
 
 @pytest.fixture(scope="module")
-def audited(seen: Seen) -> Auditing:
+def audited(seen: SuiteContents) -> Auditing:
     return lambda folder: {finding.check: finding for finding in audit(folder, AuditedSuite(), seen)}
 
 
@@ -125,24 +125,24 @@ def test_a_clean_run_passes(clean: Path, audited: Auditing) -> None:
     assert findings["users"].detail.startswith("3 users of test")
 
 
-def test_everything_of_the_suite_is_looked_at(seen: Seen) -> None:
+def test_everything_of_the_suite_is_looked_at(seen: SuiteContents) -> None:
     suite = AuditedSuite()
-    shelved = {
-        standing: set(zip(map(str, shelf.sources), shelf.digests, strict=True))
-        for standing, shelf in seen.shelves.items()
+    contents = {
+        visibility: set(zip(map(str, group.sources), group.digests, strict=True))
+        for visibility, group in seen.groups.items()
     }
     for user in ("test-0", "test-1", "test-2"):
         for judgment in suite.history(user).liked + suite.history(user).disliked:
-            assert (f"shown history of {user}", judgment.picture.digest) in shelved["shown"]
+            assert (f"shown history of {user}", judgment.picture.digest) in contents["shown"]
         for judgment in suite.history(user, "scorer").liked:
-            assert (f"reference of {user}", judgment.picture.digest) in shelved["held-out"]
+            assert (f"reference of {user}", judgment.picture.digest) in contents["held-out"]
         for judgment in suite.history(user, "scorer").disliked:
-            assert (f"held-out judgments of {user}", judgment.picture.digest) in shelved["held-out"]
+            assert (f"held-out judgments of {user}", judgment.picture.digest) in contents["held-out"]
     of_scorer = suite.history("scorer-1").liked[0].picture.digest
-    assert ("scorer user's judgments of scorer-1", of_scorer) in shelved["held-out"]
+    assert ("scorer user's judgments of scorer-1", of_scorer) in contents["held-out"]
     histories = [train_user.history for train_user in suite.train_users()]
     learned = {judgment.picture.digest for h in histories for judgment in h.liked + h.disliked}
-    assert {digest for _, digest in shelved["learned"]} == learned
+    assert {digest for _, digest in contents["learned"]} == learned
 
 
 # ----------------------------------------------------------------------------------------------------- pictures
@@ -262,7 +262,7 @@ def test_another_history_behind_a_profile_is_found(run: RunFolder, audited: Audi
 def test_a_run_of_a_split_that_is_learned_from_fails(run: RunFolder) -> None:
     describe(run, lambda content: content["spec"].update(split="train"))
     suite = AuditedSuite()
-    findings = audit(run, suite, collect(suite, split_of(run.read_description()["spec"])))
+    findings = audit(run, suite, read_suite(suite, split_of(run.read_description()["spec"])))
     assert "users" in {finding.check for finding in findings if not finding.passed}
 
 
@@ -516,5 +516,5 @@ def test_mistakes_are_one_line(run: RunFolder, tmp_path: Path) -> None:
         split_of({"split": "tset"})
 
 
-def test_the_prompts_of_the_fixture_are_unseen(seen: Seen) -> None:
+def test_the_prompts_of_the_fixture_are_unseen(seen: SuiteContents) -> None:
     assert not set(UNSEEN) & set(seen.prompts)

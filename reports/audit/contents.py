@@ -1,4 +1,4 @@
-"""One pass over a suite: every judged picture and prompt that a run is held against, by who may see it."""
+"""One pass over a suite: every judged picture and prompt that a run is compared with, by who may see it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from prefbench.api import VIEWERS, History, Picture, Split, Suite
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 
-Standing = Literal["shown", "held-out", "learned"]
+Visibility = Literal["shown", "held-out", "learned"]
 """What methods are shown of the run's users; what none may see; what they may have learned from."""
-STANDINGS: tuple[Standing, ...] = ("shown", "held-out", "learned")
+VISIBILITIES: tuple[Visibility, ...] = ("shown", "held-out", "learned")
 CAPTIONS = "training captions"
 
 
@@ -23,15 +23,15 @@ class Source:
     """Where a picture stands: whose it is, and as what."""
 
     user: str
-    part: str
+    role: str
 
     def __str__(self) -> str:
-        return f"{self.part} of {self.user}"
+        return f"{self.role} of {self.user}"
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The pictures of one standing: where each stands, its digest, its thumbnail."""
+class PictureGroup:
+    """The pictures of one visibility: where each stands, its digest, its thumbnail."""
 
     sources: Sequence[Source]
     digests: Sequence[str]
@@ -39,11 +39,11 @@ class Shelf:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SuiteContents:
     """What a suite holds beside the cases of one split."""
 
     split: Split
-    shelves: Mapping[Standing, Shelf]
+    groups: Mapping[Visibility, PictureGroup]
     histories: Mapping[str, History]
     """What methods are shown of the split's users."""
     own_prompts: Mapping[str, frozenset[str]]
@@ -52,16 +52,16 @@ class Seen:
     """Every judged prompt and training caption, as `plain` writes it, to one place where it stands."""
 
 
-def collect(suite: Suite, split: Split) -> Seen:
-    """Loads every picture of the split's users, of the scorer users and of the lessons once: a minute for 100,000."""
-    found = _Collecting()
+def read_suite(suite: Suite, split: Split) -> SuiteContents:
+    """Loads every picture of the split's, the scorer and the train users once: a minute for 100,000."""
+    reader = _Reader()
     histories = {user.id: suite.history(user.id) for user in suite.users(split)}
-    found.add_references(suite, split)
-    for standing, part, history in _judged(suite, split, histories):
-        found.add(standing, part, history)
-    prompts = found.prompts | {plain(prompt): CAPTIONS for prompt in suite.training_prompts()}
-    own = {user: frozenset(found.own[user]) for user in histories}
-    return Seen(split, found.shelves(), histories, own, prompts)
+    reader.add_references(suite, split)
+    for visibility, role, history in _judged(suite, split, histories):
+        reader.add(visibility, role, history)
+    prompts = reader.prompts | {plain(prompt): CAPTIONS for prompt in suite.training_prompts()}
+    own = {user: frozenset(reader.own[user]) for user in histories}
+    return SuiteContents(split, reader.groups(), histories, own, prompts)
 
 
 def plain(prompt: str) -> str:
@@ -69,7 +69,7 @@ def plain(prompt: str) -> str:
     return " ".join(prompt.casefold().split())
 
 
-def _judged(suite: Suite, split: Split, shown: Mapping[str, History]) -> Iterator[tuple[Standing, str, History]]:
+def _judged(suite: Suite, split: Split, shown: Mapping[str, History]) -> Iterator[tuple[Visibility, str, History]]:
     for user, history in shown.items():
         yield "shown", "shown history", history
         yield "held-out", "held-out judgments", suite.history(user, "scorer")
@@ -83,10 +83,12 @@ def _judged(suite: Suite, split: Split, shown: Mapping[str, History]) -> Iterato
 
 
 @dataclass
-class _Collecting:
-    pictures: dict[Standing, dict[tuple[str, str], Source]] = field(default_factory=lambda: {s: {} for s in STANDINGS})
-    """Standing to owner and digest, each once, to where the picture stands."""
-    reduced: dict[Standing, list[NDArray[np.float32]]] = field(default_factory=lambda: {s: [] for s in STANDINGS})
+class _Reader:
+    pictures: dict[Visibility, dict[tuple[str, str], Source]] = field(
+        default_factory=lambda: {visibility: {} for visibility in VISIBILITIES}
+    )
+    """Visibility to owner and digest, each once, to where the picture stands."""
+    reduced: dict[Visibility, list[NDArray[np.float32]]] = field(default_factory=lambda: {s: [] for s in VISIBILITIES})
     prompts: dict[str, str] = field(default_factory=dict)
     own: dict[str, set[str]] = field(default_factory=dict)
 
@@ -95,27 +97,29 @@ class _Collecting:
             self.put("held-out", Source(reference.user, "reference"), reference.picture)
         for user in suite.users(split):
             for case in suite.cases(user.id):
-                for part, picture in (("chosen picture", case.chosen), ("rejected picture", case.rejected)):
+                for role, picture in (("chosen picture", case.chosen), ("rejected picture", case.rejected)):
                     if picture is not None:
-                        self.put("held-out", Source(user.id, part), picture)
+                        self.put("held-out", Source(user.id, role), picture)
 
-    def add(self, standing: Standing, part: str, history: History) -> None:
-        source = Source(history.user, part)
+    def add(self, visibility: Visibility, role: str, history: History) -> None:
+        source = Source(history.user, role)
         own = self.own.setdefault(history.user, set())
         for judgment in (*history.liked, *history.disliked):
-            self.put(standing, source, judgment.picture)
+            self.put(visibility, source, judgment.picture)
             prompt = plain(judgment.prompt)
             own.add(prompt)
             self.prompts.setdefault(prompt, str(source))
 
-    def put(self, standing: Standing, source: Source, picture: Picture) -> None:
-        known = self.pictures[standing]
-        if (source.user, picture.digest) not in known:
-            known[source.user, picture.digest] = source
-            self.reduced[standing].append(thumbnail(picture.load()))
+    def put(self, visibility: Visibility, source: Source, picture: Picture) -> None:
+        sources = self.pictures[visibility]
+        if (source.user, picture.digest) not in sources:
+            sources[source.user, picture.digest] = source
+            self.reduced[visibility].append(thumbnail(picture.load()))
 
-    def shelves(self) -> dict[Standing, Shelf]:
-        return {
-            standing: Shelf(list(known.values()), [digest for _, digest in known], stacked(self.reduced[standing]))
-            for standing, known in self.pictures.items()
-        }
+    def groups(self) -> dict[Visibility, PictureGroup]:
+        return {visibility: self._group(visibility) for visibility in VISIBILITIES}
+
+    def _group(self, visibility: Visibility) -> PictureGroup:
+        sources = self.pictures[visibility]
+        digests = [digest for _, digest in sources]
+        return PictureGroup(list(sources.values()), digests, stacked(self.reduced[visibility]))

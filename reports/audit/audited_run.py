@@ -15,7 +15,7 @@ from prefbench.registry import load, names, unknown
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
 
-from .seen import Seen
+from .contents import SuiteContents
 
 
 def split_of(spec: Mapping[str, Any]) -> Split:
@@ -27,12 +27,12 @@ def split_of(spec: Mapping[str, Any]) -> Split:
 
 
 @dataclass(frozen=True)
-class Material:
+class AuditedRun:
     """One run to be audited. Whatever is damaged raises where a check first asks for it."""
 
     folder: RunFolder
     suite: Suite
-    seen: Seen
+    contents: SuiteContents
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
@@ -51,17 +51,19 @@ class Material:
     @cached_property
     def cases(self) -> Mapping[str, Case]:
         """The cases of the split, by id."""
-        return {case.id: case for user in self.suite.users(self.seen.split) for case in self.suite.cases(user.id)}
+        return {case.id: case for user in self.suite.users(self.contents.split) for case in self.suite.cases(user.id)}
 
     @cached_property
     def histories(self) -> Mapping[str, History] | None:
         """What the run's users were shown, under its control; None under a control from a file, which is not loaded."""
         limit, control = self.spec["users"], self.spec["control"]
-        users = self.suite.users(self.seen.split)[:limit]
-        shown = {user.id: self.seen.histories[user.id] for user in users}
+        users = self.suite.users(self.contents.split)[:limit]
+        histories = {user.id: self.contents.histories[user.id] for user in users}
         if control is None:
-            return shown
-        changed: dict[str, History] | None = load("control", control)(shown) if control in names("control") else None
+            return histories
+        if control not in names("control"):
+            return None
+        changed: dict[str, History] = load("control", control)(histories)
         return changed
 
     @cached_property
@@ -76,7 +78,7 @@ class Material:
     @cached_property
     def damaged(self) -> Mapping[str, str]:
         """Digest of an image that a row names to what is wrong with the file."""
-        return {digest: found for digest, found in self._pictures.items() if isinstance(found, str)}
+        return {digest: fault for digest, fault in self._pictures.items() if isinstance(fault, str)}
 
     @cached_property
     def drawn(self) -> Sequence[Sample]:
