@@ -21,25 +21,27 @@ _EFFECTS = (
 _STRENGTHS = "strength: log odds of winning a user's prompt (Bradley-Terry, mean 0, ties half), interval over users."
 
 
-def contrast_grid(found: MeasuredContrasts) -> Grid:
+def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
     """Every contrast, a section for each metric."""
     columns = ("contrast", "metric", "difference [95 %]", "p", "dz", "wins", "turned by", N, "missing")
     sections = [
-        [_contrast_row(row) for row in found.rows if row.metric == metric]
-        for metric in dict.fromkeys(row.metric for row in found.rows)
+        [_contrast_row(row) for row in contrasts.rows if row.metric == metric]
+        for metric in dict.fromkeys(row.metric for row in contrasts.rows)
     ]
-    notes = [_tests(found)]
-    if any(row.effect for row in found.rows):
+    notes = [_tests(contrasts)]
+    if any(row.effect for row in contrasts.rows):
         notes.append(_EFFECTS)
-    by = found.standings.metric if found.standings else None
+    by = contrasts.standings.metric if contrasts.standings else None
     if by is not None:
-        notes += smallest_note(by, [row.difference for row in found.rows if row.metric == by])
-    notes += [f"{row.method} − {row.baseline} in {row.metric} turns {_without(row.turns)}." for row in _turned(found)]
-    notes += [f"no {name}: {reason}" for name, reason in found.refused.items()]
+        notes += smallest_note(by, [row.difference for row in contrasts.rows if row.metric == by])
+    notes += [
+        f"{row.method} − {row.baseline} in {row.metric} turns {_without(row.turns)}." for row in _turned(contrasts)
+    ]
+    notes += [f"no {name}: {reason}" for name, reason in contrasts.refused.items()]
     return Grid("contrasts", columns, sections, notes, kept=(0, 1))
 
 
-def standings_grid(found: MeasuredContrasts, standings: Standings) -> Grid:
+def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
     """Runs by one metric, controls below the rule."""
     columns = (
         "method",
@@ -49,7 +51,7 @@ def standings_grid(found: MeasuredContrasts, standings: Standings) -> Grid:
         N,
         "missing",
     )
-    honest = [row for row in standings.rows if not is_control(found.runs[row.label])]
+    honest = [row for row in standings.rows if not is_control(contrasts.runs[row.label])]
     controls = [row for row in standings.rows if row not in honest]
     notes = [APART] if honest and controls else []
     if standings.unlinked is None:
@@ -66,17 +68,17 @@ def standings_grid(found: MeasuredContrasts, standings: Standings) -> Grid:
     return Grid(f"standings by {standings.metric}", columns, sections, notes, kept=(0,))
 
 
-def _tests(found: MeasuredContrasts) -> str:
+def _tests(contrasts: MeasuredContrasts) -> str:
     means = "Student's t over users and prompts, or sign flips over users, the larger"
-    swaps = f"{found.swaps} swaps of labels user by user"
-    over_sets = [row.effect is None for row in found.rows]
+    swaps = f"{contrasts.swaps} swaps of labels user by user"
+    over_sets = [row.effect is None for row in contrasts.rows]
     text = swaps if all(over_sets) else f"{means}; for metrics over sets {swaps}" if any(over_sets) else means
-    n = len(found.pairs)
+    n = len(contrasts.pairs)
     return f"p: {text}. " + (f"Holm over the {n} contrasts of each metric." if n > 1 else "One contrast a metric.")
 
 
-def _turned(found: MeasuredContrasts) -> list[Contrast]:
-    return [row for row in found.rows if row.turns]
+def _turned(contrasts: MeasuredContrasts) -> list[Contrast]:
+    return [row for row in contrasts.rows if row.turns]
 
 
 def _without(names: Sequence[str]) -> str:
@@ -87,16 +89,17 @@ def _without(names: Sequence[str]) -> str:
 
 
 def _contrast_row(row: Contrast) -> Cells:
-    found, size = row.difference, row.effect
-    if found.value is None:
-        value = f"{DASH} ({found.missing} missing)"
+    difference, size = row.difference, row.effect
+    if difference.value is None:
+        value = f"{DASH} ({difference.missing} missing)"
     else:
-        value = f"{'+' if found.value > 0 else ''}{number(found.value)} {interval(found) if size else ''}".rstrip()
+        sign, ends = "+" if difference.value > 0 else "", interval(difference) if size else ""
+        value = f"{sign}{number(difference.value)} {ends}".rstrip()
     dz, wins = (None, None) if size is None else (size.dz, size.wins)
     turned = "" if size is None else _turns(row.turns)
     name = f"{row.metric} {ARROWS[row.direction]}".strip()
     cells = (value, p_text(row.p_holm), _decimals(dz), _decimals(wins), turned)
-    return (f"{row.method} − {row.baseline}", name, *cells, counts(found), str(found.missing))
+    return (f"{row.method} − {row.baseline}", name, *cells, counts(difference), str(difference.missing))
 
 
 def _turns(names: Sequence[str]) -> str:
@@ -110,8 +113,8 @@ def _standing_row(row: Standing) -> Cells:
     return (row.label, _shown(row.mean), rank, _shown(row.strength), counts(row.mean), str(row.mean.missing))
 
 
-def _shown(found: Estimate | None) -> str:
-    return DASH if found is None or found.value is None else f"{number(found.value)} {interval(found)}"
+def _shown(estimate: Estimate | None) -> str:
+    return DASH if estimate is None or estimate.value is None else f"{number(estimate.value)} {interval(estimate)}"
 
 
 def _decimals(value: float | None) -> str:

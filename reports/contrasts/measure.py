@@ -32,7 +32,7 @@ SWAPS = 499
 class Contrast:
     """One metric of a run minus that of another, on the same users, prompts and seeds.
 
-    `value` and `other` are the two runs' own. Metrics over sets have no interval, no `effect` and no `turns`.
+    `value` and `other` are the two runs' own. Set-level metrics have no interval, no `effect` and no `turns`.
     """
 
     metric: str
@@ -76,10 +76,10 @@ def contrast(
     """Contrasts of scored runs.
 
     Args:
-        suite: makes the runs' suite; asked only where a metric over sets is compared.
-        baseline: the label or method of the run that all others are held against.
+        suite: makes the runs' suite; asked only where a set-level metric is compared.
+        baseline: the label or method of the run that all others are compared with.
         all_pairs: every pair instead, in the order of the runs.
-        metrics: columns of metrics over images, and metrics over sets; by default those without their parts.
+        metrics: columns of per-image metrics, and set-level metrics; by default those without their parts.
         by: the metric of ranks and strengths; by default `utility`, else the first one of preference.
 
     Raises:
@@ -125,7 +125,7 @@ def _metrics(
     named: Mapping[str, ScoredRun], scored: Mapping[str, Mapping[str, str]], asked: Sequence[str]
 ) -> tuple[list[str], dict[str, str]]:
     """The metrics to compare, and of those that were not asked for by name the ones that some run lacks."""
-    known = ordered({name: question for found in scored.values() for name, question in found.items()})
+    known = ordered({name: question for questions in scored.values() for name, question in questions.items()})
     for name in asked:
         if name not in known:
             raise PrefbenchError(unknown("metric of these runs", name, known))
@@ -152,21 +152,23 @@ def _family(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) ->
 
 
 def _contrast(name: str, column: Column, pair: Pair, a: Scores, b: Scores) -> Contrast:
-    found, size = paired_difference(a, b), effect(a, b)
+    difference, size = paired_difference(a, b), effect(a, b)
     if column.direction != "up":
         # Nobody wins where neither more nor less is better.
         size = replace(size, wins=1 - size.wins if column.direction and size.wins is not None else None)
     both = np.isnan(a.values + b.values)
     means = [user_means(Scores(np.where(both, np.nan, s.values), s.users, s.prompts)) for s in (a, b)]
     own, other = (float(m.mean()) if len(m) else None for m in means)
-    return Contrast(name, column.direction, *pair, own, other, found.estimate, found.p_value, effect=size)
+    return Contrast(name, column.direction, *pair, own, other, difference.estimate, difference.p_value, effect=size)
 
 
-def _set_family(name: str, direction: str, found: Sequence[SetDifference], pairs: Sequence[Pair]) -> list[Contrast]:
-    """The contrasts in one metric over sets."""
+def _set_family(
+    name: str, direction: str, differences: Sequence[SetDifference], pairs: Sequence[Pair]
+) -> list[Contrast]:
+    """The contrasts in one set-level metric."""
     return [
         Contrast(name, direction, *pair, row.value, row.other, row.difference, row.p, p_holm)
-        for pair, row, p_holm in zip(pairs, found, _adjusted([row.p for row in found]), strict=True)
+        for pair, row, p_holm in zip(pairs, differences, _adjusted([row.p for row in differences]), strict=True)
     ]
 
 
@@ -181,33 +183,33 @@ def _turns(
     adjusted: Sequence[float | None], p_values: Sequence[float | None], without: Sequence[LeaveOneOut]
 ) -> list[tuple[str, ...]]:
     """For each contrast what alone turns its significance, the whole family being tested again without it."""
-    leaving = [dict(zip(found.names, found.p_values.tolist(), strict=True)) for found in without]
+    leaving = [dict(zip(left_out.names, left_out.p_values.tolist(), strict=True)) for left_out in without]
     turns: list[list[str]] = [[] for _ in without]
-    for name in dict.fromkeys(name for found in leaving for name in found):
-        again = _adjusted([found.get(name, p) for found, p in zip(leaving, p_values, strict=True)])
+    for name in dict.fromkeys(name for left_out in leaving for name in left_out):
+        again = _adjusted([left_out.get(name, p) for left_out, p in zip(leaving, p_values, strict=True)])
         for i, (before, after) in enumerate(zip(adjusted, again, strict=True)):
             if name in leaving[i] and _significant(before) != _significant(after):
                 turns[i].append(name)
-    return [tuple(found) for found in turns]
+    return [tuple(left_out) for left_out in turns]
 
 
 def _significant(p: float | None) -> bool:
     return p is not None and p < ALPHA
 
 
-def as_json(found: MeasuredContrasts) -> dict[str, Any]:
+def as_json(contrasts: MeasuredContrasts) -> dict[str, Any]:
     """Contrasts as plain data, with what they are adjusted over."""
     rows = []
-    for row in found.rows:
+    for row in contrasts.rows:
         flat = {key: value for key, value in asdict(row.difference).items() if key != "value"}
         effects = asdict(row.effect) if row.effect else {"dz": None, "wins": None}
         names = ("metric", "direction", "method", "baseline", "value", "other", "p", "p_holm")
         own = {name: getattr(row, name) for name in names}
         rows.append({**own, "difference": row.difference.value, **flat, **effects, "turns": list(row.turns)})
     return {
-        "family": f"Holm over the {len(found.pairs)} contrasts of each metric",
-        "label_swaps": found.swaps,
+        "family": f"Holm over the {len(contrasts.pairs)} contrasts of each metric",
+        "label_swaps": contrasts.swaps,
         "rows": rows,
-        "standings": found.standings.as_json() if found.standings else None,
-        "refused": dict(found.refused),
+        "standings": contrasts.standings.as_json() if contrasts.standings else None,
+        "refused": dict(contrasts.refused),
     }

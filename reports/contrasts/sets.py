@@ -1,4 +1,4 @@
-"""Differences between runs in metrics over sets, with p values by swapping labels user by user."""
+"""Differences between runs in set-level metrics, with p values of a permutation test over users."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from prefbench.score.material import Material
 from prefbench.stats.permutation import label_swap
 
 Pair = tuple[str, str]
-"""The labels of a run and of the one that it is held against."""
+"""The labels of a run and of the one that it is compared with."""
 
 
 @dataclass(frozen=True)
 class SetDifference:
-    """One metric over sets of two runs, their difference without interval, and the p value of no difference."""
+    """One set-level metric of two runs, their difference without interval, and the p value of no difference."""
 
     value: float
     other: float
@@ -29,11 +29,11 @@ class SetDifference:
 
 
 class SetContrasts:
-    """Compares runs of one suite in metrics over sets; every run's features are read once for all of them.
+    """Compares runs of one suite in set-level metrics; every run's features are read once for all of them.
 
     Args:
         runs: by their labels; scored for the metrics, so that nothing is added to their folders.
-        swaps: replicates of the label swap.
+        swaps: permutations of the test.
     """
 
     def __init__(self, suite: Suite, runs: Mapping[str, ScoredRun], *, swaps: int) -> None:

@@ -67,9 +67,9 @@ def stand(named: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by: st
     if metric is None:
         return None
     direction = next(iter(columns.values()))[metric].direction
-    scores = dict(zip(named, on_same_keys(*(found[metric].scores for found in columns.values())), strict=True))
-    barred = {label for label, found in columns.items() if is_control(named[label]) or found[metric].unranked}
-    honest = {label: found for label, found in scores.items() if label not in barred}
+    scores = dict(zip(named, on_same_keys(*(own[metric].scores for own in columns.values())), strict=True))
+    barred = {label for label, own in columns.items() if is_control(named[label]) or own[metric].unranked}
+    honest = {label: own for label, own in scores.items() if label not in barred}
     ranks = _ranked(honest, direction == "up")
     strong, unlinked = _strengths(scores, direction == "up")
     rows = [Standing(label, crossed_bootstrap(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]
@@ -86,13 +86,13 @@ def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | No
         PrefbenchError: the one asked for is no metric over images that all runs have and that can be won.
     """
     first = next(iter(columns.values()))
-    shared = [n for n, column in first.items() if column.direction and all(n in found for found in columns.values())]
+    shared = [n for n, column in first.items() if column.direction and all(n in own for own in columns.values())]
     if asked is not None and asked in first and not first[asked].direction:
         raise PrefbenchError(f"nothing can be ranked by {asked}: neither more nor less of it is better")
     if asked is not None and asked not in shared:
         raise PrefbenchError(unknown("metric over images that all runs have", asked, shared))
-    found = [name for name in shared if first[name].question == "preference"]
-    return asked or (UTILITY if UTILITY in found else next(iter(found), None))
+    preferences = [name for name in shared if first[name].question == "preference"]
+    return asked or (UTILITY if UTILITY in preferences else next(iter(preferences), None))
 
 
 def _place(value: float | None, direction: str) -> float:

@@ -70,7 +70,7 @@ def plan(
 ) -> Plan:
     """What one run's variance, or that of each run's paired difference to a baseline, promises of a larger study.
 
-    Two runs without the baseline among them are held against each other. An effect is the true one: of it a scorer of
+    Two runs without the baseline among them are compared with each other. An effect is the true one: of it a scorer of
     accuracy a shows 2a - 1.
 
     Args:
@@ -86,10 +86,10 @@ def plan(
     chosen = shared_metric(columns, metric)
     if chosen is None:
         raise PrefbenchError("these runs have no metric of preference; name one with --metric")
-    scores = {label: found[chosen].scores for label, found in columns.items()}
+    scores = {label: own[chosen].scores for label, own in columns.items()}
     if len(runs) > 1:
         scores = _differences(scores, baseline if baseline in named else only(named, baseline), baseline)
-    pilots = [_pilot(label, found, question, prompts, samples) for label, found in scores.items()]
+    pilots = [_pilot(label, own, question, prompts, samples) for label, own in scores.items()]
     return Plan(chosen, question, pilots, len(runs) > 1)
 
 
@@ -97,11 +97,11 @@ def _differences(scores: Mapping[str, Scores], base: str | None, asked: str) -> 
     if base is None and (len(scores) > 2 or asked != BASELINE):
         raise PrefbenchError(unknown("baseline", asked, list(scores)))
     base = base or list(scores)[-1]
-    found = {}
+    differences = {}
     for label in [label for label in scores if label != base]:
         a, b = on_same_keys(scores[label], scores[base])
-        found[f"{label} − {base}"] = replace(a, values=a.values - b.values)
-    return found
+        differences[f"{label} − {base}"] = replace(a, values=a.values - b.values)
+    return differences
 
 
 def _pilot(label: str, scores: Scores, question: Question, prompts: int | None, samples: int | None) -> Pilot:
@@ -115,15 +115,15 @@ def _pilot(label: str, scores: Scores, question: Question, prompts: int | None, 
     return Pilot(label, parts, design, planned, smallest, users)
 
 
-def plan_grid(found: Plan) -> Grid:
+def plan_grid(study: Plan) -> Grid:
     """Every pilot: its variances, what it could show, and the users needed for each effect."""
-    asked = found.question
+    asked = study.question
     columns = ("pilot", "n users", "prompts ×\nsamples", "variance: user", "prompt", "user × prompt", "sample")
     needed = tuple(f"users for\n{effect:g}" for effect in asked.effects)
-    rows = [[_row(pilot, asked.effects) for pilot in found.pilots]]
-    what = "paired difference" if found.paired else "mean"
-    title = f"power of {asked.power:g} for a {what} in {found.metric}, two-sided at {asked.alpha:g}"
-    return Grid(title, (*columns, "smallest\nshown", *needed), rows, _notes(found), kept=(0,))
+    rows = [[_row(pilot, asked.effects) for pilot in study.pilots]]
+    what = "paired difference" if study.paired else "mean"
+    title = f"power of {asked.power:g} for a {what} in {study.metric}, two-sided at {asked.alpha:g}"
+    return Grid(title, (*columns, "smallest\nshown", *needed), rows, _notes(study), kept=(0,))
 
 
 def _row(pilot: Pilot, effects: Sequence[float]) -> Cells:
@@ -138,31 +138,36 @@ def _size(design: Design) -> str:
     return f"{design.prompts:.3g} ({pool}) × {design.samples:.3g}"
 
 
-def _notes(found: Plan) -> list[str]:
-    planned = found.pilots[0].planned
+def _notes(study: Plan) -> list[str]:
+    planned = study.pilots[0].planned
     notes = ["smallest shown: the smallest effect that the pilot itself shows with this power."]
-    if found.question.effects and planned != found.pilots[0].design:
+    if study.question.effects and planned != study.pilots[0].design:
         notes.append(f"users are for prompts × samples of {_size(planned)}.")
-    if any(n is None for pilot in found.pilots for n in pilot.users.values()):
+    if any(n is None for pilot in study.pilots for n in pilot.users.values()):
         notes.append("no number: the shared prompts alone leave too much to chance; more --prompts help, users do not.")
-    if any(pilot.parts.sample == 0 and round(pilot.design.samples, 6) <= 1 for pilot in found.pilots):
+    if any(pilot.parts.sample == 0 and round(pilot.design.samples, 6) <= 1 for pilot in study.pilots):
         notes.append("with one sample a prompt, user × prompt holds the variance of samples too.")
-    if any(not pilot.design.pool for pilot in found.pilots):
+    if any(not pilot.design.pool for pilot in study.pilots):
         notes.append("without shared prompts, user × prompt holds the variance of prompts too.")
-    if found.question.accuracy < 1:
-        share = shown_by_scorer(1, found.question.accuracy)
+    if study.question.accuracy < 1:
+        share = shown_by_scorer(1, study.question.accuracy)
         notes.append(
-            f"effects are true ones; a scorer of accuracy {found.question.accuracy:g} shows {share:.3g} of them."
+            f"effects are true ones; a scorer of accuracy {study.question.accuracy:g} shows {share:.3g} of them."
         )
-    if not found.paired:
+    if not study.paired:
         notes.append("one run: its mean against a fixed value. The difference of two methods takes two runs.")
     return notes
 
 
-def as_json(found: Plan) -> dict[str, Any]:
+def as_json(study: Plan) -> dict[str, Any]:
     """Plain data."""
     pilots = [
         {**asdict(pilot), "users": [{"effect": effect, "users": n} for effect, n in pilot.users.items()]}
-        for pilot in found.pilots
+        for pilot in study.pilots
     ]
-    return {"metric": found.metric, "paired": found.paired, **asdict(found.question), "pilots": pilots}
+    return {
+        "metric": study.metric,
+        "paired": study.paired,
+        **asdict(study.question),
+        "pilots": pilots,
+    }

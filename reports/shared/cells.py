@@ -83,5 +83,5 @@ def stacked_value(row: SummaryRow) -> str:
 
 def usual(rows: Iterable[SummaryRow | Estimate]) -> tuple[str, int]:
     """What most of some rows stand on, and how many of them are missing: said once for a whole line."""
-    found = Counter((counts(row), row.missing) for row in rows).most_common(1)
-    return found[0][0] if found else ("0 × 0, 0", 0)
+    commonest = Counter((counts(row), row.missing) for row in rows).most_common(1)
+    return commonest[0][0] if commonest else ("0 × 0, 0", 0)

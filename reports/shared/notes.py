@@ -18,21 +18,21 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     for row in summaries:
         if row.won_by:
             winners.setdefault(row.won_by, {})[row.metric] = None
-    found = list(notes)
+    lines = list(notes)
     for names, metrics in winners.items():
-        found.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
-    found += _scorer_notes(summaries)
+        lines.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
+    lines += _scorer_notes(summaries)
     floors = {row.metric: row.floor for row in summaries if row.floor is not None}
     if floors:
         shown = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
-        found.append(f"floor: one half of the references against the other at the same n ({shown}).")
+        lines.append(f"floor: one half of the references against the other at the same n ({shown}).")
     for metric in floors:
         stood_on = sorted({row.n_samples for row in summaries if row.metric == metric})
         if len(stood_on) > 1:
-            found.append(
+            lines.append(
                 f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
             )
-    return found
+    return lines
 
 
 def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
@@ -53,11 +53,11 @@ def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
 
 def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
     """The smallest difference in a metric that a table shows, from the width of its intervals; empty without any."""
-    found = [(shown, row) for row in differences if (shown := smallest_shown(row)) is not None]
-    if not found:
+    effects = [(shown, row) for row in differences if (shown := smallest_shown(row)) is not None]
+    if not effects:
         return []
-    most = max((row for _, row in found), key=lambda row: row.n_samples)
+    most = max((row for _, row in effects), key=lambda row: row.n_samples)
     stood_on = f"{most.n_users} users × {most.n_prompts} prompts, {most.n_samples} samples"
-    over = f" (median over {len(found)} rows, before Holm)" if len(found) > 1 else ""
-    middle = number(median(shown for shown, _ in found))
+    over = f" (median over {len(effects)} rows, before Holm)" if len(effects) > 1 else ""
+    middle = number(median(shown for shown, _ in effects))
     return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]

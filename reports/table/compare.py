@@ -70,8 +70,8 @@ def compare(runs: Sequence[ScoredRun], *, baseline: str = BASELINE) -> Compariso
     """Compares scored runs. A key that one of two runs lacks is a missing row of their difference.
 
     Args:
-        baseline: the label of the run that all others are held against, or its method where that has one plain run;
-            without a run of `prompt-only` nothing is held against it.
+        baseline: the label of the run that all others are compared with, or its method where that has one plain run;
+            without a run of `prompt-only` there are no differences.
 
     Raises:
         PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice; a
@@ -162,7 +162,7 @@ def _gap_rows(run: ScoredRun, method: Columns, floor: Columns, ceiling: Columns)
 
 def _ranks(columns: Mapping[str, Columns]) -> dict[str, Rank]:
     """Ranks by utility of the methods that have it."""
-    scored = {label: found[UTILITY].scores for label, found in columns.items() if UTILITY in found}
+    scored = {label: own[UTILITY].scores for label, own in columns.items() if UTILITY in own}
     if len(scored) < 2:
         return {}
     aligned = dict(zip(scored, on_same_keys(*scored.values()), strict=True))
@@ -173,6 +173,6 @@ def _ranks(columns: Mapping[str, Columns]) -> dict[str, Rank]:
 
 
 def _flat_difference(difference: Estimate | None) -> dict[str, Any]:
-    found = asdict(difference) if difference is not None else {}
-    flat = {f"difference_{name}": found.get(name) for name in ("low", "high", "n_users", "n_samples", "missing")}
-    return {"difference": found.get("value"), **flat}
+    fields = asdict(difference) if difference is not None else {}
+    flat = {f"difference_{name}": fields.get(name) for name in ("low", "high", "n_users", "n_samples", "missing")}
+    return {"difference": fields.get("value"), **flat}

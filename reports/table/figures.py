@@ -96,7 +96,7 @@ def _panel(axes: Axes, comparison: Comparison, known: Mapping[str, tuple[str, in
         row = rows.get(label)
         if row is not None and row.summary.value is not None:
             axes.axvline(row.summary.value, color=colour, linewidth=0.9, linestyle=(0, dashes), zorder=0)
-    # Metrics over sets stand on fewer samples than the line says: their panel says so once, a dot where it differs.
+    # Set-level metrics stand on fewer samples than the line says: their panel says so once, a dot where it differs.
     own = usual(row.summary for row in rows.values() if row is not None)
     apart = own not in known.values()
     if apart:

@@ -94,16 +94,16 @@ def fit(image: Image.Image) -> Image.Image:
 
 def wrap(text: str, width: int, lines: int, face: ImageFont.FreeTypeFont) -> str:
     """The text in at most so many lines of so many pixels; an ellipsis ends what is cut."""
-    found: list[str] = []
+    wrapped: list[str] = []
     rest = plain(text)
-    while rest and len(found) < lines:
-        last = len(found) == lines - 1
+    while rest and len(wrapped) < lines:
+        last = len(wrapped) == lines - 1
         line = _fitting(rest, width, face, words=not last)
         rest = rest[len(line) :].lstrip()
-        found.append(line.rstrip())
+        wrapped.append(line.rstrip())
     if rest:
-        found[-1] = _fitting(found[-1], width - int(face.getlength("…")), face, words=False) + "…"
-    return "\n".join(found)
+        wrapped[-1] = _fitting(wrapped[-1], width - int(face.getlength("…")), face, words=False) + "…"
+    return "\n".join(wrapped)
 
 
 def _fitting(text: str, width: int, face: ImageFont.FreeTypeFont, *, words: bool) -> str:

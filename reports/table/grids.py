@@ -78,25 +78,25 @@ def kinds_grid(comparison: Comparison, metric: str) -> Grid:
     kinds = list(dict.fromkeys(r.summary.kind for r in comparison.rows if r.summary.metric == metric))
     body = []
     for label in comparison.runs:
-        found = [comparison.of(label, kind=kind).get(metric) for kind in kinds]
-        body.append((label, *[stacked(row.summary if row else None) for row in found]))
+        rows = [comparison.of(label, kind=kind).get(metric) for kind in kinds]
+        body.append((label, *[stacked(row.summary if row else None) for row in rows]))
     return Grid(f"{metric} by kind of user", ("method", *kinds), [body])
 
 
 def cost_grid(comparison: Comparison) -> Grid:
-    """What each run took, a user and an image."""
+    """What each run took, per user and per image."""
     columns = ("method", "s / user", "users", "s / image", "passes / image", "images", "bytes / user", "trained / user")
     return Grid("cost", (*columns, "peak memory"), [[_cost_row(label, run) for label, run in comparison.runs.items()]])
 
 
 def _smallest(comparison: Comparison) -> list[str]:
-    """The line for `utility`, else for the first metric of preference, where runs are held against a baseline."""
-    found: dict[str, list[Estimate]] = {}
+    """The line for `utility`, else for the first metric of preference, where runs are compared with a baseline."""
+    differences: dict[str, list[Estimate]] = {}
     for row in comparison.rows:
         if row.difference is not None and row.summary.question == "preference":
-            found.setdefault(row.summary.metric, []).append(row.difference)
-    metric = UTILITY if UTILITY in found else next(iter(found), UTILITY)
-    return smallest_note(metric, found.get(metric, []))
+            differences.setdefault(row.summary.metric, []).append(row.difference)
+    metric = UTILITY if UTILITY in differences else next(iter(differences), UTILITY)
+    return smallest_note(metric, differences.get(metric, []))
 
 
 def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
@@ -139,7 +139,7 @@ def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str]) -> Cel
 
 
 def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequence[str]) -> Cells:
-    known = usual(found for name in names if name in rows and (found := rows[name].difference) is not None)
+    known = usual(difference for name in names if name in rows and (difference := rows[name].difference) is not None)
     return (label, *[_difference(rows.get(name), known) for name in names], known[0], str(known[1]))
 
 
