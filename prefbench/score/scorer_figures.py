@@ -1,27 +1,28 @@
-"""How far a scorer can be believed: measured on judgments of users whom nothing has seen, and whether that admits it.
+"""Accuracy and calibration of a scorer on held-out users, and whether they admit it to rankings.
 
-A scorer is asked which of two pictures of one prompt a user liked. Beside its answers stand what could imitate them: a
-scorer that knows no user (the same one with an empty history), one that knows another user, one whose users are
-permuted many times over, and the best that is possible where the suite knows the truth. The history it is given is the
-part of a user's judgments that only scorers see; the pairs it is asked about are of the part that methods see.
+A scorer is asked which of two pictures of one prompt a user liked. Beside its accuracy stand those of what could
+imitate it: a scorer that knows no user (the same one with an empty history), one that knows another user, one whose
+users are permuted many times over, and the best that is possible where the suite knows the truth. The history it is
+given is the part of a user's judgments that only scorers see; the pairs are of the part that methods see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import History, Judgment, Pixels, PrefbenchError, Scorer, Scores, Split, Suite, to_pixels
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.api import Estimate, FloatArray, History, Scorer, Scores, Split, Suite
+from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
+from prefbench.stats.bootstrap import crossed_bootstrap, user_percentiles
 from prefbench.stats.paired import paired_difference
 
-Floats = NDArray[np.float64]
 BINS = 10
 _REPLICATES = 2000
+_NOBODY = History("nobody", (), ())
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,26 @@ class Interval:
     high: float | None
 
     @classmethod
-    def none(cls) -> Interval:
-        return cls(None, None, None)
+    def of(cls, estimate: Estimate) -> Interval:
+        """Of an estimate over users and prompts."""
+        return cls(estimate.value, estimate.low, estimate.high)
 
 
 @dataclass(frozen=True)
 class Bin:
-    """One bar of a reliability plot: what was said on average, what came true, on how many judgments."""
+    """One bar of a reliability plot."""
 
     said: float
+    """The mean P(liked) that the scorer gave."""
     true: float
+    """The share that was liked."""
     n: int
+    """Judgments."""
 
 
 @dataclass(frozen=True)
 class ScorerFigures:
-    """What `measure` found. Accuracies and AUC: 0 to 1, chance 0.5. Brier score and expected calibration error: 0 best.
+    """What `measure` returns. Accuracies and AUC: 0 to 1, chance 0.5. Brier score and calibration error (ECE): 0 best.
 
     `above_population` and `above_permuted` are differences in accuracy on the same pairs: both must be above 0 with
     their whole intervals for a scorer to be admitted to rankings.
@@ -73,169 +78,132 @@ class ScorerFigures:
 
     @property
     def admitted(self) -> bool:
+        """Whether the scorer may rank methods: it knows more with the user's history than without, or with others'."""
         ends = (self.above_population.low, self.above_permuted.low)
         return all(end is not None and end > 0 for end in ends)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data, with `admitted` beside the fields."""
         return {**asdict(self), "admitted": self.admitted}
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """The judgments of one user that a scorer is asked about, and which rows of it are pairs."""
-
-    user: str
-    judgments: Sequence[Judgment]
-    pixels: Sequence[Pixels]
-    pairs: NDArray[np.int64]
-    """(P, 2) rows of a liked and a disliked judgment."""
-
-    @property
-    def liked(self) -> NDArray[np.bool_]:
-        return np.array([judgment.liked for judgment in self.judgments])
 
 
 def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations: int = 20) -> ScorerFigures:
     """Measures a scorer on the users of a split who have liked and disliked pictures in the part that methods see.
 
     Args:
+        scorer: what is measured.
+        suite: whose judgments it is asked about.
+        split: of the users; none that the scorer was trained on.
         permutations: how many times every user is given another user's history; `mismatched` is the first of them.
 
     Raises:
         PrefbenchError: fewer than 3 such users, or what the scorer raises.
     """
-    asked = _asked(suite, split)
-    histories = [suite.history(one.user, "scorer") for one in asked]
-    own = _answers(scorer, histories, asked)
-    nobody = _answers(scorer, [History("nobody", (), ())] * len(asked), asked)
-    others = [_answers(scorer, [histories[i] for i in order], asked) for order in _strangers(len(asked), permutations)]
-    truth = suite.truth
-    best = None if truth is None else [truth.utility(one.user, one.pixels)["total"] for one in asked]
-    right = {
-        "own": _right(own, asked),
-        "population": _right(nobody, asked),
-        "mismatched": _right(others[0], asked),
-        "permuted": np.mean([_right(answers, asked) for answers in others], axis=0),
+    users = judged_pairs(suite, split)
+    histories = [suite.history(user.user, "scorer") for user in users]
+    own = answers(scorer, histories, users)
+    others = [answers(scorer, [histories[i] for i in order], users) for order in derangements(len(users), permutations)]
+    accuracy = {
+        "own": accuracies(own, users),
+        "population": accuracies(answers(scorer, [_NOBODY] * len(users), users), users),
+        "mismatched": accuracies(others[0], users),
+        "permuted": np.mean([accuracies(values, users) for values in others], axis=0),
     }
-    users = np.repeat([one.user for one in asked], [len(one.pairs) for one in asked])
-    prompts = np.array([one.judgments[a].prompt for one in asked for a, _ in one.pairs])
-
-    def mean(values: Floats) -> Interval:
-        found = crossed_bootstrap(Scores(values, users, prompts))
-        return Interval(found.value, found.low, found.high)
-
-    def above(name: str) -> Interval:
-        found = paired_difference(Scores(right["own"], users, prompts), Scores(right[name], users, prompts)).estimate
-        return Interval(found.value, found.low, found.high)
-
-    said, true, owners = _verdicts(own, asked)
+    if (truth := suite.truth) is not None:
+        accuracy["truth"] = accuracies([truth.utility(user.user, user.pixels)["total"] for user in users], users)
+    scores = {name: _as_scores(values, users) for name, values in accuracy.items()}
+    calibration = _Calibration.of(own, users)
     return ScorerFigures(
         scorer=scorer.id,
         suite=suite.card.name,
         split=split,
-        n_users=len(asked),
-        n_pairs=len(users),
-        within_user_accuracy=mean(right["own"]),
-        within_user_auc=_over_users(np.array([_auc(a, one.liked) for a, one in zip(own, asked, strict=True)])),
-        population=mean(right["population"]),
-        mismatched=mean(right["mismatched"]),
-        permuted=mean(right["permuted"]),
-        best_possible=Interval.none() if best is None else mean(_right(best, asked)),
-        above_population=above("population"),
-        above_permuted=above("permuted"),
-        brier=_over_users(np.array([((said - true)[owners == u] ** 2).mean() for u in np.unique(owners)])),
-        ece=_resampled(lambda rows: _calibration_error(said[rows], true[rows]), owners),
-        reliability=tuple(_bins(said, true)),
+        n_users=len(users),
+        n_pairs=len(scores["own"]),
+        within_user_accuracy=_mean(scores["own"]),
+        within_user_auc=_mean_of_users([_auc(p, user.liked) for p, user in zip(own, users, strict=True)]),
+        population=_mean(scores["population"]),
+        mismatched=_mean(scores["mismatched"]),
+        permuted=_mean(scores["permuted"]),
+        best_possible=_mean(scores["truth"]) if "truth" in scores else Interval(None, None, None),
+        above_population=_difference(scores["own"], scores["population"]),
+        above_permuted=_difference(scores["own"], scores["permuted"]),
+        brier=calibration.brier(),
+        ece=calibration.ece(),
+        reliability=tuple(_bins(calibration.predicted, calibration.liked)),
     )
 
 
-def _asked(suite: Suite, split: Split) -> list[_Asked]:
-    found = []
-    for user in suite.users(split):
-        history = suite.history(user.id, "method")
-        judgments = [*history.liked, *history.disliked]
-        pairs = _pairs(judgments)
-        if len(pairs):
-            found.append(_Asked(user.id, judgments, [to_pixels(j.picture.load()) for j in judgments], pairs))
-    if len(found) < 3:
-        raise PrefbenchError(
-            f"scorers are measured on 3 users with likes and dislikes at least; {split} has {len(found)}"
-        )
-    return found
+def _as_scores(values: FloatArray, users: Sequence[JudgedPairs]) -> Scores:
+    """One value per pair as scores, with the users and prompts of the pairs."""
+    owners = np.repeat([user.user for user in users], [len(user.pairs) for user in users])
+    return Scores(values, owners, np.array([user.judgments[a].prompt for user in users for a, _ in user.pairs]))
 
 
-def _pairs(judgments: Sequence[Judgment]) -> NDArray[np.int64]:
-    """Those judged against each other; where the suite does not say, all of one prompt."""
-    rows = [
-        (a, b)
-        for a, liked in enumerate(judgments)
-        for b, disliked in enumerate(judgments)
-        if liked.liked and not disliked.liked and liked.prompt == disliked.prompt and liked.pair == disliked.pair
-    ]
-    return np.array(rows, dtype=np.int64).reshape(len(rows), 2)
+def _mean(scores: Scores) -> Interval:
+    return Interval.of(crossed_bootstrap(scores))
 
 
-def _answers(scorer: Scorer, histories: Sequence[History], asked: Sequence[_Asked]) -> list[Floats]:
+def _difference(own: Scores, other: Scores) -> Interval:
+    return Interval.of(paired_difference(own, other).estimate)
+
+
+def _mean_of_users(values: Sequence[float]) -> Interval:
+    """The mean of one value per user."""
+    names = np.arange(len(values)).astype(str)
+    return _mean(Scores(np.array(values), names, names))
+
+
+def _auc(p_liked: FloatArray, liked: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve: P(a like is above a dislike) + P(a tie) / 2, the Mann-Whitney form.
+
+    `sklearn.metrics.roc_auc_score` integrates the curve, which rounds otherwise in the last bits of stored figures; the
+    tests compare with it.
+    """
+    signs = np.sign(p_liked[liked][:, None] - p_liked[~liked][None])
+    return float((signs.mean() + 1) / 2)
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """P(liked) as the scorer gave it, and what came true, for every judgment of every user."""
+
+    predicted: FloatArray
+    liked: FloatArray
+    """1 or 0."""
+    rows_of: Sequence[NDArray[np.int64]]
+    """User by user the rows of their judgments."""
+
+    @classmethod
+    def of(cls, values: Sequence[FloatArray], users: Sequence[JudgedPairs]) -> _Calibration:
+        ends = np.cumsum([len(user.judgments) for user in users])
+        liked = np.concatenate([user.liked for user in users]).astype(np.float64)
+        return cls(np.concatenate(values), liked, np.split(np.arange(ends[-1]), ends[:-1]))
+
+    def brier(self) -> Interval:
+        """The mean over users of their mean squared error."""
+        return _mean_of_users([((self.predicted - self.liked)[rows] ** 2).mean() for rows in self.rows_of])
+
+    def ece(self) -> Interval:
+        """The calibration error of all judgments, its interval by resampling users."""
+
+        def statistic(users: NDArray[np.int64]) -> float:
+            rows = np.concatenate([self.rows_of[user] for user in users])
+            return _calibration_error(self.predicted[rows], self.liked[rows])
+
+        n = len(self.rows_of)
+        return Interval(statistic(np.arange(n)), *user_percentiles(n, statistic, replicates=_REPLICATES, seed=0))
+
+
+def _calibration_error(predicted: FloatArray, liked: FloatArray) -> float:
+    """Expected calibration error over ten bins of equal width (Naeini et al. 2015): sum_b n_b / n |said_b - true_b|."""
+    return sum(abs(one.said - one.true) * one.n for one in _bins(predicted, liked)) / len(predicted)
+
+
+def _bins(predicted: FloatArray, liked: FloatArray) -> list[Bin]:
+    """The bins [b / 10, (b + 1) / 10) that hold any; `sklearn.calibration.calibration_curve` does not count them."""
+    bin_of = np.minimum((predicted * BINS).astype(np.int64), BINS - 1)
     return [
-        scorer.score(history, [j.prompt for j in one.judgments], one.pixels)
-        for history, one in zip(histories, asked, strict=True)
-    ]
-
-
-def _strangers(n: int, times: int) -> list[NDArray[np.int64]]:
-    """Random assignments of users to others, nobody to oneself."""
-    rng, found = np.random.default_rng(0), []
-    for _ in range(times):
-        order, partner = rng.permutation(n), np.empty(n, dtype=np.int64)
-        partner[order] = np.roll(order, 1)
-        found.append(partner)
-    return found
-
-
-def _right(answers: Sequence[Floats], asked: Sequence[_Asked]) -> Floats:
-    """For each pair whether the liked picture got the higher answer; a tie is half right."""
-    ahead = [a[one.pairs[:, 0]] - a[one.pairs[:, 1]] for a, one in zip(answers, asked, strict=True)]
-    return np.asarray((np.sign(np.concatenate(ahead)) + 1) / 2)
-
-
-def _auc(answers: Floats, liked: NDArray[np.bool_]) -> float:
-    ahead = np.sign(answers[liked][:, None] - answers[~liked][None])
-    return float((ahead.mean() + 1) / 2)
-
-
-def _verdicts(answers: Sequence[Floats], asked: Sequence[_Asked]) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """What was said of every judgment, whether it was liked, and whose it is."""
-    liked = np.concatenate([one.liked for one in asked]).astype(np.float64)
-    owners = np.repeat(np.arange(len(asked)), [len(one.judgments) for one in asked])
-    return np.concatenate(answers), liked, owners
-
-
-def _bins(said: Floats, true: Floats) -> list[Bin]:
-    place = np.minimum((said * BINS).astype(np.int64), BINS - 1)
-    return [
-        Bin(float(said[rows].mean()), float(true[rows].mean()), int(rows.sum()))
-        for rows in (place == b for b in range(BINS))
+        Bin(float(predicted[rows].mean()), float(liked[rows].mean()), int(rows.sum()))
+        for rows in (bin_of == b for b in range(BINS))
         if rows.any()
     ]
-
-
-def _calibration_error(said: Floats, true: Floats) -> float:
-    """Expected calibration error over ten bins of equal width (Naeini et al. 2015)."""
-    return sum(abs(one.said - one.true) * one.n for one in _bins(said, true)) / len(said)
-
-
-def _over_users(values: Floats) -> Interval:
-    names = np.arange(len(values)).astype(str)
-    found = crossed_bootstrap(Scores(values, names, names))
-    return Interval(found.value, found.low, found.high)
-
-
-def _resampled(statistic: Callable[[NDArray[np.int64]], float], owners: NDArray[np.int64]) -> Interval:
-    """A statistic of all rows, with the percentiles it has when users are drawn with replacement."""
-    rng, rows_of = np.random.default_rng(0), [np.flatnonzero(owners == u) for u in np.unique(owners)]
-    drawn = [
-        statistic(np.concatenate([rows_of[u] for u in rng.integers(len(rows_of), size=len(rows_of))]))
-        for _ in range(_REPLICATES)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(statistic(np.arange(len(owners))), float(low), float(high))

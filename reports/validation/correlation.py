@@ -76,7 +76,7 @@ def _of_methods(runs: Mapping[str, ScoredRun], size: ValidationSize) -> MethodCo
 
 def _set_tau(values: FloatArray, truth: FloatArray) -> Correlation:
     """Without an interval: resampling users would show a set the same picture twice, which moves these metrics."""
-    return estimate(tau(values, np.nanmean(truth, axis=1)), [None, None], len(values))
+    return estimate(tau(values, np.nanmean(truth, axis=1)), (None, None), len(values))
 
 
 def _main_columns(run: ScoredRun) -> dict[str, Column]:
