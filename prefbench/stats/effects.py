@@ -10,7 +10,7 @@ from prefbench.api import FloatArray, Scores
 from prefbench.stats.permutation import flips, share_of_flips
 from prefbench.stats.scores import aligned, user_means
 from prefbench.stats.table import Table
-from prefbench.stats.variance import Components, SumOfSquares, student_p_value
+from prefbench.stats.variance import SquaredErrors, SumOfSquares, student_p_value
 
 _NO_WEIGHT = 1e-9
 """Weight below which a user has no row left, but for rounding."""
@@ -117,12 +117,12 @@ def _without_users(table: Table, means: FloatArray) -> FloatArray:
     by_prompt = ((sums_left - means[:, None] * weights_left) ** 2).sum(axis=1)
     n_cells = np.count_nonzero(weights[:, 1:], axis=1)
     by_cell = _squares_of_other_cells(sums[:, 1:], weights[:, 1:], means, axis=1)
-    components = Components(
+    errors = SquaredErrors(
         SumOfSquares(by_user / total**2, len(means) - 1),
         SumOfSquares(by_prompt / total**2, sums.shape[1] - 1),
         SumOfSquares(by_cell / total**2, n_cells.sum() - n_cells),
     )
-    return student_p_value(means, components)
+    return student_p_value(means, errors)
 
 
 def _without_prompts(table: Table, means: FloatArray) -> FloatArray:
@@ -135,12 +135,12 @@ def _without_prompts(table: Table, means: FloatArray) -> FloatArray:
     n_cells = np.count_nonzero(weights[:, 1:], axis=0)
     by_cell = _squares_of_other_cells(sums[:, 1:], weights[:, 1:], means, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # without the only shared prompt nothing may be left
-        components = Components(
+        errors = SquaredErrors(
             SumOfSquares(by_user / total**2, (weights_left > _NO_WEIGHT).sum(axis=0)),
             SumOfSquares(by_prompt / total**2, max(len(means) - 1, 0)),
             SumOfSquares(by_cell / total**2, n_cells.sum() - n_cells),
         )
-        return student_p_value(means, components)
+        return student_p_value(means, errors)
 
 
 def _without_each_prompt(cells: FloatArray) -> FloatArray:

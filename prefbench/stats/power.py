@@ -42,7 +42,7 @@ class Components:
 
 @dataclass(frozen=True)
 class Design:
-    """A study: users, prompts a user, samples a prompt; `pool` is how many prompts users share, 0 for none."""
+    """A study: users, prompts per user, samples per prompt; `pool` is how many prompts users share, 0 for none."""
 
     users: int
     prompts: float
@@ -50,7 +50,7 @@ class Design:
     pool: int
 
     def of(self, *, prompts: int | None = None, samples: int | None = None) -> Design:
-        """The same design with other prompts a user, other samples a prompt.
+        """The same design with other prompts per user, other samples per prompt.
 
         Where every user has every prompt it stays so; else users share a pool as large as before, or as is needed.
         """
@@ -61,16 +61,17 @@ class Design:
 
 
 def components(scores: Scores) -> Components:
-    """Variance components of scores by Henderson's first method: exact expectations for any pattern of missing cells.
+    """Variance components of scores by Henderson's first method (1953, Biometrics 9:226).
 
-    A component that comes out negative is 0.
+    Each grouping's sum of squares, sum_g n_g mean_g^2, is in expectation a known mixture of the variances, for any
+    pattern of missing cells; the components solve those linear equations. One that comes out negative is 0.
 
     Raises:
         ValueError: fewer than two users.
     """
-    kept = ~np.isnan(scores.values)
-    values = scores.values[kept]
-    user, prompt = (np.unique(names[kept], return_inverse=True)[1] for names in (scores.users, scores.prompts))
+    present = ~np.isnan(scores.values)
+    values = scores.values[present]
+    user, prompt = (np.unique(names[present], return_inverse=True)[1] for names in (scores.users, scores.prompts))
     if user.max(initial=0) < 1:
         raise ValueError("variance between users takes at least two users with scores")
     cell = np.unique(user * (prompt.max() + 1) + prompt, return_inverse=True)[1]
@@ -85,18 +86,18 @@ def components(scores: Scores) -> Components:
     squares = [_squares(group, values - values.mean()) for group in groups.values()]
     whole = np.zeros(len(values), dtype=np.int64)
     mixtures = [[_share(top, below) - _share(whole, below) for below in groups.values()] for top in groups.values()]
-    found = dict(zip(groups, np.linalg.solve(mixtures, squares).clip(0).tolist(), strict=True))
-    return Components(**{name: found.get(name, 0.0) for name in ("user", "prompt", "cell", "sample")})
+    solution = dict(zip(groups, np.linalg.solve(mixtures, squares).clip(0).tolist(), strict=True))
+    return Components(**{name: solution.get(name, 0.0) for name in ("user", "prompt", "cell", "sample")})
 
 
 def design_of(scores: Scores) -> Design:
     """The design of scores: means over users of prompts, over users' prompts of samples; shared prompts."""
-    kept = ~np.isnan(scores.values)
-    pairs = np.unique(np.stack([scores.users[kept], scores.prompts[kept]]), axis=1)
+    present = ~np.isnan(scores.values)
+    pairs = np.unique(np.stack([scores.users[present], scores.prompts[present]]), axis=1)
     users = len(np.unique(pairs[0]))
     shared = int((np.unique(pairs[1], return_counts=True)[1] > 1).sum())
     cells = pairs.shape[1]
-    return Design(users, cells / max(users, 1), kept.sum() / max(cells, 1), shared if shared > 1 else 0)
+    return Design(users, cells / max(users, 1), present.sum() / max(cells, 1), shared if shared > 1 else 0)
 
 
 def shown_by_scorer(effect: float, accuracy: float) -> float:
@@ -114,33 +115,33 @@ def shown_by_scorer(effect: float, accuracy: float) -> float:
     return effect * (2 * accuracy - 1)
 
 
-def achieved(effect: float, parts: Components, design: Design, *, alpha: float = ALPHA) -> float:
+def achieved(effect: float, variances: Components, design: Design, *, alpha: float = ALPHA) -> float:
     """The power of the two-sided test for a mean of `effect`.
 
     With no shared prompts this is the power of Student's t over users, n - 1 degrees of freedom.
     """
-    error, df = _errors(parts, design)
+    error, df = _errors(variances, design)
     if not error > 0:
         return 1.0 if effect else alpha
     bound = float(student.ppf(1 - alpha / 2, df))
     shift = effect / error
-    found = nct.sf(bound, df, shift) + nct.cdf(-bound, df, shift)
+    power = nct.sf(bound, df, shift) + nct.cdf(-bound, df, shift)
     # Far out SciPy's noncentral t is not finite; there the answer is certain.
-    return float(found) if np.isfinite(found) else float(norm.sf(bound - abs(shift)))
+    return float(power) if np.isfinite(power) else float(norm.sf(bound - abs(shift)))
 
 
-def smallest_effect(parts: Components, design: Design, *, power: float = POWER, alpha: float = ALPHA) -> float:
+def smallest_effect(variances: Components, design: Design, *, power: float = POWER, alpha: float = ALPHA) -> float:
     """The smallest mean that the design shows with this power; 0 where nothing varies."""
-    error, df = _errors(parts, design)
+    error, df = _errors(variances, design)
     if not error > 0:
         return 0.0
     far = (float(student.ppf(1 - alpha / 2, df)) + 10) * error
-    found = brentq(lambda effect: achieved(effect, parts, design, alpha=alpha) - power, 0, far, xtol=1e-9 * far)
-    return float(found)
+    root = brentq(lambda effect: achieved(effect, variances, design, alpha=alpha) - power, 0, far, xtol=1e-9 * far)
+    return float(root)
 
 
 def users_needed(
-    effect: float, parts: Components, design: Design, *, power: float = POWER, alpha: float = ALPHA
+    effect: float, variances: Components, design: Design, *, power: float = POWER, alpha: float = ALPHA
 ) -> int | None:
     """How many users the design needs, its own number aside, to show a mean of `effect`; None where none suffice.
 
@@ -148,7 +149,7 @@ def users_needed(
     """
 
     def enough(users: int) -> bool:
-        return achieved(effect, parts, replace(design, users=users), alpha=alpha) >= power
+        return achieved(effect, variances, replace(design, users=users), alpha=alpha) >= power
 
     if not enough(_MOST_USERS):
         return None
@@ -173,14 +174,14 @@ def smallest_shown(difference: Estimate, *, power: float = POWER, level: float =
     return half * float(1 + norm.ppf(power) / norm.ppf((1 + level) / 2))
 
 
-def _errors(parts: Components, design: Design) -> tuple[float, float]:
+def _errors(variances: Components, design: Design) -> tuple[float, float]:
     """The standard error of the mean, and the degrees of freedom (Satterthwaite) that the test gives it."""
-    rest = (parts.cell + parts.sample / design.samples) / (design.users * design.prompts)
-    by_user = parts.user / design.users + rest
+    rest = (variances.cell + variances.sample / design.samples) / (design.users * design.prompts)
+    by_user = variances.user / design.users + rest
     if design.pool < 2:
-        by_user += parts.prompt / (design.users * design.prompts)
+        by_user += variances.prompt / (design.users * design.prompts)
         return np.sqrt(by_user), design.users - 1
-    excess = parts.prompt / design.pool
+    excess = variances.prompt / design.pool
     squares = by_user**2 / (design.users - 1) + excess**2 / (design.pool - 1)
     df = (by_user + excess) ** 2 / squares if squares > 0 else design.users - 1
     return np.sqrt(by_user + excess), df

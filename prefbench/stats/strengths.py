@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import choix
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from prefbench.api import Estimate, FloatArray, Scores
@@ -37,8 +36,8 @@ def wins(methods: Sequence[Scores], *, higher_is_better: bool = True) -> FloatAr
         for j, second in list(enumerate(ordered))[i + 1 :]:
             difference = (first.values - second.values) * (1 if higher_is_better else -1)
             known = ~np.isnan(difference)
-            cells, place = np.unique(cell[known], return_inverse=True)
-            won = (1 + np.sign(np.bincount(place, weights=difference[known], minlength=len(cells)))) / 2
+            cells, cell_of = np.unique(cell[known], return_inverse=True)
+            won = (1 + np.sign(np.bincount(cell_of, weights=difference[known], minlength=len(cells)))) / 2
             owner = cells // len(prompt_names)
             counts[:, i, j] = np.bincount(owner, weights=won, minlength=len(user_names))
             counts[:, j, i] = np.bincount(owner, weights=1 - won, minlength=len(user_names))
@@ -95,11 +94,17 @@ def strengths(
         raise UnlinkedError(f"wins do not lead both ways between {groups}")
     fitted = bradley_terry(counts.sum(axis=0))
     low, high = _interval(counts, fitted, replicates, level, seed)
-    stood_on = counts.sum(axis=2) + counts.sum(axis=1)
+    comparisons = counts.sum(axis=2) + counts.sum(axis=1)
     prompts = len(np.unique(next(iter(methods.values())).prompts))
     return {
         name: Estimate(
-            float(fitted[i]), low[i], high[i], int((stood_on[:, i] > 0).sum()), prompts, int(stood_on[:, i].sum()), 0
+            float(fitted[i]),
+            low[i],
+            high[i],
+            int((comparisons[:, i] > 0).sum()),
+            prompts,
+            int(comparisons[:, i].sum()),
+            0,
         )
         for i, name in enumerate(methods)
     }
@@ -108,17 +113,19 @@ def strengths(
 def _interval(
     counts: FloatArray, fitted: FloatArray, replicates: int, level: float, seed: int
 ) -> tuple[Sequence[float | None], Sequence[float | None]]:
+    """Percentiles of the strengths (K,) fitted to the wins (users, K, K) of resampled users; replicates that are not
+    linked have no fit."""
     n, k = counts.shape[:2]
     none: list[float | None] = [None] * k
     if n < 2:
         return none, none
-    rng, drawn = np.random.default_rng(seed), list[NDArray[np.float64]]()
+    rng, fits = np.random.default_rng(seed), list[FloatArray]()
     for times in rng.multinomial(n, np.full(n, 1 / n), size=replicates):
         resampled = np.tensordot(times.astype(np.float64), counts, axes=1)
         if not unlinked(resampled):
-            drawn.append(bradley_terry(resampled, fitted))
+            fits.append(bradley_terry(resampled, fitted))
     tail = (1 - level) / 2
-    if replicates - len(drawn) > tail * replicates:
+    if replicates - len(fits) > tail * replicates:
         return none, none
-    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0).tolist()
+    low, high = np.quantile(fits, [tail, 1 - tail], axis=0).tolist()
     return low, high

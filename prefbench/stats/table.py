@@ -11,7 +11,7 @@ from scipy.special import ndtr, stdtrit
 
 from prefbench.api import Estimate, FloatArray
 from prefbench.stats.resampling import multiplicities
-from prefbench.stats.variance import Components, SumOfSquares, student_p_value
+from prefbench.stats.variance import SquaredErrors, SumOfSquares, student_p_value
 
 Names = NDArray[np.str_]
 
@@ -102,12 +102,12 @@ class Table:
             return None
         return float(student_p_value(self.means()[0], self.variance_components()))
 
-    def variance_components(self, k: int = 0) -> Components:
+    def variance_components(self, k: int = 0) -> SquaredErrors:
         """What users, shared prompts and their cells add to the error of the mean of quantity k."""
         errors = self.errors(k) / self.weights.sum()
         by_user, by_prompt, cells = errors.sum(axis=1), errors[:, 1:].sum(axis=0), errors[:, 1:]
         users, prompts = (SumOfSquares(one @ one, len(one)) for one in (by_user, by_prompt))
-        return Components(users, prompts, SumOfSquares((cells**2).sum(), int((self.weights[:, 1:] > 0).sum())))
+        return SquaredErrors(users, prompts, SumOfSquares((cells**2).sum(), int((self.weights[:, 1:] > 0).sum())))
 
     def errors(self, k: int = 0) -> FloatArray:
         """The error of the mean of quantity k by cells, times sum W: S - mean W, (users, 1 + shared prompts)."""

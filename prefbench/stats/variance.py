@@ -27,7 +27,7 @@ class SumOfSquares(NamedTuple):
         return np.where(n > 1, self.squares * n / np.maximum(n - 1, 1), 0.0)
 
 
-class Components(NamedTuple):
+class SquaredErrors(NamedTuple):
     """The sums of squares of users, of shared prompts, and of cells (a user with a shared prompt)."""
 
     users: SumOfSquares
@@ -42,7 +42,7 @@ class Variance(NamedTuple):
     df: FloatArray
 
 
-def variance_of_mean(components: Components) -> Variance:
+def variance_of_mean(errors: SquaredErrors) -> Variance:
     """The variance of a mean over users and prompts that are both drawn from larger populations.
 
     V = V_users + max(0, V_prompts - V_cells): inclusion and exclusion, Cameron, Gelbach & Miller (2011, J. Bus. Econ.
@@ -50,7 +50,7 @@ def variance_of_mean(components: Components) -> Variance:
     are those of that sum, V^2 / sum_k (V_k^2 / df_k) (Satterthwaite 1946, Biometrics 2:110); NaN where nothing varies.
     The crossed bootstrap instead counts the cells three times (Owen 2007, arXiv 0712.1111).
     """
-    users, prompts, cells = components
+    users, prompts, cells = errors
     of_users, of_prompts = users.variance, np.maximum(prompts.variance - cells.variance, 0)
     variance = of_users + of_prompts
     df_users, df_prompts = (np.maximum(np.asarray(one.groups) - 1, 1) for one in (users, prompts))
@@ -58,13 +58,13 @@ def variance_of_mean(components: Components) -> Variance:
         return Variance(variance, variance**2 / (of_users**2 / df_users + of_prompts**2 / df_prompts))
 
 
-def student_p_value(mean: FloatArray, components: Components) -> FloatArray:
+def student_p_value(mean: FloatArray, errors: SquaredErrors) -> FloatArray:
     """Two-sided p value of a zero mean: 2 P(T_df < -|mean| / sqrt(V)) with `variance_of_mean`.
 
     The crossed bootstrap would be too cautious for a test: it calls fewer than one in a hundred pairs of equal methods
     different where five are promised. Without any variance the p value is 1 for a mean of 0, else 0.
     """
-    variance, df = variance_of_mean(components)
+    variance, df = variance_of_mean(errors)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_values = 2 * stdtr(df, -np.abs(mean) / np.sqrt(variance))
     return np.where(variance > 0, p_values, np.where(mean == 0, 1.0, 0.0))
