@@ -8,15 +8,20 @@ given is the part of a user's judgments that only scorers see; the pairs are of 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import Estimate, FloatArray, History, Scorer, Scores, Split, Suite
+from prefbench.files import write_atomic
 from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
+from prefbench.score.standing import figures_folder
 from prefbench.stats.bootstrap import crossed_bootstrap, user_percentiles
 from prefbench.stats.paired import paired_difference
 
@@ -131,6 +136,14 @@ def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations
         ece=calibration.ece(),
         reliability=tuple(_bins(calibration.predicted, calibration.liked)),
     )
+
+
+def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
+    """Keeps measured figures in the cache folder, where `standing.stored` finds them."""
+    name = re.sub(r"[^\w.-]+", "_", f"{scorer.card.name}-{figures.suite}")
+    path = figures_folder() / f"{name}.json"
+    write_atomic(path, json.dumps({"figures": figures.to_json()}, indent=1) + "\n")
+    return path
 
 
 def _as_scores(values: FloatArray, users: Sequence[JudgedPairs]) -> Scores:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from prefbench.api import Scorer, ScorerRecord
-from prefbench.files import WEIGHTS, cache_folder, write_atomic
-from prefbench.score.scorer_figures import ScorerFigures
+from prefbench.files import WEIGHTS, cache_folder
 
 
 def stored(scorer: Scorer, suite: str) -> dict[str, Any] | None:
-    """What was measured of this scorer on this suite: on the card it ships with, or kept by `keep`; None if nothing."""
+    """What was measured of this scorer on this suite: on its shipped card, or kept on this machine; None if nothing."""
     return next((figures for figures in _measured(scorer) if figures["suite"] == suite), None)
 
 
@@ -29,22 +27,15 @@ def _measured(scorer: Scorer) -> list[dict[str, Any]]:
     Raises:
         PrefbenchError: its weights are absent, so that it cannot be told whose figures these are.
     """
-    kept = _folder().glob(f"{scorer.card.name}-*.json")
+    kept = figures_folder().glob(f"{scorer.card.name}-*.json")
     paths = sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
     shipped = WEIGHTS / scorer.card.name / "card.json"
     found = [json.loads(path.read_text(encoding="utf-8"))["figures"] for path in (*paths, shipped) if path.is_file()]
     return [figures for figures in found if figures["scorer"] == scorer.id]
 
 
-def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
-    """Keeps measured figures in the cache folder, where `stored` finds them."""
-    name = re.sub(r"[^\w.-]+", "_", f"{scorer.card.name}-{figures.suite}")
-    path = _folder() / f"{name}.json"
-    write_atomic(path, json.dumps({"figures": figures.to_json()}, indent=1) + "\n")
-    return path
-
-
-def _folder() -> Path:
+def figures_folder() -> Path:
+    """Where `scorer_figures.keep` puts what was measured."""
     return cache_folder() / "scorers"
 
 

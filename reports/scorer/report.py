@@ -35,7 +35,7 @@ class ScorerReport(Report[MeasuredScorer]):
         """The card with its figures. Raises `PrefbenchError` for an unknown scorer and what `measure` raises."""
         scorer: Scorer = load("scorer", self._name)()
         if self._measures:
-            standing.keep(scorer, scorer_figures.measure(scorer, context.suite()))
+            scorer_figures.keep(scorer, scorer_figures.measure(scorer, context.suite()))
         try:
             figures, note = standing.latest(scorer), ""
         except PrefbenchError as error:  # without weights there is still a card

@@ -35,7 +35,7 @@ from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
 from prefbench.metrics.scorers.preference.training import train
 from prefbench.reports.scorer.card import MeasuredScorer, draw_reliability, scorer_grid
 from prefbench.score import standing
-from prefbench.score.scorer_figures import measure
+from prefbench.score.scorer_figures import keep, measure
 from prefbench.score.standing import unranked
 from prefbench.training.requests import TrainRequest
 from tests.support.colours import ColourSuite, MeanColour, judged
@@ -256,7 +256,7 @@ def test_figures_are_kept_for_one_scorer_and_suite(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path))
     scorer = MadeUp()
     assert standing.stored(scorer, "colours") is None
-    standing.keep(scorer, measure(scorer, ColourSuite()))
+    keep(scorer, measure(scorer, ColourSuite()))
     kept = standing.stored(scorer, "colours")
     assert kept is not None
     assert kept["admitted"] is False
