@@ -7,15 +7,11 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prefbench.api import Extractor, Features, Pixels, PrefbenchError
 from prefbench.files import atomic_file
-
-if TYPE_CHECKING:
-    pass
 
 
 class FeatureCache:
@@ -44,8 +40,8 @@ class FeatureCache:
             self._read.add(path)
         missing = [digest for digest in dict.fromkeys(digests) if digest not in self._vectors]
         for start in range(0, len(missing), self.shard):
-            part = missing[start : start + self.shard]
-            self._store(part, self._extract(part, list(load_pictures(part))))
+            shard = missing[start : start + self.shard]
+            self._store(shard, self._extract(shard, list(load_pictures(shard))))
         return np.stack([self._vectors[digest] for digest in digests]) if len(digests) else np.empty((0, 0))
 
     def _extract(self, digests: Sequence[str], pictures: Sequence[Pixels]) -> Features:

@@ -17,16 +17,16 @@ _JACKKNIFE = 50
 def jackknife(metric: SetMetric, drawn: FeatureSet, reference: FeatureSet) -> dict[str, float]:
     """The metric without each group of users, on both sides, and without each prompt: what its interval is made of.
 
-    A group is one user or prompt, or more where there are over `_JACKKNIFE` of them. Fewer than three give no values.
+    A group is one user or prompt, or more where there are over 50 of them. Fewer than three give no values.
     """
     by_user, by_prompt = WITHOUT_KEYS
     users = _groups(drawn.users)
-    parts = {
-        by_user: (_placed(drawn.users, users), _placed(reference.users, users)),
-        by_prompt: (_placed(drawn.prompts, _groups(drawn.prompts)), np.full(len(reference), -1)),
+    groupings = {
+        by_user: (_group_of(drawn.users, users), _group_of(reference.users, users)),
+        by_prompt: (_group_of(drawn.prompts, _groups(drawn.prompts)), np.full(len(reference), -1)),
     }
     values: dict[str, float] = {}
-    for prefix, (of_drawn, of_reference) in parts.items():
+    for prefix, (of_drawn, of_reference) in groupings.items():
         if of_drawn.max() >= 0:
             each = metric.resampling.leave_one_out(drawn, reference, of_drawn, of_reference)
             values |= {f"{prefix}{i}": value for i, value in enumerate(each)}
@@ -35,12 +35,13 @@ def jackknife(metric: SetMetric, drawn: FeatureSet, reference: FeatureSet) -> di
 
 def _groups(names: NDArray[np.str_]) -> dict[str, int]:
     """The group of each name; none for fewer than three names."""
-    different = np.unique(names).tolist()
-    n = min(len(different), _JACKKNIFE)
-    return {name: i % n for i, name in enumerate(different)} if n >= 3 else {}
+    distinct = np.unique(names).tolist()
+    n = min(len(distinct), _JACKKNIFE)
+    return {name: i % n for i, name in enumerate(distinct)} if n >= 3 else {}
 
 
-def _placed(names: NDArray[np.str_], groups: dict[str, int]) -> NDArray[np.int64]:
+def _group_of(names: NDArray[np.str_], groups: dict[str, int]) -> NDArray[np.int64]:
+    """The group of every row (N,); -1 for rows that always stay."""
     return np.array([groups.get(name, -1) for name in names.tolist()], dtype=np.int64)
 
 
