@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from PIL import Image
 
+from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features
 from prefbench.api.records import VIEWERS, Case, History, Picture, Pixels, Split, User, Viewer
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class TrainUser:
 
     history: History
     likes: tuple[str, ...] = ()
-    """What the user likes, a phrase each; empty where nobody knows or no words exist."""
+    """Phrases for what the user likes; empty where nobody knows or no words exist."""
     dislikes: tuple[str, ...] = ()
     shows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Digest of a judged picture to phrases for what it shows beside its prompt."""
@@ -63,16 +67,18 @@ class Truth(Protocol):
         """What its answers depend on beside the pictures: the world's version, the instrument and its weights."""
 
     def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        """The user's utility of each picture: `total` and one entry a group of axes; 0 the prior's mean, 1 the best."""
+        """The user's utility of each picture: `total` and one entry per group; 0 the prior's mean, 1 the best."""
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        """The probability that each picture shows what its prompt names: `total`, and one entry a part."""
+        """The probability that each picture shows what its prompt names: `total`, and one entry per part."""
 
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
         """The best image for the user and prompt that the world can render."""
 
     def graded(self, user: str, prompt: str, seed: int, *, strength: float, recoloured: bool = False) -> Image.Image:
-        """An image that fits the user so far: 0 the world's prior, 1 `ideal`; with one seed, more never unsays less.
+        """An image that fits the user so far: 0 the world's prior, 1 `ideal`.
+
+        With one seed, axes set at a lower strength stay set at a higher one.
 
         With `recoloured` it is the same image in other colours that the world has.
         """
@@ -106,7 +112,7 @@ class Suite(ABC):
 
     @abstractmethod
     def history(self, user: str, viewer: Viewer = "method") -> History:
-        """The judgments of a user; parts are disjoint. Raises `PrefbenchError` for an unknown user."""
+        """A user's judgments; the two viewers see disjoint ones. Raises `PrefbenchError` for an unknown user."""
 
     @abstractmethod
     def cases(self, user: str) -> Sequence[Case]:
@@ -117,7 +123,7 @@ class Suite(ABC):
         """The users' own liked images that no method sees."""
 
     def train_users(self) -> Sequence[TrainUser]:
-        """What methods may learn from: one lesson a user of the train split, in the order of `users`."""
+        """What methods may learn from: one entry per user of the train split, in the order of `users`."""
         train_users = []
         for user in self.users("train"):
             seen, kept = (self.history(user.id, viewer) for viewer in VIEWERS)
@@ -127,6 +133,14 @@ class Suite(ABC):
     def training_prompts(self) -> frozenset[str]:
         """The prompts of all captions that shipped models were trained on, without words of style."""
         return frozenset()
+
+    def untrained_backbone(self) -> DiffusionPipeline:
+        """The default backbone with random weights, as conformance checks draw with: they need no trained ones.
+
+        Raises:
+            PrefbenchError: the suite has none; name a backbone.
+        """
+        raise PrefbenchError(f"suite {self.card.name} has no untrained backbone: name a backbone to check with")
 
     @property
     def truth(self) -> Truth | None:

@@ -1,35 +1,48 @@
-"""Conformance suites of methods, metrics, scorers and suites: what `prefbench check` runs."""
+"""Conformance suites of methods, metrics, scorers, suites and reports: what `prefbench check` runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
 from prefbench.api import PrefbenchError
-from prefbench.check.findings import Finding, Report
+from prefbench.check.findings import Finding, Listener
 from prefbench.check.method import check_method
 from prefbench.check.metric import check_metric
+from prefbench.check.report import check_report
 from prefbench.check.scorer import check_scorer
 from prefbench.check.suite import check_suite
 from prefbench.registry import unknown
 
-__all__ = ["Finding", "check", "check_method", "check_metric", "check_scorer", "check_suite", "conclusion"]
+__all__ = [
+    "Finding",
+    "check",
+    "check_method",
+    "check_metric",
+    "check_report",
+    "check_scorer",
+    "check_suite",
+    "conclusion",
+]
 
 _SUITES: Mapping[str, Callable[..., list[Finding]]] = {
     "method": check_method,
     "metric": check_metric,
     "scorer": check_scorer,
+    "report": check_report,
     "suite": check_suite,
 }
 
 
-def check(kind: str, name: str, parameters: Sequence[str] = (), *, report: Report = lambda _: None) -> list[Finding]:
+def check(
+    kind: str, name: str, parameters: Sequence[str] = (), *, listener: Listener = lambda _: None
+) -> list[Finding]:
     """Runs a conformance suite.
 
     Args:
-        kind: `method`, `metric`, `scorer` or `suite`.
+        kind: `method`, `metric`, `scorer`, `suite` or `report`.
         name: a registered name, or path/to/file.py:Class.
         parameters: of the constructor, as `name=value`.
-        report: is told each finding as soon as it is there.
+        listener: is given each finding as soon as it is there.
 
     Raises:
         PrefbenchError: an unknown kind, name or parameter.
@@ -38,7 +51,7 @@ def check(kind: str, name: str, parameters: Sequence[str] = (), *, report: Repor
         raise PrefbenchError(unknown("kind", kind, list(_SUITES)))
     # A proof looks at everybody; tests of a suite may look at fewer.
     everything = {"users": None} if kind == "suite" else {}
-    return _SUITES[kind](name, parameters, report=report, **everything)
+    return _SUITES[kind](name, parameters, listener=listener, **everything)
 
 
 def conclusion(findings: Sequence[Finding]) -> str:

@@ -145,15 +145,17 @@ def with_picture(history: History, picture: Picture) -> History:
 
 
 @contextlib.contextmanager
-def backbone_card(backbone: str | Path | None) -> Iterator[BackboneCard]:
-    """The card of a backbone with few steps; None for `mini-sd` with random weights, which are gone afterwards."""
+def backbone_card(backbone: str | Path | None, suite: Suite) -> Iterator[BackboneCard]:
+    """The card of a backbone with few steps; None for the suite's own with random weights, which are gone afterwards.
+
+    Raises:
+        PrefbenchError: an unknown backbone, or the suite has no untrained one.
+    """
     if backbone is not None:
         yield replace(find_card(backbone), steps=_STEPS)
         return
-    from prefbench.suites.picturebook.miniatures.mini_sd import build_mini_sd
-
     with tempfile.TemporaryDirectory(prefix="prefbench-") as folder:
         # transformers shows a progress bar for saving and has no switch for one call.
         with contextlib.redirect_stderr(io.StringIO()):
-            build_mini_sd().save_pretrained(folder, safe_serialization=True)
-        yield replace(find_card("mini-sd"), source=folder, steps=_STEPS)
+            suite.untrained_backbone().save_pretrained(folder, safe_serialization=True)
+        yield replace(find_card(suite.card.backbone), source=folder, steps=_STEPS)

@@ -34,9 +34,12 @@ def check_defaults(constructor: type) -> str:
     """Every default must survive `-p name=value`, or a run could not be repeated from its description."""
     allowed = declared(constructor)
     for name, (annotation, default) in allowed.items():
-        parsed = bind(constructor, {name: str(default)})[name]
+        text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        if default == ():  # an empty list has no text: it is what is left out
+            continue
+        parsed = bind(constructor, {name: text})[name]
         if parsed != default:
-            fail(f"-p {name}={default} reads as {parsed!r}: annotate it with the type of its default ({annotation})")
+            fail(f"-p {name}={text} reads as {parsed!r}: annotate it with the type of its default ({annotation})")
     return ", ".join(f"{name}={default}" for name, (_, default) in allowed.items()) or "none"
 
 

@@ -1,4 +1,4 @@
-"""What a check found, and how checks are run: a check returns what it measured, or stops with a verdict."""
+"""The outcome of checks, and how they are run: a check returns what it measured, or stops with another outcome."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Finding:
         return self.outcome != "FAILED"
 
 
-Report = Callable[[Finding], object]
-"""Told each finding as soon as it is there."""
+Listener = Callable[[Finding], object]
+"""Is given each finding as soon as it is there."""
 
 
-class Verdict(Exception):  # noqa: N818 - not an error: it carries an outcome to `run_checks`
+class Stopped(Exception):  # noqa: N818 - not an error: it carries an outcome to `run_checks`
     """Ends a check with another outcome than `ok`."""
 
     def __init__(self, outcome: Outcome, detail: str, rows: Rows = ()) -> None:
@@ -43,25 +43,25 @@ class Verdict(Exception):  # noqa: N818 - not an error: it carries an outcome to
 
 def fail(detail: str, rows: Rows = ()) -> NoReturn:
     """The rule is broken, by `rows` where these can be named."""
-    raise Verdict("FAILED", detail, rows)
+    raise Stopped("FAILED", detail, rows)
 
 
 def warn(detail: str, rows: Rows = ()) -> NoReturn:
     """The rule holds, but somebody should look, at `rows` where these can be named."""
-    raise Verdict("warning", detail, rows)
+    raise Stopped("warning", detail, rows)
 
 
 def skip(detail: str) -> NoReturn:
     """The rule has nothing to say here."""
-    raise Verdict("not applicable", detail)
+    raise Stopped("not applicable", detail)
 
 
-def run_checks(checks: Mapping[str, Check], report: Report) -> list[Finding]:
+def run_checks(checks: Mapping[str, Check], listener: Listener) -> list[Finding]:
     """Runs every check, whatever the others found. An exception that escapes from a check is a failure."""
     findings = []
     for name, check in checks.items():
         finding = _run(name, check)
-        report(finding)
+        listener(finding)
         findings.append(finding)
     return findings
 
@@ -69,8 +69,8 @@ def run_checks(checks: Mapping[str, Check], report: Report) -> list[Finding]:
 def _run(name: str, check: Check) -> Finding:
     try:
         return Finding(name, "ok", check())
-    except Verdict as verdict:
-        return Finding(name, verdict.outcome, verdict.detail, verdict.rows)
+    except Stopped as stopped:
+        return Finding(name, stopped.outcome, stopped.detail, stopped.rows)
     except (Exception, SystemExit) as error:
         return Finding(name, "FAILED", one_line(error))
 

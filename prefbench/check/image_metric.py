@@ -4,86 +4,20 @@ from __future__ import annotations
 
 import copy
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from prefbench.api import Evidence, Features, History, ImageMetric, Judgment, Picture, Pixels, PrefbenchError, Scored
+from prefbench.api import Evidence, Features, ImageMetric, Picture, PrefbenchError, Scored
 from prefbench.check.findings import Check, fail, warn
+from prefbench.check.made_up import PROMPTS, MadeUpTruth, made_up_features, made_up_history
 
 Columns = Mapping[str, Sequence[float | None]]
-_PROMPTS = ("a cat at sea", "a house at night", "a boat on a hill")
 _WIDTH = 16
 _USERS = 20
 """As many as it takes for 1,000 pairs of a user and another user's held-out like."""
 _ROUNDING = 1e-6
-
-
-class MadeUpTruth:
-    """Smooth functions of user, prompt and pixels in place of a truth: utilities up to 1, fidelities from 0 to 1."""
-
-    groups: Sequence[str] = ("first", "second")
-    id = "made up"
-
-    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        return {name: 1 - 2 * _fractions(user, name, pictures) for name in ("total", *self.groups)}
-
-    def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        pairs = list(zip(prompts, pictures, strict=True))
-        return {
-            name: np.array([_fractions(prompt, name, [picture])[0] for prompt, picture in pairs])
-            for name in ("total", *self.groups)
-        }
-
-    def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
-        return Image.new("RGB", (32, 32))
-
-    def graded(self, *asked: object, **options: object) -> Image.Image:  # noqa: ARG002
-        return Image.new("RGB", (32, 32))
-
-    def inferred(self, history: History) -> None:  # noqa: ARG002
-        return None
-
-    def render_inferred(self, inferred: Any, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
-        return Image.new("RGB", (32, 32))
-
-    def words(self, user: str) -> str:  # noqa: ARG002
-        return "ocean colors"
-
-    def random_words(self, seed: int) -> str:  # noqa: ARG002
-        return "plain background"
-
-
-def _fractions(text: str, part: str, pictures: Sequence[Pixels]) -> Features:
-    wanted = zlib.crc32(f"{text}/{part}".encode()) % 256
-    return np.array([abs(picture.mean() - wanted) / 255 for picture in pictures])
-
-
-def _histories(part: str) -> dict[str, History]:
-    """Twenty users, three of whom have samples, with three likes and three dislikes each, of noise."""
-    return {
-        user: History(
-            user,
-            tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=True) for i in range(3)),
-            tuple(_judgment(f"{part}/{user}/{i}", _PROMPTS[i % 3], liked=False) for i in range(3, 6)),
-        )
-        for user in (f"val-{i:04d}" for i in range(_USERS))
-    }
-
-
-def _judgment(name: str, prompt: str, *, liked: bool) -> Judgment:
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    return Judgment(Picture.of(Image.fromarray(pixels)), prompt, liked)
-
-
-def _features_of(pictures: Sequence[Picture]) -> Features:
-    """A vector of its own for every picture."""
-    return np.stack([np.random.default_rng(zlib.crc32(p.digest.encode())).standard_normal(_WIDTH) for p in pictures])
 
 
 def _no_features(pictures: Sequence[Picture]) -> Features:
@@ -99,17 +33,18 @@ class ImageMetricChecks:
         plain = [np.full((32, 32, 3), level, np.uint8) for level in (0, 60, 128, 200, 255)]
         self._metric = metric
         self._samples = [
-            Scored(f"key-{i:02d}", f"val-{i // 4:04d}", _PROMPTS[i % 3], picture)
+            Scored(f"key-{i:02d}", f"val-{i // 4:04d}", PROMPTS[i % 3], picture)
             for i, picture in enumerate([*noise, *plain, noise[0]])
         ]
         self._features = rng.standard_normal((len(self._samples), _WIDTH))
         self._features[3] = 0  # has no direction: a cosine must be None here and not NaN
-        texts = {prompt: rng.standard_normal(_WIDTH) for prompt in _PROMPTS}
+        texts = {prompt: rng.standard_normal(_WIDTH) for prompt in PROMPTS}
+        users = [f"val-{i:04d}" for i in range(_USERS)]
         self._evidence = Evidence(
             MadeUpTruth() if metric.card.asks_truth else None,
             texts if metric.extractor == "text" else {},
-            {part: _histories(part) for part in metric.card.asks_histories},
-            _features_of if metric.extractor else _no_features,
+            {viewer: {user: made_up_history(user, viewer) for user in users} for viewer in metric.card.asks_histories},
+            made_up_features if metric.extractor else _no_features,
         )
 
     def all(self) -> dict[str, Check]:

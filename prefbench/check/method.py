@@ -27,7 +27,7 @@ from prefbench.api import (
 )
 from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixels_of, with_picture
 from prefbench.check.cards import check_defaults, check_method_card, registered_name
-from prefbench.check.findings import Check, Finding, Report, fail, one_line, run_checks, skip, warn
+from prefbench.check.findings import Check, Finding, Listener, fail, one_line, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import DEFAULT_SUITE, load
 from prefbench.run.prepare import load_suite
@@ -47,7 +47,7 @@ def check_method(
     suite: str = DEFAULT_SUITE,
     backbone: str | Path | None = None,
     device: str = "cpu",
-    report: Report = lambda _: None,
+    listener: Listener = lambda _: None,
 ) -> list[Finding]:
     """Checks a method: card, seeds, batches, hostile histories, and that it uses what it says and nothing else.
 
@@ -55,9 +55,9 @@ def check_method(
         method: a registered name, path/to/file.py:Class, or the class.
         parameters: of the method, as `name=value`.
         suite: whose val users lend their histories.
-        backbone: a name or folder; by default a `mini-sd` with random weights, so no trained weights are needed.
+        backbone: a name or folder; by default the suite's with random weights, so no trained weights are needed.
         device: the CPU by default, where one seed gives equal bits.
-        report: told each finding as soon as it is there.
+        listener: is given each finding as soon as it is there.
 
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no `Method`.
@@ -69,16 +69,17 @@ def check_method(
         "card": partial(check_method_card, found, registered_name(method)),
         "parameters": partial(check_defaults, found),
     }
-    findings = run_checks(static, report)
+    findings = run_checks(static, listener)
     if not all(finding.passed for finding in findings):
         return findings
-    with backbone_card(backbone) as card:
-        bench = Bench(found, bind(found, parse_pairs(parameters)), load_suite(suite)[0], card, device)
+    of_suite = load_suite(suite)[0]
+    with backbone_card(backbone, of_suite) as card:
+        bench = Bench(found, bind(found, parse_pairs(parameters)), of_suite, card, device)
         checks = MethodChecks(bench)
-        ready = run_checks({"set up": checks.set_up}, report)
+        ready = run_checks({"set up": checks.set_up}, listener)
         # A method that cannot be set up has nothing to show, but may have reached for the truth on the way.
         rest = checks.all() if ready[0].outcome == "ok" else {"truth": checks.truth}
-        return findings + ready + run_checks(rest, report)
+        return findings + ready + run_checks(rest, listener)
 
 
 class MethodChecks:

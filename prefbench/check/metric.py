@@ -7,7 +7,7 @@ from functools import partial
 
 from prefbench.api import ImageMetric, Metric, PrefbenchError, Scorer, SetMetric, UserMetric
 from prefbench.check.cards import check_defaults, check_metric_card, registered_name
-from prefbench.check.findings import Check, Finding, Report, run_checks, skip, warn
+from prefbench.check.findings import Check, Finding, Listener, run_checks, skip, warn
 from prefbench.check.image_metric import ImageMetricChecks
 from prefbench.check.set_metric import SetMetricChecks
 from prefbench.check.user_metric import UserMetricChecks
@@ -19,14 +19,14 @@ def check_metric(
     metric: str | type[Metric],
     parameters: Sequence[str] = (),
     *,
-    report: Report = lambda _: None,
+    listener: Listener = lambda _: None,
 ) -> list[Finding]:
     """Checks a metric: card, shape and range of its values, and that order and batches do not matter.
 
     Args:
         metric: a registered name, path/to/file.py:Class, or the class.
         parameters: of the metric, as `name=value`.
-        report: told each finding as soon as it is there.
+        listener: is given each finding as soon as it is there.
 
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no metric over images, sets or users.
@@ -34,22 +34,22 @@ def check_metric(
     found = load("metric", metric) if isinstance(metric, str) else metric
     if not (isinstance(found, type) and issubclass(found, ImageMetric | SetMetric | UserMetric)):
         raise PrefbenchError(f"{metric} is not a subclass of prefbench.api.ImageMetric, SetMetric or UserMetric")
-    findings = run_checks({"parameters": partial(check_defaults, found)}, report)
+    findings = run_checks({"parameters": partial(check_defaults, found)}, listener)
     if not findings[0].passed:
         return findings
     made: Metric = found(**bind(found, parse_pairs(parameters)))
     card: dict[str, Check] = {"card": partial(check_metric_card, made, registered_name(metric))}
-    findings += run_checks(card, report)
+    findings += run_checks(card, listener)
     if not findings[-1].passed:
         return findings
     checks = _checks(made).all()
     scorer = made.scorer if isinstance(made, ImageMetric) else None
     if scorer is not None:
-        (weights,) = run_checks({"weights": partial(weights_of, scorer)}, report)
+        (weights,) = run_checks({"weights": partial(weights_of, scorer)}, listener)
         findings.append(weights)
         if weights.outcome != "ok":
             checks = dict.fromkeys(checks, partial(skip, "needs the scorer's weights"))
-    return findings + run_checks(checks, report)
+    return findings + run_checks(checks, listener)
 
 
 def weights_of(scorer: Scorer) -> str:

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from PIL import Image
 
-from prefbench.api import Features, History, Judgment, Picture, Pixels, PrefbenchError, Scorer
+from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer
 from prefbench.check.cards import check_defaults, check_scorer_card, registered_name
-from prefbench.check.findings import Check, Finding, Report, fail, run_checks, skip, warn
+from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
+from prefbench.check.made_up import PROMPTS, made_up_history
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import load
 
-_PROMPTS = ("a cat at sea", "a house at night", "a boat on a hill")
 _ROUNDING = 1e-4
 """What batches and orders of work may change of a value: half precision adds in another order."""
 
@@ -24,7 +23,7 @@ def check_scorer(
     scorer: str | type[Scorer],
     parameters: Sequence[str] = (),
     *,
-    report: Report = lambda _: None,
+    listener: Listener = lambda _: None,
 ) -> list[Finding]:
     """Checks a scorer: card, values, that pictures do not influence each other, and what histories may do.
 
@@ -33,7 +32,7 @@ def check_scorer(
     Args:
         scorer: a registered name, path/to/file.py:Class, or the class.
         parameters: of the scorer, as `name=value`.
-        report: told each finding as soon as it is there.
+        listener: is given each finding as soon as it is there.
 
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no `Scorer`.
@@ -41,20 +40,20 @@ def check_scorer(
     found: object = load("scorer", scorer) if isinstance(scorer, str) else scorer
     if not (isinstance(found, type) and issubclass(found, Scorer)):
         raise PrefbenchError(f"{scorer} is not a subclass of prefbench.api.Scorer")
-    findings = run_checks({"parameters": partial(check_defaults, found)}, report)
+    findings = run_checks({"parameters": partial(check_defaults, found)}, listener)
     if not findings[0].passed:
         return findings
     made: Scorer = found(**bind(found, parse_pairs(parameters)))
     card: dict[str, Check] = {"card": partial(check_scorer_card, found, registered_name(scorer))}
-    findings += run_checks(card, report)
+    findings += run_checks(card, listener)
     if not findings[-1].passed:
         return findings
     checks = ScorerChecks(made)
-    (weights,) = run_checks({"weights": checks.weights}, report)
+    (weights,) = run_checks({"weights": checks.weights}, listener)
     if not weights.passed:
         return [*findings, weights]
     rest = checks.all() if weights.outcome == "ok" else checks.unchecked()
-    return [*findings, weights, *run_checks(rest, report)]
+    return [*findings, weights, *run_checks(rest, listener)]
 
 
 class ScorerChecks:
@@ -66,8 +65,8 @@ class ScorerChecks:
         plain = [np.full((32, 32, 3), level, np.uint8) for level in (0, 200)]
         self._scorer = scorer
         self._pictures: list[Pixels] = [*noise, *plain, noise[0]]
-        self._prompts = [_PROMPTS[i // 2] for i in range(len(self._pictures))]
-        self._history, self._other = _history("val-0000", 1), _history("val-0001", 2)
+        self._prompts = [PROMPTS[i // 2] for i in range(len(self._pictures))]
+        self._history, self._other = made_up_history("val-0000"), made_up_history("val-0001")
 
     def all(self) -> dict[str, Check]:
         """Name to check, in the order they are shown."""
@@ -174,7 +173,7 @@ class ScorerChecks:
     def untouched(self) -> str:
         """Scoring changes nothing that it was given."""
         pictures, prompts = [picture.copy() for picture in self._pictures], list(self._prompts)
-        history, twin = _history("val-0000", 1), _history("val-0000", 1)
+        history, twin = made_up_history("val-0000"), made_up_history("val-0000")
         self._scorer.score(history, prompts, pictures)
         if prompts != self._prompts or len(pictures) != len(self._pictures):
             fail("the scorer changed the lists that it was given")
@@ -196,14 +195,6 @@ def _agree(first: Features, second: Features) -> str:
     if not difference <= _ROUNDING:
         fail(f"values differ by {difference:.3g}")
     return f"values differ by {difference:.2g}"
-
-
-def _history(user: str, seed: int) -> History:
-    """Three likes and three dislikes, of noise."""
-    rng = np.random.default_rng(seed)
-    drawn = [Picture.of(Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for _ in range(6)]
-    judged = [Judgment(picture, _PROMPTS[i % 3], liked=i < 3) for i, picture in enumerate(drawn)]
-    return History(user, tuple(judged[:3]), tuple(judged[3:]))
 
 
 def _flipped(history: History) -> History:

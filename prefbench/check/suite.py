@@ -13,7 +13,7 @@ from prefbench.api import SPLITS, Case, Split, Suite, SuiteCard, User, Viewer
 from prefbench.check.cards import check_card, registered_name
 from prefbench.check.collection import VIEWERS, Collection, collect
 from prefbench.check.duplicates import compare
-from prefbench.check.findings import Check, Finding, Report, fail, run_checks, skip, warn
+from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs
 from prefbench.run.prepare import load_suite
 
@@ -25,7 +25,7 @@ def check_suite(
     parameters: Sequence[str] = (),
     *,
     users: int | None = 100,
-    report: Report = lambda _: None,
+    listener: Listener = lambda _: None,
 ) -> list[Finding]:
     """Checks a suite: users, histories, cases and references are disjoint where they must be, and stay the same.
 
@@ -33,7 +33,7 @@ def check_suite(
         suite: a registered name, path/to/file.py:Class, or the class.
         parameters: of the suite, as `name=value`.
         users: how many users of each split have their pictures looked at; None for all. Ids are compared in full.
-        report: told each finding as soon as it is there.
+        listener: is given each finding as soon as it is there.
 
     Raises:
         PrefbenchError: an unknown name or parameter.
@@ -44,7 +44,7 @@ def check_suite(
             return load_suite(suite, parameters)[0]
         return suite(**bind(suite, parse_pairs(parameters)))
 
-    return run_checks(SuiteChecks(make, users, registered_name(suite)).all(), report)
+    return run_checks(SuiteChecks(make, users, registered_name(suite)).all(), listener)
 
 
 class SuiteChecks:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, History, Judgment, Picture, PrefbenchError, UserMetric, UserStates, Viewer
+from prefbench.api import Evidence, History, Judgment, Picture, PrefbenchError, UserMetric, UserStates, Viewer
 from prefbench.check.findings import Check, fail, one_line, warn
-from prefbench.check.image_metric import MadeUpTruth
+from prefbench.check.made_up import MadeUpTruth, made_up_features
 from prefbench.probing.plan import HALF_SIZE, ITEMS_PER_SIDE
 
 Columns = Mapping[str, Sequence[float | None]]
@@ -44,11 +44,6 @@ def made_up_user(number: int) -> tuple[UserStates, History]:
 
 def _judgment(user: str, turn: int, rng: np.random.Generator) -> Judgment:
     return Judgment(Picture(f"{user} asked {turn}"), f"prompt {rng.integers(_PROMPTS)}", turn < ITEMS_PER_SIDE)
-
-
-def _features_of(pictures: Sequence[Picture]) -> Features:
-    """A vector of its own for every picture."""
-    return np.stack([np.random.default_rng(zlib.crc32(p.digest.encode())).standard_normal(_WIDTH) for p in pictures])
 
 
 class UserMetricChecks:
@@ -83,7 +78,11 @@ class UserMetricChecks:
             representations={user: self._known[user] for user in users if user in self._known},
         )
         evidence = copy.deepcopy(evidence)
-        return replace(evidence, judged_features=_features_of) if self._metric.extractor else evidence
+        return (
+            replace(evidence, judged_features=partial(made_up_features, width=_WIDTH))
+            if self._metric.extractor
+            else evidence
+        )
 
     def _score(self, users: Sequence[str]) -> Columns:
         return self._metric.score(list(users), self._evidence(users))

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["method", "metric", "scorer", "suite", "weights"]))
+@click.argument("kind", type=click.Choice(["method", "metric", "scorer", "suite", "report", "weights"]))
 @click.argument("name")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE")
 @as_json
 def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> None:
-    """Check a method, metric or scorer for conformance, prove a suite's splits disjoint, or measure shipped weights."""
+    """Check a plug-in for conformance, prove a suite's splits disjoint, or measure shipped weights."""
     from prefbench.registry import check_name
 
     check_name(cast("Kind", kind), name)
@@ -40,7 +40,7 @@ def _check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> 
         fields = ("check", "passed", "outcome", "detail")
         click.echo(json.dumps([{field: getattr(one, field) for field in fields} for one in findings], indent=1))
     else:
-        findings = conform(kind, name, parameters, report=screen.finding)
+        findings = conform(kind, name, parameters, listener=screen.finding)
         screen.line(f"{kind} {name}: {conclusion(findings)}")
     return all(finding.passed for finding in findings)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from prefbench.api import Suite
-from prefbench.check.findings import Finding, Report, run_checks
+from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
 
 from . import pictures, prompts, provenance, training, users
@@ -33,7 +33,7 @@ _CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
 
 
 def audit(
-    folder: RunFolder, suite: Suite, contents: SuiteContents, *, report: Report = lambda _: None
+    folder: RunFolder, suite: Suite, contents: SuiteContents, *, listener: Listener = lambda _: None
 ) -> list[Finding]:
     """Audits one run.
 
@@ -41,7 +41,7 @@ def audit(
         folder: the run; it may be unfinished or unscored, which the findings state.
         suite: the suite that the run names, as it is now.
         contents: what `read_suite` read of that suite for the run's split; runs of one suite and split share it.
-        report: receives each finding as soon as it is there.
+        listener: receives each finding as soon as it is there.
 
     Returns:
         One finding per check, in the order shown, each with the rows it is about: `FAILED` where a rule is broken,
@@ -51,4 +51,4 @@ def audit(
         PrefbenchError: the folder is no run.
     """
     run = AuditedRun(folder, suite, contents)
-    return run_checks({name: partial(check, run) for name, check in _CHECKS.items()}, report)
+    return run_checks({name: partial(check, run) for name, check in _CHECKS.items()}, listener)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -30,6 +31,9 @@ from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
 from prefbench.suites.picturebook.world.axes import training_contents
 from prefbench.suites.picturebook.world.render import VERSION, render
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 
 class Picturebook(Suite):
@@ -126,6 +130,11 @@ class Picturebook(Suite):
     @cached_property
     def truth(self) -> PicturebookTruth:
         return PicturebookTruth(self._find, self._scenes)
+
+    def untrained_backbone(self) -> DiffusionPipeline:
+        from prefbench.suites.picturebook.miniatures.mini_sd import build_mini_sd
+
+        return build_mini_sd()
 
     def _scenes(self, user: str) -> Mapping[str, JudgedScene]:
         """What the pictures of a user's method history show, by digest."""
