@@ -1,12 +1,18 @@
 # Needs Python 3.11 or later and make. Everything else goes into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+WORKERS ?= 2
 
-.PHONY: run test lint leaderboard attackers validation docs clean
+.PHONY: run check test lint leaderboard attackers validation docs clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method ours --split test
 
+# What every commit must pass, within two minutes on two cores: style, types, and the tests that are not marked slow.
+check: lint
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu"
+
+# Everything, one after another: tests that kill processes need the machine to themselves.
 test: .venv/test.stamp
 	@$(BIN)/python -m pytest
 

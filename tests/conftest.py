@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Derived data of one test session, also of the processes that it starts; the user's own cache is left alone."""
-    folder = tmp_path_factory.mktemp("cache")
+    """Derived data of one test session and of the processes that it starts; the user's own cache is left alone.
+
+    Workers of pytest-xdist share one folder beside their own: files are complete as soon as they have their names.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFBENCH_CACHE", str(folder))
         yield folder
@@ -67,7 +72,7 @@ def idefics2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mllm(idefics2: Path) -> Mllm:
-    """Ready for training, its eyes frozen."""
+    """Ready for training, its vision tower frozen."""
     from prefbench.methods.ours.train.question_stage import freeze_vision
     from prefbench.models.mllms.loader import load_mllm
     from prefbench.models.mllms.tuning import tune

@@ -74,6 +74,7 @@ def installed_name(name: str) -> str | None:
     return next((to + name.removeprefix(of) for of, to in INSTALLED_AS.items() if name.startswith(of)), None)
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_tracked_files_and_nothing_else(wheel: Path, tracked: list[str]) -> None:
     expected = {installed for name in tracked if (installed := installed_name(name))}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
@@ -87,6 +88,7 @@ def test_the_wheel_holds_the_tracked_files_and_nothing_else(wheel: Path, tracked
     assert sum(name.endswith(".safetensors") for name in held) >= 4
 
 
+@pytest.mark.slow
 def test_the_wheel_names_its_command_and_its_licence(unpacked: Path) -> None:
     (information,) = unpacked.glob("prefbench-*.dist-info")
     assert "prefbench = prefbench.cli.main:main" in (information / "entry_points.txt").read_text()
@@ -101,6 +103,7 @@ def test_the_weights_stay_small() -> None:
     assert size <= 24 * MEGABYTE
 
 
+@pytest.mark.slow
 def test_the_unpacked_wheel_works_without_the_tree(unpacked: Path, tmp_path: Path) -> None:
     program = "from prefbench.cli.main import main; main()"
     done = subprocess.run(
@@ -147,6 +150,7 @@ def files_imported(python: Path, cwd: Path) -> list[Path]:
     return [Path(file.partition(":")[0]) for file in files]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["elsewhere", "folder above", "clone", "inside"])
 def test_an_editable_install_is_imported_from_every_folder(
     editable: Path, clones: tuple[Path, Path], tmp_path: Path, where: str
@@ -158,6 +162,7 @@ def test_an_editable_install_is_imported_from_every_folder(
     assert all(path.is_relative_to(clone) for path in imported), imported
 
 
+@pytest.mark.slow
 def test_a_second_clone_uses_its_own_plug_ins(editable: Path, clones: tuple[Path, Path]) -> None:
     """In its folder Python finds its package first, wherever the installed one is: then all of it must be its own."""
     _, second = clones
@@ -165,6 +170,7 @@ def test_a_second_clone_uses_its_own_plug_ins(editable: Path, clones: tuple[Path
     assert all(path.is_relative_to(second) for path in imported), imported
 
 
+@pytest.mark.slow
 def test_an_installed_wheel_is_imported_from_every_folder(
     wheel: Path, clones: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -310,6 +310,7 @@ BROKEN_METHODS: Sequence[tuple[type[Method], set[str]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "broken"), BROKEN_METHODS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_method_fails_the_rule_that_it_breaks(method: type[Method], broken: set[str], tiny_sd: Path) -> None:
     assert failed(check_method(method, backbone=tiny_sd)) == broken
@@ -350,6 +351,7 @@ SUITES = {"popular-style": f"{SUPPORT / 'tiny_suite.py'}:TinySuite"}
 """What learns from all train users does so from six here."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*registry.names("method"), pytest.param(EXAMPLE, id="example")])
 def test_what_ships_conforms(name: str, tiny_sd: Path) -> None:
     """On a fresh backbone, or on the one that its weights were trained for."""
@@ -599,7 +601,10 @@ def test_a_metric_fails_the_rule_that_it_breaks(metric: Any, broken: set[str]) -
     assert failed(check_metric(metric)) == broken
 
 
-@pytest.mark.parametrize("name", registry.names("metric"))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "probing" else ()) for name in registry.names("metric")],
+)
 def test_metrics_that_ship_conform(name: str) -> None:
     # The model that answers by default is no miniature.
     findings = check_metric(name, ["mllm=mini-mllm"] if name == "vqa-score" else [])
@@ -741,7 +746,7 @@ class RestlessSuite(Small):
         (Trained, {"training captions"}),
         (SeenReferences, {"references"}),
         (Retouched, {"near-duplicates"}),
-        (Restless, {"deterministic"}),
+        (RestlessSuite, {"deterministic"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -749,6 +754,7 @@ def test_a_suite_fails_the_rule_that_it_breaks(suite: type[Suite], broken: set[s
     assert failed(check_suite(suite)) == broken
 
 
+@pytest.mark.slow
 def test_picturebook_conforms_and_says_how_much_it_looked_at() -> None:
     findings = check_suite("picturebook", users=10)
     assert [finding for finding in findings if finding.outcome != "ok"] == []
@@ -812,6 +818,7 @@ def mine(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_file_from_anywhere_is_checked_by_path(mine: Path) -> None:
     result = CliRunner().invoke(main, ["check", "method", f"{mine}:Mine", "-p", "word=dark fill"])
     assert result.exit_code == 0, result.output
@@ -836,6 +843,7 @@ def test_an_unknown_name_is_one_line() -> None:
     assert "did you mean 'clip-score'" in result.output
 
 
+@pytest.mark.slow
 def test_the_example_runs(tiny_sd: Path, tmp_path: Path) -> None:
     options = ["--backbone", str(tiny_sd), "--steps", "1", "--users", "1", "--samples", "1", "--no-score"]
     command = ["run", "--method", EXAMPLE, "-p", "strength=0.8", "--split", "val", "--out", str(tmp_path), *options]

@@ -264,6 +264,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
 PUBLISHED = ("pickscore", "hpsv2", "imagereward", "viper-proxy", "learn-user-pref")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_scorers_conform(name: str, tiny: dict[str, list[str]]) -> None:
     findings = check_scorer(name, [*tiny[name], "device=cpu"])

@@ -160,6 +160,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(invoke: Invoke, options: li
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback() -> None:
     command = [sys.executable, "-m", "prefbench.cli.main", "--debug", "show", "no-such-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -358,6 +359,7 @@ def test_show_describes_a_run(invoke: Invoke, whole_run: tuple[Path, Result]) ->
     assert shown["environment"]["versions"]["torch"]
 
 
+@pytest.mark.slow
 def test_a_damaged_image_stops_the_scoring_until_it_is_drawn_again(
     invoke: Invoke, options: list[str], tmp_path: Path
 ) -> None:
@@ -374,6 +376,7 @@ def test_a_damaged_image_stops_the_scoring_until_it_is_drawn_again(
     assert rows_of(invoke(*command))
 
 
+@pytest.mark.slow
 def test_failures_are_counted_and_stop_a_run_unless_they_are_allowed(
     invoke: Invoke, options: list[str], tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def same(first: Sequence[Drawing], second: Sequence[Drawing]) -> list[bool]:
     return [bool(np.abs(to_pixels(a.image).astype(float) - to_pixels(b.image)).mean() < 0.1) for a, b in pairs]
 
 
+@pytest.mark.slow
 def test_likes_and_dislikes_are_what_the_model_says(taught: str, make: Callable[..., Any]) -> None:
     method = make(AttributeRewrite(mllm=taught))
     found = {one.user: method.profile(one).payload for one in HISTORIES}
@@ -117,6 +118,7 @@ def test_likes_and_dislikes_are_what_the_model_says(taught: str, make: Callable[
     assert found["cem"] == {"likes": "", "dislikes": ""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", list(SAVED))
 def test_they_go_into_the_prompt_and_the_negative_prompt(backbone: str, taught: str, make: Callable[..., Any]) -> None:
     method = make(AttributeRewrite(mllm=taught), backbone)
@@ -132,6 +134,7 @@ def test_they_go_into_the_prompt_and_the_negative_prompt(backbone: str, taught: 
     assert same(drawings[:1], [Drawing(without[0], "")]) == [False]
 
 
+@pytest.mark.slow
 def test_its_states_are_those_of_the_conversation_it_would_have(taught: str, make: Callable[..., Any]) -> None:
     """About a user, and at a picture after what it really said; the last token of every layer, and the mean."""
     method = make(AttributeRewrite(mllm=taught))
@@ -153,6 +156,7 @@ def test_its_states_are_those_of_the_conversation_it_would_have(taught: str, mak
     assert set(method.represent(nobody, ProbeItem(Picture.of(picture("red")), "a picture"))) == set(found)
 
 
+@pytest.mark.slow
 def test_many_users_in_a_batch_get_what_each_gets_alone(taught: str, make: Callable[..., Any]) -> None:
     method = make(AttributeRewrite(mllm=taught))
     asked = requests([method.profile(one) for one in HISTORIES])
@@ -162,6 +166,7 @@ def test_many_users_in_a_batch_get_what_each_gets_alone(taught: str, make: Calla
     assert {drawing.nfe for drawing in together} == {method.context.backbone.nfe}
 
 
+@pytest.mark.slow
 def test_a_user_of_whom_nothing_is_known_is_not_asked_about(
     taught: str, make: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,6 +191,7 @@ def test_an_answer_that_never_ends_gets_one_warning_and_the_prompt_alone(
     assert same(drawings, plain) == [True] * 3
 
 
+@pytest.mark.slow
 def test_it_conforms(taught: str) -> None:
     findings = check_method("attribute-rewrite", [f"mllm={taught}"])
     assert [finding for finding in findings if not finding.passed] == []
@@ -244,6 +250,7 @@ def test_one_that_is_not_here_comes_with_the_command(make: Callable[..., Any], m
         make(AttributeRewrite(mllm="idefics2-8b"))
 
 
+@pytest.mark.slow
 def test_an_unreadable_picture_is_named(taught: str, make: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     broken = Judgment(Picture("0" * 64, path=tmp_path / "broken.png"), "a picture", liked=True)

@@ -108,6 +108,7 @@ def planted(n_users: int, rng: np.random.Generator, *, random: bool) -> tuple[li
     return train_users, torch.from_numpy(np.stack(features)), row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [0, 64])
 @pytest.mark.parametrize(("random", "low", "high"), [(False, 0.75, 1.0), (True, 0.44, 0.56)])
 def test_the_teacher_learns_a_planted_metric_and_nothing_from_noise(

@@ -98,18 +98,21 @@ USERS = (history("ann", 3, 2), history("bob", 1, 0), history("cem", 0, 2), histo
 # --------------------------------------------------------------------------------------------------- what it draws
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", ["one", "concat", "mean"])
 def test_it_conforms(images: str) -> None:
     findings = check_method("ip-adapter", [f"images={images}", "negative=disliked", "scale=3"])
     assert [finding for finding in findings if finding.outcome in ("FAILED", "warning")] == []
 
 
+@pytest.mark.slow
 def test_without_disliked_images_it_conforms_but_for_its_card() -> None:
     """The card speaks of the default; a variant that looks at less is told so."""
     findings = check_method("ip-adapter", ["negative=none", "scale=3"])
     assert {f.check for f in findings if f.outcome in ("FAILED", "warning")} == {"input disliked"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", ["one", "concat", "mean"])
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_many_users_in_a_batch_get_what_each_gets_alone(images: str, guidance: float, mini: Make) -> None:
@@ -226,6 +229,7 @@ def backbones(tmp_path: Path) -> Callable[[str], Any]:
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(SAVED))
 @pytest.mark.parametrize("images", ["one", "concat"])
 def test_public_weights_load_and_draw(name: str, images: Any, snapshot: Path, backbones: Callable[..., Any]) -> None:
@@ -373,6 +377,7 @@ def test_another_backbone_is_refused(tiny_sd: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_unreadable_picture_is_named(mini: Make, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     broken = Judgment(Picture("0" * 64, path=tmp_path / "broken.png"), PROMPTS[0], liked=True)

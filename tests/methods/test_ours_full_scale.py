@@ -36,6 +36,9 @@ from prefbench.training.variants import AblationRequest
 from tests.support import tiny, tiny_mllms, tiny_suite
 from tests.support.tiny_suite import history, judged, save_tiny_tower
 
+pytestmark = pytest.mark.slow
+"""Every stage is trained once for each pair of models."""
+
 SUITE = f"{tiny_suite.__file__}:TinySuite"
 SCALES = {"sd15-idefics2": ("sd15", "idefics2"), "sdxl-qwen": ("sdxl", "qwen")}
 SAVE = {
@@ -224,7 +227,6 @@ train(TrainRequest(Path(sys.argv[1])), **dict(zip(names, sys.argv[2:], strict=Tr
 """
 
 
-@pytest.mark.slow
 def test_two_processes_train_one_adapter(folders: dict[str, Path], tmp_path: Path) -> None:
     """Started by torchrun: one of them stores, the other waits for it between the stages."""
     (tmp_path / "script.py").write_text(SCRIPT)

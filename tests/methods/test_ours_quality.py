@@ -66,6 +66,7 @@ def test_fewer_images_can_be_asked_about() -> None:
     assert len(like_answers(knowing(), TinySuite(), "val", most=1).yes) == 40
 
 
+@pytest.mark.slow
 def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:
     suite = TinySuite()
     same = order_sensitivity(knowing(), suite, "val")

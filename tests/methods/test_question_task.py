@@ -224,6 +224,7 @@ def test_without_a_curriculum_answers_alone_are_taught(mllm: Mllm, batches: Call
     assert not any(name.startswith("curriculum") for name in task.state_dict())
 
 
+@pytest.mark.slow
 def test_the_miniatures_recipe_runs_and_goes_on(
     idefics2: Path, train_users: list[TrainUser], judged_images: JudgedImages, tmp_path: Path
 ) -> None:

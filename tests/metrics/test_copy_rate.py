@@ -74,6 +74,7 @@ def test_unrelated_pictures_and_other_users_pictures_are_not() -> None:
     assert score("u0", [smooth(100), smooth(510)])["copy-rate"] == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_user_alone_gets_what_the_run_gets() -> None:
     """Chunks of a run are scored one after another: thresholds must come from the evidence, whoever is in the chunk."""
     samples = [s for i in range(USERS) for s in drawn(f"u{i}", [smooth(100 * i), smooth(7000 + i)])]
@@ -109,6 +110,7 @@ def test_nearer_is_the_mann_whitney_statistic_of_each_user() -> None:
 # ------------------------------------------------------------------------------------------------------ thresholds
 
 
+@pytest.mark.slow
 def test_thresholds_are_those_of_a_test_at_one_in_a_thousand() -> None:
     found = shown_pictures(RUN)
     assert found.negatives == USERS * (USERS - 1) * LIKES

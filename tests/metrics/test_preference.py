@@ -122,6 +122,7 @@ def test_right_and_wrong_prompts_are_told_apart_in_training() -> None:
     assert 0.5 < same.mean() < 0.9, "of two prompts, wrong ones are often the right one by chance"
 
 
+@pytest.mark.slow
 def test_the_trained_scorer_knows_unseen_users(trained: tuple[Path, dict[str, Any]]) -> None:
     figures = trained[1]["figures"]
     assert figures["n_users"] == 24
@@ -132,6 +133,7 @@ def test_the_trained_scorer_knows_unseen_users(trained: tuple[Path, dict[str, An
     assert figures["ece"]["value"] < 0.15
 
 
+@pytest.mark.slow
 def test_a_picture_of_another_prompt_is_liked_less(scorer: PreferenceScorer) -> None:
     history = judged("test-1", "scorer")
     prompts, pictures = pictures_of(judged("test-1", "method"))
@@ -142,6 +144,7 @@ def test_a_picture_of_another_prompt_is_liked_less(scorer: PreferenceScorer) -> 
 # -------------------------------------------------------------------------------------------------- the scorer
 
 
+@pytest.mark.slow
 def test_scores_are_probabilities_that_depend_on_nothing_else(scorer: PreferenceScorer) -> None:
     history = judged("test-2", "scorer")
     prompts, pictures = pictures_of(judged("test-3", "method"))
@@ -156,6 +159,7 @@ def test_scores_are_probabilities_that_depend_on_nothing_else(scorer: Preference
     assert scorer.score(history, [], []).shape == (0,)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_scorer_is_one_line(
     scorer: PreferenceScorer, trained: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -171,6 +175,7 @@ def test_what_is_wrong_with_a_scorer_is_one_line(
         _ = PreferenceScorer(folder=str(tmp_path)).id
 
 
+@pytest.mark.slow
 def test_each_different_picture_is_encoded_once(scorer: PreferenceScorer, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     images = MeanColour.images
@@ -243,6 +248,7 @@ def test_figures_are_what_independent_code_finds() -> None:
     assert figures.ece.value == pytest.approx(sum(errors))
 
 
+@pytest.mark.slow
 def test_a_scorer_that_knows_no_user_is_not_admitted() -> None:
     blind, knowing = measure(MadeUp(), ColourSuite()), measure(Knowing(), ColourSuite())
     assert blind.above_population.value == blind.above_permuted.value == 0
@@ -265,6 +271,7 @@ def test_figures_are_kept_for_one_scorer_and_suite(tmp_path: Path, monkeypatch: 
     assert standing.stored(scorer, "colours") is None, "figures of other weights say nothing"
 
 
+@pytest.mark.slow
 def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> None:
     figures = trained[1]["figures"]
     scorer = ScorerRecord("made-up", "made-up@1", ("red",), ("colours:scorer",), figures)
@@ -277,6 +284,7 @@ def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> No
     assert "no better" in unranked(replace(scorer, figures={**figures, "admitted": False}), {})
 
 
+@pytest.mark.slow
 def test_the_card_is_shown_and_drawn(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     card = {**vars(PreferenceScorer.card), **trained[1]["figures"]}
     grid = scorer_grid(MeasuredScorer(card))
@@ -305,6 +313,7 @@ def samples_of(users: Sequence[str]) -> list[Scored]:
     ]
 
 
+@pytest.mark.slow
 def test_the_gain_is_own_minus_other_users(scorer: PreferenceScorer) -> None:
     users = [f"test-{i}" for i in range(12)]
     histories = {user: judged(user, "scorer") for user in users}

@@ -109,6 +109,7 @@ def covers(found: Estimate, value: float) -> bool:
 # --------------------------------------------------------------------------------------------------------- worlds
 
 
+@pytest.mark.slow
 def test_where_there_is_no_taste_intervals_hold_chance() -> None:
     """Of 20 worlds at least 18, in every column; layers are chosen, so luck would show."""
     found = [world.estimates(world.seen()) for world in map(World, range(20))]

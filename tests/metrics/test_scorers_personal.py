@@ -149,6 +149,7 @@ def test_learn_user_pref_is_what_its_script_asks(loaded: dict[str, AskingScorer]
     assert np.ptp(expected) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_adapter_and_the_tokens_move_the_score(
     make: Callable[..., AskingScorer], loaded: dict[str, AskingScorer], root: Path, tmp_path: Path
 ) -> None:
@@ -219,6 +220,7 @@ def test_a_judged_picture_that_breaks_off_is_one_line(scorer: AskingScorer) -> N
         scorer.score(History(judged.user, (broken,), judged.disliked), prompts(1), pictures(1))
 
 
+@pytest.mark.slow
 def test_averaging_over_orders_reduces_what_the_order_moves(make: Callable[..., AskingScorer]) -> None:
     judged, shown = history(4, 4), pictures(2)
     scores = {
@@ -253,6 +255,7 @@ def test_only_one_of_them_reads_prompts(loaded: dict[str, AskingScorer]) -> None
     assert moved("learn-user-pref") > 1e-4
 
 
+@pytest.mark.slow
 def test_users_in_turn_and_batches_of_one_do_not_influence_each_other(
     scorer: AskingScorer, make: Callable[..., AskingScorer], name: str
 ) -> None:

@@ -236,6 +236,7 @@ def test_halves_the_batch_when_memory_runs_out(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+@pytest.mark.slow
 def test_one_image_too_many(load: Callable[..., DiffusersBackbone]) -> None:
     backbone = load("sd15")
     _fails_above(0, backbone.pipeline.unet, torch.OutOfMemoryError("CUDA out of memory"))
@@ -465,6 +466,7 @@ def test_digest_is_of_the_files_that_are_loaded(copied: Path) -> None:
     assert digest() != before
 
 
+@pytest.mark.slow
 def test_mini_sd_loads_where_nothing_else_was_imported(folders: dict[str, Path]) -> None:
     code = "import sys; from prefbench.models.backbones import loader; loader.load_backbone(sys.argv[1], device='cpu')"
     command = [sys.executable, "-c", code, str(folders["mini-sd"])]

@@ -74,6 +74,7 @@ def test_what_is_wrong_with_an_encoder_is_one_line(tmp_path: Path) -> None:
         mini_dino(tmp_path)
 
 
+@pytest.mark.slow
 def test_it_learns_from_what_scorer_users_judged() -> None:
     """Scenes in the order of the users, over again, each time drawn from another seed."""
     scenes = [

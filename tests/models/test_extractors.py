@@ -170,6 +170,7 @@ def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "weights.pth"
 
 
+@pytest.mark.slow
 def test_inception_equals_torch_fidelity_where_nothing_is_resized(inception_file: Path) -> None:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -198,6 +199,7 @@ def test_damaged_weights_are_named(mini_folder: Path, tmp_path: Path) -> None:
         mini_clip(tmp_path / "cut")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [32, 500])
 def test_resizing_equals_clean_fid_and_not_the_legacy_filter(side: int) -> None:
     cleanfid = pytest.importorskip("cleanfid.resize", reason="clean-fid is a development extra")

@@ -156,6 +156,7 @@ def test_weights_are_stored_in_half_precision_and_tied_ones_once(tmp_path: Path)
     assert_equal(loaded(tmp_path / "saved").states(ASKED), mllm.states(ASKED), **HALF)
 
 
+@pytest.mark.slow
 def test_a_model_with_an_adapter_beside_it_loads(copy: Path, folder: Path) -> None:
     mllm = trained(tune(loaded(folder), "lora"))
     mllm.save(copy / "adapter")

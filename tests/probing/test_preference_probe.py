@@ -32,6 +32,7 @@ from tests.support.probing import (
 )
 
 
+@pytest.mark.slow
 def test_liking_is_found_in_the_layer_it_was_planted_in_and_not_in_its_imitations() -> None:
     rng = np.random.default_rng(1)
     labels = probe_labels(rng)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from prefbench.probing import LIKING, StatePair, probe_liking, probe_users, table
 from tests.support.probing import LAST, PROBED, USERS, at_chance, item_states, pairs, probe_labels
 
 
+@pytest.mark.slow
 def test_a_world_without_taste_gives_chance_everywhere() -> None:
     rng = np.random.default_rng(3)
     labels = probe_labels(rng)
@@ -19,6 +21,7 @@ def test_a_world_without_taste_gives_chance_everywhere() -> None:
     assert 0.47 < np.mean([row.value for row in tested if row.task == LIKING]) < 0.53, "folds pull nothing off chance"
 
 
+@pytest.mark.slow
 def test_the_table_holds_every_row() -> None:
     rng = np.random.default_rng(15)
     labels = probe_labels(rng)

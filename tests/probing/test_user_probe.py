@@ -23,6 +23,7 @@ def test_users_are_found_in_the_layer_they_were_planted_in() -> None:
     assert all(bounds(row)[0] < 0.6 for row in rows if row.layer != USER_LAYER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comparison", ["cosine", "whitened"])
 def test_intervals_of_verification_cover_the_truth(comparison: Any) -> None:
     """Against the mean of many worlds, at a middling AUC."""

@@ -119,6 +119,7 @@ def scaled(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
     return Ablation(variants, {"images": 0}, {"scale": 0.8})
 
 
+@pytest.mark.slow
 def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(tmp_path, monkeypatch, "ablation", {"ip-adapter": f"{__name__}:scaled"})
     request, said = AblationRequest(tmp_path, users=2), list[str]()
@@ -142,6 +143,7 @@ def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.Monke
     assert {path: path.stat().st_mtime_ns for path in request.work.rglob("*.png")} == images
 
 
+@pytest.mark.slow
 def test_the_report_takes_its_options_and_works_where_it_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def compared(tmp_path: Path, tables: Mapping[str, Array], **choices: object) -> 
 # ----------------------------------------------------------------------------------------------- leave one out
 
 
+@pytest.mark.slow
 def test_a_planted_user_turns_significance_and_order_and_nobody_else_does(tmp_path: Path) -> None:
     """All that `lucky` has over `prompt-only` is one user; `good` is better for all."""
     rng = np.random.default_rng(1)
@@ -110,6 +111,7 @@ def test_a_planted_user_turns_significance_and_order_and_nobody_else_does(tmp_pa
     assert "lucky and prompt-only change places without user u07." in to_text(standings_grid(found, found.standings))
 
 
+@pytest.mark.slow
 def test_a_planted_prompt_and_user_turn_a_contrast(tmp_path: Path) -> None:
     """Every user gains 1 but one, who loses so much that the difference is lost in the spread; likewise a prompt."""
     rng = np.random.default_rng(2)
@@ -202,6 +204,7 @@ def test_strengths_of_the_unlinked_are_refused_by_name(tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------------------------- contrasts
 
 
+@pytest.mark.slow
 def test_holm_runs_over_the_contrasts_of_each_metric(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     tables = {name: 0.2 * i + rng.standard_normal((20, 5)) for i, name in enumerate(("prompt-only", "a", "b", "c"))}
@@ -308,6 +311,7 @@ def drawn(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]
     return sorted(out.iterdir(), reverse=True)
 
 
+@pytest.mark.slow
 def test_compare_tests_metrics_over_images_and_over_sets(drawn: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "numbers.json"
     before = {path: path.stat().st_mtime_ns for folder in drawn for path in folder.rglob("*")}
@@ -332,6 +336,7 @@ def test_compare_tests_metrics_over_images_and_over_sets(drawn: list[Path], tmp_
     assert before == {path: path.stat().st_mtime_ns for folder in drawn for path in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_compare_shows_plain_tables(drawn: list[Path]) -> None:
     done = invoke("compare", *drawn, "--metrics", "kid,utility/silent", "--swaps", "19")
     assert done.exit_code == 0, done.output
@@ -343,6 +348,7 @@ def test_compare_shows_plain_tables(drawn: list[Path]) -> None:
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.slow
 def test_set_contrasts_are_label_swaps_of_the_metric(drawn: list[Path]) -> None:
     """Against the swap done by hand on the features, users exchanged one by one."""
     from prefbench.reports.contrasts.sets import SetContrasts
@@ -400,6 +406,7 @@ def test_a_mistake_is_one_line(what: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert last.startswith("prefbench: ")
 
 
+@pytest.mark.slow
 def test_a_metric_that_one_run_lacks_is_said(drawn: list[Path], tmp_path: Path) -> None:
     runs = [shutil.copytree(path, tmp_path / path.name) for path in drawn]
     (runs[1] / "scores" / "kid.jsonl").unlink()
@@ -411,6 +418,7 @@ def test_a_metric_that_one_run_lacks_is_said(drawn: list[Path], tmp_path: Path) 
     assert "no kid: copy was not scored for it" in others.stdout
 
 
+@pytest.mark.slow
 def test_unequal_sets_are_not_compared(drawn: list[Path], tmp_path: Path) -> None:
     runs = [shutil.copytree(path, tmp_path / path.name) for path in drawn]
     samples = next((runs[1] / "samples").iterdir())

@@ -49,6 +49,7 @@ def nothing(like: Scores) -> Scores:
 # --------------------------------------------------------------------------------------------------- components
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", [Design(30, 8, 2, 8), Design(40, 5, 2, 10)])
 def test_components_are_right_on_average(design: Design) -> None:
     """Crossed, and each user with half of the pool; scores missing at random."""
@@ -113,6 +114,7 @@ def test_of_users_alone_it_is_the_power_of_the_paired_t_test(effect: float, alph
     assert smallest_effect(parts, design, alpha=alpha) == pytest.approx(2 * smallest, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("design", "parts"),
     [

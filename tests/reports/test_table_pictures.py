@@ -47,6 +47,7 @@ def test_users_are_taken_one_of_each_kind_in_turn() -> None:
     assert choose_users(kinds, 99) == ["a", "b", "c", "d", "e", "f"]
 
 
+@pytest.mark.slow
 def test_figure_is_written_twice_and_repeats_exactly(runs: list[Run], tmp_path: Path) -> None:
     found: Comparison = compare(runs)
     png, pdf = draw_figure(found, tmp_path / "figure")

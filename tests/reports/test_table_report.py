@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from prefbench.api import ReportContext
 from prefbench.reports.shared.cells import number
 from prefbench.reports.table.compare import compare
@@ -43,6 +45,7 @@ def test_hostile_errors_and_commands_stay_harmless_in_the_report(tmp_path: Path)
     assert "4 of 12 samples failed: 4 × x\\|y &lt;script&gt;" in page
 
 
+@pytest.mark.slow
 def test_the_report_holds_every_number_with_its_n(runs: list[Run], tmp_path: Path) -> None:
     path = write(runs, tmp_path / "report")
     page = path.read_text()

@@ -149,6 +149,7 @@ def test_dropped_prompts_are_those_of_other_cases_and_as_frequent(suite: Picture
         derange_prompts([Case(f"{i}", "u", "same" if i < 3 else "other") for i in range(5)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["palette", "prompt dropped", "copies"])
 def test_shares_are_kept_and_hold_the_smaller_ones(suite: Picturebook, name: str) -> None:
     quarter, half, whole = (permuted_difference(suite, name, share) for share in (0.25, 0.5, 1.0))
@@ -168,6 +169,7 @@ def test_copies_are_likes_that_methods_were_shown(suite: Picturebook) -> None:
     assert len(set(drawn)) == 8
 
 
+@pytest.mark.slow
 def test_recoloured_pictures_differ_in_palette_and_temperature_alone(suite: Picturebook) -> None:
     colours = [STYLE_NAMES.index(name) for name in ("palette", "temperature")]
     user = population("test")[2]
@@ -277,6 +279,7 @@ def test_false_positives_must_be_few_everywhere_and_enough_where_differences_res
     assert false_positive_row("x", rated(0.0), mixed)["passed"] is False
 
 
+@pytest.mark.slow
 def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -> None:
     """The mean of 30 of 60 users and 10 of 20 prompts; with intervals 0.6 times as wide it must show."""
 
@@ -307,6 +310,7 @@ def test_set_intervals_must_hold_more_than_draws_from_a_small_pool_differ_by() -
     assert _set_coverage(bench, Narrow())["rate"] < 0.87
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [FrechetDistance(), KernelInceptionDistance()])
 def test_intervals_of_paired_set_differences_hold_zero_of_identical_methods(metric: SetMetric) -> None:
     """Pictures of both have their user's and their prompt's ways; the prompts are kept."""

@@ -32,6 +32,9 @@ from prefbench.suites.picturebook.suite import Picturebook
 from tests.support import measures
 from tests.support.colours import ColourSuite
 
+pytestmark = pytest.mark.slow
+"""One whole validation, however small, takes half a minute."""
+
 SMALL = ValidationSize.trial()
 METRICS = ("utility", "fid", *(f"{measures.__file__}:{name}" for name in ("Twin", "Chance", "Broken", "Picky")))
 Result = dict[str, Any]

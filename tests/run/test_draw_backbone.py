@@ -23,6 +23,7 @@ def settings(tiny_sd: Path, out: Path, **changes: object) -> Settings:
     return Settings(out=out, **(usual | changes))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_cut_batch_of_a_real_backbone_ends_with_the_same_images(tiny_sd: Path, tmp_path: Path) -> None:
     reference = prepare(settings(tiny_sd, tmp_path / "whole"))
     execute(reference)
@@ -37,6 +38,7 @@ def test_a_cut_batch_of_a_real_backbone_ends_with_the_same_images(tiny_sd: Path,
     assert digests(cut.folder) == digests(reference.folder)
 
 
+@pytest.mark.slow
 def test_another_batch_size_moves_pixels_by_rounding_only(tiny_sd: Path, tmp_path: Path) -> None:
     one, eight = (prepare(settings(tiny_sd, tmp_path / str(batch), batch=batch, steps=6)) for batch in (1, 8))
     for prepared in (one, eight):

@@ -22,6 +22,9 @@ from prefbench.run.folder import RunFolder, read_lines
 from prefbench.run.prepare import Prepared, Settings, prepare
 from tests.support.tiny import save_tiny_sd15
 
+pytestmark = pytest.mark.slow
+"""Processes are started, killed and finished."""
+
 N_KILLS = 10
 Digests = dict[str, str | None]
 

@@ -159,6 +159,7 @@ def test_a_run_stays_in_its_folder_whatever_files_it_names(
     assert (keys(absolute), seeds(absolute)) == (keys(above), seeds(above))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edited", ["toy.py", "swap.py"])
 def test_an_edited_file_changes_keys_and_keeps_the_noise(
     suite_file: Path, settings: dict[str, Any], tmp_path: Path, edited: str

@@ -281,6 +281,7 @@ def columns_of(run: Run) -> Scores:
     return run.columns()["likes"].scores
 
 
+@pytest.mark.slow
 def test_methods_are_compared_user_by_user(tmp_path: Path, plans: list[ProbePlan]) -> None:
     class Twice(Knowing):
         def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
@@ -338,6 +339,7 @@ class Knows(Gray):
 """
 
 
+@pytest.mark.slow
 def test_the_command_keeps_them_where_a_metric_asks(tmp_path: Path, tiny_sd: Path) -> None:
     (tmp_path / "mine.py").write_text(METHOD)
 

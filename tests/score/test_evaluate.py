@@ -244,6 +244,7 @@ def test_a_set_metrics_interval_is_its_two_jackknives_together(folder: RunFolder
     assert row.high - row.value == pytest.approx(4.3027 * np.sqrt(variance), rel=1e-4), "t with 2 degrees of freedom"
 
 
+@pytest.mark.slow
 def test_intervals_of_set_metrics_cover_where_prompts_are_shared() -> None:
     """Users alone, as if the prompts were all there are, cover far less."""
     rng, crossed, users_alone = np.random.default_rng(0), 0, 0

@@ -20,6 +20,7 @@ def item_bootstrap(values: NDArray[np.float64], rng: np.random.Generator) -> tup
     return low, high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("users", "prompts"), [(60, 15), (8, 12)])
 def test_crossed_bootstrap_covers_and_item_bootstrap_does_not(users: int, prompts: int) -> None:
     rng, crossed, items, runs = np.random.default_rng(7), 0, 0, 400

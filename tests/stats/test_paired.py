@@ -37,6 +37,7 @@ def test_paired_difference_matches_rows_by_key_and_removes_what_is_common() -> N
         paired_difference(base, Scores(base.values, base.users[::-1], base.prompts))
 
 
+@pytest.mark.slow
 def test_p_values_hold_where_prompts_are_shared() -> None:
     """With no difference but in the prompts at hand, at most about 5 % are below 0.05; sign flips alone find many."""
     rng, repeats, crossed, flipped = np.random.default_rng(11), 150, 0, 0
@@ -83,6 +84,7 @@ def test_the_variance_of_a_p_value_is_users_and_what_prompts_add_beyond_their_ce
     assert Table.of(users, prompts, [values]).p_value() == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("users", "prompts", "spread"),
     [(50, 10, (0, 0)), (20, 5, (0, 0)), (50, 10, (0.7, 0)), (60, 8, (0.3, 0.5)), (30, 20, (0.5, 0.5))],

@@ -37,6 +37,7 @@ def test_swapped_labels_of_a_mean_are_flipped_signs() -> None:
     assert found == pytest.approx(exact, abs=0.02)
 
 
+@pytest.mark.slow
 def test_swapped_labels_find_no_difference_between_methods_that_are_alike() -> None:
     rng, found = np.random.default_rng(4), []
     for _ in range(200):

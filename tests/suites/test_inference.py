@@ -177,6 +177,7 @@ def seen_of(user: SimulatedUser, n: int) -> Seen:
     return Seen(liked, disliked)
 
 
+@pytest.mark.slow
 def test_longer_histories_reveal_more() -> None:
     means = [found(n).mean() for n in (0, 2, 8, 16)]
     assert means == sorted(means)

@@ -44,6 +44,7 @@ def clip() -> open_clip.CLIP:
 # --------------------------------------------------------------------------------------------------- reader
 
 
+@pytest.mark.slow
 def test_reader_reads_every_axis(corpus: Corpus) -> None:
     read = load_reader().read(corpus.pictures)
     accuracy = {
@@ -52,6 +53,7 @@ def test_reader_reads_every_axis(corpus: Corpus) -> None:
     assert min(accuracy.values()) >= 0.97, accuracy
 
 
+@pytest.mark.slow
 def test_reader_gives_calibrated_probabilities(corpus: Corpus) -> None:
     """They sum to one, and sharper or softer ones (squared, rooted) would predict the true values worse."""
     read = load_reader().read(corpus.pictures)
@@ -66,6 +68,7 @@ def test_reader_gives_calibrated_probabilities(corpus: Corpus) -> None:
     assert surprise[1.0] < min(surprise[0.5], surprise[2.0])
 
 
+@pytest.mark.slow
 def test_reading_does_not_depend_on_the_batch(corpus: Corpus) -> None:
     reader = load_reader()
     whole, single = reader.read(corpus.pictures[:12]), reader.read(corpus.pictures[:12], batch=5)
@@ -73,6 +76,7 @@ def test_reading_does_not_depend_on_the_batch(corpus: Corpus) -> None:
         np.testing.assert_allclose(whole[name], single[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_reader_is_saved_and_loaded(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> None:
     folder = tmp_path_factory.mktemp("reader")
     torch.manual_seed(0)
@@ -119,12 +123,14 @@ def column(corpus: Corpus, name: str) -> NDArray[np.int8]:
     return values
 
 
+@pytest.mark.slow
 def test_mini_clip_knows_the_world_zero_shot(clip: open_clip.CLIP, corpus: Corpus) -> None:
     accuracy = zero_shot(clip, corpus)
     assert accuracy["object"] >= 0.90, accuracy
     assert np.mean([accuracy[name] for name in NAMEABLE]) >= 0.80, accuracy
 
 
+@pytest.mark.slow
 def test_mini_clip_ranks_the_caption_of_a_picture_above_others(clip: open_clip.CLIP, corpus: Corpus) -> None:
     """Out of 200 full captions, the right one comes first for most pictures."""
     tokenizer = open_clip.get_tokenizer(f"local-dir:{WEIGHTS / 'mini-clip'}")

@@ -67,6 +67,7 @@ def test_no_two_parts_share_a_scene() -> None:
                 assert owners == {f"{split}/{viewer}"}
 
 
+@pytest.mark.slow
 def test_no_two_parts_share_a_picture(suite: Picturebook) -> None:
     seen: dict[str, str] = {}
     for split in EVALUATED:
@@ -100,6 +101,7 @@ def test_prompts_of_cases_are_in_no_history_and_no_training_caption(suite: Pictu
 # ---------------------------------------------------------------------------------------- histories and cases
 
 
+@pytest.mark.slow
 def test_histories_have_their_stated_length(suite: Picturebook) -> None:
     for user in suite.users("test")[:30]:
         history = suite.history(user.id)
@@ -159,6 +161,7 @@ def test_cases_are_five_prompts_of_the_pool(suite: Picturebook) -> None:
     assert min(counts.values()) > 30
 
 
+@pytest.mark.slow
 def test_references_are_likes_that_methods_never_see(suite: Picturebook) -> None:
     references = suite.references("test")
     assert len(references) == 20 * len(suite.users("test"))
@@ -180,6 +183,7 @@ def test_pictures_carry_their_own_bytes(suite: Picturebook) -> None:
 # ---------------------------------------------------------------------------------------------------- truth
 
 
+@pytest.mark.slow
 def test_ideal_pictures_have_utility_near_one(suite: Picturebook) -> None:
     found = []
     for user in suite.users("test")[:20]:
@@ -189,6 +193,7 @@ def test_ideal_pictures_have_utility_near_one(suite: Picturebook) -> None:
     assert np.quantile(found, 0.1) > 0.9
 
 
+@pytest.mark.slow
 def test_pictures_in_the_prior_style_have_utility_near_zero(suite: Picturebook) -> None:
     contents = held_out_contents()[0]
     styles = sample_styles(np.random.default_rng(0), 200)
@@ -198,6 +203,7 @@ def test_pictures_in_the_prior_style_have_utility_near_zero(suite: Picturebook) 
         assert np.mean([utility[column] for utility in found]) == pytest.approx(0, abs=0.06), column
 
 
+@pytest.mark.slow
 def test_utility_as_read_is_the_utility_of_the_scene(suite: Picturebook) -> None:
     """Also for single pictures and in the groups: the reader adds little noise."""
     styles = sample_styles(np.random.default_rng(1), 100, uniform=STYLE_NAMES)
@@ -233,6 +239,7 @@ def test_larger_pictures_are_read_like_their_originals(suite: Picturebook) -> No
         np.testing.assert_array_equal(expected[name], found[name])
 
 
+@pytest.mark.slow
 def test_inferred_pictures_please_more_than_the_prior(suite: Picturebook) -> None:
     """Against the exact utility; `test_inference.py` has the rest."""
     found = []
@@ -244,6 +251,7 @@ def test_inferred_pictures_please_more_than_the_prior(suite: Picturebook) -> Non
     assert np.mean(found) > 0.4
 
 
+@pytest.mark.slow
 def test_inference_takes_the_histories_that_controls_make(suite: Picturebook) -> None:
     """Another user's under one's own name, flipped, one-sided and empty."""
     own, other = suite.history("test-0000"), suite.history("test-0001")

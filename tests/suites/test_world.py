@@ -68,6 +68,7 @@ def test_a_picture_is_a_function_of_scene_and_seed() -> None:
     assert render(scene, 3).dtype == np.uint8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECT.values)
 def test_every_value_shows_beyond_the_jitter_of_the_seed(name: str) -> None:
     """Means over seeds differ more between two values of an axis than between two sets of seeds of one value."""
@@ -172,11 +173,13 @@ def test_every_object_and_setting_is_known_on_its_own() -> None:
 # --------------------------------------------------------------------------------------------------- corpus
 
 
+@pytest.mark.slow
 def test_captioned_corpus_never_shows_held_out_contents(corpus: Corpus) -> None:
     shown = {Content(*map(int, row)) for row in corpus.scenes[:, :2]}
     assert shown == set(training_contents())
 
 
+@pytest.mark.slow
 def test_axes_that_captions_leave_open_follow_the_prior(corpus: Corpus) -> None:
     for a, axis in enumerate(STYLE):
         values = corpus.scenes[~corpus.named[:, a], 2 + a]
@@ -184,6 +187,7 @@ def test_axes_that_captions_leave_open_follow_the_prior(corpus: Corpus) -> None:
         assert p_value(values, np.array(axis.prior)) > UNLIKELY, axis.name
 
 
+@pytest.mark.slow
 def test_axes_that_captions_name_are_uniform(corpus: Corpus) -> None:
     for a, axis in enumerate(STYLE):
         values = corpus.scenes[corpus.named[:, a], 2 + a]
@@ -193,6 +197,7 @@ def test_axes_that_captions_name_are_uniform(corpus: Corpus) -> None:
             assert p_value(values, np.full(len(axis), 1 / len(axis))) > UNLIKELY, axis.name
 
 
+@pytest.mark.slow
 def test_the_prior_and_the_uniform_can_be_told_apart(corpus: Corpus) -> None:
     """The two tests above have power: with their roles exchanged they fail. (Silent priors are nearly uniform.)"""
     for a, axis in enumerate(STYLE):
@@ -207,6 +212,7 @@ def p_value(values: NDArray[np.int8], expected: NDArray[np.float64]) -> float:
     return float(chisquare(counts, expected * len(values)).pvalue)
 
 
+@pytest.mark.slow
 def test_captions_name_what_the_corpus_says_in_random_order(corpus: Corpus) -> None:
     rng = np.random.default_rng(0)
     orders = set()
@@ -221,6 +227,7 @@ def test_captions_name_what_the_corpus_says_in_random_order(corpus: Corpus) -> N
     assert 0.27 < unnamed < 0.34
 
 
+@pytest.mark.slow
 def test_corpus_is_a_function_of_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = CorpusRecipe("uniform", 40, seed=3)
     monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path / "first"))

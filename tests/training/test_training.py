@@ -86,6 +86,7 @@ def test_the_loss_falls_and_is_logged(finished: tuple[Regression, Path]) -> None
     assert (config["images"], config["lr"]) == (CONFIG.images, CONFIG.lr)
 
 
+@pytest.mark.slow
 def test_the_same_configuration_gives_the_same_weights(finished: tuple[Regression, Path], tmp_path: Path) -> None:
     again = Regression()
     fit(again, draw, CONFIG, tmp_path)
@@ -95,6 +96,7 @@ def test_the_same_configuration_gives_the_same_weights(finished: tuple[Regressio
     assert not torch.equal(other.unet[2].get_parameter("weight"), again.unet[2].get_parameter("weight"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(finished: tuple[Regression, Path], tmp_path: Path) -> None:
     """Weights, moving average, optimizer and counters, after SIGKILL between two checkpoints."""
     step = killed_at(tmp_path)
@@ -143,6 +145,7 @@ def test_more_images_continue_a_run(tmp_path: Path) -> None:
     assert_same(parts.state_dict(), whole.state_dict())
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model_and_resume(tmp_path: Path) -> None:
     """Started by torchrun: each sees its own batches, and the run goes on from the checkpoint of the first."""
 
@@ -406,6 +409,7 @@ def test_denoising_trains_denoiser_and_text_tower() -> None:
     assert names == {"unet", "text_encoder"}
 
 
+@pytest.mark.slow
 def test_caption_batches_empty_only_captions_without_style() -> None:
     corpus = load_corpus(CorpusRecipe("captioned", 400, seed=1))
     plain = [not any(named) for named in corpus.named.tolist()]
@@ -472,6 +476,7 @@ def test_the_image_processor_gives_the_towers_pixels() -> None:
     torch.testing.assert_close(processed, to_pixels(pictures, 32), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_contrasts_are_groups_that_differ_on_two_worded_axes() -> None:
     """Silent axes vary freely; no group names a held-out content; every axis is contrasted somewhere."""
     corpus = load_corpus(CorpusRecipe("contrasts", 800, seed=4))
