@@ -22,8 +22,9 @@ from prefbench.api import Estimate, FloatArray, History, Scorer, Scores, Split, 
 from prefbench.files import write_atomic
 from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
 from prefbench.score.standing import figures_folder
-from prefbench.stats.bootstrap import crossed_bootstrap, user_percentiles
+from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.paired import paired_difference
+from prefbench.stats.percentiles import user_percentiles
 
 BINS = 10
 _REPLICATES = 2000

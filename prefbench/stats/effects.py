@@ -103,7 +103,7 @@ def _totals(cells: FloatArray) -> FloatArray:
 
 
 def _student_p_values(table: Table, means: FloatArray) -> FloatArray:
-    """The p values of `Table.p_value` without each user, then without each prompt, whose means are `means`."""
+    """`paired.zero_mean_p_value` without each user, then without each prompt; `means` are the means without them."""
     of_users, of_prompts = np.split(means, [len(table.users)])
     return np.concatenate([_without_users(table, of_users), _without_prompts(table, of_prompts)])
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from prefbench.api import Estimate, FloatArray, Scores
+from prefbench.api import Bounds, Estimate, FloatArray, Scores
 from prefbench.stats import proportions
 from prefbench.stats.bootstrap import widened
 from prefbench.stats.permutation import sign_flip
+from prefbench.stats.proportions import Margins
 from prefbench.stats.scores import aligned, user_means
 from prefbench.stats.table import Table
+from prefbench.stats.variance import student_p_value, variance_of_mean
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,33 @@ def paired_difference(
     estimate = table.estimate(value, resampled, table.errors(), level)
     if a.bounds == b.bounds and None not in a.bounds:
         gains = Table.of(a.users, a.prompts, [differences, differences.clip(0), (-differences).clip(0)])
-        estimate = widened(estimate, proportions.difference(gains, a.bounds, level))
+        estimate = widened(estimate, difference_margins(gains, a.bounds, level))
     p_values = _p_values(table, Scores(differences, a.users, a.prompts), replicates, seed)
     return Difference(estimate, max((p for p in p_values if p is not None), default=None))
+
+
+def difference_margins(gains: Table, bounds: Bounds, level: float) -> Margins | None:
+    """Margins of the interval of a paired difference, from how often and how far it goes up and down.
+
+    Quantity 0 of the table is the difference, 1 what it is above zero and 2 what it is below, both at least 0: two
+    proportions, so that two methods which never differ in a sample are not known to be the same. They are joined as
+    below^2 = below_up^2 + above_down^2 - 2 r below_up above_down (and likewise above), r the correlation of the two
+    means: Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27:1693,
+    2008. None without both bounds, or for one user.
+    """
+    low, high = bounds
+    if low is None or high is None:
+        return None
+    up, down = (proportions.proportion(gains, k, (0.0, high - low), level) for k in (1, 2))
+    if up is None or down is None:
+        return None
+    both, a, b = (float(variance_of_mean(gains.variance_components(k)).variance) for k in (0, 1, 2))
+    r = min(1.0, max(-1.0, (a + b - both) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
+    return Margins(_joined(up.below, down.above, r), _joined(up.above, down.below, r))
+
+
+def _joined(one: float, other: float, r: float) -> float:
+    return math.sqrt(max(0.0, one**2 + other**2 - 2 * r * one * other))
 
 
 class PairedPValues(NamedTuple):
@@ -67,7 +94,12 @@ def paired_p_values(differences: Scores, *, replicates: int = 10_000, seed: int 
 
 def _p_values(table: Table, differences: Scores, replicates: int, seed: int) -> PairedPValues:
     flipped = sign_flip(user_means(differences), replicates=replicates, seed=seed)
-    return PairedPValues(table.p_value(), flipped)
+    return PairedPValues(zero_mean_p_value(table), flipped)
+
+
+def zero_mean_p_value(table: Table) -> float | None:
+    """Two-sided p value of a zero mean of the first quantity, by Student's t; None for fewer than two users."""
+    return float(student_p_value(table.means()[0], table.variance_components())) if len(table.weights) > 1 else None
 
 
 def holm(p_values: Sequence[float]) -> FloatArray:

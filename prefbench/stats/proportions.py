@@ -7,7 +7,6 @@ expected number of positive counts estimated from survey data", Survey Methodolo
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from scipy.special import betaincinv, stdtrit
@@ -49,27 +48,3 @@ def proportion(table: Table, k: int, bounds: Bounds, level: float) -> Margins | 
     lower = betaincinv(hits, trials - hits + 1, tail) if hits > 0 else 0.0
     upper = betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
     return Margins(span * float(p - lower), span * float(upper - p))
-
-
-def difference(gains: Table, bounds: Bounds, level: float) -> Margins | None:
-    """Margins of the interval of a paired difference, from how often and how far it goes up and down.
-
-    Quantity 0 of the table is the difference, 1 what it is above zero and 2 what it is below, both at least 0: two
-    proportions, so that two methods which never differ in a sample are not known to be the same. They are joined as
-    below^2 = below_up^2 + above_down^2 - 2 r below_up above_down (and likewise above), r the correlation of the two
-    means: Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27:1693,
-    2008. None without both bounds, or for one user.
-    """
-    low, high = bounds
-    if low is None or high is None:
-        return None
-    up, down = (proportion(gains, k, (0.0, high - low), level) for k in (1, 2))
-    if up is None or down is None:
-        return None
-    both, a, b = (float(variance_of_mean(gains.variance_components(k)).variance) for k in (0, 1, 2))
-    r = min(1.0, max(-1.0, (a + b - both) / (2 * math.sqrt(a * b)))) if a * b > 0 else 0.0
-    return Margins(_joined(up.below, down.above, r), _joined(up.above, down.below, r))
-
-
-def _joined(one: float, other: float, r: float) -> float:
-    return math.sqrt(max(0.0, one**2 + other**2 - 2 * r * one * other))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
 from prefbench.api import FloatArray
-from prefbench.stats.bootstrap import user_percentiles
+from prefbench.stats.percentiles import user_percentiles
 
 
 class Correlation(TypedDict):

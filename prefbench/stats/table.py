@@ -11,7 +11,7 @@ from scipy.special import ndtr, stdtrit
 
 from prefbench.api import Estimate, FloatArray
 from prefbench.stats.resampling import multiplicities
-from prefbench.stats.variance import SquaredErrors, SumOfSquares, student_p_value
+from prefbench.stats.variance import SquaredErrors, SumOfSquares
 
 Names = NDArray[np.str_]
 
@@ -95,12 +95,6 @@ class Table:
         n_users = len(self.weights) if self.n_samples else 0
         n = n_users, self.n_prompts, self.n_samples, self.missing
         return Estimate(value if self.n_samples else None, low, high, *n)
-
-    def p_value(self) -> float | None:
-        """Two-sided p value of a zero mean of the first quantity, by Student's t; None for fewer than two users."""
-        if len(self.weights) < 2:
-            return None
-        return float(student_p_value(self.means()[0], self.variance_components()))
 
     def variance_components(self, k: int = 0) -> SquaredErrors:
         """What users, shared prompts and their cells add to the error of the mean of quantity k."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from prefbench.api import Estimate, PrefbenchError, ScoredRun, Scores
 from prefbench.registry import unknown
-from prefbench.stats.bootstrap import Rank, crossed_bootstrap, rank_intervals
+from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.effects import leave_one_out
+from prefbench.stats.joint import Rank, rank_intervals
 from prefbench.stats.strengths import UnlinkedError, strengths
 
 from ..shared.frame import UTILITY, is_control

@@ -10,7 +10,7 @@ import numpy as np
 
 from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow
 from prefbench.registry import unknown
-from prefbench.stats.bootstrap import Rank, gap_closed, rank_intervals
+from prefbench.stats.joint import Rank, gap_closed, rank_intervals
 from prefbench.stats.paired import holm, paired_difference
 
 from ..shared.frame import BASELINE, CEILING, GAP, UTILITY, is_control, only

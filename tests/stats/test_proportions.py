@@ -10,8 +10,8 @@ from scipy.stats import t as student
 
 from prefbench.api import Scores
 from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.paired import paired_difference
-from prefbench.stats.proportions import difference, proportion
+from prefbench.stats.paired import difference_margins, paired_difference
+from prefbench.stats.proportions import proportion
 from prefbench.stats.table import Table
 from prefbench.stats.variance import variance_of_mean
 
@@ -141,7 +141,7 @@ def test_a_difference_joins_what_goes_up_and_what_goes_down() -> None:
     rng = np.random.default_rng(5)
     apart = rng.choice([-1.0, 0.0, 1.0], (40, 8), p=[0.1, 0.6, 0.3])
     gains = table(apart, apart.clip(0), (-apart).clip(0))
-    found = difference(gains, SHARE, 0.95)
+    found = difference_margins(gains, SHARE, 0.95)
     up, down = (proportion(gains, k, SHARE, 0.95) for k in (1, 2))
     assert found is not None
     assert up is not None
