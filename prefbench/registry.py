@@ -12,7 +12,6 @@ import difflib
 import importlib
 import importlib.util
 import inspect
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,21 +21,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from prefbench.api import (
-    ImageMetric,
-    Method,
-    MethodCard,
-    MetricCard,
-    PrefbenchError,
-    Report,
-    ReportCard,
-    Scorer,
-    ScorerCard,
-    SetMetric,
-    Suite,
-    SuiteCard,
-    UserMetric,
-)
+from prefbench import api
+from prefbench.api import PrefbenchError
 
 Kind = Literal[
     "suite",
@@ -70,11 +56,11 @@ class Contract:
 
 
 CONTRACTS: Mapping[Kind, Contract] = {
-    "suite": Contract((Suite,), SuiteCard),
-    "method": Contract((Method,), MethodCard),
-    "metric": Contract((ImageMetric, SetMetric, UserMetric), MetricCard),
-    "scorer": Contract((Scorer,), ScorerCard),
-    "report": Contract((Report,), ReportCard),
+    "suite": Contract((api.Suite,), api.SuiteCard),
+    "method": Contract((api.Method,), api.MethodCard),
+    "metric": Contract((api.ImageMetric, api.SetMetric, api.UserMetric), api.MetricCard),
+    "scorer": Contract((api.Scorer,), api.ScorerCard),
+    "report": Contract((api.Report,), api.ReportCard),
 }
 """The kinds whose objects are classes. The others are functions and cards."""
 
@@ -101,17 +87,6 @@ class Entry:
         if not hasattr(module, attribute):
             raise PrefbenchError(f"{self.kind} {self.name!r}: {module_name} has no {attribute!r}")
         return getattr(module, attribute)
-
-    def location(self) -> str:
-        """`file:line` of the class or function, or of the line that assigns the object."""
-        target = self.load()
-        if inspect.isclass(target) or inspect.isfunction(target):
-            return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
-        module_name, _, attribute = self.target.rpartition(":")
-        module = sys.modules[module_name]
-        lines = inspect.getsource(module).splitlines()
-        assigned = (i for i, line in enumerate(lines, start=1) if re.match(rf"{attribute}\s*[:=]", line))
-        return f"{inspect.getsourcefile(module)}:{next(assigned, 1)}"
 
 
 def names(kind: Kind) -> list[str]:

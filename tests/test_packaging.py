@@ -138,8 +138,9 @@ def editable(clones: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 IMPORTS = """
 import json
 import prefbench
+from prefbench.cli.list import location
 from prefbench.registry import entry
-modules = [entry("method", "prompt-only").location(), entry("report", "table").location()]
+modules = [location(entry("method", "prompt-only")), location(entry("report", "table"))]
 print(json.dumps([prefbench.__version__, prefbench.__file__, *modules]))
 """
 

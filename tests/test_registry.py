@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from prefbench.api import BackboneCard, Method, PrefbenchError
+from prefbench.cli.list import location
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.registry import CONTRACTS, Entry, Kind, entry, load, load_class, names, unknown
 from tests.support.plugin import install
@@ -60,7 +61,7 @@ def test_a_name_resolves(kind: Kind, name: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name in NAMES if kind in ("method", *CARDS)])
 def test_a_location_is_a_line_that_defines_the_object(kind: Kind, name: str) -> None:
-    path, _, line = entry(kind, name).location().rpartition(":")
+    path, _, line = location(entry(kind, name)).rpartition(":")
     attribute = entry(kind, name).target.rpartition(":")[2]
     assert attribute in Path(path).read_text().splitlines()[int(line) - 1]
 

@@ -47,7 +47,7 @@ def _check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> 
 
 def _check_weights(name: str, *, as_json: bool) -> bool:
     """Measures shipped weights, shows each figure beside its floor and goal; whether all floors hold."""
-    from prefbench.cli.screen import print_table
+    from prefbench.cli.plain import print_table
     from prefbench.registry import load
 
     figures = load("weights", name)()

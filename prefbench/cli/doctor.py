@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @as_json
 def doctor(as_json: bool) -> None:
     """Versions, device, memory, folders, and which weights are present or how to get them."""
-    from prefbench.cli.screen import print_table
+    from prefbench.cli.plain import print_table
     from prefbench.files import WEIGHTS, cache_folder
     from prefbench.models.inventory import Inventory
     from prefbench.registry import DEFAULT_SUITE, load

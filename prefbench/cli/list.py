@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
+import sys
 from dataclasses import replace
+from typing import get_args
 
 import click
 
-from prefbench.cli.options import as_json, kinds_in
+from prefbench.api import PrefbenchError
+from prefbench.cli.options import as_json
+from prefbench.registry import Entry, Kind, entry, families, names, unknown
 
 
 @click.command(name="list")
@@ -16,16 +22,38 @@ from prefbench.cli.options import as_json, kinds_in
 @as_json
 def list_(kind: str | None, paths: bool, as_json: bool) -> None:
     """List what is registered: methods, metrics, reports, scorers, suites, backbones, extractors, trainers, ..."""
-    from prefbench.cli.screen import print_table
-    from prefbench.registry import entry, families, names
+    from prefbench.cli.plain import print_table
 
     kinds = kinds_in(kind)
     entries = [entry(one, name) for one in kinds for name in names(one)]
     if kind is not None:
         entries += [replace(family, name=f"{name}:NAME") for name, family in families(kinds[0]).items()]
     column = "path" if paths else "object"
-    rows = [{"kind": e.kind, "name": e.name, column: e.location() if paths else e.target} for e in entries]
+    rows = [{"kind": e.kind, "name": e.name, column: location(e) if paths else e.target} for e in entries]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
         print_table(["kind", "name", "defined at" if paths else "object"], [list(row.values()) for row in rows])
+
+
+def kinds_in(text: str | None) -> list[Kind]:
+    """The kind of a word in either number, all kinds for None. Raises `PrefbenchError` with the nearest match."""
+    allowed: tuple[Kind, ...] = get_args(Kind)
+    if text is None:
+        return list(allowed)
+    kinds = [kind for kind in allowed if text in (kind, f"{kind}s")]
+    if not kinds:
+        raise PrefbenchError(unknown("kind", text, [f"{kind}s" for kind in allowed]))
+    return kinds
+
+
+def location(registered: Entry) -> str:
+    """`file:line` of the class or function, or of the line that assigns the object."""
+    target = registered.load()
+    if inspect.isclass(target) or inspect.isfunction(target):
+        return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
+    module_name, _, attribute = registered.target.rpartition(":")
+    module = sys.modules[module_name]
+    lines = inspect.getsource(module).splitlines()
+    assigned = (i for i, line in enumerate(lines, start=1) if re.match(rf"{attribute}\s*[:=]", line))
+    return f"{inspect.getsourcefile(module)}:{next(assigned, 1)}"

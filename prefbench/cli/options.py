@@ -6,12 +6,9 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
-
-from prefbench.api import PrefbenchError
-from prefbench.registry import Kind, unknown
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
 run_folders = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -47,14 +44,3 @@ def names_in(text: str | None) -> list[str]:
         else:
             names[-1] += letter
     return [name.strip() for name in names if name.strip()]
-
-
-def kinds_in(text: str | None) -> list[Kind]:
-    """The kind of a word in either number, all kinds for None. Raises `PrefbenchError` with the nearest match."""
-    allowed: tuple[Kind, ...] = get_args(Kind)
-    if text is None:
-        return list(allowed)
-    kinds = [kind for kind in allowed if text in (kind, f"{kind}s")]
-    if not kinds:
-        raise PrefbenchError(unknown("kind", text, [f"{kind}s" for kind in allowed]))
-    return kinds

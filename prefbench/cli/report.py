@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from prefbench.cli.options import as_json, baseline, command_line, given, run_folders, suite_of_file
-
-if TYPE_CHECKING:
-    from prefbench.calls import Run
-    from prefbench.cli.screen import Screen
 
 
 @click.command()
@@ -50,17 +46,3 @@ def report(
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=1))
     raise SystemExit(0 if result.passed else 1)
-
-
-def report_run(screen: Screen, run: Run, suite: str | None = None) -> list[Any]:
-    """Shows the table of one scored run, writes its report into its folder, and returns the rows as plain data."""
-    import prefbench
-
-    with run.scored.folder.locked():
-        result = prefbench.report([run], suite=suite)
-        screen.grids(result.tables)
-        with screen.status("write the report"):
-            page = result.write(run.path / "report")[0]
-    screen.line(f"report    {page}")
-    screen.next(f"prefbench report {run.path.parent}/*")
-    return list(result.as_json())

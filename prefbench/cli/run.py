@@ -37,7 +37,7 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
     import prefbench
     from prefbench.api import FailedSamplesError
-    from prefbench.cli.report import report_run
+    from prefbench.cli.outcome import report_run
     from prefbench.cli.screen import Screen
 
     screen, named = Screen(quiet=as_json), names_in(metrics)

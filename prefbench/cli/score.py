@@ -19,7 +19,7 @@ from prefbench.cli.options import as_json, metrics, names_in, run_folders, suite
 def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_json: bool) -> None:
     """Score run folders; what is scored already is not repeated."""
     import prefbench
-    from prefbench.cli.report import report_run
+    from prefbench.cli.outcome import report_run
     from prefbench.cli.screen import Screen
 
     screen, named = Screen(quiet=as_json), names_in(metrics)

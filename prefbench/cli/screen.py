@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
 
 from prefbench.run.watch import Watch
 
@@ -132,20 +130,3 @@ class Screen(Watch):
         for path in [path for path in paths if path not in folders]:
             self._out.print(f"left out  {escape(str(path))}: not a run folder")
         return folders
-
-
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table of plain values; tab-separated lines without headings where nobody looks on."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        for row in rows:
-            print("\t".join(_plain(cell) for cell in row))
-        return
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*(escape(_plain(cell)) for cell in row))
-    console.print(table)
-
-
-def _plain(cell: Any) -> str:
-    return json.dumps(cell, default=str) if isinstance(cell, dict | list | tuple) else str(cell)

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from prefbench.api import PrefbenchError
-from prefbench.cli.options import as_json, kinds_in
+from prefbench.cli.list import kinds_in
+from prefbench.cli.options import as_json
 
 
 @click.command()
@@ -22,7 +23,7 @@ from prefbench.cli.options import as_json, kinds_in
 @as_json
 def show(what: str, name: str | None, measure: str | None, plot: Path | None, as_json: bool) -> None:
     """Show a run folder, or the card of a method, metric, scorer, suite or backbone: `show method NAME`."""
-    from prefbench.cli.screen import print_table
+    from prefbench.cli.plain import print_table
 
     if what in ("scorer", "scorers") and name is not None:
         _show_scorer(name, measure, plot, as_json=as_json)
