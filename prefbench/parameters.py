@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from prefbench.api import PrefbenchError
@@ -116,19 +116,19 @@ def _check_parameter(what: str, annotation: Any, default: Any) -> None:
 
 
 def _is_known(annotation: Any) -> bool:
-    if _is_union(annotation):
-        return all(option is type(None) or _is_known(option) for option in get_args(annotation))
-    return annotation in _PLAIN or get_origin(annotation) is Literal or _item(annotation) in _PLAIN
+    plain = [option for option in _options(annotation) if option is not NoneType]
+    return bool(plain) and all(o in _PLAIN or get_origin(o) is Literal or _item(o) in _PLAIN for o in plain)
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union; of any other annotation itself."""
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
 def _item(annotation: Any) -> Any:
     """The X of `tuple[X, ...]`; None for any other annotation."""
     items = get_args(annotation)
     return items[0] if get_origin(annotation) is tuple and items[1:] == (Ellipsis,) else None
-
-
-def _is_union(annotation: Any) -> bool:
-    return get_origin(annotation) in (Union, types.UnionType)
 
 
 def _checked(constructor: type, name: str, value: Any, annotation: Any, default: Any) -> Any:
@@ -154,17 +154,18 @@ def _parse(name: str, text: str, annotation: Any) -> Any:
         return TypeAdapter(_of_text(annotation)).validate_python(text)
     except ValidationError as error:
         # The options of a union are tried from left to right; what is wrong with the last one is told.
-        raise PrefbenchError(_complaint(name, text, _last_option(annotation), error.errors()[-1])) from None
+        last = [option for option in _options(annotation) if option is not NoneType][-1]
+        raise PrefbenchError(_complaint(name, text, last, error.errors()[-1])) from None
 
 
 def _of_text(annotation: Any) -> Any:
     """The annotation as pydantic reads it from text: None and the values of a Literal by their names."""
     from pydantic import BeforeValidator, Field
 
-    if _is_union(annotation):
-        options = sorted(get_args(annotation), key=lambda option: option is not type(None))  # `none` is never a text
+    if len(_options(annotation)) > 1:
+        options = sorted(_options(annotation), key=lambda option: option is not NoneType)  # `none` is never a text
         return Annotated[reduce(or_, map(_of_text, options)), Field(union_mode="left_to_right")]
-    if annotation is type(None):
+    if annotation is NoneType:
         return Annotated[None, BeforeValidator(lambda text: None if text.lower() == "none" else text)]
     if get_origin(annotation) is Literal:
         named = {str(value): value for value in get_args(annotation)}
@@ -172,12 +173,6 @@ def _of_text(annotation: Any) -> Any:
     if annotation is int:
         return Annotated[int, BeforeValidator(int)]  # pydantic alone would take 2.0 for 2
     return Annotated[float, Field(allow_inf_nan=False)] if annotation is float else annotation
-
-
-def _last_option(annotation: Any) -> Any:
-    if not _is_union(annotation):
-        return annotation
-    return [option for option in get_args(annotation) if option is not type(None)][-1]
 
 
 def _complaint(name: str, text: str, annotation: Any, error: ErrorDetails) -> str:
