@@ -156,7 +156,7 @@ def _language_model(size: Size, folder: Path, rounds: int) -> list[dict[str, Any
     _save_mllm(size, folder)
     mllm = load_mllm(str(folder))
     mllm.card = replace(mllm.card, tuning="lora", image_side=448, context=8192)
-    train_user = _lesson(np.random.default_rng(0), 448)
+    train_user = _random_train_user(np.random.default_rng(0), 448)
     shown = Shown(*(tuple(j.picture.load() for j in side[:HISTORY]) for side in _sides(train_user)))
     rows = [
         _timed("read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([taste_question(shown)]), rounds)
@@ -239,7 +239,7 @@ def _timed(what: str, unit: str, n: int, work: Callable[[], object], rounds: int
     return {"what": what, "unit": unit, "value": statistics.median(rates[1:]), "peak_gib": peak}
 
 
-def _lesson(rng: np.random.Generator, side: int) -> TrainUser:
+def _random_train_user(rng: np.random.Generator, side: int) -> TrainUser:
     sides = []
     for liked in (True, False):
         images = [Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)) for _ in range(2 * HISTORY)]

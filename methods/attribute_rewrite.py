@@ -82,12 +82,12 @@ class AttributeRewrite(Method):
     def _words(self, history: History) -> tuple[str, str]:
         if not len(history):
             return "", ""
-        shown = Shown(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
+        examples = Shown(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
-            first = self._ask(taste_question(shown))
+            first = self._ask(taste_question(examples))
             likes = read_answer(first, tokenizer, control)
-            dislikes = read_answer(self._ask(follow_up(shown, first, TEMPLATES.dislikes[0])), tokenizer, control)
+            dislikes = read_answer(self._ask(follow_up(examples, first, TEMPLATES.dislikes[0])), tokenizer, control)
         except ValueError as error:
             logger.warning("%s: %s %s; drawn by the prompt alone", self.card.name, history.user, error)
             return "", ""
@@ -112,9 +112,9 @@ def read_answer(answer: str, tokenizer: Any, control_tokens: Iterable[str] = ())
     words = " ".join(answer.split()).strip(" ,.;")
     if not words:
         raise ValueError("got no answer")
-    held = next((token for token in control_tokens if token in words), None)
-    if held is not None or not words.isprintable():
-        raise ValueError(f"got an answer with {held or 'control characters'}: {words[:60]!r}")
+    control = next((token for token in control_tokens if token in words), None)
+    if control is not None or not words.isprintable():
+        raise ValueError(f"got an answer with {control or 'control characters'}: {words[:60]!r}")
     length, room = len(tokenizer(words, verbose=False)["input_ids"]), tokenizer.model_max_length
     if length > room:
         raise ValueError(f"got an answer of {length} tokens, over {room}: {words[:60]!r}")

@@ -129,11 +129,11 @@ class IpAdapter(Method):
 
     def profile(self, history: History) -> Profile:
         """Embeddings (2, images, E): of what to lead away from, and of what to lead to."""
-        wanted = self._condition(history.liked)
-        avoided = self._condition(history.disliked if self.negative == "disliked" else ())
+        positive = self._condition(history.liked)
+        negative = self._condition(history.disliked if self.negative == "disliked" else ())
         # Repeating all tokens of a softmax equally leaves its result as it is.
-        length = math.lcm(len(avoided), len(wanted))
-        rows = [embeddings.repeat(length // len(embeddings), 1) for embeddings in (avoided, wanted)]
+        length = math.lcm(len(negative), len(positive))
+        rows = [embeddings.repeat(length // len(embeddings), 1) for embeddings in (negative, positive)]
         return Profile(history.user, torch.stack(rows))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
@@ -142,9 +142,9 @@ class IpAdapter(Method):
 
     def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
         backbone = self.context.backbone
-        avoided, wanted = torch.stack([request.profile.payload for request in requests]).unbind(1)
+        negative, positive = torch.stack([request.profile.payload for request in requests]).unbind(1)
         guidance = self.guidance or backbone.card.guidance
-        embeds = torch.cat([avoided, wanted]) if guidance > 1 else wanted
+        embeds = torch.cat([negative, positive]) if guidance > 1 else positive
         images = backbone.generate(
             [request.prompt for request in requests],
             [request.seed for request in requests],
@@ -193,9 +193,9 @@ def files_for(backbone: Backbone) -> tuple[Path, Path]:
     name = backbone.card.name
     if name not in ADAPTERS:
         raise PrefbenchError(f"ip-adapter has no adapter for backbone {name!r}, only for {', '.join(ADAPTERS)}")
-    chosen = ADAPTERS[name]
-    tower, adapter = hub.require_all(f"ip-adapter on {name}", [chosen.tower, chosen.adapter])
-    return adapter / chosen.adapter.files[0], tower / chosen.tower.files[0]
+    entry = ADAPTERS[name]
+    tower, adapter = hub.require_all(f"ip-adapter on {name}", [entry.tower, entry.adapter])
+    return adapter / entry.adapter.files[0], tower / entry.tower.files[0]
 
 
 def attach(backbone: Backbone, adapter: Path, tower: Path) -> ImageEmbedder:
@@ -215,12 +215,12 @@ def attach(backbone: Backbone, adapter: Path, tower: Path) -> ImageEmbedder:
 
 def _check_fit(file: Path, unet: Any, width: int, backbone: str) -> None:
     """Raises `PrefbenchError` for weights of another shape: diffusers would take a part, or fail while drawing."""
-    needed, held = _layout(unet, width), _shapes(file)
-    if "image_proj.proj.weight" not in held:
+    layout, shapes = _layout(unet, width), _shapes(file)
+    if "image_proj.proj.weight" not in shapes:
         raise PrefbenchError(f"{file} is no plain IP-Adapter: it has no image_proj.proj.weight")
-    for name in needed | held:
-        if needed.get(name) != held.get(name):
-            here, there = (shape or "nothing" for shape in (held.get(name), needed.get(name)))
+    for name in layout | shapes:
+        if layout.get(name) != shapes.get(name):
+            here, there = (shape or "nothing" for shape in (shapes.get(name), layout.get(name)))
             raise PrefbenchError(f"{file} does not fit backbone {backbone!r}: {name} is {here}, not {there}")
 
 

@@ -1,4 +1,4 @@
-"""`clip-i`: how much more an image looks like what its user likes than like what others like."""
+"""`clip-i`: how much closer an image is to its user's likes than to other users' likes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .shared.per_run import cached_per_run
 class ClipI(ImageMetric):
     """100 x (mean cosine to the user's own held-out likes - mean cosine to other users' held-out likes).
 
-    Held-out likes are those that no method sees; the likes that the method was shown do not enter. The difference takes
-    away what every image shares with every like: with `clip-i/own` alone (the usual "CLIP-I"), a typical image beats
-    one that suits nobody else. Others are all other users of the run, each with the same weight, so a run of few users
-    has a noisy baseline, and one user none.
+    Held-out likes are those that no method sees; the likes that the method was shown do not enter. The difference removes
+    what every image shares with every like: by `clip-i/own` alone (the usual "CLIP-I"), a typical image beats one that
+    suits only its user. Others are all other users of the run, each with the same weight, so the
+    baseline of a run of few users is noisy, and a run of one user has none.
 
     -200 to 200; 0 is an image that suits its user no better than others. Columns: `clip-i`, `clip-i/own` and
-    `clip-i/others`, the two parts; of the last, lower is no worse. Numbers of different extractors do not compare.
+    `clip-i/others`, the two parts; of `others`, lower is not worse. Numbers of different extractors do not compare.
 
     What can go wrong: an embedding counts what it sees, mostly content: users who like the same things in other styles
     look alike to it. A copied like wins while it ignores the prompt, and so can a method that repeats the objects that

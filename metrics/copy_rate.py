@@ -21,7 +21,7 @@ from .shared.picture_hash import picture_hash
 class CopyRate(ImageMetric):
     """1 where either of two detectors fires on the sample and the nearest picture its user's method was shown, else 0.
 
-    Shown are the liked and the disliked pictures of the method's part of the history. The detectors measure closeness:
+    The method was shown the liked and the disliked pictures of the history that methods see. The detectors measure closeness:
 
     - `copy-rate/hash`: bits of dHash and pHash (64 each) that agree, the most over flips and crops of what was shown;
     - `copy-rate/embedding`: the cosine of features.
@@ -71,12 +71,12 @@ class CopyRate(ImageMetric):
         for user, mine in rows_of_users(samples).items():
             if user not in run.users:
                 continue
-            shown = run.users[user]
+            memory = run.users[user]
             hashes = np.concatenate([picture_hash(Image.fromarray(samples[i].pixels)) for i in mine])
-            cosines = shown.cosines(rows[mine])
-            values[1, mine] = _fires(shown.agreement(hashes), run.agreement_threshold)
+            cosines = memory.cosines(rows[mine])
+            values[1, mine] = _fires(memory.agreement(hashes), run.agreement_threshold)
             values[2, mine] = _fires(cosines, run.cosine_threshold)
-            values[3, mine] = nearer(cosines, shown.cosines_of_likes)
+            values[3, mine] = nearer(cosines, memory.cosines_of_likes)
         values[0] = np.maximum(values[1], values[2])  # unknown where either is
         return as_columns(self.card.name, dict(zip(("total", "hash", "embedding", "nearer"), values, strict=True)))
 

@@ -1,4 +1,4 @@
-"""`pickscore`, `hpsv2`, `imagereward`: published scorers of what most people like. They read no user's history."""
+"""`pickscore`, `hpsv2`, `imagereward`: published scorers of what most people like. They read no history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`density`: how deep among the references the drawn images lie."""
+"""`density`: how many references' neighbourhoods each drawn image lies in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Density(BallCount):
     """The mean over drawn images of the number of reference balls that hold it, over k (Naeem et al. 2020, equation 3).
 
     The ball of a reference reaches to its 5th nearest other reference. 0 where no image lies near any reference; 1 is
-    expected of images from the references' own distribution; above 1 where they crowd where references are dense.
+    expected of images from the references' own distribution; above 1 where drawn images concentrate in dense regions of the references.
 
     Fidelity without variety: one typical image drawn over and over has a high density, so read it beside `coverage`.
     Copies of references win. Compare at equal numbers of references (scoring takes equal numbers of both); 20

@@ -17,7 +17,7 @@ class FrechetDistance(SetMetric):
     Takes features (N, D) and (M, D) of the suite's extractor with the role `fidelity`; gives one number, 0 or more,
     lower is better. Numbers of different extractors do not compare.
 
-    What it misses: it sees means and covariances only. It is biased upwards by an amount that grows as samples get
+    What it misses: it compares means and covariances only. It is biased upwards by an amount that grows as samples get
     fewer, so compare at the same number of samples, beside the floor: the distance of two halves of the references.
     Copies of references win.
     """

@@ -15,14 +15,14 @@ class GaussianDistance(KernelDistance):
 
     The widths are 1/4, 1/2, 1, 2 and 4 times the median distance between references, so the number does not depend on
     the scale of features, and every method is measured with one kernel against one set of references. Such a kernel
-    tells any two distributions apart, in spread as in mean; `kid`'s cubic one sees three moments, `cmmd`'s wide one
-    nearly the mean alone.
+    distinguishes any two distributions; `kid`'s cubic one compares three moments, `cmmd`'s wide one little more than
+    the mean.
 
     Unbiased at any number of samples, so it may be below 0; 0 for equal distributions, at most 2000. Pairs of images of
     the same user are dropped, within a set and across: they are alike because they are of one user. 100 samples of 20
     users are the least to read anything from.
 
-    What can go wrong: copies of references win. A reference set with another number of images has another width.
+    What can go wrong: copies of references win. The kernel's width depends on the reference set.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

@@ -34,10 +34,10 @@ def _card(name: str, by: str, source: str | None = None) -> MetricCard:
 class Preference(ImageMetric):
     """Personalisation gain: P(liked) under the image's own user minus the mean of it under other users, same prompt.
 
-    The scorer is given the part of each user's judgments that no method sees. An image that everybody likes gains
+    The scorer reads those judgments of each user that no method sees. An image that everybody likes gains
     nothing, and neither does one that does not show its prompt. -1 to 1, higher is better; 0 is an image that suits its
     user no better than others. Columns: `preference`, `preference/own` and
-    `preference/others`. None where the user, or every other one, has no judgments to be known by.
+    `preference/others`. None where the user, or every other user, has no such judgments.
     """
 
     card: ClassVar[MetricCard] = _card("preference", "prefbench's own scorer")

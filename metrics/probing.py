@@ -1,4 +1,4 @@
-"""`probing`: what a method's representation of a user knows, read by linear probes, beside what could imitate it."""
+"""`probing`: the information about a user in a method's representation, read by linear probes, beside control probes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ GALLERY = 10
 
 
 class Probing(UserMetric):
-    """Whether a linear probe of the method's states tells a user's liked from disliked pictures that it never saw.
+    """Whether a linear probe of the method's states separates a user's liked from disliked pictures it never saw.
 
     - `probing`: AUC within a user; `probing/liking-accuracy`: balanced accuracy; both 0 to 1, chance 0.5. The probe is
       fitted on other users and other prompts.
-    - `probing/content-floor`: the AUC of the same probe of the picture's features alone: what needs no user.
+    - `probing/content-floor`: the AUC of the same probe on the picture's features alone, without the user.
     - `probing/selectivity`: accuracy minus that of the same probe on random labels of prompts (Hewitt & Liang, EMNLP
       2019, arXiv 1909.03368).
-    - `probing/verification`: AUC of telling that two halves of a history are of one user, chance 0.5; influence values,
+    - `probing/verification`: AUC of recognising two halves of one user's history, chance 0.5; influence values,
       whose mean it is and which may leave 0 to 1. `probing/verification-floor`: the same of the mean features of what
       the halves show, without labels.
     - `probing/recall@10`: how often a user's other half is the nearest of 10; chance 0.1.
@@ -68,7 +68,7 @@ class Probing(UserMetric):
     extractor: ClassVar[str | None] = "fidelity"
 
     def score(self, users: Sequence[str], evidence: Evidence) -> Mapping[str, Sequence[float | None]]:
-        """One value per user and column; None for users with too few judgments, or of whom the method keeps nothing.
+        """One value per user and column; None for users with too few judgments, or without stored states.
 
         Raises:
             NotMeasurableError: neither kind of probe has enough users, prompts or answers.
@@ -133,7 +133,7 @@ class Probing(UserMetric):
 
 
 def _shared(states: Sequence[Mapping[str, object]], of: str) -> list[str]:
-    """Layers that the method has of all users. Raises `NotMeasurableError` for none."""
+    """Layers that the method has for all users. Raises `NotMeasurableError` for none."""
     layers = sorted(set.intersection(*(set(layers) for layers in states))) if states else []
     if not layers:
         raise NotMeasurableError(f"probing: no user has states of {of} in one layer")

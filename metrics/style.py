@@ -1,4 +1,4 @@
-"""`style`: how much more an image has the style of what its user likes than of what others like."""
+"""`style`: how much closer an image's style is to its user's likes than to other users' likes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .shared.per_run import cached_per_run
 class StyleLikeness(ImageMetric):
     """100 x (mean cosine to the user's own held-out likes - that to other users'), of a descriptor of style.
 
-    As `clip-i`, on the extractor with the role `style`. Its features may have different units and say the same many
-    times over, so before cosines are taken they are standardised and decorrelated over all held-out likes of the run,
-    as far as these tell (`likeness.decorrelated_likes`): the number belongs to these users.
+    As `clip-i`, on the extractor with the role `style`. Its features may have different units and be
+    redundant, so before cosines are taken they are standardised and decorrelated over all held-out likes of the run,
+    as far as these determine it (`likeness.decorrelated_likes`): the number depends on these users.
 
     -200 to 200, 0 for an image that suits its user no better than others. Columns: `style`, `style/own` and
     `style/others`, the two parts.
 
     What can go wrong: statistics of colour and texture are no style where style is line, medium or composition, and
-    they see content that has a colour. Published numbers use CSD (Somepalli et al. 2024), which no suite names yet.
+    they respond to content that has a colour. Published numbers use CSD (Somepalli et al. 2024), which no suite names yet.
     A copied like wins.
     """
 

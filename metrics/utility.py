@@ -1,4 +1,4 @@
-"""`utility`: what an image is truly worth to the user it was drawn for, in worlds that know it."""
+"""`utility`: the true utility of an image to the user it was drawn for, in suites that know it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .shared.columns import as_columns, rows_of_users
 
 
 class Utility(ImageMetric):
-    """The user's true utility of the image: 0 is the mean of a random image, 1 the best there is; higher is better.
+    """The user's true utility of the image: 0 is the mean over random images, 1 the best image there is; higher is better.
 
-    What can go wrong: it says nothing of the prompt; a copied like has a high utility and ignores it.
+    What can go wrong: it ignores the prompt: a copied like has a high utility.
 
     Columns: `utility`, and `utility/<group>` for every group of axes that the suite's truth names.
     """

@@ -27,11 +27,11 @@ class VqaScore(ImageMetric):
 
     Always of the ORIGINAL prompt, whatever prompt a method really used. 0 to 1. Normalised over the first tokens of Yes
     and No as the model begins its turn; the paper takes P("Yes") over the whole vocabulary, which is lower where a
-    model would rather say something else. Reads word order and relations, which `clip-score` hardly does.
+    model prefers another answer. Reads word order and relations, which `clip-score` hardly does.
 
     What can go wrong: the number belongs to the model, and models are not calibrated: compare methods under one model
     only. A model that was not taught such questions (`mini-mllm` was not) gives numbers that mean nothing. Text drawn
-    into the image can talk it into Yes.
+    into the image can make it answer Yes.
 
     Args:
         mllm: a registered language model, or a folder of one; loaded when the first sample is scored.

@@ -79,8 +79,8 @@ class BestOfN(Method):
         candidates = list(zip(*rounds, strict=True))
         best = [self._best(request, images) for request, images in zip(requests, candidates, strict=True)]
         nfe = self.n * backbone.nfe
-        chosen = zip(requests, candidates, best, strict=True)
-        return [Drawing(images[i], request.prompt, nfe) for request, images, i in chosen]
+        choices = zip(requests, candidates, best, strict=True)
+        return [Drawing(images[i], request.prompt, nfe) for request, images, i in choices]
 
     def _best(self, request: Request, images: Sequence[Any]) -> int:
         """The index of the image with the highest score, the first of equals. One request per call: a score that

@@ -57,19 +57,19 @@ def popular_phrases(train_users: Sequence[TrainUser], most: int) -> list[str]:
     liking = Counter(phrase for train_user in train_users for phrase in set(train_user.likes))
     liking.subtract(phrase for train_user in train_users for phrase in set(train_user.dislikes))
     together = _seen_together(train_users)
-    chosen: list[str] = []
+    phrases: list[str] = []
     for phrase, margin in sorted(liking.items(), key=lambda item: (-item[1], item[0])):
-        if margin > 0 and len(chosen) < most and not any(_exclude(phrase, other, together) for other in chosen):
-            chosen.append(phrase)
-    return chosen
+        if margin > 0 and len(phrases) < most and not any(_exclude(phrase, other, together) for other in phrases):
+            phrases.append(phrase)
+    return phrases
 
 
 def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:
     """Each phrase that some judged picture shows, to all that some picture shows with it."""
     together: dict[str, set[str]] = {}
-    for shown in {tuple(phrases) for train_user in train_users for phrases in train_user.shows.values()}:
-        for phrase in shown:
-            together.setdefault(phrase, set()).update(shown)
+    for combination in {tuple(phrases) for train_user in train_users for phrases in train_user.shows.values()}:
+        for phrase in combination:
+            together.setdefault(phrase, set()).update(combination)
     return together
 
 

@@ -95,18 +95,18 @@ class PrefGen(Method):
     def profile(self, history: History) -> Profile:
         """The user vector (F,), and with `negative=disliked` the opposite user's: (1 or 2, F)."""
         history = self._visible(history)
-        shown = [Shown.of(history)]
+        examples = [Shown.of(history)]
         if self.negative == "disliked":
-            shown.append(Shown.of(History(history.user, history.disliked, history.liked)))
-        return Profile(history.user, self._vectors(shown, self._states(shown)))
+            examples.append(Shown.of(History(history.user, history.disliked, history.liked)))
+        return Profile(history.user, self._vectors(examples, self._states(examples)))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         backbone = self.context.backbone
         vectors = torch.stack([request.profile.payload for request in requests]).to(backbone.device)
-        wanted = vectors[:, :1]
-        avoided = vectors[:, 1:] if self.negative == "disliked" else torch.zeros_like(wanted)
+        positive = vectors[:, :1]
+        negative = vectors[:, 1:] if self.negative == "disliked" else torch.zeros_like(positive)
         guidance = self.user_guidance or backbone.card.guidance
-        embeds = torch.cat([avoided, wanted]) if guidance > 1 else wanted
+        embeds = torch.cat([negative, positive]) if guidance > 1 else positive
         images = backbone.generate(
             [request.prompt for request in requests],
             [request.seed for request in requests],
@@ -128,8 +128,8 @@ class PrefGen(Method):
 
     def _states(self, shown: Sequence[Shown]) -> States | None:
         """Of those that show something; None where none does."""
-        asked = [taste_question(one) for one in shown if one]
-        return self.mllm.states(asked) if asked else None
+        questions = [taste_question(one) for one in shown if one]
+        return self.mllm.states(questions) if questions else None
 
     def _vectors(self, shown: Sequence[Shown], states: States | None) -> Tensor:
         """(N, F), from what `_states` gives; zeros, the average user, where nothing is shown."""

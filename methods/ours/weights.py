@@ -143,10 +143,10 @@ def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm
         "hidden states": (mllm.width, config.widths.core),
         "image embeddings": (embed_images.width, config.widths.img),
     }
-    for what, (here, wanted) in widths.items():
-        if here != wanted:
+    for what, (here, needed) in widths.items():
+        if here != needed:
             raise PrefbenchError(
-                f"{folder} was trained on {what} {wanted} wide, those here are {here} wide; train anew:"
+                f"{folder} was trained on {what} {needed} wide, those here are {here} wide; train anew:"
                 f" {_command(backbone)}"
             )
     return mllm, embed_images

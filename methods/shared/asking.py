@@ -20,8 +20,8 @@ class Asking:
 
     def about(self, history: History) -> States | None:
         """The states of one conversation, about to say what the user likes; None for an empty history."""
-        shown = self._shown.of(history)
-        return self._mllm.states([taste_question(shown)]) if shown else None
+        examples = self._shown.of(history)
+        return self._mllm.states([taste_question(examples)]) if examples else None
 
     def at(self, history: History, asked: ProbeItem) -> States:
         """The states of one conversation, about to say whether the user likes the picture."""
@@ -29,12 +29,12 @@ class Asking:
             picture = asked.picture.load()
         except UnreadableImageError as error:
             raise PrefbenchError(f"a picture to ask about cannot be read: {error}") from error
-        shown, answer = self._shown.of(history), self._answers.of(history)
-        return self._mllm.states([follow_up(shown, answer, TEMPLATES.like[0], picture)])
+        examples, answer = self._shown.of(history), self._answers.of(history)
+        return self._mllm.states([follow_up(examples, answer, TEMPLATES.like[0], picture)])
 
     def _answer(self, history: History) -> str:
-        shown = self._shown.of(history)
-        return self._mllm.answers([taste_question(shown)])[0] if shown else TEMPLATES.nothing
+        examples = self._shown.of(history)
+        return self._mllm.answers([taste_question(examples)])[0] if examples else TEMPLATES.nothing
 
 
 def by_layer(states: States) -> dict[str, Features]:

@@ -34,16 +34,16 @@ def load_image_tower(backbone: Backbone, source: str = "") -> ImageEmbedder:
     Raises:
         PrefbenchError: no local copy, with the command that gets one; else as `load_tower`.
     """
-    chosen = source or _default(backbone)
-    trainer = Path(chosen).name if chosen in TOWERS.values() else None
-    weights = WeightFiles(chosen, ("config.json", "*.json", "model*.safetensors"), trainer=trainer)
+    location = source or _default(backbone)
+    trainer = Path(location).name if location in TOWERS.values() else None
+    weights = WeightFiles(location, ("config.json", "*.json", "model*.safetensors"), trainer=trainer)
     return load_tower(hub.require("the image tower", weights), backbone.device)
 
 
 def tower_name(backbone: Backbone, source: str = "") -> str:
     """What the tower is known as: the repository of the hub, or its folder's name."""
-    chosen = source or _default(backbone)
-    return chosen if hub.is_hub_id(chosen) else Path(chosen).name
+    location = source or _default(backbone)
+    return location if hub.is_hub_id(location) else Path(location).name
 
 
 def _default(backbone: Backbone) -> str:

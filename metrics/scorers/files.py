@@ -1,4 +1,4 @@
-"""Weights of published scorers, read without running anything in them."""
+"""Weights of published scorers, read without executing any code in them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def digest(read: Iterable[tuple[Path, Iterable[str]]]) -> str:
 
 
 def read_tensors(name: str, file: Path, *, stand_ins: Mapping[str, type] | None = None) -> Any:
-    """What `torch.save` wrote, tensors and plain data alone: other pickles are refused before anything in them runs.
+    """What `torch.save` wrote, tensors and plain data alone: other pickles are refused before any of their code runs.
 
     Args:
-        stand_ins: for classes by their full names, empty ones that take up their objects' attributes.
+        stand_ins: full names of classes to empty ones that take their objects' attributes.
 
     Raises:
         PrefbenchError: a file that is damaged or asks for any other object.
@@ -40,7 +40,7 @@ def read_tensors(name: str, file: Path, *, stand_ins: Mapping[str, type] | None 
     except Exception as error:  # damaged files raise anything
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:160]
         raise PrefbenchError(
-            f"scorer {name!r}: {file} holds something else than tensors, and is not opened: {reason}"
+            f"scorer {name!r}: {file} holds something else than tensors and is not opened: {reason}"
         ) from error
 
 
@@ -61,7 +61,7 @@ def below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.T
 
 @contextmanager
 def fitting(name: str, file: Path) -> Iterator[None]:
-    """Around what builds a network from a file: whatever the libraries raise becomes one line that names it."""
+    """Around what builds a network from a file: any error of the libraries becomes one line that names the file."""
     try:
         yield
     except PrefbenchError:

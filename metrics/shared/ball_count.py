@@ -1,8 +1,8 @@
-"""Balls around references, as density and coverage count what falls into them (Naeem et al. 2020, section 3).
+"""Balls around references, whose drawn images density and coverage count (Naeem et al. 2020, section 3).
 
 Counts are those of `sklearn.neighbors.NearestNeighbors`, as a test compares; it is not used here for two reasons. Its
-fast way (`brute`) finds equal pictures at distances above 0, so copies would fall inside balls of radius 0, and its
-exact one (`kd_tree`) takes eight times as long (4.2 s in place of 0.5 s for 1,000 images a side of 384 features). And
+fast method (`brute`) finds equal pictures at distances above 0, so copies would fall outside balls of radius 0, and its
+exact one (`kd_tree`) takes eight times as long (4.2 s in place of 0.5 s for 1,000 images per set with 384 features). And
 leaving users out needs all distances, which it does not give.
 """
 
@@ -27,7 +27,7 @@ LEAST = 4 * NEAREST
 _BLOCK = 1024
 """Rows of a distance matrix held at a time."""
 _MOST_DISTANCES = 25_000_000
-"""Held at once where parts of sets are compared: 200 MB, of 3,500 references and as many drawn images."""
+"""Most distances held at once for leave-one-out values: 200 MB, of 3,500 references and as many drawn images."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Balls:
 
     @classmethod
     def around(cls, metric: str, drawn: FeatureSet, reference: FeatureSet) -> Balls:
-        """Counts them. Raises `NotMeasurableError` for under 20 references or 2 drawn images."""
+        """Counts the samples in each ball. Raises `NotMeasurableError` for under 20 references or 2 drawn images."""
         _check(metric, drawn, reference)
         together = np.zeros(len(drawn), dtype=np.int64)
         return cls(_inside(reference.features, drawn.features, together, 1)[:, 0], len(drawn))
@@ -50,11 +50,11 @@ class BallCount(SetMetric):
 
     @abstractmethod
     def value(self, balls: Balls) -> float:
-        """The metric, of counted balls."""
+        """The metric's value, from counted balls."""
 
     @property
     def resampling(self) -> Resampling:
-        """What each user's images fill is counted, and each distance measured, once."""
+        """Counts per user, and measures each distance, only once."""
         return _BallResampling(self)
 
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
@@ -87,19 +87,18 @@ class _BallResampling(Resampling):
         across = _distances(reference.features, drawn.features)
         values = []
         for group in range(of_drawn.max() + 1):
-            drawn_left, references_left = of_drawn != group, of_reference != group
-            _check(self.metric.card.name, drawn.select(drawn_left), reference.select(references_left))
+            drawn_rows, reference_rows = of_drawn != group, of_reference != group
+            _check(self.metric.card.name, drawn.select(drawn_rows), reference.select(reference_rows))
             inside = across < _radii(np.where(owners == group, np.inf, distances))[:, None]
-            counts = inside[references_left][:, drawn_left].sum(axis=1)
-            values.append(self.metric.value(Balls(counts, int(drawn_left.sum()))))
+            counts = inside[reference_rows][:, drawn_rows].sum(axis=1)
+            values.append(self.metric.value(Balls(counts, int(drawn_rows.sum()))))
         return values
 
 
 def _nearest_references(reference: FeatureSet, groups: NDArray[np.int64]) -> tuple[Features, NDArray[np.int64]]:
     """Distances (M, n) from each reference to its nearest others, and the groups (M, n) of these.
 
-    Without one group, the k-th nearest of the others is among the k + g nearest of all, g being the
-    size of the largest group.
+    After leaving out a group of at most g rows, the k-th nearest of the others is among the k + g nearest of all.
     """
     among = _distances(reference.features, reference.features)
     np.fill_diagonal(among, np.inf)

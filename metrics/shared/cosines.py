@@ -1,4 +1,4 @@
-"""What metrics of likeness share: directions of features, and features of judged pictures in one pass for all users."""
+"""What similarity metrics share: directions of features, and features of judged pictures in one pass for all users."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ class KernelDistance(SetMetric):
         """k. Raises `NotMeasurableError` where none follows from these references."""
 
     def embedded(self, images: FeatureSet) -> FeatureSet:
-        """The features that k is taken of."""
+        """The features that the kernel compares."""
         return images
 
     @property
     def resampling(self) -> Resampling:
-        """Sums of kernels between users, taken once: permuting and leaving out only pick among them."""
+        """Sums of kernels between users, computed once: permuted and left-out values are sums over some of them."""
         return _KernelResampling(self)
 
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:

@@ -1,4 +1,4 @@
-"""Likeness of images to held-out likes: to the user's own, less that to everybody else's."""
+"""Likeness of images to held-out likes: to the user's own, minus that to all other users'."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def held_out_likes(evidence: Evidence) -> HeldOutLikes:
 def decorrelated_likes(evidence: Evidence) -> HeldOutLikes:
     """Directions of (x - mean) / deviation, over all likes, times (R + 1)^-½.
 
-    R is their correlation matrix. So no unit and no property that many features share, such as contrast, rules the
-    cosines; the 1 keeps directions in which likes hardly differ from being blown up, however few likes there are.
+    R is their correlation matrix. So neither units nor a property that many features share, such as contrast,
+    dominates the cosines; the 1 bounds the gain of directions in which likes hardly differ.
 
     Raises:
         NotMeasurableError: nobody has a held-out like.

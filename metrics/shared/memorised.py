@@ -1,4 +1,4 @@
-"""What methods were shown, and how close a picture must come to it to be called a copy."""
+"""The pictures that methods were shown, and how similar another must be to count as a copy."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ logger = logging.getLogger(__name__)
 FALSE_POSITIVES = 0.001
 """Share of pictures that are no copies on which a detector may fire."""
 LEAST_NEGATIVES = 1000
-"""With fewer, no threshold is known to keep to that share."""
+"""With fewer negatives, no threshold guarantees that share."""
 ROUNDING = 1e-9
-"""By how much the closenesses of equal pictures may differ."""
+"""Largest difference between closenesses of equal pictures."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class ShownOfRun:
-    """What each user's method was shown, for users who were shown anything, and above which closeness a copy begins."""
+    """The pictures shown for each user with a history, and the thresholds of closeness above which a picture is a copy."""
 
     users: Mapping[str, Shown]
     agreement_threshold: float
@@ -57,15 +57,17 @@ class ShownOfRun:
 
 def shown_pictures(evidence: Evidence) -> ShownOfRun:
     """Hashes and features of the judged pictures of a run, and thresholds from the negatives among them."""
-    shown = {user: [j.picture for j in (*h.liked, *h.disliked)] for user, h in evidence.histories["method"].items()}
-    likes = {user: [j.picture for j in h.liked] for user, h in evidence.histories["scorer"].items()}
-    shown_directions, like_directions = judged_directions(shown, evidence), judged_directions(likes, evidence)
+    pictures_of = {
+        user: [j.picture for j in (*h.liked, *h.disliked)] for user, h in evidence.histories["method"].items()
+    }
+    likes_of = {user: [j.picture for j in h.liked] for user, h in evidence.histories["scorer"].items()}
+    shown_directions, like_directions = judged_directions(pictures_of, evidence), judged_directions(likes_of, evidence)
     users = {
         user: _shown(pictures, shown_directions[user], like_directions.get(user))
-        for user, pictures in shown.items()
+        for user, pictures in pictures_of.items()
         if pictures
     }
-    return _calibrated(users, likes, like_directions)
+    return _calibrated(users, likes_of, like_directions)
 
 
 def _shown(pictures: Sequence[Picture], features: Features, like_features: Features | None) -> Shown:
@@ -85,10 +87,10 @@ def _calibrated(
     hashes = np.concatenate([np.empty((0, 2), np.uint64), *(picture_hash(picture.load()) for picture in every)])
     rows = np.concatenate(list(like_features.values()))
     agreements, cosines = [np.empty(0)], [np.empty(0)]
-    for user, shown in users.items():
-        others = (owners != user) & ~np.isin(digests, list(shown.digests))
-        agreements.append(shown.agreement(hashes[others]))
-        cosines.append(shown.cosines(rows[others]))
+    for user, memory in users.items():
+        others = (owners != user) & ~np.isin(digests, list(memory.digests))
+        agreements.append(memory.agreement(hashes[others]))
+        cosines.append(memory.cosines(rows[others]))
     agreement, cosine = np.concatenate(agreements), np.concatenate(cosines)
     thresholds = threshold(agreement, 0.0), threshold(cosine[np.isfinite(cosine)], 1.0)
     run = ShownOfRun(users, *thresholds, len(agreement))
@@ -97,11 +99,11 @@ def _calibrated(
 
 
 def threshold(negatives: Features, best: float) -> float:
-    """The closeness above which a picture passes for no negative at p = 0.001; NaN where that tells nothing apart.
+    """The closeness above which a picture is no negative at p = 0.001; NaN where even an exact copy would not exceed it.
 
     p is the conformal p-value (1 + negatives at least as close) / (1 + negatives) of Vovk et al. (2005): where picture
     and negatives come from one population, it is at most 0.001 with a probability of at most 0.001. The plain quantile
-    of the negatives does not promise that.
+    of the negatives does not guarantee that.
 
     Args:
         negatives: closeness (N,) of pictures that are no copies; under 1000 of them give none.

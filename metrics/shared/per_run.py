@@ -1,4 +1,4 @@
-"""What follows from a run's judgments, worked out once for all runs of the same ones."""
+"""Caches what is computed from a run's judgments, for all runs with the same judgments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def cached_per_run(work_out: Callable[[Evidence], T]) -> Callable[[Evidence], T]:
-    """The function, which keeps its last value and gives it again wherever the users' judgments are the same.
+    """The function with its last value cached, which is returned again for the same users' judgments.
 
     A run is scored in chunks under one evidence, and several runs of one suite hold the same judgments. A metric is
     made for one suite, so the features of judged pictures are the same where the judgments are.
@@ -30,7 +30,7 @@ def cached_per_run(work_out: Callable[[Evidence], T]) -> Callable[[Evidence], T]
 
 
 def _judgments(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
-    """For each part of a history and each user, the digest of what the user judged."""
+    """For each viewer and user, the digest of the user's judgments."""
     return tuple(
         (viewer, user, history.digest)
         for viewer, histories in evidence.histories.items()

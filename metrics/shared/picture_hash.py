@@ -1,4 +1,4 @@
-"""Perceptual hashes of pictures: equal for copies that were saved again, scaled or brightened, far apart for others.
+"""Perceptual hashes of pictures: equal for copies that were saved again, scaled or brightened, and very different for other pictures.
 
 dHash and pHash as in the package `imagehash`, but not bit for bit: that one resamples with Lanczos to 8-bit grays and
 hashes whole pictures, this one averages large pictures down, keeps fractions of a gray level, and takes crops and
@@ -53,7 +53,7 @@ def nearest_bits(hashes: Hashes, others: Hashes) -> NDArray[np.int64]:
 
 
 def _hashes(image: Image.Image, boxes: Sequence[Box]) -> tuple[Hashes, Hashes]:
-    """Of each box, and of its mirror image."""
+    """The hash of each box, and of its mirror image."""
     gray = image.convert("L").convert("F")
     if max(gray.size) > _WORKING_SIDE:
         gray = gray.resize((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.BOX)

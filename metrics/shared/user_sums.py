@@ -1,7 +1,7 @@
-"""Sums of a kernel between users' images, computed once: permuted labels and left-out users only pick among them.
+"""Sums of a kernel between users' images, computed once: permuted and left-out values are sums over some of them.
 
 MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y). Each mean is a sum over pairs of users divided by a count, so
-with the sums between all pairs of users at hand, another assignment of users to sets costs an addition of sums.
+another assignment of users to sets only adds up other stored sums.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class UserSums:
-    """Of two methods' images of the same n users, and references: sums of a kernel, and how many pairs each is of.
+    """Sums of a kernel over images of two methods for the same n users, and over references, with their numbers of pairs.
 
     Rows and columns are the users of the first method and then those of the second, by name.
     """
@@ -32,7 +32,7 @@ class UserSums:
     to_reference: Features
     """(2n,): between images and all references."""
     pairs: int
-    """Of one method's images among themselves."""
+    """Number of pairs among one method's images."""
     pairs_to_reference: int
 
     def difference(self, marked: NDArray[np.bool_]) -> float:
@@ -88,7 +88,7 @@ def mmd_without_each(
     *,
     same_user_pairs: bool,
 ) -> list[float]:
-    """MMD² without each group in turn, over all pairs or over pairs of different users only.
+    """Leave-one-out MMD² for each group, over all pairs or over pairs of different users only.
 
     Group -1, which always stays, becomes group 0 of the sums; leaving group g out drops row and column g + 1.
     """
@@ -141,7 +141,7 @@ def _sums(
 ) -> Features:
     """Sums of the kernel between groups of rows, (groups of x, groups of y), some rows of x at a time.
 
-    With the `owners` of all rows, only over pairs of different ones.
+    With the `owners` of all rows, only over pairs of different owners. S[a, b] = sum of k(x_i, y_j) over i in a, j in b.
     """
     sums = np.zeros((groups_x, groups_y))
     belongs = np.zeros((len(y), groups_y))

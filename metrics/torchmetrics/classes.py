@@ -1,4 +1,4 @@
-"""What a class of torchmetrics takes, from its signatures, and how it is built without downloading anything."""
+"""Inputs and arguments of a torchmetrics class, from its signatures; builds it without downloading anything."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _OURS: Mapping[Inputs, tuple[str, ...]] = {
 def find_class(reference: Reference) -> type[Metric]:
     """Imports the class. Raises `PrefbenchError` naming a package that it needs."""
     target = f"{FAMILY}.image.{reference.module}:{reference.class_name}"
-    found: type[Metric] = Entry("metric", reference.name, target).load()
-    return found
+    metric_class: type[Metric] = Entry("metric", reference.name, target).load()
+    return metric_class
 
 
 def inputs_of(metric_class: type[Metric], name: str) -> Inputs:
@@ -74,8 +74,8 @@ def settings_of(metric_class: type[Metric], reference: Reference, inputs: Inputs
     }
     for name, value in reference.arguments.items():
         if name not in parameters:
-            known = list(parameters) or ["none"]
-            raise PrefbenchError(unknown(f"parameter of {FAMILY}:{reference.short}", name, known))
+            names = list(parameters) or ["none"]
+            raise PrefbenchError(unknown(f"parameter of {FAMILY}:{reference.short}", name, names))
         if isinstance(value, str) and not _takes_words(hints.get(name, str)):
             raise PrefbenchError(f"parameter {name} of {FAMILY}:{reference.short} cannot be {value!r}")
     ranges = {"data_range": 1.0} if "data_range" in parameters else {}
@@ -106,7 +106,7 @@ def build(metric_class: type[Metric], name: str, settings: Mapping[str, Any]) ->
 
 
 def one_line(error: Exception) -> str:
-    """What an error of a library says, without line breaks."""
+    """The message of a library's error, without line breaks."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .classes import Inputs
 
 _WRONG_DIRECTIONS: dict[str, Literal["up", "down"]] = {"SpectralDistortionIndex": "down"}
-"""It is 0 for equal images and grows with distortion, and torchmetrics calls it better the higher it is."""
+"""Metrics whose direction torchmetrics states wrongly: 0 for equal images, larger with distortion."""
 _QUESTIONS: dict[Inputs, Literal["fidelity", "preference", "side"]] = {
     "image": "side",
     "pair": "preference",

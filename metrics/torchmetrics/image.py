@@ -45,7 +45,7 @@ class TorchImageMetric(ImageMetric):
     settings: ClassVar[Mapping[str, Any]]
     takes_reduction: ClassVar[bool]
     inputs: ClassVar[int]
-    """Images that one value is of: 1, or 2 with the reference."""
+    """Images per value: 1, or 2 with the reference."""
 
     def __init__(self) -> None:
         self._try()
@@ -73,7 +73,7 @@ class TorchImageMetric(ImageMetric):
         return np.concatenate([_computed(self._mean, *one) for one in one_by_one])
 
     def _try(self) -> None:
-        """One value of noise, so that absent weights and senseless arguments are told before anything is drawn."""
+        """One value of noise, so that absent weights and wrong arguments are reported before anything is drawn."""
         import torch
 
         noise = torch.rand(1, 3, _TRIAL_SIDE, _TRIAL_SIDE, generator=torch.Generator().manual_seed(0))
@@ -120,8 +120,8 @@ class FullReference(TorchImageMetric):
 
     Columns, in torchmetrics' own unit: the mean over all of the user's held-out likes; `/nearest`, the best of them;
     `/others`, the mean over those of the next user in the suite's order who has any. Pictures of another prompt are
-    never alike pixel by pixel, so the mean tells little by itself: read it beside `/others`, which says what is shared
-    with anybody's likes. `/nearest` is best for copies. Pictures of another size are resized to the drawn image's.
+    never alike pixel by pixel, so the mean means little by itself: read it beside `/others`, which measures the same
+    against another user's likes. `/nearest` is best for copies. Pictures of another size are resized to the drawn image's.
     """
 
     inputs = 2
@@ -176,7 +176,7 @@ class _Likes:
 
 
 def next_with_likes(user: str, histories: Mapping[str, History]) -> History | None:
-    """The history of the user after this one in the suite's order, round the end, who liked anything; None for none."""
+    """The history of the user after this one in the suite's order, wrapping around, who liked anything; None if there is none."""
     users = list(histories)
     start = users.index(user) + 1 if user in users else 0
     following = [other for other in users[start:] + users[:start] if other != user and histories[other].liked]

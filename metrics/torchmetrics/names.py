@@ -1,4 +1,4 @@
-"""Names of torchmetrics' image metrics, read without importing it: a wrong name is answered at once."""
+"""Names of torchmetrics' image metrics, read without importing it, so that a wrong name is reported at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ABBREVIATIONS = {
     "UniversalImageQualityIndex": "uqi",
     "VisualInformationFidelity": "vif",
 }
-"""What the field calls some classes; every other class goes by its own name in lower case, as `total-variation`."""
+"""Common names of some classes; every other class has its own name in lower case, such as `total-variation`."""
 
 
 @dataclass(frozen=True)
@@ -111,5 +111,5 @@ def _literal(node: ast.expr) -> Any:
         return node.id
     value = ast.literal_eval(node)
     if isinstance(value, str) and not re.fullmatch(r"[\w.-]+", value):
-        raise ValueError("a text in a metric's name is one word")
+        raise ValueError("a text in a metric's name must be one word")
     return tuple(value) if isinstance(value, list) else value

@@ -32,7 +32,7 @@ class TorchSetMetric(SetMetric):
     settings: ClassVar[Mapping[str, Any]]
 
     def __init__(self) -> None:
-        self._built(1)  # arguments that the class refuses are told before anything is scored
+        self._built(1)  # so that wrong arguments are reported before anything is scored
 
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
         """The value. Raises `NotMeasurableError` for too few samples, of which KID needs `subset_size`."""
@@ -60,7 +60,7 @@ class TorchSetMetric(SetMetric):
 
 
 def _passing(width: int) -> nn.Module:
-    """Stands where torchmetrics expects a network: gives features (N, width) as it gets them."""
+    """Replaces the network that torchmetrics expects: returns the features (N, width) that it is given."""
     from torch import nn
 
     class Passing(nn.Identity):

@@ -52,7 +52,7 @@ class Backbone(Protocol):
         negative_prompts: Sequence[str] | None = None,
         **pipeline_arguments: Any,
     ) -> list[Image.Image]:
-        """Draws one image a prompt from that prompt's own seed; text embeddings are computed once a prompt and run."""
+        """Draws one image per prompt from that prompt's own seed; each prompt is embedded once per run."""
 
     def roundtrip(self, image: Image.Image) -> Image.Image:
         """The image through the autoencoder: what a perfect denoiser could draw at best."""

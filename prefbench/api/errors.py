@@ -8,7 +8,7 @@ class PrefbenchError(Exception):
 
 
 class NotMeasurableError(PrefbenchError):
-    """A run offers too little for a metric to mean anything: the metric is left out and the reason said."""
+    """A run offers too little for a metric to mean anything: the metric is left out and the reason reported."""
 
 
 class FailedSamplesError(PrefbenchError):

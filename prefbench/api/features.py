@@ -33,7 +33,7 @@ class Extractor(Protocol):
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features (N, D) with the user and the prompt each row belongs to. Concatenation merges sets exactly."""
+    """Features (N, D) with the user and the prompt of each row. Concatenating rows merges sets exactly."""
 
     features: Features
     users: NDArray[np.str_]

@@ -17,8 +17,8 @@ NOTE_LIMIT = 2000
 class Grid:
     """Cells as raw text, a line break within a cell as `\n`; a rule stands between sections. Empty sections vanish.
 
-    `kept` are the columns that a narrow terminal repeats in each part of a table that it cannot show whole; `words` are
-    those that are aligned left, the others hold numbers.
+    `kept` are the columns that a narrow terminal repeats in each piece of a table that it cannot show whole;
+    `words` are those that are aligned left, the others hold numbers.
     """
 
     title: str
@@ -48,5 +48,5 @@ def plain(text: object, limit: int = TEXT_LIMIT) -> str:
         'red�[31m house'
     """
     line = " ".join(str(text).split())
-    shown = "".join("�" if unicodedata.category(c).startswith("C") else c for c in line)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    printable = "".join("�" if unicodedata.category(c).startswith("C") else c for c in line)
+    return printable if len(printable) <= limit else printable[: limit - 1] + "…"

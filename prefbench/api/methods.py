@@ -36,27 +36,27 @@ class MethodCard:
     selected_by: tuple[str, ...] = ()
     """Scorers that it trained with or picks by."""
     control: bool = False
-    """Exists to expose a metric; it may ask the suite's truth and is never ranked."""
+    """Whether it exists to expose a weakness of a metric; it may read the suite's truth and is never ranked."""
     attack: str = ""
-    """How a control wins a metric without doing what is asked; empty for what is no attack."""
+    """For an attack, how it wins a metric without doing what is asked; empty for every other method."""
     weights: tuple[str, ...] = ()
-    """The shipped weights that it loads on the shipped backbone, those trained on others of them before these.
+    """The shipped weights that it loads on the shipped backbone, in order of training.
 
-    Their cards say what data they saw.
+    Later ones build on earlier ones; their cards say what data they saw.
     """
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a method is set up with. `truth` and `lessons` are given to controls only; honest methods get None.
+    """What a method is set up with. Only controls get `truth` and `train_users`; honest methods get None.
 
-    What an honest method may learn from the train users it learns before, from its trainer.
+    An honest method learns from the train users earlier, in its trainer.
     """
 
     backbone: Backbone
     truth: Truth | None = None
     train_users: Callable[[], Sequence[TrainUser]] | None = None
-    """What the suite's train users judged."""
+    """Returns the judgments of the suite's train users."""
 
 
 class Method(ABC):
@@ -73,21 +73,21 @@ class Method(ABC):
         self.context = context
 
     def profile(self, history: History) -> Profile:
-        """What the method makes of one history. Called once a user, timed, cached by the history's digest."""
+        """What the method makes of one history. Called once per user, timed, cached by the history's digest."""
         return Profile(history.user)
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
-        """One drawing a request, in order. A batch may mix users.
+        """One drawing per request, in order. A batch may mix users.
 
         The noise of a request comes from its own seed alone, so an image does not depend on its neighbours.
         """
 
     @property
     def card_in_use(self) -> MethodCard:
-        """The card as it holds with this instance's parameters: one may name a scorer, an encoder or other weights.
+        """The card of this instance: a parameter may name a scorer, an encoder or other weights.
 
-        What a run records. Asked after `setup`.
+        Runs record it. Called after `setup`.
         """
         return self.card
 
@@ -99,9 +99,9 @@ class Method(ABC):
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:  # noqa: ARG002
         """Layer name to vector (D,): what the method knows of a user, for probing.
 
-        With `item` it is the method's state after this history as it looks at that picture. The layers may be others
-        then, and of other widths; without `item`, and with it, they are the same for every user. Methods without
-        representations leave it as it is.
+        With `item`, the method's state at that picture after this history; its layers may differ from those without
+        `item`, in name and in width. Either set of layers is the same for every user. Methods without representations
+        do not override this.
         """
         return {}
 

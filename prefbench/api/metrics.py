@@ -38,7 +38,7 @@ class MetricCard:
     asks_truth: bool = False
     """Whether it needs the suite's truth; only then does it get to see it."""
     asks_histories: tuple[Viewer, ...] = ()
-    """Parts of the users' judgments that it needs: `method`, what methods see; `scorer`, what no method sees."""
+    """Which of the users' judgments it needs: `method`, those that methods see; `scorer`, those that no method sees."""
     asks_representations: bool = False
     """Whether it needs what methods know of users; `prefbench run` then keeps it where a method offers any."""
     undirected: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Scored:
 
 
 class ImageMetric(ABC):
-    """One value a sample."""
+    """One value per sample."""
 
     card: ClassVar[MetricCard]
     extractor: ClassVar[str | None] = None
@@ -79,7 +79,7 @@ class ImageMetric(ABC):
     def score(
         self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
     ) -> Mapping[str, Sequence[float | None]]:
-        """Column name to one value a sample; the first column is the metric's own name, further ones are its parts."""
+        """Column name to one value per sample; the first is the metric's own name, further ones are its parts."""
 
 
 class SetMetric(ABC):
@@ -99,7 +99,7 @@ class SetMetric(ABC):
 
 
 class Resampling:
-    """What a set metric gives under permuted labels, and without some rows: by comparing the changed sets anew.
+    """Values of a set metric under permuted labels, and without some rows: here by comparing the changed sets again.
 
     A subclass may prepare what does not change from one permutation or group to the next; its numbers are the same.
     """
@@ -141,7 +141,7 @@ class Resampling:
 
 
 class UserMetric(ABC):
-    """One value a user, whose mean over users is the statistic."""
+    """One value per user, whose mean over users is the statistic."""
 
     card: ClassVar[MetricCard]
     extractor: ClassVar[str | None] = None
@@ -149,7 +149,7 @@ class UserMetric(ABC):
 
     @abstractmethod
     def score(self, users: Sequence[str], evidence: Evidence) -> Mapping[str, Sequence[float | None]]:
-        """Column name to one value a user, None where there is none; the first column is the metric's own name.
+        """Column name to one value per user, None where there is none; the first column is the metric's own name.
 
         A statistic of all users together is given as influence values: what each user adds to it, to first order.
         Raises `NotMeasurableError` where there are too few users for it to mean anything.
@@ -162,15 +162,15 @@ def _no_features(pictures: Sequence[Picture]) -> Features:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a metric may ask beside the samples: text features, the suite's truth, what users judged."""
+    """What a metric may read beside the samples: text features, the suite's truth, the users' judgments."""
 
     truth: Truth | None
     text_features: Mapping[str, Features]
     """Prompt to its vector (D,) under the metric's extractor."""
     histories: Mapping[Viewer, Mapping[str, History]] = field(default_factory=dict)
-    """For each part that the metric's card asks for, user to judgments: all users of the run, in the suite's order."""
+    """For each viewer that the metric's card names, user to judgments: all users of the run, in the suite's order."""
     judged_features: Callable[[Sequence[Picture]], Features] = _no_features
-    """Features (N, D) of judged pictures under the metric's extractor, extracted once a run."""
+    """Features (N, D) of judged pictures under the metric's extractor, extracted once per run."""
     representations: Mapping[str, UserStates] = field(default_factory=dict)
     """User to what the method knows of them, where the metric's card asks for it and the run kept it."""
 

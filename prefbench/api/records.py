@@ -187,7 +187,7 @@ Status = Literal["ok", "failed"]
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of a run: a drawn image, or the error that stands in its place."""
+    """One row of a run: a drawn image, or the error that it ended in."""
 
     key: str
     user: str

@@ -39,7 +39,7 @@ class ReportContext:
     work: Path = Path("runs")
     """Where a report that draws or trains on its own keeps what it can resume from."""
     log: Callable[[str], object] = lambda _: None
-    """Is told in one line what begins."""
+    """Called with one line when a stage begins."""
 
 
 class Report(ABC, Generic[R]):

@@ -39,7 +39,7 @@ class SummaryRow:
     unranked: str = ""
     """Why the learned scorer behind the number must not rank this method; empty where it may, or without a scorer."""
     scorer: str = ""
-    """How far the scorer behind the number can be believed."""
+    """Measured accuracy of the scorer behind the number."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a scorer is: a learned model of preference, held to the card that says how far it can be believed."""
+"""What a scorer is: a learned model of preference, whose card states its accuracy and known faults."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class ScorerCard:
     summary: str
     licence: str
     personal: bool
-    """Whether it reads the history; a scorer that does not knows the crowd and no user."""
+    """Whether it reads the history; a scorer that does not predicts the average person's preference."""
     encoders: tuple[str, ...]
-    """What its features come from; methods that use one of them are not ranked by it."""
+    """Encoders that its features come from; methods that use one of them are not ranked by it."""
     trained_on: tuple[str, ...]
     """Data it was trained on, as `suite:split`, or by name."""
     source: str | None = None
     caveats: tuple[str, ...] = ()
     scale: str | None = None
-    """What its values are where they are no probability that the user likes the picture; None for one that they are.
+    """What its values mean where they are no probability that the user likes the picture; None where they are.
 
     Such values still lie in [0, 1] and rise with what the model calls better.
     """

@@ -118,7 +118,7 @@ class ScoreHeader:
 
 @dataclass(frozen=True)
 class Scores:
-    """One method's values of one metric, a row a sample; NaN is missing, and is counted as such, never as 0.
+    """One method's values of one metric, one row per sample; NaN is missing, and is counted as such, never as 0.
 
     Args:
         values: float64 (N,).
@@ -153,14 +153,14 @@ class Scores:
         return len(self.values)
 
     def select(self, rows: NDArray[Any]) -> Scores:
-        """Only some rows, by a mask or by their places."""
+        """Only some rows, by a mask or by their indices."""
         keys = None if self.keys is None else self.keys[rows]
         return Scores(self.values[rows], self.users[rows], self.prompts[rows], keys, self.bounds)
 
 
 @dataclass(frozen=True)
 class Column:
-    """All values of one metric column of a run, a row a planned sample, or a row a user; NaN where there is none."""
+    """All values of one metric column of a run, one row per planned sample or per user; NaN where there is none."""
 
     scores: Scores
     direction: str

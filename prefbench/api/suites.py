@@ -38,7 +38,7 @@ class SuiteCard:
 
 @dataclass(frozen=True)
 class Reference:
-    """One image of the reference set: a user's own liked image that no method sees."""
+    """One image of the reference set: a liked image of a user that no method sees."""
 
     user: str
     prompt: str
@@ -51,14 +51,14 @@ class TrainUser:
 
     history: History
     likes: tuple[str, ...] = ()
-    """Phrases for what the user likes; empty where nobody knows or no words exist."""
+    """What the user likes, one phrase each; empty where it is unknown or has no words."""
     dislikes: tuple[str, ...] = ()
     shows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Digest of a judged picture to phrases for what it shows beside its prompt."""
 
 
 class Truth(Protocol):
-    """What a suite offers that knows its users' true taste. Metrics and controls ask it, honest methods never."""
+    """What a suite offers that knows its users' true tastes. Metrics and controls use it, honest methods never."""
 
     groups: Sequence[str]
 
@@ -76,11 +76,10 @@ class Truth(Protocol):
         """The best image for the user and prompt that the world can render."""
 
     def graded(self, user: str, prompt: str, seed: int, *, strength: float, recoloured: bool = False) -> Image.Image:
-        """An image that fits the user so far: 0 the world's prior, 1 `ideal`.
+        """An image at a strength of personalisation: 0 the world's prior, 1 `ideal`.
 
-        With one seed, axes set at a lower strength stay set at a higher one.
-
-        With `recoloured` it is the same image in other colours that the world has.
+        With one seed, axes set at a lower strength stay set at a higher one. With `recoloured`, the same image in
+        other colours of the world.
         """
 
     def inferred(self, history: History) -> Any:
@@ -116,22 +115,23 @@ class Suite(ABC):
 
     @abstractmethod
     def cases(self, user: str) -> Sequence[Case]:
-        """What is to be drawn for a user."""
+        """The cases (prompts) to draw for a user."""
 
     @abstractmethod
     def references(self, split: Split) -> Sequence[Reference]:
         """The users' own liked images that no method sees."""
 
     def train_users(self) -> Sequence[TrainUser]:
-        """What methods may learn from: one entry per user of the train split, in the order of `users`."""
+        """What methods may learn from: one `TrainUser` per user of the train split, in the order of `users`."""
         train_users = []
         for user in self.users("train"):
-            seen, kept = (self.history(user.id, viewer) for viewer in VIEWERS)
-            train_users.append(TrainUser(History(user.id, seen.liked + kept.liked, seen.disliked + kept.disliked)))
+            first, second = (self.history(user.id, viewer) for viewer in VIEWERS)
+            history = History(user.id, first.liked + second.liked, first.disliked + second.disliked)
+            train_users.append(TrainUser(history))
         return train_users
 
     def training_prompts(self) -> frozenset[str]:
-        """The prompts of all captions that shipped models were trained on, without words of style."""
+        """The prompts of all captions that shipped models were trained on, without their style words."""
         return frozenset()
 
     def untrained_backbone(self) -> DiffusionPipeline:

@@ -60,14 +60,14 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._contexts: list[WatchedContext] = []
-        self._lessons = cache(self.suite.train_users)
+        self._train_users = cache(self.suite.train_users)
 
     def fresh(self) -> Method:
         """A new method on a backbone of its own: setting up may change the pipeline."""
         backbone = load_backbone(self.card, device=self.device)
         method = self.constructor(**self.parameters)
-        given = (self.suite.truth, self._lessons) if method.card.control else ()
-        context = WatchedContext(backbone, *given)
+        privileged = (self.suite.truth, self._train_users) if method.card.control else ()
+        context = WatchedContext(backbone, *privileged)
         self._contexts.append(context)
         method.setup(context)
         return method

@@ -73,7 +73,7 @@ def require_all(whose: str, weights: Sequence[WeightFiles], *, cache: Path | Non
 
 
 def together(missing: Sequence[MissingWeights]) -> MissingWeights:
-    """All that is missing as one: each command stands once."""
+    """Everything that is missing, as one message: each command appears once."""
     what, commands = (dict.fromkeys(values) for values in zip(*((m.what, m.command) for m in missing), strict=True))
     return MissingWeights(", ".join(what), " && ".join(commands))
 
@@ -105,7 +105,7 @@ def download_command(source: str, revision: str | None, include: Sequence[str], 
 
 
 def train_command(trainer: str) -> str:
-    """The command that trains shipped weights anew and puts them in their place."""
+    """The command that trains shipped weights again and installs them."""
     return f"prefbench train {trainer} --install"
 
 
@@ -134,7 +134,7 @@ def _snapshot(weights: WeightFiles, cache: Path | None) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        # One pattern is enough to find the folder: which files are missing in it is told by `locate`.
+        # One pattern is enough to find the folder: `locate` names the files that are missing in it.
         return Path(
             snapshot_download(
                 weights.source,

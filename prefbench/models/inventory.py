@@ -25,13 +25,13 @@ class InventoryRow:
     kind: Kind
     name: str
     missing: tuple[str, ...]
-    """What is not here, a phrase each; empty for what is ready."""
+    """What is not here, one phrase each; empty for what is ready."""
     command: str
     """What gets it; empty for what is ready, and for a metric that the suite has no extractor for."""
     bytes_here: int
     """Bytes of the weights on this disk."""
     bytes_missing: int | None
-    """Bytes to download as published, rounded; None where nobody noted them or the weights are trained here."""
+    """Bytes to download as published, rounded; None where unknown or the weights are trained here."""
     licences: tuple[str, ...]
     """Of the weights."""
 
@@ -89,8 +89,8 @@ class Inventory:
         return [_Part(where, files, card.licence, card.size)]
 
     def _extractor(self, name: str) -> list[_Part]:
-        noted = getattr(load("extractor", name), "weights", ())
-        return [self._part(weights() if callable(weights) else weights) for weights in noted]
+        sources = getattr(load("extractor", name), "weights", ())
+        return [self._part(weights() if callable(weights) else weights) for weights in sources]
 
     def _scorer(self, name: str) -> list[_Part]:
         scorer: Scorer = load("scorer", name)()

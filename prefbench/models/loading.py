@@ -60,7 +60,7 @@ def choose_dtype(name: str | None, preferred: str, device: torch.device) -> torc
 
 @contextmanager
 def strict_loading(what: str, folder: Path, *libraries: ModuleType) -> Iterator[None]:
-    """Around the libraries' `from_pretrained`: silent, and every reason not to use what it gives is one line.
+    """Around the libraries' `from_pretrained`: silent, and every reason not to use its output is one line.
 
     Args:
         what: whose weights they are, as messages name it: `backbone 'sdxl'`.
@@ -116,10 +116,10 @@ def collected_warnings(*libraries: ModuleType) -> Iterator[list[str]]:
 
 @contextmanager
 def _bars_hidden(settings: Any) -> Iterator[None]:
-    shown = settings._tqdm_active  # diffusers has no public name for it
+    active = settings._tqdm_active  # diffusers has no public name for it
     settings.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if active:
             settings.enable_progress_bar()

@@ -58,7 +58,7 @@ def draw(
     advance(sum(key in finished for key in keys))
     profiles = _Profiles(method, histories, folder)
     _reset_peak_memory()
-    drawn = 0
+    n_drawn = 0
     with ThreadPoolExecutor(max_workers=1) as writer:
         pending: Future[int] | None = None
         for batch in plan:
@@ -68,12 +68,12 @@ def draw(
             if pending is not None:
                 advance(pending.result())
             pending = writer.submit(_store, folder, samples, finished)
-            drawn += sum(planned.key not in finished for planned in batch)
+            n_drawn += sum(planned.key not in finished for planned in batch)
         if pending is not None:
             advance(pending.result())
-    ended = folder.samples()
-    failed = sum(ended[key].status == "failed" for key in keys if key in ended)
-    return RunResult(len(keys), drawn, failed, time.monotonic() - started)
+    rows = folder.samples()
+    failed = sum(rows[key].status == "failed" for key in keys if key in rows)
+    return RunResult(len(keys), n_drawn, failed, time.monotonic() - started)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _Outcome:
 
 
 def _draw_batch(method: Method, profiles: _Profiles, batch: Sequence[Planned]) -> list[_Outcome]:
-    """Draws one batch; what fails becomes a row with its error, and does not take its neighbours along."""
+    """Draws one batch; what fails becomes a row with its error, without failing the rest of the batch."""
     ready, failed = [], []
     for planned in batch:
         profile, error = profiles.of(planned.case.user)
@@ -163,19 +163,19 @@ class _Profiles:
         return self._profiles[user]
 
     def _make(self, history: History) -> tuple[Profile | None, str | None]:
-        started, packed, error = time.perf_counter(), None, None
+        started, plain, error = time.perf_counter(), None, None
         try:
             profile = self._method.profile(history)
             seconds = time.perf_counter() - started
-            packed = _packed(self._method.card.name, profile, history.user)
+            plain = _plain_profile(self._method.card.name, profile, history.user)
         except Exception as problem:
             seconds, error = time.perf_counter() - started, reason(problem)
-        row = _profile_row(history, packed, error, seconds)
+        row = _profile_row(history, plain, error, seconds)
         if self._rows.get(history.digest, {}).get("status") != row["status"]:
             self._folder.append_profile(row)
-        if packed is not None and packed.data is not None:
-            self._folder.put_payload(history.digest, packed.data)
-        return packed.profile if packed is not None else None, error
+        if plain is not None and plain.data is not None:
+            self._folder.put_payload(history.digest, plain.data)
+        return plain.profile if plain is not None else None, error
 
     def _stored(self, history: History) -> Profile | None:
         """The profile of an earlier start of this run."""
@@ -190,7 +190,7 @@ class _Profiles:
 
 
 @dataclass(frozen=True)
-class _Packed:
+class _PlainProfile:
     profile: Profile
     """As `generate` is given it."""
     size: int
@@ -199,29 +199,29 @@ class _Packed:
     """What is stored on disk; None for what is not plain data."""
 
 
-def _packed(method: str, output: Any, user: str) -> _Packed:
+def _plain_profile(method: str, output: Any, user: str) -> _PlainProfile:
     """Raises `PrefbenchError` for anything but a `Profile` of the user with a payload that pickles."""
     profile = checked_profile(method, output, user)
     if profile.payload is None:
-        return _Packed(profile, 0, None)
+        return _PlainProfile(profile, 0, None)
     try:
         data = payloads.dump(profile.payload)
     except payloads.NotPlainError as error:
         raise PrefbenchError(f"{method} returned a profile that does not pickle ({error})") from error
     try:
-        return _Packed(replace(profile, payload=payloads.parse(data)), len(data), data)
+        return _PlainProfile(replace(profile, payload=payloads.parse(data)), len(data), data)
     except payloads.NotPlainError as error:
         logger.debug("the profile of %s is not stored: %s", user, error)
-        return _Packed(profile, len(data), None)
+        return _PlainProfile(profile, len(data), None)
 
 
-def _profile_row(history: History, packed: _Packed | None, error: str | None, seconds: float) -> dict[str, Any]:
+def _profile_row(history: History, plain: _PlainProfile | None, error: str | None, seconds: float) -> dict[str, Any]:
     return {
         "user": history.user,
         "history": history.digest,
         "seconds": round(seconds, 6),
-        "bytes": packed.size if packed is not None else 0,
-        "trained_parameters": packed.profile.trained_parameters if packed is not None else 0,
+        "bytes": plain.size if plain is not None else 0,
+        "trained_parameters": plain.profile.trained_parameters if plain is not None else 0,
         "peak_memory_bytes": _peak_memory(),
         "status": "ok" if error is None else "failed",
         "error": error,

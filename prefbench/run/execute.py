@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> RunResult:
-    """Draws what the folder lacks. The folder is locked meanwhile; each start that draws is noted in `starts.jsonl`.
+    """Draws what the folder lacks. The folder is locked meanwhile; each start that draws is recorded in `starts.jsonl`.
 
     Raises:
         PrefbenchError: another process holds the folder, the run was begun with other batches, the disk is full, or the

@@ -54,13 +54,13 @@ class RunSpec:
 
     @property
     def pixels(self) -> dict[str, Any]:
-        """The part that changes pixels of a given sample."""
+        """The fields that change the pixels of a given sample."""
         free = ("batch", "users", "samples_per_case", "split", "suite_digest", "suite_parameters")
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     @property
     def noise(self) -> str:
-        """What seeds know of the suite. An edit of its file keeps them: runs before and after stay paired."""
+        """What seeds take from the suite. An edit of its file keeps them: runs before and after stay paired."""
         return self.suite.partition("+")[0]
 
     @property
@@ -117,7 +117,7 @@ def make_plan(spec: RunSpec, cases: Sequence[Case], histories: Mapping[str, Hist
 
 
 def _slug(name: str) -> str:
-    """A name as part of a folder's name: of `file.py:Name+hash` only `name`."""
+    """A name as used in a folder's name: of `file.py:Name+hash` only `name`."""
     plain = name.rpartition(":")[2].partition("+")[0].lower()
     return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:_SLUG]
 

@@ -1,4 +1,4 @@
-"""From what a user named to a run that is ready to draw: names to objects, objects to spec and plan."""
+"""From names that a user gave to a run that is ready to draw: names to objects, objects to spec and plan."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def load_states(folder: RunFolder, suite: Suite, users: Sequence[str]) -> dict[s
     """The stored states of a run's users, with the judgments that the suite knows; users without any are left out.
 
     Raises:
-        PrefbenchError: a file is damaged, of another protocol, or of pictures that the suite does not know.
+        PrefbenchError: a file is damaged, of another protocol, or of pictures that the suite does not have.
     """
     pictures = {picture.digest: picture for user in users for picture in _pictures(suite, user)}
     states = {}
@@ -147,14 +147,14 @@ def _read(user: str, arrays: Mapping[str, NDArray[Any]], pictures: Mapping[str, 
     if (str(arrays["user"]), str(arrays["protocol"])) != (user, VERSION):
         raise ValueError(f"it is of user {str(arrays['user'])!r}, protocol {arrays['protocol']}, not {VERSION}")
     unseen = suite.history(user, "scorer")
-    judged: dict[str, Judgment] = {j.picture.digest: j for j in (*unseen.liked, *unseen.disliked)}
-    first, second, asked = (arrays[key].tolist() for key in _ASKED_OF)
+    judgment_of: dict[str, Judgment] = {j.picture.digest: j for j in (*unseen.liked, *unseen.disliked)}
+    first, second, item_digests = (arrays[key].tolist() for key in _ASKED_OF)
     halves, answers = (_states(arrays, part) for part in _PARTS)
     return UserStates(
         user,
         (tuple(pictures[digest] for digest in first), tuple(pictures[digest] for digest in second)),
         halves,
-        tuple(judged[digest] for digest in asked),
+        tuple(judgment_of[digest] for digest in item_digests),
         answers,
     )
 

@@ -1,4 +1,4 @@
-"""What is told how a run goes, so that the same calls serve a notebook, a program and a terminal."""
+"""Listeners for the progress of a run, so that the same calls serve a notebook, a program and a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Watch:
 
     @contextmanager
     def progress(self, stage: str, total: int, unit: str = "img") -> Iterator[Callable[[int], object]]:  # noqa: ARG002
-        """Around a stage of `total` units; what it yields is told how many more are done."""
+        """Wraps a stage of `total` units; yields a function to call with the number of further units done."""
         yield lambda _: None
 
     @contextmanager

@@ -20,10 +20,10 @@ from prefbench.training.loop import Batch
 
 
 class Adapter(nn.Module):
-    """What is trained: a projection of features to tokens, and keys and values for them in every cross-attention.
+    """The trained modules: a projection of features to tokens, and keys and values for them in every cross-attention.
 
-    Fresh keys and values start as copies of the frozen ones for text, so tokens in the space of the text encoder mean
-    from the first step on what words mean.
+    Fresh keys and values start as copies of the frozen ones for text, so from the first step on,
+    tokens in the space of the text encoder act like words.
 
     Args:
         unet: its attention processors are replaced.
@@ -91,7 +91,7 @@ class AdapterTask(nn.Module):
 
 
 def added_conditions(unet: Any, batch: Mapping[str, Tensor], shape: torch.Size) -> dict[str, Any]:
-    """What SDXL's denoiser wants beside the text: the pooled embedding, and sizes as of an uncropped picture."""
+    """The inputs of SDXL's denoiser beside the text: the pooled embedding, and sizes as of an uncropped picture."""
     if "pooled_prompt_embeds" not in batch:
         return {}
     side = 8 * shape[-1]

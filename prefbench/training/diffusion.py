@@ -28,7 +28,7 @@ class CaptionedPictures(Protocol):
 
 
 class NoiseSchedule(nn.Module):
-    """Adds noise to latents, and measures what a denoiser of velocities or of noise makes of them.
+    """Adds noise to latents, and measures the error of a denoiser that predicts velocity or noise.
 
     The weight of a step is min(SNR + 1, cap) / (SNR + 1) on the velocity: Min-SNR (Hang et al. 2023, arXiv 2303.09556)
     written for the velocity (Salimans & Ho 2022), but without its vanishing weight at high noise, where the prompt
@@ -103,10 +103,10 @@ class CaptionBatches:
         self.plain, self.empty = plain, empty
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
-        chosen = rng.integers(len(self.data), size=size)
-        captions = [self._caption(int(i), rng) for i in chosen]
+        rows = rng.integers(len(self.data), size=size)
+        captions = [self._caption(int(i), rng) for i in rows]
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")  # type: ignore[operator]
-        pictures = torch.from_numpy(self.data.pictures[chosen]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pictures = torch.from_numpy(self.data.pictures[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
         channels = pictures.shape[1] * 4, pictures.shape[2] // 2, pictures.shape[3] // 2
         noise = torch.from_numpy(rng.standard_normal((size, *channels), dtype=np.float32))
         return {"pictures": pictures, "tokens": tokens.input_ids, "u": noise_levels(rng, size), "noise": noise}
@@ -120,7 +120,7 @@ class CaptionBatches:
 def noise_levels(rng: np.random.Generator, size: int, *, uniform: float = 0.25) -> Tensor:
     """Positions in the noise schedule, (size,) in [0, 1), stratified over the batch.
 
-    Three in four are logit-normal (Esser et al. 2024, arXiv 2403.03206), which puts the effort where shapes and
+    Three in four are logit-normal (Esser et al. 2024, arXiv 2403.03206), which weighs the noise levels where shapes and
     patterns are decided; the rest are uniform, so that pure noise, where sampling starts, is learned too.
     """
     u = torch.from_numpy((np.arange(size) + rng.random(size)) / size)

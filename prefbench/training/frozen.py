@@ -1,4 +1,4 @@
-"""What a task uses and does not train stays out of its checkpoints."""
+"""Keeps what a task uses but does not train out of its checkpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Frozen(Generic[M]):
 def store_trained_alone(task: nn.Module) -> None:
     """Lets `state_dict` hold what is trained and the buffers, and `load_state_dict` accept that.
 
-    For tasks that train a part of a large model: the frozen weights of an 8 B model would be 16 GB per checkpoint.
+    For tasks that train a few layers of a large model: 8 B frozen weights would be 16 GB per checkpoint.
     """
     task.register_state_dict_post_hook(_keep_trained)  # type: ignore[no-untyped-call]
     task.register_load_state_dict_post_hook(_allow_missing_frozen)  # type: ignore[no-untyped-call]

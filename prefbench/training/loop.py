@@ -45,7 +45,7 @@ class FitConfig:
 
     images: int
     batch: int = 32
-    """Images a step and a process."""
+    """Images per step and process."""
     lr: float = 1e-3
     warmup_steps: int = 200
     decay: float = 0.25
@@ -60,8 +60,8 @@ class FitConfig:
     save_every_s: float = 300.0
 
     def learning_rate(self, seen: int, step: int) -> float:
-        left = max(0.0, 1 - seen / self.images)
-        return self.lr * min(1.0, (step + 1) / self.warmup_steps) * min(1.0, left / max(self.decay, 1e-9))
+        remaining = max(0.0, 1 - seen / self.images)
+        return self.lr * min(1.0, (step + 1) / self.warmup_steps) * min(1.0, remaining / max(self.decay, 1e-9))
 
 
 @dataclass
@@ -97,7 +97,7 @@ def fit(
     """Trains `task` until it has seen `config.images` images, continuing from `folder` if it holds a checkpoint.
 
     Args:
-        made_of: names what the training is of beyond `config`; a checkpoint of something else is refused.
+        made_of: identifies data and model beyond `config`; a checkpoint with another value is refused.
 
     Writes `checkpoint.pt`, `loss.csv` and `config.json` into `folder`. On return the task holds the averaged weights.
     """
@@ -168,14 +168,14 @@ def _run(
             raise FloatingPointError(f"the loss is {losses[-1]} at step {progress.step}; the last checkpoint is kept")
         bar.update(config.batch * world)
         bar.set_postfix(loss=f"{np.mean(losses[-100:]):.4f}", refresh=False)
-        done = progress.images >= config.images
-        if done or _agreed(accelerator, clock.since_save() > config.save_every_s, progress.step):
+        finished = progress.images >= config.images
+        if finished or _agreed(accelerator, clock.since_save() > config.save_every_s, progress.step):
             clock.update()
             if accelerator.is_main_process:
                 mean = float(np.mean(losses))
                 state.save()
                 _log_loss(state.path.with_name("loss.csv"), progress, mean)
-                state.with_average(lambda: on_checkpoint(Checkpoint(progress, mean, done)))  # noqa: B023
+                state.with_average(lambda: on_checkpoint(Checkpoint(progress, mean, finished)))  # noqa: B023
             losses = []
             accelerator.wait_for_everyone()
             clock.saved()

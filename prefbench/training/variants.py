@@ -1,4 +1,4 @@
-"""What a method offers to `prefbench ablate`: its variants, and what it is asked for."""
+"""The variants that a method offers to `prefbench ablate`, and the request for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 WHOLE = "whole"
-"""The name of the variant that nothing was left out of."""
+"""The name of the variant of the whole method."""
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,15 @@ class AblationRequest:
     """One call of the verb. None leaves a choice to the method."""
 
     folder: Path
-    """Of the finished training whose parts are left out; variants and their runs go into `ablation/` there."""
+    """Folder of the finished training to ablate; variants and their runs go into `ablation/` there."""
     images: int | None = None
-    """What every variant is trained on, the whole method among them."""
+    """Number of images that every variant, the whole method among them, is trained on."""
     suite: str | None = None
     backbone: str | None = None
     split: str = "val"
     users: int | None = None
     samples: int = 1
-    """Of each case."""
+    """Samples per case."""
 
     @property
     def work(self) -> Path:
@@ -40,12 +40,12 @@ class Variant:
     name: str
     parameters: Mapping[str, Any]
     weights: Path | None = None
-    """What it draws with, where it was trained apart; the whole method's otherwise."""
+    """Folder of its weights where it was trained separately; None for the whole method's."""
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """The variants of a method, the whole one first, and what every training of them saw."""
+    """The variants of a method, the whole one first, and the data that all were trained on."""
 
     variants: Sequence[Variant]
     training: Mapping[str, Any]

@@ -247,7 +247,7 @@ def test_a_suite_without_words_is_refused(backbone: Backbone) -> None:
             PopularStyle().setup(context)
 
 
-def test_lessons_are_for_controls(backbone: Backbone) -> None:
+def test_train_users_are_for_controls(backbone: Backbone) -> None:
     honest, control = (context_of(method, backbone, TinySuite()) for method in (PromptOnly(), PopularStyle()))
     assert honest.train_users is None
     assert honest.truth is None

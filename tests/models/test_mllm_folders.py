@@ -57,7 +57,7 @@ def loaded(folder: Path) -> Mllm:
 
 
 def trained(mllm: Mllm) -> Mllm:
-    """After one large step on one lesson."""
+    """After one large step on one conversation."""
     batch = mllm.training_batch([train_user(), [history(1, 0), answer("no")]])
     inputs = {name: value for name, value in batch.items() if name not in ("opened", "seen_at")}
     parameters = [p for p in mllm.model.parameters() if p.requires_grad]

@@ -43,7 +43,7 @@ def test_digest_is_pinned_and_covers_the_length_of_the_history(suite: Pictureboo
 
 @pytest.mark.parametrize("history", [0, 17])
 def test_histories_of_impossible_length_are_refused(history: int) -> None:
-    with pytest.raises(PrefbenchError, match=f"1 to 16 judgments a side, got {history}"):
+    with pytest.raises(PrefbenchError, match=f"1 to 16 judgments per side, got {history}"):
         Picturebook(history=history)
 
 

@@ -96,22 +96,22 @@ class ConversationMaker:
         n_liked, n_disliked = sizes
         liked, disliked = _shuffled(persona.liked, rng), _shuffled(persona.disliked, rng)
         n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
-        shown = Shown(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))
+        examples = Shown(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))
         words = self.templates
         liked_first = bool(rng.random() < 0.5)
-        history = shown.parts(pick(words.liked, rng), pick(words.disliked, rng), liked_first=liked_first)
-        blocks = [1] * len(shown.liked), [-1] * len(shown.disliked)
+        history = examples.parts(pick(words.liked, rng), pick(words.disliked, rng), liked_first=liked_first)
+        blocks = [1] * len(examples.liked), [-1] * len(examples.disliked)
         signs = [*blocks[0], *blocks[1]] if liked_first else [*blocks[1], *blocks[0]]
         rest = (liked[n_liked:], disliked[n_disliked:])
         turns = self._preferences(persona, rng)
-        judged = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
+        image_of_answer = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
         kinds = (self._like, self._which, self._drawn, self._show)
         for kind in rng.choice(len(kinds), size=self.questions, p=self._shares(persona, train_user)):
             turns += kinds[kind](persona, train_user, rest, rng)
-            judged.append(len(signs) if kind == 0 else -1)
+            image_of_answer.append(len(signs) if kind == 0 else -1)
             signs += [0] * len(turns[-2].images)
         return TrainingConversation(
-            [Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(judged)
+            [Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(image_of_answer)
         )
 
     def _shares(self, persona: Persona, train_user: TrainUser) -> FloatArray:
@@ -123,18 +123,19 @@ class ConversationMaker:
     def _preferences(self, persona: Persona, rng: np.random.Generator) -> list[Turn]:
         """What the user likes comes first in a conversation, where the embedding is read."""
         words = self.templates
-        known = bool(persona.likes or persona.dislikes)
+        has_words = bool(persona.likes or persona.dislikes)
         text = _phrases(persona.likes, rng) or words.nothing
-        turns = [ask(pick(words.likes, rng)), answer(text, taught=known)]
-        if known and rng.random() < 0.5:
+        turns = [ask(pick(words.likes, rng)), answer(text, taught=has_words)]
+        if has_words and rng.random() < 0.5:
             turns += [ask(pick(words.dislikes, rng)), answer(_phrases(persona.dislikes, rng) or words.nothing)]
         return turns
 
     def _like(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:
         good = bool(rng.random() < 0.5)
         judgment = pick(rest[0] if good else rest[1], rng)
-        shown, wanted = train_user.shows.get(judgment.picture.digest, ()), persona.likes if good else persona.dislikes
-        reasons = _phrases([phrase for phrase in shown if phrase in wanted], rng)
+        phrases = train_user.shows.get(judgment.picture.digest, ())
+        preferences = persona.likes if good else persona.dislikes
+        reasons = _phrases([phrase for phrase in phrases if phrase in preferences], rng)
         word = self._yes_or_no(good)
         text = self.templates.because.format(verdict=word, words=reasons) if reasons else word
         return [ask(*question_parts(pick(self.templates.like, rng), [self.load(judgment)])), answer(text)]
@@ -149,8 +150,8 @@ class ConversationMaker:
     def _drawn(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         good = bool(rng.random() < 0.5)
         prompt = pick(rest[0] if good else rest[1], rng).prompt
-        asked = f"{prompt}, {pick(persona.likes if good else persona.dislikes, rng)}"
-        return [ask(pick(self.templates.drawn, rng).format(words=asked)), answer(self._yes_or_no(good))]
+        words = f"{prompt}, {pick(persona.likes if good else persona.dislikes, rng)}"
+        return [ask(pick(self.templates.drawn, rng).format(words=words)), answer(self._yes_or_no(good))]
 
     def _show(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         judgment = pick((*rest[0], *rest[1]), rng)

@@ -58,13 +58,13 @@ def read_histories(
     rows: list[tuple[Tensor, ...]] = [()] * len(histories)
     for start in tqdm(range(0, len(order), batch), desc="read histories", unit="batch"):
         chunk = order[start : start + batch]
-        shown = [histories[i].shown(judged_images) for i in chunk]
-        states = mllm.states([taste_question(s) for s in shown], batch=batch)
+        examples = [histories[i].shown(judged_images) for i in chunk]
+        states = mllm.states([taste_question(s) for s in examples], batch=batch)
         for i, *row in zip(chunk, *layers.of(states), states.last[:, -1], strict=True):
             rows[i] = tuple(row)
-    shown_rows, wanted, likes = zip(*((d.liked, d.wanted, d.likes) for d in histories), strict=True)
+    shown_rows, target_rows, likes = zip(*((d.liked, d.wanted, d.likes) for d in histories), strict=True)
     sem, core, last = (torch.stack(column) for column in zip(*rows, strict=True))
-    return HistoryStates(sem, core, last, shown_rows, wanted, likes)
+    return HistoryStates(sem, core, last, shown_rows, target_rows, likes)
 
 
 class _History(NamedTuple):

@@ -44,9 +44,9 @@ class InjectionTask(nn.Module):
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
             loss: Tensor = self.denoising(batch)
         if self.alignment != "none" and self.weight:
-            known = batch["spoken"] & batch["conditioned"][:, None]
+            has_words = batch["spoken"] & batch["conditioned"][:, None]
             mapped = cast(Fusion, self.denoising.adapter.projection).mapped(batch["features"])
-            loss = loss + self.weight * alignment_loss(mapped, batch["words"], known, self.alignment)
+            loss = loss + self.weight * alignment_loss(mapped, batch["words"], has_words, self.alignment)
         return loss
 
 
@@ -82,15 +82,15 @@ class InjectionBatches:
         self._mean_image = embeddings.mean(0)
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
-        chosen = rng.integers(len(self.histories), size=size)
-        rows = np.array([pick(self.histories.wanted[i], rng) for i in chosen])
-        shown = [self.histories.shown[i] for i in chosen]
-        images = torch.stack([self.embeddings[pick(s, rng)] if s else self._mean_image for s in shown])
-        vectors = self.scales(join(self.histories.sem[chosen], self.histories.core[chosen], images))
+        indices = rng.integers(len(self.histories), size=size)
+        rows = np.array([pick(self.histories.wanted[i], rng) for i in indices])
+        example_rows = [self.histories.shown[i] for i in indices]
+        images = torch.stack([self.embeddings[pick(s, rng)] if s else self._mean_image for s in example_rows])
+        vectors = self.scales(join(self.histories.sem[indices], self.histories.core[indices], images))
         conditioned = torch.from_numpy(rng.random(size) >= self.user_dropped)
         texts = ["" if rng.random() < self.text_dropped else self.prompts[row] for row in rows]
         embedded = [self.embed_text(text) for text in texts]
-        words, spoken = zip(*(self.words_of(self.histories.likes[i]) for i in chosen), strict=True)
+        words, spoken = zip(*(self.words_of(self.histories.likes[i]) for i in indices), strict=True)
         return {
             "pictures": self.pixels(rows),
             "features": vectors * conditioned[:, None],

@@ -110,8 +110,8 @@ class Job:
         data = self._data("val", mllm=mllm.digest)
         card = self._done(path, how, data)
         if card is None:
-            chosen, worth = layer_stage.choose(mllm, self.suite, path.parent, how)
-            chosen.save(path.with_name(weights.LAYERS))
+            choice, worth = layer_stage.choose(mllm, self.suite, path.parent, how)
+            choice.save(path.with_name(weights.LAYERS))
             card = self._card("layers", how, {}, data | worth)
             write_card(path, card)
         return card
@@ -169,8 +169,8 @@ class Job:
 
     def _question_recipe(self) -> question_stage.QuestionRecipe:
         recipe = question_stage.MINIATURE if self.miniature else question_stage.PREDECESSOR
-        wanted, usual = self.request.images, recipe.questions.images
-        return recipe if wanted is None else recipe.shortened(wanted / usual)
+        images, usual = self.request.images, recipe.questions.images
+        return recipe if images is None else recipe.shortened(images / usual)
 
     def _injection_recipe(self) -> injection_stage.InjectionRecipe:
         recipe = injection_stage.MINIATURE if self.miniature else injection_stage.FULL
@@ -217,8 +217,8 @@ class Job:
 
     def _options(self) -> str:
         """What was asked for, as the command line takes it."""
-        chosen = {"stage": self.stage, **asdict(self.sources)}
+        options = {"stage": self.stage, **asdict(self.sources)}
         usual = {"stage": None, **asdict(Sources())}
-        parameters = [f" -p {name}={value}" for name, value in chosen.items() if value != usual[name]]
+        parameters = [f" -p {name}={value}" for name, value in options.items() if value != usual[name]]
         images = [] if self.request.images is None else [f" --images {self.request.images}"]
         return "".join(parameters + images)

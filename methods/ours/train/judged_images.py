@@ -26,9 +26,9 @@ class JudgedImages:
     """
 
     def __init__(self, train_users: Sequence[TrainUser]) -> None:
-        judged = [(j, train_user.history.user) for train_user in train_users for j in judgments(train_user)]
-        self.images: list[Image.Image] = [load_judged(j, user) for j, user in judged]
-        self.rows = {j.picture.digest: row for row, (j, _) in enumerate(judged)}
+        pairs = [(j, train_user.history.user) for train_user in train_users for j in judgments(train_user)]
+        self.images: list[Image.Image] = [load_judged(j, user) for j, user in pairs]
+        self.rows = {j.picture.digest: row for row, (j, _) in enumerate(pairs)}
         self._row_of_image = {id(image): row for row, image in enumerate(self.images)}
 
     def row(self, judgment: Judgment) -> int:

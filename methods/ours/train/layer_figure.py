@@ -83,13 +83,15 @@ def _panel(axes: Axes, task: str, rows: Sequence[ProbeRow], poolings: Sequence[s
 
 def _line(axes: Axes, rows: Sequence[ProbeRow], look: tuple[str, str], shift: float) -> None:
     colour, marker = look
-    known = sorted((row.layer + shift, row.value, row) for row in rows if row.value is not None)
-    x = [place for place, _, _ in known]
-    axes.plot(x, [value for _, value, _ in known], color=colour, marker=marker, markersize=3.5, linewidth=1.2, zorder=3)
-    for place, _, row in known:
+    points = sorted((row.layer + shift, row.value, row) for row in rows if row.value is not None)
+    x = [layer for layer, _, _ in points]
+    axes.plot(
+        x, [value for _, value, _ in points], color=colour, marker=marker, markersize=3.5, linewidth=1.2, zorder=3
+    )
+    for layer, _, row in points:
         if row.low is not None and row.high is not None:
-            axes.plot([place, place], [row.low, row.high], color=colour, linewidth=1, zorder=2)
-    other = [(place, row.mismatched) for place, _, row in known if row.mismatched is not None]
+            axes.plot([layer, layer], [row.low, row.high], color=colour, linewidth=1, zorder=2)
+    other = [(layer, row.mismatched) for layer, _, row in points if row.mismatched is not None]
     if other:
         axes.plot(*zip(*other, strict=True), color=colour, linewidth=1, linestyle=_OTHER, zorder=2)
 

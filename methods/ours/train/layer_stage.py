@@ -101,34 +101,34 @@ def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[ProbedLay
 
 def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> StatePair:
     """The images alone: the last layer's mean over the same images, all said to be liked."""
-    shown = [[Shown.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
-    states = [mllm.states([taste_question(s) for s in side], batch=how.batch) for side in shown]
+    examples = [[Shown.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
+    states = [mllm.states([taste_question(s) for s in side], batch=how.batch) for side in examples]
     return StatePair(*(side.mean[:, -1].double().numpy() for side in states))
 
 
 def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[ProbeRow]:
-    asked = [(i, judgment) for i, (_, rest) in enumerate(halves) for judgment in (*rest.liked, *rest.disliked)]
+    queries = [(i, judgment) for i, (_, rest) in enumerate(halves) for judgment in (*rest.liked, *rest.disliked)]
     questions = ProbeLabels(
-        liked=np.array([judgment.liked for _, judgment in asked]),
-        users=np.array([halves[i][0].user for i, _ in asked]),
-        prompts=np.array([judgment.prompt for _, judgment in asked]),
-        images=np.array([judgment.picture.digest for _, judgment in asked]),
+        liked=np.array([judgment.liked for _, judgment in queries]),
+        users=np.array([halves[i][0].user for i, _ in queries]),
+        prompts=np.array([judgment.prompt for _, judgment in queries]),
+        images=np.array([judgment.picture.digest for _, judgment in queries]),
     )
-    shown = [Shown.of(first) for first, _ in halves]
-    answers = mllm.answers([taste_question(one) for one in shown], batch=how.batch)
+    examples = [Shown.of(first) for first, _ in halves]
+    answers = mllm.answers([taste_question(one) for one in examples], batch=how.batch)
 
     def after(history: int, judgment: Judgment, user: str) -> Conversation:
-        return follow_up(shown[history], answers[history], TEMPLATES.like[0], load_judged(judgment, user))
+        return follow_up(examples[history], answers[history], TEMPLATES.like[0], load_judged(judgment, user))
 
-    users = [halves[i][0].user for i, _ in asked]
-    own = [after(i, judgment, user) for (i, judgment), user in zip(asked, users, strict=True)]
-    other = [after((i + 1) % len(halves), judgment, user) for (i, judgment), user in zip(asked, users, strict=True)]
+    users = [halves[i][0].user for i, _ in queries]
+    own = [after(i, judgment, user) for (i, judgment), user in zip(queries, users, strict=True)]
+    other = [after((i + 1) % len(halves), judgment, user) for (i, judgment), user in zip(queries, users, strict=True)]
     nobody = Shown((), ())
     alone = [
         follow_up(nobody, TEMPLATES.nothing, TEMPLATES.like[0], load_judged(judgment, user))
-        for (_, judgment), user in zip(asked, users, strict=True)
+        for (_, judgment), user in zip(queries, users, strict=True)
     ]
-    states, strangers, floor = (mllm.states(part, batch=how.batch) for part in (own, other, alone))
+    states, strangers, floor = (mllm.states(conversations, batch=how.batch) for conversations in (own, other, alone))
     return probe_liking(
         _places(states),
         questions,

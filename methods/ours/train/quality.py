@@ -40,9 +40,9 @@ class LikeAnswers:
     def accuracy(self, kind: str | None = None) -> Liking:
         """AUC and balanced accuracy within users, of all or of a kind; yes stands for more than one half."""
         own = np.ones(len(self.yes), dtype=np.bool_) if kind is None else self.kinds == kind
-        asked = self.questions
-        part = ProbeLabels(asked.liked[own], asked.users[own], asked.prompts[own], asked.images[own])
-        return liking_of(self.yes[own] - 0.5, part)
+        every = self.questions
+        questions = ProbeLabels(every.liked[own], every.users[own], every.prompts[own], every.images[own])
+        return liking_of(self.yes[own] - 0.5, questions)
 
 
 def like_answers(
@@ -55,22 +55,22 @@ def like_answers(
         most: images per side that each user is asked about; None for all.
     """
     users = suite.users(split)
-    asked, conversations = [], []
-    shown = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
-    answers = mllm.answers([taste_question(one) for one in shown], tokens=48, batch=_BATCH)
-    for user, one, answer in zip(users, shown, answers, strict=True):
+    queries, conversations = [], []
+    examples = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
+    answers = mllm.answers([taste_question(one) for one in examples], tokens=48, batch=_BATCH)
+    for user, one, answer in zip(users, examples, answers, strict=True):
         rest = suite.history(user.id, "scorer")
         for judgment in (*rest.liked[:most], *rest.disliked[:most]):
-            asked.append((user, judgment))
+            queries.append((user, judgment))
             conversations.append(follow_up(one, answer, TEMPLATES.like[0], judgment.picture.load()))
     yes = mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=_BATCH)[:, 0]
     questions = ProbeLabels(
-        liked=np.array([judgment.liked for _, judgment in asked]),
-        users=np.array([user.id for user, _ in asked]),
-        prompts=np.array([judgment.prompt for _, judgment in asked]),
-        images=np.array([judgment.picture.digest for _, judgment in asked]),
+        liked=np.array([judgment.liked for _, judgment in queries]),
+        users=np.array([user.id for user, _ in queries]),
+        prompts=np.array([judgment.prompt for _, judgment in queries]),
+        images=np.array([judgment.picture.digest for _, judgment in queries]),
     )
-    return LikeAnswers(questions, yes.double().numpy(), np.array([user.kind for user, _ in asked]))
+    return LikeAnswers(questions, yes.double().numpy(), np.array([user.kind for user, _ in queries]))
 
 
 @dataclass(frozen=True)

@@ -69,12 +69,12 @@ class QuestionBatches:
 
 def _single_image_answers(labels: Tensor, conversations: Sequence[TrainingConversation]) -> Tensor:
     """Of every yes or no on one image (J, 3): conversation, column before the answer, image in the batch."""
-    taught = labels != IGNORED
-    begins = taught[:, 1:] & ~taught[:, :-1]
+    is_target = labels != IGNORED
+    begins = is_target[:, 1:] & ~is_target[:, :-1]
     rows, images_before = [], 0
     for owner, one in enumerate(conversations):
         columns = torch.nonzero(begins[owner]).flatten().tolist()
-        judged = zip(columns, one.judged, strict=True)
-        rows += [(owner, column, images_before + image) for column, image in judged if image >= 0]
+        answers = zip(columns, one.judged, strict=True)
+        rows += [(owner, column, images_before + image) for column, image in answers if image >= 0]
         images_before += len(one.signs)
     return torch.tensor(rows, dtype=torch.long).reshape(-1, 3)

@@ -73,9 +73,9 @@ def _language_loss(logits: Tensor, labels: Tensor) -> Tensor:
         logits: (B, tokens, V).
         labels: (B, tokens).
     """
-    taught = labels[:, 1:] != IGNORED
-    begins = taught & (labels[:, :-1] == IGNORED)
-    weights = taught + (_FIRST_WORD - 1.0) * begins
+    is_target = labels[:, 1:] != IGNORED
+    begins = is_target & (labels[:, :-1] == IGNORED)
+    weights = is_target + (_FIRST_WORD - 1.0) * begins
     by_class = logits[:, :-1].float().transpose(1, 2)
     losses = F.cross_entropy(by_class, labels[:, 1:], ignore_index=IGNORED, reduction="none")
     return (losses * weights).sum() / weights.sum().clamp(min=1.0)

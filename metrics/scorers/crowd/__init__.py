@@ -1,1 +1,1 @@
-"""Published scorers of the crowd; they know no user."""
+"""Published scorers of the average person's preference; they read no history."""

@@ -1,4 +1,4 @@
-"""What scorers of the crowd share: a model's own score of a picture for its prompt, and where it stands in [0, 1]."""
+"""Base of scorers without a user: a model's own score of a picture for its prompt, mapped to [0, 1]."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class CrowdScorer(Scorer):
     """A scorer that reads no history.
 
     These models learn from pairs drawn for one prompt: the logistic of the DIFFERENCE of two scores is the probability
-    that the crowd takes the first. A single score means nothing by itself. `score` therefore holds each picture
-    against an imagined one for the same prompt whose score is `anchor`: value = logistic(score - anchor). Differences
-    of scores are differences of the values' logits, so nothing is lost; the anchor moves all values alike.
+    that annotators prefer the first. A single score means nothing by itself. `score` therefore compares each picture
+    with an imagined one for the same prompt whose score is `anchor`: value = logistic(score - anchor). Differences
+    of scores are differences of the values' logits, so nothing is lost; the anchor shifts all logits alike.
 
     Args:
         anchor: the score of the imagined picture, on the scale of `points`.
@@ -47,7 +47,7 @@ class CrowdScorer(Scorer):
         """The values (N,) in [0, 1]; see the class.
 
         Raises:
-            PrefbenchError: weights are absent or damaged; pictures that are not uint8 (H, W, 3), or not one a prompt.
+            PrefbenchError: weights are absent or damaged; pictures that are not uint8 (H, W, 3), or not one per prompt.
         """
         del history
         return np.asarray(expit(self.points(prompts, pictures) - self.anchor))

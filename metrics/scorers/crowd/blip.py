@@ -1,7 +1,7 @@
 """BLIP's image-grounded text encoder in the layout that it was published in, on the classes of transformers.
 
-Li et al. 2022 (arXiv 2201.12086, section 3.1): a text encoder that looks at the picture through cross-attention. The
-original's tensors bear other names than transformers' and its two towers other defaults; both are settled here.
+Li et al. 2022 (arXiv 2201.12086, section 3.1): a text encoder with cross-attention to the picture. The
+original's tensors have other names than transformers' and its two towers other defaults; both are translated here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prefbench.api import PrefbenchError
 from ..files import below
 
 _HEAD_WIDTH = 64
-"""Of the vision towers that BLIP was published with, base and large."""
+"""Attention heads by width, of the vision towers that BLIP was published with, base and large."""
 _VISION = (
     (r"^cls_token$", "embeddings.class_embedding"),
     (r"^pos_embed$", "embeddings.position_embedding"),
@@ -34,10 +34,10 @@ _VISION = (
 
 
 class GroundedText(nn.Module):
-    """A text's state at its first token, after looking at a picture.
+    """A text's state at its first token, conditioned on a picture.
 
     Args:
-        tensors: of the original, by the names `visual_encoder...` and `text_encoder...`; others are left aside.
+        tensors: of the original, by the names `visual_encoder...` and `text_encoder...`; others are ignored.
         text: the original's `med_config.json`.
 
     Raises:
@@ -57,9 +57,11 @@ class GroundedText(nn.Module):
 
     def forward(self, pixels: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """States (B, width) of pixels (B, 3, S, S) and token ids with their mask (B, L)."""
-        seen = self.vision(pixel_values=pixels).last_hidden_state
-        read = self.text(input_ids=ids, attention_mask=mask, encoder_hidden_states=seen, is_decoder=False)
-        state: Tensor = read.last_hidden_state[:, 0]
+        image_states = self.vision(pixel_values=pixels).last_hidden_state
+        text_states = self.text(
+            input_ids=ids, attention_mask=mask, encoder_hidden_states=image_states, is_decoder=False
+        )
+        state: Tensor = text_states.last_hidden_state[:, 0]
         return state
 
     @property
@@ -78,7 +80,7 @@ def renamed(name: str) -> str:
 
 
 def _vision_config(tensors: Mapping[str, Tensor]) -> BlipVisionConfig:
-    """Read off the tensors' shapes; only the number of heads is not in them."""
+    """The configuration, from the tensors' shapes; only the number of heads is not in them."""
     width, _, patch, _ = tensors["embeddings.patch_embedding.weight"].shape
     layers = sum(name.endswith("self_attn.qkv.weight") for name in tensors)
     return BlipVisionConfig(

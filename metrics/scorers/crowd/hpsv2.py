@@ -1,4 +1,4 @@
-"""`hpsv2`: which picture for a prompt the judges of HPDv2 took, by a tuned CLIP."""
+"""`hpsv2`: which picture for a prompt the annotators of HPDv2 preferred, by a fine-tuned CLIP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HpsV2(CrowdScorer):
     """HPS v2.1 (Wu et al. 2023, arXiv 2306.09341): 100 x cosine of picture and prompt.
 
     Its package reports the cosine, its tables 100 times that. It was trained so that the softmax of two pictures'
-    scores over a learned temperature, which starts at CLIP's 1/100, is which one judges took.
+    scores over a learned temperature, which starts at CLIP's 1/100, is the probability that annotators prefer it.
 
     Args:
         source: a repository of the hub or a folder.
@@ -74,9 +74,9 @@ class HpsV2(CrowdScorer):
         model, transform, tokenizer, device = self._loaded
         pixels = torch.stack([transform(picture) for picture in pictures])
         with exact():
-            seen = model.encode_image(pixels.to(device), normalize=True)
-            read = model.encode_text(tokenizer(prompts).to(device), normalize=True)
-            return as_numbers(100 * (seen * read).sum(-1))
+            image_rows = model.encode_image(pixels.to(device), normalize=True)
+            text_rows = model.encode_text(tokenizer(prompts).to(device), normalize=True)
+            return as_numbers(100 * (image_rows * text_rows).sum(-1))
 
     @cached_property
     def _loaded(self) -> _Loaded:

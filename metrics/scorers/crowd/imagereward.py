@@ -1,4 +1,4 @@
-"""`imagereward`: how well judges ranked a picture among others for its prompt, by a tuned BLIP."""
+"""`imagereward`: how high annotators ranked a picture among others for its prompt, by a fine-tuned BLIP."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _WEIGHTS, _SETTINGS = "ImageReward.pt", "med_config.json"
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 _WORDS = 35
-"""Tokens that are read of a prompt, and that shorter ones are padded to."""
+"""Tokens per prompt: longer ones are cut, shorter ones padded."""
 _MEAN, _STD = 0.16717362830052426, 1.0333394966054072
-"""Of the head's outputs on the authors' data; the reward is standardised by them."""
+"""Mean and standard deviation of the head's outputs on the authors' data, which standardise the reward."""
 
 
 class _Loaded(NamedTuple):
@@ -36,7 +36,8 @@ class _Loaded(NamedTuple):
 class ImageReward(CrowdScorer):
     """ImageReward v1.0 (Xu et al. 2023, arXiv 2304.05977, section 3.1): BLIP, then a head of linear layers.
 
-    Trained so that the logistic of the difference of two heads' outputs is which picture judges ranked higher (eq. 1);
+    Trained so that the logistic of the difference of two outputs is the probability that annotators rank the first higher
+    (eq. 1);
     rewards are these outputs, standardised, so their differences are 1.033 times smaller.
 
     Args:
@@ -116,7 +117,7 @@ class ImageReward(CrowdScorer):
 
 
 def _head(tensors: Mapping[str, Tensor]) -> nn.Sequential:
-    """Linear layers, by their places in the original: between them is nothing but, in training, dropout."""
+    """Linear layers, under their original indices: between them is only dropout, which is off here."""
     from torch import nn
 
     head = nn.Sequential()

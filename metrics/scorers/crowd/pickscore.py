@@ -1,4 +1,4 @@
-"""`pickscore`: which of two pictures for a prompt the users of Pick-a-Pic took, by a tuned CLIP."""
+"""`pickscore`: which of two pictures for a prompt the users of Pick-a-Pic preferred, by a fine-tuned CLIP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Loaded(NamedTuple):
 class PickScore(CrowdScorer):
     """PickScore v1 (Kirstain et al. 2023, section 4): exp(logit scale) x cosine of picture and prompt, about 100 cos.
 
-    It was trained so that the softmax of two pictures' scores is the share of users who took each (eq. 2).
+    It was trained so that the softmax of two pictures' scores is the share of users who prefer each (eq. 2).
 
     Args:
         source: a repository of the hub or a folder, in the layout of transformers' `CLIPModel`.
@@ -90,7 +90,7 @@ class PickScore(CrowdScorer):
         weights, settings = self._folders()
         with strict_loading(f"scorer {self.card.name!r}", weights, transformers):
             model = CLIPModel.from_pretrained(weights, use_safetensors=True, dtype=torch.float32, local_files_only=True)
-        # PIL's resize is that of the releases it was trained with; they had no other processor and no name for it.
+        # The slow processor resizes with PIL, as the releases of transformers that it was trained with did.
         by_pil = getattr(transformers, "CLIPImageProcessorPil", CLIPImageProcessor)
         with strict_loading(f"scorer {self.card.name!r}", settings, transformers):
             images = by_pil.from_pretrained(settings, local_files_only=True)

@@ -1,4 +1,4 @@
-"""What scorers share that show a language model judged pictures and ask about another: contexts, and their orders."""
+"""Base of scorers that show a language model judged pictures and ask about another: in-context examples and their orders."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _LONGEST, _SHORTEST = 448, 378
 
 
 class AskingScorer(Scorer):
-    """P(liked) by an adapter on Idefics2 that reads liked and disliked pictures with their verdicts, then one without.
+    """P(liked) by an adapter on Idefics2 that reads liked and disliked pictures with their labels, then one without.
 
-    P = logistic(logit of "+" - logit of "-") where the verdict would stand. It depends on the order of the context, so
+    P = logistic(logit of "+" - logit of "-") where the label would stand. It depends on the order of the context, so
     it is the mean over several: the first is the published one, the others are drawn from `seed`.
 
     Args:
@@ -50,7 +50,7 @@ class AskingScorer(Scorer):
     """
 
     files: ClassVar[tuple[str, ...]] = (weights.ADAPTER_FILE, weights.ADAPTER_WEIGHTS)
-    """What is read of `source`."""
+    """The files that are read from `source`."""
 
     def __init__(
         self, *, source: str, base: str, pairs: int, orders: int, seed: int, batch: int, device: str | None
@@ -73,12 +73,12 @@ class AskingScorer(Scorer):
 
         Raises:
             PrefbenchError: weights are absent or damaged; a history without likes or without dislikes, or of pictures
-                that cannot be decoded; pictures that are not uint8 (H, W, 3), or not one a prompt.
+                that cannot be decoded; pictures that are not uint8 (H, W, 3), or not one per prompt.
         """
         return np.asarray(self.by_order(history, prompts, pictures).mean(0))
 
     def by_order(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
-        """P(liked) (orders, N); its variance over the first axis is what the order alone moves. Raises as `score`."""
+        """P(liked) (orders, N); its variance over the first axis is due to the order alone. Raises as `score`."""
         check_pairs(self.card.name, prompts, pictures)
         contexts = self._contexts(history)
         conversations = [
@@ -103,17 +103,17 @@ class AskingScorer(Scorer):
 
     def _judged(self, judgment: Judgment) -> Conversation:
         try:
-            shown = self._shown(judgment.picture.load())
+            picture = self._shown(judgment.picture.load())
         except UnreadableImageError as error:
             raise PrefbenchError(f"scorer {self.card.name!r}: a judged picture cannot be read: {error}") from error
-        return [ask(shown, self._question(judgment.prompt)), answer(LIKE if judgment.liked else DISLIKE)]
+        return [ask(picture, self._question(judgment.prompt)), answer(LIKE if judgment.liked else DISLIKE)]
 
     @abstractmethod
     def _question(self, prompt: str) -> str:
         """What is asked about a picture that was drawn for a prompt."""
 
     def _shown(self, picture: Image.Image) -> Image.Image:
-        """A picture as the processor gets it."""
+        """A picture as it is passed to the processor."""
         return picture
 
     @contextmanager
@@ -136,7 +136,7 @@ class AskingScorer(Scorer):
 
     @cached_property
     def _verdicts(self) -> list[int]:
-        """The tokens of both verdicts."""
+        """The tokens of both labels."""
         return self._mllm.first_tokens([LIKE, DISLIKE], whole=True)
 
     def _card_with_adapter(self) -> MllmCard:
@@ -170,8 +170,8 @@ class AskingScorer(Scorer):
 def ordered(history: History, pairs: int, orders: int, seed: int) -> list[tuple[Judgment, ...]]:
     """Judgments in the orders that a model is shown them, as many of one side as of the other; none for one side alone.
 
-    The first is the published order: the history's first ones, a dislike before each like. In every further one other
-    judgments may stand, each like follows or precedes some dislike, and which comes first is drawn for each pair.
+    The first is the published order: the history's first ones, a dislike before each like. In every further order the judgments are
+    drawn at random, and within each pair of a like and a dislike, so is which comes first.
     """
     n = min(pairs, len(history.liked), len(history.disliked))
     if n == 0:

@@ -1,4 +1,4 @@
-"""`learn-user-pref`: does a picture for a prompt go with these likes and dislikes, by a model of real users' pairs?"""
+"""`learn-user-pref`: does a picture fit these likes and dislikes, by a model trained on real users' pairs?"""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _POOL = "prompt_pool.pt"
 _SIDE = 512
 _LETTERS = 100
-"""Of a prompt that are read: the `max_prompt_len` of the authors' training."""
+"""Letters of a prompt that are read: the `max_prompt_len` of the authors' training."""
 
 
 class LearnUserPref(AskingScorer):
     """Learning User Preferences for Image Generation Models (Mo et al. 2025, arXiv 2508.08220).
 
-    A LoRA on Idefics2-8b, trained on Pick-a-Pic's users to tell their likes from their dislikes, and vectors that
+    A LoRA on Idefics2-8b, trained on Pick-a-Pic's users to separate their likes from their dislikes, and vectors that
     stand before every text, trained after it ("preference tokens").
 
     Args: see `AskingScorer`. The authors show eight pairs in one order.

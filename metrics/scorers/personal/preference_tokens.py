@@ -16,7 +16,7 @@ from ..files import read_tensors
 
 
 class _Shell:
-    """Takes the place of the authors' module: it has the attributes and none of the code."""
+    """Replaces the authors' module when unpickling: the same attributes, none of the code."""
 
 
 def read_tokens(name: str, file: Path, width: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""`viper-proxy`: the metric of ViPer: does a picture go with these likes and these dislikes?"""
+"""`viper-proxy`: the metric of ViPer: does a picture fit these likes and dislikes?"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .model import Judged
 from .prompts import word_counts
 
 SHOWN, ASKED = 20, 12
-"""Judgments a side that an episode shows at most, and those it asks for."""
+"""Judgments per side: shown in an episode, at most, and queried."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Pool:
     Args:
         features: (N, D).
         words: hashed words (N, WORDS) of the prompts.
-        prompts: (N,) a number for each different prompt.
+        prompts: (N,) an index of the different prompts.
         liked, disliked: for each user the row numbers of the judgments on that side.
     """
 
@@ -41,8 +41,8 @@ class Pool:
 
 
 def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -> Pool:
-    """The judgments, both parts, of the users of a split with at least `sides` likes and as many dislikes."""
-    judged: list[Judgment] = []
+    """All judgments (those for methods and those for scorers) of the users of a split with at least `sides` likes and as many dislikes."""
+    judgments: list[Judgment] = []
     liked: list[NDArray[np.int64]] = []
     disliked: list[NDArray[np.int64]] = []
     for user in suite.users(split):
@@ -51,19 +51,19 @@ def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -
         if min(map(len, sides_of)) < sides:
             continue
         for side, rows in zip(sides_of, (liked, disliked), strict=True):
-            rows.append(np.arange(len(judged), len(judged) + len(side)))
-            judged += side
+            rows.append(np.arange(len(judgments), len(judgments) + len(side)))
+            judgments += side
     return Pool(
-        as_features(judged, encoder),
-        word_counts([j.prompt for j in judged]),
-        np.unique([j.prompt for j in judged], return_inverse=True)[1],
+        as_features(judgments, encoder),
+        word_counts([j.prompt for j in judgments]),
+        np.unique([j.prompt for j in judgments], return_inverse=True)[1],
         liked,
         disliked,
     )
 
 
 def as_features(judged: Sequence[Judgment], encoder: Extractor) -> Tensor:
-    """Features (N, D) of judged pictures, float32; decoded some at a time."""
+    """Features (N, D) of judged pictures, float32; decoded in chunks."""
     parts = [
         encoder.images([to_pixels(j.picture.load()) for j in judged[start : start + 500]])
         for start in range(0, len(judged), 500)
@@ -87,23 +87,23 @@ class Episode:
 
 
 def draw_episode(pool: Pool, rng: np.random.Generator, users: int) -> Episode:
-    """Users drawn at random; half the episodes show as much as there is, one in ten nothing, the others some."""
+    """Users drawn at random; half the episodes show all judgments, one in ten none, the others a random number."""
     full = min(SHOWN, min(len(rows) for rows in (*pool.liked, *pool.disliked)) - 1)
     draw = rng.random()
-    shown = full if draw < 0.5 else 0 if draw < 0.6 else int(rng.integers(1, full + 1))
-    chosen = rng.integers(len(pool), size=users)
-    cut = [[rng.permutation(side[u]) for side in (pool.liked, pool.disliked)] for u in chosen]
-    rows = np.array([np.concatenate([side[:shown] for side in sides]) for sides in cut])
-    asked = np.array([[rng.choice(side[shown:], ASKED) for side in sides] for sides in cut])
-    verdicts = torch.cat([torch.ones(users, shown), -torch.ones(users, shown)], dim=1)
-    liked, disliked = (pool.features[asked[:, side]] for side in (0, 1))
+    per_side = full if draw < 0.5 else 0 if draw < 0.6 else int(rng.integers(1, full + 1))
+    owners = rng.integers(len(pool), size=users)
+    cut = [[rng.permutation(side[u]) for side in (pool.liked, pool.disliked)] for u in owners]
+    rows = np.array([np.concatenate([side[:per_side] for side in sides]) for sides in cut])
+    queries = np.array([[rng.choice(side[per_side:], ASKED) for side in sides] for sides in cut])
+    verdicts = torch.cat([torch.ones(users, per_side), -torch.ones(users, per_side)], dim=1)
+    liked, disliked = (pool.features[queries[:, side]] for side in (0, 1))
     return Episode(Judged(pool.features[rows.astype(np.int64)], verdicts), liked, disliked)
 
 
 def draw_prompts(pool: Pool, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (N, D), hashed words (N, WORDS), and whether the picture was judged for that prompt (N,).
 
-    One in two words are of another prompt, half of these of one that shares words with the picture's own.
+    Half of the rows have another prompt, and half of these one that shares words with the picture's own.
     """
     rows = rng.integers(len(pool.prompts), size=size)
     others = rng.integers(len(pool.prompts), size=(size, 8))

@@ -1,11 +1,11 @@
 """The network of the scorer `preference`: attention over the judged history, and agreement with the prompt.
 
-Everything stands on frozen features. A history's judgments are turned into one linear taste by kernel ridge regression
+The model works on frozen features. A history's judgments give one linear taste by kernel ridge regression
 in a learned projection: each judgment gets a weight, and a picture's logit is the weighted sum of its inner products
-with the judged pictures. That is linear attention whose values are solved for instead of read off, so that few users
-are enough to learn it (a differentiable closed-form learner: Bertinetto et al., ICLR 2019, arXiv 1805.08136). What all
-users like in common is a linear term of its own. Whether a picture shows its prompt is a second probability: a picture
-that does not is liked by nobody who asked for it.
+with the judged pictures. That is linear attention with values from a closed-form solve, so that few users suffice
+to learn it (a differentiable closed-form learner: Bertinetto et al., ICLR 2019, arXiv 1805.08136). What all
+users like in common is a linear term of its own. Whether a picture shows its prompt is a second probability: nobody likes
+a picture that does not show what they asked for.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 WORDS = 512
-"""Buckets that the words of a prompt are hashed into."""
+"""Hash buckets for the words of a prompt."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A batch of histories: features (B, N, D), and verdicts (B, N): 1 liked, -1 disliked, 0 where none stands."""
+    """A batch of histories: features (B, N, D), and verdicts (B, N): 1 liked, -1 disliked, 0 for padding."""
 
     features: Tensor
     verdicts: Tensor
@@ -32,8 +32,8 @@ class PreferenceModel(nn.Module):
 
     Args:
         width: of the features.
-        rank: of the projection in which tastes are compared.
-        meeting: of the space in which pictures and prompts are compared.
+        rank: dimensions of the projection in which tastes are compared.
+        meeting: dimensions of the space in which pictures and prompts are compared.
     """
 
     mean: Tensor
@@ -62,12 +62,12 @@ class PreferenceModel(nn.Module):
         return standard
 
     def tastes(self, judged: Judged) -> Tensor:
-        """The taste (B, rank) of each history; zero for an empty one."""
-        seen = self.project(self.standardise(judged.features)) * judged.verdicts.abs()[..., None]
-        kernel = seen @ seen.transpose(1, 2)
-        penalty = self.log_penalty.exp() * torch.eye(seen.shape[1], device=seen.device)
+        """The taste (B, rank) of each history by kernel ridge regression, gain X^T (X X^T + penalty I)^-1 y; 0 if empty."""
+        examples = self.project(self.standardise(judged.features)) * judged.verdicts.abs()[..., None]
+        kernel = examples @ examples.transpose(1, 2)
+        penalty = self.log_penalty.exp() * torch.eye(examples.shape[1], device=examples.device)
         weights = torch.linalg.solve(kernel + penalty, judged.verdicts[..., None])
-        taste: Tensor = self.log_gain.exp() * (seen.transpose(1, 2) @ weights)[..., 0]
+        taste: Tensor = self.log_gain.exp() * (examples.transpose(1, 2) @ weights)[..., 0]
         return taste
 
     def fit_logits(self, tastes: Tensor, features: Tensor) -> Tensor:

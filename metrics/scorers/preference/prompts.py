@@ -1,4 +1,4 @@
-"""Prompts as counts of hashed words: enough to ask whether a picture shows what its prompt names."""
+"""Prompts as counts of hashed words: enough to predict whether a picture shows what its prompt names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from .model import WORDS
 
 
 def word_counts(prompts: Sequence[str]) -> Tensor:
-    """Counts (N, WORDS) of each prompt's words, hashed; their order is lost, so that new combinations look familiar."""
+    """Counts (N, WORDS) of each prompt's words, hashed; their order is dropped, so that new combinations of known words generalise."""
     hashing = HashingVectorizer(n_features=WORDS, norm=None, alternate_sign=False, dtype=np.float32)
     return torch.from_numpy(hashing.transform(prompts).toarray())

@@ -1,4 +1,4 @@
-"""What `prefbench check weights preference` measures: the shipped scorer on users that nothing has seen."""
+"""What `prefbench check weights preference` measures: the shipped scorer on held-out users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def preference(folder: Path | None = None) -> list[QualityFigure]:
 
 
 def as_figures(found: ScorerFigures) -> list[QualityFigure]:
-    """Figures with their floors; `permuted` is the distance from chance."""
+    """Quality figures with their floors; `permuted` is the distance from chance."""
     own, best = found.within_user_accuracy.value or 0.0, found.best_possible.value or 1.0
     return [
         QualityFigure("accuracy / best possible", own / best, 0.90, 0.95),

@@ -34,10 +34,10 @@ from .model import PreferenceModel
 from .prompts import word_counts
 
 ROLE = "preference"
-"""The role of the extractor whose features a suite's scorer stands on."""
+"""The role of the extractor that gives the scorer's features in a suite."""
 _SHIPPED = WEIGHTS / "preference"
 _KEPT = 50_000
-"""Feature vectors held in memory at most."""
+"""Most feature vectors kept in memory."""
 
 
 class PreferenceScorer(Scorer):
@@ -72,7 +72,7 @@ class PreferenceScorer(Scorer):
 
     @property
     def weights(self) -> tuple[WeightFiles, ...]:
-        """Its own; those of its encoder, which it is trained on, are the extractor's."""
+        """The scorer's own weights; those of its encoder belong to the extractor."""
         folder = str(self._folder)
         return (WeightFiles(folder, ("model.safetensors", "config.json"), licence="Apache-2.0", trainer="preference"),)
 
@@ -107,7 +107,7 @@ class PreferenceScorer(Scorer):
 
     @torch.inference_mode()
     def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
-        """P(liked) (N,) in (0, 1). With an empty history: what users like in common.
+        """P(liked) (N,) in (0, 1). With an empty history: the average user's preference.
 
         Raises:
             PrefbenchError: weights are absent, or of another encoder than the one that is here.
@@ -121,9 +121,11 @@ class PreferenceScorer(Scorer):
 
     def _taste(self, history: History) -> Tensor:
         if history.digest not in self._tastes:
-            judged = [*history.liked, *history.disliked]
+            judgments = [*history.liked, *history.disliked]
             width = len(self._model.mean)
-            features = self._encoded([to_pixels(j.picture.load()) for j in judged]) if judged else torch.zeros(0, width)
+            features = (
+                self._encoded([to_pixels(j.picture.load()) for j in judgments]) if judgments else torch.zeros(0, width)
+            )
             self._tastes[history.digest] = self._model.tastes(as_judged(history, features))[0]
         return self._tastes[history.digest]
 
@@ -140,7 +142,7 @@ class PreferenceScorer(Scorer):
 
 
 def save(model: PreferenceModel, folder: Path, *, suite: str, encoder: str, encoder_id: str) -> None:
-    """Writes the weights in float16, the calibration's scale apart, and what they belong to."""
+    """Writes the weights in float16, the calibration's scale separately, and the ids of what they belong to."""
     state = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_file(folder / "model.safetensors") as temporary:
         save_file(state, temporary)

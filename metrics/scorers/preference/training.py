@@ -26,12 +26,12 @@ from .model import Judged, PreferenceModel
 from .scorer import ROLE, PreferenceScorer, save
 
 CONFIG = FitConfig(images=96_000, batch=16, lr=2e-3, warmup_steps=200, decay=1.0, weight_decay=0.05, ema=0.999)
-"""`images` counts users seen, in batches of episodes."""
+"""`images` counts users, in batches of episodes."""
 _PROMPTS = 64
 
 
 class PreferenceTask(nn.Module):
-    """Orders likes above dislikes, says which is which, and whether a picture was judged for a prompt."""
+    """The sum of three logistic losses: likes above dislikes, like or dislike, and whether a picture was judged for a prompt."""
 
     def __init__(self, model: PreferenceModel) -> None:
         super().__init__()
@@ -41,13 +41,13 @@ class PreferenceTask(nn.Module):
         tastes = self.model.tastes(Judged(batch["seen"], batch["verdicts"]))
         liked, disliked = (self.model.fit_logits(tastes, batch[side]) for side in ("liked", "disliked"))
         order = F.softplus(disliked[:, None, :] - liked[:, :, None]).mean()
-        verdict = (F.softplus(-liked) + F.softplus(disliked)).mean() / 2
-        shown = self.model.prompt_logits(batch["pictures"], batch["words"])
-        return order + 0.5 * verdict + F.binary_cross_entropy_with_logits(shown, batch["same"])
+        classification = (F.softplus(-liked) + F.softplus(disliked)).mean() / 2
+        prompt_logits = self.model.prompt_logits(batch["pictures"], batch["words"])
+        return order + 0.5 * classification + F.binary_cross_entropy_with_logits(prompt_logits, batch["same"])
 
 
 def episodes(pool: Pool) -> BatchSource:
-    """Batches of episodes, each beside pictures with right and wrong prompts."""
+    """Batches of episodes, and of pictures with right and wrong prompts."""
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
         episode = draw_episode(pool, rng, size)
@@ -66,7 +66,7 @@ def episodes(pool: Pool) -> BatchSource:
 
 
 def build(pool: Pool, seed: int) -> PreferenceModel:
-    """An untrained model that standardises features as the pool has them."""
+    """An untrained model that standardises features by the pool's mean and deviation."""
     torch.manual_seed(seed)
     model = PreferenceModel(pool.features.shape[1])
     model.mean.copy_(pool.features.mean(0))
@@ -76,16 +76,16 @@ def build(pool: Pool, seed: int) -> PreferenceModel:
 
 @torch.no_grad()
 def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
-    """Platt's logistic regression (1999) on val users: scorer part seen, the verdicts of the method part asked for."""
+    """Platt's logistic regression (1999) on val users: reads the judgments for scorers, predicts those for methods."""
     logits, verdicts = [], []
     for user in suite.users("val"):
-        seen, asked = suite.history(user.id, "scorer"), suite.history(user.id, "method")
-        if not (asked.liked and asked.disliked):
+        context, queries = suite.history(user.id, "scorer"), suite.history(user.id, "method")
+        if not (queries.liked and queries.disliked):
             continue
-        taste = model.tastes(as_judged(seen, as_features([*seen.liked, *seen.disliked], encoder)))
-        pictures = as_features([*asked.liked, *asked.disliked], encoder)
+        taste = model.tastes(as_judged(context, as_features([*context.liked, *context.disliked], encoder)))
+        pictures = as_features([*queries.liked, *queries.disliked], encoder)
         logits.append(model.fit_logits(taste, pictures[None])[0].numpy())
-        verdicts.append(np.repeat([1, 0], [len(asked.liked), len(asked.disliked)]))
+        verdicts.append(np.repeat([1, 0], [len(queries.liked), len(queries.disliked)]))
     fitted = LogisticRegression(C=1e6).fit(np.concatenate(logits)[:, None], np.concatenate(verdicts))
     model.calibration.copy_(torch.tensor([fitted.coef_[0, 0], fitted.intercept_[0]]))
 

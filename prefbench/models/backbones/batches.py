@@ -18,7 +18,7 @@ _OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
 def rows_of(arguments: Mapping[str, Any], start: int, stop: int, total: int) -> dict[str, Any]:
     """The arguments of a batch of `total` samples, cut to the samples `start` to `stop`.
 
-    Tensors, alone or in lists and mappings, are batch first: (total, …), one row a sample; (2 * total, …), the
+    Tensors, alone or in lists and mappings, are batch first: (total, …), one row per sample; (2 * total, …), the
     unconditional rows of classifier-free guidance before the conditional ones; or (1, …), shared by all. Everything
     else is shared.
 

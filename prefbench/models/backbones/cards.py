@@ -74,7 +74,7 @@ def card_of_folder(folder: Path) -> BackboneCard:
 
 
 def _resolution(folder: Path) -> int:
-    """Pixels a side: the denoiser's latents times the autoencoder's down-sampling, as the pipelines derive it."""
+    """Width and height in pixels: the latents' size times the autoencoder's down-sampling, as in the pipelines."""
     side = hub.read_json(folder / "unet" / "config.json", "a backbone").get("sample_size")
     levels = hub.read_json(folder / "vae" / "config.json", "a backbone").get("block_out_channels")
     if not isinstance(side, int) or not isinstance(levels, list):

@@ -44,13 +44,13 @@ class DiffusersBackbone:
         self.card, self.folder, self.device, self.dtype = card, folder, device, dtype
         self.pipeline = pipeline
         self.largest_batch: int | None = None
-        """What has been found to fit into memory; None while everything did."""
+        """The largest batch known to fit into memory; None while every batch did."""
         self.prompts = PromptEmbedder(pipeline, device)
         pipeline.set_progress_bar_config(disable=True)
         if device.type in ("cpu", "cuda"):
             pipeline.unet.to(memory_format=torch.channels_last)
         if hasattr(pipeline.vae, "use_slicing"):
-            # Decoding is where memory peaks: SDXL decodes in float32, at 1024 pixels a side.
+            # Decoding is where memory peaks: SDXL decodes in float32, at 1024 x 1024 pixels.
             pipeline.vae.enable_slicing()
 
     @cached_property
@@ -64,7 +64,7 @@ class DiffusersBackbone:
         return self.nfe_at(self.card.guidance)
 
     def nfe_at(self, guidance: float) -> int:
-        """Denoiser passes for one image with the card's steps; guidance takes two a time step.
+        """Denoiser passes for one image with the card's steps; guidance takes two per time step.
 
         Counted on the scheduler's own time steps: PNDM takes one more than asked for, Heun nearly twice as many.
         """
@@ -81,12 +81,12 @@ class DiffusersBackbone:
         negative_prompts: Sequence[str] | None = None,
         **pipeline_arguments: Any,
     ) -> list[Image.Image]:
-        """Draws one RGB image a prompt from that prompt's own seed.
+        """Draws one RGB image per prompt from that prompt's own seed.
 
         When memory runs out the batch is halved, here and in all later calls.
 
         Args:
-            negative_prompts: one a prompt; None for the pipeline's own unconditional embedding (zeros for SDXL).
+            negative_prompts: one per prompt; None for the pipeline's own unconditional embedding (zeros for SDXL).
             pipeline_arguments: go to the pipeline's call and override the card's settings and the embedded prompts.
                 What differs between samples is a batch-first tensor: see `batches.rows_of`. That holds for
                 `ip_adapter_image_embeds` too: with guidance its tensors are (2 N, images, width), negatives first.
@@ -95,9 +95,9 @@ class DiffusersBackbone:
             PrefbenchError: lengths that differ, one image that does not fit into memory, values that are not numbers.
         """
         total = len(prompts)
-        for what, given in (("seeds", seeds), ("negative prompts", negative_prompts)):
-            if given is not None and len(given) != total:
-                raise PrefbenchError(f"{total} prompts but {len(given)} {what}")
+        for what, values in (("seeds", seeds), ("negative prompts", negative_prompts)):
+            if values is not None and len(values) != total:
+                raise PrefbenchError(f"{total} prompts but {len(values)} {what}")
         if not total:
             return []
         arguments = self.prompts.batch(prompts, negative_prompts) | pipeline_arguments
@@ -105,16 +105,16 @@ class DiffusersBackbone:
         while len(images) < total:
             start = len(images)
             stop = min(total, start + (self.largest_batch or total))
-            drawn = self._try_to_draw(seeds[start:stop], rows_of(arguments, start, stop, total))
-            if drawn is None:
+            chunk = self._try_to_draw(seeds[start:stop], rows_of(arguments, start, stop, total))
+            if chunk is None:
                 self._halve(stop - start)
             else:
-                images += drawn
+                images += chunk
         return images
 
     @torch.no_grad()
     def roundtrip(self, image: Image.Image) -> Image.Image:
-        """The image through the autoencoder: what a perfect denoiser could draw at best.
+        """The image through the autoencoder: the best that a perfect denoiser could draw.
 
         Other sizes than the backbone's are resized to it before and back after (Lanczos). The latent is the mode of
         its distribution; the pipeline's scaling factor would cancel out.
@@ -126,8 +126,8 @@ class DiffusersBackbone:
                 vae.to(dtype=torch.float32)
             pixels = processor.preprocess(_resized(rgb, (side, side))).to(self.device, vae.dtype)
             decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
-        drawn = self._to_images(processor.postprocess(decoded, output_type="np"))[0]
-        return _resized(drawn, rgb.size)
+        decoded_image = self._to_images(processor.postprocess(decoded, output_type="np"))[0]
+        return _resized(decoded_image, rgb.size)
 
     def _try_to_draw(self, seeds: Sequence[int], arguments: dict[str, Any]) -> list[Image.Image] | None:
         """The images, or None when memory ran out; by then the error and what its traceback held are gone."""
@@ -152,8 +152,8 @@ class DiffusersBackbone:
         self.pipeline.scheduler = _fresh(self.pipeline.scheduler)
         image_embeds = settings.get("ip_adapter_image_embeds")
         with _precision_restored(self.pipeline.vae), _own_image_embeds(self.pipeline, image_embeds), _hushed():
-            drawn = self.pipeline(generator=generators, output_type="np", **settings)
-        return self._to_images(drawn.images)
+            output = self.pipeline(generator=generators, output_type="np", **settings)
+        return self._to_images(output.images)
 
     def _noise(self, generators: Sequence[torch.Generator], height: int, width: int) -> Tensor:
         """Initial latents (B, C, h, w): drawn in float32 on the CPU, each from its own generator, for every device."""

@@ -46,13 +46,13 @@ def load_backbone(
         PrefbenchError: an unknown name, device or dtype; weights that are absent, incomplete or of another layout.
     """
     card = _with_settings(find_card(backbone), steps, guidance)
-    place = choose_device(device)
-    precision = choose_dtype(dtype, card.dtype, place)
+    torch_device = choose_device(device)
+    precision = choose_dtype(dtype, card.dtype, torch_device)
     folder = weights.find(card)
     if isinstance(folder, MissingWeights):
         raise PrefbenchError(f"backbone {card.name!r}: {folder}")
-    pipeline = _load(card, folder, precision).to(place)
-    return DiffusersBackbone(card, pipeline, folder, device=place, dtype=precision)
+    pipeline = _load(card, folder, precision).to(torch_device)
+    return DiffusersBackbone(card, pipeline, folder, device=torch_device, dtype=precision)
 
 
 def find_card(backbone: str | Path | BackboneCard) -> BackboneCard:
@@ -92,7 +92,7 @@ def _load(card: BackboneCard, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def _switches(pipeline_class: Any) -> dict[str, Any]:
-    """What would change pictures behind the scorers' back, off: black for unsafe ones, watermarks where installed."""
+    """Arguments that turn off what would alter pictures unseen: black for unsafe ones, watermarks where installed."""
     off = {"safety_checker": None, "requires_safety_checker": False, "add_watermarker": False}
-    taken = inspect.signature(pipeline_class.__init__).parameters
-    return {name: value for name, value in off.items() if name in taken}
+    parameters = inspect.signature(pipeline_class.__init__).parameters
+    return {name: value for name, value in off.items() if name in parameters}

@@ -49,8 +49,8 @@ class PromptEmbedder:
             prompt=prompt, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
         # (conditional, unconditional), and with two text encoders the same again for the pooled embeddings.
-        named = zip(("prompt_embeds", "pooled_prompt_embeds"), encoded[::2], strict=False)
-        return {name: embedding.cpu() for name, embedding in named}
+        embeddings = zip(("prompt_embeds", "pooled_prompt_embeds"), encoded[::2], strict=False)
+        return {name: embedding.cpu() for name, embedding in embeddings}
 
     def _unconditional(self) -> Mapping[str, Tensor]:
         if getattr(self.pipeline.config, "force_zeros_for_empty_prompt", False):

@@ -43,15 +43,15 @@ def find(card: BackboneCard) -> Path | MissingWeights:
 
 
 def variant(card: BackboneCard) -> str | None:
-    """Which of a repository's weights to prefer: the card's, on every device, so that the digest is one everywhere."""
+    """Which of a repository's weights to prefer: the card's on every device, so that digests agree everywhere."""
     return _VARIANTS.get(card.dtype)
 
 
 def components(folder: Path) -> dict[str, str]:
     """The components that are loaded: name to the library its class comes from."""
     index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-    listed = {name: entry[0] for name, entry in index.items() if isinstance(entry, list)}
-    return {name: library for name, library in listed.items() if library and name not in NOT_LOADED}
+    libraries = {name: entry[0] for name, entry in index.items() if isinstance(entry, list)}
+    return {name: library for name, library in libraries.items() if library and name not in NOT_LOADED}
 
 
 def files(folder: Path, component: str, preferred: str | None) -> list[Path]:
@@ -68,9 +68,9 @@ def files(folder: Path, component: str, preferred: str | None) -> list[Path]:
 
 
 def has_variant(folder: Path, preferred: str | None) -> bool:
-    """Whether any component's weights are of the preferred variant; loaders must be told then."""
-    chosen = (path for name in components(folder) for path in files(folder, name, preferred))
-    return preferred is not None and any(_variant_of(path) == preferred for path in chosen)
+    """Whether any component's weights are of the preferred variant, which loaders then need as an argument."""
+    paths = (path for name in components(folder) for path in files(folder, name, preferred))
+    return preferred is not None and any(_variant_of(path) == preferred for path in paths)
 
 
 def digest(folder: Path, preferred: str | None) -> str:

@@ -24,7 +24,7 @@ Load = TypeVar("Load", bound=Callable[..., Extractor])
 
 
 def loads(*weights: WeightFiles | Callable[[], WeightFiles]) -> Callable[[Load], Load]:
-    """Notes on the function that makes an extractor which weights it loads unless told otherwise, for `inventory`."""
+    """Records on an extractor's constructor which weights it loads by default, for `inventory`."""
 
     def note(function: Load) -> Load:
         function.__dict__["weights"] = weights

@@ -1,4 +1,4 @@
-"""Adapters of peft on a language model: they change the model in place, and a handle to them reads and writes them."""
+"""Adapters of peft on a language model: they change the model in place, and peft's handle reads and writes them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def put_on(model: Any, folder: Path) -> PeftModel:
     """Puts a saved adapter on a model, frozen; returns the handle. The model keeps its class and its modules' names.
 
     Raises:
-        PrefbenchError: an adapter that is for another model, has not all weights, or is no part of the model (prompt
-            tuning and its kin, which only act through the handle).
+        PrefbenchError: an adapter that is for another model, has not all weights, or does not sit inside the model
+            (prompt tuning and similar kinds, which act only through the handle).
     """
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
@@ -34,7 +34,7 @@ def put_on(model: Any, folder: Path) -> PeftModel:
         raise PrefbenchError(f"the adapter in {folder} does not fit its model: {one_line(incomplete)}")
     kind = adapter.active_peft_config
     if kind.is_prompt_learning:
-        raise PrefbenchError(f"the adapter in {folder} is {kind.peft_type.value}; it needs LoRA or its kin")
+        raise PrefbenchError(f"the adapter in {folder} is {kind.peft_type.value}; it needs LoRA or a similar kind")
     return adapter
 
 

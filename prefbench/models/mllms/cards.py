@@ -35,7 +35,7 @@ class MllmCard:
     trainer: str | None = None
     """The registered trainer that makes the shipped weights."""
     size: int | None = None
-    """Bytes of the download as published, rounded; None where nobody noted it."""
+    """Bytes of the download as published, rounded; None where unknown."""
 
 
 MINI_MLLM = MllmCard(

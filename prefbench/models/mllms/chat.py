@@ -44,7 +44,7 @@ class ChatRenderer:
         return rendered
 
     def tokens(self, conversation: Conversation) -> list[Token]:
-        """The tokens that stand for no picture, in their order.
+        """The tokens of text (those that stand for no picture), in order.
 
         Raises:
             PrefbenchError: a chat template that renders turns differently when others follow.
@@ -83,9 +83,11 @@ class ChatRenderer:
 
     def _refuse_control_tokens(self, conversation: Conversation) -> None:
         for part in (part for turn in conversation for part in turn.parts if isinstance(part, str)):
-            held = next((token for token in self._control_tokens if token in part), None)
-            if held is not None:
-                raise PrefbenchError(f"{self.name}: {part[:60]!r} holds {held}, which is a control token of the model")
+            control = next((token for token in self._control_tokens if token in part), None)
+            if control is not None:
+                raise PrefbenchError(
+                    f"{self.name}: {part[:60]!r} holds {control}, which is a control token of the model"
+                )
 
     @cached_property
     def _control_tokens(self) -> tuple[str, ...]:

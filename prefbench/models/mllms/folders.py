@@ -50,7 +50,9 @@ def card_of_folder(folder: Path) -> MllmCard:
     Raises:
         PrefbenchError: none of these folders, or the base model of an adapter is not here.
     """
-    adapter = next((held for held in (folder, folder / "adapter") if (held / ADAPTER_FILE).is_file()), None)
+    adapter = next(
+        (candidate for candidate in (folder, folder / "adapter") if (candidate / ADAPTER_FILE).is_file()), None
+    )
     if adapter == folder and (folder / "config.json").is_file():
         raise PrefbenchError(f"{folder} holds a model and an adapter; move the adapter's files to {folder}/adapter")
     base = _card_of_base(folder) if adapter == folder else _card_of_model(folder)
@@ -60,12 +62,12 @@ def card_of_folder(folder: Path) -> MllmCard:
 def _saved(folder: Path) -> dict[str, Any]:
     """The settings in `CARD_FILE`, where there is one."""
     path = folder / CARD_FILE
-    held = hub.read_json(path, _WHAT) if path.is_file() else {}
-    saved = {name: held[name] for name in _SETTINGS if name in held}
-    wrong = [f"{name} cannot be {value!r}" for name, value in saved.items() if not _SETTINGS[name](value)]
+    content = hub.read_json(path, _WHAT) if path.is_file() else {}
+    settings = {name: content[name] for name in _SETTINGS if name in content}
+    wrong = [f"{name} cannot be {value!r}" for name, value in settings.items() if not _SETTINGS[name](value)]
     if wrong:
         raise PrefbenchError(f"{path}: {', '.join(wrong)}")
-    return saved
+    return settings
 
 
 def _card_of_model(folder: Path) -> MllmCard:
@@ -80,8 +82,8 @@ def _card_of_model(folder: Path) -> MllmCard:
 
 def _card_of_base(adapter: Path) -> MllmCard:
     """The card of the model that an adapter was trained on."""
-    named = hub.read_json(adapter / ADAPTER_FILE, "an adapter")
-    source, revision = named.get("base_model_name_or_path"), named.get("revision")
+    config = hub.read_json(adapter / ADAPTER_FILE, "an adapter")
+    source, revision = config.get("base_model_name_or_path"), config.get("revision")
     if not isinstance(source, str):
         raise PrefbenchError(f"{adapter}/{ADAPTER_FILE} names no base model")
     for card in CARDS:

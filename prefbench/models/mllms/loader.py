@@ -36,19 +36,19 @@ def load_mllm(
             four bits without a CUDA device or without bitsandbytes.
     """
     card = find_card("mllm", mllm, MllmCard, card_of_folder)
-    place = choose_device(device)
-    precision = choose_dtype(dtype, card.dtype, place)
+    torch_device = choose_device(device)
+    precision = choose_dtype(dtype, card.dtype, torch_device)
     if four_bit:
-        check_four_bit(place)
+        check_four_bit(torch_device)
     folder = weights.find(card)
     if isinstance(folder, MissingWeights):
         raise PrefbenchError(f"mllm {card.name!r}: {folder}")
-    how = _in_four_bits(place, precision) if four_bit else {}
+    how = _in_four_bits(torch_device, precision) if four_bit else {}
     model, processor = _load(card, folder, dtype=precision, **how)
     adapter = put_on(model, Path(card.adapter)) if card.adapter is not None else None
     if not four_bit:
-        model.to(place)
-    return Mllm(card, model, processor, folder=folder, device=place, adapter=adapter)
+        model.to(torch_device)
+    return Mllm(card, model, processor, folder=folder, device=torch_device, adapter=adapter)
 
 
 def _load(card: MllmCard, folder: Path, **how: Any) -> tuple[Any, Any]:

@@ -143,12 +143,12 @@ class Mllm:
             tokens, columns = self._renderer.tokens(conversation), torch.nonzero(text[row]).flatten()
             if ids[row, columns].tolist() != [token.id for token in tokens]:
                 raise PrefbenchError(f"{self.card.name}: its processor rewrites text; answers cannot be found in it")
-            answered = columns[torch.tensor([token.by_assistant for token in tokens])]
-            if not len(answered):
+            answer_columns = columns[torch.tensor([token.by_assistant for token in tokens])]
+            if not len(answer_columns):
                 raise PrefbenchError("a conversation to learn from needs a turn of the assistant")
-            taught = columns[torch.tensor([token.taught for token in tokens])]
-            labels[row, taught] = ids[row, taught]
-            opened[row] = answered[0] - 1
+            target_columns = columns[torch.tensor([token.taught for token in tokens])]
+            labels[row, target_columns] = ids[row, target_columns]
+            opened[row] = answer_columns[0] - 1
         targets = {"labels": labels, "opened": opened, "seen_at": self._seen_at(ids)}
         return inputs | {name: value.to(self.device) for name, value in targets.items()}
 
@@ -257,7 +257,7 @@ class Mllm:
 
 
 _GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "repetition_penalty": 1.0}
-"""Over what a model's own `generation_config.json` says; its end and forbidden tokens stay."""
+"""Overrides a model's own `generation_config.json`, but for its end and forbidden tokens."""
 
 
 @contextmanager

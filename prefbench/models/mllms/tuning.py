@@ -34,15 +34,15 @@ def tune(mllm: Mllm, tuning: Tuning | None = None) -> Mllm:
         PrefbenchError: an unknown tuning; a model that has an adapter; `qlora` without CUDA, bitsandbytes or four bits,
             and `full` with them.
     """
-    chosen = tuning or mllm.card.tuning
-    if chosen not in get_args(Tuning):
-        raise PrefbenchError(registry.unknown("tuning", chosen, list(get_args(Tuning))))
+    mode = tuning or mllm.card.tuning
+    if mode not in get_args(Tuning):
+        raise PrefbenchError(registry.unknown("tuning", mode, list(get_args(Tuning))))
     if mllm.adapter is not None:
         raise PrefbenchError(f"mllm {mllm.card.name!r} has an adapter already; tune the model without it")
-    if chosen == "full":
+    if mode == "full":
         _train_all(mllm)
     else:
-        _train_adapter(mllm, four_bit=chosen == "qlora")
+        _train_adapter(mllm, four_bit=mode == "qlora")
     mllm.model.train()
     return mllm
 

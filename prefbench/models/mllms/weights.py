@@ -64,10 +64,10 @@ def has_processor(folder: Path) -> bool:
 
 def digest(folder: Path, adapter: Path | None) -> str:
     """SHA-256 over all files that loading reads, those of the adapter too; other files do not move it."""
-    read = {folder: files_read(folder)}
+    inputs = {folder: files_read(folder)}
     if adapter is not None:
-        read[adapter] = [*_settings(adapter), adapter / ADAPTER_WEIGHTS]
-    return hub.digest(read)
+        inputs[adapter] = [*_settings(adapter), adapter / ADAPTER_WEIGHTS]
+    return hub.digest(inputs)
 
 
 def files_read(folder: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def files_read(folder: Path) -> list[Path]:
 
 
 def _incomplete(folder: Path) -> list[str]:
-    """In words, what loading would not find."""
+    """What loading would not find, in words."""
     shards = _shards(folder)
     incomplete = [] if shards and all(path.is_file() for path in shards) else ["the model"]
     return incomplete + [what for what, any_of in _NEEDED.items() if not hub.files(folder, any_of)]

@@ -40,7 +40,7 @@ class Picturebook(Suite):
     """1,500 simulated users of a procedural world of 32x32 pictures.
 
     Args:
-        history: judgments a side that methods see (1 to 16); sparse users show at most two likes and nothing else.
+        history: judgments per side that methods see (1 to 16); sparse users show at most two likes and nothing else.
     """
 
     card = SuiteCard(
@@ -72,7 +72,7 @@ class Picturebook(Suite):
 
     def __init__(self, *, history: int = 8) -> None:
         if not 1 <= history <= MAX_HISTORY:
-            raise PrefbenchError(f"history must be 1 to {MAX_HISTORY} judgments a side, got {history}")
+            raise PrefbenchError(f"history must be 1 to {MAX_HISTORY} judgments per side, got {history}")
         self._shown = history
 
     @cached_property
@@ -101,13 +101,13 @@ class Picturebook(Suite):
 
     def history(self, user: str, viewer: Viewer = "method") -> History:
         simulated = self._find(user)
-        judged = simulated.judged(viewer)
-        shown = self._shown if viewer == "method" else len(judged.liked)
-        pairs = [f"{user}/{viewer}/{i}" for i in range(shown)]
+        scenes = simulated.judged(viewer)
+        per_side = self._shown if viewer == "method" else len(scenes.liked)
+        pairs = [f"{user}/{viewer}/{i}" for i in range(per_side)]
         return History(
             user,
-            tuple(_judgment(s, liked=True, pair=p) for s, p in zip(judged.liked, pairs, strict=False)),
-            tuple(_judgment(s, liked=False, pair=p) for s, p in zip(judged.disliked, pairs, strict=False)),
+            tuple(_judgment(s, liked=True, pair=p) for s, p in zip(scenes.liked, pairs, strict=False)),
+            tuple(_judgment(s, liked=False, pair=p) for s, p in zip(scenes.disliked, pairs, strict=False)),
         )
 
     def cases(self, user: str) -> Sequence[Case]:
@@ -116,9 +116,9 @@ class Picturebook(Suite):
 
     def references(self, split: Split) -> Sequence[Reference]:
         return [
-            Reference(user.id, judged.scene.content.prompt, _picture(judged))
+            Reference(user.id, entry.scene.content.prompt, _picture(entry))
             for user in population(split)
-            for judged in user.judged("scorer").liked
+            for entry in user.judged("scorer").liked
         ]
 
     def train_users(self) -> Sequence[TrainUser]:
@@ -137,22 +137,22 @@ class Picturebook(Suite):
         return build_mini_sd()
 
     def _scenes(self, user: str) -> Mapping[str, JudgedScene]:
-        """What the pictures of a user's method history show, by digest."""
-        judged = self._find(user).judged("method")
-        return {_picture(shown).digest: shown for shown in (*judged.liked, *judged.disliked)}
+        """The scenes of the pictures in the history that methods see of a user, by digest."""
+        scenes = self._find(user).judged("method")
+        return {_picture(entry).digest: entry for entry in (*scenes.liked, *scenes.disliked)}
 
     @staticmethod
     def _find(user: str) -> SimulatedUser:
         split = next((s for s in SPLITS if user.startswith(f"{s}-")), None)
-        known = {} if split is None else {u.id: u for u in population(split)}
-        if user not in known:
-            raise PrefbenchError(unknown("user", user, list(known)[:5]))
-        return known[user]
+        users = {} if split is None else {u.id: u for u in population(split)}
+        if user not in users:
+            raise PrefbenchError(unknown("user", user, list(users)[:5]))
+        return users[user]
 
 
 def _plain(user: SimulatedUser, viewer: Viewer) -> list[list[list[int]]]:
-    judged = user.judged(viewer)
-    return [[[*shown.scene.indices, shown.seed] for shown in side] for side in (judged.liked, judged.disliked)]
+    scenes = user.judged(viewer)
+    return [[[*entry.scene.indices, entry.seed] for entry in side] for side in (scenes.liked, scenes.disliked)]
 
 
 @lru_cache(maxsize=20_000)

@@ -1,4 +1,4 @@
-"""The known truth of picturebook: exact utilities of pictures as read, and the pictures that frame every table."""
+"""The known truth of picturebook: exact utilities of pictures as the reader sees them, and the best pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _FOREIGN = "this judgment is not from picturebook, so its scene is not known"
 class PicturebookTruth:
     """Implements `prefbench.api.Truth`.
 
-    `user_of` finds a simulated user by id; `scenes_of` what the pictures of a user's history show, by digest
+    `user_of` finds a simulated user by id; `scenes_of` the scenes of a user's history, by digest
     (`inferred` reasons about styles and not about pixels).
     """
 
@@ -66,21 +66,21 @@ class PicturebookTruth:
 
     def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
         """Expected utility under the reader's probabilities: `total` and one entry for each group of axes."""
-        taste, read = self._user_of(user).taste, self.read(pictures)
-        parts = {str(group): taste.group(group).of_probabilities(read) for group in TASTE_GROUPS}
-        return {"total": taste.of_probabilities(read), **parts}
+        taste, probabilities = self._user_of(user).taste, self.read(pictures)
+        parts = {str(group): taste.group(group).of_probabilities(probabilities) for group in TASTE_GROUPS}
+        return {"total": taste.of_probabilities(probabilities), **parts}
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
         """The reader's probability of the prompt's object, of its setting, and of both (`total`)."""
-        read = self.read(pictures)
+        probabilities = self.read(pictures)
         contents = [_content(prompt) for prompt in prompts]
         rows = np.arange(len(contents))
-        shown = read["object"][rows, [c.object for c in contents]]
-        placed = read["setting"][rows, [c.setting for c in contents]]
-        return {"total": shown * placed, "object": shown, "setting": placed}
+        objects = probabilities["object"][rows, [c.object for c in contents]]
+        settings = probabilities["setting"][rows, [c.setting for c in contents]]
+        return {"total": objects * settings, "object": objects, "setting": settings}
 
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
-        """The user's best style; axes that leave the user cold follow the world's prior."""
+        """The user's best style; axes that the user does not care about follow the world's prior."""
         return self.graded(user, prompt, seed, strength=1.0)
 
     def graded(self, user: str, prompt: str, seed: int, *, strength: float, recoloured: bool = False) -> Image.Image:
@@ -94,13 +94,13 @@ class PicturebookTruth:
             raise PrefbenchError(f"strength must lie in [0, 1], got {strength}")
         rng = np.random.default_rng(seed)
         style = sample_styles(rng, 1)[0]
-        taken = rng.random(len(STYLE_NAMES)) < strength
+        takes_best = rng.random(len(STYLE_NAMES)) < strength
         for name, value in self._user_of(user).taste.best().items():
-            place = STYLE_NAMES.index(name)
-            style[place] = value if taken[place] else style[place]
+            column = STYLE_NAMES.index(name)
+            style[column] = value if takes_best[column] else style[column]
         for name in _COLOURS if recoloured else ():
-            place, n = STYLE_NAMES.index(name), len(AXIS[name])
-            style[place] = (style[place] + rng.integers(1, n)) % n
+            column, n = STYLE_NAMES.index(name), len(AXIS[name])
+            style[column] = (style[column] + rng.integers(1, n)) % n
         return Image.fromarray(render(_content(prompt).scene(style), seed))
 
     def inferred(self, history: History) -> tuple[int, ...]:

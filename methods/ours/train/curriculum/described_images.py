@@ -37,16 +37,16 @@ class DescribedImages:
         cls, train_users: Sequence[TrainUser], components: Tensor, metric: Tensor, *, directions: int = 12
     ) -> DescribedImages:
         """From principal components (N, D) of image states, and a metric (D, D) by which users judge them."""
-        phrases_of = {digest: shown for train_user in train_users for digest, shown in train_user.shows.items()}
-        phrases = tuple(sorted({phrase for shown in phrases_of.values() for phrase in shown}))
+        phrases_of = {digest: words for train_user in train_users for digest, words in train_user.shows.items()}
+        phrases = tuple(sorted({phrase for words in phrases_of.values() for phrase in words}))
         column = {phrase: i for i, phrase in enumerate(phrases)}
         rows = [judgment for train_user in train_users for judgment in judgments(train_user)]
-        shown = np.zeros((len(rows), len(phrases)), np.float32)
+        indicators = np.zeros((len(rows), len(phrases)), np.float32)
         for row, judgment in enumerate(rows):
             for phrase in phrases_of.get(judgment.picture.digest, ()):
-                shown[row, column[phrase]] = 1
-        unlabelled = unlabelled_directions(components, torch.from_numpy(shown), metric, directions)
-        return cls(phrases, shown, unlabelled)
+                indicators[row, column[phrase]] = 1
+        unlabelled = unlabelled_directions(components, torch.from_numpy(indicators), metric, directions)
+        return cls(phrases, indicators, unlabelled)
 
     @property
     def features(self) -> Tensor:
@@ -85,6 +85,6 @@ def unlabelled_directions(components: Tensor, shown: Tensor, metric: Tensor, dir
         spanned = spanned[:, values > 1e-4 * values.max()]
         projection -= spanned @ spanned.T
     weights, axes = torch.linalg.eigh(projection @ metric @ projection)
-    chosen = axes[:, weights.abs().argsort(descending=True)[:directions]]
-    along = (components - with_intercept @ slopes) @ chosen
+    strongest = axes[:, weights.abs().argsort(descending=True)[:directions]]
+    along = (components - with_intercept @ slopes) @ strongest
     return np.asarray(along / along.std(0).clamp(min=1e-6), np.float32)

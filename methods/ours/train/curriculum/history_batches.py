@@ -53,15 +53,15 @@ class HistorySource:
         """Histories of random users, half of them reversed, and images that they do not show to ask about."""
         longest = 2 * self.sizes.most
         signs, history = np.zeros((USERS, longest), np.int64), np.zeros((USERS, longest), np.int64)
-        asked = np.zeros((USERS, QUERIES), np.int64)
+        queries = np.zeros((USERS, QUERIES), np.int64)
         liked = (rng.random((USERS, QUERIES)) < 0.5).astype(np.float32)
         for user in range(USERS):
             images, (likes, dislikes) = self._history(rng)
             signs[user, : len(images)], history[user, : len(images)] = zip(*images, strict=True)
             for i, like in enumerate(liked[user]):
-                asked[user, i] = pick(likes if like else dislikes, rng)
-        shown, pictures = (self.features[torch.from_numpy(rows)] for rows in (history, asked))
-        return HistoryBatch(torch.from_numpy(signs), shown, pictures, torch.from_numpy(liked))
+                queries[user, i] = pick(likes if like else dislikes, rng)
+        history_features, query_features = (self.features[torch.from_numpy(rows)] for rows in (history, queries))
+        return HistoryBatch(torch.from_numpy(signs), history_features, query_features, torch.from_numpy(liked))
 
     def _history(self, rng: np.random.Generator) -> tuple[list[tuple[int, int]], list[list[int]]]:
         """Sign and row of each image that a random user's history shows; rows of the likes and dislikes it does not."""
@@ -73,5 +73,5 @@ class HistorySource:
             for side in (persona.liked, persona.disliked)
         ]
         counts = [at_most(size, side) for size, side in zip(self.sizes.draw(rng), sides, strict=True)]
-        shown = [(sign, row) for sign, side, n in zip((1, -1), sides, counts, strict=True) for row in side[:n]]
-        return shown, [side[n:] for side, n in zip(sides, counts, strict=True)]
+        examples = [(sign, row) for sign, side, n in zip((1, -1), sides, counts, strict=True) for row in side[:n]]
+        return examples, [side[n:] for side, n in zip(sides, counts, strict=True)]

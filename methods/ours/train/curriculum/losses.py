@@ -106,11 +106,11 @@ class CurriculumLosses(nn.Module):
         """What the teacher makes (B, WIDTH) of the histories."""
         teacher, _, features = self._teaching(batch)
         users, owners = len(batch["opened"]), batch["owners"]
-        place = torch.arange(len(owners), device=owners.device) - torch.searchsorted(owners, owners)
-        shape = (users, int(place.max()) + 1)
-        signs = batch["signs"].new_zeros(shape).index_put((owners, place), batch["signs"])
-        shown = features.new_zeros(*shape, features.shape[1]).index_put((owners, place), features)
-        return teacher.user(signs, shown)
+        position = torch.arange(len(owners), device=owners.device) - torch.searchsorted(owners, owners)
+        shape = (users, int(position.max()) + 1)
+        signs = batch["signs"].new_zeros(shape).index_put((owners, position), batch["signs"])
+        history = features.new_zeros(*shape, features.shape[1]).index_put((owners, position), features)
+        return teacher.user(signs, history)
 
     def _image_error(self, batch: Batch, final: Tensor) -> Tensor:
         """Mean squared error at the tokens of each judged image, to what the teacher makes of that image alone."""
@@ -120,9 +120,9 @@ class CurriculumLosses(nn.Module):
         which = seen_at[rows, columns]
         at_images = final.new_zeros(len(signs), final.shape[2]).index_add(0, which, final[rows, columns])
         at_images = at_images / torch.bincount(which, minlength=len(signs))[:, None]
-        judged = signs != 0
-        target = _in_deviations(teacher.shown(signs[judged, None] * features[judged]))
-        return F.mse_loss(followers[2](at_images[judged]), target)
+        is_example = signs != 0
+        target = _in_deviations(teacher.shown(signs[is_example, None] * features[is_example]))
+        return F.mse_loss(followers[2](at_images[is_example]), target)
 
     def _answer_error(self, batch: Batch, final: Tensor, users: Tensor) -> Tensor:
         """Mean squared error at the token before a yes or no: to the components of user, image and their agreement.
@@ -135,8 +135,8 @@ class CurriculumLosses(nn.Module):
         if len(set(owners.tolist())) < 2:  # a single user has no deviations
             return _zero_through(self.judge)
         target = teacher.agreement(users[owners], features[images])
-        wanted = torch.cat([_in_deviations(part) for part in target], 1)
-        return F.mse_loss(self.judge(final[owners, columns]), wanted)
+        scaled_target = torch.cat([_in_deviations(component) for component in target], 1)
+        return F.mse_loss(self.judge(final[owners, columns]), scaled_target)
 
     def _teaching(self, batch: Batch) -> tuple[Teacher, nn.ModuleList, Tensor]:
         """The teacher, who follows it, and features (I, D) of the shown images."""

@@ -76,8 +76,8 @@ class PreferenceHeads:
     def load(cls, path: Path) -> PreferenceHeads:
         stored = torch.load(path, weights_only=True)
         key = next(name for name in _UNLABELLED if name in stored)
-        shown, unlabelled = (stored[name].float().numpy().astype(np.float32) for name in ("shown", key))
-        described = DescribedImages(tuple(stored["phrases"]), shown, unlabelled)
+        indicators, unlabelled = (stored[name].float().numpy().astype(np.float32) for name in ("shown", key))
+        described = DescribedImages(tuple(stored["phrases"]), indicators, unlabelled)
         states = stored["heads"]
         width, count = states["0.user.1.weight"].shape[1], len({name.partition(".")[0] for name in states})
         heads = nn.ModuleList(PreferenceHead(width, described.features.shape[1]) for _ in range(count))

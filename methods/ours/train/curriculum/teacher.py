@@ -58,8 +58,8 @@ class Teacher(nn.Module):
         users: Tensor = self.shown(linear)
         if self.seen is None or self.correction is None:
             return users
-        seen = self.seen(features)
-        both = [self._side_mean(signs, seen, sign) for sign in (1, -1)]
+        hidden = self.seen(features)
+        both = [self._side_mean(signs, hidden, sign) for sign in (1, -1)]
         corrected: Tensor = users + self.correction(torch.cat([3 * users, *both], 1))
         return corrected
 
@@ -84,14 +84,14 @@ class Teacher(nn.Module):
         W = U^(-1/2) L S^(1/2) and V = A^(-1/2) R S^(1/2). Both factors of component k have variance S_k and are
         uncorrelated with those of the others, so the components come by how much they move the agreement.
         """
-        asked = self.asked(pictures)
-        roots = [_square_root(torch.cov(sample.T).double()) for sample in (users, asked)]
-        left, strengths, right = torch.linalg.svd(roots[0] @ roots[1])
+        mapped = self.asked(pictures)
+        roots = [_square_root(torch.cov(sample.T).double()) for sample in (users, mapped)]
+        left_vectors, strengths, right_vectors = torch.linalg.svd(roots[0] @ roots[1])
         # Directions that hardly vary are left out: their inverse would be noise.
         inverses = [torch.linalg.pinv(root, rtol=1e-3, hermitian=True) for root in roots]
         scales = strengths[:COMPONENTS].sqrt()
-        of_users = inverses[0] @ left[:, :COMPONENTS] * scales
-        of_pictures = inverses[1] @ right[:COMPONENTS].T * scales
+        of_users = inverses[0] @ left_vectors[:, :COMPONENTS] * scales
+        of_pictures = inverses[1] @ right_vectors[:COMPONENTS].T * scales
         self.user_components = of_users.float()
         self.picture_components = self.gain * self.asked.weight.T @ of_pictures.float()
 

@@ -52,7 +52,7 @@ class CorpusRecipe:
     name some or all worded and semantic axes, whose values are then uniform, while unnamed axes follow the prior. So an
     axis that a caption leaves open has the prior as its conditional distribution. `uniform`: every content, every axis
     uniform, for models that read attributes. `contrasts`: training contents in groups of eight pictures that differ on
-    two of the axes with words and on the silent ones, for models that must tell captions apart by every axis.
+    two of the axes with words and on the silent ones, for models that must distinguish captions by every axis.
     `judged`: the scenes that users of the scorer split judged, in their order and over again, each time drawn from
     another seed.
     """
@@ -100,7 +100,7 @@ class Corpus:
 
     def caption(self, index: int, rng: np.random.Generator) -> str:
         """The caption of one picture, its style words in random order."""
-        axes = [name for name, named in zip(STYLE_NAMES, self.named[index], strict=True) if named]
+        axes = [name for name, in_caption in zip(STYLE_NAMES, self.named[index], strict=True) if in_caption]
         rng.shuffle(axes)
         return self.scene(index).caption(axes)
 
@@ -138,12 +138,12 @@ def _render_chunk(job: tuple[CorpusRecipe, int, int]) -> Corpus:
     recipe, start, n = job
     rng = np.random.default_rng([recipe.seed, start])
     pictures = np.empty((n, SIZE, SIZE, 3), np.uint8)
-    scenes, named = [], []
+    scenes, caption_flags = [], []
     for i, (scene, names) in enumerate(itertools.islice(_described(recipe.kind, start, rng), n)):
         pictures[i] = render(scene, int(rng.integers(2**31)))
         scenes.append(scene.indices)
-        named.append([name in names for name in STYLE_NAMES])
-    return Corpus(pictures, np.array(scenes, np.int8), np.array(named, bool))
+        caption_flags.append([name in names for name in STYLE_NAMES])
+    return Corpus(pictures, np.array(scenes, np.int8), np.array(caption_flags, bool))
 
 
 _Described = tuple[Scene, frozenset[str]]
@@ -161,7 +161,7 @@ def _described(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_De
 def _judged_scenes() -> tuple[Scene, ...]:
     """What the users of the scorer split judged, liked and disliked, for methods and for scorers."""
     histories = (user.judged(viewer) for user in population("scorer") for viewer in VIEWERS)
-    return tuple(judged.scene for history in histories for judged in (*history.liked, *history.disliked))
+    return tuple(entry.scene for history in histories for entry in (*history.liked, *history.disliked))
 
 
 def _independent(kind: Kind, rng: np.random.Generator) -> Iterator[_Described]:

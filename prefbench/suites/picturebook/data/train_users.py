@@ -20,19 +20,19 @@ logger = logging.getLogger(__name__)
 
 
 def train_users() -> list[TrainUser]:
-    """All judgments of the train users, with words for their tastes and for what the pictures show."""
+    """All judgments of the train users, with words for their tastes and for the content of the pictures."""
     users = population("train")
     sides = [side for user in users for side in _sides(user)]
-    pictures = iter(_pictures([judged for side in sides for judged in side]))
-    found = []
+    pictures = iter(_pictures([entry for side in sides for entry in side]))
+    records = []
     for user, (liked, disliked) in zip(users, (sides[i : i + 2] for i in range(0, len(sides), 2)), strict=True):
-        shown = [(judged, next(pictures)) for judged in (*liked, *disliked)]
-        judgments = [_judgment(user.id, i, *pair, liked=i < len(liked)) for i, pair in enumerate(shown)]
+        pairs = [(entry, next(pictures)) for entry in (*liked, *disliked)]
+        judgments = [_judgment(user.id, i, *pair, liked=i < len(liked)) for i, pair in enumerate(pairs)]
         history = History(user.id, tuple(judgments[: len(liked)]), tuple(judgments[len(liked) :]))
         likes, dislikes = user.taste.words()
-        shows = {picture.digest: judged.scene.phrases() for judged, picture in shown}
-        found.append(TrainUser(history, likes, dislikes, shows))
-    return found
+        shows = {picture.digest: entry.scene.phrases() for entry, picture in pairs}
+        records.append(TrainUser(history, likes, dislikes, shows))
+    return records
 
 
 def _sides(user: SimulatedUser) -> tuple[list[JudgedScene], list[JudgedScene]]:
@@ -50,7 +50,7 @@ def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
     path = _path(scenes)
     if not path.exists():
         logger.info("rendering %d pictures of train users", len(scenes))
-        pixels = np.stack([render(judged.scene, judged.seed) for judged in scenes])
+        pixels = np.stack([render(entry.scene, entry.seed) for entry in scenes])
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, pixels=pixels)
     with np.load(path) as stored:
@@ -58,5 +58,5 @@ def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
 
 
 def _path(scenes: Sequence[JudgedScene]) -> Path:
-    content = json.dumps([VERSION, SEED, [[*judged.scene.indices, judged.seed] for judged in scenes]])
+    content = json.dumps([VERSION, SEED, [[*entry.scene.indices, entry.seed] for entry in scenes]])
     return cache_folder() / "lessons" / f"picturebook-{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"

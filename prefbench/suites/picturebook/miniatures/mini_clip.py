@@ -63,7 +63,7 @@ def to_pixels(pictures: NDArray[np.uint8], size: int = _INPUT) -> Tensor:
 
 
 class _Batches:
-    """Pictures with captions; most batches are groups that differ on few axes, so that each axis must be told apart.
+    """Pictures with captions; most batches are groups that differ on few axes, so that each axis must be distinguished.
 
     Where all axes vary, two captions of a batch almost never differ in one alone, and the axis hardest to see is not
     learned at all.

@@ -1,7 +1,7 @@
 """`mini-mllm` before it has seen a preference: an Idefics2 of 32x32 pictures; its tower starts from `mini-vision`.
 
-A public language model that reads images already does so; a fresh one must first learn that its image tokens say
-anything. And the embedding of a contrastive model drops what no caption says, though users may like it. So tower and
+A public language model that reads images already does so; a fresh one must first learn to read its image tokens
+at all. And the embedding of a contrastive model drops what no caption says, though users may like it. So tower and
 connector are taught two things at once: where `mini-vision` embeds a picture, and what it looks like.
 """
 
@@ -41,9 +41,9 @@ SEEING = FitConfig(images=240_000, batch=64, lr=1e-3, betas=(0.9, 0.98), ema=0.9
 DESCRIBING = FitConfig(images=6_000, batch=8, lr=1.5e-3, ema=0.998, decay=0.5)
 DESCRIBE = "what does this picture show?"
 _DESCRIBED = 6
-"""Pictures a conversation."""
+"""Pictures per conversation."""
 LATENTS = 4
-"""Tokens a picture."""
+"""Tokens per picture."""
 CONTEXT = 1024
 _PATCH, _WIDTH = 4, 128
 _SPREAD = 0.08

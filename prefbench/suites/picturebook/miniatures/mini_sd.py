@@ -78,7 +78,7 @@ def train_mini_sd(
     task = DenoisingTask(pipeline)
     if compile_model:
         pipeline.unet.compile()
-    plain = [not any(named) for named in corpus.named.tolist()]
+    plain = [not any(flags) for flags in corpus.named.tolist()]
     batches = CaptionBatches(corpus, pipeline.tokenizer, plain=plain, empty=0.33)
 
     def sheet(checkpoint: Checkpoint) -> None:

@@ -53,8 +53,8 @@ def train_mini_vision(
     pictures = np.concatenate([corpus.pictures for corpus in corpora])
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
-        chosen = pictures[rng.integers(len(pictures), size=size)]
-        return {"pixels": to_pixels(chosen), "student_pixels": to_pixels(chosen, SIZE)}
+        sample = pictures[rng.integers(len(pictures), size=size)]
+        return {"pixels": to_pixels(sample), "student_pixels": to_pixels(sample, SIZE)}
 
     tower = build_mini_vision(config.seed)
     progress = fit(DistillationTask(load_mini_clip(), tower), draw, config, folder)

@@ -68,10 +68,14 @@ def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Reader, *, n: in
 def prior_distance(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[QualityFigure]:
     """Total variation between the styles of unstyled prompts and the world's prior, one per axis."""
     scenes = _held_out_scenes(n, uniform=False)
-    read = reader.read(_draw(pipeline, [scene.content.prompt for scene in scenes]))
+    probabilities = reader.read(_draw(pipeline, [scene.content.prompt for scene in scenes]))
     return [
         QualityFigure(
-            f"prior {axis.name}", _total_variation(read[axis.name].argmax(1), axis.prior), 0.15, 0.15, ceiling=True
+            f"prior {axis.name}",
+            _total_variation(probabilities[axis.name].argmax(1), axis.prior),
+            0.15,
+            0.15,
+            ceiling=True,
         )
         for axis in STYLE
     ]
@@ -121,9 +125,9 @@ def mini_ip_adapter(folder: Path = WEIGHTS / "mini-ip-adapter", *, n: int = ADAP
 
 def _hits(reader: Reader, pictures: NDArray[np.uint8], scenes: Sequence[Scene]) -> dict[str, float]:
     """How often each axis with words is read off a picture as its scene has it."""
-    read = reader.read(pictures)
+    probabilities = reader.read(pictures)
     return {
-        axis.name: float(np.mean(read[axis.name].argmax(1) == [scene.index(axis.name) for scene in scenes]))
+        axis.name: float(np.mean(probabilities[axis.name].argmax(1) == [scene.index(axis.name) for scene in scenes]))
         for axis in AXES
         if not axis.silent
     }

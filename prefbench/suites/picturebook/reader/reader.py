@@ -92,5 +92,8 @@ def train_reader(corpora: Sequence[Corpus], config: FitConfig, folder: Path) -> 
 def reading_accuracy(reader: Reader, *, n: int = HELD_OUT_SIZE) -> Mapping[str, float]:
     """Accuracy for each axis on held-out rendered pictures."""
     corpus = load_corpus(held_out(n))
-    read = reader.read(corpus.pictures)
-    return {axis.name: float((read[axis.name].argmax(1) == corpus.scenes[:, a]).mean()) for a, axis in enumerate(AXES)}
+    probabilities = reader.read(corpus.pictures)
+    return {
+        axis.name: float((probabilities[axis.name].argmax(1) == corpus.scenes[:, a]).mean())
+        for a, axis in enumerate(AXES)
+    }

@@ -48,15 +48,15 @@ def reading_batches(corpus: Corpus) -> BatchSource:
     """Pictures with some softness and noise, and their scenes."""
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
-        chosen = rng.integers(len(corpus), size=size)
-        pictures = to_tensor(corpus.pictures[chosen])
+        rows = rng.integers(len(corpus), size=size)
+        pictures = to_tensor(corpus.pictures[rows])
         # Drawn pictures are a little noisy or soft; the reader must not take that for an attribute.
         level = torch.from_numpy(rng.uniform(0, 0.12, (size, 1, 1, 1)).astype(np.float32))
         noise = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
         soft = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
         share = torch.from_numpy(rng.uniform(0, 0.35, (size, 1, 1, 1)).astype(np.float32))
         pictures = pictures * (1 - share) + soft * share + level * noise
-        return {"pictures": pictures, "scenes": torch.from_numpy(corpus.scenes[chosen]).long()}
+        return {"pictures": pictures, "scenes": torch.from_numpy(corpus.scenes[rows]).long()}
 
     return draw
 

@@ -4,7 +4,7 @@ Metropolis-Hastings over tastes: the prior is the world's own way of drawing use
 judging. The best picture for the posterior mean of the utility is the best that anybody can expect to draw from the
 same history; the MAP taste is the single most probable one.
 
-All chains move at once. A proposal redraws one part of a taste (a leaning, a group, the bonus, the kind) from its
+All chains move at once. A proposal redraws one component of a taste (a leaning, a group, the bonus, the kind) from its
 prior, by way of a library of tastes drawn once; so the prior stays invariant and only likelihoods are compared.
 """
 
@@ -116,13 +116,13 @@ def _profiles() -> Floats:
 
 
 def _propose(tastes: TasteRows, rng: np.random.Generator) -> TasteRows:
-    """Redraws one part of every taste: the same kind of part in all rows, with a draw of its own for each."""
+    """Redraws one component of every taste: the same kind in all rows, with a separate draw for each."""
     n, move = len(tastes), rng.random()
     fresh = _library().rows(rng.integers(_LIBRARY, size=n))
     if move < 0.1:
         return replace(tastes, bonus=fresh.bonus, weight=fresh.weight)
     leanings = tastes.leanings.copy()
-    if move < 0.15:  # a second taste that did not count until now is drawn anew with the kind
+    if move < 0.15:  # a second taste that did not count until now is drawn again with the kind
         leanings[~tastes.two, 1] = fresh.leanings[~tastes.two, 1]
         return replace(tastes, kind=fresh.kind, leanings=leanings)
     side = np.where(tastes.two, rng.integers(2, size=n), 0)
@@ -145,8 +145,8 @@ def _redraw_leaning(scores: Floats, rng: np.random.Generator) -> Floats:
     moves = free.any(axis=1) & (rng.random(n) < 0.5)
     target = np.where(moves, _any_of(free, rng), axis)
     profile = _profiles()[target, rng.integers(_PROFILES, size=n)]
-    kept = np.where(axis[:, None] == AXIS_OF, 0.0, scores)
-    return np.asarray(kept + weights[np.arange(n), axis][:, None] * profile)
+    others = np.where(axis[:, None] == AXIS_OF, 0.0, scores)
+    return np.asarray(others + weights[np.arange(n), axis][:, None] * profile)
 
 
 def _any_of(flags: NDArray[np.bool_], rng: np.random.Generator) -> IntArray:

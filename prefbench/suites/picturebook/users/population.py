@@ -25,9 +25,9 @@ from prefbench.suites.picturebook.world.axes import (
 SEED = 2026
 SPLIT_SIZES: Mapping[Split, int] = {"train": 1000, "scorer": 300, "val": 100, "test": 100}
 MAX_HISTORY = 16
-"""Judgments a side that methods may see at most; the suite shows the first eight unless asked otherwise."""
+"""Judgments per side that methods may see at most; the suite shows the first eight unless asked otherwise."""
 SCORER_HISTORY = 20
-"""Judgments a side that only scorers and references see."""
+"""Judgments per side that only scorers and references see."""
 CASES = 5
 _SPARSE_LIKES = 2
 _STREAMS = {"taste": 0, "method": 1, "scorer": 2, "cases": 3}
@@ -43,7 +43,7 @@ class JudgedScene:
 
 @dataclass(frozen=True)
 class Judged:
-    """The liked and the disliked scenes of one part of a user's judgments, index-aligned."""
+    """The liked and the disliked scenes that one viewer sees of a user, index-aligned."""
 
     liked: tuple[JudgedScene, ...]
     disliked: tuple[JudgedScene, ...]
@@ -68,7 +68,7 @@ class SimulatedUser:
 
     @lru_cache(maxsize=4096)  # noqa: B019 - users live as long as the process
     def judged(self, viewer: Viewer) -> Judged:
-        """All judgments of one part. Methods see only two likes of a sparse user."""
+        """All judgments for one viewer. Methods see only two likes of a sparse user."""
         rng = _stream(self.split, self.index, viewer)
         n = MAX_HISTORY if viewer == "method" else SCORER_HISTORY
         pairs = [self._judge(viewer, rng) for _ in range(n)]
@@ -94,7 +94,7 @@ class SimulatedUser:
 
 
 def case_contents(split: Split) -> Sequence[Content]:
-    """The pool of contents that a split's cases draw from. Only val and test have contents nobody trained on."""
+    """The pool of contents that a split's cases draw from. Only val and test have held-out contents."""
     test, val = held_out_contents()
     return {"test": test, "val": val}.get(split, training_contents())
 
@@ -120,12 +120,12 @@ def _stream(split: Split, index: int, purpose: str) -> np.random.Generator:
 
 def _candidates(content: Content, owner: str, rng: np.random.Generator) -> list[Scene]:
     """Four scenes of one content with uniform styles, all from the share of scenes that belongs to `owner`."""
-    found: list[Scene] = []
-    while len(found) < 4:
+    scenes: list[Scene] = []
+    while len(scenes) < 4:
         batch: IntArray = sample_styles(rng, 64, uniform=STYLE_NAMES)
         rows = ((content.object, content.setting, *style) for style in batch.tolist())
-        found += [Scene(row) for row in rows if scene_owner(row) == owner]
-    return found[:4]
+        scenes += [Scene(row) for row in rows if scene_owner(row) == owner]
+    return scenes[:4]
 
 
 _OWNERS = (
@@ -141,7 +141,7 @@ _OWNERS = (
 
 
 def scene_owner(indices: tuple[int, ...]) -> str:
-    """The split and part whose judgments may show the scene of these indices, so that no two ever share a scene."""
+    """The split and viewer whose judgments may show the scene of these indices, so that no two ever share a scene."""
     return _OWNERS[zlib.crc32(bytes(indices)) % len(_OWNERS)]
 
 

@@ -180,7 +180,7 @@ def _indicator(axis: str, value: int, axes: tuple[str, ...]) -> Floats:
 
 
 def sample_spec(rng: np.random.Generator, kind: Kind) -> TasteSpec:
-    """A taste of a kind: one or two worded axes, the companion, one or two silent axes; most axes leave a user cold."""
+    """A taste of a kind: one or two worded axes, the companion, one or two silent axes; most axes do not count."""
     spec = TasteSpec(kind, _sample_leanings(rng))
     if kind == "two tastes":
         spec = replace(spec, second=_sample_leanings(rng))
@@ -195,8 +195,10 @@ def _sample_leanings(rng: np.random.Generator) -> tuple[Leaning, ...]:
         axes = group_axes(group)
         count = 1 if len(axes) == 1 else int(rng.integers(1, 3))
         shares = rng.dirichlet(np.full(count, 4.0)) * GROUP_WEIGHT[group] * rng.uniform(0.8, 1.2)
-        chosen = rng.choice(len(axes), size=count, replace=False)
-        leanings += [sample_leaning(rng, axes[i], float(weight)) for i, weight in zip(chosen, shares, strict=True)]
+        axis_indices = rng.choice(len(axes), size=count, replace=False)
+        leanings += [
+            sample_leaning(rng, axes[i], float(weight)) for i, weight in zip(axis_indices, shares, strict=True)
+        ]
     return tuple(leanings)
 
 

@@ -107,8 +107,8 @@ class Scene:
         unknown = set(values) - set(AXIS)
         if unknown:
             raise ValueError(f"unknown axes {sorted(unknown)}; axes are {list(AXIS)}")
-        chosen = (values.get(axis.name, 0) for axis in AXES)
-        pairs = zip(AXES, chosen, strict=True)
+        entries = (values.get(axis.name, 0) for axis in AXES)
+        pairs = zip(AXES, entries, strict=True)
         return cls(tuple(axis.values.index(v) if isinstance(v, str) else int(v) for axis, v in pairs))
 
     @cached_property
@@ -129,8 +129,8 @@ class Scene:
 
     def phrases(self, axes: Iterable[str] = NAMEABLE) -> tuple[str, ...]:
         """Words for the given axes; those without words are left out."""
-        found = (AXIS[name].phrases[self.index(name)] for name in axes)
-        return tuple(phrase for phrase in found if phrase is not None)
+        phrases = (AXIS[name].phrases[self.index(name)] for name in axes)
+        return tuple(phrase for phrase in phrases if phrase is not None)
 
     def caption(self, axes: Iterable[str] = ()) -> str:
         """The prompt for this scene, followed by words for the given axes in the given order."""

@@ -1,6 +1,6 @@
 """Draws scenes as 32x32 RGB pictures: Pillow polygons at four times the size, then reduced.
 
-A picture is a function of its scene and a seed and of nothing else. The seed moves what no axis describes: the place
+A picture is a function of its scene and a seed and of nothing else. The seed moves what no axis describes: the position
 and size of the object, a little of each colour, the phase of waves and rain.
 """
 
@@ -49,13 +49,13 @@ _GAIN: Mapping[str, tuple[float, float, float]] = {
 def render(scene: Scene, seed: int) -> Pixels:
     """The picture of a scene: uint8 (32, 32, 3). Equal arguments give equal pixels."""
     rng = np.random.default_rng(np.random.SeedSequence([VERSION, seed, *scene.indices]))
-    named = scene.named
-    colors = _palette(named["palette"], rng)
-    image = _background(named["background"], colors)
-    _draw_setting(image, named["setting"], colors, rng)
-    _draw_objects(image, named, colors, rng)
-    _draw_companion(image, named["companion"], colors)
-    return _grade(np.asarray(image.reduce(_SUPER)), named["temperature"], named["vignette"])
+    values = scene.named
+    colors = _palette(values["palette"], rng)
+    image = _background(values["background"], colors)
+    _draw_setting(image, values["setting"], colors, rng)
+    _draw_objects(image, values, colors, rng)
+    _draw_companion(image, values["companion"], colors)
+    return _grade(np.asarray(image.reduce(_SUPER)), values["temperature"], values["vignette"])
 
 
 def show(pixels: Pixels, scale: int = 4) -> Image.Image:

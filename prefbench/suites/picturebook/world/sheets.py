@@ -36,7 +36,7 @@ def contact_sheet(pictures: Sequence[NDArray[np.uint8]], path: Path, *, columns:
 
 
 def world_sheet(path: Path, *, columns: int = 18) -> None:
-    """One row for the objects, one for the settings, then one row a style axis: each value on three subjects."""
+    """One row for the objects, one for the settings, then one row per style axis: each value on three subjects."""
     rows = [
         [render(Scene.of(**{**_PLAIN, "object": name}), i) for i, name in enumerate(OBJECT.values)],
         [render(Scene.of(**{**_PLAIN, **s, "setting": v}), 0) for s in _SUBJECTS for v in SETTING.values],
