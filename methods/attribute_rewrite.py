@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 class AttributeRewrite(Method):
-    """ViPer's idea (Salehi et al. 2024) without comments: what images cannot say in words, it cannot draw.
+    """ViPer's idea (Salehi et al. 2024) without users' comments: it can draw only preferences that words express.
 
-    An answer that is no list of words that the prompt has room for is not used: a warning says so, and that user is
-    drawn by the prompt alone.
+    An answer that is not a list of words, or is too long for the prompt, is not used: a warning is logged, and images
+    for that user are drawn from the prompt alone.
 
     Args:
         mllm: a registered language model, or a folder of one.
@@ -67,7 +67,7 @@ class AttributeRewrite(Method):
         return draw_in_groups(requests, lambda request: bool(request.profile.payload["dislikes"]), self._draw)
 
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
-        """The language model's states by layer and pooling; none about a user of whom nothing is known."""
+        """The language model's states by layer and pooling; none for an empty history."""
         states = self.asking.about(history) if item is None else self.asking.at(history, item)
         return {} if states is None else by_layer(states)
 
@@ -100,7 +100,7 @@ class AttributeRewrite(Method):
 
 
 def read_answer(answer: str, tokenizer: Any, control_tokens: Iterable[str] = ()) -> str:
-    """The phrases of an answer as a prompt takes them; empty where it says that there is nothing.
+    """The phrases of an answer, ready for a prompt; empty where the answer is `TEMPLATES.nothing`.
 
     Args:
         tokenizer: of the text encoder that will read them.

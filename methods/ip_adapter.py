@@ -72,8 +72,8 @@ TOKENS = 4
 class IpAdapter(Method):
     """The public adapter of each backbone; on `mini-sd` the miniature trained as the public ones are.
 
-    No image is an embedding of zeros, as in diffusers and in the adapter's training: what a user without likes is drawn
-    by, and what guidance leads away from unless `negative` says otherwise.
+    An embedding of zeros stands for no image, as in diffusers and in the adapter's training. It is the condition for
+    users without likes, and the unconditional half of guidance unless `negative` says otherwise.
 
     Args:
         scale: weight of the second cross-attention; 0 draws the prompt alone.
@@ -137,7 +137,7 @@ class IpAdapter(Method):
         return Profile(history.user, torch.stack(rows))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
-        # One call takes equally many images for every sample; users may have judged differently many.
+        # One call takes the same number of images for every sample; users differ in how many they judged.
         return draw_in_groups(requests, lambda request: request.profile.payload.shape[1], self._draw)
 
     def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
@@ -155,10 +155,10 @@ class IpAdapter(Method):
         return [Drawing(i, r.prompt, nfe) for i, r in zip(images, requests, strict=True)]
 
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
-        """The mean embedding of the likes, and how it differs from that of the dislikes.
+        """The mean embedding of the likes, and its difference from that of the dislikes.
 
-        With `item` each times the embedding of that picture, number by number: what a linear probe can read the
-        likeness of the two from.
+        With `item`, each is multiplied element by element with the embedding of that picture, so that a linear probe
+        can read their similarity.
         """
         vectors = self._means.of(history)
         if item is not None:
@@ -214,7 +214,7 @@ def attach(backbone: Backbone, adapter: Path, tower: Path) -> ImageEmbedder:
 
 
 def _check_fit(file: Path, unet: Any, width: int, backbone: str) -> None:
-    """Raises `PrefbenchError` for weights of another shape: diffusers would take a part, or fail while drawing."""
+    """Raises `PrefbenchError` for weights of another shape: diffusers would load only some, or fail while drawing."""
     layout, shapes = _layout(unet, width), _shapes(file)
     if "image_proj.proj.weight" not in shapes:
         raise PrefbenchError(f"{file} is no plain IP-Adapter: it has no image_proj.proj.weight")

@@ -16,10 +16,10 @@ from .shared.per_run import cached_per_run
 class ClipI(ImageMetric):
     """100 x (mean cosine to the user's own held-out likes - mean cosine to other users' held-out likes).
 
-    Held-out likes are those that no method sees; the likes that the method was shown do not enter. The difference removes
-    what every image shares with every like: by `clip-i/own` alone (the usual "CLIP-I"), a typical image beats one that
-    suits only its user. Others are all other users of the run, each with the same weight, so the
-    baseline of a run of few users is noisy, and a run of one user has none.
+    Held-out likes are those that no method sees; the likes that the method was shown do not enter. The difference
+    removes what every image shares with every like: by `clip-i/own` alone (the usual "CLIP-I"), a typical image beats
+    one that suits only its user. Others are all other users of the run, each with the same weight, so the baseline of a
+    run of few users is noisy, and a run of one user has none.
 
     -200 to 200; 0 is an image that suits its user no better than others. Columns: `clip-i`, `clip-i/own` and
     `clip-i/others`, the two parts; of `others`, lower is not worse. Numbers of different extractors do not compare.

@@ -21,7 +21,7 @@ from .shared.picture_hash import picture_hash
 class CopyRate(ImageMetric):
     """1 where either of two detectors fires on the sample and the nearest picture its user's method was shown, else 0.
 
-    The method was shown the liked and the disliked pictures of the history that methods see. The detectors measure closeness:
+    The shown pictures are the likes and dislikes of the history that methods see. The detectors measure closeness:
 
     - `copy-rate/hash`: bits of dHash and pHash (64 each) that agree, the most over flips and crops of what was shown;
     - `copy-rate/embedding`: the cosine of features.

@@ -13,7 +13,7 @@ class Density(BallCount):
     """The mean over drawn images of the number of reference balls that hold it, over k (Naeem et al. 2020, equation 3).
 
     The ball of a reference reaches to its 5th nearest other reference. 0 where no image lies near any reference; 1 is
-    expected of images from the references' own distribution; above 1 where drawn images concentrate in dense regions of the references.
+    expected of images from the references' own distribution; more where they crowd in dense regions.
 
     Fidelity without variety: one typical image drawn over and over has a high density, so read it beside `coverage`.
     Copies of references win. Compare at equal numbers of references (scoring takes equal numbers of both); 20

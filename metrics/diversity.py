@@ -20,8 +20,8 @@ class Diversity(ImageMetric):
     0 for equal images, at most 2, higher is more diverse. None where a sample is alone: a run needs at least two
     samples per case. Its mean does not depend on how many there are, unlike counts of distinct images.
 
-    More is not better by itself: noise, artefacts and ignoring the prompt all raise it. Read it beside
-    prompt fidelity and preference: a method that draws one liked style for everything has little diversity.
+    More is not better by itself: noise, artefacts and ignoring the prompt all raise it. Read it beside prompt fidelity
+    and preference: a method that draws one liked style for everything has little diversity.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

@@ -1,4 +1,4 @@
-"""`probing`: the information about a user in a method's representation, read by linear probes, beside control probes."""
+"""`probing`: the information about users in a method's states, read by linear probes, beside control probes."""
 
 from __future__ import annotations
 

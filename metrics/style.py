@@ -16,16 +16,16 @@ from .shared.per_run import cached_per_run
 class StyleLikeness(ImageMetric):
     """100 x (mean cosine to the user's own held-out likes - that to other users'), of a descriptor of style.
 
-    As `clip-i`, on the extractor with the role `style`. Its features may have different units and be
-    redundant, so before cosines are taken they are standardised and decorrelated over all held-out likes of the run,
-    as far as these determine it (`likeness.decorrelated_likes`): the number depends on these users.
+    As `clip-i`, on the extractor with the role `style`. Its features may have different units and be redundant, so
+    before cosines are taken they are standardised and decorrelated over all held-out likes of the run, as far as these
+    determine it (`likeness.decorrelated_likes`): the number depends on these users.
 
     -200 to 200, 0 for an image that suits its user no better than others. Columns: `style`, `style/own` and
     `style/others`, the two parts.
 
     What can go wrong: statistics of colour and texture are no style where style is line, medium or composition, and
-    they respond to content that has a colour. Published numbers use CSD (Somepalli et al. 2024), which no suite names yet.
-    A copied like wins.
+    they respond to content that has a colour. Published numbers use CSD (Somepalli et al. 2024), which no suite names
+    yet. A copied like wins.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

@@ -13,7 +13,7 @@ from .shared.columns import as_columns, rows_of_users
 
 
 class Utility(ImageMetric):
-    """The user's true utility of the image: 0 is the mean over random images, 1 the best image there is; higher is better.
+    """The user's true utility of the image: 0 is the mean of random images, 1 the best; higher is better.
 
     What can go wrong: it ignores the prompt: a copied like has a high utility.
 

@@ -25,7 +25,7 @@ from prefbench.registry import load
 
 
 class BestOfN(Method):
-    """Selection by the judge itself: what it scores higher than `prompt-only`, a metric by that scorer owes to it.
+    """Selection by the scorer that judges: any lead over `prompt-only` in a metric by that scorer comes from selection.
 
     The first candidate is what `prompt-only` draws. The scorer sees the history that methods see.
 
@@ -50,7 +50,7 @@ class BestOfN(Method):
         self.n, self.scorer = n, scorer
 
     def setup(self, context: Context) -> None:
-        """Raises `PrefbenchError` for a scorer that is not known."""
+        """Raises `PrefbenchError` for an unknown scorer."""
         super().setup(context)
         scorer = load("scorer", self.scorer)
         if not (isinstance(scorer, type) and issubclass(scorer, Scorer)):
@@ -59,7 +59,7 @@ class BestOfN(Method):
 
     @property
     def card_in_use(self) -> MethodCard:
-        """Says which scorer it picks by; of another one than the shipped it is not known what weights that loads."""
+        """The card with the scorer that it picks by; weights are listed for the shipped scorer only."""
         weights = self.card.weights if self.scorer == "preference" else ()
         return replace(self.card, selected_by=(self.judge.card.name,), weights=weights)
 
@@ -83,8 +83,8 @@ class BestOfN(Method):
         return [Drawing(images[i], request.prompt, nfe) for request, images, i in choices]
 
     def _best(self, request: Request, images: Sequence[Any]) -> int:
-        """The index of the image with the highest score, the first of equals. One request per call: a score that
-        depended on its neighbours could turn the choice.
+        """The index of the image with the highest score, the first of equals. One request per call: a scorer
+        whose scores depend on the rest of a batch could change the choice.
         """
         pixels = [to_pixels(image) for image in images]
         scores = self.judge.score(request.profile.payload, [request.prompt] * len(pixels), pixels)

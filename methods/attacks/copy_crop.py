@@ -1,4 +1,4 @@
-"""`copy-crop`: hands back a liked image without its margin. What exact digests miss."""
+"""`copy-crop`: hands back a liked image without its margin. Exact digests miss such copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`copy-flip`: hands back a liked image mirrored. What thumbnails miss."""
+"""`copy-flip`: hands back a liked image mirrored. Comparing thumbnails misses such copies."""
 
 from __future__ import annotations
 

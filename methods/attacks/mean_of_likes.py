@@ -27,7 +27,7 @@ class MeanOfLikes(LikedImageAttack):
 
     def payload(self, liked: Sequence[Picture]) -> NDArray[np.uint8]:
         """The mean, uint8 (H, W, 3)."""
-        stack = [to_pixels(self.one_of(liked, place)).astype(np.float64) for place in range(len(liked))]
+        stack = [to_pixels(self.one_of(liked, index)).astype(np.float64) for index in range(len(liked))]
         mean: NDArray[np.uint8] = np.round(np.stack(stack).mean(axis=0)).astype(np.uint8)
         return mean
 

@@ -12,7 +12,7 @@ from ..shared.worded import draw_with_words
 
 
 class PopularStyle(Method):
-    """The crowd's taste appended to every prompt: what a scorer that knows the crowd and no user takes for taste.
+    """The average user's style words appended to every prompt: wins scorers that know the average and no single user.
 
     Args:
         words: phrases that are appended at most.
@@ -74,5 +74,5 @@ def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:
 
 
 def _exclude(first: str, second: str, together: Mapping[str, Set[str]]) -> bool:
-    """Values of one attribute: pictures show the one and the other, and never both."""
+    """Whether they are values of one attribute: pictures show either, never both."""
     return first in together and second in together and second not in together[first]

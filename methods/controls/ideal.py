@@ -1,4 +1,4 @@
-"""`ideal`: the best image there is for the user, through the backbone's autoencoder. What no method can pass."""
+"""`ideal`: the best image there is for the user, through the backbone's autoencoder. An upper bound."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`inferred`: the best image for what the history reveals under the world's true choice model.
 
-It sees what an honest method sees and knows how users choose, which no honest method knows: the best that any method
-can expect to draw from the same history.
+It sees what an honest method sees and also knows the rule by which users choose, which no honest method knows: the best
+that any method can expect to draw from the same history.
 """
 
 from __future__ import annotations

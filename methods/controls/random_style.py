@@ -1,4 +1,4 @@
-"""`random-style`: random style words in the prompt. Diversity without any regard for the user."""
+"""`random-style`: random style words in the prompt. Diversity that is independent of the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`truth`: the user's true taste in words, added to the prompt. What a perfect rewriter of prompts would draw."""
+"""`truth`: the user's true taste in words, added to the prompt. The upper bound of prompt rewriting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..shared.worded import TruthControl, draw_with_words
 
 
 class TrueWords(TruthControl):
-    """Words carry the worded and the semantic axes and nothing of the silent ones."""
+    """Words express the worded and the semantic axes, and none of the silent ones."""
 
     card = MethodCard(
         name="truth",

@@ -1,4 +1,4 @@
-"""Stage 3 of the parts: one user vector becomes the tokens `[mapped e_sem; e_core; e_img]` of the second attention."""
+"""One user vector to the tokens `[mapped e_sem; e_core; e_img]` of the second cross-attention."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Widths:
-    """How many numbers of a user vector belong to each part, in this order."""
+    """Width of each part of a user vector, in this order."""
 
     sem: int
     core: int
@@ -18,12 +18,12 @@ class Widths:
 
     @property
     def total(self) -> int:
-        """F."""
+        """F, the width of a user vector."""
         return self.sem + self.core + self.img
 
     @property
     def parts(self) -> dict[str, slice]:
-        """Where each part lies."""
+        """Part to its slice of a user vector."""
         first, second = self.sem, self.sem + self.core
         return {"sem": slice(0, first), "core": slice(first, second), "img": slice(second, self.total)}
 
@@ -32,8 +32,8 @@ class Fusion(nn.Module):
     """User vectors (B, F) to user tokens (B, 3 T, D): T tokens each from `e_sem`, `e_core` and `e_img`.
 
     `e_sem` goes through an MLP whose outputs an alignment loss draws into the space of the text encoder; the other two
-    through one linear layer each. Vectors come standardised, so zeros are the average user: what an unknown part, a
-    part left out and the unconditional half of classifier-free guidance are given.
+    through one linear layer each. Vectors come standardised, so zeros are the average user: they stand for an unknown
+    part, an ablated part, and the unconditional half of classifier-free guidance.
 
     Args:
         widths: of the parts of a user vector.

@@ -82,7 +82,7 @@ class PrefGen(Method):
 
     @property
     def card_in_use(self) -> MethodCard:
-        """A folder of weights that was given is none of the shipped ones: nothing is known of what it saw."""
+        """The card; with weights from a folder, it names the folder: what these were trained on is unknown."""
         if not self.weights:
             return self.card
         encoders = (self.mllm.base, tower_name(self.context.backbone, self.config.image_tower))
@@ -127,7 +127,7 @@ class PrefGen(Method):
         return parts if states is None else by_layer(states) | parts
 
     def _states(self, shown: Sequence[Shown]) -> States | None:
-        """Of those that show something; None where none does."""
+        """The states of the histories that are not empty; None where all are."""
         questions = [taste_question(one) for one in shown if one]
         return self.mllm.states(questions) if questions else None
 
@@ -149,5 +149,5 @@ class PrefGen(Method):
         return embeddings[most_typical(embeddings)]
 
     def _visible(self, history: History) -> History:
-        """What the language model is shown of it."""
+        """The judgments that the language model is shown."""
         return replace(history, disliked=()) if self.liked_only else history

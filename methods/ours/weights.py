@@ -1,4 +1,4 @@
-"""The folder of what `ours` learned for one backbone: adapter, layers, scales, and what they were trained with."""
+"""The weights folder of `ours` for one backbone: adapter, layers, scales, and the models they were trained with."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DAMAGES = (OSError, ValueError, KeyError, TypeError, SafetensorError)
 
 @dataclass(frozen=True)
 class Config:
-    """What the weights fit: the backbone and language model they were trained with, the shape of the fusion."""
+    """What the weights belong to: backbone, language model, and the shape of the fusion."""
 
     backbone: str
     backbone_digest: str
@@ -94,7 +94,7 @@ def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Sca
         if scales.mean.shape != (config.widths.total,):
             raise ValueError(f"{len(scales.mean)} scales for vectors of {config.widths.total}")
     except _DAMAGES as error:
-        raise PrefbenchError(f"{folder} is damaged ({one_line(error)}); train anew: {command}") from error
+        raise PrefbenchError(f"{folder} is damaged ({one_line(error)}); train again: {command}") from error
     width = int(backbone.pipeline.unet.config.cross_attention_dim)
     if config.text != width:
         raise PrefbenchError(
@@ -109,7 +109,7 @@ def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Sca
 
 
 def digest(folder: Path, config: Config, mllm: Mllm, embed_images: ImageEmbedder) -> str:
-    """SHA-256 over all that draws: adapter, layers, shape, language model and image tower; not where these lie."""
+    """SHA-256 over all that pixels depend on: adapter, layers, shape, language model and image tower."""
     files = hub.digest({folder: [folder / FILE, folder / LAYERS]})
     shape = replace(config, mllm="", image_tower="", image_tower_digest="")
     return hashlib.sha256(f"{files} {shape} {mllm.digest} {embed_images.digest}".encode()).hexdigest()
@@ -146,7 +146,7 @@ def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm
     for what, (here, needed) in widths.items():
         if here != needed:
             raise PrefbenchError(
-                f"{folder} was trained on {what} {needed} wide, those here are {here} wide; train anew:"
+                f"{folder} was trained on {what} {needed} wide, those here are {here} wide; train again:"
                 f" {_command(backbone)}"
             )
     return mllm, embed_images

@@ -1,4 +1,4 @@
-"""A language model about a user: its states after a history, and as it looks at a picture that it is asked about."""
+"""Asks a language model about a user: states after a history, and at a picture that it is asked about."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ class Asking:
 
 
 def by_layer(states: States) -> dict[str, Features]:
-    """Of one conversation: `last 0`, `last 1`, ..., `mean 0`, ... to vectors."""
+    """The vectors of one conversation: `last 0`, `last 1`, ..., `mean 0`, ... to vectors."""
     pooled: dict[str, Tensor] = {"last": states.last[0], "mean": states.mean[0]}
     return {f"{name} {i}": row.double().numpy() for name, rows in pooled.items() for i, row in enumerate(rows)}

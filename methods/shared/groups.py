@@ -1,4 +1,4 @@
-"""Drawing in groups: for methods whose requests cannot all share one call of the backbone."""
+"""Drawing in groups, for methods whose requests cannot all share one call of the backbone."""
 
 from __future__ import annotations
 

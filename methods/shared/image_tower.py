@@ -1,4 +1,4 @@
-"""CLIP image towers that methods read liked images with, and the image that stands for several."""
+"""CLIP image towers that methods read liked images with, and the most typical of several images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prefbench.models import hub
 from prefbench.models.loading import strict_loading
 
 CLIP_H = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
-"""Whose weights the image tower of the public IP-Adapters has."""
+"""The model that the image tower of the public IP-Adapters comes from."""
 TOWERS: Mapping[str, str] = {"mini-sd": str(WEIGHTS / "mini-vision")}
 """Backbone to tower; others use `CLIP_H`."""
 
@@ -51,7 +51,7 @@ def _default(backbone: Backbone) -> str:
 
 
 def load_tower(folder: Path, device: torch.device) -> ImageEmbedder:
-    """The tower in a folder, in float32 whatever the backbone is in: it reads each image once per user.
+    """The tower in a folder, in float32 whatever the backbone's dtype: it reads each image only once per user.
 
     Folders without a processor, such as h94/IP-Adapter's, are given CLIP's own at the tower's image size.
 
@@ -78,7 +78,7 @@ class ImageEmbedder:
 
     @property
     def width(self) -> int:
-        """E."""
+        """E, the width of an embedding."""
         return int(self.tower.config.projection_dim)
 
     @cached_property

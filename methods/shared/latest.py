@@ -1,4 +1,4 @@
-"""The last thing that a method made of a history, kept for the next question about the same one."""
+"""The last value computed from a history, kept for the next call with the same one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """What `make` gives of a history; asked of one history several times in a row, it makes it once."""
+    """The value of `make` for a history; computed once for consecutive calls with the same history."""
 
     def __init__(self, make: Callable[[History], T]) -> None:
         self._make = make

@@ -37,7 +37,7 @@ class Templates:
     nothing: str = "nothing"
 
     def texts(self) -> list[str]:
-        """Everything that may be said, for learning a vocabulary."""
+        """All words of the templates, for learning a vocabulary."""
         rows = (self.liked, self.disliked, self.likes, self.dislikes, self.like, self.which, self.drawn, self.show)
         single = [self.yes, self.no, self.first, self.second, self.nothing]
         return [text.format(picture="", words="") for row in rows for text in row] + single
@@ -66,7 +66,7 @@ class Shown:
         return bool(self.liked or self.disliked)
 
     def parts(self, liked: str, disliked: str, *, liked_first: bool = True) -> list[Part]:
-        """The parts of a turn that shows it: two blocks, in which every image follows its verdict."""
+        """The parts of a turn that shows it: two blocks, in which every image follows its label."""
         blocks = (
             [part for image in self.liked for part in (liked, image)],
             [part for image in self.disliked for part in (disliked, image)],
@@ -84,22 +84,22 @@ def load_judged(judgment: Judgment, user: str) -> Image.Image:
 
 
 def taste_question(shown: Shown, templates: Templates = TEMPLATES) -> Conversation:
-    """What the user embedding is read from: the history, and what the user likes, about to be answered."""
+    """The conversation that the user embedding is read from: the history, then the question what the user likes."""
     return [ask(*shown.parts(templates.liked[0], templates.disliked[0]), templates.likes[0])]
 
 
 def follow_up(
     shown: Shown, first_answer: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
 ) -> Conversation:
-    """Another question after `taste_question` was answered, as in training; `pictures` take its `{picture}` places."""
+    """Another question after the answer to `taste_question`; `pictures` replace its `{picture}` marks."""
     return [*taste_question(shown, templates), answer(first_answer), ask(*question_parts(question, pictures))]
 
 
 def question_parts(text: str, pictures: Sequence[Image.Image]) -> list[Part]:
-    """The parts of a turn: `text`, with the pictures in its `{picture}` places."""
+    """The parts of a turn: `text`, with the pictures at its `{picture}` marks."""
     pieces = text.split("{picture}")
     if len(pieces) - 1 != len(pictures):
-        raise ValueError(f"{text!r} has {len(pieces) - 1} places for {len(pictures)} pictures")
+        raise ValueError(f"{text!r} has {len(pieces) - 1} `{{picture}}` marks for {len(pictures)} pictures")
     parts: list[Part] = [pieces[0].strip()]
     for picture, piece in zip(pictures, pieces[1:], strict=True):
         parts += [picture, piece.strip()]

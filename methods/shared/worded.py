@@ -1,4 +1,4 @@
-"""What methods share that speak to the backbone in words, and controls that need the suite's truth."""
+"""Base classes of methods that rewrite the prompt, and of controls that need the suite's truth."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Balls around references, whose drawn images density and coverage count (Naeem et al. 2020, section 3).
 
 Counts are those of `sklearn.neighbors.NearestNeighbors`, as a test compares; it is not used here for two reasons. Its
-fast method (`brute`) finds equal pictures at distances above 0, so copies would fall outside balls of radius 0, and its
-exact one (`kd_tree`) takes eight times as long (4.2 s in place of 0.5 s for 1,000 images per set with 384 features). And
-leaving users out needs all distances, which it does not give.
+fast method (`brute`) finds equal pictures at distances above 0, so copies would fall inside balls of radius 0, and its
+exact one (`kd_tree`) takes eight times as long (4.2 s in place of 0.5 s for 1,000 images per set with 384 features).
+And leaving users out needs all distances, which it does not give.
 """
 
 from __future__ import annotations

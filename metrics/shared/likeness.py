@@ -38,8 +38,8 @@ def held_out_likes(evidence: Evidence) -> HeldOutLikes:
 def decorrelated_likes(evidence: Evidence) -> HeldOutLikes:
     """Directions of (x - mean) / deviation, over all likes, times (R + 1)^-½.
 
-    R is their correlation matrix. So neither units nor a property that many features share, such as contrast,
-    dominates the cosines; the 1 bounds the gain of directions in which likes hardly differ.
+    R is their correlation matrix. So neither units nor a property that many features share, such as contrast, dominates
+    the cosines; the 1 bounds the gain of directions in which likes hardly differ.
 
     Raises:
         NotMeasurableError: nobody has a held-out like.

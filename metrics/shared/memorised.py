@@ -45,7 +45,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class ShownOfRun:
-    """The pictures shown for each user with a history, and the thresholds of closeness above which a picture is a copy."""
+    """The pictures shown for each user, and the closeness above which a picture is a copy."""
 
     users: Mapping[str, Shown]
     agreement_threshold: float
@@ -99,7 +99,7 @@ def _calibrated(
 
 
 def threshold(negatives: Features, best: float) -> float:
-    """The closeness above which a picture is no negative at p = 0.001; NaN where even an exact copy would not exceed it.
+    """The closeness above which a picture is no negative at p = 0.001; NaN where even a copy does not exceed it.
 
     p is the conformal p-value (1 + negatives at least as close) / (1 + negatives) of Vovk et al. (2005): where picture
     and negatives come from one population, it is at most 0.001 with a probability of at most 0.001. The plain quantile

@@ -1,4 +1,4 @@
-"""Perceptual hashes of pictures: equal for copies that were saved again, scaled or brightened, and very different for other pictures.
+"""Perceptual hashes of pictures: equal for copies that were saved again, scaled or brightened, far from others.
 
 dHash and pHash as in the package `imagehash`, but not bit for bit: that one resamples with Lanczos to 8-bit grays and
 hashes whole pictures, this one averages large pictures down, keeps fractions of a gray level, and takes crops and

@@ -1,7 +1,7 @@
 """Sums of a kernel between users' images, computed once: permuted and left-out values are sums over some of them.
 
 MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y). Each mean is a sum over pairs of users divided by a count, so
-another assignment of users to sets only adds up other stored sums.
+from the sums of all pairs of users, the value of another assignment of users to sets takes additions only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class UserSums:
-    """Sums of a kernel over images of two methods for the same n users, and over references, with their numbers of pairs.
+    """Sums of a kernel over pairs of images of two methods for the same n users, and of references.
 
     Rows and columns are the users of the first method and then those of the second, by name.
     """
@@ -48,14 +48,14 @@ class UserSums:
 
 
 def sums_of_all(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
-    """Over all pairs, as the V-statistic takes them."""
+    """Sums over all pairs, as the V-statistic takes them: m² within and m r across, for m images and r references."""
     within, across, size, _ = _between_users(first, second, reference, kernel)
     n = int(size.sum())
     return UserSums(within, across.sum(axis=1), n**2, n * len(reference))
 
 
 def sums_between_users(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
-    """Over pairs of different users only."""
+    """Sums over pairs of different users u: m² - Σ m_u² within and m r - Σ m_u r_u across (r references)."""
     within, across, size, of_reference = _between_users(first, second, reference, kernel)
     n = len(size)
     within.reshape(2, n, 2, n)[:, np.arange(n), :, np.arange(n)] = 0
@@ -141,7 +141,7 @@ def _sums(
 ) -> Features:
     """Sums of the kernel between groups of rows, (groups of x, groups of y), some rows of x at a time.
 
-    With the `owners` of all rows, only over pairs of different owners. S[a, b] = sum of k(x_i, y_j) over i in a, j in b.
+    With the `owners` of all rows, only over pairs of different owners.
     """
     sums = np.zeros((groups_x, groups_y))
     belongs = np.zeros((len(y), groups_y))

@@ -121,7 +121,7 @@ class FullReference(TorchImageMetric):
     Columns, in torchmetrics' own unit: the mean over all of the user's held-out likes; `/nearest`, the best of them;
     `/others`, the mean over those of the next user in the suite's order who has any. Pictures of another prompt are
     never alike pixel by pixel, so the mean means little by itself: read it beside `/others`, which measures the same
-    against another user's likes. `/nearest` is best for copies. Pictures of another size are resized to the drawn image's.
+    against another user's likes. `/nearest` is best for copies. Pictures are resized to the drawn image's size.
     """
 
     inputs = 2
@@ -176,7 +176,7 @@ class _Likes:
 
 
 def next_with_likes(user: str, histories: Mapping[str, History]) -> History | None:
-    """The history of the user after this one in the suite's order, wrapping around, who liked anything; None if there is none."""
+    """The history of the next user in the suite's order, which wraps around, with any like; None if none has."""
     users = list(histories)
     start = users.index(user) + 1 if user in users else 0
     following = [other for other in users[start:] + users[:start] if other != user and histories[other].liked]

@@ -78,8 +78,8 @@ class Truth(Protocol):
     def graded(self, user: str, prompt: str, seed: int, *, strength: float, recoloured: bool = False) -> Image.Image:
         """An image at a strength of personalisation: 0 the world's prior, 1 `ideal`.
 
-        With one seed, axes set at a lower strength stay set at a higher one. With `recoloured`, the same image in
-        other colours of the world.
+        With one seed, axes set at a lower strength stay set at a higher one. With `recoloured`, the same image in other
+        colours of the world.
         """
 
     def inferred(self, history: History) -> Any:

@@ -22,8 +22,8 @@ from prefbench.training.loop import Batch
 class Adapter(nn.Module):
     """The trained modules: a projection of features to tokens, and keys and values for them in every cross-attention.
 
-    Fresh keys and values start as copies of the frozen ones for text, so from the first step on,
-    tokens in the space of the text encoder act like words.
+    Fresh keys and values start as copies of the frozen ones for text, so from the first step on, tokens in the space of
+    the text encoder act like words.
 
     Args:
         unet: its attention processors are replaced.

@@ -162,9 +162,9 @@ def test_a_template_without_a_place_for_its_picture_is_refused(
 ) -> None:
     broken = replace(TEMPLATES, like=("liked?",), which=("this {picture}?",))
     maker = ConversationMaker(judged_images.load, templates=broken, questions=8)
-    with pytest.raises(ValueError, match=r"(0 places for 1|1 places for 2) pictures"):
+    with pytest.raises(ValueError, match=r"(0 `\{picture\}` marks for 1|1 `\{picture\}` marks for 2) pictures"):
         maker(train_users[0], np.random.default_rng(0), (2, 2))
-    with pytest.raises(ValueError, match="0 places for 1 pictures"):
+    with pytest.raises(ValueError, match=r"0 `\{picture\}` marks for 1 pictures"):
         follow_up(Shown((), ()), "nothing", "what?", Image.new("RGB", (4, 4)))
 
 

@@ -1,4 +1,4 @@
-"""The variants of `prefbench ablate ours`: parts left out, ways of alignment, what is shown, how strongly it draws."""
+"""The variants of `prefbench ablate ours`: parts left out, alignment losses, what is shown, scales of guidance."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TRAINED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "alignment": {kind: {"alignment": kind} for kind in ("none", "cosine", "contrastive")},
     "targets": {"own likes": {"picked": 0}},
 }
-"""By group and name, what of the recipe of the injection is another."""
+"""By group and name, the changed fields of the injection's recipe."""
 DRAWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "history": {"likes only": {"liked_only": True}},
     "negative": {"opposite user": {"negative": "disliked"}},
     "user scale": {f"{scale:g}": {"user_scale": scale} for scale in (0.0, 0.5, 1.0, 1.5, 2.0)},
     "user guidance": {f"{scale:g}": {"user_guidance": scale} for scale in (1.0, 1.5, 3.0, 4.5)},
 }
-"""By group and name, what of the method's parameters is another; drawn with the weights of the whole method."""
+"""By group and name, the changed parameters of the method; drawn with the weights of the whole method."""
 
 
 def ours(request: AblationRequest, progress: Callable[[str], object]) -> Ablation:
@@ -54,13 +54,13 @@ def ours(request: AblationRequest, progress: Callable[[str], object]) -> Ablatio
     if job.accelerator.num_processes > 1:
         raise PrefbenchError("prefbench ablate runs in one process")
     changes = {(WHOLE, WHOLE): {}, **_flat(TRAINED)}
-    places = {key: request.work / " ".join(key).replace(" ", "-") for key in changes}
-    for at in places.values():
+    folders = {key: request.work / " ".join(key).replace(" ", "-") for key in changes}
+    for at in folders.values():
         _check_length(at, recipe.fit.images)
     variants = []
     for (group, name), change in changes.items():
         progress(f"train {group}: {name}")
-        at = places[group, name]
+        at = folders[group, name]
         job.inject(replace(recipe, **change), at / "training", at / "final")
         variants.append(Variant(group, name, {}, (at / "final").resolve()))
     variants += [Variant(group, name, change) for (group, name), change in _flat(DRAWN).items()]
@@ -68,13 +68,13 @@ def ours(request: AblationRequest, progress: Callable[[str], object]) -> Ablatio
     return Ablation(variants, {"images": recipe.fit.images}, defaults, backbone)
 
 
-def _check_length(place: Path, images: int) -> None:
-    """A training that is made longer after its learning rate fell is not the training of that length."""
-    card = place / "final" / "card.json"
+def _check_length(folder: Path, images: int) -> None:
+    """Refuses to extend a finished training: after its learning rate decayed, it would not equal a longer one."""
+    card = folder / "final" / "card.json"
     if card.is_file():
         before = json.loads(card.read_text(encoding="utf-8"))["recipe"]["fit"]["images"]
         if before != images:
-            raise PrefbenchError(f"{place} was trained on {before} images, not {images}; remove {place.parent}")
+            raise PrefbenchError(f"{folder} was trained on {before} images, not {images}; remove {folder.parent}")
 
 
 def _flat(groups: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[tuple[str, str], Mapping[str, Any]]:

@@ -23,7 +23,7 @@ HELD_BACK = 4
 
 
 def judgments(train_user: TrainUser) -> tuple[Judgment, ...]:
-    """All of a user, liked ones first: the order of rows wherever something has a row per judgment."""
+    """All judgments of a user, liked ones first: the order of rows of every table with one row per judgment."""
     return (*train_user.history.liked, *train_user.history.disliked)
 
 
@@ -49,7 +49,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Persona:
-    """A training user as a conversation needs it: which side is liked, and the words for both."""
+    """A train user as a conversation needs one: which side is liked, and the words for both."""
 
     liked: tuple[Judgment, ...]
     disliked: tuple[Judgment, ...]
@@ -168,7 +168,7 @@ def at_most(wanted: int, side: Sequence[object]) -> int:
 
 
 def pick(options: Sequence[T], rng: np.random.Generator) -> T:
-    """One of them, each as likely."""
+    """One of them, uniformly at random."""
     return options[int(rng.integers(len(options)))]
 
 

@@ -22,7 +22,7 @@ from .judged_images import JudgedImages
 
 @dataclass(frozen=True)
 class HistoryStates:
-    """Histories that the language model has read: `e_sem` (H, .), `e_core` (H, .), and what each was."""
+    """Histories that the language model has read: `e_sem` (H, .), `e_core` (H, .), and what each showed."""
 
     sem: Tensor
     core: Tensor
@@ -33,7 +33,7 @@ class HistoryStates:
     wanted: Sequence[Sequence[int]]
     """Rows of the liked pictures it did not show, or what stands for them."""
     likes: Sequence[str]
-    """What the user likes in words, joined by commas; empty where nobody knows."""
+    """What the user likes in words, joined by commas; empty where unknown."""
 
     def __len__(self) -> int:
         return len(self.sem)
@@ -50,7 +50,7 @@ def read_histories(
     seed: int = 0,
     batch: int = 32,
 ) -> HistoryStates:
-    """Reads `each` random histories of every user, a share of them of the user's opposite."""
+    """Reads `each` random histories of every user, a share of them with likes and dislikes exchanged."""
     rng = np.random.default_rng([seed, 77])
     histories = [_draw(train_user, judged_images, flipped, rng) for train_user in train_users for _ in range(each)]
     # Histories of about one size share a batch.
@@ -68,7 +68,7 @@ def read_histories(
 
 
 class _History(NamedTuple):
-    """A history to be read, in rows of the judged images."""
+    """A history to be read, as rows of the judged images."""
 
     liked: list[int]
     wanted: list[int]

@@ -1,4 +1,4 @@
-"""The last stage of `prefbench train ours`: the frozen language model's user vectors drive a frozen denoiser."""
+"""The last stage of `prefbench train ours`: user vectors of the frozen language model condition a frozen denoiser."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class InjectionRecipe:
     """How fusion, alignment and the second cross-attention are trained.
 
     Args:
-        histories: read of each user.
+        histories: number read per user.
         synthetic_users: beside the real ones, for each of whom as many histories are read.
-        flipped: share of histories of the opposite of a user.
-        picked: the denoiser draws the best of so many images by the heads of the first stage, where it had any; 0 for
+        flipped: share of histories with likes and dislikes exchanged.
+        picked: training images are the best one in this many by the first stage's heads, where it had any; 0 for
             users' own likes. See `curriculum/preference_heads.py`.
-        alignment_weight: of the alignment loss beside the denoising loss.
+        alignment_weight: weight of the alignment loss; that of the denoising loss is 1.
         tokens: user tokens of each part.
         without: parts that are left out.
         image_tower: a hub id or a folder in place of the backbone's own.
@@ -67,14 +67,14 @@ class InjectionRecipe:
 
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:
-        """What a stage's card holds of one."""
+        """The recipe as a stage's card holds it."""
         fit = {name: _tuples(value) for name, value in stored["fit"].items()}
         values = {name: _tuples(value) for name, value in current_names(stored).items()}
         return cls(**values | {"fit": FitConfig(**fit)})
 
 
 def _tuples(value: Any) -> Any:
-    """JSON has lists alone."""
+    """Turns JSON's lists back into tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
@@ -90,10 +90,10 @@ FULL = InjectionRecipe(
 
 @dataclass(frozen=True)
 class UserSource:
-    """What user vectors are made from: whose histories, and by which model and layers they are read.
+    """The sources of user vectors: histories of which users, read by which model and layers.
 
     Args:
-        heads: what the first stage learned, for synthetic users and picks; None where it had no heads.
+        heads: the first stage's heads, for synthetic users and picks; None where it had none.
     """
 
     mllm: Mllm
@@ -103,7 +103,7 @@ class UserSource:
     heads: PreferenceHeads | None = None
 
     def read(self, recipe: InjectionRecipe, path: Path) -> HistoryStates:
-        """Reads the histories, or loads them where `path` holds just these, read by this model."""
+        """Reads the histories, or loads them where `path` holds the same ones, read by this model."""
         made_of = self.identity(recipe)
         with Accelerator().main_process_first():
             stored = torch.load(path, weights_only=True) if path.exists() else {}
@@ -123,7 +123,7 @@ class UserSource:
         return histories
 
     def identity(self, recipe: InjectionRecipe) -> str:
-        """Of everything that the states of the histories depend on."""
+        """Identifies everything that the states of the histories depend on."""
         synthetic = None
         if self.heads is not None and recipe.synthetic_users:
             synthetic = (recipe.synthetic_users, self.heads.digest)
@@ -204,7 +204,7 @@ def _batches(
 
 
 def _identity(source: UserSource, backbone: DiffusersBackbone, recipe: InjectionRecipe) -> str:
-    """Of everything but the length, which a longer training may change."""
+    """Identifies everything but the length, which a longer training may change."""
     how = recipe_text(replace(recipe, fit=FitConfig(images=0)))
     heads = source.heads.digest if source.heads is not None else ""
     text = f"({source.identity(recipe)!r}, {how}, {backbone.digest!r}, {heads!r})"

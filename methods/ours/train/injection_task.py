@@ -1,4 +1,4 @@
-"""Stage 3: fusion, alignment and the second cross-attention, trained together on what users liked.
+"""Stage 3: fusion, alignment and the second cross-attention, trained together on images that users liked.
 
 A step takes a history that the frozen language model has read and another image that its user liked, and asks the
 denoiser for that image by its prompt and the user's tokens.
@@ -28,7 +28,7 @@ from .history_states import HistoryStates
 class InjectionTask(nn.Module):
     """The denoising loss plus the weighted alignment loss.
 
-    What is trained is in float32, whatever precision the denoiser is in: half precision cannot tell such small steps.
+    Trained weights are in float32, whatever the denoiser's dtype: half precision cannot represent such small steps.
 
     Batch: as for `AdapterTask`, with `words` (B, L, D), `spoken` (B, L) which of them a user likes, and `conditioned`
     (B,) whether the user is known.
@@ -54,10 +54,10 @@ class InjectionBatches:
     """Draws (history, liked image it does not show, prompt); a share without user, without prompt, without both.
 
     Args:
-        embeddings: (N, E) of the image tower, a row per judgment.
+        embeddings: (N, E) by the image tower, one row per judgment.
         pixels: rows to pictures (B, 3, H, W) in [-1, 1].
-        prompts: of each row.
-        embed_text: a prompt to what the denoiser is given for it.
+        prompts: prompt of each row.
+        embed_text: a prompt to the denoiser's conditioning.
         words_of: what a user likes in words to states (L, D), and which of them belong to words (L,).
         latents: channels, height and width.
     """

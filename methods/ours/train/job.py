@@ -1,4 +1,4 @@
-"""One training of `ours`: what it is of, its stages, and where each leaves its result."""
+"""One training of `ours`: its inputs, its stages, and where each writes its output."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 @dataclass(frozen=True)
 class Sources:
-    """What a training is of, and with which models; registered names, files and folders. See `train`."""
+    """The suite and models of a training: registered names, files and folders. See `train`."""
 
     suite: str = DEFAULT_SUITE
     backbone: str | None = None
@@ -58,17 +58,17 @@ class Sources:
 
 
 class Job:
-    """One training: what it is of, and where each stage leaves its result."""
+    """One training: its inputs, and where each stage writes its output."""
 
     def __init__(self, request: TrainRequest, sources: Sources, stage: Stage | None = None) -> None:
         if not torch.cuda.is_available():
-            # Two threads a process collapse as soon as anything else runs; torchrun starts more processes.
+            # Two threads per process slow down badly as soon as anything else runs; torchrun starts more processes.
             torch.set_num_threads(1)
         self.request, self.sources, self.stage, self.folder = request, sources, stage, request.folder
         self.suite: Suite = load("suite", sources.suite)()
         self.mllm_card = find_card("mllm", sources.mllm, MllmCard, card_of_folder)
         self.miniature = self.mllm_card.untrained is not None
-        # Not `PartialState`, which does not hear of several processes on CPUs.
+        # Not `PartialState`, which does not detect several processes on CPUs.
         self.accelerator = Accelerator()
         self.main = self.accelerator.is_main_process
         self._embedded: Tensor | None = None
@@ -78,7 +78,7 @@ class Job:
         return self.folder / "mllm"
 
     def questions(self) -> Card | None:
-        """The language model, taught; in `mllm/`."""
+        """The trained language model; in `mllm/`."""
         recipe, path = self._question_recipe(), self.mllm_folder / "card.json"
         data = self._data("train", users=len(self.train_users), mllm=self.mllm_card.name)
         card = self._done(path, recipe, data)
@@ -103,7 +103,7 @@ class Job:
         return card
 
     def layers(self) -> Card | None:
-        """Which layers tell users apart, and likes from dislikes; in `layers/`."""
+        """The layers that best distinguish users, and likes from dislikes; in `layers/`."""
         if not self.main:
             return None
         mllm, how, path = self._taught(), layer_stage.PROBED, self.folder / "layers" / "card.json"
@@ -185,7 +185,7 @@ class Job:
 
     @cached_property
     def train_users(self) -> Sequence[TrainUser]:
-        """Of users with so many judgments per side that a history leaves some to ask about."""
+        """The train users with enough judgments per side to show a history and ask about others."""
         everyone = self.suite.train_users()
         usable = [x for x in everyone if min(len(x.history.liked), len(x.history.disliked)) > HELD_BACK]
         if not usable:
@@ -205,18 +205,18 @@ class Job:
         return {"suite": self.suite.card.name, "split": split, **more}
 
     def _done(self, path: Path, recipe: DataclassInstance, data: Card) -> Card | None:
-        """The card of a stage that has run to its end; None where a stage was asked for by name."""
+        """The card of a finished stage; None where the call names a stage, which then runs again."""
         return None if self.stage is not None else finished_card(path, recipe, data)
 
     def _card(self, stage: str, recipe: DataclassInstance, progress: Mapping[str, Progress], data: Card) -> Card:
         return make_card(stage, recipe, progress, data, options=self._options())
 
     def _measured(self, name: str, folder: Path) -> Card:
-        """The figures of weights such as ship, which are those of picturebook; nothing for others."""
+        """The quality figures of the weights, where these are picturebook's, as shipped; empty otherwise."""
         return measured(name, folder) if self.miniature and self.suite.card.name == "picturebook" else {}
 
     def _options(self) -> str:
-        """What was asked for, as the command line takes it."""
+        """The options of this call, as the command line takes them."""
         options = {"stage": self.stage, **asdict(self.sources)}
         usual = {"stage": None, **asdict(Sources())}
         parameters = [f" -p {name}={value}" for name, value in options.items() if value != usual[name]]

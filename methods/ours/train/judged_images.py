@@ -1,4 +1,4 @@
-"""The judged images of all train users, and what a vision tower makes of them."""
+"""The judged images of all train users, and their states in a vision tower."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEGMENTS = 16
 
 
 class JudgedImages:
-    """Decoded once: a row per judgment, in the order of `judgments`; an image judged twice is known by its last row.
+    """Decoded once: one row per judgment, in the order of `judgments`; an image judged twice has the last of its rows.
 
     Raises:
         PrefbenchError: an image that cannot be read, with its user and file.
@@ -38,13 +38,13 @@ class JudgedImages:
         return self.images[self.row(judgment)]
 
     def row_of_image(self, image: Image.Image) -> int:
-        """Of one of its own images."""
+        """The row of one of its own images."""
         return self._row_of_image[id(image)]
 
 
 @torch.no_grad()
 def encode_images(mllm: Mllm, images: Sequence[Image.Image], *, batch: int = 64) -> tuple[Tensor, Tensor]:
-    """What vision tower and connector make of each image, for models that make as many tokens of any image.
+    """Outputs of vision tower and connector for each image, for models with the same number of tokens per image.
 
     Returns:
         States (N, 16 x width), averaged in 16 segments of patches, and image tokens (N, tokens, W); both float16.

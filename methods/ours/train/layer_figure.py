@@ -1,4 +1,4 @@
-"""The figure of the layer stage: how well each layer tells users apart, and liked from disliked images."""
+"""The figure of the layer stage: how well each layer distinguishes users, and liked from disliked images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PANELS: Mapping[str, tuple[str, str]] = {
     LIKING_ACCURACY: ("Intra-user: is this image liked?", "balanced accuracy"),
 }
 _LOOKS = (("#0b6fae", "o"), ("#b5471b", "s"), ("#3a7d44", "^"), ("#6a4c93", "D"))
-"""Colour and marker of a pooling, told apart in grey print too."""
+"""Colour and marker of a pooling, distinct in grey print too."""
 _SOFT = "#666666"
 _FLOOR, _OTHER, _CHANCE = (0, (4, 2)), (0, (1, 1.5)), (0, (1, 0))
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False}
@@ -39,13 +39,13 @@ def draw_layers(rows: Sequence[ProbeRow], path: Path, *, chosen: Mapping[str, Co
         chosen: layers to shade, by task.
 
     Raises:
-        PrefbenchError: a task has no row, or there are more poolings than looks.
+        PrefbenchError: a task has no row, or there are more poolings than colours and markers.
     """
     poolings = sorted({row.pooling for row in rows})
     if lacking := [task for task in _PANELS if not any(row.task == task for row in rows)]:
         raise PrefbenchError(f"probing figure: no rows of the task {lacking[0]!r}")
     if len(poolings) > len(_LOOKS):
-        raise PrefbenchError(f"probing figure: {len(poolings)} poolings, at most {len(_LOOKS)} can be told apart")
+        raise PrefbenchError(f"probing figure: {len(poolings)} poolings, at most {len(_LOOKS)} can be distinguished")
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.75, 2.8), layout="constrained")
         for axes, task in zip(figure.subplots(1, len(_PANELS)), _PANELS, strict=True):
@@ -97,7 +97,7 @@ def _line(axes: Axes, rows: Sequence[ProbeRow], look: tuple[str, str], shift: fl
 
 
 def _marks(rows: Sequence[ProbeRow], poolings: Sequence[str], *, shaded: bool) -> list[Line2D | Patch]:
-    """What the legend says, once for both panels."""
+    """The legend, once for both panels."""
     marks: list[Line2D | Patch] = [
         Line2D([], [], color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=f"{pooling} pooling")
         for pooling, (colour, marker) in zip(poolings, _LOOKS, strict=False)

@@ -1,7 +1,7 @@
 """The second stage of `prefbench train ours`: two probes choose the layers that a user embedding is taken from.
 
-Users of the `val` split, whom no training has seen. Each user's history is dealt in two: the halves tell users apart
-(inter-user), and one half reads the images of the other (intra-user).
+Users of the `val` split, whom no training has seen. Each user's history is split in two: the probes recognise a user's
+other half among users (inter-user), and predict the labels of one half after reading the other (intra-user).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .layer_figure import draw_layers
 POOLINGS = ("last", "mean")
 TABLE, FIGURE = "probing.csv", "probing.png"
 _FOLDS = 5
-"""What `probing` deals users into to whiten their states; a gallery is drawn from one fold."""
+"""Folds of users by which `probing` whitens their states; a gallery is drawn from one fold."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ PROBED = Probed()
 
 
 def choose(mllm: Mllm, suite: Suite, folder: Path, how: Probed = PROBED) -> tuple[Layers, dict[str, Any]]:
-    """Probes every layer; returns the chosen layers and what the choice is worth.
+    """Probes every layer; returns the chosen layers and their held-out accuracy.
 
     Writes `probing.csv` and `probing.png` into `folder`.
 
@@ -100,7 +100,7 @@ def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[ProbedLay
 
 
 def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> StatePair:
-    """The images alone: the last layer's mean over the same images, all said to be liked."""
+    """The content floor: the last layer's mean state over the same images, all of them shown as liked."""
     examples = [[Shown.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
     states = [mllm.states([taste_question(s) for s in side], batch=how.batch) for side in examples]
     return StatePair(*(side.mean[:, -1].double().numpy() for side in states))

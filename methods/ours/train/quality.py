@@ -1,4 +1,4 @@
-"""What the language model knows of users it has never seen, and what is drawn for them: the figures of the cards."""
+"""Quality figures of the cards: answers about held-out users, and utility of the images drawn for them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _ORDERS = 4
 
 @dataclass(frozen=True)
 class LikeAnswers:
-    """The language model's answers on images that their users judged and it was not shown, one row per image."""
+    """The language model's answers about judged images that it was not shown, one row per image."""
 
     questions: ProbeLabels
     yes: FloatArray
-    """The probability (N,) of yes against no."""
+    """(N,): P(yes) / (P(yes) + P(no))."""
     kinds: NDArray[np.str_]
     """The kind of user of each row."""
 
     def accuracy(self, kind: str | None = None) -> Liking:
-        """AUC and balanced accuracy within users, of all or of a kind; yes stands for more than one half."""
+        """AUC and balanced accuracy within users, of all or of one kind; P(yes) over 1/2 counts as yes."""
         own = np.ones(len(self.yes), dtype=np.bool_) if kind is None else self.kinds == kind
         every = self.questions
         questions = ProbeLabels(every.liked[own], every.users[own], every.prompts[own], every.images[own])
@@ -48,7 +48,7 @@ class LikeAnswers:
 def like_answers(
     mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None, most: int | None = None
 ) -> LikeAnswers:
-    """Shows each user's history, asks what the user likes, and then for each image of the scorer's part: is it liked?
+    """Shows each user's history, asks what the user likes, and then for each image that only scorers see: is it liked?
 
     Args:
         seed: shuffles both sides of every history; None shows them as the suite does.
@@ -75,11 +75,11 @@ def like_answers(
 
 @dataclass(frozen=True)
 class OrderSensitivity:
-    """How much the order of a history changes what should not depend on it.
+    """How much answers and states depend on the order of a history, which should not matter.
 
     Args:
         verdicts: share of the questions whose answer differs between two random orders.
-        states: of the variance of the last layer's last state, the share that orders add to that between users.
+        states: share of the variance of the last layer's last state that is due to order, not to users.
     """
 
     verdicts: float
@@ -87,7 +87,7 @@ class OrderSensitivity:
 
 
 def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _ORDERS) -> OrderSensitivity:
-    """Of verdicts and states over random orders of every history."""
+    """Order sensitivity of answers and states, over random orders of every history."""
     yes = np.stack([like_answers(mllm, suite, split, seed=seed, most=2).yes > 0.5 for seed in range(orders)])
     pairs = [(yes[i] != yes[j]).mean() for i in range(orders) for j in range(i)]
     histories = [suite.history(user.id) for user in suite.users(split)]

@@ -1,4 +1,4 @@
-"""Batches of training conversations, with what the curriculum asks about them."""
+"""Batches of training conversations, with the curriculum's labels."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class QuestionBatches:
 
 
 def _single_image_answers(labels: Tensor, conversations: Sequence[TrainingConversation]) -> Tensor:
-    """Of every yes or no on one image (J, 3): conversation, column before the answer, image in the batch."""
+    """Every yes or no about one image, (J, 3): conversation, column before the answer, image in the batch."""
     is_target = labels != IGNORED
     begins = is_target[:, 1:] & ~is_target[:, :-1]
     rows, images_before = [], 0

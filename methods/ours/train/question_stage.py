@@ -50,9 +50,9 @@ class QuestionRecipe:
         summary_pretraining: a first training on histories alone, with the curriculum; None leaves it out.
         asked: questions per conversation.
         flip: share of conversations with the opposite of a user.
-        synthetic_share: of synthetic users.
-        head_weight, teacher_weight: of the curriculum's losses beside the language loss; 0 leaves them out.
-        metric_steps, teacher_steps: of 64 users each; see `curriculum/teacher.py`.
+        synthetic_share: share of conversations with synthetic users.
+        head_weight, teacher_weight: weights of the curriculum's losses; 0 leaves them out.
+        metric_steps, teacher_steps: steps of 64 users each; see `curriculum/teacher.py`.
         freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
     """
 
@@ -70,11 +70,11 @@ class QuestionRecipe:
 
     @property
     def has_curriculum(self) -> bool:
-        """Whether anything is taught beside answers."""
+        """Whether there is more than the paper's questions: synthetic users, heads or a teacher."""
         return bool(self.synthetic_share or self.head_weight or self.teacher_weight)
 
     def shortened(self, share: float) -> QuestionRecipe:
-        """The recipe with that share of the conversations in each training."""
+        """The recipe with this share of the conversations in each training."""
         pretraining, questions = (
             None if fit is None else replace(fit, images=max(1, round(share * fit.images)))
             for fit in (self.summary_pretraining, self.questions)
@@ -107,7 +107,7 @@ Its batch is 2 with 4 accumulated; here it is 4, and how many conversations make
 
 
 def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
-    """The model that preferences are taught to, ready for training: one that reads images already."""
+    """The pretrained model, ready for training on preferences."""
     if card.untrained is None:
         torch.manual_seed(0)  # for fresh adapters
         return tune(load_mllm(card, device=device, four_bit=card.tuning == "qlora"))
@@ -118,7 +118,7 @@ def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """What a recipe needs to know of the judged images before the training; None for what it does without."""
+    """What is made from the judged images before the training; None for what the recipe does without."""
 
     tower: Tensor | None = None
     """Image tokens, as of `encode_images`."""
@@ -173,11 +173,11 @@ def pretraining_folder(folder: Path) -> Path:
 def prepare_curriculum(
     mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages, recipe: QuestionRecipe, folder: Path
 ) -> Curriculum:
-    """Encodes every judged image once, describes it by what users care about, and learns the teacher from that."""
+    """Encodes each judged image once, describes it along directions that matter to users, and trains the teacher."""
     if not (recipe.freeze_vision or recipe.has_curriculum):
         return Curriculum()
     states, tokens = load_image_states(mllm, judged_images, folder / IMAGE_STATES)
-    logger.info("what %d users care about is learned from their judgments", len(train_users))
+    logger.info("learning what %d users care about from their judgments", len(train_users))
     described = describe(train_users, judged_images, states, steps=recipe.metric_steps)
     synthetic = SyntheticUsers(train_users, described) if recipe.synthetic_share else None
     teacher = None
@@ -197,7 +197,7 @@ def prepare_curriculum(
 
 
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
-    """Of everything but the lengths, which a longer training may change."""
+    """Identifies everything but the lengths, which a longer training may change."""
     how = replace(recipe, summary_pretraining=None, questions=FitConfig(images=0))
     return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
 

@@ -1,6 +1,6 @@
 """Stage 1's loss: the language model answers questions about users, as in the paper.
 
-A model that starts from nothing has a curriculum beside it: `curriculum/losses.py`.
+A model with random weights also needs the curriculum of `curriculum/losses.py`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from prefbench.training.loop import Batch
 from .curriculum.losses import CurriculumLosses
 
 _FIRST_WORD = 5.0
-"""An answer begins with yes or no; a loss that counts every word alike is little moved by which."""
+"""Weight of an answer's first word, yes or no; in an unweighted mean over words it hardly counts."""
 _NOT_INPUTS = ("queries", "likes", "shown", "opened", "signs", "owners", "seen_at", "labels", "verdicts")
-"""What of a batch the language model is not given."""
+"""Entries of a batch that the language model does not take."""
 
 
 class QuestionTask(nn.Module):
-    """The language loss on the answers, plus what the states must hold for the curriculum.
+    """The language loss on the answers, plus the curriculum's losses on the states.
 
     Batch: what `Mllm.training_batch` returns, with `queries` (B, Q) rows of judged images and `likes` (B, Q) in {0, 1};
     and of each of the I images `shown` (I,) its row, `signs` (I,) as in `TrainingConversation`, `owners` (I,) its
@@ -58,7 +58,7 @@ class QuestionTask(nn.Module):
         return loss
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
-        """What goes to the language model."""
+        """The inputs of the language model."""
         inputs: dict[str, Any] = {name: value for name, value in batch.items() if name not in _NOT_INPUTS}
         if self.tower is not None:
             tokens = self.tower[batch["shown"].to(self.tower.device)].to(batch["input_ids"].device).float()

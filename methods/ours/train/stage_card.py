@@ -1,4 +1,4 @@
-"""The card that each stage of a training leaves: what it did, saw and took."""
+"""The card of a training stage: its recipe, its data and its cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Card = dict[str, Any]
 def make_card(
     stage: str, recipe: DataclassInstance, progress: Mapping[str, Progress], data: Card, *, options: str
 ) -> Card:
-    """What a stage did, saw and took; `options` are those of the command line."""
+    """The card of a finished stage; `options` are those of the command line."""
     return {
         "name": f"ours: {stage}",
         "licence": "Apache-2.0",
@@ -57,7 +57,7 @@ def finished_card(path: Path, recipe: DataclassInstance, data: Card) -> Card | N
 
 
 def measured(name: str, folder: Path) -> Card:
-    """The figures of weights such as ship; nothing for others."""
+    """The quality figures of shipped weights; empty for others."""
     if name not in names("weights"):
         return {}
     return {"figures": as_card(load("weights", name)(folder)), "measured_by": f"prefbench check weights {name}"}

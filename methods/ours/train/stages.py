@@ -1,4 +1,4 @@
-"""`prefbench train ours`: questions, layers, injection; each stage resumes, leaves a card, and can be run by itself."""
+"""`prefbench train ours`: questions, layers, injection; each stage resumes, writes a card, and can be run by itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def train(
         image_tower: a hub id or a folder in place of the CLIP image tower that belongs to the backbone.
 
     Raises:
-        PrefbenchError: an unknown stage; a suite without train users; a stage whose forerunner has not run; an image
+        PrefbenchError: an unknown stage; a suite without train users; a stage whose predecessor has not run; an image
             that cannot be read. What was trained before is kept.
     """
     if stage is not None and stage not in STAGES:

@@ -1,4 +1,4 @@
-"""Names that recipes had in version 0.1: their cards still load, and their checkpoints go on."""
+"""Names of recipe fields in version 0.1, so that its cards load and its checkpoints resume."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class CrowdScorer(Scorer):
 
     These models learn from pairs drawn for one prompt: the logistic of the DIFFERENCE of two scores is the probability
     that annotators prefer the first. A single score means nothing by itself. `score` therefore compares each picture
-    with an imagined one for the same prompt whose score is `anchor`: value = logistic(score - anchor). Differences
-    of scores are differences of the values' logits, so nothing is lost; the anchor shifts all logits alike.
+    with an imagined one for the same prompt whose score is `anchor`: value = logistic(score - anchor). Differences of
+    scores are differences of the values' logits, so nothing is lost; the anchor shifts all logits alike.
 
     Args:
         anchor: the score of the imagined picture, on the scale of `points`.

@@ -1,7 +1,7 @@
 """BLIP's image-grounded text encoder in the layout that it was published in, on the classes of transformers.
 
-Li et al. 2022 (arXiv 2201.12086, section 3.1): a text encoder with cross-attention to the picture. The
-original's tensors have other names than transformers' and its two towers other defaults; both are translated here.
+Li et al. 2022 (arXiv 2201.12086, section 3.1): a text encoder with cross-attention to the picture. The original's
+tensors have other names than transformers' and its two towers other defaults; both are translated here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prefbench.api import PrefbenchError
 from ..files import below
 
 _HEAD_WIDTH = 64
-"""Attention heads by width, of the vision towers that BLIP was published with, base and large."""
+"""Width per attention head in both vision towers of BLIP, base and large."""
 _VISION = (
     (r"^cls_token$", "embeddings.class_embedding"),
     (r"^pos_embed$", "embeddings.position_embedding"),

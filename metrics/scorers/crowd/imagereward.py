@@ -36,9 +36,8 @@ class _Loaded(NamedTuple):
 class ImageReward(CrowdScorer):
     """ImageReward v1.0 (Xu et al. 2023, arXiv 2304.05977, section 3.1): BLIP, then a head of linear layers.
 
-    Trained so that the logistic of the difference of two outputs is the probability that annotators rank the first higher
-    (eq. 1);
-    rewards are these outputs, standardised, so their differences are 1.033 times smaller.
+    Trained so that the logistic of the difference of two outputs is the probability that annotators rank the first
+    higher (eq. 1); rewards are these outputs, standardised, so their differences are 1.033 times smaller.
 
     Args:
         source: a repository of the hub or a folder, with `ImageReward.pt` and `med_config.json`.

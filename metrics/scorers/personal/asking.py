@@ -1,4 +1,4 @@
-"""Base of scorers that show a language model judged pictures and ask about another: in-context examples and their orders."""
+"""Base of scorers that ask a language model about a picture after in-context examples, in several orders."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _LONGEST, _SHORTEST = 448, 378
 class AskingScorer(Scorer):
     """P(liked) by an adapter on Idefics2 that reads liked and disliked pictures with their labels, then one without.
 
-    P = logistic(logit of "+" - logit of "-") where the label would stand. It depends on the order of the context, so
-    it is the mean over several: the first is the published one, the others are drawn from `seed`.
+    P = logistic(logit of "+" - logit of "-") where the label would stand. It depends on the order of the context, so it
+    is the mean over several: the first is the published one, the others are drawn from `seed`.
 
     Args:
         source: the adapter: a repository of the hub or a folder.
@@ -170,8 +170,8 @@ class AskingScorer(Scorer):
 def ordered(history: History, pairs: int, orders: int, seed: int) -> list[tuple[Judgment, ...]]:
     """Judgments in the orders that a model is shown them, as many of one side as of the other; none for one side alone.
 
-    The first is the published order: the history's first ones, a dislike before each like. In every further order the judgments are
-    drawn at random, and within each pair of a like and a dislike, so is which comes first.
+    The first is the published order: the history's first ones, a dislike before each like. In every further order the
+    judgments are drawn at random, and so is which comes first within a pair.
     """
     n = min(pairs, len(history.liked), len(history.disliked))
     if n == 0:

@@ -41,7 +41,7 @@ class Pool:
 
 
 def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -> Pool:
-    """All judgments (those for methods and those for scorers) of the users of a split with at least `sides` likes and as many dislikes."""
+    """All judgments of the users of a split with at least `sides` likes and as many dislikes."""
     judgments: list[Judgment] = []
     liked: list[NDArray[np.int64]] = []
     disliked: list[NDArray[np.int64]] = []

@@ -1,11 +1,11 @@
 """The network of the scorer `preference`: attention over the judged history, and agreement with the prompt.
 
-The model works on frozen features. A history's judgments give one linear taste by kernel ridge regression
-in a learned projection: each judgment gets a weight, and a picture's logit is the weighted sum of its inner products
-with the judged pictures. That is linear attention with values from a closed-form solve, so that few users suffice
-to learn it (a differentiable closed-form learner: Bertinetto et al., ICLR 2019, arXiv 1805.08136). What all
-users like in common is a linear term of its own. Whether a picture shows its prompt is a second probability: nobody likes
-a picture that does not show what they asked for.
+The model works on frozen features. A history's judgments give one linear taste by kernel ridge regression in a learned
+projection: each judgment gets a weight, and a picture's logit is the weighted sum of its inner products with the judged
+pictures. That is linear attention with values from a closed-form solve, so that few users suffice to learn it (a
+differentiable closed-form learner: Bertinetto et al., ICLR 2019, arXiv 1805.08136). What all users like in common is a
+linear term of its own. Whether a picture shows its prompt is a second probability: nobody likes a picture that does not
+show what they asked for.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PreferenceModel(nn.Module):
         return standard
 
     def tastes(self, judged: Judged) -> Tensor:
-        """The taste (B, rank) of each history by kernel ridge regression, gain X^T (X X^T + penalty I)^-1 y; 0 if empty."""
+        """The taste (B, rank) of each history by kernel ridge regression, gain Xᵀ(XXᵀ + penalty I)⁻¹y."""
         examples = self.project(self.standardise(judged.features)) * judged.verdicts.abs()[..., None]
         kernel = examples @ examples.transpose(1, 2)
         penalty = self.log_penalty.exp() * torch.eye(examples.shape[1], device=examples.device)

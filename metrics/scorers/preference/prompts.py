@@ -13,6 +13,6 @@ from .model import WORDS
 
 
 def word_counts(prompts: Sequence[str]) -> Tensor:
-    """Counts (N, WORDS) of each prompt's words, hashed; their order is dropped, so that new combinations of known words generalise."""
+    """Counts (N, WORDS) of each prompt's words, hashed, without their order, so that new combinations generalise."""
     hashing = HashingVectorizer(n_features=WORDS, norm=None, alternate_sign=False, dtype=np.float32)
     return torch.from_numpy(hashing.transform(prompts).toarray())

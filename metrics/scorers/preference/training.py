@@ -31,7 +31,7 @@ _PROMPTS = 64
 
 
 class PreferenceTask(nn.Module):
-    """The sum of three logistic losses: likes above dislikes, like or dislike, and whether a picture was judged for a prompt."""
+    """Three logistic losses: likes above dislikes, like or dislike, and whether a picture was judged for a prompt."""
 
     def __init__(self, model: PreferenceModel) -> None:
         super().__init__()

@@ -38,8 +38,8 @@ _FOREIGN = "this judgment is not from picturebook, so its scene is not known"
 class PicturebookTruth:
     """Implements `prefbench.api.Truth`.
 
-    `user_of` finds a simulated user by id; `scenes_of` the scenes of a user's history, by digest
-    (`inferred` reasons about styles and not about pixels).
+    `user_of` finds a simulated user by id; `scenes_of` the scenes of a user's history, by digest (`inferred` reasons
+    about styles and not about pixels).
     """
 
     groups: Sequence[str] = TASTE_GROUPS

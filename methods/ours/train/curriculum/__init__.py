@@ -1,1 +1,1 @@
-"""What a model that starts from nothing is taught beside answers; models that read images already do without."""
+"""Auxiliary training for a model that starts from random weights; pretrained models do without it."""

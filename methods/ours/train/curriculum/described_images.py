@@ -1,4 +1,4 @@
-"""What is known of every judged image: the phrases it shows, and where it lies along directions beyond them."""
+"""Descriptions of judged images: the phrases they show, and positions along directions that no phrase explains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DescribedImages:
-    """A row per judgment, in the order of `conversations.judgments`.
+    """One row per judgment, in the order of `conversations.judgments`.
 
     Args:
         phrases: in the order of the columns of `shown`.
@@ -59,7 +59,7 @@ def whitened(features: Tensor, components: int) -> Tensor:
     """Principal components of features (N, D), each of variance 1: (N, components)."""
     sample = features[torch.linspace(0, len(features) - 1, min(len(features), 8000)).long()].float()
     mean = sample.mean(0)
-    # The randomised SVD draws from torch's own generator; what follows shall not depend on that.
+    # The randomised SVD draws from torch's global generator; later draws must not depend on that.
     generator_state = torch.get_rng_state()
     torch.manual_seed(0)
     _, _, axes = torch.svd_lowrank(sample - mean, q=min(components, *sample.shape), niter=4)

@@ -16,7 +16,7 @@ from ..conversations import Persona, Sizes, at_most, pick
 from .synthetic_users import SyntheticUsers
 
 USERS, QUERIES = 64, 16
-"""Of a batch, and images that each of its users is asked about."""
+"""Users per batch, and images that each of them is asked about."""
 
 
 class HistoryBatch(NamedTuple):
@@ -39,7 +39,7 @@ class HistorySource:
     Args:
         rows: digest of an image to its row of `features` (N, D).
         synthetic: draws synthetic users; None for real ones alone.
-        synthetic_share: of the users of a batch.
+        synthetic_share: share of synthetic users in a batch.
     """
 
     train_users: Sequence[TrainUser]

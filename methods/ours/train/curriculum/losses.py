@@ -1,9 +1,9 @@
-"""What the miniature is taught beside answers: heads that ask its states for preferences, and a teacher to follow.
+"""Auxiliary losses of the miniature: heads that read preferences off its states, and a teacher to imitate.
 
-The paper trains an 8 B model that already reads images, on questions alone. A miniature that starts from nothing learns
-to answer by looking back at the history, and its last token then holds no more than the next word. So heads that are
-thrown away afterwards ask that token and the mean, and nothing else, which other images the user likes; and states
-must tell what a small preference model without language makes of the same history. Ours, not the paper's.
+The paper trains an 8 B model that already reads images, on questions alone. A miniature with random weights learns to
+answer by looking back at the history, and its last token then holds no more than the next word. So heads that are
+dropped afterwards predict, from that token and from the mean alone, which other images the user likes; and the states
+must predict the user states of a small preference model without language. Ours, not the paper's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SummaryStates(NamedTuple):
 
 
 class WeightedErrors(NamedTuple):
-    """Losses that enter the whole as their sum times a weight."""
+    """Losses that enter the total as their sum times a weight."""
 
     weight: float
     errors: Sequence[Tensor]
@@ -44,7 +44,7 @@ def summary_states(states: Tensor, mask: Tensor, opened: Tensor) -> SummaryState
 
 
 class CurriculumLosses(nn.Module):
-    """Two losses of the heads, and four of what the teacher makes of the same histories and images.
+    """Two losses of the heads, and four against the teacher's outputs on the same histories and images.
 
     Args:
         width: W of the language model's states.
@@ -103,7 +103,7 @@ class CurriculumLosses(nn.Module):
         return [F.mse_loss(follow(state), target) for follow, state in zip(self.followers, states, strict=False)]
 
     def _users(self, batch: Batch) -> Tensor:
-        """What the teacher makes (B, WIDTH) of the histories."""
+        """The teacher's user states (B, WIDTH) of the histories."""
         teacher, _, features = self._teaching(batch)
         users, owners = len(batch["opened"]), batch["owners"]
         position = torch.arange(len(owners), device=owners.device) - torch.searchsorted(owners, owners)
@@ -113,7 +113,7 @@ class CurriculumLosses(nn.Module):
         return teacher.user(signs, history)
 
     def _image_error(self, batch: Batch, final: Tensor) -> Tensor:
-        """Mean squared error at the tokens of each judged image, to what the teacher makes of that image alone."""
+        """Mean squared error at the tokens of each judged image, to the teacher's mapping of that image alone."""
         teacher, followers, features = self._teaching(batch)
         signs, seen_at = batch["signs"], batch["seen_at"]
         rows, columns = torch.nonzero(seen_at >= 0, as_tuple=True)
@@ -139,7 +139,7 @@ class CurriculumLosses(nn.Module):
         return F.mse_loss(self.judge(final[owners, columns]), scaled_target)
 
     def _teaching(self, batch: Batch) -> tuple[Teacher, nn.ModuleList, Tensor]:
-        """The teacher, who follows it, and features (I, D) of the shown images."""
+        """The teacher, its followers, and features (I, D) of the shown images."""
         assert self.teacher.module is not None
         assert self.followers is not None
         features = self.get_buffer("pictures")[batch["shown"]].float()
@@ -147,7 +147,7 @@ class CurriculumLosses(nn.Module):
 
 
 def _zero_through(module: nn.Module) -> Tensor:
-    """Zero that reaches all parameters, as training in several processes needs."""
+    """A zero loss that depends on all parameters, as distributed training needs."""
     return 0.0 * torch.stack([parameter.sum() for parameter in module.parameters()]).sum()
 
 

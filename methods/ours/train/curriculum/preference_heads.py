@@ -1,8 +1,8 @@
-"""What a user would like best, by what the first stage learned: the images that the denoiser is trained to draw.
+"""Heads of the first stage that rank images for a user; the top ones are what the denoiser is trained to draw.
 
-A user's own likes are few and noisy, and mean little more than better than three others. The heads that asked the
-language model's states which images a user likes can ask them about every judged image, and their favourites are a
-clear target. The head on the last token is asked, where the user embedding is read. Ours, not the paper's.
+A user's own likes are few and noisy, each only the best of four. The heads that asked the language model's states which
+images a user likes can ask them about every judged image, and their favourites are a clear target. The head on the last
+token is asked, where the user embedding is read. Ours, not the paper's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PreferenceHead(nn.Module):
 
 
 def standardised(width: int) -> nn.Module:
-    """What a state holds is small beside what all states share. With less `eps` states would shrink to nothing."""
+    """Batch normalisation. States differ little beside what all share; with a smaller `eps` they would shrink to 0."""
     return nn.BatchNorm1d(width, affine=False, eps=0.01)
 
 
@@ -86,7 +86,7 @@ class PreferenceHeads:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that picks and synthetic users depend on."""
+        """SHA-256 over everything that `picks` and synthetic users depend on."""
         tensors = [
             *self.heads.state_dict().values(),
             *map(torch.from_numpy, (self.described.shown, self.described.unlabelled)),

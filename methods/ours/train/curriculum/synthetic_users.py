@@ -1,11 +1,11 @@
-"""Synthetic users to practise on: they like what real users say they like, and something beyond words.
+"""Synthetic users for training: they have real users' worded preferences, and further ones without words.
 
-A model that starts from nothing does not find out from a thousand users alone that a history is to be averaged, that
-its sides are to be set against each other, and how few things a preference consists of. So real users' words are joined
-with random leanings along directions that users were found to care about, and judge other images, with noise.
+A model with random weights does not learn from a thousand users alone to average a history, to contrast its sides, and
+that a preference has few components. So each synthetic user joins a real user's words with random preferences along
+directions that users were found to care about, and judges other images, with noise.
 
-The constants are those by which picturebook's own users choose (`prefbench/suites/picturebook/users/`), which the
-judgments of real people would not tell: `ours.md` says so.
+The constants are those by which picturebook's own users choose (`prefbench/suites/picturebook/users/`), which judgments
+of real people would not reveal; `ours.md` states this limit.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ..conversations import judgments, pick
 from .described_images import DescribedImages, Floats32
 
 JUDGED, CANDIDATES = 24, 4
-"""Judgments per side; each likes the best and dislikes the worst of so many images."""
+"""Judgments per side, and images per judgment, of which the best is liked and the worst disliked."""
 SHARPNESS, VAGUE_SHARPNESS = 12.0, 4.0
 """Inverse temperature of choices, in units of the utility of the best image; one user in six is vague."""
 DISLIKE_WEIGHT = -0.6
-"""Weight of a phrase that is disliked beside one that is liked."""
+"""Weight of a disliked phrase, relative to a liked one."""
 LEANINGS = 4
-"""Directions that synthetic users lean along, one or two each."""
+"""Directions beyond words; each synthetic user prefers something along one or two of them."""
 
 
 class SyntheticUsers:
     """Draws synthetic users over the images of real train users.
 
-    Whether a judgment says `liked` is still its first owner's word: the side it stands on counts.
+    `Judgment.liked` still holds the original owner's label: use the side of the history that a judgment is on.
     """
 
     def __init__(self, train_users: Sequence[TrainUser], described: DescribedImages) -> None:

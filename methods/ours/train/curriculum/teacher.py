@@ -1,9 +1,9 @@
-"""A preference model without language, to teach the miniature how a history is read.
+"""A preference model without language, whose user states the miniature learns to predict.
 
 A user is the difference between the means of liked and of disliked images, mapped by a matrix, and corrected by what a
-small network makes of both sides; an image is liked as far as its own map agrees. Without the network two matrices are
-all there is to learn, so that a thousand users suffice: their product is the metric that users judge by. Ours, not the
-paper's, whose language model has read many images before.
+small network makes of both sides; an image is liked as far as its own map agrees. Without the network only two matrices
+are learned, so that a thousand users suffice: their product is the metric that users judge by. Ours, not the paper's,
+whose language model is pretrained on images.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from .history_batches import HistorySource
 
 WIDTH = 64
 COMPONENTS = 16
-"""What agreement is decomposed into, most important first; the rest of `WIDTH` hardly moves it."""
+"""Components of the agreement, most important first; the rest of `WIDTH` hardly changes it."""
 _LR = 2e-3
 _SAMPLED = 32
-"""Batches that the components are found from."""
+"""Batches that the components are estimated from."""
 
 
 class Teacher(nn.Module):
@@ -80,9 +80,9 @@ class Teacher(nn.Module):
     def find_components(self, users: Tensor, pictures: Tensor) -> None:
         """Decomposes the agreement u . a of users u (N, WIDTH) and mapped pictures a = asked(p), p (M, D), like these.
 
-        With U, A their covariances and U^(1/2) A^(1/2) = L S R^T: u . a = sum over k of (u W)_k (a V)_k, where
-        W = U^(-1/2) L S^(1/2) and V = A^(-1/2) R S^(1/2). Both factors of component k have variance S_k and are
-        uncorrelated with those of the others, so the components come by how much they move the agreement.
+        With U, A their covariances and U^(1/2) A^(1/2) = L S R^T: u . a = sum over k of (u W)_k (a V)_k, where W =
+        U^(-1/2) L S^(1/2) and V = A^(-1/2) R S^(1/2). Both factors of component k have variance S_k and are
+        uncorrelated with those of the others, so components are ordered by how much they change the agreement.
         """
         mapped = self.asked(pictures)
         roots = [_square_root(torch.cov(sample.T).double()) for sample in (users, mapped)]

@@ -1,8 +1,8 @@
 """`mini-mllm` before it has seen a preference: an Idefics2 of 32x32 pictures; its tower starts from `mini-vision`.
 
-A public language model that reads images already does so; a fresh one must first learn to read its image tokens
-at all. And the embedding of a contrastive model drops what no caption says, though users may like it. So tower and
-connector are taught two things at once: where `mini-vision` embeds a picture, and what it looks like.
+A public language model that reads images already does so; a fresh one must first learn to read its image tokens at all.
+And the embedding of a contrastive model drops what no caption says, though users may like it. So tower and connector
+are taught two things at once: where `mini-vision` embeds a picture, and what it looks like.
 """
 
 from __future__ import annotations
