@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefbench.api import FailedSamplesError, Grid, PrefbenchError, Report, ReportContext, Suite
-from prefbench.registry import DEFAULT_SUITE, check_name, load_class, unknown
+from prefbench.registry import DEFAULT_SUITE, load_class, unknown
 from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
 from prefbench.run.watch import Watch
 
@@ -113,7 +113,7 @@ def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures:
     from prefbench.run.execute import execute, execute_represent, wants_representations
 
     settings = _settings(choices)
-    check_names(settings, metrics)
+    check_names(settings)
     check_metrics(metrics)
     prepared = prepare(settings)
     path = prepared.folder.path
@@ -135,8 +135,6 @@ def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures:
 
 def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch) -> Run:
     """Scores what is not scored yet."""
-    for name in metrics:
-        check_name("metric", name)
     check_metrics(metrics)
     from prefbench.score.scoring import score_run as score_folder
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line, given
+from prefbench.cli.options import as_json, command_line
+from prefbench.cli.runs import given
 
 
 @click.command()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from prefbench.cli.options import as_json, run_folders, suite_of_file
+from prefbench.cli.options import as_json
+from prefbench.cli.runs import open_runs, run_folders, suite_of_file
 
 
 @click.command()
@@ -24,7 +25,7 @@ def audit(runs: tuple[Path, ...], suite: str | None, as_json: bool) -> None:
     from prefbench.cli.screen import Screen
 
     screen = Screen(quiet=as_json)
-    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
+    opened = open_runs(runs, screen)
     result = prefbench.report(opened, "audit", suite=suite, log=screen.line)
     screen.grids(result.tables)
     if as_json:

@@ -11,6 +11,7 @@ import click
 from prefbench.cli.options import as_json
 
 if TYPE_CHECKING:
+    from prefbench.check import Finding
     from prefbench.registry import Kind
 
 
@@ -40,9 +41,13 @@ def _check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> 
         fields = ("check", "passed", "outcome", "detail")
         click.echo(json.dumps([{field: getattr(one, field) for field in fields} for one in findings], indent=1))
     else:
-        findings = conform(kind, name, parameters, listener=screen.finding)
+        findings = conform(kind, name, parameters, listener=lambda finding: screen.line(_line(finding)))
         screen.line(f"{kind} {name}: {conclusion(findings)}")
     return all(finding.passed for finding in findings)
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.outcome:<14}  {finding.check:<22}  {finding.detail}"
 
 
 def _check_weights(name: str, *, as_json: bool) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, baseline, command_line, given, names_in, run_folders, suite_of_file
+from prefbench.cli.options import as_json, command_line, names_in
+from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of_file
 
 
 @click.command()
@@ -30,7 +31,7 @@ def compare(runs: tuple[Path, ...], metrics: str | None, out: Path | None, as_js
     from prefbench.files import write_atomic
 
     screen = Screen(quiet=as_json)
-    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
+    opened = open_runs(runs, screen)
     with screen.status("compare"):
         result = prefbench.compare(opened, metrics=tuple(names_in(metrics)), command=command_line(), **given(choices))
     screen.grids(result.tables)

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, baseline, given, run_folders
+from prefbench.cli.options import as_json
+from prefbench.cli.runs import baseline, given, open_runs, run_folders
 
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -33,7 +34,7 @@ def power(runs: tuple[Path, ...], as_json: bool, **choices: Any) -> None:
     from prefbench.cli.screen import Screen
 
     screen = Screen(quiet=as_json)
-    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
+    opened = open_runs(runs, screen)
     result = prefbench.report(opened, "power", **given(choices))
     screen.grids(result.tables)
     if as_json:

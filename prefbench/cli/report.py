@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, baseline, command_line, given, run_folders, suite_of_file
+from prefbench.cli.options import as_json, command_line
+from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of_file
 
 
 @click.command()
@@ -33,7 +34,7 @@ def report(
     screen = Screen(quiet=as_json)
     options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline})
     of_report = options.pop("suite", None)
-    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
+    opened = open_runs(runs, screen)
     context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, metrics, names_in, run_folders, suite_of_file
+from prefbench.cli.options import as_json, metrics, names_in
+from prefbench.cli.runs import run_folders, suite_of_file
 
 
 @click.command()

@@ -16,7 +16,6 @@ from rich.panel import Panel
 from prefbench.run.watch import Watch
 
 if TYPE_CHECKING:
-    from prefbench.check.findings import Finding
     from prefbench.run.draw import RunResult
     from prefbench.run.prepare import Prepared
     from prefbench.run.states import CollectedStates
@@ -100,10 +99,6 @@ class Screen(Watch):
         for name, reason in reasons.items():
             self._out.print(f"no {escape(name)}: {escape(reason)}")
 
-    def finding(self, finding: Finding) -> None:
-        """A line for a check."""
-        self._out.print(escape(f"{finding.outcome:<14}  {finding.check:<22}  {finding.detail}"))
-
     def line(self, text: str) -> None:
         """One line, such as what begins now."""
         self._out.print(escape(text))
@@ -121,12 +116,3 @@ class Screen(Watch):
         from prefbench.cli.grids import show as show_grids
 
         show_grids(grids, stream=self._out.file)
-
-    def run_folders(self, paths: Sequence[Path]) -> list[Path]:
-        """Of several paths, as `runs/*` gives them, those that are run folders; the others are named."""
-        folders = [path for path in paths if (path / "run.json").is_file()]
-        if len(paths) == 1 or not folders:
-            return list(paths)
-        for path in [path for path in paths if path not in folders]:
-            self._out.print(f"left out  {escape(str(path))}: not a run folder")
-        return folders

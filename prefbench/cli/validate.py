@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line, given
+from prefbench.cli.options import as_json, command_line
+from prefbench.cli.runs import given, open_runs
 
 
 @click.command()
@@ -27,7 +28,7 @@ def validate(runs: tuple[Path, ...], out: Path, publish: bool, as_json: bool, **
     from prefbench.cli.screen import Screen
 
     screen = Screen(quiet=as_json)
-    opened = [prefbench.load(path) for path in screen.run_folders(runs)]
+    opened = open_runs(runs, screen)
     context: dict[str, Any] = {"work": out, "command": command_line(), "log": screen.line}
     result = prefbench.report(opened, "validation", **context, **given(choices))
     screen.grids(result.tables)

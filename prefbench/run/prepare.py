@@ -57,7 +57,7 @@ class Prepared:
         return sum(len(batch) for batch in self.plan)
 
 
-def check_names(settings: Settings, metrics: Sequence[str] = ()) -> None:
+def check_names(settings: Settings) -> None:
     """Raises `PrefbenchError` for a name that is not known. Imports nothing, so that a mistake is answered at once."""
     if isinstance(settings.method, str):
         check_name("method", settings.method)
@@ -68,12 +68,12 @@ def check_names(settings: Settings, metrics: Sequence[str] = ()) -> None:
         check_name("control", settings.control)
     if settings.backbone is not None and not Path(settings.backbone).is_dir():
         check_name("backbone", settings.backbone)
-    for name in metrics:
-        check_name("metric", name)
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
     """Raises `PrefbenchError` for a metric that cannot be loaded or lacks what it needs: before anything is drawn."""
+    for name in metrics:
+        check_name("metric", name)
     for name in metrics:
         load("metric", name)()
 

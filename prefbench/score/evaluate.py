@@ -50,13 +50,9 @@ class Evaluator:
     def __init__(self, suite: Suite, metrics: Sequence[str]) -> None:
         self._suite = suite
         loaded: list[Metric] = [load("metric", name)() for name in metrics]
-        self._metrics: dict[str, Metric] = {metric.card.name: metric for metric in loaded}
+        self.metrics: Mapping[str, Metric] = {metric.card.name: metric for metric in loaded}
+        """By the names on their cards."""
         self.inputs = MetricInputs(suite)
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """The loaded metrics, by the names on their cards."""
-        return self._metrics
 
     def score(self, material: Material) -> Scoring:
         """Scores what is missing. Scores of other metrics that are of other samples than these are removed.
@@ -67,8 +63,8 @@ class Evaluator:
         if not material.drawn:
             raise PrefbenchError(f"{material.folder.path} has no drawn sample to score")
         computed, refused = [], {}
-        idle = _idle(self._metrics, material)
-        for name, metric in self._metrics.items():
+        idle = _idle(self.metrics, material)
+        for name, metric in self.metrics.items():
             if name in idle:
                 material.folder.drop_scores(name)
                 continue
@@ -87,7 +83,7 @@ class Evaluator:
         return Scoring(computed, refused, idle)
 
     def _drop_stale(self, material: Material) -> None:
-        for name in set(material.folder.scored()) - set(self._metrics):
+        for name in set(material.folder.scored()) - set(self.metrics):
             header = material.folder.score_header(name)
             if header is not None and header.get("samples") != material.digest:
                 logger.warning("the scores of %s were of other samples and are removed", name)
@@ -130,21 +126,12 @@ class Evaluator:
             columns = metric.score(scored, features, evidence)
             if metric.card.proportion:
                 _check_proportions(metric.card, columns)
-            rows += [
-                ScoreRow(s.key, column, _finite(value))
-                for column, values in columns.items()
-                for s, value in zip(chunk, values, strict=True)
-            ]
+            rows += _score_rows([sample.key for sample in chunk], columns)
         return rows
 
     def _user_rows(self, metric: UserMetric, material: Material) -> list[ScoreRow]:
         users = [user.id for user in material.users]
-        columns = metric.score(users, self.inputs.evidence(metric, material))
-        return [
-            ScoreRow(user, column, _finite(value))
-            for column, values in columns.items()
-            for user, value in zip(users, values, strict=True)
-        ]
+        return _score_rows(users, metric.score(users, self.inputs.evidence(metric, material)))
 
     def _set_rows(self, metric: SetMetric, material: Material) -> list[ScoreRow]:
         """The value against one half of the references, and the floor: the other half against it, at equal n."""
@@ -174,6 +161,15 @@ def _check_proportions(card: MetricCard, columns: Mapping[str, Sequence[float | 
         if len(stray):
             bounds = f"the bounds of {card.name}, {low:g} to {high:g}"
             raise PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
+
+
+def _score_rows(keys: Sequence[str], columns: Mapping[str, Sequence[float | None]]) -> list[ScoreRow]:
+    """The rows of columns with one value per key."""
+    return [
+        ScoreRow(key, column, _finite(value))
+        for column, values in columns.items()
+        for key, value in zip(keys, values, strict=True)
+    ]
 
 
 def _finite(value: float | None) -> float | None:
