@@ -114,7 +114,7 @@ class RunFolder:
         try:
             image = decode_image(path.read_bytes(), origin=str(path))
         except FileNotFoundError:
-            raise PrefbenchError(f"{path} is missing; run the same command again") from None
+            raise PrefbenchError(f"{path.relative_to(self.path)} is missing; run the same command again") from None
         except UnreadableImageError as error:
             raise PrefbenchError(f"{error}; {_ADVICE}") from error
         if image_digest(image) != digest:

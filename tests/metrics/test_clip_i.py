@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api import Evidence, Features, History, ImageMetric, NotMeasurableError, PrefbenchError
+from prefbench.api import Evidence, Features, History, ImageMetric, NotMeasurableError, PrefbenchError, Scored
 from prefbench.metrics.clip_i import ClipI
 from prefbench.metrics.shared.per_run import cached_per_run
 from prefbench.metrics.style import StyleLikeness
@@ -33,11 +33,11 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def looped(features: Array, likes: dict[str, Array]) -> dict[str, list[float | None]]:
+def looped(samples: Sequence[Scored], features: Array, likes: dict[str, Array]) -> dict[str, list[float | None]]:
     """Every sample against every like, one by one."""
     own: list[float | None] = []
     others: list[float | None] = []
-    for sample, row in zip(SAMPLES, features, strict=True):
+    for sample, row in zip(samples, features, strict=True):
         to = {user: mean([100 * cosine(row, like) for like in rows]) for user, rows in likes.items() if len(rows)}
         own.append(to.get(sample.user))
         others.append(mean([value for user, value in to.items() if user != sample.user]))
@@ -45,14 +45,12 @@ def looped(features: Array, likes: dict[str, Array]) -> dict[str, list[float | N
     return {"": gaps, "/own": own, "/others": others}
 
 
-def check(metric: ImageMetric, features: Array, likes: dict[str, Array]) -> None:
-    """The first four samples; the last has no direction as it is."""
-    found = metric.score(SAMPLES, FEATURES, evidence({"scorer": SCORER}))
+def check(metric: ImageMetric, samples: Sequence[Scored], features: Array, likes: dict[str, Array]) -> None:
+    columns = metric.score(samples, FEATURES[: len(samples)], evidence({"scorer": SCORER}))
     name = metric.card.name
-    assert list(found) == [name, f"{name}/own", f"{name}/others"]
-    expected = looped(features, likes)
-    for part, values in expected.items():
-        for value, wanted in zip(found[f"{name}{part}"][: len(features)], values, strict=False):
+    assert list(columns) == [name, f"{name}/own", f"{name}/others"]
+    for part, values in looped(samples, features, likes).items():
+        for value, wanted in zip(columns[f"{name}{part}"], values, strict=True):
             assert value == (None if wanted is None else pytest.approx(wanted, abs=1e-9))
 
 
@@ -61,10 +59,9 @@ LIKES = {user: thumbnails([smooth(s) for s in seeds]) for user, seeds in {
 }.items()}  # fmt: skip
 
 
-def test_clip_i_equals_a_loop_over_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "SAMPLES", SAMPLES[:4])
-    monkeypatch.setitem(globals(), "FEATURES", FEATURES[:4])
-    check(ClipI(), FEATURES, LIKES)
+def test_clip_i_equals_a_loop_over_pairs() -> None:
+    """Of the first four samples; the last has no direction."""
+    check(ClipI(), SAMPLES[:4], FEATURES[:4], LIKES)
 
 
 def test_what_has_no_direction_has_no_value() -> None:
@@ -130,7 +127,7 @@ def test_style_equals_a_loop_over_decorrelated_pairs() -> None:
     for _ in range(60):  # Denman-Beavers: z tends to scaled^-½
         y, z = (y + np.linalg.inv(z)) / 2, (z + np.linalg.inv(y)) / 2
     features, *likes = (rows @ z for rows in standard[1:])
-    check(StyleLikeness(), features, dict(zip(LIKES, likes, strict=True)))
+    check(StyleLikeness(), SAMPLES, features, dict(zip(LIKES, likes, strict=True)))
 
 
 def test_style_does_not_depend_on_units_or_constant_features() -> None:

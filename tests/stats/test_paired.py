@@ -111,6 +111,7 @@ def test_holm_on_hand_made_values() -> None:
         holm([0.5, np.nan])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimals", [1, 2, 16])
 def test_holm_is_that_of_statsmodels_to_the_last_bit(decimals: int) -> None:
     rng = np.random.default_rng(decimals)
