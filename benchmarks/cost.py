@@ -1,4 +1,4 @@
-"""What methods cost beside `prompt-only`: seconds a user, seconds an image as a ratio, parameters, memory.
+"""What methods cost beside `prompt-only`: seconds per user, seconds per image as a ratio, parameters, memory.
 
     python benchmarks/cost.py --methods ours,ip-adapter,attribute-rewrite --out benchmarks/results/cost.json
 

@@ -5,7 +5,7 @@
 
 Checkpoints in the public layout are written to a temporary folder and loaded as any others. Random weights draw noise,
 but take the time and the memory of trained ones. Measured: reading a user's history of 8 + 8 images, training steps of
-both stages, and images a second with and without the second cross-attention.
+both stages, and images per second with and without the second cross-attention.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.train.question_batches import QuestionBatches
 from prefbench.methods.ours.train.question_task import QuestionTask
-from prefbench.methods.shared.questions import TEMPLATES, Shown, taste_question
+from prefbench.methods.shared.questions import TEMPLATES, Shown, likes_question
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.tuning import tune
@@ -159,7 +159,7 @@ def _language_model(size: Size, folder: Path, rounds: int) -> list[dict[str, Any
     train_user = _random_train_user(np.random.default_rng(0), 448)
     shown = Shown(*(tuple(j.picture.load() for j in side[:HISTORY]) for side in _sides(train_user)))
     rows = [
-        _timed("read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([taste_question(shown)]), rounds)
+        _timed("read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([likes_question(shown)]), rounds)
     ]
     tune(mllm)
     judged_images = JudgedImages([train_user])

@@ -13,7 +13,7 @@ from prefbench.models.mllms.loader import load_mllm
 
 from .shared.asking import Asking, by_layer
 from .shared.groups import draw_in_groups
-from .shared.questions import TEMPLATES, Shown, follow_up, taste_question
+from .shared.questions import TEMPLATES, Shown, follow_up, likes_question
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class AttributeRewrite(Method):
         examples = Shown(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
-            first = self._ask(taste_question(examples))
+            first = self._ask(likes_question(examples))
             likes = read_answer(first, tokenizer, control)
             dislikes = read_answer(self._ask(follow_up(examples, first, TEMPLATES.dislikes[0])), tokenizer, control)
         except ValueError as error:

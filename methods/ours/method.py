@@ -26,7 +26,7 @@ from prefbench.models.mllms.model import States
 
 from ..shared.asking import Asking, by_layer
 from ..shared.image_tower import most_typical, tower_name
-from ..shared.questions import Shown, taste_question
+from ..shared.questions import Shown, likes_question
 from . import weights
 from .vectors import join
 
@@ -126,26 +126,26 @@ class PrefGen(Method):
         parts = {f"e_{name}": vector[part].double().numpy() for name, part in self.config.widths.parts.items()}
         return parts if states is None else by_layer(states) | parts
 
-    def _states(self, shown: Sequence[Shown]) -> States | None:
+    def _states(self, examples: Sequence[Shown]) -> States | None:
         """The states of the histories that are not empty; None where all are."""
-        questions = [taste_question(one) for one in shown if one]
+        questions = [likes_question(one) for one in examples if one]
         return self.mllm.states(questions) if questions else None
 
-    def _vectors(self, shown: Sequence[Shown], states: States | None) -> Tensor:
+    def _vectors(self, examples: Sequence[Shown], states: States | None) -> Tensor:
         """(N, F), from what `_states` gives; zeros, the average user, where nothing is shown."""
-        vectors = torch.zeros(len(shown), self.config.widths.total)
+        vectors = torch.zeros(len(examples), self.config.widths.total)
         if states is not None:
-            rows = [row for row, one in enumerate(shown) if one]
-            images = torch.stack([self._image(shown[row]) for row in rows])
+            rows = [row for row, one in enumerate(examples) if one]
+            images = torch.stack([self._image(examples[row]) for row in rows])
             vectors[rows] = self.scales(join(*self.layers.of(states), images))
         return vectors
 
-    def _image(self, shown: Shown) -> Tensor:
+    def _image(self, examples: Shown) -> Tensor:
         """The embedding (E,) of the most typical liked image; the mean over training where nothing is liked."""
-        if not shown.liked:
+        if not examples.liked:
             average: Tensor = self.scales.mean[self.config.widths.parts["img"]]
             return average
-        embeddings: Tensor = self.embed_images(shown.liked)
+        embeddings: Tensor = self.embed_images(examples.liked)
         return embeddings[most_typical(embeddings)]
 
     def _visible(self, history: History) -> History:

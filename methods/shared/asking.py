@@ -8,7 +8,7 @@ from prefbench.api import Features, History, PrefbenchError, ProbeItem, Unreadab
 from prefbench.models.mllms.model import Mllm, States
 
 from .latest import Latest
-from .questions import TEMPLATES, Shown, follow_up, taste_question
+from .questions import TEMPLATES, Shown, follow_up, likes_question
 
 
 class Asking:
@@ -21,12 +21,12 @@ class Asking:
     def about(self, history: History) -> States | None:
         """The states of one conversation, about to say what the user likes; None for an empty history."""
         examples = self._shown.of(history)
-        return self._mllm.states([taste_question(examples)]) if examples else None
+        return self._mllm.states([likes_question(examples)]) if examples else None
 
-    def at(self, history: History, asked: ProbeItem) -> States:
+    def at(self, history: History, item: ProbeItem) -> States:
         """The states of one conversation, about to say whether the user likes the picture."""
         try:
-            picture = asked.picture.load()
+            picture = item.picture.load()
         except UnreadableImageError as error:
             raise PrefbenchError(f"a picture to ask about cannot be read: {error}") from error
         examples, answer = self._shown.of(history), self._answers.of(history)
@@ -34,7 +34,7 @@ class Asking:
 
     def _answer(self, history: History) -> str:
         examples = self._shown.of(history)
-        return self._mllm.answers([taste_question(examples)])[0] if examples else TEMPLATES.nothing
+        return self._mllm.answers([likes_question(examples)])[0] if examples else TEMPLATES.nothing
 
 
 def by_layer(states: States) -> dict[str, Features]:

@@ -92,8 +92,8 @@ class ImageEmbedder:
     def __call__(self, images: Sequence[Image.Image], *, batch: int = 256) -> Tensor:
         rows = []
         for start in range(0, len(images), batch):
-            part = [image.convert("RGB") for image in images[start : start + batch]]
-            pixels = self.processor(images=part, return_tensors="pt")["pixel_values"]
+            chunk = [image.convert("RGB") for image in images[start : start + batch]]
+            pixels = self.processor(images=chunk, return_tensors="pt")["pixel_values"]
             rows.append(self.tower(pixel_values=pixels.to(self.device)).image_embeds.float().cpu())
         return torch.cat(rows)
 

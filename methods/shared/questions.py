@@ -83,16 +83,16 @@ def load_judged(judgment: Judgment, user: str) -> Image.Image:
         raise PrefbenchError(f"an image in the history of user {user!r} cannot be read: {error}") from error
 
 
-def taste_question(shown: Shown, templates: Templates = TEMPLATES) -> Conversation:
+def likes_question(examples: Shown, templates: Templates = TEMPLATES) -> Conversation:
     """The conversation that the user embedding is read from: the history, then the question what the user likes."""
-    return [ask(*shown.parts(templates.liked[0], templates.disliked[0]), templates.likes[0])]
+    return [ask(*examples.parts(templates.liked[0], templates.disliked[0]), templates.likes[0])]
 
 
 def follow_up(
-    shown: Shown, first_answer: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
+    examples: Shown, first_answer: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
 ) -> Conversation:
-    """Another question after the answer to `taste_question`; `pictures` replace its `{picture}` marks."""
-    return [*taste_question(shown, templates), answer(first_answer), ask(*question_parts(question, pictures))]
+    """Another question after the answer to `likes_question`; `pictures` replace its `{picture}` marks."""
+    return [*likes_question(examples, templates), answer(first_answer), ask(*question_parts(question, pictures))]
 
 
 def question_parts(text: str, pictures: Sequence[Image.Image]) -> list[Part]:

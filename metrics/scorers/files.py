@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import torch
 
 
-def digest(read: Iterable[tuple[Path, Iterable[str]]]) -> str:
+def digest(files: Iterable[tuple[Path, Iterable[str]]]) -> str:
     """SHA-256 over files by their names, of one folder or several."""
-    files: dict[Path, set[Path]] = {}
-    for folder, names in read:
-        files.setdefault(folder, set()).update(folder / name for name in names)
-    return hub.digest(files)
+    paths: dict[Path, set[Path]] = {}
+    for folder, names in files:
+        paths.setdefault(folder, set()).update(folder / name for name in names)
+    return hub.digest(paths)
 
 
 def read_tensors(name: str, file: Path, *, stand_ins: Mapping[str, type] | None = None) -> Any:

@@ -73,8 +73,8 @@ class _BallResampling(Resampling):
         both = np.concatenate([first.features, second.features])
         filled = _inside(reference.features, both, np.concatenate([user, len(names) + user]), 2 * len(names))
 
-        def value_of(chosen: NDArray[np.bool_]) -> float:
-            return self.metric.value(Balls(filled[:, chosen].sum(axis=1), len(first)))
+        def value_of(members: NDArray[np.bool_]) -> float:
+            return self.metric.value(Balls(filled[:, members].sum(axis=1), len(first)))
 
         return lambda marked: value_of(np.r_[~marked, marked]) - value_of(np.r_[marked, ~marked])
 

@@ -42,9 +42,9 @@ class UserSums:
         """
         return self._value(np.r_[~marked, marked]) - self._value(np.r_[marked, ~marked])
 
-    def _value(self, chosen: NDArray[np.bool_]) -> float:
-        own = self.within[np.ix_(chosen, chosen)].sum() / self.pairs
-        return float(own - 2 * self.to_reference[chosen].sum() / self.pairs_to_reference)
+    def _value(self, members: NDArray[np.bool_]) -> float:
+        own = self.within[np.ix_(members, members)].sum() / self.pairs
+        return float(own - 2 * self.to_reference[members].sum() / self.pairs_to_reference)
 
 
 def sums_of_all(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
@@ -109,6 +109,7 @@ def mmd_without_each(
 
 
 def _mean(sums: Features, pairs: Features, staying: NDArray[np.bool_]) -> float:
+    """Mean kernel over the pairs of the groups that stay: Σ_ab S_ab / Σ_ab pairs_ab."""
     both = np.ix_(staying, staying)
     if not pairs[both].sum():
         raise NotMeasurableError("without some users or a prompt, no two images of different users are left")
@@ -116,7 +117,7 @@ def _mean(sums: Features, pairs: Features, staying: NDArray[np.bool_]) -> float:
 
 
 def _pairs(of_x: NDArray[np.int64], of_y: NDArray[np.int64], count: int, owners: Owners | None) -> Features:
-    """How many pairs there are between groups, (count, count): all, or of different owners."""
+    """Pairs between groups a and b, (count, count): n_a n_b, minus Σ_u n_au n_bu of the same owner if `owners`."""
     pairs: Features = np.outer(*(np.bincount(of, minlength=count) for of in (of_x, of_y))).astype(np.float64)
     if owners is None:
         return pairs

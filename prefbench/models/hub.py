@@ -109,15 +109,15 @@ def train_command(trainer: str) -> str:
     return f"prefbench train {trainer} --install"
 
 
-def digest(read: Mapping[Path, Iterable[Path]], *, contents: Mapping[Path, bytes] | None = None) -> str:
+def digest(files: Mapping[Path, Iterable[Path]], *, contents: Mapping[Path, bytes] | None = None) -> str:
     """SHA-256 over the files of one folder or several: their names, relative to it and sorted, and contents.
 
     Args:
-        read: each folder with the files that count.
+        files: each folder with the files that count.
         contents: what is hashed in place of a file's own content.
     """
     total, replaced = hashlib.sha256(), contents or {}
-    for folder, paths in read.items():
+    for folder, paths in files.items():
         for path in sorted(paths):
             total.update(f"{path.relative_to(folder).as_posix()} ".encode())
             total.update(hashlib.sha256(replaced[path]).digest() if path in replaced else _file_digest(path))

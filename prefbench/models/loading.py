@@ -22,15 +22,15 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 DEVICES = ("cuda", "mps", "cpu")
 
 
-def find_card(kind: Kind, given: str | Path | C, card_class: type[C], of_folder: Callable[[Path], C]) -> C:
+def find_card(kind: Kind, source: str | Path | C, card_class: type[C], of_folder: Callable[[Path], C]) -> C:
     """The card itself, or that of a registered name or of a folder."""
-    if isinstance(given, card_class):
-        return given
-    if str(given) not in registry.names(kind) and Path(str(given)).is_dir():
-        return of_folder(Path(str(given)))
-    card = registry.load(kind, str(given))
+    if isinstance(source, card_class):
+        return source
+    if str(source) not in registry.names(kind) and Path(str(source)).is_dir():
+        return of_folder(Path(str(source)))
+    card = registry.load(kind, str(source))
     if not isinstance(card, card_class):
-        raise PrefbenchError(f"{kind} {str(given)!r} is a {type(card).__name__}, not a {card_class.__name__}")
+        raise PrefbenchError(f"{kind} {str(source)!r} is a {type(card).__name__}, not a {card_class.__name__}")
     return card
 
 

@@ -21,7 +21,7 @@ def test_both_probes_are_drawn_and_the_chosen_layers_shaded(tmp_path: Path) -> N
     rows = probe_users(pairs(rng, planted=1.0), floor=floor) + probe_liking(
         item_states(rng, labels, planted=0.5), labels
     )
-    one, two = (draw_layers(rows, tmp_path / name, chosen={VERIFICATION: [USER_LAYER]}) for name in ("1.png", "2.png"))
+    one, two = (draw_layers(rows, tmp_path / name, choice={VERIFICATION: [USER_LAYER]}) for name in ("1.png", "2.png"))
     assert one.read_bytes() == two.read_bytes()
     with Image.open(one) as image:
         assert image.width == 1350

@@ -117,15 +117,15 @@ def test_what_the_teacher_wants_is_its_user(
     torch.testing.assert_close(wanted[2], local / local.std(0, correction=0).mean())
 
 
-def test_verdicts_stand_where_their_answers_begin(
+def test_image_answers_point_where_answers_begin(
     mllm: Mllm, train_users: list[TrainUser], judged_images: JudgedImages
 ) -> None:
     """Each names the token before yes or no, and the image that was asked about."""
     maker = ConversationMaker(judged_images.load, questions=5)
     batch = QuestionBatches(mllm, train_users, judged_images, maker, Sizes())(np.random.default_rng(8), 4)
     ids, decode = batch["input_ids"], mllm.tokenizer.decode
-    assert len(batch["verdicts"]) > 4
-    for row, column, image in batch["verdicts"].tolist():
+    assert len(batch["image_answers"]) > 4
+    for row, column, image in batch["image_answers"].tolist():
         assert decode(ids[row, column + 1]).strip(" ,") in ("yes", "no")
         assert batch["labels"][row, column] == IGNORED
         assert batch["labels"][row, column + 1] == ids[row, column + 1]
@@ -137,7 +137,7 @@ def test_verdicts_stand_where_their_answers_begin(
         assert not (batch["seen_at"][row, seen.max() + 1 : column + 1] >= 0).any(), "the image just asked about"
 
 
-def test_what_a_verdict_must_hold_is_user_picture_and_agreement(
+def test_the_state_before_an_answer_must_hold_user_picture_and_agreement(
     mllm: Mllm, judged_images: JudgedImages, batches: Callable[[bool], Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features, found, batch = features_of(judged_images), Teacher(10).requires_grad_(False), batches(True)
@@ -151,7 +151,7 @@ def test_what_a_verdict_must_hold_is_user_picture_and_agreement(
 
     monkeypatch.setattr(losses.F, "mse_loss", noted)
     task_of(mllm, features, teacher=found)(batch)
-    rows, _, images = batch["verdicts"].T
+    rows, _, images = batch["image_answers"].T
     users = []
     for row in rows.tolist():
         own = torch.nonzero(batch["owners"] == row).flatten()

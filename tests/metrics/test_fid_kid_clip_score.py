@@ -155,7 +155,7 @@ def test_kid_needs_two_users_a_side() -> None:
         KernelInceptionDistance().compare(feature_set(x, users=1), feature_set(y))
 
 
-# ------------------------------------------------------------------------------------------- one value a sample
+# ------------------------------------------------------------------------------------------- one value per sample
 
 
 class BrightWorld:

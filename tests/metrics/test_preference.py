@@ -71,10 +71,10 @@ def test_a_taste_is_kernel_ridge_over_the_judged_pictures() -> None:
     torch.manual_seed(0)
     model = PreferenceModel(6, rank=4)
     seen, asked = torch.randn(1, 10, 6), torch.randn(1, 5, 6)
-    verdicts = torch.tensor([[1.0] * 6 + [-1.0] * 4])
-    found = model.fit_logits(model.tastes(Judged(seen, verdicts)), asked)[0]
+    labels = torch.tensor([[1.0] * 6 + [-1.0] * 4])
+    found = model.fit_logits(model.user_vectors(Judged(seen, labels)), asked)[0]
     points, places = (model.project(model.standardise(x))[0].detach().numpy() for x in (seen, asked))
-    ridge = KernelRidge(alpha=model.log_penalty.exp().item(), kernel="linear").fit(points, verdicts[0].numpy())
+    ridge = KernelRidge(alpha=model.log_penalty.exp().item(), kernel="linear").fit(points, labels[0].numpy())
     expected = model.log_gain.exp().item() * ridge.predict(places) + model.population.bias.item()
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
@@ -84,12 +84,12 @@ def test_judgments_without_a_verdict_count_for_nothing() -> None:
     torch.manual_seed(0)
     model = PreferenceModel(6, rank=4)
     seen = torch.randn(1, 7, 6)
-    verdicts = torch.tensor([[1.0, 1.0, -1.0, -1.0, 0.0, 0.0, 0.0]])
-    whole = model.tastes(Judged(seen, verdicts))
+    labels = torch.tensor([[1.0, 1.0, -1.0, -1.0, 0.0, 0.0, 0.0]])
+    whole = model.user_vectors(Judged(seen, labels))
     np.testing.assert_allclose(
-        whole.detach(), model.tastes(Judged(seen[:, :4], verdicts[:, :4])).detach(), rtol=1e-4, atol=1e-6
+        whole.detach(), model.user_vectors(Judged(seen[:, :4], labels[:, :4])).detach(), rtol=1e-4, atol=1e-6
     )
-    assert not model.tastes(Judged(seen[:, :0], verdicts[:, :0])).any()
+    assert not model.user_vectors(Judged(seen[:, :0], labels[:, :0])).any()
 
 
 def test_words_of_a_prompt_are_counted_whatever_their_order() -> None:
@@ -107,9 +107,9 @@ def test_an_episode_never_asks_what_it_has_shown() -> None:
     for _ in range(20):
         episode = data.draw_episode(pool, rng, 8)
         for side, sign in ((episode.liked, 1), (episode.disliked, -1)):
-            for seen, verdicts, asked in zip(episode.judged.features, episode.judged.verdicts, side, strict=True):
-                assert set(verdicts.tolist()) <= {1.0, -1.0}
-                shown = {tuple(row) for row in seen[verdicts == sign].tolist()}
+            for seen, labels, asked in zip(episode.judged.features, episode.judged.labels, side, strict=True):
+                assert set(labels.tolist()) <= {1.0, -1.0}
+                shown = {tuple(row) for row in seen[labels == sign].tolist()}
                 assert not shown & {tuple(row) for row in asked.tolist()}
 
 
@@ -231,11 +231,11 @@ def test_figures_are_what_independent_code_finds() -> None:
     for user in suite.users("test"):
         history = judged(user.id, "method")
         prompts, pictures = pictures_of(history)
-        answers, verdicts = scorer.score(NOBODY, prompts, pictures), np.repeat([1, 0], 6)
-        aucs.append(roc_auc_score(verdicts, answers))
+        answers, labels = scorer.score(NOBODY, prompts, pictures), np.repeat([1, 0], 6)
+        aucs.append(roc_auc_score(labels, answers))
         right.append(np.mean((answers[:6] > answers[6:]) + 0.5 * (answers[:6] == answers[6:])))
         said += answers.tolist()
-        true += verdicts.tolist()
+        true += labels.tolist()
     assert figures.n_pairs == 24 * 6
     assert figures.within_user_auc.value == pytest.approx(np.mean(aucs))
     assert figures.within_user_accuracy.value == pytest.approx(np.mean(right))

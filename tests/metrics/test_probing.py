@@ -89,7 +89,7 @@ class World:
         return {name: np.array([np.nan if v is None else v for v in values]) for name, values in found.items()}
 
     def estimates(self, known: Mapping[str, UserStates]) -> dict[str, Estimate]:
-        """As a summary makes them: one row a user."""
+        """As a summary makes them: one row per user."""
         users, none = np.array(self.users), np.full(len(self.users), "")
         found = {name: Scores(values, users, none) for name, values in self.columns(known).items()}
         return {name: crossed_bootstrap(scores, replicates=1000) for name, scores in found.items()}

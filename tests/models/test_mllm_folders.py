@@ -355,7 +355,7 @@ def test_prompts_are_no_adapter_of_the_model(folders: dict[str, Path], tmp_path:
     get_peft_model(loaded(folders["qwen"]).model, config).save_pretrained(str(tmp_path / "prompts"))
     with pytest.raises(PrefbenchError) as caught:
         loaded(tmp_path / "prompts")
-    assert "is PROMPT_TUNING; it needs LoRA or its kin" in one_line(caught)
+    assert "is PROMPT_TUNING; it needs LoRA or a similar kind" in one_line(caught)
 
 
 def test_an_adapter_on_a_public_model_names_it_and_no_folder_of_this_machine(

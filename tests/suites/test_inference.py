@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from prefbench.suites.picturebook.users.choices import judge_four
-from prefbench.suites.picturebook.users.inference import Posterior, Seen, infer
+from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
 from prefbench.suites.picturebook.users.population import Judged, SimulatedUser, population
 from prefbench.suites.picturebook.users.taste import KINDS, Kind, Leaning, Taste, TasteSpec, sample_leaning
 from prefbench.suites.picturebook.users.taste_rows import ROW_KINDS, one_hot, sample_profiles, sample_rows
@@ -28,19 +28,19 @@ STRONG = TasteSpec(
 """Forest colours, a star, warm light."""
 
 
-def quick(seen: Seen, seed: int = 0) -> Posterior:
-    return infer(seen, seed=seed, chains=12, steps=150, keep=6)
+def quick(history: HistoryStyles, seed: int = 0) -> Posterior:
+    return infer(history, seed=seed, chains=12, steps=150, keep=6)
 
 
-def judged(taste: Taste, n: int, *, sharpness: float = 12.0) -> Seen:
-    """A history of n judgments a side, made as the world makes them."""
+def judged(taste: Taste, n: int, *, sharpness: float = 12.0) -> HistoryStyles:
+    """A history of n judgments per side, made as the world makes them."""
     rng = np.random.default_rng(0)
     sides: tuple[list[IntArray], list[IntArray]] = ([], [])
     for _ in range(n):
         four = sample_styles(rng, 4, uniform=STYLE_NAMES)
         for side, row in zip(sides, judge_four(taste.of_styles(four), sharpness, rng), strict=True):
             side.append(four[row])
-    return Seen(np.array(sides[0]), np.array(sides[1]))
+    return HistoryStyles(np.array(sides[0]), np.array(sides[1]))
 
 
 def none() -> IntArray:
@@ -109,11 +109,11 @@ def test_draws_are_concentrated_on_what_the_history_shows() -> None:
     taste, styles = Taste.of(STRONG), sample_styles(np.random.default_rng(8), 500, uniform=STYLE_NAMES)
     truth = taste.of_styles(styles)
 
-    def agreement(seen: Seen) -> float:
+    def agreement(seen: HistoryStyles) -> float:
         return float(np.mean([np.corrcoef(draw.of_styles(styles), truth)[0, 1] for draw in quick(seen).draws]))
 
     assert agreement(judged(taste, 24)) > 0.6
-    assert abs(agreement(Seen(none(), none()))) < 0.15
+    assert abs(agreement(HistoryStyles(none(), none()))) < 0.15
 
 
 def test_mean_utility_is_the_mean_over_the_draws() -> None:
@@ -134,7 +134,7 @@ def test_the_same_history_and_seed_give_the_same_posterior() -> None:
 
 def test_flipped_histories_flip_the_sign() -> None:
     seen = judged(Taste.of(STRONG), 12)
-    flipped = Seen(seen.disliked, seen.liked)
+    flipped = HistoryStyles(seen.disliked, seen.liked)
     mean, turned = quick(seen).mean_utility(), quick(flipped).mean_utility()
     assert np.corrcoef(mean.ravel(), turned.ravel())[0, 1] < -0.3
     assert score(quick(flipped).best_style(), Taste.of(STRONG)) < 0
@@ -152,7 +152,7 @@ def test_one_side_of_a_history_is_enough() -> None:
 
 
 def test_an_empty_history_leaves_the_prior() -> None:
-    mean = quick(Seen(none(), none())).mean_utility()
+    mean = quick(HistoryStyles(none(), none())).mean_utility()
     informed = quick(judged(Taste.of(STRONG), 24)).mean_utility()
     assert np.isfinite(mean).all()
     assert mean.max() < 0.5 < informed.max()
@@ -163,18 +163,18 @@ def test_an_empty_history_leaves_the_prior() -> None:
 
 @cache
 def found(n: int) -> Floats:
-    """True utilities of the best styles for 16 users, given n judgments a side."""
+    """True utilities of the best styles for 16 users, given n judgments per side."""
     users = population("val")[:16]
     return np.array([score(quick(seen_of(user, n)).best_style(), user.taste) for user in users])
 
 
-def seen_of(user: SimulatedUser, n: int) -> Seen:
+def seen_of(user: SimulatedUser, n: int) -> HistoryStyles:
     part: Judged = user.judged("method")
     liked, disliked = (
         np.array([shown.scene.style for shown in side[:n]], dtype=np.int64).reshape(-1, len(STYLE))
         for side in (part.liked, part.disliked)
     )
-    return Seen(liked, disliked)
+    return HistoryStyles(liked, disliked)
 
 
 @pytest.mark.slow

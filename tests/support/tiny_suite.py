@@ -20,7 +20,7 @@ PROMPTS = ("a fox in the snow", "two boats at night", "an old house by the sea",
 SIZES = ((17, 23), (40, 9), (12, 12), (5, 31))
 """Width and height; none is what a model wants."""
 COUNTS = {"train": (6, 7), "val": (20, 4), "test": (3, 3)}
-"""Users of a split, and judgments a side of each."""
+"""Users of a split, and judgments per side of each."""
 TOWER_WIDTH = 12
 
 
@@ -42,7 +42,7 @@ def colours_of(user: int) -> tuple[str, str]:
 
 
 def history(name: str, user: int, each: int) -> History:
-    """Of a user who likes one colour; `each` judgments a side."""
+    """Of a user who likes one colour; `each` judgments per side."""
     liked, disliked = colours_of(user)
     seeds = [997 * user + 10 * len(name) + i for i in range(each)]
     return History(

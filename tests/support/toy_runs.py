@@ -23,7 +23,7 @@ KINDS = {"ann": "noisy", "bob": "sparse", "cyd": "noisy"}
 
 
 def build(folder: Path, method: str, utility: Values, **options: Any) -> Run:
-    """A scored run; `utility` is a value a user: None for failed samples, NaN for drawn ones without a value."""
+    """A scored run; `utility` is one value per user: None for failed samples, NaN for drawn ones without a value."""
     spec = {
         "suite": "toy", "suite_parameters": {}, "suite_digest": "d" * 64, "split": "test", "method": method,
         "method_version": "1", "parameters": {}, "control": None, "backbone": "tiny", "backbone_digest": "b" * 64,

@@ -162,9 +162,9 @@ class ConversationMaker:
         return self.templates.yes if good else self.templates.no
 
 
-def at_most(wanted: int, side: Sequence[object]) -> int:
+def at_most(size: int, side: Sequence[object]) -> int:
     """How many judgments of a side a training history shows."""
-    return min(wanted, len(side) - HELD_BACK)
+    return min(size, len(side) - HELD_BACK)
 
 
 def pick(options: Sequence[T], rng: np.random.Generator) -> T:

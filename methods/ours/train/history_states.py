@@ -14,7 +14,7 @@ from tqdm import tqdm
 from prefbench.api import TrainUser
 from prefbench.models.mllms.model import Mllm
 
-from ...shared.questions import Shown, taste_question
+from ...shared.questions import Shown, likes_question
 from ..vectors import Layers
 from .conversations import Persona, Sizes, at_most
 from .judged_images import JudgedImages
@@ -59,7 +59,7 @@ def read_histories(
     for start in tqdm(range(0, len(order), batch), desc="read histories", unit="batch"):
         chunk = order[start : start + batch]
         examples = [histories[i].shown(judged_images) for i in chunk]
-        states = mllm.states([taste_question(s) for s in examples], batch=batch)
+        states = mllm.states([likes_question(s) for s in examples], batch=batch)
         for i, *row in zip(chunk, *layers.of(states), states.last[:, -1], strict=True):
             rows[i] = tuple(row)
     shown_rows, target_rows, likes = zip(*((d.liked, d.wanted, d.likes) for d in histories), strict=True)

@@ -155,7 +155,7 @@ def inject(
     Raises:
         PrefbenchError: `folder` holds a training by another recipe, or of another language model, backbone or layers.
     """
-    scales = Scales.joined(Scales.of(part) for part in (histories.sem, histories.core, embeddings))
+    scales = Scales.joined(Scales.of(vectors) for vectors in (histories.sem, histories.core, embeddings))
     torch.manual_seed(recipe.fit.seed)
     config = weights.Config(
         backbone=backbone.card.name,

@@ -27,7 +27,7 @@ _FLOOR, _OTHER, _CHANCE = (0, (4, 2)), (0, (1, 1.5)), (0, (1, 0))
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False}
 
 
-def draw_layers(rows: Sequence[ProbeRow], path: Path, *, chosen: Mapping[str, Collection[int]] | None = None) -> Path:
+def draw_layers(rows: Sequence[ProbeRow], path: Path, *, choice: Mapping[str, Collection[int]] | None = None) -> Path:
     """Writes a PNG (200 dpi, 6.75 inches: a paper's two columns) of both accuracies over layers and returns its path.
 
     One panel per task, one line per pooling; whiskers are 95 % intervals over users. A thin line is chance, the dashed
@@ -36,7 +36,7 @@ def draw_layers(rows: Sequence[ProbeRow], path: Path, *, chosen: Mapping[str, Co
     Args:
         rows: those of `probe_users` and `probe_liking`; other tasks than `VERIFICATION` and `LIKING_ACCURACY` are not
             drawn.
-        chosen: layers to shade, by task.
+        choice: layers to shade, by task.
 
     Raises:
         PrefbenchError: a task has no row, or there are more poolings than colours and markers.
@@ -49,8 +49,8 @@ def draw_layers(rows: Sequence[ProbeRow], path: Path, *, chosen: Mapping[str, Co
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.75, 2.8), layout="constrained")
         for axes, task in zip(figure.subplots(1, len(_PANELS)), _PANELS, strict=True):
-            _panel(axes, task, [row for row in rows if row.task == task], poolings, (chosen or {}).get(task, ()))
-        marks = _marks(rows, poolings, shaded=any((chosen or {}).values()))
+            _panel(axes, task, [row for row in rows if row.task == task], poolings, (choice or {}).get(task, ()))
+        marks = _marks(rows, poolings, shaded=any((choice or {}).values()))
         spaces: Any = {"handlelength": 1.8, "columnspacing": 1.3, "handletextpad": 0.5}
         figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), frameon=False, fontsize=7, **spaces)
         with atomic_file(path) as temporary:
@@ -59,8 +59,8 @@ def draw_layers(rows: Sequence[ProbeRow], path: Path, *, chosen: Mapping[str, Co
     return path
 
 
-def _panel(axes: Axes, task: str, rows: Sequence[ProbeRow], poolings: Sequence[str], chosen: Collection[int]) -> None:
-    for layer in chosen:
+def _panel(axes: Axes, task: str, rows: Sequence[ProbeRow], poolings: Sequence[str], choice: Collection[int]) -> None:
+    for layer in choice:
         axes.axvspan(layer - 0.5, layer + 0.5, color="#f1e9d2", linewidth=0, zorder=0)
     axes.axhline(0.5, color=_SOFT, linewidth=0.8, linestyle=_CHANCE, zorder=1)
     floors = {row.floor for row in rows if row.floor is not None}

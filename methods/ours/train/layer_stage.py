@@ -31,7 +31,7 @@ from prefbench.probing import (
     table,
 )
 
-from ...shared.questions import TEMPLATES, Shown, follow_up, load_judged, taste_question
+from ...shared.questions import TEMPLATES, Shown, follow_up, likes_question, load_judged
 from ..vectors import Layers
 from .layer_figure import draw_layers
 
@@ -78,7 +78,7 @@ def choose(mllm: Mllm, suite: Suite, folder: Path, how: Probed = PROBED) -> tupl
     with atomic_file(folder / TABLE) as temporary:
         table(rows).to_csv(temporary, index=False)
     layers = Layers.top_four(mllm.layers, choice.layers, "mean" if choice.pooling == "mean" else "last")
-    draw_layers(rows, folder / FIGURE, chosen={VERIFICATION: layers.core, LIKING_ACCURACY: layers.sem})
+    draw_layers(rows, folder / FIGURE, choice={VERIFICATION: layers.core, LIKING_ACCURACY: layers.sem})
     return layers, {"users": len(halves), "layers": asdict(layers), "choice": _described(choice)}
 
 
@@ -94,7 +94,7 @@ def _halved(history: History) -> _Halves | None:
 
 
 def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[ProbedLayer, StatePair]:
-    sides = [mllm.states([taste_question(Shown.of(half[i])) for half in halves], batch=how.batch) for i in (0, 1)]
+    sides = [mllm.states([likes_question(Shown.of(half[i])) for half in halves], batch=how.batch) for i in (0, 1)]
     first, second = (_places(states) for states in sides)
     return {place: StatePair(first[place], second[place]) for place in first}
 
@@ -102,7 +102,7 @@ def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[ProbedLay
 def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> StatePair:
     """The content floor: the last layer's mean state over the same images, all of them shown as liked."""
     examples = [[Shown.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
-    states = [mllm.states([taste_question(s) for s in side], batch=how.batch) for side in examples]
+    states = [mllm.states([likes_question(s) for s in side], batch=how.batch) for side in examples]
     return StatePair(*(side.mean[:, -1].double().numpy() for side in states))
 
 
@@ -115,7 +115,7 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[P
         images=np.array([judgment.picture.digest for _, judgment in queries]),
     )
     examples = [Shown.of(first) for first, _ in halves]
-    answers = mllm.answers([taste_question(one) for one in examples], batch=how.batch)
+    answers = mllm.answers([likes_question(one) for one in examples], batch=how.batch)
 
     def after(history: int, judgment: Judgment, user: str) -> Conversation:
         return follow_up(examples[history], answers[history], TEMPLATES.like[0], load_judged(judgment, user))

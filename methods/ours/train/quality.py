@@ -20,7 +20,7 @@ from prefbench.probing import Liking, ProbeLabels, liking_of
 from prefbench.registry import load
 from prefbench.training.figures import QualityFigure
 
-from ...shared.questions import TEMPLATES, Shown, follow_up, taste_question
+from ...shared.questions import TEMPLATES, Shown, follow_up, likes_question
 from ..method import PrefGen
 
 _BATCH = 20
@@ -57,7 +57,7 @@ def like_answers(
     users = suite.users(split)
     queries, conversations = [], []
     examples = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
-    answers = mllm.answers([taste_question(one) for one in examples], tokens=48, batch=_BATCH)
+    answers = mllm.answers([likes_question(one) for one in examples], tokens=48, batch=_BATCH)
     for user, one, answer in zip(users, examples, answers, strict=True):
         rest = suite.history(user.id, "scorer")
         for judgment in (*rest.liked[:most], *rest.disliked[:most]):
@@ -78,11 +78,11 @@ class OrderSensitivity:
     """How much answers and states depend on the order of a history, which should not matter.
 
     Args:
-        verdicts: share of the questions whose answer differs between two random orders.
+        answers: share of the questions whose answer differs between two random orders.
         states: share of the variance of the last layer's last state that is due to order, not to users.
     """
 
-    verdicts: float
+    answers: float
     states: float
 
 
@@ -93,7 +93,7 @@ def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _
     histories = [suite.history(user.id) for user in suite.users(split)]
     states = torch.stack(
         [
-            mllm.states([taste_question(_shown(h, seed, i)) for i, h in enumerate(histories)], batch=_BATCH).last[:, -1]
+            mllm.states([likes_question(_shown(h, seed, i)) for i, h in enumerate(histories)], batch=_BATCH).last[:, -1]
             for seed in range(orders)
         ]
     )  # (orders, users, W)
@@ -109,7 +109,7 @@ def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[QualityFigure]:
     return [
         QualityFigure("liked from disliked, balanced accuracy", _value(liking.accuracy.value), 0.65, 0.81),
         QualityFigure("liked from disliked, AUC within users", _value(liking.auc.value), 0.70, 0.88),
-        QualityFigure("verdicts that another order turns", order.verdicts, None, 0.05, ceiling=True),
+        QualityFigure("verdicts that another order turns", order.answers, None, 0.05, ceiling=True),
         QualityFigure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
     ]
 

@@ -53,7 +53,7 @@ class QuestionBatches:
         batch["owners"] = torch.tensor([owner for owner, _ in images])
         batch["shown"] = torch.tensor([self.judged_images.row_of_image(image) for _, image in images])
         batch["signs"] = torch.tensor([sign for one in examples for sign in one.signs])
-        batch["verdicts"] = _single_image_answers(batch["labels"], examples)
+        batch["image_answers"] = _single_image_answers(batch["labels"], examples)
         likes = rng.random((size, self.queries)) < 0.5
         queries = [
             [self.judged_images.row(pick(one.rest[0 if like else 1], rng)) for like in row]

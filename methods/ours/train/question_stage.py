@@ -140,8 +140,8 @@ def teach(
     plan = prepare_curriculum(mllm, train_users, judged_images, recipe, folder)
     task = QuestionTask(mllm, plan.losses, tower=plan.tower)
 
-    def train(asked: int, config: FitConfig, part: Path) -> Progress:
-        maker = ConversationMaker(judged_images.load, questions=asked, flip=recipe.flip)
+    def train(questions: int, config: FitConfig, stage_folder: Path) -> Progress:
+        maker = ConversationMaker(judged_images.load, questions=questions, flip=recipe.flip)
         batches = QuestionBatches(
             mllm,
             train_users,
@@ -152,7 +152,9 @@ def teach(
             synthetic=plan.synthetic,
             synthetic_share=recipe.synthetic_share,
         )
-        return fit(task, batches, config, part, made_of=_identity(train_users, replace(recipe, asked=asked)))
+        return fit(
+            task, batches, config, stage_folder, made_of=_identity(train_users, replace(recipe, asked=questions))
+        )
 
     progress = []
     if recipe.summary_pretraining is not None:

@@ -19,7 +19,7 @@ from .curriculum.losses import CurriculumLosses
 
 _FIRST_WORD = 5.0
 """Weight of an answer's first word, yes or no; in an unweighted mean over words it hardly counts."""
-_NOT_INPUTS = ("queries", "likes", "shown", "opened", "signs", "owners", "seen_at", "labels", "verdicts")
+_NOT_INPUTS = ("queries", "likes", "shown", "opened", "signs", "owners", "seen_at", "labels", "image_answers")
 """Entries of a batch that the language model does not take."""
 
 
@@ -28,7 +28,7 @@ class QuestionTask(nn.Module):
 
     Batch: what `Mllm.training_batch` returns, with `queries` (B, Q) rows of judged images and `likes` (B, Q) in {0, 1};
     and of each of the I images `shown` (I,) its row, `signs` (I,) as in `TrainingConversation`, `owners` (I,) its
-    conversation; and `verdicts` (J, 3) of each yes or no on one image: its conversation, the column before the answer,
+    conversation; and `image_answers` (J, 3) of each yes or no about one image: conversation, column before the answer,
     and its image.
 
     Args:

@@ -57,8 +57,8 @@ class CrowdScorer(Scorer):
         check_pairs(self.card.name, prompts, pictures)
         rows = []
         for start in range(0, len(pictures), self.batch):
-            part = slice(start, start + self.batch)
-            rows.append(self._points(list(prompts[part]), [Image.fromarray(picture) for picture in pictures[part]]))
+            block = slice(start, start + self.batch)
+            rows.append(self._points(list(prompts[block]), [Image.fromarray(picture) for picture in pictures[block]]))
         return np.concatenate(rows) if rows else np.empty(0)
 
     @abstractmethod

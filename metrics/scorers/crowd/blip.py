@@ -94,13 +94,13 @@ def _vision_config(tensors: Mapping[str, Tensor]) -> BlipVisionConfig:
     )
 
 
-def _text_config(given: Mapping[str, Any], seen: int) -> BlipTextConfig:
+def _text_config(config: Mapping[str, Any], image_width: int) -> BlipTextConfig:
     names = (
         *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
         *("max_position_embeddings", "hidden_act", "layer_norm_eps", "pad_token_id"),
     )
-    lacking = [name for name in names if name not in given]
+    lacking = [name for name in names if name not in config]
     if lacking:
         raise PrefbenchError(f"med_config.json has no {lacking[0]}")
     # A layer of transformers has cross-attention where its model is a decoder; the mask is set at every call.
-    return BlipTextConfig(**{name: given[name] for name in names}, encoder_hidden_size=seen, is_decoder=True)
+    return BlipTextConfig(**{name: config[name] for name in names}, encoder_hidden_size=image_width, is_decoder=True)

@@ -54,12 +54,12 @@ def standing_first(decoder: nn.Module, tokens: Tensor) -> Iterator[None]:
         handle.remove()
 
 
-def _extended(given: dict[str, Any], tokens: Tensor) -> dict[str, Any]:
+def _extended(inputs: dict[str, Any], tokens: Tensor) -> dict[str, Any]:
     """The decoder's inputs with the tokens in them; embeddings (B, L, width), mask (B, L)."""
-    embeddings, mask = given["inputs_embeds"], given["attention_mask"]
+    embeddings, mask = inputs["inputs_embeds"], inputs["attention_mask"]
     first = tokens.to(embeddings)
     padding = (mask == 0).sum(1).tolist()
     rows = [torch.cat([row[:n], first, row[n:]]) for row, n in zip(embeddings, padding, strict=True)]
     # Where the padding ends it is followed by ones: as many more of them is all that changes.
     longer = torch.cat([mask, mask.new_ones(len(mask), len(first))], 1)
-    return given | {"inputs_embeds": torch.stack(rows), "attention_mask": longer}
+    return inputs | {"inputs_embeds": torch.stack(rows), "attention_mask": longer}

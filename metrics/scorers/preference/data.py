@@ -46,8 +46,11 @@ def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -
     liked: list[NDArray[np.int64]] = []
     disliked: list[NDArray[np.int64]] = []
     for user in suite.users(split):
-        parts = [suite.history(user.id, viewer) for viewer in VIEWERS]
-        sides_of = [[j for viewer in parts for j in viewer.liked], [j for viewer in parts for j in viewer.disliked]]
+        histories = [suite.history(user.id, viewer) for viewer in VIEWERS]
+        sides_of = [
+            [j for viewer in histories for j in viewer.liked],
+            [j for viewer in histories for j in viewer.disliked],
+        ]
         if min(map(len, sides_of)) < sides:
             continue
         for side, rows in zip(sides_of, (liked, disliked), strict=True):
@@ -62,19 +65,19 @@ def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -
     )
 
 
-def as_features(judged: Sequence[Judgment], encoder: Extractor) -> Tensor:
+def as_features(judgments: Sequence[Judgment], encoder: Extractor) -> Tensor:
     """Features (N, D) of judged pictures, float32; decoded in chunks."""
-    parts = [
-        encoder.images([to_pixels(j.picture.load()) for j in judged[start : start + 500]])
-        for start in range(0, len(judged), 500)
+    chunks = [
+        encoder.images([to_pixels(j.picture.load()) for j in judgments[start : start + 500]])
+        for start in range(0, len(judgments), 500)
     ]
-    return torch.from_numpy(np.concatenate(parts)).float()
+    return torch.from_numpy(np.concatenate(chunks)).float()
 
 
 def as_judged(history: History, features: Tensor) -> Judged:
     """One history as a batch of one; the features (N, D) are of its likes, then of its dislikes."""
-    verdicts = torch.tensor([1.0] * len(history.liked) + [-1.0] * len(history.disliked))
-    return Judged(features[None], verdicts[None])
+    labels = torch.tensor([1.0] * len(history.liked) + [-1.0] * len(history.disliked))
+    return Judged(features[None], labels[None])
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,9 @@ def draw_episode(pool: Pool, rng: np.random.Generator, users: int) -> Episode:
     cut = [[rng.permutation(side[u]) for side in (pool.liked, pool.disliked)] for u in owners]
     rows = np.array([np.concatenate([side[:per_side] for side in sides]) for sides in cut])
     queries = np.array([[rng.choice(side[per_side:], ASKED) for side in sides] for sides in cut])
-    verdicts = torch.cat([torch.ones(users, per_side), -torch.ones(users, per_side)], dim=1)
+    labels = torch.cat([torch.ones(users, per_side), -torch.ones(users, per_side)], dim=1)
     liked, disliked = (pool.features[queries[:, side]] for side in (0, 1))
-    return Episode(Judged(pool.features[rows.astype(np.int64)], verdicts), liked, disliked)
+    return Episode(Judged(pool.features[rows.astype(np.int64)], labels), liked, disliked)
 
 
 def draw_prompts(pool: Pool, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:

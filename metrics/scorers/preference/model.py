@@ -1,6 +1,6 @@
 """The network of the scorer `preference`: attention over the judged history, and agreement with the prompt.
 
-The model works on frozen features. A history's judgments give one linear taste by kernel ridge regression in a learned
+The model works on frozen features. A history's judgments give one user vector by kernel ridge regression in a learned
 projection: each judgment gets a weight, and a picture's logit is the weighted sum of its inner products with the judged
 pictures. That is linear attention with values from a closed-form solve, so that few users suffice to learn it (a
 differentiable closed-form learner: Bertinetto et al., ICLR 2019, arXiv 1805.08136). What all users like in common is a
@@ -21,18 +21,18 @@ WORDS = 512
 
 @dataclass(frozen=True)
 class Judged:
-    """A batch of histories: features (B, N, D), and verdicts (B, N): 1 liked, -1 disliked, 0 for padding."""
+    """A batch of histories: features (B, N, D), and labels (B, N): 1 liked, -1 disliked, 0 for padding."""
 
     features: Tensor
-    verdicts: Tensor
+    labels: Tensor
 
 
 class PreferenceModel(nn.Module):
-    """P(liked) = P(fits the taste) P(shows the prompt).
+    """P(liked) = P(fits the user) P(shows the prompt).
 
     Args:
         width: of the features.
-        rank: dimensions of the projection in which tastes are compared.
+        rank: dimensions of the projection in which users and pictures are compared.
         meeting: dimensions of the space in which pictures and prompts are compared.
     """
 
@@ -61,19 +61,19 @@ class PreferenceModel(nn.Module):
         standard: Tensor = (features - self.mean) / self.scale
         return standard
 
-    def tastes(self, judged: Judged) -> Tensor:
-        """The taste (B, rank) of each history by kernel ridge regression, gain Xᵀ(XXᵀ + penalty I)⁻¹y."""
-        examples = self.project(self.standardise(judged.features)) * judged.verdicts.abs()[..., None]
+    def user_vectors(self, judged: Judged) -> Tensor:
+        """User vectors (B, rank) of histories by kernel ridge regression: gain Xᵀ(XXᵀ + penalty I)⁻¹y."""
+        examples = self.project(self.standardise(judged.features)) * judged.labels.abs()[..., None]
         kernel = examples @ examples.transpose(1, 2)
         penalty = self.log_penalty.exp() * torch.eye(examples.shape[1], device=examples.device)
-        weights = torch.linalg.solve(kernel + penalty, judged.verdicts[..., None])
-        taste: Tensor = self.log_gain.exp() * (examples.transpose(1, 2) @ weights)[..., 0]
-        return taste
+        weights = torch.linalg.solve(kernel + penalty, judged.labels[..., None])
+        user_vector: Tensor = self.log_gain.exp() * (examples.transpose(1, 2) @ weights)[..., 0]
+        return user_vector
 
-    def fit_logits(self, tastes: Tensor, features: Tensor) -> Tensor:
-        """Logits (B, Q) that pictures (B, Q, D) fit tastes (B, rank), not calibrated."""
+    def fit_logits(self, user_vectors: Tensor, features: Tensor) -> Tensor:
+        """Logits (B, Q) that pictures (B, Q, D) fit user vectors (B, rank), not calibrated."""
         standard = self.standardise(features)
-        personal: Tensor = (self.project(standard) @ tastes[..., None])[..., 0]
+        personal: Tensor = (self.project(standard) @ user_vectors[..., None])[..., 0]
         return personal + torch.as_tensor(self.population(standard)[..., 0])
 
     def prompt_logits(self, features: Tensor, words: Tensor) -> Tensor:
@@ -82,9 +82,9 @@ class PreferenceModel(nn.Module):
         logits: Tensor = self.log_strictness.exp() * agreement + self.doubt
         return logits
 
-    def liked(self, tastes: Tensor, features: Tensor, words: Tensor) -> Tensor:
-        """P(liked) (Q,) of pictures (Q, D) with prompts (Q, WORDS) for one taste (rank,), calibrated."""
+    def liked(self, user_vector: Tensor, features: Tensor, words: Tensor) -> Tensor:
+        """P(liked) (Q,) of pictures (Q, D) with prompts (Q, WORDS) for one user vector (rank,), calibrated."""
         slope, intercept = self.calibration
-        fit = torch.sigmoid(slope * self.fit_logits(tastes[None], features[None])[0] + intercept)
+        fit = torch.sigmoid(slope * self.fit_logits(user_vector[None], features[None])[0] + intercept)
         liked: Tensor = fit * torch.sigmoid(self.prompt_logits(features, words))
         return liked

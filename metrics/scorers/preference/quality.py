@@ -18,15 +18,17 @@ def preference(folder: Path | None = None) -> list[QualityFigure]:
     return as_figures(measure(PreferenceScorer(folder=str(folder or "")), suite))
 
 
-def as_figures(found: ScorerFigures) -> list[QualityFigure]:
+def as_figures(figures: ScorerFigures) -> list[QualityFigure]:
     """Quality figures with their floors; `permuted` is the distance from chance."""
-    own, best = found.within_user_accuracy.value or 0.0, found.best_possible.value or 1.0
+    own, best = figures.within_user_accuracy.value or 0.0, figures.best_possible.value or 1.0
     return [
         QualityFigure("accuracy / best possible", own / best, 0.90, 0.95),
-        QualityFigure("within-user AUC", found.within_user_auc.value or 0.0, 0.80, 0.90),
-        QualityFigure("above population, lower end", found.above_population.low or 0.0, 0.0, 0.3),
-        QualityFigure("above permuted users, lower end", found.above_permuted.low or 0.0, 0.0, 0.3),
-        QualityFigure("permuted users from chance", abs((found.permuted.value or 0.0) - 0.5), 0.03, 0.01, ceiling=True),
-        QualityFigure("Brier score", found.brier.value or 1.0, 0.2, 0.15, ceiling=True),
-        QualityFigure("expected calibration error", found.ece.value or 1.0, 0.06, 0.03, ceiling=True),
+        QualityFigure("within-user AUC", figures.within_user_auc.value or 0.0, 0.80, 0.90),
+        QualityFigure("above population, lower end", figures.above_population.low or 0.0, 0.0, 0.3),
+        QualityFigure("above permuted users, lower end", figures.above_permuted.low or 0.0, 0.0, 0.3),
+        QualityFigure(
+            "permuted users from chance", abs((figures.permuted.value or 0.0) - 0.5), 0.03, 0.01, ceiling=True
+        ),
+        QualityFigure("Brier score", figures.brier.value or 1.0, 0.2, 0.15, ceiling=True),
+        QualityFigure("expected calibration error", figures.ece.value or 1.0, 0.06, 0.03, ceiling=True),
     ]

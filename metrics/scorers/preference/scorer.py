@@ -64,7 +64,7 @@ class PreferenceScorer(Scorer):
     def __init__(self, *, folder: str = "") -> None:
         self._folder = Path(folder) if folder else _SHIPPED
         self._features: dict[str, Tensor] = {}
-        self._tastes: dict[str, Tensor] = {}
+        self._user_vectors: dict[str, Tensor] = {}
 
     @property
     def id(self) -> str:
@@ -116,18 +116,18 @@ class PreferenceScorer(Scorer):
             raise PrefbenchError(f"scorer 'preference': {len(prompts)} prompts for {len(pictures)} pictures")
         if not pictures:
             return np.empty(0)
-        liked = self._model.liked(self._taste(history), self._encoded(pictures), word_counts(prompts))
+        liked = self._model.liked(self._user_vector(history), self._encoded(pictures), word_counts(prompts))
         return liked.double().numpy()
 
-    def _taste(self, history: History) -> Tensor:
-        if history.digest not in self._tastes:
+    def _user_vector(self, history: History) -> Tensor:
+        if history.digest not in self._user_vectors:
             judgments = [*history.liked, *history.disliked]
             width = len(self._model.mean)
             features = (
                 self._encoded([to_pixels(j.picture.load()) for j in judgments]) if judgments else torch.zeros(0, width)
             )
-            self._tastes[history.digest] = self._model.tastes(as_judged(history, features))[0]
-        return self._tastes[history.digest]
+            self._user_vectors[history.digest] = self._model.user_vectors(as_judged(history, features))[0]
+        return self._user_vectors[history.digest]
 
     def _encoded(self, pictures: Sequence[Pixels]) -> Tensor:
         """Features (N, D); each different picture is encoded once."""

@@ -38,8 +38,8 @@ class PreferenceTask(nn.Module):
         self.model = model
 
     def forward(self, batch: Batch) -> Tensor:
-        tastes = self.model.tastes(Judged(batch["seen"], batch["verdicts"]))
-        liked, disliked = (self.model.fit_logits(tastes, batch[side]) for side in ("liked", "disliked"))
+        user_vectors = self.model.user_vectors(Judged(batch["seen"], batch["labels"]))
+        liked, disliked = (self.model.fit_logits(user_vectors, batch[side]) for side in ("liked", "disliked"))
         order = F.softplus(disliked[:, None, :] - liked[:, :, None]).mean()
         classification = (F.softplus(-liked) + F.softplus(disliked)).mean() / 2
         prompt_logits = self.model.prompt_logits(batch["pictures"], batch["words"])
@@ -54,7 +54,7 @@ def episodes(pool: Pool) -> BatchSource:
         pictures, words, same = draw_prompts(pool, rng, _PROMPTS)
         return {
             "seen": episode.judged.features,
-            "verdicts": episode.judged.verdicts,
+            "labels": episode.judged.labels,
             "liked": episode.liked,
             "disliked": episode.disliked,
             "pictures": pictures,
@@ -77,16 +77,16 @@ def build(pool: Pool, seed: int) -> PreferenceModel:
 @torch.no_grad()
 def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
     """Platt's logistic regression (1999) on val users: reads the judgments for scorers, predicts those for methods."""
-    logits, verdicts = [], []
+    logits, labels = [], []
     for user in suite.users("val"):
         context, queries = suite.history(user.id, "scorer"), suite.history(user.id, "method")
         if not (queries.liked and queries.disliked):
             continue
-        taste = model.tastes(as_judged(context, as_features([*context.liked, *context.disliked], encoder)))
+        user_vector = model.user_vectors(as_judged(context, as_features([*context.liked, *context.disliked], encoder)))
         pictures = as_features([*queries.liked, *queries.disliked], encoder)
-        logits.append(model.fit_logits(taste, pictures[None])[0].numpy())
-        verdicts.append(np.repeat([1, 0], [len(queries.liked), len(queries.disliked)]))
-    fitted = LogisticRegression(C=1e6).fit(np.concatenate(logits)[:, None], np.concatenate(verdicts))
+        logits.append(model.fit_logits(user_vector, pictures[None])[0].numpy())
+        labels.append(np.repeat([1, 0], [len(queries.liked), len(queries.disliked)]))
+    fitted = LogisticRegression(C=1e6).fit(np.concatenate(logits)[:, None], np.concatenate(labels))
     model.calibration.copy_(torch.tensor([fitted.coef_[0, 0], fitted.intercept_[0]]))
 
 

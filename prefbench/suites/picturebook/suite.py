@@ -156,9 +156,9 @@ def _plain(user: SimulatedUser, viewer: Viewer) -> list[list[list[int]]]:
 
 
 @lru_cache(maxsize=20_000)
-def _picture(judged: JudgedScene) -> Picture:
-    return Picture.of(Image.fromarray(render(judged.scene, judged.seed)))
+def _picture(entry: JudgedScene) -> Picture:
+    return Picture.of(Image.fromarray(render(entry.scene, entry.seed)))
 
 
-def _judgment(judged: JudgedScene, *, liked: bool, pair: str) -> Judgment:
-    return Judgment(_picture(judged), judged.scene.content.prompt, liked, pair=pair, source="picturebook renderer")
+def _judgment(entry: JudgedScene, *, liked: bool, pair: str) -> Judgment:
+    return Judgment(_picture(entry), entry.scene.content.prompt, liked, pair=pair, source="picturebook renderer")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from prefbench.api import History, Judgment, Pixels, PrefbenchError
 from prefbench.files import WEIGHTS
-from prefbench.suites.picturebook.users.inference import Posterior, Seen, infer
+from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
 from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser
 from prefbench.suites.picturebook.users.taste import TASTE_GROUPS
 from prefbench.suites.picturebook.world.axes import (
@@ -117,7 +117,7 @@ class PicturebookTruth:
             for side in (history.liked, history.disliked)
         )
         # The seed of the search follows from what it may use, not from prompts or names.
-        return infer(Seen(liked, disliked), seed=zlib.crc32(liked.tobytes() + b"|" + disliked.tobytes()))
+        return infer(HistoryStyles(liked, disliked), seed=zlib.crc32(liked.tobytes() + b"|" + disliked.tobytes()))
 
     def render_inferred(self, inferred: tuple[int, ...], prompt: str, seed: int) -> Image.Image:
         """The prompt's content in an inferred style."""

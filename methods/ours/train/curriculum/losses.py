@@ -131,7 +131,7 @@ class CurriculumLosses(nn.Module):
         """
         teacher, _, features = self._teaching(batch)
         assert self.judge is not None
-        owners, columns, images = batch["verdicts"].unbind(1)
+        owners, columns, images = batch["image_answers"].unbind(1)
         if len(set(owners.tolist())) < 2:  # a single user has no deviations
             return _zero_through(self.judge)
         target = teacher.agreement(users[owners], features[images])

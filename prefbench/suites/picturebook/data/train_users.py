@@ -41,8 +41,8 @@ def _sides(user: SimulatedUser) -> tuple[list[JudgedScene], list[JudgedScene]]:
     return [s for viewer in parts for s in viewer.liked], [s for viewer in parts for s in viewer.disliked]
 
 
-def _judgment(user: str, i: int, judged: JudgedScene, picture: Picture, *, liked: bool) -> Judgment:
-    prompt = judged.scene.content.prompt
+def _judgment(user: str, i: int, entry: JudgedScene, picture: Picture, *, liked: bool) -> Judgment:
+    prompt = entry.scene.content.prompt
     return Judgment(picture, prompt, liked, pair=f"{user}/lesson/{i}", source="picturebook renderer")
 
 

@@ -37,7 +37,7 @@ _PROFILES = 256
 
 
 @dataclass(frozen=True)
-class Seen:
+class HistoryStyles:
     """A history as styles: liked (J, axes) and disliked (K, axes), index-aligned where J = K."""
 
     liked: IntArray
@@ -67,13 +67,13 @@ class Posterior:
         return tuple(int(i) for i in np.unravel_index(int(mean.argmax()), mean.shape))
 
 
-def infer(seen: Seen, *, seed: int = 0, chains: int = 24, steps: int = 300, keep: int = 8) -> Posterior:
+def infer(history: HistoryStyles, *, seed: int = 0, chains: int = 24, steps: int = 300, keep: int = 8) -> Posterior:
     """The posterior over tastes given what a history shows.
 
     The first half of the steps is burn-in; from the second, `keep` states of every chain become draws.
     """
     rng = np.random.default_rng(seed)
-    library, likelihood = _library(), _Likelihood(seen, rng)
+    library, likelihood = _library(), _Likelihood(history, rng)
     scores = likelihood(library)
     start = np.argsort(-scores)[:chains]
     current, scores = library.rows(start), scores[start]
@@ -95,10 +95,10 @@ def infer(seen: Seen, *, seed: int = 0, chains: int = 24, steps: int = 300, keep
 class _Likelihood:
     """Log-likelihood (N,) of tastes, over one sample of unseen pictures that all tastes share."""
 
-    def __init__(self, seen: Seen, rng: np.random.Generator) -> None:
+    def __init__(self, history: HistoryStyles, rng: np.random.Generator) -> None:
         others = sample_styles(rng, 2 * _PAIRS, uniform=STYLE_NAMES)
-        self._shown = one_hot(np.concatenate([seen.liked, seen.disliked, others]))
-        self._cuts = (len(seen.liked), len(seen.liked) + len(seen.disliked))
+        self._shown = one_hot(np.concatenate([history.liked, history.disliked, others]))
+        self._cuts = (len(history.liked), len(history.liked) + len(history.disliked))
 
     def __call__(self, tastes: TasteRows) -> Floats:
         liked, disliked, others = np.split(tastes.utilities(self._shown), self._cuts, axis=1)

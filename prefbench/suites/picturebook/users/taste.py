@@ -109,10 +109,10 @@ class Taste:
         values: Floats = self.table[columns]
         return values
 
-    def of_probabilities(self, read: Mapping[str, Floats]) -> Floats:
+    def of_probabilities(self, probabilities: Mapping[str, Floats]) -> Floats:
         """Expected utility (N,) under independent probabilities (N, values) for each axis."""
         letters = "abcdefghi"[: len(self.axes)]
-        operands = [read[name] for name in self.axes]
+        operands = [probabilities[name] for name in self.axes]
         spec = f"{letters}," + ",".join(f"z{letter}" for letter in letters) + "->z"
         values: Floats = np.einsum(spec, self.table, *operands, optimize=True)
         return values

@@ -73,8 +73,8 @@ class TasteRows:
     def sharpness(self) -> Floats:
         return np.asarray(_SHARPNESS[self.kind])
 
-    def rows(self, chosen: IntArray) -> TasteRows:
-        return TasteRows(self.kind[chosen], self.leanings[chosen], self.bonus[chosen], self.weight[chosen])
+    def rows(self, indices: IntArray) -> TasteRows:
+        return TasteRows(self.kind[indices], self.leanings[indices], self.bonus[indices], self.weight[indices])
 
     def replaced(self, other: TasteRows, where: Flags) -> TasteRows:
         """These tastes, with the rows `where` taken from `other`."""
@@ -96,12 +96,12 @@ class TasteRows:
             Bonus(_value(a), _value(b), weight) if self.interacting[row] else None,
         )
 
-    def utilities(self, shown: Floats) -> Floats:
-        """Normalised utilities (N, P) of pictures `one_hot` (columns, P), up to a constant that shifts a whole row."""
-        both = self.leanings @ shown
+    def utilities(self, columns: Floats) -> Floats:
+        """Normalised utilities (N, P) of pictures as `one_hot` (columns, P), up to a constant per row."""
+        both = self.leanings @ columns
         raw = np.where(self.two[:, None], both.max(axis=1), both[:, 0])
         joint = self.interacting
-        raw[joint] += self.weight[joint, None] * shown[self.bonus[joint]].prod(axis=1)
+        raw[joint] += self.weight[joint, None] * columns[self.bonus[joint]].prod(axis=1)
         return np.asarray(raw / self._spans()[:, None])
 
     def _spans(self) -> Floats:

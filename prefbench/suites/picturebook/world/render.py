@@ -133,20 +133,20 @@ def _ellipse(draw: ImageDraw.ImageDraw, cx: float, cy: float, rx: float, ry: flo
 
 
 def _draw_objects(
-    image: Image.Image, named: Mapping[str, str], colors: Mapping[str, Color], rng: np.random.Generator
+    image: Image.Image, values: Mapping[str, str], colors: Mapping[str, Color], rng: np.random.Generator
 ) -> None:
-    composition = named["composition"]
+    composition = values["composition"]
     layer, mask = image.copy(), Image.new("L", image.size, 0)
-    turn = math.radians(_TILT[named["tilt"]] + rng.normal(0, 2))
+    turn = math.radians(_TILT[values["tilt"]] + rng.normal(0, 2))
     size = _HALF_SIZE[composition] * rng.uniform(0.95, 1.05)
-    rim = {"no": None, "dark": colors["line"], "white": (255, 255, 255)}[named["line"]]
-    parts = OBJECTS[named["object"]]
+    rim = {"no": None, "dark": colors["line"], "white": (255, 255, 255)}[values["line"]]
+    parts = OBJECTS[values["object"]]
     for center in _centers(composition, rng):
         placed = [Part(part.role, _place(part.points, center, size, turn)) for part in parts]
         if rim is not None:
             _outline(image, placed, rim, 12 if composition == "close-up" else 10)
         _fill(layer, mask, placed, colors)
-    image.paste(_textured(layer, named["fill"], composition), mask=mask)
+    image.paste(_textured(layer, values["fill"], composition), mask=mask)
 
 
 def _centers(composition: str, rng: np.random.Generator) -> Sequence[tuple[float, float]]:
