@@ -1,6 +1,7 @@
 """A report of one's own: for how many users one run is better than another, metric by metric.
 
-prefbench report RUN RUN... --report examples/win_rates.py:WinRates
+prefbench check report examples/win_rates.py:WinRates
+prefbench report RUN RUN... --name examples/win_rates.py:WinRates
 """
 
 from __future__ import annotations
