@@ -70,7 +70,7 @@ def test_fewer_images_can_be_asked_about() -> None:
 def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:
     suite = TinySuite()
     same = order_sensitivity(knowing(), suite, "val")
-    assert same.verdicts == 0.0, "all likes have one colour"
+    assert same.answers == 0.0, "all likes have one colour"
     assert same.states < 0.01
 
     class Fickle(Knowing):
@@ -87,5 +87,5 @@ def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:
             return States(values[:, None], values[:, None])
 
     other = order_sensitivity(cast(Mllm, Fickle()), suite, "val")
-    assert 0.2 < other.verdicts < 0.8
+    assert 0.2 < other.answers < 0.8
     assert other.states == pytest.approx(1.0, abs=0.1)
