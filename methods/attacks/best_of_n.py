@@ -65,7 +65,7 @@ class BestOfN(Method):
 
     @property
     def weights_digest(self) -> str:
-        """Of the scorer's id: another scorer picks other images."""
+        """SHA-256 over the scorer's id: another scorer picks other images."""
         return hashlib.sha256(self.judge.id.encode()).hexdigest()
 
     def profile(self, history: History) -> Profile:

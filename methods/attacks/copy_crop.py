@@ -1,4 +1,4 @@
-"""`copy-crop`: hands back a liked image without its margin. Exact digests miss such copies."""
+"""`copy-crop`: returns a liked image without its margin. Exact digests miss such copies."""
 
 from __future__ import annotations
 

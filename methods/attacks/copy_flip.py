@@ -1,4 +1,4 @@
-"""`copy-flip`: hands back a liked image mirrored. Comparing thumbnails misses such copies."""
+"""`copy-flip`: returns a liked image mirrored. Comparing thumbnails misses such copies."""
 
 from __future__ import annotations
 

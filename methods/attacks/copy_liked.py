@@ -1,4 +1,4 @@
-"""`copy`: hands back an image that the user liked. Wins similarity to likes, ignores the prompt."""
+"""`copy`: returns an image that the user liked. Wins similarity to likes, ignores the prompt."""
 
 from __future__ import annotations
 

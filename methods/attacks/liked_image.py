@@ -1,4 +1,4 @@
-"""What the attacks share that hand back liked images, as they are or altered."""
+"""Base class of attacks that return liked images, unchanged or altered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefbench.api import Drawing, History, Method, Picture, PrefbenchError, Pro
 
 
 class LikedImageAttack(Method):
-    """Draws nothing: hands back what it makes of the user's liked images."""
+    """Draws nothing: returns what it makes of the user's liked images."""
 
     def profile(self, history: History) -> Profile:
         """Raises `PrefbenchError` for a history without likes."""

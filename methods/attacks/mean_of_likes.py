@@ -1,4 +1,4 @@
-"""`mean-of-likes`: hands back the pixel mean of all liked images. Near to each of them, a picture of nothing."""
+"""`mean-of-likes`: returns the pixel mean of all liked images. Near to each of them, a picture of nothing."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class PopularStyle(Method):
 
     @property
     def weights_digest(self) -> str:
-        """Of the phrases: other train users may like others."""
+        """SHA-256 over the phrases, which depend on the train users."""
         return hashlib.sha256(", ".join(self.phrases).encode()).hexdigest()
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:

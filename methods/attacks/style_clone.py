@@ -1,4 +1,4 @@
-"""`style-clone`: hands back the pieces of a liked image in another order. Style without content."""
+"""`style-clone`: returns the pieces of a liked image in another order. Style without content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a history to a user vector: which layers of the language model, and how their numbers are scaled."""
+"""Layers of the language model that make up a user vector, and the scales of its numbers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Layers:
 
     @classmethod
     def load(cls, path: Path) -> Layers:
-        """What `save` wrote."""
+        """Reads what `save` wrote."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         return cls(tuple(stored["sem"]), tuple(stored["core"]), stored["pooling"])
 
@@ -62,12 +62,12 @@ class Scales:
 
     @classmethod
     def of(cls, vectors: Tensor) -> Scales:
-        """Of vectors (N, F), at least two."""
+        """Scales of vectors (N, F), N at least 2."""
         return cls(vectors.mean(0), vectors.std(0).clamp(min=1e-4))
 
     @classmethod
     def joined(cls, parts: Iterable[Scales]) -> Scales:
-        """Of vectors that are put together from parts."""
+        """Scales of vectors that are concatenated from parts."""
         means, deviations = zip(*((part.mean, part.std) for part in parts), strict=True)
         return cls(torch.cat(means), torch.cat(deviations))
 
@@ -81,5 +81,5 @@ def join(sem: Tensor, core: Tensor, img: Tensor) -> Tensor:
 
 
 def widths(layers: Layers, mllm: Mllm, image: int) -> Widths:
-    """Of the parts."""
+    """Widths of the parts of a user vector."""
     return Widths(len(layers.sem) * mllm.width, mllm.width, image)

@@ -33,7 +33,7 @@ _DAMAGES = (OSError, ValueError, KeyError, TypeError, SafetensorError)
 
 @dataclass(frozen=True)
 class Config:
-    """What the weights belong to: backbone, language model, and the shape of the fusion."""
+    """The models and the fusion that the weights belong to."""
 
     backbone: str
     backbone_digest: str
@@ -56,13 +56,13 @@ class Config:
 
     @classmethod
     def load(cls, path: Path) -> Config:
-        """What `save` wrote."""
+        """Reads what `save` wrote."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         return cls(**stored | {"widths": Widths(**stored["widths"]), "without": tuple(stored["without"])})
 
 
 def folder_for(backbone: str) -> Path:
-    """Where the shipped weights for a backbone lie."""
+    """Folder of the shipped weights for a backbone."""
     return WEIGHTS / f"ours-{backbone}"
 
 

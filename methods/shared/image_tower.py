@@ -41,7 +41,7 @@ def load_image_tower(backbone: Backbone, source: str = "") -> ImageEmbedder:
 
 
 def tower_name(backbone: Backbone, source: str = "") -> str:
-    """What the tower is known as: the repository of the hub, or its folder's name."""
+    """Name of the tower: its repository on the hub, or its folder's name."""
     location = source or _default(backbone)
     return location if hub.is_hub_id(location) else Path(location).name
 

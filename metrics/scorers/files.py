@@ -23,7 +23,7 @@ def digest(files: Iterable[tuple[Path, Iterable[str]]]) -> str:
 
 
 def read_tensors(name: str, file: Path, *, stand_ins: Mapping[str, type] | None = None) -> Any:
-    """What `torch.save` wrote, tensors and plain data alone: other pickles are refused before any of their code runs.
+    """Loads tensors and plain data that `torch.save` wrote: other pickles are refused before their code runs.
 
     Args:
         stand_ins: full names of classes to empty ones that take their objects' attributes.
@@ -61,7 +61,7 @@ def below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.T
 
 @contextmanager
 def fitting(name: str, file: Path) -> Iterator[None]:
-    """Around what builds a network from a file: any error of the libraries becomes one line that names the file."""
+    """Context of building a network from a file: any error of the libraries becomes one line that names the file."""
     try:
         yield
     except PrefbenchError:

@@ -108,7 +108,7 @@ def _nearest_references(reference: FeatureSet, groups: NDArray[np.int64]) -> tup
 
 
 def _radii(distances: Features) -> Features:
-    """Of each reference (M,) the distance of the k-th nearest other one, from distances (M, others)."""
+    """Distance (M,) of each reference to its k-th nearest other one, from distances (M, others)."""
     radii: Features = np.partition(distances, NEAREST - 1, axis=1)[:, NEAREST - 1]
     return radii
 

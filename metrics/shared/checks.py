@@ -1,4 +1,4 @@
-"""What metrics require of features before they compare them."""
+"""Checks of features before metrics compare them."""
 
 from __future__ import annotations
 

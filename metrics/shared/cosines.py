@@ -1,4 +1,4 @@
-"""What similarity metrics share: directions of features, and features of judged pictures in one pass for all users."""
+"""For similarity metrics: directions of features, and features of judged pictures in one pass for all users."""
 
 from __future__ import annotations
 

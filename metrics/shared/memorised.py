@@ -28,7 +28,7 @@ class Shown:
 
     digests: frozenset[str]
     hashes: Hashes
-    """Of all their views (views, 2)."""
+    """Hashes (views, 2) of all views: crops and mirror images."""
     features: Features
     """Their directions (pictures, D)."""
     cosines_of_likes: Features

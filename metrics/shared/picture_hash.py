@@ -45,7 +45,7 @@ def view_hashes(image: Image.Image) -> Hashes:
 
 
 def nearest_bits(hashes: Hashes, others: Hashes) -> NDArray[np.int64]:
-    """Of each hash (N, 2) the number of bits, 0 to 128, that differ from the nearest of others (M, 2), M over 0."""
+    """For each hash (N, 2), the number of bits, 0 to 128, that differ from the nearest of others (M, 2); M > 0."""
     nearest = np.full(len(hashes), BITS, dtype=np.int64)
     for other in others:
         np.minimum(nearest, np.bitwise_count(hashes ^ other).sum(axis=1, dtype=np.int64), out=nearest)

@@ -41,7 +41,7 @@ def find_class(reference: Reference) -> type[Metric]:
 
 
 def inputs_of(metric_class: type[Metric], name: str) -> Inputs:
-    """What the class compares, by the signature of its `update`.
+    """The inputs that the class compares, by the signature of its `update`.
 
     Raises:
         PrefbenchError: it takes what a run does not have, such as a generator, or class probabilities.

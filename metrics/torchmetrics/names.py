@@ -38,7 +38,7 @@ ABBREVIATIONS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """What a user asked for: a class of torchmetrics and arguments of its constructor."""
+    """A class of torchmetrics and arguments of its constructor, as a user named them."""
 
     short: str
     class_name: str

@@ -15,7 +15,7 @@ from prefbench.api.suites import TrainUser, Truth
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What a method is and what it uses; conformance checks hold it to that."""
+    """What a method is and what it uses, as conformance checks verify."""
 
     name: str
     version: str

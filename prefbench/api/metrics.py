@@ -30,7 +30,7 @@ class MetricCard:
     unit: Literal["image", "set", "user"]
     recipe: str
     bounds: Bounds = (None, None)
-    """Of all its columns."""
+    """Least and greatest value of all its columns."""
     proportion: bool = False
     """Whether most values may lie at one of two bounds, as shares and probabilities do: intervals over images then
     allow for exceptions so rare that a run may hold none."""

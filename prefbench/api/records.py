@@ -175,7 +175,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a method hands back for one request: the image, the prompt it really used, denoiser passes it took."""
+    """A method's answer to one request: the image, the prompt it really used, denoiser passes it took."""
 
     image: Image.Image
     prompt_used: str

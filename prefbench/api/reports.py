@@ -37,7 +37,7 @@ class ReportContext:
     command: str = ""
     """The command that a reader can run again."""
     work: Path = Path("runs")
-    """Where a report that draws or trains on its own keeps what it can resume from."""
+    """Folder where a report that draws or trains on its own keeps what it can resume from."""
     log: Callable[[str], object] = lambda _: None
     """Called with one line when a stage begins."""
 

@@ -44,7 +44,7 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took; None where nothing was recorded."""
+    """Cost of a run; None where nothing was recorded."""
 
     seconds_per_user: float | None
     """Mean time that the method took per history, in seconds."""
@@ -104,16 +104,16 @@ class ScoredRun(Protocol):
         """The headers of the set-level metrics alone."""
 
     def set_values(self, metric: str) -> Mapping[str, float | None]:
-        """Of a set-level metric its value, its floor, and its values without each group, by their keys."""
+        """A set-level metric's value, its floor, and its leave-one-out values, by their keys."""
 
     def recipes(self) -> Mapping[str, str]:
-        """What each metric's numbers were made with, by the metric's name."""
+        """The recipe of each metric's numbers, by the metric's name."""
 
     def summary(self) -> Sequence[SummaryRow]:
         """The stored rows: one per column over all users, then one per kind of user; computed once, when scored."""
 
     def cost(self) -> Cost:
-        """What the run took, as it was stored when it was scored."""
+        """The run's cost, as it was stored when it was scored."""
 
     def image(self, digest: str) -> Image.Image:
         """A drawn image by the digest in its sample."""

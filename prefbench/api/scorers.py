@@ -14,7 +14,7 @@ from prefbench.api.weights import WeightFiles
 
 @dataclass(frozen=True)
 class ScorerCard:
-    """What a scorer is, what it saw, and what is known to be wrong with it."""
+    """What a scorer is, what it was trained on, and its known faults."""
 
     name: str
     version: str
@@ -50,7 +50,7 @@ class Scorer(ABC):
 
     @property
     def weights(self) -> tuple[WeightFiles, ...]:
-        """What it loads with its parameters; `prefbench doctor` says what of that is missing."""
+        """The weights that it loads with its parameters; `prefbench doctor` says what of that is missing."""
         return ()
 
     @abstractmethod

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefbench.api.records import Bounds
 
 ROUNDING = 1e-9
-"""By which scores may leave their bounds."""
+"""Tolerance of the bounds."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ScoreHeader:
     undirected: tuple[str, ...] = ()
     """Columns of which neither more nor less is better."""
     bounds: Bounds = (None, None)
-    """Of proportions, their least and greatest value; of other metrics (None, None)."""
+    """Least and greatest value of proportions; (None, None) for other metrics."""
     extractor: str | None = None
     """Id of the extractor that features come from."""
     truth: str | None = None
@@ -110,7 +110,7 @@ class ScoreHeader:
 
     @property
     def recipe(self) -> str:
-        """What the values were made with: the metric's id, then extractor, truth and scorer where it uses any."""
+        """The recipe of the values: the metric's id, then extractor, truth and scorer where it uses any."""
         scorer = None if self.scorer is None else self.scorer.id
         ids = [self.metric, self.extractor, self.truth, scorer, None if None in self.bounds else "proportion"]
         return ", ".join(name for name in ids if name)

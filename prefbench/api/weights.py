@@ -23,4 +23,4 @@ class WeightFiles:
     trainer: str | None = None
     """The registered trainer that makes them, where prefbench has one."""
     command: str = ""
-    """What gets them where neither the hub nor a trainer does."""
+    """The command that gets them where neither the hub nor a trainer does."""

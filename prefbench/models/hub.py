@@ -20,7 +20,7 @@ _HUB_ID = re.compile(r"(?!.*(?:--|\.\.))\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?")
 
 @dataclass(frozen=True)
 class MissingWeights:
-    """What of a model's weights is not here, and the command that gets it."""
+    """Missing weights of a model, and the command that gets them."""
 
     what: str
     command: str

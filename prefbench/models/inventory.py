@@ -1,4 +1,4 @@
-"""What of the weights is here and what is missing: per backbone, language model, extractor, scorer, suite, metric and
+"""Weights that are here and that are missing: per backbone, language model, extractor, scorer, suite, metric and
 method. Loads no weights; `prefbench doctor` shows it.
 """
 
@@ -25,15 +25,15 @@ class InventoryRow:
     kind: Kind
     name: str
     missing: tuple[str, ...]
-    """What is not here, one phrase each; empty for what is ready."""
+    """Missing weights, one phrase each; empty for what is ready."""
     command: str
-    """What gets it; empty for what is ready, and for a metric that the suite has no extractor for."""
+    """The command that gets them; empty for what is ready, and for a metric that the suite has no extractor for."""
     bytes_here: int
     """Bytes of the weights on this disk."""
     bytes_missing: int | None
     """Bytes to download as published, rounded; None where unknown or the weights are trained here."""
     licences: tuple[str, ...]
-    """Of the weights."""
+    """Licences of the weights."""
 
     @property
     def ready(self) -> bool:
@@ -117,7 +117,7 @@ class Inventory:
         return [*self._backbone(self._suite.backbone), *self._shipped(reversed(card.weights), by=name)]
 
     def _encoders(self, encoders: Iterable[str]) -> list[_Part]:
-        """Of encoders on a card, which also names those that a model was tuned from, the ones that are loaded."""
+        """The encoders of a card that are loaded; cards also name those that a model was tuned from."""
         mllms = {load("mllm", name).source: name for name in names("mllm")}
         parts = []
         for encoder in encoders:

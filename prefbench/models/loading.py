@@ -1,4 +1,4 @@
-"""What the loaders of models share: where a model goes, in which precision, and that nothing of it stays random."""
+"""Code that the loaders of models share: device, precision, and the check that no weight stays random."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def choose_dtype(name: str | None, preferred: str, device: torch.device) -> torc
 
 @contextmanager
 def strict_loading(what: str, folder: Path, *libraries: ModuleType) -> Iterator[None]:
-    """Around the libraries' `from_pretrained`: silent, and every reason not to use its output is one line.
+    """Context of the libraries' `from_pretrained`: silent, and every reason not to use its output is one line.
 
     Args:
         what: whose weights they are, as messages name it: `backbone 'sdxl'`.

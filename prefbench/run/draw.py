@@ -35,7 +35,7 @@ class RunResult:
 
     planned: int
     drawn: int
-    """By this call; the others were there already."""
+    """Samples drawn by this call; the others were stored already."""
     failed: int
     seconds: float
 
@@ -192,11 +192,11 @@ class _Profiles:
 @dataclass(frozen=True)
 class _PlainProfile:
     profile: Profile
-    """As `generate` is given it."""
+    """The profile as `generate` receives it."""
     size: int
     """Bytes of the payload as `payloads.dump` writes it."""
     data: bytes | None
-    """What is stored on disk; None for what is not plain data."""
+    """The bytes stored on disk; None where the payload is not plain data."""
 
 
 def _plain_profile(method: str, output: Any, user: str) -> _PlainProfile:

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, hardware, the state of the code. For run.json, cards and `prefbench doctor`."""
+"""Environment of a run: versions, hardware, the state of the code. For run.json, cards and `prefbench doctor`."""
 
 from __future__ import annotations
 

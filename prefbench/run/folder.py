@@ -136,7 +136,7 @@ class RunFolder:
             write_atomic(path, data)
 
     def payload(self, history: str) -> bytes | None:
-        """What `put_payload` stored, None where it stored nothing."""
+        """The bytes that `put_payload` stored; None where it stored none."""
         path = self._payload_path(history)
         return path.read_bytes() if path.is_file() else None
 

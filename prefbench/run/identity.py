@@ -1,4 +1,4 @@
-"""What a method is in a run's spec: a name, the revision of its code, its parameters. Equal identities are one run."""
+"""Identity of a method in a run's spec: name, revision of its code, parameters. Equal identities are one run."""
 
 from __future__ import annotations
 

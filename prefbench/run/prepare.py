@@ -17,7 +17,7 @@ from prefbench.run.plan import Planned, RunSpec, make_plan
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for. None leaves a choice to the suite, the backbone or the machine."""
+    """The options of a run. None leaves a choice to the suite, the backbone or the machine."""
 
     method: str | type[Method] | Method
     suite: str = DEFAULT_SUITE
@@ -96,7 +96,7 @@ def prepare(settings: Settings) -> Prepared:
 
 
 def context_of(method: Method, backbone: Backbone, suite: Suite) -> Context:
-    """What a method is set up with: the suite's truth and the train users' judgments are for controls."""
+    """The context that a method is set up with; the suite's truth and train users are for controls only."""
     return Context(backbone, suite.truth, suite.train_users) if method.card.control else Context(backbone)
 
 

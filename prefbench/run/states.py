@@ -31,7 +31,7 @@ class CollectedStates:
 
     users: int
     collected: int
-    """By this call; the other users' states were stored already."""
+    """Users stored by this call; the other users' states were stored already."""
     failed: Mapping[str, str]
     """User to the error."""
     seconds: float

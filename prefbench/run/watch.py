@@ -17,7 +17,7 @@ class Watch:
     """Shows nothing; `prefbench.cli.screen.Screen` overrides all of it."""
 
     def header(self, prepared: Prepared) -> None:
-        """What is about to be drawn."""
+        """Called with the prepared run before drawing."""
 
     @contextmanager
     def progress(self, stage: str, total: int, unit: str = "img") -> Iterator[Callable[[int], object]]:  # noqa: ARG002
@@ -26,17 +26,17 @@ class Watch:
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:  # noqa: ARG002
-        """Around a short wait."""
+        """Wraps a short wait."""
         yield
 
     def drawn(self, result: RunResult, path: Path) -> None:
-        """What was drawn now, what was there before, what failed."""
+        """Called with the counts of samples drawn now, stored before, and failed."""
 
     def failures(self, path: Path) -> None:
-        """More samples failed than were allowed."""
+        """Called when more samples failed than were allowed."""
 
     def represented(self, result: CollectedStates) -> None:
-        """For whom representations were collected."""
+        """Called with the counts of users whose states were collected, and the failures."""
 
     def refused(self, reasons: Mapping[str, str]) -> None:
-        """Metrics that the run offers too little for, with the reasons."""
+        """Called with the metrics that cannot be measured on the run, and the reasons."""

@@ -1,4 +1,4 @@
-"""From open_clip's text tower to transformers' one: the same numbers under other names."""
+"""Converts open_clip's text tower to transformers' one: the same numbers under other names."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from prefbench.training.loop import Batch
 
 
 class CaptionedPictures(Protocol):
-    """What a diffusion model can be trained on."""
+    """Training data of a diffusion model."""
 
     @property
     def pictures(self) -> NDArray[np.uint8]: ...

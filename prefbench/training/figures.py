@@ -1,4 +1,4 @@
-"""What trained weights were measured to reach: the figures of their cards and of `prefbench check weights`."""
+"""Measured quality of trained weights: the figures of their cards and of `prefbench check weights`."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class FitConfig:
 
 @dataclass
 class Progress:
-    """What a run has done so far; stored in every checkpoint and, at the end, in the card."""
+    """Progress of a training so far; stored in every checkpoint and, at the end, in the card."""
 
     step: int = 0
     images: int = 0

@@ -1,4 +1,4 @@
-"""What `prefbench train` asks of every trainer."""
+"""The request that `prefbench train` makes of every trainer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class TrainRequest:
     """One call of the verb. A trainer is a function of it, whose keyword-only parameters are those of `-p`."""
 
     folder: Path
-    """Where checkpoints, curves and results go."""
+    """Folder of checkpoints, curves and results."""
     images: int | None = None
-    """Samples to see in all; None leaves it to the trainer."""
+    """Number of training samples in all; None leaves it to the trainer."""
     install: bool = False
     """Whether the result is copied into the package's weights."""

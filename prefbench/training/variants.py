@@ -28,7 +28,7 @@ class AblationRequest:
 
     @property
     def work(self) -> Path:
-        """Where variants and their runs go."""
+        """Folder of variants and their runs."""
         return self.folder / "ablation"
 
 
@@ -52,4 +52,4 @@ class Ablation:
     defaults: Mapping[str, float]
     """The whole method's own values of parameters that are swept."""
     backbone: str | None = None
-    """What all were trained for and are drawn on; None for the suite's."""
+    """The backbone that all were trained for and draw with; None for the suite's."""

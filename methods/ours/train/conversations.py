@@ -71,9 +71,9 @@ class TrainingConversation:
     conversation: Conversation
     rest: Rest
     signs: tuple[int, ...]
-    """Of each image: 1 in the history as liked, -1 as disliked, 0 elsewhere."""
+    """Sign of each image: 1 in the history as liked, -1 as disliked, 0 elsewhere."""
     judged: tuple[int, ...]
-    """Of each taught turn: which of the conversation's images it judges by itself; -1 for none."""
+    """For each taught turn, the index of the one image that it judges; -1 for none."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class ConversationMaker:
         return normalised
 
     def _preferences(self, persona: Persona, rng: np.random.Generator) -> list[Turn]:
-        """What the user likes comes first in a conversation, where the embedding is read."""
+        """The turns on what the user likes, which come first because the embedding is read there."""
         words = self.templates
         has_words = bool(persona.likes or persona.dislikes)
         text = _phrases(persona.likes, rng) or words.nothing

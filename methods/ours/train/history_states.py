@@ -33,7 +33,7 @@ class HistoryStates:
     wanted: Sequence[Sequence[int]]
     """Rows of the liked pictures it did not show, or what stands for them."""
     likes: Sequence[str]
-    """What the user likes in words, joined by commas; empty where unknown."""
+    """The user's liked phrases, joined by commas; empty where unknown."""
 
     def __len__(self) -> int:
         return len(self.sem)

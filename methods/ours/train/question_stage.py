@@ -118,7 +118,7 @@ def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """What is made from the judged images before the training; None for what the recipe does without."""
+    """Inputs computed from the judged images before the training; None for those that the recipe does not use."""
 
     tower: Tensor | None = None
     """Image tokens, as of `encode_images`."""
@@ -167,7 +167,7 @@ def teach(
 
 
 def pretraining_folder(folder: Path) -> Path:
-    """Where the first training lies in a stage's folder; one of version 0.1 goes on where it was."""
+    """Folder of the first training within a stage's folder; a training of version 0.1 keeps its old folder."""
     now, former = (folder / name for name in _PRETRAINING)
     return former if former.is_dir() else now
 
@@ -221,7 +221,7 @@ def freeze_vision(mllm: Mllm) -> None:
 
 
 def load_image_states(mllm: Mllm, judged_images: JudgedImages, path: Path) -> tuple[Tensor, Tensor]:
-    """What `encode_images` makes of the judged images, from `path` where it holds it.
+    """The judged images' states by `encode_images`, loaded from `path` where it holds them.
 
     Raises:
         PrefbenchError: `path` holds another number of images.

@@ -70,7 +70,7 @@ class CrowdScorer(Scorer):
     def weights(self) -> tuple[WeightFiles, ...]: ...
 
     def _folders(self) -> list[Path]:
-        """Where the files of each of `weights` lie. Raises `PrefbenchError` where some are missing."""
+        """Folders with the files of each of `weights`. Raises `PrefbenchError` where some are missing."""
         return hub.require_all(f"scorer {self.card.name!r}", self.weights)
 
     def _digest(self) -> str:
@@ -89,7 +89,7 @@ def check_pairs(name: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Around a pass of a network: no gradients, and full float32 also where the device would round to TF32."""
+    """Context of a forward pass: no gradients, and full float32 also where the device would round to TF32."""
     import torch
 
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

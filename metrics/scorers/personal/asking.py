@@ -110,7 +110,7 @@ class AskingScorer(Scorer):
 
     @abstractmethod
     def _question(self, prompt: str) -> str:
-        """What is asked about a picture that was drawn for a prompt."""
+        """The question about a picture that was drawn for a prompt."""
 
     def _shown(self, picture: Image.Image) -> Image.Image:
         """A picture as it is passed to the processor."""
@@ -118,7 +118,7 @@ class AskingScorer(Scorer):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Around a pass of the language model."""
+        """Context of a forward pass of the language model."""
         yield
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the scorer `preference` learns from: the judgments of users that no method learns from, as features."""
+"""Training data of the scorer `preference`: judgments, as features, of users that no method learns from."""
 
 from __future__ import annotations
 

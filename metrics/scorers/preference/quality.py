@@ -1,4 +1,4 @@
-"""What `prefbench check weights preference` measures: the shipped scorer on held-out users."""
+"""Measures the shipped scorer on held-out users, for `prefbench check weights preference`."""
 
 from __future__ import annotations
 

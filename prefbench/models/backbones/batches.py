@@ -1,4 +1,4 @@
-"""What one call of a pipeline may hold: the rows of a batch that go into it, and what to do when memory runs out."""
+"""Cuts batches for calls of a pipeline, and recognises when memory runs out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from prefbench.api import PrefbenchError
 
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
-"""What PyTorch says where it has no exception class of its own: the CPU's allocator, MPS."""
+"""Messages of PyTorch where it has no exception class: the CPU's allocator, MPS."""
 
 
 def rows_of(arguments: Mapping[str, Any], start: int, stop: int, total: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from prefbench.models.hub import MissingWeights
 from prefbench.models.loading import choose_device, choose_dtype, strict_loading
 
 _LIBRARIES = ("diffusers", "transformers", SpaceToDepthAutoencoder.__module__)
-"""Where components may come from. diffusers takes a module of ours from `model_index.json` only once it is imported."""
+"""Libraries of components. diffusers takes one of our modules from `model_index.json` only once it is imported."""
 
 
 def load_backbone(

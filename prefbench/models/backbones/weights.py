@@ -55,7 +55,7 @@ def components(folder: Path) -> dict[str, str]:
 
 
 def files(folder: Path, component: str, preferred: str | None) -> list[Path]:
-    """What loading a component reads, sorted: its configuration, and for a model the safetensors of one variant.
+    """The files of a component, sorted: its configuration, and for a model the safetensors of one variant.
 
     Empty where anything is missing: a model is recognised by its `config.json`, as schedulers and tokenizers name
     theirs otherwise.

@@ -1,4 +1,4 @@
-"""What extractors share. An extractor takes uint8 pictures and gives float64 features.
+"""Code that extractors share. An extractor takes uint8 pictures and gives float64 features.
 
 Its id names all that moves them: its recipe and the SHA-256 of its weights. Nothing here downloads; weights that are
 absent are an error that names the command which fetches them.

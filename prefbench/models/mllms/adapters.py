@@ -13,7 +13,7 @@ from prefbench.api import PrefbenchError
 from prefbench.models.loading import one_line
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-"""Of attention and of the gated MLP, as the language models, and Idefics2's connector, name them."""
+"""Projections of attention and of the gated MLP, as the language models and Idefics2's connector name them."""
 
 
 def put_on(model: Any, folder: Path) -> PeftModel:

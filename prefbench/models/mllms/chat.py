@@ -64,7 +64,7 @@ class ChatRenderer:
         return tokens
 
     def first_token(self, word: str) -> int:
-        """Of a word that the assistant begins its turn with."""
+        """The first token of a word that the assistant begins its turn with."""
         return next(token.id for token in self.tokens([ask("yes or no?"), answer(word)]) if token.by_assistant)
 
     @cached_property
@@ -74,7 +74,7 @@ class ChatRenderer:
         return frozenset(self.processor.tokenizer.convert_tokens_to_ids(name) for name in names if name is not None)
 
     def _span(self, conversation: Conversation, i: int, text: str) -> tuple[int, int]:
-        """Where in the rendered text the i-th turn stands, from after its opening to the token that ends it."""
+        """Start and end of the i-th turn in the rendered text, from after its opening to the token that ends it."""
         opened = self.text(conversation[:i], to_be_answered=True)
         closed = self.text(conversation[: i + 1], to_be_answered=False)
         if not (text.startswith(closed) and closed.startswith(opened)):

@@ -1,4 +1,4 @@
-"""What a multimodal language model is shown and asked: turns of text and images. Plain data, no torch."""
+"""Conversations with a multimodal language model: turns of text and images. Plain data, no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_OBLONG = 100
 
 @dataclass(frozen=True)
 class Turn:
-    """What one side says: texts and images in their order."""
+    """One turn of a conversation: texts and images in their order."""
 
     role: Literal["user", "assistant"]
     parts: tuple[Part, ...]

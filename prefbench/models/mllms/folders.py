@@ -27,11 +27,11 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "image_side": lambda value: value is None or _is_count(value),
     "tuning": lambda value: value in get_args(Tuning),
 }
-"""What the configurations of transformers and peft have no place for, or not the right one, and what each may be."""
+"""Settings that the configurations of transformers and peft lack, or store elsewhere, and checks of their values."""
 
 
 def settings_of(card: MllmCard) -> dict[str, Any]:
-    """What `CARD_FILE` holds."""
+    """The content of `CARD_FILE`."""
     return {name: value for name, value in asdict(card).items() if name in _SETTINGS}
 
 

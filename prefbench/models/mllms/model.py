@@ -72,12 +72,12 @@ class Mllm:
 
     @property
     def base(self) -> str:
-        """What its weights are known as: the repository of the hub, or the card's name."""
+        """Name of its weights: the repository on the hub, or the card's name."""
         return self.card.source if is_hub_id(self.card.source) else self.card.name
 
     @property
     def width(self) -> int:
-        """Of a hidden state."""
+        """Width of a hidden state."""
         return int(self.model.config.get_text_config().hidden_size)
 
     @property
@@ -262,7 +262,7 @@ _GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None
 
 @contextmanager
 def _asked(model: Any) -> Iterator[None]:
-    """Without dropout and gradients, also in the middle of training."""
+    """Context without dropout and gradients, also in the middle of training."""
     was_training = model.training
     model.eval()
     try:

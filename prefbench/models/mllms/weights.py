@@ -50,7 +50,7 @@ def find_model(source: str, revision: str | None, trainer: str | None = None) ->
 
 
 def _command(source: str, revision: str | None, trainer: str | None) -> str:
-    """What gets a model that is not here."""
+    """The command that gets a model that is not here."""
     if hub.is_hub_id(source):
         patterns = [f"*{suffix}" for suffix in (*sorted(_SETTINGS), ".safetensors")]
         return hub.download_command(source, revision, patterns)
@@ -76,7 +76,7 @@ def files_read(folder: Path) -> list[Path]:
 
 
 def _incomplete(folder: Path) -> list[str]:
-    """What loading would not find, in words."""
+    """The kinds of files that loading would not find, in words."""
     shards = _shards(folder)
     incomplete = [] if shards and all(path.is_file() for path in shards) else ["the model"]
     return incomplete + [what for what, any_of in _NEEDED.items() if not hub.files(folder, any_of)]

@@ -36,7 +36,7 @@ class DescribedImages:
     def of(
         cls, train_users: Sequence[TrainUser], components: Tensor, metric: Tensor, *, directions: int = 12
     ) -> DescribedImages:
-        """From principal components (N, D) of image states, and a metric (D, D) by which users judge them."""
+        """Takes principal components (N, D) of image states, and the metric (D, D) by which users judge them."""
         phrases_of = {digest: words for train_user in train_users for digest, words in train_user.shows.items()}
         phrases = tuple(sorted({phrase for words in phrases_of.values() for phrase in words}))
         column = {phrase: i for i, phrase in enumerate(phrases)}
@@ -69,7 +69,7 @@ def whitened(features: Tensor, components: int) -> Tensor:
 
 
 def unlabelled_directions(components: Tensor, shown: Tensor, metric: Tensor, directions: int) -> Floats32:
-    """Where images lie along the directions of greatest weight in the metric, among those that no phrase explains.
+    """Positions of images along the directions of greatest weight in the metric, among those that no phrase explains.
 
     With B the least-squares slopes of the components C on the phrases S, and P the projection off the span of B's
     rows: (C - S B) v for the eigenvectors v of P M P with the largest |eigenvalue|, scaled to variance 1. The metric is

@@ -34,7 +34,7 @@ class HistoryBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class HistorySource:
-    """Whose histories a teacher learns from.
+    """Users whose histories a teacher learns from.
 
     Args:
         rows: digest of an image to its row of `features` (N, D).

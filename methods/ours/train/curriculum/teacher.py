@@ -96,7 +96,7 @@ class Teacher(nn.Module):
         self.picture_components = self.gain * self.asked.weight.T @ of_pictures.float()
 
     def agreement(self, users: Tensor, pictures: Tensor) -> Tensor:
-        """Of users (J, WIDTH) each with a picture (J, D), by component: the users', the pictures', their products.
+        """Components of users (J, WIDTH), of one picture each (J, D), and their products.
 
         Returns:
             (3, J, COMPONENTS). The sum of a row's products is nearly by how much the two agree.

@@ -68,13 +68,13 @@ class CorpusRecipe:
 
 
 CAPTIONED = CorpusRecipe("captioned", 120_000, seed=1)
-"""What `mini-clip` and `mini-sd` learn from."""
+"""Training pictures of `mini-clip` and `mini-sd`."""
 CONTRASTS = CorpusRecipe("contrasts", 120_000, seed=4)
-"""What `mini-clip` learns from besides: rows 8 i to 8 i + 7 are one group."""
+"""Further training pictures of `mini-clip`: rows 8 i to 8 i + 7 are one group."""
 READING = CorpusRecipe("uniform", 120_000, seed=2)
-"""What the reader learns from."""
+"""Training pictures of the reader."""
 JUDGED = CorpusRecipe("judged", 129_600, seed=6)
-"""What `mini-dino` learns from: six pictures of every judged scene."""
+"""Training pictures of `mini-dino`: six of every judged scene."""
 HELD_OUT_SIZE = 5_000
 
 
@@ -159,7 +159,7 @@ def _described(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_De
 
 @cache
 def _judged_scenes() -> tuple[Scene, ...]:
-    """What the users of the scorer split judged, liked and disliked, for methods and for scorers."""
+    """All scenes that users of the scorer split judged."""
     histories = (user.judged(viewer) for user in population("scorer") for viewer in VIEWERS)
     return tuple(entry.scene for history in histories for entry in (*history.liked, *history.disliked))
 

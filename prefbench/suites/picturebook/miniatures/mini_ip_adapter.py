@@ -31,7 +31,7 @@ from prefbench.training.loop import Batch, FitConfig, Progress, fit
 
 FILE = "ip-adapter.safetensors"
 TOKENS = 4
-"""What the layout of the public adapters has."""
+"""Image tokens in the layout of the public adapters."""
 
 
 def build_mini_ip_adapter(backbone: DiffusersBackbone, seed: int = 0) -> Adapter:
@@ -71,7 +71,7 @@ class _Batches:
 
 @torch.inference_mode()
 def image_embeddings(pictures: NDArray[np.uint8]) -> Tensor:
-    """What the adapter is conditioned on: embeddings (N, 96) by `mini-vision` of pictures uint8 (N, 32, 32, 3)."""
+    """The adapter's condition: embeddings (N, 96) by `mini-vision` of pictures uint8 (N, 32, 32, 3)."""
     tower = load_mini_vision()
     batches = (pictures[i : i + 256] for i in range(0, len(pictures), 256))
     return torch.cat([tower(pixel_values=to_pixels(batch, SIZE)).image_embeds for batch in batches]).clone()

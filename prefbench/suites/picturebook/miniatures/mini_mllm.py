@@ -47,7 +47,7 @@ LATENTS = 4
 CONTEXT = 1024
 _PATCH, _WIDTH = 4, 128
 _SPREAD = 0.08
-"""Of fresh weights, about 1 / sqrt(width). The library's 0.02 suits a width of 4,096; here layers pass on nothing."""
+"""Standard deviation of fresh weights, about 1 / sqrt(width); the library's 0.02 suits a width of 4,096."""
 _TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}:"
     "{% for part in message['content'] %}"

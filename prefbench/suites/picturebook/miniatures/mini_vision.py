@@ -41,7 +41,7 @@ def build_mini_vision(seed: int = 0) -> CLIPVisionModelWithProjection:
 
 
 def image_processor() -> CLIPImageProcessor:
-    """What turns pictures of any size into the tower's pixels."""
+    """The processor that turns pictures of any size into the tower's pixels."""
     size = {"height": SIZE, "width": SIZE}
     return CLIPImageProcessor(size=size, crop_size=size, image_mean=list(MEAN), image_std=list(STD))
 

@@ -1,4 +1,4 @@
-"""What the shipped miniatures reach, measured on held-out prompts and pictures; the figures of their cards."""
+"""Quality of the shipped miniatures on held-out prompts and pictures: the figures of their cards."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from prefbench.suites.picturebook.world.axes import (
 from prefbench.training.figures import QualityFigure
 
 SAMPLES = 1000
-"""Prompts a figure stands on: the standard error of a share is at most 0.016."""
+"""Prompts per figure: the standard error of a share is at most 0.016."""
 ADAPTED = 300
-"""Of the adapter's: each is drawn twice, and a mean over six axes has a standard error of 0.01."""
+"""Prompts per figure of the adapter: each is drawn twice, and a mean over six axes has a standard error of 0.01."""
 _SEED = 11
 
 

@@ -34,7 +34,7 @@ Card = dict[str, Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a miniature sees, how it learns, and what it is measured on."""
+    """Schedule and training data of a miniature, and how many pictures its quality is measured on."""
 
     config: FitConfig
     corpora: tuple[CorpusRecipe, ...]
@@ -156,7 +156,7 @@ def _run(name: str, request: TrainRequest, train: _Train, save: _Save, measure: 
 def make_card(
     name: str, config: FitConfig, progress: Progress, corpora: Sequence[CorpusRecipe], figures: Sequence[QualityFigure]
 ) -> Card:
-    """What a model is, what it saw, how long it took and what it reaches."""
+    """The card of a trained model: recipe, data, cost and quality."""
     return {
         "name": name,
         "licence": "Apache-2.0",

@@ -82,7 +82,7 @@ def _background(kind: str, colors: Mapping[str, Color]) -> Image.Image:
 
 @cache
 def _pattern_mask(kind: str) -> Image.Image:
-    """Where the pattern's colour goes; the period is eight pixels and its phase is fixed."""
+    """Mask of the pattern's colour; the period is eight pixels and its phase is fixed."""
     y, x = np.mgrid[0:_CANVAS, 0:_CANVAS] / _SUPER
     masks = {
         "plain": np.zeros_like(x, dtype=bool),
