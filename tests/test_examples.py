@@ -36,6 +36,10 @@ def test_the_page_shows_the_whole_example_and_its_command(kind: str) -> None:
     assert f"prefbench check {kind} examples/{EXAMPLES[kind]}" in (ROOT / "examples" / file).read_text(encoding="utf-8")
 
 
+def test_the_page_on_python_shows_the_whole_notebook() -> None:
+    assert '--8<-- "examples/notebook.py"' in (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_example_plug_ins_work_together(tmp_path: Path, tiny_sd: Path) -> None:
     """The example suite, method and metric make two runs, and the example report compares them."""

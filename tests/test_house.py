@@ -37,8 +37,7 @@ def test_the_run_path_holds_what_a_run_goes_through(house: ModuleType) -> None:
 
 def test_lines_are_counted_as_the_docstring_says(house: ModuleType, tmp_path: Path) -> None:
     file = tmp_path / "code.py"
-    file.write_text(
-        '"""Doc."""\n\n# comment\nx = 1  # why\n\n\ndef f():\n    """Doc\n\n    more."""\n    return [\n        x,\n    ]\n'
-    )
+    function = ["def f():", '    """Doc', "", '    more."""', "    return [", "        x,", "    ]"]
+    file.write_text("\n".join(['"""Doc."""', "", "# comment", "x = 1  # why", "", "", *function]) + "\n")
     assert house.code_lines(file) == 5
     assert house.function_lengths(file) == [4]

@@ -29,7 +29,7 @@ _ADVICE = "delete it and run the same command again"
 
 
 class RunFolder:
-    """Reads and writes one run. The layout is in the README."""
+    """Reads and writes one run. The layout is in the documentation."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -26,6 +26,7 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
     interval reaches at least as far as `proportions.proportion`. No interval for fewer than two users.
 
     Example:
+        >>> import numpy as np
         >>> users, prompts = np.repeat(["a", "b", "c"], 2), np.tile(["x", "y"], 3)
         >>> crossed_bootstrap(Scores(np.arange(6.0), users, prompts)).value
         2.5
