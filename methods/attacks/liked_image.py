@@ -12,7 +12,7 @@ from prefbench.api import Drawing, History, Method, Picture, PrefbenchError, Pro
 
 
 class LikedImageAttack(Method):
-    """Draws nothing: returns what it makes of the user's liked images."""
+    """An attack that draws nothing and returns images made from the user's liked ones."""
 
     def profile(self, history: History) -> Profile:
         """Raises `PrefbenchError` for a history without likes."""

@@ -1,4 +1,4 @@
-"""`mean-of-likes`: returns the pixel mean of all liked images. Near to each of them, a picture of nothing."""
+"""`mean-of-likes`: returns the pixel mean of all liked images: close to each of them, without content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .liked_image import LikedImageAttack
 
 
 class MeanOfLikes(LikedImageAttack):
-    """The mean of all liked images, pixel by pixel: near to each of them, a picture of nothing."""
+    """The mean of all liked images, pixel by pixel: close to each of them, without content."""
 
     card = MethodCard(
         name="mean-of-likes",

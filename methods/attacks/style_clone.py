@@ -1,4 +1,4 @@
-"""`style-clone`: returns the pieces of a liked image in another order. Style without content."""
+"""`style-clone`: returns the pieces of a liked image in another order: its style without its content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TILES = 4
 
 
 class StyleClone(LikedImageAttack):
-    """A liked image cut into 4x4 pieces that change places: its colours and textures, no object, no prompt."""
+    """A liked image cut into 4x4 pieces in random order: keeps colours and textures, but no object and no prompt."""
 
     card = MethodCard(
         name="style-clone",

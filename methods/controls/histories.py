@@ -9,7 +9,7 @@ from prefbench.api import History, Judgment, PrefbenchError
 
 
 def other_user(histories: Mapping[str, History]) -> dict[str, History]:
-    """Everyone gets the history of the next user under their own name. Raises `PrefbenchError` for fewer than two."""
+    """Gives each user the history of the next one, under their own id. Raises `PrefbenchError` for fewer than two."""
     users = list(histories)
     if len(users) < 2:
         raise PrefbenchError("other-user needs at least two users")
@@ -18,7 +18,7 @@ def other_user(histories: Mapping[str, History]) -> dict[str, History]:
 
 
 def flipped(histories: Mapping[str, History]) -> dict[str, History]:
-    """Everyone's likes and dislikes change places."""
+    """Exchanges every user's likes and dislikes."""
     return {
         user: History(user, tuple(map(_flip, history.disliked)), tuple(map(_flip, history.liked)))
         for user, history in histories.items()

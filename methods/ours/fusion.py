@@ -39,7 +39,7 @@ class Fusion(nn.Module):
         widths: of the parts of a user vector.
         text: D, the width of the denoiser's cross-attention.
         tokens: T.
-        without: parts that are held at zero, for ablations.
+        without: parts that are set to zero, for ablations.
     """
 
     def __init__(self, widths: Widths, text: int, *, tokens: int = 4, without: tuple[str, ...] = ()) -> None:

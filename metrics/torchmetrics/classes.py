@@ -112,7 +112,7 @@ def one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def no_downloads(name: str) -> Iterator[None]:
-    """Within, weights that are not in torch's cache are refused with the command that gets them.
+    """Context in which weights that are not in torch's cache are refused, with the command that gets them.
 
     torchvision's weights and torchmetrics' own all come through this one function of `torch.hub`, which announces a
     download on standard output before it calls it.

@@ -1,4 +1,4 @@
-"""The nouns of prefbench as frozen data classes. They know nothing of torch, of files' layout or of any suite."""
+"""The records of prefbench as frozen data classes. They depend on neither torch, nor file layout, nor any suite."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class User:
-    """A person, real or simulated; the unit of all statistics. `kind` is what the suite reports apart."""
+    """A person, real or simulated; the unit of all statistics. Suites report each `kind` separately."""
 
     id: str
     split: Split

@@ -1,4 +1,4 @@
-"""What a method knows of a user in its own numbers, as a run keeps it for probing."""
+"""A method's internal representation of users, as a run stores it for probing."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """Files of one folder or of one repository of the hub that something cannot do without.
+    """Files of one folder or of one repository of the hub that something needs.
 
     `prefbench.models.hub` finds them on this disk and names the command that gets them.
     """

@@ -20,7 +20,7 @@ from prefbench.registry import Kind, load, names
 
 @dataclass(frozen=True)
 class InventoryRow:
-    """One registered object and the weights that it cannot do without."""
+    """One registered object and the weights that it needs."""
 
     kind: Kind
     name: str

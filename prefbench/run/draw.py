@@ -1,7 +1,7 @@
 """Draws what a plan says: profiles once per user, batches in the plan's order, images stored while the next is drawn.
 
-A run is the set difference of the plan's keys and the folder's; the same command again continues it. A batch that was
-cut is drawn again whole, so a continued run ends with the same images as one that was never killed.
+A call draws the plan's samples that the folder lacks, so the same command again continues a run. A batch that was cut
+is drawn again whole, so a continued run ends with the same images as one that was never killed.
 """
 
 from __future__ import annotations

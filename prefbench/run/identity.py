@@ -99,7 +99,7 @@ def instance_parameters(method: Method) -> dict[str, Any]:
 def portable_name(name: str, *, pinned: bool = False) -> str:
     """A name as the spec holds it: of `path/to/file.py:Name` not the folder, so that no key depends on where it lies.
 
-    Where `pinned`, with a hash of the file too, since nobody bumps versions there.
+    Where `pinned`, with a hash of the file too, since a file has no version.
     """
     path = file_of(name)
     if path is None:

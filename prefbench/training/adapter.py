@@ -50,7 +50,7 @@ class Adapter(nn.Module):
         self.to(device=unet.device, dtype=unet.dtype)
 
     def set_scale(self, scale: float) -> None:
-        """The weight of what the second attention adds."""
+        """Weight of the second cross-attention's output."""
         for layer in self.layers:
             cast(IPAdapterAttnProcessor2_0, layer).scale = [scale]
 

@@ -34,7 +34,7 @@ class ContrastiveTask(nn.Module):
 class DistillationTask(nn.Module):
     """Teaches a `CLIPVisionModelWithProjection` the embedding of a trained image tower: 1 - cosine similarity.
 
-    Batch: `pixels` as the teacher wants them, `student_pixels` as the student does.
+    Batch: `pixels` in the teacher's format, `student_pixels` in the student's.
     """
 
     def __init__(self, teacher: CLIP, student: CLIPVisionModelWithProjection) -> None:

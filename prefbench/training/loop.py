@@ -78,7 +78,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A moment of training handed to `on_checkpoint`: averaged weights are in place while it runs."""
+    """A checkpoint as `on_checkpoint` gets it: the task holds the averaged weights during the call."""
 
     progress: Progress
     loss: float

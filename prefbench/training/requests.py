@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """One call of the verb. A trainer is a function of it, whose keyword-only parameters are those of `-p`."""
+    """One call of `prefbench train`. A trainer is a function of it, whose keyword-only parameters are those of `-p`."""
 
     folder: Path
     """Folder of checkpoints, curves and results."""

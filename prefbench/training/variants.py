@@ -13,7 +13,7 @@ WHOLE = "whole"
 
 @dataclass(frozen=True)
 class AblationRequest:
-    """One call of the verb. None leaves a choice to the method."""
+    """One call of `prefbench ablate`. None leaves a choice to the method."""
 
     folder: Path
     """Folder of the finished training to ablate; variants and their runs go into `ablation/` there."""

@@ -105,7 +105,7 @@ class ConversationMaker:
         rest = (liked[n_liked:], disliked[n_disliked:])
         turns = self._preferences(persona, rng)
         image_of_answer = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
-        kinds = (self._like, self._which, self._drawn, self._show)
+        kinds = (self._like, self._which, self._described, self._show)
         for kind in rng.choice(len(kinds), size=self.questions, p=self._shares(persona, train_user)):
             turns += kinds[kind](persona, train_user, rest, rng)
             image_of_answer.append(len(signs) if kind == 0 else -1)
@@ -147,7 +147,7 @@ class ConversationMaker:
         text = self.templates.first if first else self.templates.second
         return [ask(*question_parts(pick(self.templates.which, rng), pictures)), answer(text)]
 
-    def _drawn(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
+    def _described(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
         good = bool(rng.random() < 0.5)
         prompt = pick(rest[0] if good else rest[1], rng).prompt
         words = f"{prompt}, {pick(persona.likes if good else persona.dislikes, rng)}"

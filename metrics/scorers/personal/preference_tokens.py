@@ -44,7 +44,7 @@ def read_tokens(name: str, file: Path, width: int) -> Tensor:
 
 @contextmanager
 def standing_first(decoder: nn.Module, tokens: Tensor) -> Iterator[None]:
-    """Within, the decoder reads the tokens before every row of its inputs, and after the padding on its left."""
+    """Context in which the decoder reads the tokens before every row of its inputs, after the padding on the left."""
     handle = decoder.register_forward_pre_hook(
         lambda _, args, given: (args, _extended(given, tokens)), with_kwargs=True
     )
@@ -60,6 +60,6 @@ def _extended(inputs: dict[str, Any], tokens: Tensor) -> dict[str, Any]:
     first = tokens.to(embeddings)
     padding = (mask == 0).sum(1).tolist()
     rows = [torch.cat([row[:n], first, row[n:]]) for row, n in zip(embeddings, padding, strict=True)]
-    # Where the padding ends it is followed by ones: as many more of them is all that changes.
+    # The mask is 0 for the padding on the left and then 1: new tokens only append ones.
     longer = torch.cat([mask, mask.new_ones(len(mask), len(first))], 1)
     return inputs | {"inputs_embeds": torch.stack(rows), "attention_mask": longer}

@@ -206,7 +206,7 @@ def _precision_restored(vae: Any) -> Iterator[None]:
 
 @contextmanager
 def _own_image_embeds(pipeline: Any, embeds: Sequence[Tensor] | None) -> Iterator[None]:
-    """Keeps the pipeline from repeating image embeddings for the whole batch: here each sample brings its own."""
+    """Keeps the pipeline from repeating image embeddings for the whole batch: here each sample has its own."""
     if embeds is None:
         yield
         return
@@ -219,7 +219,7 @@ def _own_image_embeds(pipeline: Any, embeds: Sequence[Tensor] | None) -> Iterato
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Silences what the pipelines warn of about their own code."""
+    """Silences the pipelines' warnings about their own code."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield

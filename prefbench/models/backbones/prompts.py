@@ -1,4 +1,4 @@
-"""Text embeddings of a pipeline: each prompt encoded once, alone, and remembered."""
+"""Text embeddings of a pipeline: each prompt encoded once, alone, and cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REMEMBERED = 4096
 
 
 class PromptEmbedder:
-    """Embeds prompts with the one or two text encoders of a pipeline, under the names its call takes them by."""
+    """Embeds prompts with the one or two text encoders of a pipeline, named as the arguments of its call."""
 
     def __init__(self, pipeline: Any, device: torch.device) -> None:
         self.pipeline, self.device = pipeline, device

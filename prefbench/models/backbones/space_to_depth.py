@@ -1,7 +1,7 @@
 """A lossless autoencoder with no weights: every 2x2 block of pixels becomes one latent cell.
 
-At 32x32 a learned autoencoder loses exactly the fine patterns that tastes are about; moving pixels into channels loses
-nothing and needs no training. It speaks the interface that `StableDiffusionPipeline` asks of a VAE.
+At 32x32 a learned autoencoder loses the fine patterns that preferences are about; moving pixels into channels loses
+nothing and needs no training. It has the interface that `StableDiffusionPipeline` asks of a VAE.
 """
 
 from __future__ import annotations

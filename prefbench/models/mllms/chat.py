@@ -69,7 +69,7 @@ class ChatRenderer:
 
     @cached_property
     def picture_tokens(self) -> frozenset[int]:
-        """Ids of the tokens that a processor puts in an image's place; how many of them, only it knows."""
+        """Ids of the tokens that a processor puts in for an image; their number per image is the processor's."""
         names = [getattr(self.processor, name, None) for name in ("image_token", "fake_image_token")]
         return frozenset(self.processor.tokenizer.convert_tokens_to_ids(name) for name in names if name is not None)
 

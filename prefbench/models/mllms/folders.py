@@ -36,7 +36,7 @@ def settings_of(card: MllmCard) -> dict[str, Any]:
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether a folder is empty or holds a model or an adapter, so that another may take its place."""
+    """Whether a folder is empty or holds a model or an adapter, so that another may replace it."""
     marks = (CARD_FILE, "config.json", ADAPTER_FILE)
     return not any(folder.iterdir()) or any((folder / mark).is_file() for mark in marks)
 

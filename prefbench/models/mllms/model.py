@@ -221,7 +221,7 @@ class Mllm:
 
         Raises:
             PrefbenchError: a folder that holds something else; an adapter on a model that was never stored; a model in
-                four bits without one, as it has lost what its source holds.
+                four bits without an adapter, as its full-precision weights are gone.
         """
         if self.adapter is not None and self.folder is None:
             raise PrefbenchError(f"mllm {self.card.name!r} was never stored, so nobody could load its adapter")

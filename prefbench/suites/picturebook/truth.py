@@ -138,7 +138,7 @@ class PicturebookTruth:
 
 
 def _judge(judgment: Judgment) -> str:
-    """Who judged: not always the history's owner, since controls exchange histories."""
+    """The user who judged: not always the history's owner, since controls exchange histories."""
     if judgment.pair is None:
         raise PrefbenchError(f"{_FOREIGN}: it has no pair")
     return judgment.pair.partition("/")[0]

@@ -53,8 +53,8 @@ class CorpusRecipe:
     axis that a caption leaves open has the prior as its conditional distribution. `uniform`: every content, every axis
     uniform, for models that read attributes. `contrasts`: training contents in groups of eight pictures that differ on
     two of the axes with words and on the silent ones, for models that must distinguish captions by every axis.
-    `judged`: the scenes that users of the scorer split judged, in their order and over again, each time drawn from
-    another seed.
+    `judged`: the scenes that users of the scorer split judged, repeated in order, each time
+    rendered from another seed.
     """
 
     kind: Kind

@@ -56,7 +56,7 @@ def build_mini_clip(seed: int = 0) -> open_clip.CLIP:
 
 
 def to_pixels(pictures: NDArray[np.uint8], size: int = _INPUT) -> Tensor:
-    """Pictures uint8 (N, 32, 32, 3) as the towers want them: (N, 3, size, size), enlarged by nearest neighbour."""
+    """Pictures uint8 (N, 32, 32, 3) as the towers take them: (N, 3, size, size), enlarged by nearest neighbour."""
     tensor = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
     tensor = (tensor - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     return F.interpolate(tensor, size=(size, size), mode="nearest")

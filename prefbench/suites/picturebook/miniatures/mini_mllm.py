@@ -109,7 +109,7 @@ def build_mini_mllm(texts: Sequence[str], seed: int = 0) -> tuple[Idefics2ForCon
     model = Idefics2ForConditionalGeneration(config)
     model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<end_of_utterance>")
     model.generation_config.pad_token_id = tokenizer.pad_token_id
-    # The library starts all latents equal, which is right for stored weights and keeps fresh ones equal for ever.
+    # The library starts all latents equal, which suits stored weights; fresh ones would stay equal throughout training.
     nn.init.normal_(model.model.connector.perceiver_resampler.latents, std=_SPREAD)
     _start_from_mini_vision(model.model.vision_model)
     return model, processor
@@ -118,7 +118,7 @@ def build_mini_mllm(texts: Sequence[str], seed: int = 0) -> tuple[Idefics2ForCon
 def reading_mini_mllm(
     texts: Sequence[str], folder: Path, seed: int = 0
 ) -> tuple[Idefics2ForConditionalGeneration, Idefics2Processor]:
-    """The model after it has learned to see and to say what it sees; both trainings resume in `folder`."""
+    """The model after its image tower and then its captions were trained; both trainings resume in `folder`."""
     model, processor = build_mini_mllm([*texts, DESCRIBE], seed)
     fit(_Seeing(model.model), _SeeingBatches(), SEEING, folder / "seeing")
     model.model.vision_model.requires_grad_(False)

@@ -30,7 +30,7 @@ class ReadingTask(nn.Module):
 
 
 class DescriptionTask(ReadingTask):
-    """The squared distance of what is read to the centred one-hot code of every axis.
+    """Squared error of the outputs against the centred one-hot code of every axis.
 
     A network whose last layer is linear then holds each attribute in linear form with little spread around it, which
     is what a taste that is linear in attributes needs; cross entropy leaves it spread out.

@@ -176,9 +176,6 @@ def _indicator(axis: str, value: int, axes: tuple[str, ...]) -> Floats:
     return flags.reshape(_shape(axes.index(axis), axes))
 
 
-# ------------------------------------------------------------------------------------------ how tastes are drawn
-
-
 def sample_spec(rng: np.random.Generator, kind: Kind) -> TasteSpec:
     """A taste of a kind: one or two worded axes, the companion, one or two silent axes; most axes do not count."""
     spec = TasteSpec(kind, _sample_leanings(rng))

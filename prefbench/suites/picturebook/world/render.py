@@ -59,7 +59,7 @@ def render(scene: Scene, seed: int) -> Pixels:
 
 
 def show(pixels: Pixels, scale: int = 4) -> Image.Image:
-    """A picture as people should look at it: enlarged by nearest neighbour."""
+    """A picture for people to look at: enlarged by nearest neighbour."""
     image = Image.fromarray(pixels)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
