@@ -89,7 +89,7 @@ class AttributeRewrite(Method):
             likes = read_answer(first, tokenizer, control)
             dislikes = read_answer(self._ask(follow_up(examples, first, TEMPLATES.dislikes[0])), tokenizer, control)
         except ValueError as error:
-            logger.warning("%s: %s %s; drawn by the prompt alone", self.card.name, history.user, error)
+            logger.warning("%s: %s %s; drawing from the prompt alone", self.card.name, history.user, error)
             return "", ""
         return likes, dislikes
 

@@ -146,7 +146,7 @@ def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm
     for what, (here, needed) in widths.items():
         if here != needed:
             raise PrefbenchError(
-                f"{folder} was trained on {what} {needed} wide, those here are {here} wide; train again:"
+                f"{folder} needs {what} of width {needed}, here they have width {here}; train it again:"
                 f" {_command(backbone)}"
             )
     return mllm, embed_images

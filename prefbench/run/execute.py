@@ -33,7 +33,7 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
         stored = prepared.folder.read_description()["spec"]
         if stored["batch"] != prepared.spec.batch:
             raise PrefbenchError(
-                f"{prepared.folder.path} was begun with --batch {stored['batch']}: continue it so, or use another --out"
+                f"{prepared.folder.path} was begun with --batch {stored['batch']}: give the same one, or another --out"
             )
         finished = prepared.folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):

@@ -50,7 +50,7 @@ class RunFolder:
         except ValueError as error:
             raise PrefbenchError(f"{path} is damaged ({error}); {_ADVICE}") from error
         if not isinstance(content, dict) or not isinstance(content.get("spec"), dict):
-            raise PrefbenchError(f"{path} is damaged (it describes no run); {_ADVICE}")
+            raise PrefbenchError(f"{path} is damaged (it holds no spec); {_ADVICE}")
         return content
 
     @contextmanager

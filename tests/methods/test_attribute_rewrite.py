@@ -184,7 +184,7 @@ def test_an_answer_that_never_ends_gets_one_warning_and_the_prompt_alone(
     assert len(caplog.records) == len(HISTORIES)
     line = caplog.records[0].getMessage()
     assert line.startswith("attribute-rewrite: ann got an answer")
-    assert line.endswith("; drawn by the prompt alone")
+    assert line.endswith("; drawing from the prompt alone")
     assert "\n" not in line
     drawings, plain = method.generate(requests(profiles)), make(PromptOnly()).generate(requests(profiles))
     assert [drawing.prompt_used for drawing in drawings] == ["a red fox"] * 3

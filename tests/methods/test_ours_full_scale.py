@@ -541,7 +541,7 @@ def test_weights_for_another_backbone_or_language_model(
         weights.load_readers(trained.final, without, backbone_of(trained))
     one_line(error)
     wide = replace(config, widths=replace(config.widths, img=99))
-    with pytest.raises(PrefbenchError, match="trained on image embeddings 99 wide, those here are 12 wide") as error:
+    with pytest.raises(PrefbenchError, match="needs image embeddings of width 99, here they have width 12") as error:
         weights.load_readers(trained.final, wide, backbone_of(trained))
     one_line(error)
 

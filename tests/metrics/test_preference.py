@@ -171,7 +171,7 @@ def test_what_is_wrong_with_a_scorer_is_one_line(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_id": "mean-colour@0"}))
-    with pytest.raises(PrefbenchError, match="trained on mean-colour@0, here is mean-colour@1"):
+    with pytest.raises(PrefbenchError, match="trained on mean-colour@0, the suite has mean-colour@1"):
         _ = PreferenceScorer(folder=str(tmp_path)).id
 
 

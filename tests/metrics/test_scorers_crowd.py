@@ -363,7 +363,7 @@ def test_what_is_no_picture_for_a_prompt_is_refused(
 def test_an_unknown_architecture_and_a_batch_of_none_are_refused(make: Callable[..., CrowdScorer]) -> None:
     with pytest.raises(PrefbenchError, match="unknown architecture 'ViT-H-15'; did you mean 'ViT-H-1"):
         make("hpsv2", architecture="ViT-H-15").points(prompts(1), pictures(1))
-    with pytest.raises(PrefbenchError, match="batch is at least 1, got 0"):
+    with pytest.raises(PrefbenchError, match="batch must be at least 1, got 0"):
         make("hpsv2", batch=0)
 
 

@@ -180,7 +180,7 @@ def test_only_a_saved_model_is_replaced(folders: dict[str, Path], tmp_path: Path
 def test_an_adapter_on_a_model_that_is_nowhere_is_not_saved(folders: dict[str, Path], tmp_path: Path) -> None:
     mllm = tune(loaded(folders["qwen"]), "lora")
     mllm.folder = None
-    with pytest.raises(PrefbenchError, match="was never stored, so nobody could load its adapter"):
+    with pytest.raises(PrefbenchError, match="was never stored, so its adapter could not be loaded again"):
         mllm.save(tmp_path / "saved")
 
 

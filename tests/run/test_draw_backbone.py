@@ -54,7 +54,7 @@ def test_another_batch_size_moves_pixels_by_rounding_only(tiny_sd: Path, tmp_pat
 
 def test_a_run_that_was_begun_with_another_batch_size_says_so(tiny_sd: Path, tmp_path: Path) -> None:
     execute(prepare(settings(tiny_sd, tmp_path, users=1)))
-    with pytest.raises(PrefbenchError, match="was begun with --batch 8: continue it so, or use another --out"):
+    with pytest.raises(PrefbenchError, match="was begun with --batch 8: give the same one, or another --out"):
         execute(prepare(settings(tiny_sd, tmp_path, users=1, batch=4)))
 
 

@@ -46,7 +46,9 @@ def train(
     if stage is not None and stage not in STAGES:
         raise PrefbenchError(unknown("stage", stage, list(STAGES)))
     if request.images is not None and stage not in _COUNTING:
-        raise PrefbenchError("--images needs -p stage=questions or -p stage=injection: they count different things")
+        raise PrefbenchError(
+            "--images needs -p stage=questions or -p stage=injection: the one counts conversations, the other images"
+        )
     if request.images is not None and request.images < 1:
         raise PrefbenchError(f"--images must be at least 1, got {request.images}")
     job = Job(request, Sources(suite, backbone, mllm, image_tower), stage)

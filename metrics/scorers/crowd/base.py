@@ -35,7 +35,7 @@ class CrowdScorer(Scorer):
 
     def __init__(self, *, anchor: float, batch: int, device: str | None) -> None:
         if batch < 1:
-            raise PrefbenchError(f"scorer {self.card.name!r}: batch is at least 1, got {batch}")
+            raise PrefbenchError(f"scorer {self.card.name!r}: batch must be at least 1, got {batch}")
         self.anchor, self.batch, self.device = anchor, batch, device
 
     @cached_property

@@ -90,7 +90,7 @@ class PreferenceScorer(Scorer):
         encoder: Extractor = load("extractor", self._config["encoder"])()
         if encoder.id != self._config["encoder_id"]:
             raise PrefbenchError(
-                f"scorer 'preference' was trained on {self._config['encoder_id']}, here is {encoder.id}: "
+                f"scorer 'preference' was trained on {self._config['encoder_id']}, the suite has {encoder.id}: "
                 "prefbench train preference --install"
             )
         return encoder

@@ -191,9 +191,11 @@ class Mllm:
         ids = [self._renderer.first_token(word) for word in words]
         if len(set(ids)) != len(words):
             raise PrefbenchError(f"{self.card.name}: {', '.join(words)} do not begin with different tokens")
-        parts = [word for word, token in zip(words, ids, strict=True) if self.tokenizer.decode([token]).strip() != word]
-        if whole and parts:
-            raise PrefbenchError(f"{self.card.name}: {parts[0]!r} is not one token of its tokenizer")
+        split_words = [
+            word for word, token in zip(words, ids, strict=True) if self.tokenizer.decode([token]).strip() != word
+        ]
+        if whole and split_words:
+            raise PrefbenchError(f"{self.card.name}: {split_words[0]!r} is not one token of its tokenizer")
         return ids
 
     def word_logits(self, conversations: Sequence[Conversation], tokens: Sequence[int], *, batch: int = 8) -> Tensor:
@@ -224,7 +226,7 @@ class Mllm:
                 four bits without an adapter, as its full-precision weights are gone.
         """
         if self.adapter is not None and self.folder is None:
-            raise PrefbenchError(f"mllm {self.card.name!r} was never stored, so nobody could load its adapter")
+            raise PrefbenchError(f"mllm {self.card.name!r} was never stored, so its adapter could not be loaded again")
         if self.adapter is None and self.four_bit:
             raise PrefbenchError(f"mllm {self.card.name!r} is in four bits; only an adapter on it can be saved")
         if folder.exists() and not is_saved(folder):
