@@ -25,7 +25,7 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
         PrefbenchError: another process holds the folder, the run was begun with other batches, the disk is full, or the
             method broke its contract.
     """
-    # Asked before the lock: git, if this process is killed while it starts it, would hold the folder for a moment more.
+    # Before the lock: a git process that outlives a kill of this one would keep the folder locked.
     code = code_state()
     with prepared.folder.locked():
         if not (prepared.folder.path / "run.json").is_file():

@@ -222,7 +222,7 @@ class _State:
         if not self.path.exists():
             return
         try:
-            # By way of the CPU: of several processes on CPUs each calls its device "cpu:0", which no file can go to.
+            # Via the CPU: with several processes on CPUs, devices are named "cpu:0", to which torch maps no file.
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
             if stored.get("made_of", "") != self.made_of:
                 raise ValueError("it was made by another recipe, or of other data")

@@ -130,7 +130,7 @@ class DiffusersBackbone:
         return _resized(decoded_image, rgb.size)
 
     def _try_to_draw(self, seeds: Sequence[int], arguments: dict[str, Any]) -> list[Image.Image] | None:
-        """The images, or None when memory ran out; by then the error and what its traceback held are gone."""
+        """The images, or None when memory ran out; the error is dropped first, as its traceback would keep memory."""
         try:
             return self._draw(seeds, arguments)
         except RuntimeError as error:

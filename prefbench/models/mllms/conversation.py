@@ -10,7 +10,7 @@ from PIL import Image
 
 Part = str | Image.Image
 MOST_OBLONG = 100
-"""Longer to shorter side; Qwen2.5-VL's processor refuses 200."""
+"""Largest ratio of longer to shorter side; Qwen2.5-VL's processor refuses 200."""
 
 
 @dataclass(frozen=True)

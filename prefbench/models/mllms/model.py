@@ -65,7 +65,7 @@ class Mllm:
         # Padding on the left puts the last token of every conversation in the last column.
         self.tokenizer = processor.tokenizer
         self.tokenizer.padding_side = "left"
-        # One run of tokens per image. Idefics2 by itself shows each in four pieces too, of which few fit the context.
+        # One run of tokens per image: by default Idefics2 adds four crops of each, and few would fit the context.
         if getattr(processor.image_processor, "do_image_splitting", False):
             processor.image_processor.do_image_splitting = False
         self._renderer = ChatRenderer(card.name, processor)

@@ -103,7 +103,7 @@ class CurriculumLosses(nn.Module):
         return [F.mse_loss(follow(state), target) for follow, state in zip(self.followers, states, strict=False)]
 
     def _users(self, batch: Batch) -> Tensor:
-        """The teacher's user states (B, WIDTH) of the histories."""
+        """The teacher's user states (B, WIDTH); images (I,) of all histories are padded to (B, H) by owner first."""
         teacher, _, features = self._teaching(batch)
         users, owners = len(batch["opened"]), batch["owners"]
         position = torch.arange(len(owners), device=owners.device) - torch.searchsorted(owners, owners)

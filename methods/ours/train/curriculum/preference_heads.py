@@ -30,7 +30,7 @@ _UNLABELLED = ("unlabelled", "unsaid")
 
 
 class PreferenceHead(nn.Module):
-    """Like or dislike (B, Q) of images from a user's state (B, W) alone: a bilinear form plus what all users like."""
+    """Logits (B, Q) that users with states s (B, W) like images x: <U s, V x> / sqrt(width) + w x, w shared."""
 
     def __init__(self, state: int, picture: int, width: int = 64) -> None:
         super().__init__()

@@ -26,8 +26,8 @@ from prefbench.training.loop import Checkpoint, FitConfig, Progress, fit
 def build_mini_sd(seed: int = 0, text_encoder: CLIPTextModel | None = None) -> StableDiffusionPipeline:
     """The untrained pipeline: space-to-depth autoencoder, 0.35 M text tower, 4.2 M denoiser.
 
-    Without a `text_encoder` the text tower is random too. One that does not know the words yet hides them from the
-    denoiser, so training starts from the tower of `mini-clip`.
+    Without a `text_encoder` the text tower is random too. An untrained tower hides the words from the denoiser, so
+    training starts from the tower of `mini-clip`.
     """
     torch.manual_seed(seed)
     tokenizer = picturebook_tokenizer()

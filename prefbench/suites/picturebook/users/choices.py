@@ -42,6 +42,7 @@ def log_likelihood(liked: Floats, disliked: Floats, others: Floats, sharpness: f
     c, d = scale * others[..., :1, :], scale * others[..., 1:, :]
     x_c, x_d, c_d, c_y, d_y = _odds(x, c), _odds(x, d), _odds(c, d), _odds(c, y), _odds(d, y)
     if liked.shape[-1] == disliked.shape[-1]:
+        # One in three times x and y meet in a heat; else each meets c or d there, and the other of these afterwards.
         met = _odds(x, y) * (c_d * x_c * d_y + (1 - c_d) * x_d * c_y)
         apart = x_c * d_y * x_d * c_y
         return _log_mean(met / 3 + apart * 2 / 3)

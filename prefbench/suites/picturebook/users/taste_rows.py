@@ -1,4 +1,4 @@
-"""Many tastes at once, as rows of arrays: what inference moves through, thousands of tastes in a millisecond.
+"""Many tastes at once, as rows of arrays: inference evaluates thousands of tastes in a millisecond.
 
 `taste.py` says what a taste is; here the same tastes stand as scores over *columns*, the values of all style axes one
 axis after another.
