@@ -18,9 +18,9 @@ from prefbench.files import write_atomic
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, prepare
-from prefbench.score.evaluate import Evaluator
+from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.bootstrap import crossed_bootstrap
 
 
@@ -54,7 +54,7 @@ def _measure(settings: Settings) -> dict[str, Any]:
     prepared = prepare(settings)
     execute(prepared)
     Evaluator(prepared.suite, ["utility"]).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
-    return asdict(crossed_bootstrap(Run.open(prepared.folder.path).columns()["utility"].scores))
+    return asdict(crossed_bootstrap(ScoredFolder.open(prepared.folder.path).columns()["utility"].scores))
 
 
 def _draw(method: str, rows: list[dict[str, Any]], path: Path) -> None:

@@ -30,7 +30,7 @@ from prefbench.run.environment import hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Prepared, Settings, prepare
-from prefbench.score.scoring import score_run
+from prefbench.score.score_run import score_run
 
 
 @click.command()

@@ -17,7 +17,7 @@ from prefbench.run.watch import Watch
 if TYPE_CHECKING:
     import pandas
 
-    from prefbench.score import summary
+    from prefbench.score.scored_folder import ScoredFolder
 
 _NUMBERS: Mapping[str, tuple[int, float, str]] = {
     "run": (1, 1, "one run"),
@@ -33,7 +33,7 @@ class Run:
     """A run folder: what was drawn, and what it scored."""
 
     path: Path
-    scored: summary.Run = field(repr=False)
+    scored: ScoredFolder = field(repr=False)
     """The run as reports read it."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Metrics that the call could not compute, with the reasons."""
@@ -43,7 +43,7 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> Run:
         """Reads a run folder. Raises `PrefbenchError` where `path` is none or holds no sample yet."""
-        from prefbench.score.summary import Run as ScoredFolder
+        from prefbench.score.scored_folder import ScoredFolder
 
         return cls(path, ScoredFolder.open(path))
 
@@ -136,7 +136,7 @@ def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures:
 def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch) -> Run:
     """Scores what is not scored yet."""
     check_metrics(metrics)
-    from prefbench.score.scoring import score_run as score_folder
+    from prefbench.score.score_run import score_run as score_folder
 
     suite = suite_of([run], named)
     with watch.status(f"score {run.path.name}"):

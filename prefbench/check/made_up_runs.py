@@ -12,9 +12,9 @@ from PIL import Image
 from prefbench.api import Sample, ScoredRun
 from prefbench.check.made_up import PROMPTS
 from prefbench.run.folder import RunFolder
-from prefbench.score.stored import samples_digest
+from prefbench.score.score_files import samples_digest
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
-from prefbench.score.summary import Run
 
 _USERS, _INDICES = 6, 2
 _PROMPTS = PROMPTS[:2]
@@ -31,7 +31,7 @@ def made_up_runs(folder: Path) -> Sequence[ScoredRun]:
     return [_run(folder / name, name, level) for name, level in (("prompt-only", 0), (METHOD, 1), ("inferred", 2))]
 
 
-def _run(folder: Path, method: str, level: int) -> Run:
+def _run(folder: Path, method: str, level: int) -> ScoredFolder:
     store, rng = RunFolder(folder), np.random.default_rng(level)
     users = [f"test-{i:04d}" for i in range(_USERS)]
     store.write_description(_description(method, users))
@@ -47,8 +47,8 @@ def _run(folder: Path, method: str, level: int) -> Run:
     sets = {"set": 10.0 - level, "floor": 2.0, **{f"without/user/{i}": 10.0 - level + i / 10 for i in range(_USERS)}}
     set_rows = [{"key": key, "column": "made-up-distance", "value": v, "n": len(scored)} for key, v in sets.items()]
     store.write_scores("made-up-distance", _header("made-up-distance", "down", "set", samples), set_rows)
-    store_summary(Run.open(folder))
-    return Run.open(folder)
+    store_summary(ScoredFolder.open(folder))
+    return ScoredFolder.open(folder)
 
 
 def _description(method: str, users: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from prefbench.api import Pixels, Sample, Split, Suite, User, to_pixels
 from prefbench.run.folder import RunFolder
-from prefbench.score.stored import samples_digest
+from prefbench.score.score_files import samples_digest
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from prefbench.api import Estimate, FloatArray, History, Scorer, Scores, Split, Suite
 from prefbench.files import write_atomic
+from prefbench.score.admission import figures_folder
 from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
-from prefbench.score.standing import figures_folder
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.paired import paired_difference
 from prefbench.stats.percentiles import user_percentiles
@@ -140,7 +140,7 @@ def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations
 
 
 def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
-    """Keeps measured figures in the cache folder, where `standing.stored` finds them."""
+    """Keeps measured figures in the cache folder, where `admission.stored` finds them."""
     name = re.sub(r"[^\w.-]+", "_", f"{scorer.card.name}-{figures.suite}")
     path = figures_folder() / f"{name}.json"
     write_atomic(path, json.dumps({"figures": figures.to_json()}, indent=1) + "\n")

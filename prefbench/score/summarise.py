@@ -9,27 +9,27 @@ import numpy as np
 
 from prefbench.api import ALL, Column, Cost, Estimate, Scores, SummaryRow
 from prefbench.files import write_atomic
+from prefbench.score.score_files import StoredSummary, write_summary
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
-from prefbench.score.stored import StoredSummary, write_summary
-from prefbench.score.summary import Run
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.jackknife import jackknife_half_width
 
 
-def store_summary(run: Run) -> None:
+def store_summary(run: ScoredFolder) -> None:
     """Computes the summary of a run's scores and writes `summary.json` and `samples.parquet`."""
     summary = StoredSummary(run.summary_digest(), cost(run), summarise(run))
     write_summary(run.folder, run.spec, summary)
     write_atomic(run.path / "samples.parquet", run.samples_frame().to_parquet(index=False))
 
 
-def summarise(run: Run) -> list[SummaryRow]:
+def summarise(run: ScoredFolder) -> list[SummaryRow]:
     """One row per column over all users, then one per kind of user; set-level metrics over all users alone."""
     per_unit = [row for name, column in run.columns().items() for row in _column_rows(run, name, column)]
     return [*per_unit, *(_set_row(run, name) for name in run.set_metrics())]
 
 
-def _column_rows(run: Run, name: str, column: Column) -> list[SummaryRow]:
+def _column_rows(run: ScoredFolder, name: str, column: Column) -> list[SummaryRow]:
     kinds = sorted(set(run.kinds.values()))
     rows = [
         _column_row(run, name, kind, crossed_bootstrap(_of_kind(run, column.scores, kind)), column)
@@ -40,13 +40,13 @@ def _column_rows(run: Run, name: str, column: Column) -> list[SummaryRow]:
     return [replace(rows[0], missing=rows[0].missing + undrawn), *rows[1:]]
 
 
-def _of_kind(run: Run, scores: Scores, kind: str) -> Scores:
+def _of_kind(run: ScoredFolder, scores: Scores, kind: str) -> Scores:
     if kind == ALL:
         return scores
     return scores.select(np.array([run.kinds[user] == kind for user in scores.users]))
 
 
-def _column_row(run: Run, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
+def _column_row(run: ScoredFolder, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
     return SummaryRow(
         method=run.method,
         control=run.control,
@@ -61,7 +61,7 @@ def _column_row(run: Run, name: str, kind: str, estimate: Estimate, column: Colu
     )
 
 
-def _set_row(run: Run, name: str) -> SummaryRow:
+def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
     """The stored value with its jackknife interval over users and prompts, and the floor beside it."""
     header, values = run.headers[name], run.set_values(name)
     value, half = values[SET_KEY], set_half_width(run, name)
@@ -85,13 +85,13 @@ def _set_row(run: Run, name: str) -> SummaryRow:
     )
 
 
-def set_half_width(run: Run, name: str) -> float | None:
+def set_half_width(run: ScoredFolder, name: str) -> float | None:
     """Half the width of the 95 % interval of a set-level value, from the values without each group."""
     values = run.set_values(name)
     return jackknife_half_width([[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS])
 
 
-def cost(run: Run) -> Cost:
+def cost(run: ScoredFolder) -> Cost:
     """What the run took, from the rows of its profiles and of its drawn samples."""
     profiles = list(run.folder.profiles().values())
     drawn = [sample for sample in run.samples if sample.image is not None]

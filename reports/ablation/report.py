@@ -13,8 +13,8 @@ from prefbench.training.variants import AblationRequest
 from ..shared.escape import slug
 from ..shared.published import Published, portable
 from . import page
-from .measure import ablate
 from .schema import AblationResult
+from .variants import ablate
 
 
 class AblationReport(Published[AblationResult]):

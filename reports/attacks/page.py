@@ -14,7 +14,7 @@ from prefbench.files import atomic_file
 from ..shared.cells import ARROWS, DASH, WON, number
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
-from .measure import outranking
+from .attackers import outranking
 from .schema import AttackCell, AttackResult, MetricRecord, Numbers, Outcome
 
 MARKS: Mapping[Outcome, str] = {"beats": "●", "ahead": "○", "behind": ""}

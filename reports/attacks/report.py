@@ -10,7 +10,7 @@ from prefbench.api import Grid, ReportCard, ReportContext, ScoredRun
 
 from ..shared.escape import slug
 from ..shared.published import Published
-from .measure import attacks
+from .attackers import attacks
 from .page import draw, grid, render
 from .schema import AttackResult
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefbench.check.findings import Row, fail, warn
-from prefbench.score.stored import samples_digest
+from prefbench.score.score_files import samples_digest
 
 from .audited_run import AuditedRun
 

@@ -14,8 +14,8 @@ from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import recorded_suite
 
 from .audited_run import split_of
+from .checks import audit
 from .contents import SuiteContents, read_suite
-from .measure import audit
 
 _ROWS_SHOWN = 10
 

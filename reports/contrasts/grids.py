@@ -9,7 +9,7 @@ from prefbench.api import Cells, Estimate, Grid
 from ..shared.cells import APART, ARROWS, DASH, N, counts, interval, number, p_text
 from ..shared.frame import is_control
 from ..shared.notes import smallest_note
-from .measure import ALPHA, Contrast, MeasuredContrasts
+from .contrasts import ALPHA, Contrast, MeasuredContrasts
 from .standings import Standing, Standings
 
 _NAMED = 5

@@ -12,8 +12,8 @@ from prefbench.run.environment import code_state, hardware, versions
 
 from ..shared.frame import BASELINE
 from ..shared.published import portable, write_json
+from .contrasts import SWAPS, MeasuredContrasts, as_json, contrast
 from .grids import contrast_grid, standings_grid
-from .measure import SWAPS, MeasuredContrasts, as_json, contrast
 
 
 @dataclass(frozen=True)

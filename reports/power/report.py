@@ -10,7 +10,7 @@ from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
 
 from ..shared.frame import BASELINE
 from ..shared.published import write_json
-from .measure import Plan, Question, as_json, plan, plan_grid
+from .pilots import Plan, Question, as_json, plan, plan_grid
 
 
 class Power(Report[Plan]):

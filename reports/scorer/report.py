@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Scorer
 from prefbench.registry import load
-from prefbench.score import scorer_figures, standing
+from prefbench.score import admission, scorer_figures
 
 from ..shared.published import write_json
 from .card import FIGURES, MeasuredScorer, draw_reliability, scorer_grid
@@ -37,7 +37,7 @@ class ScorerReport(Report[MeasuredScorer]):
         if self._measures:
             scorer_figures.keep(scorer, scorer_figures.measure(scorer, context.suite()))
         try:
-            figures, note = standing.latest(scorer), ""
+            figures, note = admission.latest(scorer), ""
         except PrefbenchError as error:  # without weights there is still a card
             figures, note = None, str(error)
         if figures is None and not note:

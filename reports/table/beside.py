@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from prefbench.api import PrefbenchError, ScoredRun
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 
 from ..shared.frame import BASELINE, CEILING, is_plain
 
@@ -23,7 +23,7 @@ def frame_beside(run: ScoredRun) -> list[ScoredRun]:
         if path == run.path.resolve() or not (path / "summary.json").is_file():
             continue
         try:
-            other = Run.open(path)
+            other = ScoredFolder.open(path)
             same = all(other.spec[name] == run.spec[name] for name in _SHARED) and _scored_alike(other, run)
         except (PrefbenchError, KeyError) as error:
             logger.warning("%s is left out: %s", path, error)

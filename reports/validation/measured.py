@@ -21,9 +21,9 @@ from prefbench.api import (
     SetMetric,
     Suite,
 )
-from prefbench.score.evaluate import Evaluator
+from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 
 from .settings import ValidationSize
 from .systems import System, Systems
@@ -42,7 +42,7 @@ class MeasuredSystems:
     suite: Suite
     size: ValidationSize
     systems: Systems
-    runs: Mapping[System, Run]
+    runs: Mapping[System, ScoredFolder]
     evaluator: Evaluator
     """Holds the metrics that can be computed here."""
     left_out: Mapping[str, str]
@@ -67,7 +67,7 @@ class MeasuredSystems:
         metrics = self.evaluator.metrics
         return {name: metric for name in self.cards if isinstance(metric := metrics[name], SetMetric)}
 
-    def run(self, system: System) -> Run:
+    def run(self, system: System) -> ScoredFolder:
         """The run folder of a system."""
         return self.runs[system]
 

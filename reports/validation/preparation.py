@@ -10,9 +10,9 @@ from pathlib import Path
 
 from prefbench.api import MetricCard, PrefbenchError, ScoredRun, Suite
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import Evaluator
+from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 
 from .drawing import draw_system
 from .measured import UTILITY, MeasuredSystems
@@ -54,7 +54,7 @@ class Preparation:
         reader = Evaluator(self.suite, self._names())
         return MeasuredSystems(self.suite, self.size, systems, runs, reader, dict(self.left_out))
 
-    def real_runs(self, runs: Mapping[str, ScoredRun]) -> dict[str, Run]:
+    def real_runs(self, runs: Mapping[str, ScoredRun]) -> dict[str, ScoredFolder]:
         """Copies of real runs that are scored by every admitted metric; the runs stay as they are."""
         evaluator, copies = Evaluator(self.suite, self._names()), {}
         for label, run in runs.items():
@@ -62,7 +62,7 @@ class Preparation:
             folder = self._copy(run)
             with folder.locked():
                 evaluator.score(Material(folder, self.suite, run.spec["split"]))
-            copies[label] = Run.open(folder.path)
+            copies[label] = ScoredFolder.open(folder.path)
         return copies
 
     def _names(self, *, images_only: bool = False) -> list[str]:
@@ -90,7 +90,7 @@ class Preparation:
         if UTILITY not in self._admitted:
             raise PrefbenchError(f"validating needs {UTILITY}: {self.left_out.get(UTILITY, 'it was not asked for')}")
 
-    def _scored(self, system: System, first: System, evaluator: Evaluator) -> Run:
+    def _scored(self, system: System, first: System, evaluator: Evaluator) -> ScoredFolder:
         folder, features = self._folder(system), self._folder(first).path / "features"
         with folder.locked():
             if not (folder.path / "features").exists() and features.exists():
@@ -98,7 +98,7 @@ class Preparation:
                 shutil.copytree(features, folder.path / "features")
             draw_system(system, self.suite, folder)
             self.left_out |= evaluator.score(Material(folder, self.suite, system.split)).refused
-        return Run.open(folder.path)
+        return ScoredFolder.open(folder.path)
 
     def _copy(self, run: ScoredRun) -> RunFolder:
         """The run's folder, copied; copied anew where the copy holds other samples than the run."""

@@ -25,7 +25,7 @@ from prefbench.api import (
 )
 from prefbench.metrics.fd_dinov2 import Dinov2Distance
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import Evaluator
+from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
 from prefbench.score.sets import FLOOR_KEY, SET_KEY
 from tests.support.judged import smooth

@@ -34,9 +34,9 @@ from prefbench.metrics.scorers.preference.prompts import word_counts
 from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
 from prefbench.metrics.scorers.preference.training import train
 from prefbench.reports.scorer.card import MeasuredScorer, draw_reliability, scorer_grid
-from prefbench.score import standing
+from prefbench.score import admission
+from prefbench.score.admission import unranked
 from prefbench.score.scorer_figures import keep, measure
-from prefbench.score.standing import unranked
 from prefbench.training.requests import TrainRequest
 from tests.support.colours import ColourSuite, MeanColour, judged
 
@@ -261,14 +261,14 @@ def test_a_scorer_that_knows_no_user_is_not_admitted() -> None:
 def test_figures_are_kept_for_one_scorer_and_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path))
     scorer = MadeUp()
-    assert standing.stored(scorer, "colours") is None
+    assert admission.stored(scorer, "colours") is None
     keep(scorer, measure(scorer, ColourSuite()))
-    kept = standing.stored(scorer, "colours")
+    kept = admission.stored(scorer, "colours")
     assert kept is not None
     assert kept["admitted"] is False
-    assert standing.stored(scorer, "another suite") is None
+    assert admission.stored(scorer, "another suite") is None
     monkeypatch.setattr(MadeUp, "id", "made-up@2")
-    assert standing.stored(scorer, "colours") is None, "figures of other weights say nothing"
+    assert admission.stored(scorer, "colours") is None, "figures of other weights say nothing"
 
 
 @pytest.mark.slow

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from tests.support.toy_runs import build
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> list[Run]:
+def runs(tmp_path: Path) -> list[ScoredFolder]:
     """`ours` between `prompt-only` and `inferred`, unequal over users."""
     return [
         build(tmp_path / "ours", "ours", {"ann": 0.2, "bob": 0.4, "cyd": 0.6}),

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from prefbench.api import Column, PrefbenchError, ReportContext, Scores
-from prefbench.reports.ablation import measure
-from prefbench.reports.ablation.measure import rows_of
+from prefbench.reports.ablation import variants
 from prefbench.reports.ablation.report import AblationReport
+from prefbench.reports.ablation.variants import rows_of
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.paired import holm, paired_difference
 from prefbench.suites.picturebook.suite import Picturebook
@@ -123,7 +123,7 @@ def scaled(request: AblationRequest, said: Callable[[str], object]) -> Ablation:
 def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(tmp_path, monkeypatch, "ablation", {"ip-adapter": f"{__name__}:scaled"})
     request, said = AblationRequest(tmp_path, users=2), list[str]()
-    found = measure.ablate("ip-adapter", request, log=said.append)
+    found = variants.ablate("ip-adapter", request, log=said.append)
     assert said == ["nothing to train", "draw whole: whole", "draw scale: 0", "draw images: mean"]
     assert (found["suite"], found["backbone"], found["users"], found["samples_per_case"]) == (
         "picturebook",
@@ -138,7 +138,7 @@ def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.Monke
     assert cells[1]["difference"]["value"] == pytest.approx(cells[1]["value"] - cells[0]["value"])
     assert cells[1]["difference"]["value"] != 0
     images = {path: path.stat().st_mtime_ns for path in request.work.rglob("*.png")}
-    again = measure.ablate("ip-adapter", request)
+    again = variants.ablate("ip-adapter", request)
     assert again["rows"] == found["rows"]
     assert {path: path.stat().st_mtime_ns for path in request.work.rglob("*.png")} == images
 
@@ -173,15 +173,15 @@ def test_the_report_takes_its_options_and_works_where_it_is_told(
 )
 def test_mistakes_are_found_before_anything_is_trained(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
     with pytest.raises(PrefbenchError, match=line):
-        measure.ablate("ours", AblationRequest(tmp_path, **changes))
+        variants.ablate("ours", AblationRequest(tmp_path, **changes))
 
 
 def test_without_a_training_there_is_nothing_to_leave_out(tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match=r"holds no finished training .* run prefbench train ours"):
-        measure.ablate("ours", AblationRequest(tmp_path))
+        variants.ablate("ours", AblationRequest(tmp_path))
 
 
 def test_the_first_variant_must_be_the_whole_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(measure, "load", lambda *_: lambda *_: Ablation(VARIANTS[1:], {}, {}))
+    monkeypatch.setattr(variants, "load", lambda *_: lambda *_: Ablation(VARIANTS[1:], {}, {}))
     with pytest.raises(PrefbenchError, match="the first variant of ours must be 'whole', got 'without e_img'"):
-        measure.ablate("ours", AblationRequest(tmp_path))
+        variants.ablate("ours", AblationRequest(tmp_path))

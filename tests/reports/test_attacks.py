@@ -14,15 +14,15 @@ import pytest
 from numpy.typing import NDArray
 
 from prefbench.api import PrefbenchError, ReportContext, Sample, SummaryRow
-from prefbench.reports.attacks import measure
-from prefbench.reports.attacks.measure import outranking
+from prefbench.reports.attacks import attackers
+from prefbench.reports.attacks.attackers import outranking
 from prefbench.reports.attacks.page import MARKS, grid, render
 from prefbench.reports.attacks.report import Attacks
 from prefbench.reports.attacks.schema import AttackResult
 from prefbench.run.folder import RunFolder
-from prefbench.score.stored import samples_digest
+from prefbench.score.score_files import samples_digest
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
-from prefbench.score.summary import Run
 from tests.support.tiny_suite import TinySuite
 
 USERS, PROMPTS = tuple(f"u{i}" for i in range(12)), ("a cat", "a dog", "a fox")
@@ -47,7 +47,7 @@ def build(
     means: Mapping[str, float | None],
     fid: tuple[float, float] | None = None,
     **options: Any,
-) -> Run:
+) -> ScoredFolder:
     """A scored run: a mean for each metric over images (`distance` falls for the better), and a metric over sets."""
     store = RunFolder(folder / f"{method}-{len(list(folder.iterdir()))}")
     card = {"name": method, "version": "1", "control": method in CONTROLS, "attack": ATTACKS.get(method, "")}
@@ -87,12 +87,12 @@ def build(
             {"key": k, "column": "fid", "value": v, "n": 36} for k, v in {"set": value, "floor": 1.0, **left}.items()
         ]
         store.write_scores("fid", {**header, "samples": digest}, rows)
-    store_summary(Run.open(store.path))
-    return Run.open(store.path)
+    store_summary(ScoredFolder.open(store.path))
+    return ScoredFolder.open(store.path)
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> list[Run]:
+def runs(tmp_path: Path) -> list[ScoredFolder]:
     return [
         build(tmp_path, "prompt-only", {"utility": 0.0, "distance": 0.9}, (10.0, 0.01)),
         build(tmp_path, "ours", {"utility": 0.6, "distance": 0.5}, (6.0, 0.01)),
@@ -110,8 +110,8 @@ def verdicts(result: AttackResult) -> dict[str, dict[str, str | None]]:
     }
 
 
-def test_rows_are_attackers_and_columns_what_the_runs_were_scored_with(runs: list[Run]) -> None:
-    result = measure.attacks(runs, date="2026-01-01")
+def test_rows_are_attackers_and_columns_what_the_runs_were_scored_with(runs: list[ScoredFolder]) -> None:
+    result = attackers.attacks(runs, date="2026-01-01")
     assert verdicts(result) == {
         "copy": {"gap-closed": "behind", "utility": "behind", "distance": "beats", "fid": "beats"},
         "flip": {"gap-closed": "behind", "utility": "behind", "distance": "ahead", "fid": "ahead"},
@@ -126,20 +126,20 @@ def test_rows_are_attackers_and_columns_what_the_runs_were_scored_with(runs: lis
     assert "Attackers above some honest method: copy above prompt-only." in render(result, "stem")
 
 
-def test_numbers_are_those_of_the_samples(runs: list[Run]) -> None:
-    cell = measure.attacks(runs)["attackers"][0]["cells"]["distance"]
+def test_numbers_are_those_of_the_samples(runs: list[ScoredFolder]) -> None:
+    cell = attackers.attacks(runs)["attackers"][0]["cells"]["distance"]
     assert cell["value"] == pytest.approx(0.1)
     assert cell["difference"]["value"] == pytest.approx(0.1 - 0.5)
     assert (cell["n_users"], cell["n_samples"], cell["missing"]) == (12, 36, 0)
 
 
-def test_an_attacker_above_the_best_honest_method_outranks(runs: list[Run], tmp_path: Path) -> None:
+def test_an_attacker_above_the_best_honest_method_outranks(runs: list[ScoredFolder], tmp_path: Path) -> None:
     higher = build(tmp_path, "flip", {"utility": 0.61}, spec={"parameters": {"margin": 1}})
-    both = measure.attacks([*runs[:3], higher])
+    both = attackers.attacks([*runs[:3], higher])
     assert both["headline"] == "utility", "without the frame there is no gap to close"
     assert outranking(both) == ["flip"]
     assert "method is ours; flip stand above every honest method" in render(both, "stem")
-    assert "method is ours; no attacker stands above it" in render(measure.attacks(runs), "stem")
+    assert "method is ours; no attacker stands above it" in render(attackers.attacks(runs), "stem")
 
 
 def row(value: float, low: float | None, high: float | None, direction: str = "up") -> SummaryRow:
@@ -156,42 +156,42 @@ def row(value: float, low: float | None, high: float | None, direction: str = "u
     (row(1, 0.5, 1.6, "down"), row(2, 1.5, 2.5, "down"), "ahead"),
 ])  # fmt: skip
 def test_verdicts_without_a_pairing_are_by_the_intervals(attacker: SummaryRow, best: SummaryRow, expected: str) -> None:
-    assert measure.outcome(attacker, best, None) == expected
+    assert attackers.outcome(attacker, best, None) == expected
 
 
-def test_methods_of_older_runs_are_taken_by_their_registered_card(runs: list[Run]) -> None:
+def test_methods_of_older_runs_are_taken_by_their_registered_card(runs: list[ScoredFolder]) -> None:
     copied = runs[2]
     bare = {name: value for name, value in copied.description["method"].items() if name != "attack"}
     older = replace(copied, description={**copied.description, "method": bare})
-    assert measure.attack_of(older) == "a liked image as it is"
+    assert attackers.attack_of(older) == "a liked image as it is"
     assert (
-        measure.attack_of(
+        attackers.attack_of(
             replace(older, description={**older.description, "spec": {**older.spec, "control": "flipped"}})
         )
         == ""
     )
 
 
-def test_what_an_attacker_picks_by_is_said(runs: list[Run], tmp_path: Path) -> None:
+def test_what_an_attacker_picks_by_is_said(runs: list[ScoredFolder], tmp_path: Path) -> None:
     picking = build(
         tmp_path, "flip", {"utility": 0.1}, spec={"seed": 0, "parameters": {"n": 4}}, card={"selected_by": ["judge"]}
     )
-    result = measure.attacks([*runs[:3], picking])
+    result = attackers.attacks([*runs[:3], picking])
     assert result["attackers"][-1]["attack"] == "a liked image, mirrored, picked by judge"
     assert "/home/me" not in json.dumps(result)
 
 
-def test_a_metric_that_one_run_lacks_is_an_empty_cell(runs: list[Run], tmp_path: Path) -> None:
+def test_a_metric_that_one_run_lacks_is_an_empty_cell(runs: list[ScoredFolder], tmp_path: Path) -> None:
     poorer = build(tmp_path, "flip", {"utility": 0.1}, spec={"parameters": {"n": 4}})
     valueless = build(tmp_path, "flip", {"utility": None}, spec={"parameters": {"n": 5}})
-    result = measure.attacks([*runs[:3], poorer, valueless])
+    result = attackers.attacks([*runs[:3], poorer, valueless])
     assert [found["cells"]["fid"] is None for found in result["attackers"]] == [False, True, True]
     assert result["attackers"][2]["cells"]["utility"] is None
     assert "(not scored)" in str(grid(result).sections)
 
 
-def test_the_grid_marks_what_is_won(runs: list[Run]) -> None:
-    shown = grid(measure.attacks(runs))
+def test_the_grid_marks_what_is_won(runs: list[ScoredFolder]) -> None:
+    shown = grid(attackers.attacks(runs))
     assert shown.columns[0] == "attacker"
     assert {"utility ↑†", "distance ↓", "fid ↓"} <= set(shown.columns)
     column = shown.columns.index("fid ↓")
@@ -201,21 +201,21 @@ def test_the_grid_marks_what_is_won(runs: list[Run]) -> None:
     assert best[column].endswith("\nours")
 
 
-def test_runs_of_no_attack_or_of_other_samples_are_refused(runs: list[Run], tmp_path: Path) -> None:
+def test_runs_of_no_attack_or_of_other_samples_are_refused(runs: list[ScoredFolder], tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match="needs runs of attackers"):
-        measure.attacks(runs[:2])
+        attackers.attacks(runs[:2])
     with pytest.raises(PrefbenchError, match="needs runs of attackers"):
-        measure.attacks(runs[2:])
+        attackers.attacks(runs[2:])
     fewer = build(tmp_path, "flip", {"utility": 0.1}, spec={"users": 3})
     with pytest.raises(PrefbenchError, match="differ in users, all and 3"):
-        measure.attacks([*runs, fewer])
+        attackers.attacks([*runs, fewer])
     with pytest.raises(PrefbenchError, match="is unfinished"):
-        measure.attacks([*runs, build(tmp_path, "flip", {"utility": 0.1}, undrawn=2)])
+        attackers.attacks([*runs, build(tmp_path, "flip", {"utility": 0.1}, undrawn=2)])
 
 
-def test_published_pages_follow_their_data(runs: list[Run], tmp_path: Path) -> None:
+def test_published_pages_follow_their_data(runs: list[ScoredFolder], tmp_path: Path) -> None:
     report, folder = Attacks(), tmp_path / "attacks"
-    report.publish(measure.attacks(runs), tmp_path)
+    report.publish(attackers.attacks(runs), tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == [f"toy.test.tiny.{kind}" for kind in ("json", "md", "png")]
     assert not report.stale(tmp_path)
     stored = folder / "toy.test.tiny.json"
@@ -230,7 +230,7 @@ def test_published_pages_follow_their_data(runs: list[Run], tmp_path: Path) -> N
         report.stale(tmp_path)
 
 
-def test_the_report_shows_and_publishes_one_result(runs: list[Run], tmp_path: Path) -> None:
+def test_the_report_shows_and_publishes_one_result(runs: list[ScoredFolder], tmp_path: Path) -> None:
     report = Attacks()
     result = report.measure(runs, ReportContext(suite=TinySuite))
     assert [table.title for table in report.tables(result)] == ["attackers and the metrics that they win"]

@@ -22,12 +22,12 @@ from prefbench.check.duplicates import nearest
 from prefbench.cli.main import main
 from prefbench.reports.audit import training
 from prefbench.reports.audit.audited_run import split_of
+from prefbench.reports.audit.checks import audit
 from prefbench.reports.audit.contents import SuiteContents, read_suite
-from prefbench.reports.audit.measure import audit
 from prefbench.reports.audit.prompts import alike_prompts, content_words
 from prefbench.reports.audit.report import Audit
 from prefbench.run.folder import RunFolder
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from tests.support import audited_suite
 from tests.support.audited_suite import UNSEEN, AuditedSuite
 
@@ -491,7 +491,7 @@ def test_the_report_holds_every_finding_of_every_run(run: RunFolder, clean: Path
     lines: list[str] = []
     report = Audit(suite=SUITE)
     context = ReportContext(suite=AuditedSuite, log=lines.append)
-    result = report.measure([Run.open(run.path), Run.open(clean)], context)
+    result = report.measure([ScoredFolder.open(run.path), ScoredFolder.open(clean)], context)
     damaged, sound = report.tables(result)
     assert (damaged.title, sound.title) == (
         f"run {run.path.name}: 1 of 15 checks FAILED: images",

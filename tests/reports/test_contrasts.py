@@ -20,11 +20,11 @@ from prefbench.api import FeatureSet, PrefbenchError, Sample, Scores
 from prefbench.cli.grids import to_text
 from prefbench.cli.main import main
 from prefbench.metrics.fid import FrechetDistance
+from prefbench.reports.contrasts.contrasts import MeasuredContrasts, as_json, contrast
 from prefbench.reports.contrasts.grids import contrast_grid, standings_grid
-from prefbench.reports.contrasts.measure import MeasuredContrasts, as_json, contrast
 from prefbench.run.folder import RunFolder
-from prefbench.score.stored import samples_digest
-from prefbench.score.summary import Run
+from prefbench.score.score_files import samples_digest
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.paired import holm, paired_difference
 from prefbench.stats.permutation import label_swap
 from prefbench.stats.strengths import UnlinkedError, bradley_terry, strengths, unlinked, wins
@@ -46,7 +46,7 @@ def build(
     direction: str = "up",
     digest: str = "d",
     undirected: Sequence[str] = (),
-) -> Run:
+) -> ScoredFolder:
     """A run that was scored for one metric over images, with the values of a table users x prompts."""
     spec: dict[str, Any] = {
         "suite": "toy", "suite_parameters": {}, "suite_digest": digest, "split": "test", "method": method,
@@ -74,7 +74,7 @@ def build(
         for sample, value in zip(samples, values.ravel(), strict=True)
     ]
     store.write_scores("utility", {**header, "samples": samples_digest(samples)}, rows)
-    return Run.open(folder)
+    return ScoredFolder.open(folder)
 
 
 def no_suite() -> None:
@@ -356,7 +356,7 @@ def test_set_contrasts_are_label_swaps_of_the_metric(drawn: list[Path]) -> None:
     from prefbench.score.inputs import MetricInputs
     from prefbench.score.material import Material
 
-    runs = {path.name: Run.open(path) for path in drawn}
+    runs = {path.name: ScoredFolder.open(path) for path in drawn}
     suite = suite_of_run(next(iter(runs.values())).spec)
     pair = tuple(runs)
     (found,) = SetContrasts(suite, runs, swaps=49).of("fid", [(pair[0], pair[1])])
@@ -434,5 +434,5 @@ def test_unequal_sets_are_not_compared(drawn: list[Path], tmp_path: Path) -> Non
 def contrast_sets(paths: list[Path]) -> MeasuredContrasts:
     from prefbench.run.prepare import suite_of_run
 
-    runs = [Run.open(path) for path in paths]
+    runs = [ScoredFolder.open(path) for path in paths]
     return contrast(runs, lambda: suite_of_run(runs[0].spec), metrics=["fid"], swaps=9)

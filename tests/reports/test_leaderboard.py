@@ -17,17 +17,17 @@ from prefbench.reports.shared.grid import to_markdown
 from prefbench.reports.shared.published import results_folder
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.grids import run_grid, runs_grid
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from tests.support.toy_runs import build
 
 
-def test_two_runs_with_one_result_file_are_not_published(runs: list[Run], tmp_path: Path) -> None:
+def test_two_runs_with_one_result_file_are_not_published(runs: list[ScoredFolder], tmp_path: Path) -> None:
     twin = build(tmp_path / "twin", "ours", 0.5, spec={"parameters": {"scale": 2}})
     with pytest.raises(PrefbenchError, match=r"two of these runs would both be published as ours\.json"):
         entries_of([*runs, twin])
 
 
-def test_leaderboard_check_follows_the_results(runs: list[Run], tmp_path: Path) -> None:
+def test_leaderboard_check_follows_the_results(runs: list[ScoredFolder], tmp_path: Path) -> None:
     report, results = Leaderboard(), tmp_path / "results"
     written = report.publish(entries_of(runs), results)
     assert not report.stale(results)
@@ -43,7 +43,7 @@ def test_leaderboard_check_follows_the_results(runs: list[Run], tmp_path: Path) 
     assert "0.987" in (tmp_path / "leaderboard.md").read_text()
 
 
-def test_leaderboard_sets_the_frame_apart_and_keeps_reported_figures_below(runs: list[Run]) -> None:
+def test_leaderboard_sets_the_frame_apart_and_keeps_reported_figures_below(runs: list[ScoredFolder]) -> None:
     page = render(entries_of(runs))
     order = [
         page.index(text)
@@ -56,7 +56,7 @@ def test_leaderboard_sets_the_frame_apart_and_keeps_reported_figures_below(runs:
     assert "0.500<br>" in ours
 
 
-def test_results_are_whole_and_name_no_machine(runs: list[Run]) -> None:
+def test_results_are_whole_and_name_no_machine(runs: list[ScoredFolder]) -> None:
     result = entries_of(runs, date="2026-01-01")[0]
     assert result["date"] == "2026-01-01"
     assert result["command"] == "prefbench run --method ours"

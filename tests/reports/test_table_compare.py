@@ -12,12 +12,12 @@ from prefbench.api import PrefbenchError
 from prefbench.cli.grids import to_text
 from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import difference_grid
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.paired import holm
 from tests.support.toy_runs import build
 
 
-def test_difference_gap_and_holm_by_hand(runs: list[Run]) -> None:
+def test_difference_gap_and_holm_by_hand(runs: list[ScoredFolder]) -> None:
     found = compare(runs)
     ours, top = found.of("ours")["utility"], found.of("inferred")["utility"]
     assert ours.summary.value == pytest.approx((0.2 + 0.4 + 0.6) / 3 + 0.05)
@@ -39,7 +39,7 @@ def test_difference_gap_and_holm_by_hand(runs: list[Run]) -> None:
     assert found.of("prompt-only")["utility"].difference is None
 
 
-def test_runs_can_be_held_against_another_method(runs: list[Run]) -> None:
+def test_runs_can_be_held_against_another_method(runs: list[ScoredFolder]) -> None:
     found = compare(runs, baseline="ours")
     usual = compare(runs)
     label = next(name for name, run in usual.runs.items() if run.spec["method"] == "prompt-only")
@@ -85,10 +85,10 @@ def test_two_recipes_are_not_one_column(tmp_path: Path) -> None:
     header, rows = other.folder.scores("fid") or ({}, [])
     other.folder.write_scores("fid", {**header, "extractor": "another"}, rows)
     with pytest.raises(PrefbenchError, match=r"fid was scored by two recipes, .*toy and .*another: prefbench score"):
-        compare([one, Run.open(tmp_path / "two")])
+        compare([one, ScoredFolder.open(tmp_path / "two")])
 
 
-def test_ranks_are_of_honest_methods_only(runs: list[Run]) -> None:
+def test_ranks_are_of_honest_methods_only(runs: list[ScoredFolder]) -> None:
     found = compare(runs)
     assert [(label, rank.rank) for label, rank in found.ranks.items()] == [("ours", 1), ("prompt-only", 2)]
 
@@ -99,7 +99,7 @@ def test_a_class_from_a_file_is_no_baseline_whatever_it_calls_itself(tmp_path: P
     assert compare([ours, pretender]).of("ours")["utility"].difference is None
 
 
-def test_json_rows_have_the_promised_keys_and_are_json(runs: list[Run]) -> None:
+def test_json_rows_have_the_promised_keys_and_are_json(runs: list[ScoredFolder]) -> None:
     rows = as_json(compare(runs).rows)
     promised = {"method", "control", "metric", "value", "low", "high", "n_users", "n_prompts", "n_samples", "missing"}
     assert all(promised | {"kind", "direction", "difference", "p", "p_holm"} <= set(row) for row in rows)

@@ -14,18 +14,18 @@ from prefbench.reports.shared.grid import to_markdown
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.grids import difference_grid, run_grid, runs_grid
 from prefbench.reports.validation.unmet import unmet_notes, unmet_requirements
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
-from prefbench.score.summary import Run
 from prefbench.suites.picturebook.suite import Picturebook
 from tests.support.toy_runs import build
 
 
-def test_fid_at_unequal_n_is_marked(runs: list[Run]) -> None:
+def test_fid_at_unequal_n_is_marked(runs: list[ScoredFolder]) -> None:
     assert "not comparable" not in to_markdown(runs_grid(compare(runs)))
     header, rows = runs[0].folder.scores("fid") or ({}, [])
     runs[0].folder.write_scores("fid", header, [{**row, "n": 5} for row in rows])
-    store_summary(Run.open(runs[0].path))
-    uneven = [Run.open(runs[0].path), *runs[1:]]
+    store_summary(ScoredFolder.open(runs[0].path))
+    uneven = [ScoredFolder.open(runs[0].path), *runs[1:]]
     assert "fid stands on 5 and 6 samples: not comparable between these" in to_markdown(runs_grid(compare(uneven)))
 
 
@@ -40,7 +40,7 @@ def test_missing_values_are_shown_and_counted(tmp_path: Path) -> None:
     assert "nan" not in both.lower()
 
 
-def test_controls_stand_below_the_rule_and_are_not_ranked(runs: list[Run]) -> None:
+def test_controls_stand_below_the_rule_and_are_not_ranked(runs: list[ScoredFolder]) -> None:
     grid = runs_grid(compare(runs))
     assert [[row[0] for row in section] for section in grid.sections] == [["ours", "prompt-only"], ["inferred"]]
     assert grid.columns[:4] == ("method", "rank", "gap-closed ↑†", "utility ↑†")
@@ -49,14 +49,14 @@ def test_controls_stand_below_the_rule_and_are_not_ranked(runs: list[Run]) -> No
     assert grid.sections[0][0][grid.columns.index("fid ↓")].endswith("n 3 × 2, 6")
 
 
-def test_differences_carry_their_p_and_n(runs: list[Run]) -> None:
+def test_differences_carry_their_p_and_n(runs: list[ScoredFolder]) -> None:
     grid = difference_grid(compare(runs))
     assert grid.columns == ("method", "utility ↑", "utility/silent ↑", "n users ×\nprompts, samples", "missing")
     assert grid.sections[0][0][:2] == ("ours", "+0.300\n[0.200, 0.400]\np 0.500")
     assert grid.sections[0][0][3:] == ("3 × 2, 12", "0")
 
 
-def test_tables_of_several_runs_say_what_they_would_have_shown(runs: list[Run]) -> None:
+def test_tables_of_several_runs_say_what_they_would_have_shown(runs: list[ScoredFolder]) -> None:
     found = compare(runs)
     widths = []
     for label in ("ours", "inferred"):
@@ -75,7 +75,7 @@ def test_tables_of_several_runs_say_what_they_would_have_shown(runs: list[Run]) 
     assert f"{note.replace('utility', 'utility to prompt-only')} (median over 2 rows, before Holm)." in page
 
 
-def test_narrow_terminals_cut_no_number(runs: list[Run]) -> None:
+def test_narrow_terminals_cut_no_number(runs: list[ScoredFolder]) -> None:
     grid = runs_grid(compare(runs))
     parts = fold(grid, 60)
     assert len(parts) > 1

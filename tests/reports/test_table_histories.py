@@ -8,7 +8,7 @@ import pytest
 
 from prefbench.api import Suite
 from prefbench.reports.table.histories import histories_of
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.suites.picturebook.suite import Picturebook
 from tests.support.toy_runs import build
 
@@ -23,7 +23,7 @@ def checked() -> Suite:
     raise AnotherVersionError
 
 
-def run_of(folder: Path, **changes: object) -> Run:
+def run_of(folder: Path, **changes: object) -> ScoredFolder:
     """A run on the test users of picturebook, with the profiles that it would have."""
     spec = {"suite": "picturebook", "suite_parameters": {"history": 8}, **changes}
     run = build(folder, "ours", 0.5, spec=spec)
@@ -32,7 +32,7 @@ def run_of(folder: Path, **changes: object) -> Run:
     suite = Picturebook()
     for user in USERS:
         run.folder.append_profile({"user": user, "history": suite.history(user).digest})
-    return Run.open(folder)
+    return ScoredFolder.open(folder)
 
 
 def test_profiles_prove_the_histories(tmp_path: Path) -> None:

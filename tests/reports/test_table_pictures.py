@@ -11,11 +11,11 @@ from PIL import Image
 from prefbench.reports.table.compare import Comparison, compare
 from prefbench.reports.table.figures import draw_figure
 from prefbench.reports.table.gallery import TILE, choose_users, draw_gallery, fit, page_size, place
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from tests.support.toy_runs import build, history
 
 
-def test_gallery_shows_each_picture_at_its_place(runs: list[Run], tmp_path: Path) -> None:
+def test_gallery_shows_each_picture_at_its_place(runs: list[ScoredFolder], tmp_path: Path) -> None:
     path = draw_gallery(runs[0], history, tmp_path / "gallery.png")
     page = np.asarray(Image.open(path).convert("RGB"))
     assert page.shape[1::-1] == page_size(3)
@@ -48,7 +48,7 @@ def test_users_are_taken_one_of_each_kind_in_turn() -> None:
 
 
 @pytest.mark.slow
-def test_figure_is_written_twice_and_repeats_exactly(runs: list[Run], tmp_path: Path) -> None:
+def test_figure_is_written_twice_and_repeats_exactly(runs: list[ScoredFolder], tmp_path: Path) -> None:
     found: Comparison = compare(runs)
     png, pdf = draw_figure(found, tmp_path / "figure")
     with Image.open(png) as image:
@@ -57,7 +57,7 @@ def test_figure_is_written_twice_and_repeats_exactly(runs: list[Run], tmp_path: 
     assert draw_figure(found, tmp_path / "again")[1].read_bytes() == pdf.read_bytes()
 
 
-def test_figures_of_one_metric_and_of_long_names_cut_nothing(runs: list[Run], tmp_path: Path) -> None:
+def test_figures_of_one_metric_and_of_long_names_cut_nothing(runs: list[ScoredFolder], tmp_path: Path) -> None:
     """Around what is drawn stays a white margin on every side."""
     long = build(tmp_path / "long", "a method of a very long name that is cut", 0.3)
     for metrics in (["utility"], None):

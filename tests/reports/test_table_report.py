@@ -14,13 +14,13 @@ from prefbench.api import ReportContext
 from prefbench.reports.shared.cells import number
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.report import Table
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from tests.support.toy_runs import HISTORIES, HOSTILE, build
 
 CONTEXT = ReportContext(lambda: HISTORIES)
 
 
-def write(runs: Sequence[Run], folder: Path) -> Path:
+def write(runs: Sequence[ScoredFolder], folder: Path) -> Path:
     """The page of some runs."""
     table = Table()
     paths = table.write(table.measure(runs, CONTEXT), folder)
@@ -28,7 +28,7 @@ def write(runs: Sequence[Run], folder: Path) -> Path:
     return paths[0]
 
 
-def test_a_run_reports_its_differences_to_runs_beside_it(runs: list[Run], tmp_path: Path) -> None:
+def test_a_run_reports_its_differences_to_runs_beside_it(runs: list[ScoredFolder], tmp_path: Path) -> None:
     path = write(runs[:1], tmp_path / "report")
     page, rows = path.read_text(), (tmp_path / "report" / "rows.csv").read_text()
     assert "gap-closed" in page
@@ -46,7 +46,7 @@ def test_hostile_errors_and_commands_stay_harmless_in_the_report(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_the_report_holds_every_number_with_its_n(runs: list[Run], tmp_path: Path) -> None:
+def test_the_report_holds_every_number_with_its_n(runs: list[ScoredFolder], tmp_path: Path) -> None:
     path = write(runs, tmp_path / "report")
     page = path.read_text()
     for row in compare(runs).rows:

@@ -26,8 +26,8 @@ from prefbench.reports.validation.study import PARTS, validate
 from prefbench.reports.validation.systems import System
 from prefbench.reports.validation.tables import grids
 from prefbench.reports.validation.unmet import unmet_requirements
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.sets import SET_KEY
-from prefbench.score.summary import Run
 from prefbench.suites.picturebook.suite import Picturebook
 from tests.support import measures
 from tests.support.colours import ColourSuite
@@ -217,7 +217,7 @@ def test_the_report_refuses_runs_of_another_suite(result: Result, folder: Path, 
     content["spec"]["suite_digest"] = "0" * 64
     (path / "run.json").write_text(json.dumps(content))
     with pytest.raises(PrefbenchError, match="was drawn for another suite than picturebook"):
-        Validation(metrics="utility").measure([Run.open(path)], ReportContext(Picturebook))
+        Validation(metrics="utility").measure([ScoredFolder.open(path)], ReportContext(Picturebook))
     with pytest.raises(PrefbenchError, match="unknown metric 'utilty'"):
         Validation(metrics="utilty").measure([], ReportContext(Picturebook))
 
@@ -244,13 +244,13 @@ def test_real_runs_are_scored_for_every_metric_without_being_touched(
     for name, system in zip("abc", measured.systems.strengths, strict=False):
         paths.append(Path(shutil.copytree(measured.run(system).folder.path, tmp_path / name)))
         (paths[-1] / "scores" / "fid.jsonl").unlink()
-    runs = {path.name: Run.open(path) for path in paths}
+    runs = {path.name: ScoredFolder.open(path) for path in paths}
     assert all("fid" not in run.set_metrics() for run in runs.values())
     found = validate(suite, folder, METRICS, runs=runs, size=SMALL)["parts"]["of_runs"]
     own = [validation_value(measured, system) for system in measured.systems.strengths[:3]]
     assert [found["methods"][name]["fid"] for name in "abc"] == pytest.approx(own)
     assert not found["lacking"]
-    assert all("fid" not in Run.open(path).set_metrics() for path in paths)
+    assert all("fid" not in ScoredFolder.open(path).set_metrics() for path in paths)
 
 
 def validation_value(measured: MeasuredSystems, system: System) -> float | None:

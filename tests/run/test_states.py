@@ -38,15 +38,15 @@ from prefbench.api import (
 from prefbench.cli.grids import to_text
 from prefbench.cli.main import main
 from prefbench.probing.plan import ITEMS_PER_SIDE, ProbePlan, probe_plans
-from prefbench.reports.contrasts.measure import contrast
+from prefbench.reports.contrasts.contrasts import contrast
 from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.run.folder import RunFolder
 from prefbench.run.states import collect_states, load_states
-from prefbench.score.evaluate import Evaluator
+from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary, summarise
-from prefbench.score.summary import Run
 from prefbench.stats.paired import paired_difference
 from prefbench.stats.table import Table
 
@@ -243,12 +243,12 @@ def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, plans: l
     collect_states(plans, Knowing(), store)
     assert score(store).computed == ["likes"]
     assert score(store).computed == []
-    rows = {(row.metric, row.kind): row for row in summarise(Run.open(store.path))}
+    rows = {(row.metric, row.kind): row for row in summarise(ScoredFolder.open(store.path))}
     likes = rows["likes", "all"]
     assert (likes.value, likes.n_users, likes.n_samples, likes.missing) == (2.0, 2, 2, 2)
     assert (rows["likes/all", "two"].value, rows["likes/all", "two"].n_users) == (3.0, 2)
     assert rows["utility", "all"].missing == 2, "two samples are not drawn yet, which takes no user away"
-    run = Run.open(store.path)
+    run = ScoredFolder.open(store.path)
     store_summary(run)
     table = pandas.read_parquet(store.path / "samples.parquet")
     assert "utility" in table.columns
@@ -262,7 +262,7 @@ def test_scores_follow_what_is_kept(tmp_path: Path, plans: list[ProbePlan]) -> N
     store, lost = run_of(tmp_path, "knowing"), Knowing({"bob": raising})
     collect_states(plans, lost, store)
     score(store)
-    (row,) = [row for row in summarise(Run.open(store.path)) if (row.metric, row.kind) == ("likes", "all")]
+    (row,) = [row for row in summarise(ScoredFolder.open(store.path)) if (row.metric, row.kind) == ("likes", "all")]
     assert (row.n_users, row.missing) == (1, 3)
     lost.broken = {}
     collect_states(plans, lost, store)
@@ -277,7 +277,7 @@ def test_a_method_without_representations_is_no_fault_of_the_run(tmp_path: Path)
     assert set(older.refused) == {"likes"}, "a folder that does not say may have lost them"
 
 
-def columns_of(run: Run) -> Scores:
+def columns_of(run: ScoredFolder) -> Scores:
     return run.columns()["likes"].scores
 
 
@@ -294,10 +294,10 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, plans: list[ProbePlan
         store = run_of(tmp_path, name)
         collect_states(plans, method, store)
         score(store)
-        store_summary(Run.open(store.path))
-        runs.append(Run.open(store.path))
+        store_summary(ScoredFolder.open(store.path))
+        runs.append(ScoredFolder.open(store.path))
     plain = run_of(tmp_path, "prompt-only", represents=False)
-    store_summary(Run.open(plain.path))
+    store_summary(ScoredFolder.open(plain.path))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = contrast(runs, lambda: None, baseline="first", metrics=["likes", "likes/all"])
@@ -310,7 +310,7 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, plans: list[ProbePlan
     assert row.difference == paired_difference(*columns).estimate
     assert row.difference.value == pytest.approx(np.mean([0.0, 0.2]))
     assert (row.difference.n_users, row.difference.n_prompts, row.difference.missing) == (2, 0, 2)
-    with_frame = compare([*runs, Run.open(plain.path)])
+    with_frame = compare([*runs, ScoredFolder.open(plain.path)])
     cells = {line.split()[0]: line for line in to_text(runs_grid(with_frame)).splitlines() if line.split()}
     assert "(not scored)" in cells["prompt-only"]
     by_metric = {(row["label"], row["metric"]): row for row in as_json(with_frame.rows) if row["kind"] == "all"}

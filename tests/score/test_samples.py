@@ -10,7 +10,7 @@ import pandas
 import pytest
 
 from prefbench.api import PrefbenchError
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from tests.support.toy_runs import INDICES, KINDS, PROMPTS, USERS, build
 
 
@@ -29,4 +29,4 @@ def test_scores_of_other_samples_are_refused(tmp_path: Path) -> None:
     run = build(tmp_path / "run", "ours", 0.5)
     run.folder.append_samples([replace(run.samples[0], image="0" * 64)])
     with pytest.raises(PrefbenchError, match="the scores of fid are of other samples; prefbench score"):
-        Run.open(tmp_path / "run").summary()
+        ScoredFolder.open(tmp_path / "run").summary()

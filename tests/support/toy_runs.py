@@ -11,9 +11,9 @@ from PIL import Image
 
 from prefbench.api import History, Judgment, Picture, Sample, Viewer
 from prefbench.run.folder import RunFolder
-from prefbench.score.stored import samples_digest
+from prefbench.score.score_files import samples_digest
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
-from prefbench.score.summary import Run
 from tests.support.colours import ColourSuite
 
 USERS, PROMPTS, INDICES = ("ann", "bob", "cyd"), ("a cat", "a dog"), (0, 1)
@@ -22,7 +22,7 @@ Values = Mapping[str, float | None] | float
 KINDS = {"ann": "noisy", "bob": "sparse", "cyd": "noisy"}
 
 
-def build(folder: Path, method: str, utility: Values, **options: Any) -> Run:
+def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredFolder:
     """A scored run; `utility` is one value per user: None for failed samples, NaN for drawn ones without a value."""
     spec = {
         "suite": "toy", "suite_parameters": {}, "suite_digest": "d" * 64, "split": "test", "method": method,
@@ -56,8 +56,8 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> Run:
     samples = [sample for sample in samples if sample.user in options.get("present", USERS)]
     store.append_samples(samples)
     _score(store, samples, per_user)
-    store_summary(Run.open(folder))
-    return Run.open(folder)
+    store_summary(ScoredFolder.open(folder))
+    return ScoredFolder.open(folder)
 
 
 def _sample(store: RunFolder, method: str, user: str, prompt: str, index: int, value: Any, options: Any) -> Sample:

@@ -32,11 +32,11 @@ from prefbench.api import (
     to_pixels,
 )
 from prefbench.run.folder import RunFolder
-from prefbench.score.evaluate import Evaluator
+from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
 from prefbench.score.summarise import summarise
-from prefbench.score.summary import Run
 from prefbench.stats.jackknife import jackknife_half_width
 
 USERS, PROMPTS, N = tuple(f"user-{i}" for i in range(6)), ("a cat", "a dog", "a cup"), 2
@@ -233,7 +233,7 @@ def test_a_proportion_outside_its_bounds_is_refused(folder: RunFolder) -> None:
 
 def test_a_set_metrics_interval_is_its_two_jackknives_together(folder: RunFolder) -> None:
     score(folder, "MeanShift")
-    (row,) = [row for row in summarise(Run.open(folder.path)) if row.metric == "shift"]
+    (row,) = [row for row in summarise(ScoredFolder.open(folder.path)) if row.metric == "shift"]
     assert row.value is not None
     assert row.low is not None
     assert row.high is not None

@@ -9,21 +9,21 @@ from pathlib import Path
 from prefbench.api import Suite
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import suite_of_run
-from prefbench.score.evaluate import Evaluator, Scoring
+from prefbench.score.evaluator import Evaluator, Scoring
 from prefbench.score.material import Material
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
-from prefbench.score.summary import Run
 
 
 @dataclass(frozen=True)
-class ScoredFolder:
+class ScoreResult:
     """A run whose summary is stored, and what this call scored of it."""
 
-    run: Run
+    run: ScoredFolder
     scoring: Scoring
 
 
-def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suite | str | None = None) -> ScoredFolder:
+def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suite | str | None = None) -> ScoreResult:
     """Scores what a run folder lacks, then computes and stores its summary; holds the folder's lock meanwhile.
 
     Args:
@@ -36,11 +36,11 @@ def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suit
         PrefbenchError: the folder holds no run or no drawn sample, the suite is not the run's, an image is damaged, a
             metric lacks what it needs.
     """
-    run = Run.open(folder.path if isinstance(folder, RunFolder) else folder)
+    run = ScoredFolder.open(folder.path if isinstance(folder, RunFolder) else folder)
     loaded = suite_of_run(run.spec, suite) if suite is None or isinstance(suite, str) else suite
     evaluator = Evaluator(loaded, metrics or loaded.card.metrics)
     with run.folder.locked():
         scoring = evaluator.score(Material(run.folder, loaded, run.spec["split"]))
-        scored = Run.open(run.path)
+        scored = ScoredFolder.open(run.path)
         store_summary(scored)
-    return ScoredFolder(Run.open(run.path), scoring)
+    return ScoreResult(ScoredFolder.open(run.path), scoring)

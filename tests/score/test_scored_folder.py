@@ -12,9 +12,9 @@ import pytest
 
 from prefbench.api import ALL, PrefbenchError, Sample, ScoreHeader
 from prefbench.run.folder import RunFolder
-from prefbench.score.stored import ScoreRow, StoredScores, read_header, read_scores, samples_digest, write_scores
+from prefbench.score.score_files import ScoreRow, StoredScores, read_header, read_scores, samples_digest, write_scores
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary, summarise
-from prefbench.score.summary import Run
 
 OLD = Path(__file__).parent / "run-0.1"
 """A run of three users as version 0.1 stored it, without its images."""
@@ -40,12 +40,12 @@ def scored(tmp_path: Path) -> Path:
     header = ScoreHeader("bright@1[mean]", "up", "side", "image", samples_digest(samples), bounds=(0.0, 1.0))
     rows = [ScoreRow(sample.key, "bright", 0.1 * k) for k, sample in enumerate(samples)]
     write_scores(folder, "bright", StoredScores(header, rows))
-    store_summary(Run.open(folder.path))
+    store_summary(ScoredFolder.open(folder.path))
     return folder.path
 
 
 def test_a_folder_of_version_0_1_still_loads() -> None:
-    run = Run.open(OLD)
+    run = ScoredFolder.open(OLD)
     stored = json.loads((OLD / "summary.json").read_text())["rows"]
     rows = run.summary()
     assert [(row.metric, row.kind, row.value, row.low, row.high) for row in rows] == [
@@ -63,7 +63,7 @@ def test_a_folder_of_version_0_1_still_loads() -> None:
 
 
 def test_todays_code_computes_the_numbers_of_version_0_1(old: Path) -> None:
-    run = Run.open(old)
+    run = ScoredFolder.open(old)
     assert [asdict(row) for row in summarise(run)] == [asdict(row) for row in run.summary()]
 
 
@@ -72,17 +72,17 @@ def test_fields_that_an_old_summary_lacks_get_defaults(old: Path) -> None:
     for row in content["rows"]:
         del row["floor"], row["scorer"], row["unranked"]
     (old / "summary.json").write_text(json.dumps({**content, "of a later version": 1}))
-    assert {(row.floor, row.scorer, row.unranked) for row in Run.open(old).summary()} == {(None, "", "")}
+    assert {(row.floor, row.scorer, row.unranked) for row in ScoredFolder.open(old).summary()} == {(None, "", "")}
 
 
 def test_an_old_summary_of_other_metrics_is_refused(old: Path) -> None:
     RunFolder(old).drop_scores("fid")
     with pytest.raises(PrefbenchError, match="its summary is not of its scores; prefbench score"):
-        Run.open(old).summary()
+        ScoredFolder.open(old).summary()
 
 
 def test_rows_cost_and_frames_are_what_was_stored(scored: Path) -> None:
-    run = Run.open(scored)
+    run = ScoredFolder.open(scored)
     assert list(run.summary()) == summarise(run)
     first, *kinds = run.summary()
     assert (first.kind, first.n_samples, first.missing) == (ALL, 6, 1)
@@ -101,17 +101,17 @@ def test_a_summary_of_other_scores_samples_or_kinds_is_refused(scored: Path) -> 
     assert scores is not None
     write_scores(folder, "bright", replace(scores, rows=[row._replace(value=1.0) for row in scores.rows]))
     with pytest.raises(PrefbenchError, match=r"summary is not of its scores; prefbench score .*run"):
-        Run.open(scored).summary()
+        ScoredFolder.open(scored).summary()
     write_scores(folder, "bright", scores)
-    assert Run.open(scored).summary()
+    assert ScoredFolder.open(scored).summary()
     description = folder.read_description()
     folder.write_description({**description, "kinds": dict.fromkeys(USERS, "plain")})
     with pytest.raises(PrefbenchError, match="summary is not of its scores"):
-        Run.open(scored).summary()
+        ScoredFolder.open(scored).summary()
     folder.write_description(description)
-    folder.append_samples([replace(Run.open(scored).samples[0], image="f" * 64)])
+    folder.append_samples([replace(ScoredFolder.open(scored).samples[0], image="f" * 64)])
     with pytest.raises(PrefbenchError, match="the scores of bright are of other samples; prefbench score"):
-        Run.open(scored).summary()
+        ScoredFolder.open(scored).summary()
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"rows": 3}', '{"cost": {}, "rows": [{}]}'])
@@ -119,17 +119,17 @@ def test_a_missing_or_damaged_summary_is_one_line(scored: Path, content: str | N
     path = scored / "summary.json"
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(PrefbenchError, match="its summary is not of its scores; prefbench score"):
-        Run.open(scored).summary()
+        ScoredFolder.open(scored).summary()
 
 
 def test_a_run_without_scores_is_one_line(scored: Path) -> None:
     RunFolder(scored).drop_scores("bright")
     with pytest.raises(PrefbenchError, match="was not scored yet; prefbench score"):
-        Run.open(scored).summary()
+        ScoredFolder.open(scored).summary()
 
 
 def test_scores_are_read_once_per_run(scored: Path) -> None:
-    run = Run.open(scored)
+    run = ScoredFolder.open(scored)
     before = run.columns()["bright"].scores.values
     shutil.rmtree(scored / "scores")
     assert run.columns()["bright"].scores.values is before
@@ -137,7 +137,7 @@ def test_scores_are_read_once_per_run(scored: Path) -> None:
 
 
 def test_headers_survive_their_file(scored: Path) -> None:
-    folder, header = RunFolder(scored), Run.open(scored).headers["bright"]
+    folder, header = RunFolder(scored), ScoredFolder.open(scored).headers["bright"]
     assert read_header(folder, "bright") == header
     assert ScoreHeader.from_json(json.loads(json.dumps(header.to_json()))) == header
     stored = read_scores(folder, "bright")
@@ -152,7 +152,7 @@ def test_headers_survive_their_file(scored: Path) -> None:
 def test_a_damaged_header_is_one_line(scored: Path, line: str) -> None:
     RunFolder(scored).score_path("bright").write_text(f"{line}\n")
     with pytest.raises(PrefbenchError, match=r"the header of the scores of bright is damaged .*; prefbench score"):
-        Run.open(scored).columns()
+        ScoredFolder.open(scored).columns()
 
 
 def test_columns_hold_nan_where_a_sample_has_no_value(scored: Path) -> None:
@@ -160,5 +160,5 @@ def test_columns_hold_nan_where_a_sample_has_no_value(scored: Path) -> None:
     scores = read_scores(folder, "bright")
     assert scores is not None
     write_scores(folder, "bright", replace(scores, rows=[scores.rows[0]._replace(value=None), *scores.rows[2:]]))
-    values = Run.open(scored).columns()["bright"].scores.values
+    values = ScoredFolder.open(scored).columns()["bright"].scores.values
     assert np.isnan(values).tolist() == [True, True, False, False, False, False]

@@ -13,8 +13,8 @@ from PIL import Image
 
 from prefbench.api import Column, Cost, PrefbenchError, Sample, ScoreHeader, Scores, SummaryRow
 from prefbench.run.folder import RunFolder
-from prefbench.score import standing
-from prefbench.score.stored import (
+from prefbench.score import admission
+from prefbench.score.score_files import (
     StoredScores,
     StoredSummary,
     read_header,
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredFolder:
     """A run folder as it was when this object first read it: description, samples, scores and summary.
 
-    Implements `prefbench.api.ScoredRun`. What changes in the folder later is seen by a newly opened `Run` alone.
+    Implements `prefbench.api.ScoredRun`. What changes in the folder later is seen only by a newly opened one.
     """
 
     folder: RunFolder
@@ -40,7 +40,7 @@ class Run:
     samples: Sequence[Sample]
 
     @classmethod
-    def open(cls, path: Path) -> Run:
+    def open(cls, path: Path) -> ScoredFolder:
         """Reads a run. Raises `PrefbenchError` where the folder is none or holds no sample."""
         folder = RunFolder(path)
         description = folder.read_description()
@@ -145,8 +145,8 @@ class Run:
             question=header.question,
             won_by=header.won_by,
             unit=header.unit,
-            unranked="" if scorer is None else standing.unranked(scorer, method),
-            scorer="" if scorer is None or scorer.figures is None else standing.shown(scorer.figures),
+            unranked="" if scorer is None else admission.unranked(scorer, method),
+            scorer="" if scorer is None or scorer.figures is None else admission.shown(scorer.figures),
         )
 
     def _by_sample(self, values: Mapping[str, float | None], header: ScoreHeader) -> Scores:

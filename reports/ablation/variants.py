@@ -10,9 +10,9 @@ from prefbench.registry import DEFAULT_SUITE, load, unknown
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, load_suite, prepare
-from prefbench.score.evaluate import Evaluator
+from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
-from prefbench.score.summary import Run
+from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.paired import holm, paired_difference
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
@@ -102,7 +102,7 @@ def _settings(name: str, request: AblationRequest, ablation: Ablation, variant: 
     )
 
 
-def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> Run:
+def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> ScoredFolder:
     """The variant's run, drawn and scored."""
     prepared = prepare(settings)
     result = execute(prepared)
@@ -114,7 +114,7 @@ def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> Run:
     if refused:
         reasons = "; ".join(f"{metric}: {reason}" for metric, reason in refused.items())
         raise PrefbenchError(f"{variant.name} cannot be measured: {reasons}")
-    return Run.open(prepared.folder.path)
+    return ScoredFolder.open(prepared.folder.path)
 
 
 def rows_of(variants: Sequence[Variant], columns: Sequence[Mapping[str, Column]]) -> list[VariantRow]:

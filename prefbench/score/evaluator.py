@@ -23,11 +23,11 @@ from prefbench.api import (
     UserMetric,
 )
 from prefbench.registry import load
-from prefbench.score import standing
+from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
+from prefbench.score.score_files import ScoreRow, StoredScores, write_scores
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife
-from prefbench.score.stored import ScoreRow, StoredScores, write_scores
 
 logger = logging.getLogger(__name__)
 _CHUNK = 500
@@ -111,7 +111,7 @@ class Evaluator:
             bounds=card.bounds if card.proportion else (None, None),
             extractor=self.inputs.extractor(metric.extractor).id if metric.extractor else None,
             truth=truth.id if truth is not None and card.asks_truth else None,
-            scorer=None if scorer is None else standing.record(scorer, self._suite.card.name),
+            scorer=None if scorer is None else admission.record(scorer, self._suite.card.name),
             representations=material.folder.states_digest() if card.asks_representations else None,
         )
 
