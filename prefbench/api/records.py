@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
 
+R = TypeVar("R")
 Split = Literal["train", "scorer", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test")
 Viewer = Literal["method", "scorer"]
@@ -227,3 +229,13 @@ Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 def to_pixels(image: Image.Image) -> Pixels:
     """An image as uint8 (H, W, 3)."""
     return np.asarray(image.convert("RGB"))
+
+
+def record_of(kind: type[R], content: Mapping[str, Any]) -> R:
+    """A record from plain data, lists as tuples; other fields than the record's are those of another version.
+
+    Raises:
+        TypeError: a field without a default is missing.
+    """
+    names = [one.name for one in fields(kind) if one.name in content]  # type: ignore[arg-type]
+    return kind(**{name: tuple(v) if isinstance(v := content[name], list) else v for name in names})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api.records import Bounds
+from prefbench.api.records import Bounds, record_of
 
 ROUNDING = 1e-9
 """Tolerance of the bounds."""
@@ -30,17 +31,12 @@ class ScorerRecord:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ScorerRecord:
-        """The record as `to_json` gives it. Figures of version 0.1 call `above_permuted` `above_mismatched`."""
+        """The record as a header stores it. Figures of version 0.1 call `above_permuted` `above_mismatched`."""
         figures = content["figures"]
         if figures is not None and "above_mismatched" in figures:
             figures = {name: value for name, value in figures.items() if name != "above_mismatched"}
             figures["above_permuted"] = content["figures"]["above_mismatched"]
-        names = tuple(content["encoders"]), tuple(content["trained_on"])
-        return cls(content["name"], content["id"], *names, figures)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that JSON keeps as it is."""
-        return {**asdict(self), "encoders": list(self.encoders), "trained_on": list(self.trained_on)}
+        return record_of(cls, {**content, "figures": figures})
 
 
 @dataclass(frozen=True)
@@ -80,31 +76,14 @@ class ScoreHeader:
         """The header as `to_json` gives it; fields that older headers lack get their defaults.
 
         Raises:
-            KeyError: the metric, its direction, question or unit, or the digest of the samples is missing.
+            TypeError: the metric, its direction, question or unit, or the digest of the samples is missing.
         """
-        low, high = content.get("bounds", (None, None))
         scorer = content.get("scorer")
-        return cls(
-            metric=content["metric"],
-            direction=content["direction"],
-            question=content["question"],
-            unit=content["unit"],
-            samples=content["samples"],
-            suite=content.get("suite", ""),
-            won_by=tuple(content.get("won_by", ())),
-            undirected=tuple(content.get("undirected", ())),
-            bounds=(low, high),
-            extractor=content.get("extractor"),
-            truth=content.get("truth"),
-            scorer=None if scorer is None else ScorerRecord.from_json(scorer),
-            representations=content.get("representations"),
-        )
+        return record_of(cls, {**content, "scorer": None if scorer is None else ScorerRecord.from_json(scorer)})
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that JSON keeps as it is; without `scorer` and `representations` where there are none."""
-        content = asdict(self)
-        content |= {name: list(content[name]) for name in ("won_by", "undirected", "bounds")}
-        content["scorer"] = None if self.scorer is None else self.scorer.to_json()
+        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         optional = ("scorer", "representations")
         return {name: value for name, value in content.items() if value is not None or name not in optional}
 

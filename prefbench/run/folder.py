@@ -10,7 +10,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench.api import PrefbenchError, Sample, UnreadableImageError, decode_image, encode_png, image_digest
+from prefbench.api.records import record_of
 from prefbench.files import write_atomic
 
 logger = logging.getLogger(__name__)
@@ -36,9 +37,7 @@ class RunFolder:
 
     def write_description(self, content: Mapping[str, Any]) -> None:
         """Writes `run.json`."""
-        path = self.path / "run.json"
-        with explained_disk_errors(path):
-            write_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+        _write(self.path / "run.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def read_description(self) -> dict[str, Any]:
         """The content of `run.json`. Raises `PrefbenchError` where there is none or it cannot be read."""
@@ -80,12 +79,11 @@ class RunFolder:
 
     def samples(self) -> dict[str, Sample]:
         """The last row of every sample, by key."""
-        columns = {f.name for f in fields(Sample)}
         rows: dict[str, Sample] = {}
         for path in sorted((self.path / "samples").glob("*.jsonl")):
             for row in read_lines(path):
                 row.setdefault("nfe", row.get("evaluations"))  # as it was called before 0.2
-                rows[row["key"]] = Sample(**{k: v for k, v in row.items() if k in columns})
+                rows[row["key"]] = record_of(Sample, row)
         return rows
 
     def finished(self) -> dict[str, Sample]:
@@ -104,8 +102,7 @@ class RunFolder:
         digest = image_digest(image)
         path = self.image_path(digest)
         if not path.is_file():
-            with explained_disk_errors(path):
-                write_atomic(path, encode_png(image.convert("RGB")))
+            _write(path, encode_png(image.convert("RGB")))
         return digest
 
     def image(self, digest: str) -> Image.Image:
@@ -131,9 +128,7 @@ class RunFolder:
 
     def put_payload(self, history: str, data: bytes) -> None:
         """Stores what a method made of one history, by the history's digest."""
-        path = self._payload_path(history)
-        with explained_disk_errors(path):
-            write_atomic(path, data)
+        _write(self._payload_path(history), data)
 
     def payload(self, history: str) -> bytes | None:
         """The bytes that `put_payload` stored; None where it stored none."""
@@ -145,9 +140,7 @@ class RunFolder:
 
     def put_representation(self, name: str, data: bytes) -> None:
         """Stores the arrays of one user as an `.npz`, by a name for the user."""
-        path = self._representation_path(name)
-        with explained_disk_errors(path):
-            write_atomic(path, data)
+        _write(self._representation_path(name), data)
 
     def representation(self, name: str) -> dict[str, NDArray[Any]] | None:
         """The arrays of one user, None where there are none. Raises `PrefbenchError` where they cannot be read."""
@@ -179,9 +172,7 @@ class RunFolder:
     def write_scores(self, name: str, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes the scores of one metric: a header line, then one line per value."""
         lines = [json.dumps(line, sort_keys=True) for line in (header, *rows)]
-        path = self.score_path(name)
-        with explained_disk_errors(path):
-            write_atomic(path, "\n".join(lines) + "\n")
+        _write(self.score_path(name), "\n".join(lines) + "\n")
 
     def scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """Header and rows of one metric, or None where it was not scored."""
@@ -215,6 +206,12 @@ class RunFolder:
     def scored(self) -> list[str]:
         """Names of the metrics that have scores."""
         return sorted(unquote(path.stem) for path in (self.path / "scores").glob("*.jsonl"))
+
+
+def _write(path: Path, data: bytes | str) -> None:
+    """Writes a whole file."""
+    with explained_disk_errors(path):
+        write_atomic(path, data)
 
 
 def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from prefbench.api import Cost, PrefbenchError, Sample, ScoreHeader, SummaryRow
+from prefbench.api.records import record_of
 from prefbench.files import write_atomic
 from prefbench.run.folder import RunFolder
 
@@ -125,17 +126,7 @@ def read_summary(folder: RunFolder) -> StoredSummary | None:
         content = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
         cost = dict(content["cost"])
         cost.setdefault("nfe_per_image", cost.pop("evaluations_per_image", None))  # its name in version 0.1
-        rows = [_summary_row(row) for row in content["rows"]]
-        return StoredSummary(content.get("digest", ""), Cost(**_known(Cost, cost)), rows)
+        rows = [record_of(SummaryRow, row) for row in content["rows"]]
+        return StoredSummary(content.get("digest", ""), record_of(Cost, cost), rows)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _summary_row(content: Mapping[str, Any]) -> SummaryRow:
-    row = _known(SummaryRow, content)
-    return SummaryRow(**{**row, "won_by": tuple(row.get("won_by", ()))})
-
-
-def _known(record: type[Cost] | type[SummaryRow], content: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record that `content` holds; what only later versions store is left out."""
-    return {field.name: content[field.name] for field in fields(record) if field.name in content}
