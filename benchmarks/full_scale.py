@@ -43,7 +43,7 @@ from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.train.question_batches import QuestionBatches
 from prefbench.methods.ours.train.question_task import QuestionTask
-from prefbench.methods.shared.questions import TEMPLATES, Shown, likes_question
+from prefbench.methods.shared.questions import TEMPLATES, Examples, likes_question
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.tuning import tune
@@ -157,7 +157,7 @@ def _language_model(size: Size, folder: Path, rounds: int) -> list[dict[str, Any
     mllm = load_mllm(str(folder))
     mllm.card = replace(mllm.card, tuning="lora", image_side=448, context=8192)
     train_user = _random_train_user(np.random.default_rng(0), 448)
-    shown = Shown(*(tuple(j.picture.load() for j in side[:HISTORY]) for side in _sides(train_user)))
+    shown = Examples(*(tuple(j.picture.load() for j in side[:HISTORY]) for side in _sides(train_user)))
     rows = [
         _timed("read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([likes_question(shown)]), rounds)
     ]

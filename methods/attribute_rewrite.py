@@ -13,7 +13,7 @@ from prefbench.models.mllms.loader import load_mllm
 
 from .shared.asking import Asking, by_layer
 from .shared.groups import draw_in_groups
-from .shared.questions import TEMPLATES, Shown, follow_up, likes_question
+from .shared.questions import TEMPLATES, Examples, follow_up, likes_question
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class AttributeRewrite(Method):
     def _words(self, history: History) -> tuple[str, str]:
         if not len(history):
             return "", ""
-        examples = Shown(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
+        examples = Examples(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
             first = self._ask(likes_question(examples))

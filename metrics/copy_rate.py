@@ -13,7 +13,7 @@ from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
 from .shared.checks import feature_rows
 from .shared.columns import as_columns, rows_of_users
 from .shared.cosines import normalised
-from .shared.memorised import ROUNDING, shown_pictures
+from .shared.memorised import ROUNDING, copy_detector
 from .shared.per_run import cached_per_run
 from .shared.picture_hash import picture_hash
 
@@ -59,23 +59,23 @@ class CopyRate(ImageMetric):
     extractor: ClassVar[str | None] = "similarity"
 
     def __init__(self) -> None:
-        self._shown = cached_per_run(shown_pictures)
+        self._detector_of = cached_per_run(copy_detector)
 
     def score(
         self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
     ) -> Mapping[str, Sequence[float | None]]:
         """Four columns. Raises `PrefbenchError` without features."""
         rows = normalised(feature_rows(self.card.name, "similarity", samples, features))
-        run = self._shown(evidence)
+        detector = self._detector_of(evidence)
         values = np.full((4, len(samples)), np.nan)
         for user, mine in rows_of_users(samples).items():
-            if user not in run.users:
+            if user not in detector.users:
                 continue
-            memory = run.users[user]
+            memory = detector.users[user]
             hashes = np.concatenate([picture_hash(Image.fromarray(samples[i].pixels)) for i in mine])
             cosines = memory.cosines(rows[mine])
-            values[1, mine] = _fires(memory.agreement(hashes), run.agreement_threshold)
-            values[2, mine] = _fires(cosines, run.cosine_threshold)
+            values[1, mine] = _fires(memory.agreement(hashes), detector.agreement_threshold)
+            values[2, mine] = _fires(cosines, detector.cosine_threshold)
             values[3, mine] = nearer(cosines, memory.cosines_of_likes)
         values[0] = np.maximum(values[1], values[2])  # unknown where either is
         return as_columns(self.card.name, dict(zip(("total", "hash", "embedding", "nearer"), values, strict=True)))

@@ -26,7 +26,7 @@ from prefbench.models.mllms.model import States
 
 from ..shared.asking import Asking, by_layer
 from ..shared.image_tower import most_typical, tower_name
-from ..shared.questions import Shown, likes_question
+from ..shared.questions import Examples, likes_question
 from . import weights
 from .vectors import join
 
@@ -95,9 +95,9 @@ class PrefGen(Method):
     def profile(self, history: History) -> Profile:
         """The user vector (F,), and with `negative=disliked` the opposite user's: (1 or 2, F)."""
         history = self._visible(history)
-        examples = [Shown.of(history)]
+        examples = [Examples.of(history)]
         if self.negative == "disliked":
-            examples.append(Shown.of(History(history.user, history.disliked, history.liked)))
+            examples.append(Examples.of(History(history.user, history.disliked, history.liked)))
         return Profile(history.user, self._vectors(examples, self._states(examples)))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
@@ -122,16 +122,16 @@ class PrefGen(Method):
         if item is not None:
             return by_layer(self.asking.at(visible, item))
         states = self.asking.about(visible)
-        vector = self._vectors([Shown.of(visible)], states)[0]
+        vector = self._vectors([Examples.of(visible)], states)[0]
         parts = {f"e_{name}": vector[part].double().numpy() for name, part in self.config.widths.parts.items()}
         return parts if states is None else by_layer(states) | parts
 
-    def _states(self, examples: Sequence[Shown]) -> States | None:
+    def _states(self, examples: Sequence[Examples]) -> States | None:
         """The states of the histories that are not empty; None where all are."""
         questions = [likes_question(one) for one in examples if one]
         return self.mllm.states(questions) if questions else None
 
-    def _vectors(self, examples: Sequence[Shown], states: States | None) -> Tensor:
+    def _vectors(self, examples: Sequence[Examples], states: States | None) -> Tensor:
         """(N, F), from what `_states` gives; zeros, the average user, where nothing is shown."""
         vectors = torch.zeros(len(examples), self.config.widths.total)
         if states is not None:
@@ -140,7 +140,7 @@ class PrefGen(Method):
             vectors[rows] = self.scales(join(*self.layers.of(states), images))
         return vectors
 
-    def _image(self, examples: Shown) -> Tensor:
+    def _image(self, examples: Examples) -> Tensor:
         """The embedding (E,) of the most typical liked image; the mean over training where nothing is liked."""
         if not examples.liked:
             average: Tensor = self.scales.mean[self.config.widths.parts["img"]]

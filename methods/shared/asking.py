@@ -8,7 +8,7 @@ from prefbench.api import Features, History, PrefbenchError, ProbeItem, Unreadab
 from prefbench.models.mllms.model import Mllm, States
 
 from .latest import Latest
-from .questions import TEMPLATES, Shown, follow_up, likes_question
+from .questions import TEMPLATES, Examples, follow_up, likes_question
 
 
 class Asking:
@@ -16,7 +16,7 @@ class Asking:
 
     def __init__(self, mllm: Mllm) -> None:
         self._mllm = mllm
-        self._shown, self._answers = Latest(Shown.of), Latest(self._answer)
+        self._shown, self._answers = Latest(Examples.of), Latest(self._answer)
 
     def about(self, history: History) -> States | None:
         """The states of one conversation, about to say what the user likes; None for an empty history."""

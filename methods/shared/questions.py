@@ -47,14 +47,14 @@ TEMPLATES = Templates()
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A history as it is shown: the images of each side in their order."""
+class Examples:
+    """In-context examples: the images of each side of a history, in their order."""
 
     liked: tuple[Image.Image, ...]
     disliked: tuple[Image.Image, ...]
 
     @classmethod
-    def of(cls, history: History) -> Shown:
+    def of(cls, history: History) -> Examples:
         """All of a history. Raises `PrefbenchError` where one of its images cannot be read."""
         liked, disliked = (
             tuple(load_judged(judgment, history.user) for judgment in side)
@@ -83,13 +83,13 @@ def load_judged(judgment: Judgment, user: str) -> Image.Image:
         raise PrefbenchError(f"an image in the history of user {user!r} cannot be read: {error}") from error
 
 
-def likes_question(examples: Shown, templates: Templates = TEMPLATES) -> Conversation:
+def likes_question(examples: Examples, templates: Templates = TEMPLATES) -> Conversation:
     """The conversation that the user embedding is read from: the history, then the question what the user likes."""
     return [ask(*examples.parts(templates.liked[0], templates.disliked[0]), templates.likes[0])]
 
 
 def follow_up(
-    examples: Shown, first_answer: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
+    examples: Examples, first_answer: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
 ) -> Conversation:
     """Another question after the answer to `likes_question`; `pictures` replace its `{picture}` marks."""
     return [*likes_question(examples, templates), answer(first_answer), ask(*question_parts(question, pictures))]

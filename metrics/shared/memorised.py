@@ -23,7 +23,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownPictures:
     """The pictures that one user's method was shown, at least one, and how close the user's held-out likes come."""
 
     digests: frozenset[str]
@@ -44,10 +44,10 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class ShownOfRun:
+class CopyDetector:
     """The pictures shown for each user, and the closeness above which a picture is a copy."""
 
-    users: Mapping[str, Shown]
+    users: Mapping[str, ShownPictures]
     agreement_threshold: float
     """NaN where none is known."""
     cosine_threshold: float
@@ -55,7 +55,7 @@ class ShownOfRun:
     """How many pairs of a user and another user's held-out like the thresholds are calibrated on."""
 
 
-def shown_pictures(evidence: Evidence) -> ShownOfRun:
+def copy_detector(evidence: Evidence) -> CopyDetector:
     """Hashes and features of the judged pictures of a run, and thresholds from the negatives among them."""
     pictures_of = {
         user: [j.picture for j in (*h.liked, *h.disliked)] for user, h in evidence.histories["method"].items()
@@ -70,16 +70,16 @@ def shown_pictures(evidence: Evidence) -> ShownOfRun:
     return _calibrated(users, likes_of, like_directions)
 
 
-def _shown(pictures: Sequence[Picture], features: Features, like_features: Features | None) -> Shown:
+def _shown(pictures: Sequence[Picture], features: Features, like_features: Features | None) -> ShownPictures:
     closest = np.empty(0) if like_features is None else nearest(like_features, features)
     views = np.concatenate([view_hashes(picture.load()) for picture in pictures])
     digests = frozenset(picture.digest for picture in pictures)
-    return Shown(digests, views, features, closest[np.isfinite(closest)])
+    return ShownPictures(digests, views, features, closest[np.isfinite(closest)])
 
 
 def _calibrated(
-    users: Mapping[str, Shown], likes: Mapping[str, Sequence[Picture]], like_features: Mapping[str, Features]
-) -> ShownOfRun:
+    users: Mapping[str, ShownPictures], likes: Mapping[str, Sequence[Picture]], like_features: Mapping[str, Features]
+) -> CopyDetector:
     """Thresholds from every user's shown pictures against all likes of others that are not among them."""
     every = [picture for mine in likes.values() for picture in mine]
     owners = np.repeat(list(likes), [len(mine) for mine in likes.values()])
@@ -93,9 +93,9 @@ def _calibrated(
         cosines.append(memory.cosines(rows[others]))
     agreement, cosine = np.concatenate(agreements), np.concatenate(cosines)
     thresholds = threshold(agreement, 0.0), threshold(cosine[np.isfinite(cosine)], 1.0)
-    run = ShownOfRun(users, *thresholds, len(agreement))
-    _log_thresholds(run)
-    return run
+    detector = CopyDetector(users, *thresholds, len(agreement))
+    _log_thresholds(detector)
+    return detector
 
 
 def threshold(negatives: Features, best: float) -> float:
@@ -120,18 +120,18 @@ def threshold(negatives: Features, best: float) -> float:
     return closeness if closeness < best - ROUNDING else float("nan")
 
 
-def _log_thresholds(run: ShownOfRun) -> None:
-    if run.negatives < LEAST_NEGATIVES:
+def _log_thresholds(detector: CopyDetector) -> None:
+    if detector.negatives < LEAST_NEGATIVES:
         logger.warning(
             "copy-rate: thresholds need %d pairs of a user and another user's held-out like, there are %d: only"
             " copy-rate/nearer has values",
             LEAST_NEGATIVES,
-            run.negatives,
+            detector.negatives,
         )
         return
     logger.info(
         "copy-rate: by %d negatives a copy differs in under %g of 128 bits, or has a cosine over %.4f",
-        run.negatives,
-        -run.agreement_threshold,
-        run.cosine_threshold,
+        detector.negatives,
+        -detector.agreement_threshold,
+        detector.cosine_threshold,
     )

@@ -30,7 +30,7 @@ from prefbench.api import (
 from prefbench.check import check_method
 from prefbench.methods.attribute_rewrite import AttributeRewrite, read_answer
 from prefbench.methods.prompt_only import PromptOnly
-from prefbench.methods.shared.questions import TEMPLATES, Shown, follow_up
+from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up
 from prefbench.models.backbones.cards import SD15, SDXL
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.conversation import answer
@@ -66,7 +66,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> str:
     mllm = load_mllm(save_tiny_qwen(root / "random"), device="cpu")
     conversations = []
     for user, said in SAYS.items():
-        shown = Shown(*((picture(colour),) for colour in COLOURS[user]))
+        shown = Examples(*((picture(colour),) for colour in COLOURS[user]))
         conversations.append([*follow_up(shown, said[0], TEMPLATES.dislikes[0]), answer(said[1])])
     batch = mllm.training_batch(conversations)
     batch = {name: value for name, value in batch.items() if name not in ("opened", "seen_at")}
@@ -139,7 +139,7 @@ def test_its_states_are_those_of_the_conversation_it_would_have(taught: str, mak
     """About a user, and at a picture after what it really said; the last token of every layer, and the mean."""
     method = make(AttributeRewrite(mllm=taught))
     bob = HISTORIES[1]
-    shown = Shown(*((picture(colour),) for colour in COLOURS["bob"]))
+    shown = Examples(*((picture(colour),) for colour in COLOURS["bob"]))
     said = follow_up(shown, SAYS["bob"][0], TEMPLATES.like[0], picture("red"))
     found = method.represent(bob, ProbeItem(Picture.of(picture("red")), "a picture"))
     about = method.represent(bob)

@@ -17,7 +17,7 @@ from prefbench.methods.ours.train.conversations import (
     TrainingConversation,
 )
 from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.shared.questions import TEMPLATES, Shown, Templates, follow_up
+from prefbench.methods.shared.questions import TEMPLATES, Examples, Templates, follow_up
 from prefbench.models.mllms.conversation import images_of
 from tests.support.tiny_suite import train_user
 
@@ -165,7 +165,7 @@ def test_a_template_without_a_place_for_its_picture_is_refused(
     with pytest.raises(ValueError, match=r"(0 `\{picture\}` marks for 1|1 `\{picture\}` marks for 2) pictures"):
         maker(train_users[0], np.random.default_rng(0), (2, 2))
     with pytest.raises(ValueError, match=r"0 `\{picture\}` marks for 1 pictures"):
-        follow_up(Shown((), ()), "nothing", "what?", Image.new("RGB", (4, 4)))
+        follow_up(Examples((), ()), "nothing", "what?", Image.new("RGB", (4, 4)))
 
 
 def test_everything_that_is_said_is_in_the_vocabulary() -> None:
@@ -177,7 +177,7 @@ def test_everything_that_is_said_is_in_the_vocabulary() -> None:
 def test_an_unreadable_image_is_one_line_with_its_user() -> None:
     bad = Judgment(Picture("0" * 64, data=b"not an image"), "a fox", True)
     with pytest.raises(PrefbenchError, match=r"history of user 'ada' cannot be read: 000000000000.*decoded") as caught:
-        Shown.of(History("ada", (bad,), ()))
+        Examples.of(History("ada", (bad,), ()))
     assert "\n" not in str(caught.value)
     with pytest.raises(PrefbenchError, match="user 'ada'"):
         JudgedImages([TrainUser(History("ada", (bad,), ()))])

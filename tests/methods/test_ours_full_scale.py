@@ -26,7 +26,7 @@ from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
 from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.methods.ours.train.stages import train
-from prefbench.methods.shared.questions import TEMPLATES, Shown, follow_up, likes_question
+from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, likes_question
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
@@ -384,7 +384,7 @@ def test_a_profile_is_the_users_vector_and_the_opposite_users(method: PrefGen) -
 def test_a_picture_is_looked_at_after_what_the_model_said(method: PrefGen) -> None:
     one, judgment = HISTORIES[0], HISTORIES[1].liked[0]
     asked = ProbeItem(judgment.picture, judgment.prompt)
-    shown = Shown.of(one)
+    shown = Examples.of(one)
     said = method.mllm.answers([likes_question(shown)])[0]
     states = method.mllm.states([follow_up(shown, said, TEMPLATES.like[0], judgment.picture.load())])
     found = method.represent(one, asked)

@@ -24,7 +24,7 @@ from prefbench.methods.ours.train.injection_task import InjectionBatches
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.vectors import Layers, Scales, join, widths
 from prefbench.methods.shared.image_tower import most_typical
-from prefbench.methods.shared.questions import TEMPLATES, Shown, likes_question
+from prefbench.methods.shared.questions import TEMPLATES, Examples, likes_question
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.model import Mllm, States
 from tests.support.tiny import save_tiny_sd15
@@ -345,4 +345,4 @@ def test_other_weights_of_the_same_shape_are_warned_of(
 
 def test_widths_follow_the_layers(mllm: Mllm) -> None:
     assert widths(Layers((1, 2), (1,)), mllm, 5) == Widths(2 * WIDTH, WIDTH, 5)
-    assert likes_question(Shown((), ()))[0].parts == (TEMPLATES.likes[0],)
+    assert likes_question(Examples((), ()))[0].parts == (TEMPLATES.likes[0],)

@@ -17,7 +17,7 @@ from scipy.stats import mannwhitneyu
 
 from prefbench.api import Evidence, History, Pixels, PrefbenchError
 from prefbench.metrics.copy_rate import CopyRate
-from prefbench.metrics.shared.memorised import shown_pictures, threshold
+from prefbench.metrics.shared.memorised import copy_detector, threshold
 from prefbench.metrics.shared.picture_hash import picture_hash, view_hashes
 from tests.support.judged import as_jpeg, cosine, cropped, drawn, evidence, history, resized, smooth, thumbnails
 
@@ -112,7 +112,7 @@ def test_nearer_is_the_mann_whitney_statistic_of_each_user() -> None:
 
 @pytest.mark.slow
 def test_thresholds_are_those_of_a_test_at_one_in_a_thousand() -> None:
-    found = shown_pictures(RUN)
+    found = copy_detector(RUN)
     assert found.negatives == USERS * (USERS - 1) * LIKES
     bits, cosines = [], []
     for user, shown in SHOWN.items():
@@ -143,7 +143,7 @@ def test_a_threshold_that_no_copy_exceeds_is_none() -> None:
 
 def test_a_like_that_somebody_else_was_shown_is_no_negative() -> None:
     shared = {**KEPT, "u3": replace(KEPT["u3"], liked=(*KEPT["u3"].liked, *SHOWN["u5"].liked))}
-    found = shown_pictures(evidence({"method": SHOWN, "scorer": shared}))
+    found = copy_detector(evidence({"method": SHOWN, "scorer": shared}))
     assert found.negatives == USERS * (USERS - 1) * LIKES + (USERS - 2) * 2
     assert found.agreement_threshold < 0
 
@@ -161,7 +161,7 @@ def test_who_was_shown_nothing_gets_no_value() -> None:
     shown = {**SHOWN, "u0": History("u0", (), ())}
     kept = {**KEPT, "u1": History("u1", (), ())}
     run = evidence({"method": shown, "scorer": kept})
-    assert shown_pictures(run).negatives == (USERS - 1) * (USERS - 2) * LIKES + LIKES
+    assert copy_detector(run).negatives == (USERS - 1) * (USERS - 2) * LIKES + LIKES
     assert all(values == [None] for values in score("u0", [smooth(0)], run).values())
     assert score("u1", [smooth(100)], run) == {
         "copy-rate": [1],

@@ -29,7 +29,7 @@ from prefbench.api import (
 from prefbench.metrics import preference as metric_module
 from prefbench.metrics.preference import Preference as PreferenceMetric
 from prefbench.metrics.scorers.preference import data
-from prefbench.metrics.scorers.preference.model import Judged, PreferenceModel
+from prefbench.metrics.scorers.preference.model import Histories, PreferenceModel
 from prefbench.metrics.scorers.preference.prompts import word_counts
 from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
 from prefbench.metrics.scorers.preference.training import train
@@ -72,7 +72,7 @@ def test_a_taste_is_kernel_ridge_over_the_judged_pictures() -> None:
     model = PreferenceModel(6, rank=4)
     seen, asked = torch.randn(1, 10, 6), torch.randn(1, 5, 6)
     labels = torch.tensor([[1.0] * 6 + [-1.0] * 4])
-    found = model.fit_logits(model.user_vectors(Judged(seen, labels)), asked)[0]
+    found = model.fit_logits(model.user_vectors(Histories(seen, labels)), asked)[0]
     points, places = (model.project(model.standardise(x))[0].detach().numpy() for x in (seen, asked))
     ridge = KernelRidge(alpha=model.log_penalty.exp().item(), kernel="linear").fit(points, labels[0].numpy())
     expected = model.log_gain.exp().item() * ridge.predict(places) + model.population.bias.item()
@@ -85,11 +85,11 @@ def test_judgments_without_a_verdict_count_for_nothing() -> None:
     model = PreferenceModel(6, rank=4)
     seen = torch.randn(1, 7, 6)
     labels = torch.tensor([[1.0, 1.0, -1.0, -1.0, 0.0, 0.0, 0.0]])
-    whole = model.user_vectors(Judged(seen, labels))
+    whole = model.user_vectors(Histories(seen, labels))
     np.testing.assert_allclose(
-        whole.detach(), model.user_vectors(Judged(seen[:, :4], labels[:, :4])).detach(), rtol=1e-4, atol=1e-6
+        whole.detach(), model.user_vectors(Histories(seen[:, :4], labels[:, :4])).detach(), rtol=1e-4, atol=1e-6
     )
-    assert not model.user_vectors(Judged(seen[:, :0], labels[:, :0])).any()
+    assert not model.user_vectors(Histories(seen[:, :0], labels[:, :0])).any()
 
 
 def test_words_of_a_prompt_are_counted_whatever_their_order() -> None:
@@ -107,7 +107,7 @@ def test_an_episode_never_asks_what_it_has_shown() -> None:
     for _ in range(20):
         episode = data.draw_episode(pool, rng, 8)
         for side, sign in ((episode.liked, 1), (episode.disliked, -1)):
-            for seen, labels, asked in zip(episode.judged.features, episode.judged.labels, side, strict=True):
+            for seen, labels, asked in zip(episode.histories.features, episode.histories.labels, side, strict=True):
                 assert set(labels.tolist()) <= {1.0, -1.0}
                 shown = {tuple(row) for row in seen[labels == sign].tolist()}
                 assert not shown & {tuple(row) for row in asked.tolist()}

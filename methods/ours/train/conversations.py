@@ -12,7 +12,7 @@ from PIL import Image
 from prefbench.api import FloatArray, Judgment, TrainUser
 from prefbench.models.mllms.conversation import Conversation, Turn, answer, ask
 
-from ...shared.questions import TEMPLATES, Shown, Templates, question_parts
+from ...shared.questions import TEMPLATES, Examples, Templates, question_parts
 
 T = TypeVar("T")
 LoadImage = Callable[[Judgment], Image.Image]
@@ -96,7 +96,7 @@ class ConversationMaker:
         n_liked, n_disliked = sizes
         liked, disliked = _shuffled(persona.liked, rng), _shuffled(persona.disliked, rng)
         n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
-        examples = Shown(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))
+        examples = Examples(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))
         words = self.templates
         liked_first = bool(rng.random() < 0.5)
         history = examples.parts(pick(words.liked, rng), pick(words.disliked, rng), liked_first=liked_first)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from prefbench.api import TrainUser
 from prefbench.models.mllms.model import Mllm
 
-from ...shared.questions import Shown, likes_question
+from ...shared.questions import Examples, likes_question
 from ..vectors import Layers
 from .conversations import Persona, Sizes, at_most
 from .judged_images import JudgedImages
@@ -75,9 +75,9 @@ class _History(NamedTuple):
     disliked: list[int]
     likes: str
 
-    def shown(self, judged_images: JudgedImages) -> Shown:
+    def shown(self, judged_images: JudgedImages) -> Examples:
         liked, disliked = (tuple(judged_images.images[row] for row in side) for side in (self.liked, self.disliked))
-        return Shown(liked, disliked)
+        return Examples(liked, disliked)
 
 
 def _draw(train_user: TrainUser, judged_images: JudgedImages, flipped: float, rng: np.random.Generator) -> _History:

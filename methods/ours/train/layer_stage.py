@@ -31,7 +31,7 @@ from prefbench.probing import (
     table,
 )
 
-from ...shared.questions import TEMPLATES, Shown, follow_up, likes_question, load_judged
+from ...shared.questions import TEMPLATES, Examples, follow_up, likes_question, load_judged
 from ..vectors import Layers
 from .layer_figure import draw_layers
 
@@ -94,14 +94,14 @@ def _halved(history: History) -> _Halves | None:
 
 
 def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[ProbedLayer, StatePair]:
-    sides = [mllm.states([likes_question(Shown.of(half[i])) for half in halves], batch=how.batch) for i in (0, 1)]
+    sides = [mllm.states([likes_question(Examples.of(half[i])) for half in halves], batch=how.batch) for i in (0, 1)]
     first, second = (_places(states) for states in sides)
     return {place: StatePair(first[place], second[place]) for place in first}
 
 
 def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> StatePair:
     """The content floor: the last layer's mean state over the same images, all of them shown as liked."""
-    examples = [[Shown.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
+    examples = [[Examples.of(History(h[i].user, (*h[i].liked, *h[i].disliked), ())) for h in halves] for i in (0, 1)]
     states = [mllm.states([likes_question(s) for s in side], batch=how.batch) for side in examples]
     return StatePair(*(side.mean[:, -1].double().numpy() for side in states))
 
@@ -114,7 +114,7 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[P
         prompts=np.array([judgment.prompt for _, judgment in queries]),
         images=np.array([judgment.picture.digest for _, judgment in queries]),
     )
-    examples = [Shown.of(first) for first, _ in halves]
+    examples = [Examples.of(first) for first, _ in halves]
     answers = mllm.answers([likes_question(one) for one in examples], batch=how.batch)
 
     def after(history: int, judgment: Judgment, user: str) -> Conversation:
@@ -123,7 +123,7 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[P
     users = [halves[i][0].user for i, _ in queries]
     own = [after(i, judgment, user) for (i, judgment), user in zip(queries, users, strict=True)]
     other = [after((i + 1) % len(halves), judgment, user) for (i, judgment), user in zip(queries, users, strict=True)]
-    nobody = Shown((), ())
+    nobody = Examples((), ())
     alone = [
         follow_up(nobody, TEMPLATES.nothing, TEMPLATES.like[0], load_judged(judgment, user))
         for (_, judgment), user in zip(queries, users, strict=True)

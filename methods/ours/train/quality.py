@@ -20,7 +20,7 @@ from prefbench.probing import Liking, ProbeLabels, liking_of
 from prefbench.registry import load
 from prefbench.training.figures import QualityFigure
 
-from ...shared.questions import TEMPLATES, Shown, follow_up, likes_question
+from ...shared.questions import TEMPLATES, Examples, follow_up, likes_question
 from ..method import PrefGen
 
 _BATCH = 20
@@ -149,11 +149,11 @@ def _suite() -> Suite:
     return suite
 
 
-def _shown(history: History, seed: int | None, number: int) -> Shown:
+def _shown(history: History, seed: int | None, number: int) -> Examples:
     if seed is None:
-        return Shown.of(history)
+        return Examples.of(history)
     rng = np.random.default_rng([seed, number])
     liked, disliked = (
         tuple(side[int(i)] for i in rng.permutation(len(side))) for side in (history.liked, history.disliked)
     )
-    return Shown.of(History(history.user, liked, disliked))
+    return Examples.of(History(history.user, liked, disliked))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prefbench.api import VIEWERS, Extractor, History, Judgment, Split, Suite, to_pixels
 
-from .model import Judged
+from .model import Histories
 from .prompts import word_counts
 
 SHOWN, ASKED = 20, 12
@@ -74,17 +74,17 @@ def as_features(judgments: Sequence[Judgment], encoder: Extractor) -> Tensor:
     return torch.from_numpy(np.concatenate(chunks)).float()
 
 
-def as_judged(history: History, features: Tensor) -> Judged:
+def as_histories(history: History, features: Tensor) -> Histories:
     """One history as a batch of one; the features (N, D) are of its likes, then of its dislikes."""
     labels = torch.tensor([1.0] * len(history.liked) + [-1.0] * len(history.disliked))
-    return Judged(features[None], labels[None])
+    return Histories(features[None], labels[None])
 
 
 @dataclass(frozen=True)
 class Episode:
     """Histories of a batch of users, and further judgments (B, Q, D) of them: likes, and as many dislikes."""
 
-    judged: Judged
+    histories: Histories
     liked: Tensor
     disliked: Tensor
 
@@ -100,7 +100,7 @@ def draw_episode(pool: Pool, rng: np.random.Generator, users: int) -> Episode:
     queries = np.array([[rng.choice(side[per_side:], ASKED) for side in sides] for sides in cut])
     labels = torch.cat([torch.ones(users, per_side), -torch.ones(users, per_side)], dim=1)
     liked, disliked = (pool.features[queries[:, side]] for side in (0, 1))
-    return Episode(Judged(pool.features[rows.astype(np.int64)], labels), liked, disliked)
+    return Episode(Histories(pool.features[rows.astype(np.int64)], labels), liked, disliked)
 
 
 def draw_prompts(pool: Pool, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:

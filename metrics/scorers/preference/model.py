@@ -20,7 +20,7 @@ WORDS = 512
 
 
 @dataclass(frozen=True)
-class Judged:
+class Histories:
     """A batch of histories: features (B, N, D), and labels (B, N): 1 liked, -1 disliked, 0 for padding."""
 
     features: Tensor
@@ -61,12 +61,12 @@ class PreferenceModel(nn.Module):
         standard: Tensor = (features - self.mean) / self.scale
         return standard
 
-    def user_vectors(self, judged: Judged) -> Tensor:
+    def user_vectors(self, histories: Histories) -> Tensor:
         """User vectors (B, rank) of histories by kernel ridge regression: gain Xᵀ(XXᵀ + penalty I)⁻¹y."""
-        examples = self.project(self.standardise(judged.features)) * judged.labels.abs()[..., None]
+        examples = self.project(self.standardise(histories.features)) * histories.labels.abs()[..., None]
         kernel = examples @ examples.transpose(1, 2)
         penalty = self.log_penalty.exp() * torch.eye(examples.shape[1], device=examples.device)
-        weights = torch.linalg.solve(kernel + penalty, judged.labels[..., None])
+        weights = torch.linalg.solve(kernel + penalty, histories.labels[..., None])
         user_vector: Tensor = self.log_gain.exp() * (examples.transpose(1, 2) @ weights)[..., 0]
         return user_vector
 

@@ -29,7 +29,7 @@ from prefbench.files import WEIGHTS, atomic_file, write_atomic
 from prefbench.models import hub
 from prefbench.registry import load
 
-from .data import as_judged
+from .data import as_histories
 from .model import PreferenceModel
 from .prompts import word_counts
 
@@ -126,7 +126,7 @@ class PreferenceScorer(Scorer):
             features = (
                 self._encoded([to_pixels(j.picture.load()) for j in judgments]) if judgments else torch.zeros(0, width)
             )
-            self._user_vectors[history.digest] = self._model.user_vectors(as_judged(history, features))[0]
+            self._user_vectors[history.digest] = self._model.user_vectors(as_histories(history, features))[0]
         return self._user_vectors[history.digest]
 
     def _encoded(self, pictures: Sequence[Pixels]) -> Tensor:

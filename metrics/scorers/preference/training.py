@@ -21,8 +21,8 @@ from prefbench.score.scorer_figures import measure
 from prefbench.training.loop import Batch, BatchSource, FitConfig, fit
 from prefbench.training.requests import TrainRequest
 
-from .data import Pool, as_features, as_judged, draw_episode, draw_prompts, pool_of
-from .model import Judged, PreferenceModel
+from .data import Pool, as_features, as_histories, draw_episode, draw_prompts, pool_of
+from .model import Histories, PreferenceModel
 from .scorer import ROLE, PreferenceScorer, save
 
 CONFIG = FitConfig(images=96_000, batch=16, lr=2e-3, warmup_steps=200, decay=1.0, weight_decay=0.05, ema=0.999)
@@ -38,7 +38,7 @@ class PreferenceTask(nn.Module):
         self.model = model
 
     def forward(self, batch: Batch) -> Tensor:
-        user_vectors = self.model.user_vectors(Judged(batch["seen"], batch["labels"]))
+        user_vectors = self.model.user_vectors(Histories(batch["seen"], batch["labels"]))
         liked, disliked = (self.model.fit_logits(user_vectors, batch[side]) for side in ("liked", "disliked"))
         order = F.softplus(disliked[:, None, :] - liked[:, :, None]).mean()
         classification = (F.softplus(-liked) + F.softplus(disliked)).mean() / 2
@@ -53,8 +53,8 @@ def episodes(pool: Pool) -> BatchSource:
         episode = draw_episode(pool, rng, size)
         pictures, words, same = draw_prompts(pool, rng, _PROMPTS)
         return {
-            "seen": episode.judged.features,
-            "labels": episode.judged.labels,
+            "seen": episode.histories.features,
+            "labels": episode.histories.labels,
             "liked": episode.liked,
             "disliked": episode.disliked,
             "pictures": pictures,
@@ -82,7 +82,9 @@ def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
         context, queries = suite.history(user.id, "scorer"), suite.history(user.id, "method")
         if not (queries.liked and queries.disliked):
             continue
-        user_vector = model.user_vectors(as_judged(context, as_features([*context.liked, *context.disliked], encoder)))
+        user_vector = model.user_vectors(
+            as_histories(context, as_features([*context.liked, *context.disliked], encoder))
+        )
         pictures = as_features([*queries.liked, *queries.disliked], encoder)
         logits.append(model.fit_logits(user_vector, pictures[None])[0].numpy())
         labels.append(np.repeat([1, 0], [len(queries.liked), len(queries.disliked)]))
