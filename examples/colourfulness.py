@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Pixels, Scored
+from prefbench.api import DrawnImages, ImageMetric, MetricCard, Pixels
 
 
 def colourfulness(pixels: Pixels) -> float:
@@ -49,7 +49,5 @@ class Colourfulness(ImageMetric):
         won_by=("random-style",),
     )
 
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
-        return {"colourfulness": [colourfulness(sample.pixels) for sample in samples]}
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        return {"colourfulness": [colourfulness(sample.pixels) for sample in drawn.samples]}

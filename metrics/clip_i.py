@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+from prefbench.api import DrawnImages, ImageMetric, MetricCard
 
 from .shared.checks import feature_rows
 from .shared.columns import as_columns
@@ -48,9 +48,7 @@ class ClipI(ImageMetric):
     def __init__(self) -> None:
         self._likes = cached_per_run(held_out_likes)
 
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """Three columns; None for users without held-out likes. Raises `PrefbenchError` without features."""
-        rows = feature_rows(self.card.name, "similarity", samples, features)
-        return as_columns(self.card.name, likeness(samples, rows, self._likes(evidence)))
+        rows = feature_rows(self.card.name, "similarity", drawn.samples, drawn.features)
+        return as_columns(self.card.name, likeness(drawn.samples, rows, self._likes(drawn.evidence)))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
+from prefbench.api import DrawnImages, Features, ImageMetric, MetricCard, PrefbenchError
 
 
 class ClipScore(ImageMetric):
@@ -33,20 +33,19 @@ class ClipScore(ImageMetric):
     )
     extractor: ClassVar[str | None] = "text"
 
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One column; None where a feature vector has no direction.
 
         Raises:
             PrefbenchError: no features, or no text vector for a prompt.
         """
-        if features is None or len(features) != len(samples):
+        if drawn.features is None or len(drawn.features) != len(drawn.samples):
             raise PrefbenchError("clip-score needs one feature row per sample; give the suite a `text` extractor")
-        unknown = sorted({s.prompt for s in samples} - set(evidence.text_features))
+        unknown = sorted({s.prompt for s in drawn.samples} - set(drawn.evidence.text_features))
         if unknown:
             raise PrefbenchError(f"clip-score has no text features for {len(unknown)} prompts, such as {unknown[0]!r}")
-        values = [100 * _cosine(f, evidence.text_features[s.prompt]) for s, f in zip(samples, features, strict=True)]
+        texts, pairs = drawn.evidence.text_features, zip(drawn.samples, drawn.features, strict=True)
+        values = [100 * _cosine(features, texts[sample.prompt]) for sample, features in pairs]
         return {self.card.name: [value if np.isfinite(value) else None for value in values]}
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+from prefbench.api import DrawnImages, Features, ImageMetric, MetricCard
 
 from .shared.checks import feature_rows
 from .shared.columns import as_columns, rows_of_users
@@ -61,18 +61,16 @@ class CopyRate(ImageMetric):
     def __init__(self) -> None:
         self._detector_of = cached_per_run(copy_detector)
 
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """Four columns. Raises `PrefbenchError` without features."""
-        rows = normalised(feature_rows(self.card.name, "similarity", samples, features))
-        detector = self._detector_of(evidence)
-        values = np.full((4, len(samples)), np.nan)
-        for user, mine in rows_of_users(samples).items():
+        rows = normalised(feature_rows(self.card.name, "similarity", drawn.samples, drawn.features))
+        detector = self._detector_of(drawn.evidence)
+        values = np.full((4, len(drawn.samples)), np.nan)
+        for user, mine in rows_of_users(drawn.samples).items():
             if user not in detector.users:
                 continue
             memory = detector.users[user]
-            hashes = np.concatenate([picture_hash(Image.fromarray(samples[i].pixels)) for i in mine])
+            hashes = np.concatenate([picture_hash(Image.fromarray(drawn.samples[i].pixels)) for i in mine])
             cosines = memory.cosines(rows[mine])
             values[1, mine] = _fires(memory.agreement(hashes), detector.agreement_threshold)
             values[2, mine] = _fires(cosines, detector.cosine_threshold)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
-from prefbench.api import Evidence, Features, History, ImageMetric, MetricCard, Scored, Scorer
+from prefbench.api import DrawnImages, History, ImageMetric, MetricCard, Scorer
 from prefbench.registry import load
 
 _NOBODY = History("nobody", (), ())
@@ -38,14 +38,9 @@ class _Crowd(ImageMetric):
         scorer: Scorer = load("scorer", self.card.name)()
         return scorer
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,  # noqa: ARG002
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `PrefbenchError` where the weights are absent."""
-        values = self.scorer.score(_NOBODY, [s.prompt for s in samples], [s.pixels for s in samples])
+        values = self.scorer.score(_NOBODY, [s.prompt for s in drawn.samples], [s.pixels for s in drawn.samples])
         return {self.card.name: [float(value) for value in values]}
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+from prefbench.api import DrawnImages, ImageMetric, MetricCard
 
 from .shared.checks import feature_rows
 from .shared.columns import as_columns
@@ -37,19 +37,14 @@ class Diversity(ImageMetric):
     )
     extractor: ClassVar[str | None] = "similarity"
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,
-        evidence: Evidence,  # noqa: ARG002
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `PrefbenchError` without features."""
-        rows = normalised(feature_rows(self.card.name, "similarity", samples, features))
+        rows = normalised(feature_rows(self.card.name, "similarity", drawn.samples, drawn.features))
         cases: dict[tuple[str, str], list[int]] = {}
-        for i, sample in enumerate(samples):
+        for i, sample in enumerate(drawn.samples):
             if np.isfinite(rows[i]).all():
                 cases.setdefault((sample.user, sample.prompt), []).append(i)
-        values = np.full(len(samples), np.nan)
+        values = np.full(len(drawn.samples), np.nan)
         for mine in cases.values():
             if len(mine) > 1:
                 distances = (1 - rows[mine] @ rows[mine].T).clip(0, 2)

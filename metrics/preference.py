@@ -8,7 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, History, ImageMetric, MetricCard, PrefbenchError, Scored, Scorer
+from prefbench.api import (
+    DrawnImages,
+    Features,
+    History,
+    ImageMetric,
+    MetricCard,
+    PrefbenchError,
+    Scored,
+    Scorer,
+)
 from prefbench.registry import load
 
 OTHERS = 8
@@ -48,20 +57,15 @@ class Preference(ImageMetric):
         scorer: Scorer = load("scorer", self.card.name)()
         return scorer
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One value per sample and column. Raises `PrefbenchError` without judgments, or as the scorer does."""
-        histories = evidence.histories.get("scorer")
+        histories = drawn.evidence.histories.get("scorer")
         if not histories:
             raise PrefbenchError(f"{self.card.name} needs the judgments that no method sees; the suite has none")
-        own, others = np.full(len(samples), np.nan), np.full(len(samples), np.nan)
-        for user in dict.fromkeys(sample.user for sample in samples):
-            rows = [i for i, sample in enumerate(samples) if sample.user == user]
-            mine = [samples[i] for i in rows]
+        own, others = np.full(len(drawn.samples), np.nan), np.full(len(drawn.samples), np.nan)
+        for user in dict.fromkeys(sample.user for sample in drawn.samples):
+            rows = [i for i, sample in enumerate(drawn.samples) if sample.user == user]
+            mine = [drawn.samples[i] for i in rows]
             own[rows] = self._liked(histories[user], mine)
             if strangers := _others(user, histories):
                 others[rows] = np.mean([self._liked(other, mine) for other in strangers], axis=0)

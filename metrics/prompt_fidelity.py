@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
+from prefbench.api import DrawnImages, ImageMetric, MetricCard, PrefbenchError
 
 from .shared.columns import as_columns
 
@@ -32,14 +32,10 @@ class PromptFidelity(ImageMetric):
         asks_truth=True,
     )
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One value per sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
-        if evidence.truth is None:
+        if drawn.evidence.truth is None:
             raise PrefbenchError("prompt-fidelity needs a suite that knows the truth; this one does not")
-        probabilities = evidence.truth.fidelity([s.prompt for s in samples], [s.pixels for s in samples])
+        prompts, pictures = [s.prompt for s in drawn.samples], [s.pixels for s in drawn.samples]
+        probabilities = drawn.evidence.truth.fidelity(prompts, pictures)
         return as_columns(self.card.name, probabilities)

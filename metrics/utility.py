@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, PrefbenchError, Scored
+from prefbench.api import DrawnImages, ImageMetric, MetricCard, PrefbenchError
 
 from .shared.columns import as_columns, rows_of_users
 
@@ -33,18 +33,13 @@ class Utility(ImageMetric):
         won_by=("copy",),
     )
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One value per sample and column; None where it is not finite. Raises `PrefbenchError` without a truth."""
-        if evidence.truth is None:
+        if drawn.evidence.truth is None:
             raise PrefbenchError("utility needs a suite that knows the truth; this one does not")
-        parts = ["total", *evidence.truth.groups]
-        table = np.full((len(parts), len(samples)), np.nan)
-        for user, rows in rows_of_users(samples).items():
-            utilities = evidence.truth.utility(user, [samples[i].pixels for i in rows])
+        parts = ["total", *drawn.evidence.truth.groups]
+        table = np.full((len(parts), len(drawn.samples)), np.nan)
+        for user, rows in rows_of_users(drawn.samples).items():
+            utilities = drawn.evidence.truth.utility(user, [drawn.samples[i].pixels for i in rows])
             table[:, rows] = [utilities[part] for part in parts]
         return as_columns(self.card.name, dict(zip(parts, table, strict=True)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, Scored
+from prefbench.api import DrawnImages, ImageMetric, MetricCard
 
 from .shared.columns import as_columns
 
@@ -55,16 +55,11 @@ class VqaScore(ImageMetric):
         # Which model answers moves the number, so the recipe of this metric, not of the class, names it.
         self.card = replace(type(self).card, recipe=f"{type(self).card.recipe},{Path(mllm).name}")  # type: ignore[misc]
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,  # noqa: ARG002
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `PrefbenchError` for a model that is absent, or a prompt with its control tokens."""
         from prefbench.models.mllms.conversation import ask
 
-        questions = [[ask(Image.fromarray(s.pixels), QUESTION.format(prompt=s.prompt))] for s in samples]
+        questions = [[ask(Image.fromarray(s.pixels), QUESTION.format(prompt=s.prompt))] for s in drawn.samples]
         yes = self._mllm.first_words(questions, ANSWERS)[:, 0]
         return as_columns(self.card.name, {"total": yes.numpy().astype(np.float64)})
 

@@ -162,7 +162,7 @@ def member(text):
     class Member(ImageMetric):
         card = MetricCard(text, "1", "a member", "side", "up", "image", "mean")
 
-        def score(self, samples, features, evidence):
+        def score(self, drawn):
             return {}
 
     return Member

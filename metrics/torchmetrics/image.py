@@ -12,15 +12,13 @@ import numpy as np
 from PIL import Image
 
 from prefbench.api import (
-    Evidence,
-    Features,
+    DrawnImages,
     FloatArray,
     History,
     ImageMetric,
     NotMeasurableError,
     Pixels,
     PrefbenchError,
-    Scored,
     to_pixels,
 )
 
@@ -104,14 +102,9 @@ class NoReference(TorchImageMetric):
 
     inputs = 1
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,  # noqa: ARG002
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `NotMeasurableError` for images that the class refuses."""
-        total = [self.values(as_tensor([sample.pixels]))[0] for sample in samples]
+        total = [self.values(as_tensor([sample.pixels]))[0] for sample in drawn.samples]
         return as_columns(self.card.name, {"total": np.array(total)})
 
 
@@ -126,20 +119,15 @@ class FullReference(TorchImageMetric):
 
     inputs = 2
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """Three columns; None without likes. Raises `NotMeasurableError` for images that the class refuses."""
-        histories = evidence.histories["scorer"]
+        histories = drawn.evidence.histories["scorer"]
         best = np.max if self.card.direction == "up" else np.min
-        parts = {part: np.full(len(samples), np.nan) for part in ("total", "nearest", "others")}
-        for user, rows in rows_of_users(samples).items():
+        parts = {part: np.full(len(drawn.samples), np.nan) for part in ("total", "nearest", "others")}
+        for user, rows in rows_of_users(drawn.samples).items():
             likes, others = (_Likes(history) for history in (histories.get(user), next_with_likes(user, histories)))
             for row in rows:
-                pixels = samples[row].pixels
+                pixels = drawn.samples[row].pixels
                 if len(own := self._against(pixels, likes)):
                     parts["total"][row], parts["nearest"][row] = own.mean(), best(own)
                 if len(foreign := self._against(pixels, others)):

@@ -11,7 +11,17 @@ from prefbench.api.errors import FailedSamplesError, NotMeasurableError, Prefben
 from prefbench.api.features import Extractor, Features, FeatureSet, FloatArray
 from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
 from prefbench.api.methods import Context, Method, MethodCard
-from prefbench.api.metrics import Evidence, ImageMetric, Metric, MetricCard, Resampling, Scored, SetMetric, UserMetric
+from prefbench.api.metrics import (
+    DrawnImages,
+    Evidence,
+    ImageMetric,
+    Metric,
+    MetricCard,
+    Resampling,
+    Scored,
+    SetMetric,
+    UserMetric,
+)
 from prefbench.api.records import (
     MAX_PIXELS,
     SPLITS,
@@ -48,12 +58,12 @@ from prefbench.api.weights import WeightFiles
 
 __all__ = [
     "ALL", "MAX_PIXELS", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT", "VIEWERS", "Backbone", "BackboneCard",
-    "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing", "Estimate", "Evidence", "Extractor",
-    "FailedSamplesError", "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric", "Judgment",
-    "Method", "MethodCard", "Metric", "MetricCard", "NotMeasurableError", "Picture", "Pixels", "PrefbenchError",
-    "ProbeItem", "Profile", "Reference", "Report", "ReportCard", "ReportContext", "Request", "Resampling", "Sample",
-    "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores", "SetMetric", "Split",
-    "States", "Status", "Suite", "SuiteCard", "SummaryRow", "TrainUser", "Truth", "UnreadableImageError", "User",
-    "UserMetric", "UserStates", "Viewer", "WeightFiles", "decode_image", "encode_png", "image_digest", "plain",
-    "to_pixels",
+    "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing", "DrawnImages", "Estimate", "Evidence",
+    "Extractor", "FailedSamplesError", "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric",
+    "Judgment", "Method", "MethodCard", "Metric", "MetricCard", "NotMeasurableError", "Picture", "Pixels",
+    "PrefbenchError", "ProbeItem", "Profile", "Reference", "Report", "ReportCard", "ReportContext", "Request",
+    "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
+    "SetMetric", "Split", "States", "Status", "Suite", "SuiteCard", "SummaryRow", "TrainUser", "Truth",
+    "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "decode_image", "encode_png",
+    "image_digest", "plain", "to_pixels",
 ]  # fmt: skip

@@ -76,9 +76,7 @@ class ImageMetric(ABC):
         return None
 
     @abstractmethod
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """Column name to one value per sample; the first is the metric's own name, further ones are its parts."""
 
 
@@ -173,6 +171,16 @@ class Evidence:
     """Features (N, D) of judged pictures under the metric's extractor, extracted once per run."""
     representations: Mapping[str, UserStates] = field(default_factory=dict)
     """User to what the method knows of them, where the metric's card asks for it and the run kept it."""
+
+
+@dataclass(frozen=True)
+class DrawnImages:
+    """What a per-image metric is given: samples, whole users at a time, and what goes with them."""
+
+    samples: Sequence[Scored]
+    features: Features | None
+    """(N, D), one row per sample, under the metric's extractor; None for a metric that names none."""
+    evidence: Evidence
 
 
 Metric = ImageMetric | SetMetric | UserMetric

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prefbench.api import Evidence, Features, ImageMetric, Picture, PrefbenchError, Scored
+from prefbench.api import DrawnImages, Evidence, Features, ImageMetric, Picture, PrefbenchError, Scored
 from prefbench.check.findings import Check, fail, warn
 from prefbench.check.made_up import PROMPTS, MadeUpTruth, made_up_features, made_up_history
 
@@ -59,15 +59,15 @@ class ImageMetricChecks:
             "inputs untouched": self.untouched,
         }
 
-    def _given(self, rows: Sequence[int] | None = None) -> tuple[list[Scored], Features | None, Evidence]:
+    def _given(self, rows: Sequence[int] | None = None) -> DrawnImages:
         """Copies of some samples and all that belongs to them, so that no check sees what a metric did in another."""
         rows = range(len(self._samples)) if rows is None else rows
         samples = [replace(self._samples[i], pixels=self._samples[i].pixels.copy()) for i in rows]
         features = self._features[list(rows)] if self._metric.extractor else None
-        return samples, features, copy.deepcopy(self._evidence)
+        return DrawnImages(samples, features, copy.deepcopy(self._evidence))
 
     def _score(self, rows: Sequence[int] | None = None) -> Columns:
-        return self._metric.score(*self._given(rows))
+        return self._metric.score(self._given(rows))
 
     def columns(self) -> str:
         """The metric's own name first, then its parts, one value a sample in each."""
@@ -121,15 +121,14 @@ class ImageMetricChecks:
 
     def untouched(self) -> str:
         """Scoring changes nothing that it was given."""
-        samples, features, evidence = given = self._given()
-        before = self._given()
-        self._metric.score(*given)
-        if _listed_samples(samples) != _listed_samples(before[0]):
+        given, before = self._given(), self._given()
+        self._metric.score(given)
+        if _listed_samples(given.samples) != _listed_samples(before.samples):
             fail("the metric changed its samples")
-        if features is not None and not np.array_equal(features, self._features):
+        if given.features is not None and not np.array_equal(given.features, self._features):
             fail("the metric changed its features")
-        texts = before[2].text_features
-        if any(not np.array_equal(texts[prompt], vector) for prompt, vector in evidence.text_features.items()):
+        texts = before.evidence.text_features
+        if any(not np.array_equal(texts[prompt], vector) for prompt, vector in given.evidence.text_features.items()):
             fail("the metric changed its text features")
         return "samples and features"
 

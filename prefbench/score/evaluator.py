@@ -10,6 +10,7 @@ import numpy as np
 
 from prefbench.api import (
     ROUNDING,
+    DrawnImages,
     ImageMetric,
     Metric,
     MetricCard,
@@ -123,7 +124,7 @@ class Evaluator:
             pixels = material.pixels([sample.image or "" for sample in chunk])
             scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
             features = self.inputs.features(metric.extractor, chunk, material) if metric.extractor else None
-            columns = metric.score(scored, features, evidence)
+            columns = metric.score(DrawnImages(scored, features, evidence))
             if metric.card.proportion:
                 _check_proportions(metric.card, columns)
             rows += _score_rows([sample.key for sample in chunk], columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefbench.api import VIEWERS, Evidence, FloatArray, ImageMetric, Scored, Scores, Viewer
+from prefbench.api import VIEWERS, DrawnImages, Evidence, FloatArray, ImageMetric, Scored, Scores, Viewer
 from prefbench.stats.bootstrap import crossed_bootstrap
 
 from .claims import Interval
@@ -87,7 +87,7 @@ def _scores_given(measured: MeasuredSystems, metric: ImageMetric, viewer: Viewer
     users = [user.id for user in measured.suite.users(pool.split)][: pool.users]
     histories = {user: measured.suite.history(user, viewer) for user in users}
     scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(samples, measured.pixels(pool), strict=True)]
-    values = metric.score(scored, None, Evidence(None, {}, {"scorer": histories}))[metric.card.name]
+    values = metric.score(DrawnImages(scored, None, Evidence(None, {}, {"scorer": histories})))[metric.card.name]
     own = measured.scores(pool, UTILITY)
     return Scores(np.array([np.nan if v is None else v for v in values]), own.users, own.prompts)
 

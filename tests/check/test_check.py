@@ -22,6 +22,7 @@ from prefbench.api import (
     Case,
     Context,
     Drawing,
+    DrawnImages,
     Evidence,
     Features,
     FeatureSet,
@@ -375,8 +376,8 @@ class Brightness(ImageMetric):
     def value(self, sample: Scored, place: int, total: int) -> Any:  # noqa: ARG002
         return float(sample.pixels.mean())
 
-    def score(self, samples: Sequence[Scored], features: Features | None, evidence: Evidence) -> Any:  # noqa: ARG002
-        return {"bright": [self.value(sample, i, len(samples)) for i, sample in enumerate(samples)]}
+    def score(self, drawn: DrawnImages) -> Any:
+        return {"bright": [self.value(sample, i, len(drawn.samples)) for i, sample in enumerate(drawn.samples)]}
 
 
 class WrongUnit(Brightness):
@@ -384,8 +385,8 @@ class WrongUnit(Brightness):
 
 
 class Misnamed(Brightness):
-    def score(self, samples: Sequence[Scored], features: Features | None, evidence: Evidence) -> Any:
-        values = super().score(samples, features, evidence)["bright"]
+    def score(self, drawn: DrawnImages) -> Any:
+        values = super().score(drawn)["bright"]
         return {"bright": values, "dark/part": values}
 
 

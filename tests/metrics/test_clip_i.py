@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prefbench.api import Evidence, Features, History, ImageMetric, NotMeasurableError, PrefbenchError, Scored
+from prefbench.api import (
+    DrawnImages,
+    Evidence,
+    Features,
+    History,
+    ImageMetric,
+    NotMeasurableError,
+    PrefbenchError,
+    Scored,
+)
 from prefbench.metrics.clip_i import ClipI
 from prefbench.metrics.shared.per_run import cached_per_run
 from prefbench.metrics.style import StyleLikeness
@@ -46,7 +55,7 @@ def looped(samples: Sequence[Scored], features: Array, likes: dict[str, Array]) 
 
 
 def check(metric: ImageMetric, samples: Sequence[Scored], features: Array, likes: dict[str, Array]) -> None:
-    columns = metric.score(samples, FEATURES[: len(samples)], evidence({"scorer": SCORER}))
+    columns = metric.score(DrawnImages(samples, FEATURES[: len(samples)], evidence({"scorer": SCORER})))
     name = metric.card.name
     assert list(columns) == [name, f"{name}/own", f"{name}/others"]
     for part, values in looped(samples, features, likes).items():
@@ -65,7 +74,7 @@ def test_clip_i_equals_a_loop_over_pairs() -> None:
 
 
 def test_what_has_no_direction_has_no_value() -> None:
-    found = ClipI().score(SAMPLES, FEATURES, evidence({"scorer": SCORER}))
+    found = ClipI().score(DrawnImages(SAMPLES, FEATURES, evidence({"scorer": SCORER})))
     assert [values[-1] for values in found.values()] == [None, None, None]
     assert found["clip-i"][2] is found["clip-i/own"][2] is None
     assert found["clip-i/others"][2] is not None
@@ -77,7 +86,7 @@ def test_a_like_without_a_direction_is_left_out() -> None:
         rows[0] = 0
         return rows
 
-    found = ClipI().score(SAMPLES[:2], FEATURES[:2], evidence({"scorer": SCORER}, blank_first))
+    found = ClipI().score(DrawnImages(SAMPLES[:2], FEATURES[:2], evidence({"scorer": SCORER}, blank_first)))
     expected = [mean([100 * cosine(row, like) for like in LIKES["a"][1:]]) for row in FEATURES[:2]]
     assert found["clip-i/own"] == pytest.approx(expected)
 
@@ -85,12 +94,12 @@ def test_a_like_without_a_direction_is_left_out() -> None:
 def test_shown_and_disliked_pictures_do_not_enter() -> None:
     assert ClipI().card.asks_histories == StyleLikeness().card.asks_histories == ("scorer",)
     bare = {user: History(user, h.liked, ()) for user, h in SCORER.items()}
-    scores = [ClipI().score(SAMPLES, FEATURES, evidence({"scorer": h})) for h in (SCORER, bare)]
+    scores = [ClipI().score(DrawnImages(SAMPLES, FEATURES, evidence({"scorer": h}))) for h in (SCORER, bare)]
     assert scores[0] == scores[1]
 
 
 def test_one_user_has_nobody_to_compare_with() -> None:
-    found = ClipI().score(SAMPLES[:2], FEATURES[:2], evidence({"scorer": {"a": SCORER["a"]}}))
+    found = ClipI().score(DrawnImages(SAMPLES[:2], FEATURES[:2], evidence({"scorer": {"a": SCORER["a"]}})))
     assert found["clip-i"] == found["clip-i/others"] == [None, None]
     assert None not in found["clip-i/own"]
 
@@ -98,9 +107,9 @@ def test_one_user_has_nobody_to_compare_with() -> None:
 @pytest.mark.parametrize("metric", [ClipI(), StyleLikeness()])
 def test_likeness_needs_features_and_likes(metric: ImageMetric) -> None:
     with pytest.raises(PrefbenchError, match=f"{metric.card.name} needs one feature row per sample; give the suite"):
-        metric.score(SAMPLES, FEATURES[:2], evidence({"scorer": SCORER}))
+        metric.score(DrawnImages(SAMPLES, FEATURES[:2], evidence({"scorer": SCORER})))
     with pytest.raises(NotMeasurableError, match="no user of this run has a held-out like"):
-        metric.score(SAMPLES, FEATURES, evidence({"scorer": {"a": History("a", (), ())}}))
+        metric.score(DrawnImages(SAMPLES, FEATURES, evidence({"scorer": {"a": History("a", (), ())}})))
 
 
 def test_own_likes_win_and_swapped_users_cancel() -> None:
@@ -108,7 +117,7 @@ def test_own_likes_win_and_swapped_users_cancel() -> None:
     users = list(LIKES)
     samples = [s for user in users for s in drawn(user, [smooth(1)])]
     run = evidence({"scorer": SCORER})
-    same = ClipI().score(samples, thumbnails([smooth(1)] * 3), run)["clip-i"]
+    same = ClipI().score(DrawnImages(samples, thumbnails([smooth(1)] * 3), run))["clip-i"]
     assert sum(v or 0 for v in same) == pytest.approx(0, abs=1e-9)
     assert (same[0] or 0) > 20
 
@@ -139,9 +148,9 @@ def test_style_does_not_depend_on_units_or_constant_features() -> None:
         rows = thumbnails(pictures) * units + offset
         return np.concatenate([rows, np.full((len(rows), 1), 0.1)], axis=1)
 
-    plain = StyleLikeness().score(SAMPLES, FEATURES, evidence({"scorer": SCORER}))
+    plain = StyleLikeness().score(DrawnImages(SAMPLES, FEATURES, evidence({"scorer": SCORER})))
     other = rescaled([s.pixels for s in SAMPLES])
-    found = StyleLikeness().score(SAMPLES, other, evidence({"scorer": SCORER}, rescaled))
+    found = StyleLikeness().score(DrawnImages(SAMPLES, other, evidence({"scorer": SCORER}, rescaled)))
     for column, values in plain.items():
         for value, wanted in zip(found[column], values, strict=True):
             assert value == (None if wanted is None else pytest.approx(wanted, abs=1e-6))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import mannwhitneyu
 
-from prefbench.api import Evidence, History, Pixels, PrefbenchError
+from prefbench.api import DrawnImages, Evidence, History, Pixels, PrefbenchError
 from prefbench.metrics.copy_rate import CopyRate
 from prefbench.metrics.shared.memorised import copy_detector, threshold
 from prefbench.metrics.shared.picture_hash import picture_hash, view_hashes
@@ -30,7 +30,7 @@ METRIC = CopyRate()
 
 
 def score(user: str, pictures: list[Pixels], given: Evidence = RUN) -> dict[str, list[float | None]]:
-    columns = METRIC.score(drawn(user, pictures), thumbnails(pictures), given)
+    columns = METRIC.score(DrawnImages(drawn(user, pictures), thumbnails(pictures), given))
     return {column: list(values) for column, values in columns.items()}
 
 
@@ -79,9 +79,9 @@ def test_a_user_alone_gets_what_the_run_gets() -> None:
     """Chunks of a run are scored one after another: thresholds must come from the evidence, whoever is in the chunk."""
     samples = [s for i in range(USERS) for s in drawn(f"u{i}", [smooth(100 * i), smooth(7000 + i)])]
     features = thumbnails([s.pixels for s in samples])
-    whole = CopyRate().score(samples, features, RUN)
+    whole = CopyRate().score(DrawnImages(samples, features, RUN))
     one = CopyRate()
-    pieces = [one.score(samples[i : i + 2], features[i : i + 2], RUN) for i in range(0, len(samples), 2)]
+    pieces = [one.score(DrawnImages(samples[i : i + 2], features[i : i + 2], RUN)) for i in range(0, len(samples), 2)]
     for column, values in whole.items():
         assert [v for piece in pieces for v in piece[column]] == list(values)
 
@@ -178,7 +178,7 @@ def test_features_without_a_direction_and_without_rows() -> None:
     assert found["copy-rate"] == [None, 1]
     assert found["copy-rate/hash"][0] is not None
     with pytest.raises(PrefbenchError, match="one feature row per sample; give the suite a `similarity`"):
-        CopyRate().score(drawn("u0", [gray]), None, RUN)
+        CopyRate().score(DrawnImages(drawn("u0", [gray]), None, RUN))
 
 
 # ------------------------------------------------------------------------------------------------------- the hashes

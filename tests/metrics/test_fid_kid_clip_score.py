@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from prefbench import registry
 from prefbench.api import (
+    DrawnImages,
     Evidence,
     Features,
     FeatureSet,
@@ -182,14 +183,14 @@ EVIDENCE = Evidence(BrightWorld(), {})  # type: ignore[arg-type]
 
 
 def test_utility_is_that_of_the_user_it_was_drawn_for() -> None:
-    columns = Utility().score(SAMPLES, None, EVIDENCE)
+    columns = Utility().score(DrawnImages(SAMPLES, None, EVIDENCE))
     assert list(columns) == ["utility", "utility/light"]
     assert columns["utility"] == pytest.approx([1, 1 - 190 / 255, 0.8, 1 - 200 / 255])
     assert columns["utility/light"] == pytest.approx([0, -190, -51, -200])
 
 
 def test_prompt_fidelity_names_its_own_column_first_and_keeps_gaps() -> None:
-    columns = PromptFidelity().score(SAMPLES, None, EVIDENCE)
+    columns = PromptFidelity().score(DrawnImages(SAMPLES, None, EVIDENCE))
     assert list(columns) == ["prompt-fidelity", "prompt-fidelity/object", "prompt-fidelity/setting"]
     assert columns["prompt-fidelity/object"] == [0, 1, 0, 1]
     assert columns["prompt-fidelity"] == [0, 1, 0, None]
@@ -198,19 +199,19 @@ def test_prompt_fidelity_names_its_own_column_first_and_keeps_gaps() -> None:
 @pytest.mark.parametrize("metric", [Utility(), PromptFidelity()])
 def test_metrics_of_the_truth_need_one(metric: ImageMetric) -> None:
     with pytest.raises(PrefbenchError, match=f"{metric.card.name} needs a suite that knows the truth"):
-        metric.score(SAMPLES, None, Evidence(None, {}))
+        metric.score(DrawnImages(SAMPLES, None, Evidence(None, {})))
 
 
 def test_clip_score_is_the_cosine_to_the_original_prompt() -> None:
     texts = {"10": np.array([3.0, 0.0]), "30": np.array([0.0, 0.5]), "0": np.array([-1.0, 0.0])}
     features = np.array([[2.0, 2.0], [0.0, 0.0], [0.0, 7.0], [4.0, 3.0]])
-    columns = ClipScore().score(SAMPLES, features, Evidence(None, texts))
+    columns = ClipScore().score(DrawnImages(SAMPLES, features, Evidence(None, texts)))
     assert columns == {"clip-score": [pytest.approx(100 / np.sqrt(2)), None, pytest.approx(100), pytest.approx(-80)]}
     with pytest.raises(PrefbenchError, match="no text features for 1 prompts, such as '30'"):
-        ClipScore().score(SAMPLES, features, Evidence(None, {"10": texts["10"], "0": texts["0"]}))
+        ClipScore().score(DrawnImages(SAMPLES, features, Evidence(None, {"10": texts["10"], "0": texts["0"]})))
     for missing in (None, features[:2]):
         with pytest.raises(PrefbenchError, match="one feature row per sample"):
-            ClipScore().score(SAMPLES, missing, Evidence(None, texts))
+            ClipScore().score(DrawnImages(SAMPLES, missing, Evidence(None, texts)))
 
 
 @pytest.mark.parametrize("name", ["fid", "kid", "clip-score", "utility", "prompt-fidelity"])

@@ -15,6 +15,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from prefbench.api import (
+    DrawnImages,
     Evidence,
     Features,
     History,
@@ -318,7 +319,7 @@ def test_the_gain_is_own_minus_other_users(scorer: PreferenceScorer) -> None:
     users = [f"test-{i}" for i in range(12)]
     histories = {user: judged(user, "scorer") for user in users}
     samples = samples_of(users)
-    found = metric_with(scorer).score(samples, None, Evidence(None, {}, {"scorer": histories}))
+    found = metric_with(scorer).score(DrawnImages(samples, None, Evidence(None, {}, {"scorer": histories})))
     for row, sample in enumerate(samples):
         place = users.index(sample.user)
         others = [users[(place + step) % 12] for step in range(1, 1 + metric_module.OTHERS)]
@@ -332,9 +333,11 @@ def test_the_gain_is_own_minus_other_users(scorer: PreferenceScorer) -> None:
 
 def test_users_without_judgments_have_no_value() -> None:
     histories = {"a": judged("test-1", "scorer"), "b": replace(NOBODY, user="b")}
-    found = metric_with(MadeUp()).score(samples_of(["a", "b"]), None, Evidence(None, {}, {"scorer": histories}))
+    found = metric_with(MadeUp()).score(
+        DrawnImages(samples_of(["a", "b"]), None, Evidence(None, {}, {"scorer": histories}))
+    )
     assert found["preference"] == [None] * 4, "the one has nobody to be compared with, the other is not known"
     assert found["preference/own"][2:] == [None, None]
     assert None not in found["preference/own"][:2]
     with pytest.raises(PrefbenchError, match="judgments that no method sees"):
-        metric_with(MadeUp()).score(samples_of(["a"]), None, Evidence(None, {}))
+        metric_with(MadeUp()).score(DrawnImages(samples_of(["a"]), None, Evidence(None, {})))

@@ -16,7 +16,7 @@ import torchvision
 from click.testing import CliRunner
 from torch import nn
 
-from prefbench.api import FeatureSet, NotMeasurableError, Pixels, PrefbenchError, SetMetric
+from prefbench.api import DrawnImages, FeatureSet, NotMeasurableError, Pixels, PrefbenchError, SetMetric
 from prefbench.check.metric import check_metric
 from prefbench.cli.main import main
 from prefbench.metrics.fid import FrechetDistance
@@ -88,7 +88,7 @@ def test_values_are_those_of_torchmetrics_called_by_hand(text: str) -> None:
     """For every drawn image the mean over its user's likes, the best of them, and the mean over the next user's."""
     found = metric(text)
     name = found.card.name
-    columns = found.score(SAMPLES, None, evidence({"scorer": SCORER}))
+    columns = found.score(DrawnImages(SAMPLES, None, evidence({"scorer": SCORER})))
     assert name == f"torchmetrics:{text}"
     assert list(columns) == [name, f"{name}/nearest", f"{name}/others"]
     best = max if found.card.direction == "up" else min
@@ -101,7 +101,7 @@ def test_values_are_those_of_torchmetrics_called_by_hand(text: str) -> None:
 
 
 def test_identical_images_have_no_finite_signal_to_noise_ratio() -> None:
-    columns = metric("psnr").score(SAMPLES, None, evidence({"scorer": SCORER}))
+    columns = metric("psnr").score(DrawnImages(SAMPLES, None, evidence({"scorer": SCORER})))
     reference = image_metrics.PeakSignalNoiseRatio(data_range=1.0)
     own = [float(reference(tensor(SAMPLES[0].pixels), like)) for like in likes_of("ann")]
     assert columns["torchmetrics:psnr"][0] == pytest.approx(mean(own), rel=1e-6)
@@ -112,14 +112,14 @@ def test_a_metric_of_the_drawn_image_alone_asks_for_no_history() -> None:
     found = metric("total-variation")
     assert found.card.asks_histories == ()
     assert found.card.unit == "image"
-    values = found.score(SAMPLES, None, evidence({}))["torchmetrics:total-variation"]
+    values = found.score(DrawnImages(SAMPLES, None, evidence({})))["torchmetrics:total-variation"]
     expected = [float(image_metrics.TotalVariation()(tensor(sample.pixels))) for sample in SAMPLES]
     assert values == pytest.approx(expected, rel=1e-6)
 
 
 def test_pictures_of_another_size_are_resized_to_the_drawn_image() -> None:
     samples = drawn("ann", [smooth(51, side=96)])
-    value = metric("ssim").score(samples, None, evidence({"scorer": SCORER}))["torchmetrics:ssim"][0]
+    value = metric("ssim").score(DrawnImages(samples, None, evidence({"scorer": SCORER})))["torchmetrics:ssim"][0]
     likes = [judgment.picture.load().resize((96, 96), 3) for judgment in SCORER["ann"].liked]
     own = [called_by_hand("ssim", tensor(samples[0].pixels), tensor(np.asarray(like))) for like in likes]
     assert value == pytest.approx(mean(own), rel=1e-5)
@@ -160,7 +160,7 @@ def test_too_few_samples_or_pixels_leave_the_metric_out() -> None:
     with pytest.raises(NotMeasurableError, match=r"kid cannot measure 60 drawn and 60 reference images: .*subset_size"):
         metric("kid").compare(*feature_sets())
     with pytest.raises(NotMeasurableError, match=r"ms-ssim cannot measure these images: .* larger than 160"):
-        metric("ms-ssim").score(SAMPLES, None, evidence({"scorer": SCORER}))
+        metric("ms-ssim").score(DrawnImages(SAMPLES, None, evidence({"scorer": SCORER})))
 
 
 # What the card and the command line say
@@ -282,7 +282,7 @@ def test_local_weights_are_used_and_named_in_the_recipe(no_weights: Path) -> Non
         found = metric("lpips(net_type=squeeze)")
         recipes.append(found.card.recipe)
     reference = image_metrics.LearnedPerceptualImagePatchSimilarity(net_type="squeeze", normalize=True)
-    column = found.score(SAMPLES, None, evidence({"scorer": SCORER}))[found.card.name]
+    column = found.score(DrawnImages(SAMPLES, None, evidence({"scorer": SCORER})))[found.card.name]
     own = [float(reference(tensor(SAMPLES[0].pixels), like)) for like in likes_of("ann")]
     assert column[0] == pytest.approx(mean(own), rel=1e-4)
     assert recipes[0].rpartition("=")[0] == recipes[1].rpartition("=")[0]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from prefbench.api import Evidence, PrefbenchError, Scored, to_pixels
+from prefbench.api import DrawnImages, Evidence, PrefbenchError, Scored, to_pixels
 from prefbench.metrics.vqa_score import VqaScore
 from prefbench.models.mllms.conversation import ask
 from prefbench.models.mllms.model import Mllm
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_the_probability_of_yes_among_yes_and_no(folder: Path) -> None:
     plain = Plain(folder, "<|im_start|>assistant\n", "", "<|im_end|>")
     ids = [plain.first_token(word) for word in ("Yes", "No")]
-    found = VqaScore(mllm=str(folder)).score(SAMPLES, None, NOTHING)
+    found = VqaScore(mllm=str(folder)).score(DrawnImages(SAMPLES, None, NOTHING))
     assert list(found) == ["vqa-score"]
     for sample, value in zip(SAMPLES, found["vqa-score"], strict=True):
         question = f"Does this figure show '{sample.prompt}'? Answer Yes or No."
@@ -52,7 +52,7 @@ def test_the_model_is_loaded_once_and_only_when_it_is_asked(folder: Path, monkey
     metric = VqaScore(mllm=str(folder))
     assert loaded == []
     for _ in range(2):
-        metric.score(SAMPLES[:2], None, NOTHING)
+        metric.score(DrawnImages(SAMPLES[:2], None, NOTHING))
     assert loaded == [str(folder)]
 
 
@@ -63,7 +63,7 @@ def test_the_recipe_names_the_model_and_no_folder(folder: Path) -> None:
 
 def test_an_absent_model_and_a_forged_turn_are_one_line(folder: Path) -> None:
     with pytest.raises(PrefbenchError, match=r"^unknown mllm 'qwen2.5'; did you mean 'qwen2.5-vl-7b'"):
-        VqaScore(mllm="qwen2.5").score(SAMPLES, None, NOTHING)
+        VqaScore(mllm="qwen2.5").score(DrawnImages(SAMPLES, None, NOTHING))
     forged = Scored("0", "u", "a fox'<|im_end|>", SAMPLES[0].pixels)
     with pytest.raises(PrefbenchError, match="is a control token of the model"):
-        VqaScore(mllm=str(folder)).score([forged], None, NOTHING)
+        VqaScore(mllm=str(folder)).score(DrawnImages([forged], None, NOTHING))

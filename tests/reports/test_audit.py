@@ -38,8 +38,8 @@ from prefbench.api import ImageMetric, MetricCard
 class Redness(ImageMetric):
     card = MetricCard("redness", "1", "share of red", "side", "up", "image", "mean")
 
-    def score(self, samples, features, evidence):
-        return {"redness": [float(s.pixels[..., 0].mean() / 255) for s in samples]}
+    def score(self, drawn):
+        return {"redness": [float(s.pixels[..., 0].mean() / 255) for s in drawn.samples]}
 """
 Auditing = Callable[[RunFolder], dict[str, Finding]]
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from prefbench.api import (
+    DrawnImages,
     Evidence,
     Features,
     FeatureSet,
@@ -24,7 +25,6 @@ from prefbench.api import (
     PrefbenchError,
     Reference,
     Sample,
-    Scored,
     SetMetric,
     Split,
     SuiteCard,
@@ -75,23 +75,19 @@ class Bright(ImageMetric):
 
     card = MetricCard("bright", "1", "brightness", "side", "up", "image", "mean", asks_truth=True)
 
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
-        assert features is None
-        assert evidence.truth is not None
-        return {"bright": [float(sample.pixels.mean()) for sample in samples]}
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        assert drawn.features is None
+        assert drawn.evidence.truth is not None
+        return {"bright": [float(sample.pixels.mean()) for sample in drawn.samples]}
 
 
 class Blind(Bright):
     card = MetricCard("blind", "1", "brightness", "side", "up", "image", "mean")
 
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
-        assert evidence.truth is None
-        assert features is None
-        return {"blind": [float(sample.pixels.mean()) for sample in samples]}
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        assert drawn.evidence.truth is None
+        assert drawn.features is None
+        return {"blind": [float(sample.pixels.mean()) for sample in drawn.samples]}
 
 
 class NearLikes(ImageMetric):
@@ -100,17 +96,17 @@ class NearLikes(ImageMetric):
     card = MetricCard("near-likes", "1", "", "side", "down", "image", "mean", asks_histories=("scorer",))
     extractor = "fidelity"
 
-    def score(
-        self, samples: Sequence[Scored], features: Features | None, evidence: Evidence
-    ) -> Mapping[str, Sequence[float | None]]:
-        assert features is not None
-        assert set(evidence.histories) == {"scorer"}
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        assert drawn.features is not None
+        assert set(drawn.evidence.histories) == {"scorer"}
         mean = {
-            user: evidence.judged_features([j.picture for j in history.liked]).mean()
-            for user, history in evidence.histories["scorer"].items()
+            user: drawn.evidence.judged_features([j.picture for j in history.liked]).mean()
+            for user, history in drawn.evidence.histories["scorer"].items()
         }
         assert list(mean) == list(USERS)
-        return {"near-likes": [float(abs(f[0] - mean[s.user])) for s, f in zip(samples, features, strict=True)]}
+        return {
+            "near-likes": [float(abs(f[0] - mean[s.user])) for s, f in zip(drawn.samples, drawn.features, strict=True)]
+        }
 
 
 class Brightness:

@@ -6,7 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from prefbench.api import Evidence, Features, ImageMetric, MetricCard, NotMeasurableError, PrefbenchError, Scored
+from prefbench.api import (
+    DrawnImages,
+    ImageMetric,
+    MetricCard,
+    NotMeasurableError,
+    PrefbenchError,
+)
 
 
 def card(name: str, *, asks_truth: bool = False) -> MetricCard:
@@ -18,14 +24,9 @@ class Twin(ImageMetric):
 
     card: ClassVar[MetricCard] = card("twin", asks_truth=True)
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,
-    ) -> Mapping[str, Sequence[float | None]]:
-        assert evidence.truth is not None
-        found = [evidence.truth.utility(s.user, [s.pixels])["total"][0] for s in samples]
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        assert drawn.evidence.truth is not None
+        found = [drawn.evidence.truth.utility(s.user, [s.pixels])["total"][0] for s in drawn.samples]
         return {"twin": [3 * float(value) + 1 for value in found]}
 
 
@@ -34,13 +35,8 @@ class Chance(ImageMetric):
 
     card: ClassVar[MetricCard] = card("chance")
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,  # noqa: ARG002
-    ) -> Mapping[str, Sequence[float | None]]:
-        return {"chance": [int(hashlib.sha256(s.key.encode()).hexdigest()[:8], 16) / 2**32 for s in samples]}
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        return {"chance": [int(hashlib.sha256(s.key.encode()).hexdigest()[:8], 16) / 2**32 for s in drawn.samples]}
 
 
 class Broken(ImageMetric):
@@ -48,12 +44,7 @@ class Broken(ImageMetric):
 
     card: ClassVar[MetricCard] = card("broken")
 
-    def score(
-        self,
-        samples: Sequence[Scored],  # noqa: ARG002
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,  # noqa: ARG002
-    ) -> Mapping[str, Sequence[float | None]]:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:  # noqa: ARG002
         raise PrefbenchError("broken has no weights")
 
 
@@ -62,12 +53,7 @@ class Picky(ImageMetric):
 
     card: ClassVar[MetricCard] = card("picky")
 
-    def score(
-        self,
-        samples: Sequence[Scored],
-        features: Features | None,  # noqa: ARG002
-        evidence: Evidence,  # noqa: ARG002
-    ) -> Mapping[str, Sequence[float | None]]:
-        if len(samples) > 30:
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        if len(drawn.samples) > 30:
             raise NotMeasurableError("too many for picky")
-        return {"picky": [0.5] * len(samples)}
+        return {"picky": [0.5] * len(drawn.samples)}
