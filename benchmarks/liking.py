@@ -2,7 +2,7 @@
 
     python benchmarks/liking.py --mllm mini-mllm --result benchmarks/results/liking-mini-mllm.json
 
-The images are those of the scorer's part of picturebook, which no method sees. A user judges with noise, so nobody is
+The images are those of picturebook's scorer view, which no method sees. A user judges with noise, so nobody is
 always right: `taste` answers by the user's exact utility (liked where it is above the mean), and `exact inference` by
 the posterior mean of the utility given the history that the model is shown, under the world's own choice model.
 """

@@ -132,7 +132,7 @@ def _item(annotation: Any) -> Any:
 
 
 def _checked(constructor: type, name: str, value: Any, annotation: Any, default: Any) -> Any:
-    """A value that is of its annotation's kind already; nothing is coerced but a whole number to a float."""
+    """The value, validated against its annotation; only a whole number is converted, to a float."""
     from pydantic import TypeAdapter, ValidationError
 
     if value == default and type(value) is type(default):

@@ -113,7 +113,7 @@ class Inventory:
 
     def _method(self, name: str) -> list[_Part]:
         card: MethodCard = load("method", name).card
-        # In the order of training: a card names what was trained on other weights before these.
+        # Reversed, so in the order of training: a card lists weights before those that they were trained on.
         return [*self._backbone(self._suite.backbone), *self._shipped(reversed(card.weights), by=name)]
 
     def _encoders(self, encoders: Iterable[str]) -> list[_Part]:

@@ -155,7 +155,7 @@ def _alike(one: object, other: object) -> bool:
     try:
         if one == other:
             return True
-    except (ValueError, RuntimeError):  # arrays of more than one value have no truth
+    except (ValueError, RuntimeError):  # the comparison of arrays is an array, which has no truth value
         pass
     try:
         return pickle.dumps(one) == pickle.dumps(other)

@@ -135,7 +135,7 @@ class Evaluator:
         return _score_rows(users, metric.score(users, self.inputs.evidence(metric, material)))
 
     def _set_rows(self, metric: SetMetric, material: Material) -> list[ScoreRow]:
-        """The value against one half of the references, and the floor: the other half against it, at equal n."""
+        """The value: drawn images to half A of the references; the floor: half B to half A, at equal n."""
         drawn, reference, other_half = self.inputs.sets(metric, material)
         values = {
             SET_KEY: metric.compare(drawn, reference),

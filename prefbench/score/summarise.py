@@ -41,9 +41,7 @@ def _column_rows(run: ScoredFolder, name: str, column: Column) -> list[SummaryRo
 
 
 def _of_kind(run: ScoredFolder, scores: Scores, kind: str) -> Scores:
-    if kind == ALL:
-        return scores
-    return scores.select(np.array([run.kinds[user] == kind for user in scores.users]))
+    return scores if kind == ALL else scores.select(np.array([run.kinds[user] == kind for user in scores.users]))
 
 
 def _column_row(run: ScoredFolder, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prefbench.api import Estimate, Scores
-from prefbench.stats import proportions
+from prefbench.stats import LEVEL, proportions
 from prefbench.stats.proportions import Margins
 from prefbench.stats.table import Table
 
 
-def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float = 0.95, seed: int = 0) -> Estimate:
+def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float = LEVEL, seed: int = 0) -> Estimate:
     """The mean over users of a user's mean value, with a percentile interval over resampled users and prompts.
 
     With unbalanced data a sample weighs 1 / (samples of its user), so a user with more samples counts no more than
@@ -38,7 +38,7 @@ def crossed_bootstrap(scores: Scores, *, replicates: int = 10_000, level: float 
 
 
 def widened(estimate: Estimate, margins: Margins | None) -> Estimate:
-    """The estimate with an interval that reaches at least so far below and above the value."""
+    """Widens the interval to at least the given margins."""
     if estimate.value is None or estimate.low is None or estimate.high is None or margins is None:
         return estimate
     low, high = estimate.value - margins.below, estimate.value + margins.above

@@ -73,8 +73,8 @@ def leave_one_out(a: Scores, b: Scores, *, replicates: int = 10_000, seed: int =
     A prompt that only one user has falls with the user, and is not left out alone. Without a prompt users keep the
     weight of the samples that they have left. Nothing is left out of fewer than three users, or three prompts.
 
-    The tests are not repeated on the remaining rows, which takes 50 times as long: each is a sum over users and prompts
-    from which the share of the one left out is subtracted.
+    The tests are not repeated on the remaining rows, which would be slow: each is a sum over users and prompts from
+    which the share of the one left out is subtracted.
 
     Raises:
         ValueError: the two are not scored on the same keys.
@@ -150,14 +150,14 @@ def _without_each_prompt(cells: FloatArray) -> FloatArray:
 
 
 def _squares_of_others(sums: FloatArray, weights: FloatArray, means: FloatArray) -> FloatArray:
-    """For each group j the squared errors of all others, sum_{g != j} (S_g - m_j W_g)^2; rounding is cut at 0."""
+    """The sum of squares between groups without each group j, sum_{g != j} (S_g - m_j W_g)^2; rounding is cut at 0."""
     own = (sums - means * weights) ** 2
     squares: FloatArray = sums @ sums - 2 * means * (sums @ weights) + means**2 * (weights @ weights) - own
     return np.maximum(squares, 0)
 
 
 def _squares_of_other_cells(sums: FloatArray, weights: FloatArray, means: FloatArray, *, axis: int) -> FloatArray:
-    """The squared errors of all cells but those of one user (axis 1) or one prompt (axis 0); rounding is cut at 0."""
+    """The sum of squares between cells without those of each user (axis 1) or prompt (axis 0); rounding is cut at 0."""
     products = [(a * b).sum(axis=axis) for a, b in ((sums, sums), (sums, weights), (weights, weights))]
     ss, sw, ww = (product.sum() - product for product in products)
     squares: FloatArray = ss - 2 * means * sw + means**2 * ww

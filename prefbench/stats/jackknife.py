@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtrit
 
+from prefbench.stats import LEVEL
 
-def jackknife_half_width(left_out: Sequence[Sequence[float | None]], *, level: float = 0.95) -> float | None:
+
+def jackknife_half_width(left_out: Sequence[Sequence[float | None]], *, level: float = LEVEL) -> float | None:
     """Half the width of a confidence interval, from a statistic's values without each group.
 
     The jackknife variance of one grouping with n groups (Efron & Stein 1981, Annals of Statistics 9:586) is

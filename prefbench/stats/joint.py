@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from prefbench.api import Estimate, FloatArray, Scores
+from prefbench.stats import LEVEL
 from prefbench.stats.scores import aligned
 from prefbench.stats.table import Table
 
@@ -24,7 +25,7 @@ class Rank:
 
 
 def gap_closed(
-    method: Scores, floor: Scores, ceiling: Scores, *, replicates: int = 10_000, level: float = 0.95, seed: int = 0
+    method: Scores, floor: Scores, ceiling: Scores, *, replicates: int = 10_000, level: float = LEVEL, seed: int = 0
 ) -> Estimate:
     """Which share of the way from `floor` to `ceiling` a method goes: mean(m - f) / mean(c - f), 1 at the ceiling.
 
@@ -54,7 +55,7 @@ def rank_intervals(
     *,
     higher_is_better: bool = True,
     replicates: int = 10_000,
-    level: float = 0.95,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Rank]:
     """Ranks of methods as intervals: all are resampled together, and ranked in every replicate; ties share the better.

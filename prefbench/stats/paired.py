@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prefbench.api import Bounds, Estimate, FloatArray, Scores
-from prefbench.stats import proportions
+from prefbench.stats import LEVEL, proportions
 from prefbench.stats.bootstrap import widened
 from prefbench.stats.permutation import sign_flip
 from prefbench.stats.proportions import Margins
@@ -29,7 +29,7 @@ class Difference:
 
 
 def paired_difference(
-    a: Scores, b: Scores, *, replicates: int = 10_000, level: float = 0.95, seed: int = 0
+    a: Scores, b: Scores, *, replicates: int = 10_000, level: float = LEVEL, seed: int = 0
 ) -> Difference:
     """`a` minus `b` on the same keys; a row that either lacks is missing. Interval as in `crossed_bootstrap`.
 
@@ -107,7 +107,7 @@ def holm(p_values: Sequence[float]) -> FloatArray:
 
     The k-th smallest of K p values becomes max_{j <= k} min(1, (K - j + 1) p_(j)) (Holm 1979, Scand. J. Stat. 6:65).
     `statsmodels.stats.multitest.multipletests` gives the same numbers, and the tests compare with it, but it collects
-    garbage in every call, which takes 0.1 s once torch is loaded.
+    garbage in every call, which is slow once torch is loaded.
 
     Raises:
         ValueError: a p value outside [0, 1].

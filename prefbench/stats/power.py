@@ -15,6 +15,7 @@ from scipy.stats import nct, norm
 from scipy.stats import t as student
 
 from prefbench.api import Estimate, FloatArray, Scores
+from prefbench.stats import LEVEL
 
 POWER, ALPHA = 0.8, 0.05
 _MOST_USERS = 10_000_000
@@ -22,7 +23,7 @@ _MOST_USERS = 10_000_000
 
 @dataclass(frozen=True)
 class Components:
-    """Variances of a score. What the pilot cannot tell apart stands in the first that holds it, with the others 0.
+    """Variances of a score. Confounded components are reported as the first, the others as 0.
 
     Without repeated samples `cell` holds the variance of samples too; without shared prompts `cell` holds that of
     prompts.
@@ -162,8 +163,8 @@ def users_needed(
     return high
 
 
-def smallest_shown(difference: Estimate, *, power: float = POWER, level: float = 0.95) -> float | None:
-    """The smallest difference that a 95 % interval of this width leaves zero out of with this power.
+def smallest_shown(difference: Estimate, *, power: float = POWER, level: float = LEVEL) -> float | None:
+    """The smallest difference that an interval of this width leaves zero out of with this power.
 
     Half the width is what a difference must exceed; its own error, at most that half over the quantile of the
     level, adds what the power asks. None without an interval.
@@ -188,12 +189,12 @@ def _errors(variances: Components, design: Design) -> tuple[float, float]:
 
 
 def _squares(group: NDArray[np.int64], values: FloatArray) -> float:
-    """The sum over groups of n times their squared mean."""
+    """The uncorrected ANOVA sum of squares between groups, sum_g n_g mean_g^2."""
     counts = np.bincount(group)
     return float((np.bincount(group, weights=values) ** 2 / counts).sum())
 
 
 def _share(top: NDArray[np.int64], below: NDArray[np.int64]) -> float:
-    """What a unit variance of `below` adds to the sum of squares of `top`: per group, squared counts over its size."""
+    """The coefficient of the variance of `below` in the expected ANOVA sum of squares of `top`: sum_tb n_tb^2 / n_t."""
     joint, counts = np.unique(np.stack([top, below]), axis=1, return_counts=True)
     return float((np.bincount(joint[0], weights=counts.astype(float) ** 2) / np.bincount(top)).sum())

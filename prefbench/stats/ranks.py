@@ -27,8 +27,8 @@ class Correlation(TypedDict):
 def spearman(x: FloatArray, y: FloatArray) -> float:
     """Spearman's rank correlation of (N,) and (N,), ties by their mean rank; NaN where either is constant.
 
-    `scipy.stats.spearmanr` rounds otherwise in the last bits, and takes seven times as long in the thousands of calls
-    of an interval; the tests compare with it.
+    `scipy.stats.spearmanr` rounds otherwise in the last bits, and is slower in the thousands of calls of an interval;
+    the tests compare with it.
     """
     a, b = (rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
     scale = np.sqrt((a @ a) * (b @ b))

@@ -1,4 +1,4 @@
-"""Which users and prompts a bootstrap replicate holds, how often: the same draws for all columns of one shape.
+"""How often a bootstrap replicate holds each user and prompt: the same draws for metrics with equal users and prompts.
 
 Both factors are resampled with replacement, independently: Owen, "The pigeonhole bootstrap", 2007 (arXiv 0712.1111).
 """

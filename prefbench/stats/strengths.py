@@ -9,10 +9,11 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from prefbench.api import Estimate, FloatArray, Scores
+from prefbench.stats import LEVEL
 from prefbench.stats.scores import aligned
 
 _STEPS = 100_000
-"""Spectral ranking is slow, a tenth of a second, where one in a hundred thousand wins against the rest."""
+"""At most so many steps: spectral ranking takes many where one method hardly ever wins against the rest."""
 
 
 class UnlinkedError(ValueError):
@@ -74,7 +75,7 @@ def strengths(
     *,
     higher_is_better: bool = True,
     replicates: int = 1000,
-    level: float = 0.95,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Estimate]:
     """Log strengths of methods with percentile intervals over resampled users, all methods together.

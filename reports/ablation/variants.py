@@ -20,7 +20,7 @@ from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Varian
 from .schema import AblationResult, Difference, Numbers, VariantCell, VariantRow
 
 METRICS = ("utility", "prompt-fidelity", "clip-score")
-"""Of these the ones that the suite has: per-image metrics, so that they can be paired."""
+"""What ablations are measured in, as far as the suite has it: per-image metrics, so that runs can be paired."""
 
 
 def ablate(
@@ -29,7 +29,7 @@ def ablate(
     """Trains and draws every variant of a method; what was trained or drawn before is not made again.
 
     Args:
-        log: is told in one line what begins.
+        log: receives a line when a step begins.
 
     Returns:
         Plain data: what was drawn for whom, and one row per variant with the mean over users, its interval, and the
@@ -158,7 +158,7 @@ def _numbers(estimate: Estimate) -> Numbers:
 
 
 def _in_order(columns: Collection[str]) -> list[str]:
-    """Of the columns those of `METRICS` in their order, utility with its groups of axes."""
+    """The columns of `METRICS` in their order; those of utility's groups of axes follow utility."""
     groups = [column for column in columns if column.startswith("utility/")]
     wanted = [METRICS[0], *groups, *METRICS[1:]]
     return [column for column in wanted if column in columns]

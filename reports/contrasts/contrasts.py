@@ -1,4 +1,4 @@
-"""Runs against each other: paired contrasts in every metric, adjusted, with what a single user or prompt can turn."""
+"""Runs against each other: paired contrasts per metric, adjusted, and the single users and prompts that decide them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Contrast:
     effect: Effect | None = None
     """`wins`: the share of users for whom `method` is the better one, whatever the direction; None without one."""
     turns: tuple[str, ...] = ()
-    """The users and prompts without any single one of which the contrast gains or loses its significance."""
+    """The users and prompts whose removal, one at a time, changes the significance of the contrast."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _adjusted(p_values: Sequence[float | None]) -> list[float | None]:
 def _turns(
     adjusted: Sequence[float | None], p_values: Sequence[float | None], without: Sequence[LeaveOneOut]
 ) -> list[tuple[str, ...]]:
-    """For each contrast what alone turns its significance, the whole family being tested again without it."""
+    """The users and prompts whose removal changes each contrast's significance; the family is tested without each."""
     leaving = [dict(zip(left_out.names, left_out.p_values.tolist(), strict=True)) for left_out in without]
     turns: list[list[str]] = [[] for _ in without]
     for name in dict.fromkeys(name for left_out in leaving for name in left_out):

@@ -35,7 +35,9 @@ def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
     if by is not None:
         notes += smallest_note(by, [row.difference for row in contrasts.rows if row.metric == by])
     notes += [
-        f"{row.method} − {row.baseline} in {row.metric} turns {_without(row.turns)}." for row in _turned(contrasts)
+        f"{row.method} − {row.baseline} in {row.metric} changes significance {_without(row.turns)}."
+        for row in contrasts.rows
+        if row.turns
     ]
     notes += [f"no {name}: {reason}" for name, reason in contrasts.refused.items()]
     return Grid("contrasts", columns, sections, notes, kept=(0, 1))
@@ -75,10 +77,6 @@ def _tests(contrasts: MeasuredContrasts) -> str:
     text = swaps if all(over_sets) else f"{means}; for metrics over sets {swaps}" if any(over_sets) else means
     n = len(contrasts.pairs)
     return f"p: {text}. " + (f"Holm over the {n} contrasts of each metric." if n > 1 else "One contrast a metric.")
-
-
-def _turned(contrasts: MeasuredContrasts) -> list[Contrast]:
-    return [row for row in contrasts.rows if row.turns]
 
 
 def _without(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Where runs stand by one metric: means, rank intervals, Bradley-Terry strengths, and what turns the order."""
+"""Where runs stand by one metric: means, rank intervals, Bradley-Terry strengths, and what decides the order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Overtaking:
-    """Two neighbours in rank, and the users and prompts without any single one of which they change places."""
+    """Two neighbours in rank, and the users and prompts whose removal, one at a time, reverses their order."""
 
     ahead: str
     behind: str
@@ -76,8 +76,8 @@ def stand(named: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by: st
     rows = [Standing(label, crossed_bootstrap(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]
     rows.sort(key=lambda row: (row.label not in honest, _place(row.mean.value, direction)))
     order = sorted(ranks, key=lambda label: ranks[label].rank)
-    turned = [Overtaking(a, b, _overtaken(scores[a], scores[b])) for a, b in pairwise(order)]
-    return Standings(metric, direction, rows, turned, unlinked)
+    overtakings = [Overtaking(a, b, _reversing(scores[a], scores[b])) for a, b in pairwise(order)]
+    return Standings(metric, direction, rows, overtakings, unlinked)
 
 
 def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | None:
@@ -113,11 +113,11 @@ def _strengths(scores: Mapping[str, Scores], higher_is_better: bool) -> tuple[di
         return {}, str(error)
 
 
-def _overtaken(a: Scores, b: Scores) -> tuple[str, ...]:
-    """What alone turns the sign of `a` minus `b`."""
+def _reversing(a: Scores, b: Scores) -> tuple[str, ...]:
+    """The users and prompts whose removal, one at a time, changes the sign of `a` minus `b`."""
     whole, without = (
         crossed_bootstrap(Scores(a.values - b.values, a.users, a.prompts), replicates=0),
         leave_one_out(a, b),
     )
-    turned = without.values * (whole.value or 0) < 0
-    return tuple(name for name, turns in zip(without.names, turned, strict=True) if turns)
+    reverses = without.values * (whole.value or 0) < 0
+    return tuple(name for name, reversing in zip(without.names, reverses, strict=True) if reversing)

@@ -15,11 +15,11 @@ from .claims import Expectation, fall, none, rise, stay
 from .nuisances import COPIES, PALETTE, PROMPT
 
 RANKED_BY = "preference"
-"""The metric that must rank methods as the truth does: no other is asked to."""
+"""The metric that must rank methods as the truth does; no other has to."""
 WANTED_TAU = 0.8
 """Kendall's tau-b with true utility over methods and controls."""
 TRIVIAL, HONEST = "copy", ("truth", "ours")
-"""A control that draws nothing of its own, and what must not stand below it."""
+"""A control that draws nothing of its own, and the methods that must rank above it."""
 Expectations = Mapping[str, Expectation]
 """Nuisance to what is expected of one metric."""
 

@@ -51,7 +51,7 @@ def identical(measured: MeasuredSystems) -> dict[str, FalsePositives]:
 
 
 def identical_mixed(measured: MeasuredSystems) -> dict[str, FalsePositives]:
-    """The same where half of the pictures are copies: nearly constant metrics have something to differ by there."""
+    """The same, but half of the pictures are copies: it adds copies so that nearly constant metrics vary."""
     return {name: _identical(measured, name, measured.systems.mixed) for name in measured.image_metrics}
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prefbench.score.sets import SET_KEY
+from prefbench.stats import LEVEL
 from prefbench.stats.paired import paired_difference
 
 from .claims import STAYS, TOLERANCE, Expectation, Interval, judge, none
@@ -46,7 +47,7 @@ def _row(
     value, unit = effects[-1]["value"], None if scale is None else scale.unit
     tolerance = None if scale is None else scale.tolerance
     strongest = _levels(measured, nuisance)[-1]
-    level = STAYS if claim.claim == "stay" else 0.95
+    level = STAYS if claim.claim == "stay" else LEVEL
     top = effect(measured, name, strongest, claim.against, level=level)
     return {
         "metric": name,
@@ -73,7 +74,7 @@ def _levels(measured: MeasuredSystems, nuisance: str) -> list[System]:
 
 
 def effect(
-    measured: MeasuredSystems, name: str, system: System, against: float = MIDDLE, *, level: float = 0.95
+    measured: MeasuredSystems, name: str, system: System, against: float = MIDDLE, *, level: float = LEVEL
 ) -> Interval:
     """What a metric scores more of a system than of an unspoilt one, on the same users, prompts and seeds."""
     base = measured.systems.strengths[STRENGTHS.index(against)]

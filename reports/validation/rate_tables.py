@@ -101,7 +101,7 @@ def sizes_grid(result: ValidationResult) -> Grid:
 
 
 def leakage_grid(name: str, rows: Sequence[PickedGain]) -> Grid:
-    """One section for each part of the judgments that the scorer is given."""
+    """One section per viewer whose judgments the scorer is given."""
     sections: dict[str, list[Cells]] = {}
     for row in rows:
         given = "judgments no method sees" if row["judgments"] == "scorer" else "judgments that methods see"

@@ -128,7 +128,7 @@ class SizeCurve(TypedDict):
 
 
 class PickedGain(TypedDict):
-    """What pictures gain that were picked by one likeness, with one part of the judgments given to the scorer."""
+    """What pictures gain that were picked by one likeness, where the scorer is given the judgments of one viewer."""
 
     judgments: str
     picked_by: str

@@ -6,6 +6,7 @@ import numpy as np
 
 from prefbench.api import FeatureSet
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
+from prefbench.stats import LEVEL
 from prefbench.stats.jackknife import jackknife_half_width
 
 from .claims import Interval
@@ -23,7 +24,7 @@ def value(values: Values) -> Value:
     return {**_with_ends(values.get(SET_KEY), _half_width(values)), "floor": values.get(FLOOR_KEY)}
 
 
-def difference(values: Values, others: Values, *, level: float = 0.95) -> Interval:
+def difference(values: Values, others: Values, *, level: float = LEVEL) -> Interval:
     """What one run scores more than another on the same prompts, both without the same users in turn.
 
     The interval keeps the prompts, as the permutation test does: at 0.95 it holds 0 in 95 % where two methods are the
@@ -47,7 +48,7 @@ def _with_ends(estimate: float | None, half_width: float | None) -> Interval:
     return {"value": estimate, "low": estimate - half_width, "high": estimate + half_width}
 
 
-def _half_width(values: Values, level: float = 0.95) -> float | None:
+def _half_width(values: Values, level: float = LEVEL) -> float | None:
     without = [[value for key, value in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS]
     return jackknife_half_width(without, level=level)
 

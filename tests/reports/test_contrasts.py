@@ -123,7 +123,7 @@ def test_a_planted_prompt_and_user_turn_a_contrast(tmp_path: Path) -> None:
     turns = {row.method: row.turns for row in found.rows}
     assert turns == {"user": ("user u03",), "prompt": ("prompt prompt 5",)}
     text = to_text(contrast_grid(found))
-    assert "user − prompt-only in utility turns without user u03." in text
+    assert "user − prompt-only in utility changes significance without user u03." in text
     assert "1 prompt" in text
 
 

@@ -25,7 +25,7 @@ from prefbench.api import (
 
 COUNTS: dict[str, int] = {"train": 2, "scorer": 60, "val": 15, "test": 24}
 EACH = {"method": 6, "scorer": 9}
-"""Judgments a side in each part."""
+"""Judgments per side for each viewer."""
 SHAPES = ("a square", "a stripe")
 
 

@@ -28,7 +28,7 @@ def missing(card: MllmCard) -> str | None:
 
 
 def find(card: MllmCard) -> Path | MissingWeights:
-    """The folder with all that loading reads of the model, or what is not here; the adapter is looked for too."""
+    """The folder with every file that loading reads, the adapter's too, or what is missing and how to get it."""
     folder = find_model(card.source, card.revision, card.trainer)
     if isinstance(folder, MissingWeights):
         return folder
@@ -42,7 +42,7 @@ def find(card: MllmCard) -> Path | MissingWeights:
 
 
 def find_model(source: str, revision: str | None, trainer: str | None = None) -> Path | MissingWeights:
-    """The folder with a model's configuration, or what is not here."""
+    """The folder with a model's configuration, or what is missing and how to get it."""
     folder = hub.locate(WeightFiles(source, ("config.json",), revision))
     if isinstance(folder, MissingWeights):
         return MissingWeights(folder.what, _command(source, revision, trainer))
@@ -50,7 +50,7 @@ def find_model(source: str, revision: str | None, trainer: str | None = None) ->
 
 
 def _command(source: str, revision: str | None, trainer: str | None) -> str:
-    """The command that gets a model that is not here."""
+    """The command that downloads, trains or saves an absent model."""
     if hub.is_hub_id(source):
         patterns = [f"*{suffix}" for suffix in (*sorted(_SETTINGS), ".safetensors")]
         return hub.download_command(source, revision, patterns)
