@@ -28,7 +28,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from prefbench.api import Scores
+from prefbench.api import FloatArray, Scores
 from prefbench.files import write_atomic
 from prefbench.metrics.fid import frechet_distance
 from prefbench.reports.shared.published import portable
@@ -39,7 +39,6 @@ USERS, PROMPTS, REPLICATES = 10_000, 100, 10_000
 NAIVE = 20
 """Replicates of the slow way that are timed."""
 WIDTH = 2048
-Floats = NDArray[np.float64]
 
 
 @click.command()
@@ -86,7 +85,7 @@ def bootstrap(shape: str, threads: int) -> dict[str, Any]:
 
 
 def _by_rows(
-    user: NDArray[np.int64], prompt: NDArray[np.int64] | None, values: Floats, rng: np.random.Generator
+    user: NDArray[np.int64], prompt: NDArray[np.int64] | None, values: FloatArray, rng: np.random.Generator
 ) -> None:
     """Replicates that weigh every row by how often its user and its prompt were drawn."""
     for _ in range(NAIVE):
@@ -119,14 +118,14 @@ def distance(n: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def _by_root(x: Floats, y: Floats) -> float:
+def _by_root(x: FloatArray, y: FloatArray) -> float:
     """As most implementations do it: covariances, then the root of their product."""
     a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     root = np.asarray(scipy.linalg.sqrtm(a @ b)).real
     return float(((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum() + np.trace(a) + np.trace(b) - 2 * np.trace(root))
 
 
-def _by_eigenvalues(x: Floats, y: Floats) -> float:
+def _by_eigenvalues(x: FloatArray, y: FloatArray) -> float:
     """The trace of the root from eigenvalues of the product of the smaller, symmetric matrices."""
     a, b = ((s - s.mean(axis=0)) / np.sqrt(len(s) - 1) for s in (x, y))
     cross = a @ b.T if len(x) <= WIDTH else scipy.linalg.sqrtm(a.T @ a).real @ b.T

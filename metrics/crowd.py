@@ -44,19 +44,19 @@ class _Crowd(ImageMetric):
         return {self.card.name: [float(value) for value in values]}
 
 
-class PickScore(_Crowd):
+class PickScoreMetric(_Crowd):
     """PickScore, trained on Pick-a-Pic's pairs (Kirstain et al. 2023)."""
 
     card: ClassVar[MetricCard] = _card("pickscore", "PickScore", "https://arxiv.org/abs/2305.01569")
 
 
-class HpsV2(_Crowd):
+class HpsV2Metric(_Crowd):
     """HPS v2.1, trained on HPD v2 (Wu et al. 2023)."""
 
     card: ClassVar[MetricCard] = _card("hpsv2", "HPS v2.1", "https://arxiv.org/abs/2306.09341")
 
 
-class ImageReward(_Crowd):
+class ImageRewardMetric(_Crowd):
     """ImageReward (Xu et al. 2023)."""
 
     card: ClassVar[MetricCard] = _card("imagereward", "ImageReward", "https://arxiv.org/abs/2304.05977")

@@ -81,13 +81,13 @@ class Preference(ImageMetric):
         return self.scorer.score(history, [s.prompt for s in samples], [s.pixels for s in samples])
 
 
-class ViperProxy(Preference):
+class ViperProxyMetric(Preference):
     """`preference` by ViPer's proxy metric, which learned to tell users apart and never a user's own dislikes."""
 
     card = _card("viper-proxy", "ViPer's proxy metric (Idefics2)", "https://arxiv.org/abs/2407.17365")
 
 
-class LearnUserPref(Preference):
+class LearnUserPrefMetric(Preference):
     """`preference` by learn-user-pref, which orders 61.7 % of real users' pairs as they did, by its authors' count."""
 
     card = _card("learn-user-pref", "learn-user-pref (Idefics2)", "https://arxiv.org/abs/2508.08220")

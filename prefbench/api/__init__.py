@@ -39,7 +39,6 @@ from prefbench.api.records import (
     Request,
     Sample,
     Split,
-    Status,
     UnreadableImageError,
     User,
     Viewer,
@@ -63,7 +62,7 @@ __all__ = [
     "Judgment", "Method", "MethodCard", "Metric", "MetricCard", "NotMeasurableError", "Picture", "Pixels",
     "PrefbenchError", "ProbeItem", "Profile", "Reference", "Report", "ReportCard", "ReportContext", "Request",
     "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
-    "SetMetric", "Split", "States", "Status", "Suite", "SuiteCard", "SummaryRow", "TrainUser", "Truth",
+    "SetMetric", "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TrainUser", "Truth",
     "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "decode_image", "encode_png",
     "image_digest", "plain", "to_pixels",
 ]  # fmt: skip

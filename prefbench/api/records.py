@@ -184,9 +184,6 @@ class Drawing:
     nfe: int = 0
 
 
-Status = Literal["ok", "failed"]
-
-
 @dataclass(frozen=True)
 class Sample:
     """One row of a run: a drawn image, or the error that it ended in."""
@@ -197,7 +194,7 @@ class Sample:
     prompt: str
     index: int
     seed: int
-    status: Status
+    status: Literal["ok", "failed"]
     image: str | None = None
     """Digest of the stored image."""
     prompt_used: str | None = None

@@ -17,7 +17,6 @@ from prefbench.probing.nested_probes import nested_preference_probe, nested_user
 from prefbench.probing.preference_probe import (
     INVERSE_PENALTY,
     Liking,
-    control_task,
     liking,
     liking_of,
     liking_scores,
@@ -43,7 +42,6 @@ __all__ = [
     "by_user",
     "choose_layers",
     "control_labels",
-    "control_task",
     "crossed_folds",
     "liking",
     "liking_of",

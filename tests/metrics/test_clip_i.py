@@ -12,6 +12,7 @@ from prefbench.api import (
     DrawnImages,
     Evidence,
     Features,
+    FloatArray,
     History,
     ImageMetric,
     NotMeasurableError,
@@ -23,7 +24,6 @@ from prefbench.metrics.shared.per_run import cached_per_run
 from prefbench.metrics.style import StyleLikeness
 from tests.support.judged import cosine, drawn, evidence, history, smooth, thumbnails
 
-Array = NDArray[np.float64]
 SCORER = {
     "a": history("a", [1, 2, 3], [90, 91]),
     "b": history("b", [11, 12], [92]),
@@ -42,7 +42,9 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def looped(samples: Sequence[Scored], features: Array, likes: dict[str, Array]) -> dict[str, list[float | None]]:
+def looped(
+    samples: Sequence[Scored], features: FloatArray, likes: dict[str, FloatArray]
+) -> dict[str, list[float | None]]:
     """Every sample against every like, one by one."""
     own: list[float | None] = []
     others: list[float | None] = []
@@ -54,7 +56,7 @@ def looped(samples: Sequence[Scored], features: Array, likes: dict[str, Array]) 
     return {"": gaps, "/own": own, "/others": others}
 
 
-def check(metric: ImageMetric, samples: Sequence[Scored], features: Array, likes: dict[str, Array]) -> None:
+def check(metric: ImageMetric, samples: Sequence[Scored], features: FloatArray, likes: dict[str, FloatArray]) -> None:
     columns = metric.score(DrawnImages(samples, FEATURES[: len(samples)], evidence({"scorer": SCORER})))
     name = metric.card.name
     assert list(columns) == [name, f"{name}/own", f"{name}/others"]

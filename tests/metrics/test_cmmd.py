@@ -7,17 +7,14 @@ from math import exp
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.metrics.pairwise import rbf_kernel
 
-from prefbench.api import FeatureSet, NotMeasurableError, PrefbenchError, SetMetric
+from prefbench.api import FeatureSet, FloatArray, NotMeasurableError, PrefbenchError, SetMetric
 from prefbench.metrics.cmmd import ClipDistance
 from prefbench.metrics.mmd import GaussianDistance
 
-Array = NDArray[np.float64]
 
-
-def feature_set(features: Array, *, users: int, name: str = "u") -> FeatureSet:
+def feature_set(features: FloatArray, *, users: int, name: str = "u") -> FeatureSet:
     owners = np.array([f"{name}{i % users}" for i in range(len(features))])
     return FeatureSet(features, owners, np.full(len(features), "a prompt"))
 
@@ -37,7 +34,7 @@ def test_mmd_equals_a_loop_over_pairs_of_different_users() -> None:
     distances = [float(np.linalg.norm(points[i] - points[j])) for i in range(20) for j in range(i)]
     median = float(np.median(distances))
 
-    def kernel(a: Array, b: Array) -> float:
+    def kernel(a: FloatArray, b: FloatArray) -> float:
         squared = sum((p - q) ** 2 for p, q in zip(a, b, strict=True))
         return sum(exp(-squared / (2 * (factor * median) ** 2)) for factor in (0.25, 0.5, 1, 2, 4)) / 5
 
@@ -68,13 +65,13 @@ def test_cmmd_equals_the_published_formula() -> None:
     assert ClipDistance().compare(doubled, reference) == pytest.approx(expected, abs=1e-9)
 
 
-def square(n: int, seed: int) -> Array:
+def square(n: int, seed: int) -> FloatArray:
     """Equal norms; four axes at 1 and four at ±0.5, each sign by itself: sixteen corners around one mean."""
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n, 4))
     return np.concatenate([np.ones((n, 4)), 0.5 * signs], axis=1)
 
 
-def line(n: int, seed: int) -> Array:
+def line(n: int, seed: int) -> FloatArray:
     """The same mean and norms, but all four signs alike: two corners."""
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n, 1))
     return np.concatenate([np.ones((n, 4)), 0.5 * np.repeat(signs, 4, axis=1)], axis=1)

@@ -6,23 +6,20 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from prefbench.api import FeatureSet, NotMeasurableError, PrefbenchError, Resampling
+from prefbench.api import FeatureSet, FloatArray, NotMeasurableError, PrefbenchError, Resampling
 from prefbench.metrics.coverage import Coverage
 from prefbench.metrics.density import Density
 from prefbench.metrics.shared.ball_count import NEAREST, Balls
 
-Array = NDArray[np.float64]
 
-
-def feature_set(features: Array) -> FeatureSet:
+def feature_set(features: FloatArray) -> FeatureSet:
     owners = np.array([f"u{i % 5}" for i in range(len(features))])
     return FeatureSet(features, owners, np.full(len(features), "a prompt"))
 
 
-def looped(drawn: Array, reference: Array, k: int = 5) -> tuple[float, float]:
+def looped(drawn: FloatArray, reference: FloatArray, k: int = 5) -> tuple[float, float]:
     """Density and coverage as `prdc` has them: the k-th nearest is the (k + 1)-th when a point counts itself."""
     radii = []
     for x in reference:
@@ -76,7 +73,7 @@ def test_equal_pictures_are_equally_near_whatever_their_norm() -> None:
         assert Coverage().compare(feature_set(drawn), feature_set(reference)) == 0
 
 
-def nearest_neighbours(drawn: Array, reference: Array, algorithm: Literal["brute", "kd_tree"]) -> list[int]:
+def nearest_neighbours(drawn: FloatArray, reference: FloatArray, algorithm: Literal["brute", "kd_tree"]) -> list[int]:
     """Drawn rows in each reference's ball, by scikit-learn."""
     radii = NearestNeighbors(n_neighbors=NEAREST, algorithm=algorithm).fit(reference).kneighbors()[0][:, -1]
     among_drawn = NearestNeighbors(n_neighbors=len(drawn), algorithm=algorithm).fit(drawn)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from prefbench import registry
 from prefbench.api import (
@@ -16,6 +15,7 @@ from prefbench.api import (
     Evidence,
     Features,
     FeatureSet,
+    FloatArray,
     ImageMetric,
     Metric,
     NotMeasurableError,
@@ -35,16 +35,14 @@ from prefbench.metrics.mmd import GaussianDistance
 from prefbench.metrics.prompt_fidelity import PromptFidelity
 from prefbench.metrics.utility import Utility
 
-Array = NDArray[np.float64]
 
-
-def feature_set(features: Array, *, users: int | None = None, name: str = "u") -> FeatureSet:
+def feature_set(features: FloatArray, *, users: int | None = None, name: str = "u") -> FeatureSet:
     """Features whose rows belong to `users` users in turn; each to its own by default."""
     owners = np.array([f"{name}{i % (users or len(features))}" for i in range(len(features))])
     return FeatureSet(features, owners, np.full(len(features), "a prompt"))
 
 
-def two_sets(d: int, n: int, m: int) -> tuple[Array, Array]:
+def two_sets(d: int, n: int, m: int) -> tuple[FloatArray, FloatArray]:
     """Correlated Gaussian features (n, d) and (m, d) with different means and covariances."""
     rng = np.random.default_rng(d + n + m)
     x = rng.standard_normal((n, d)) @ rng.standard_normal((d, d)) / np.sqrt(d)
@@ -63,7 +61,7 @@ class Passthrough(torch.nn.Module):
         return features
 
 
-def torchmetrics_distance(kind: str, x: Array, y: Array) -> float:
+def torchmetrics_distance(kind: str, x: FloatArray, y: FloatArray) -> float:
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 

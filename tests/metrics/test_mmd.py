@@ -8,28 +8,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
+from prefbench.api import FloatArray
 from prefbench.stats.mmd import GaussianMixture, Kernel, biased_mmd, cubic_kernel, median_distance, unbiased_mmd
 
 KERNELS: dict[str, Kernel] = {"cubic": cubic_kernel, "gaussian": GaussianMixture((0.5, 2.0, 4.0))}
-Array = NDArray[np.float64]
 
 
-def sets(seed: int = 0) -> tuple[Array, Array]:
+def sets(seed: int = 0) -> tuple[FloatArray, FloatArray]:
     rng = np.random.default_rng(seed)
     return rng.standard_normal((13, 5)), rng.standard_normal((9, 5)) + 0.5
 
 
-def looped(x: Array, y: Array, kernel: Kernel, users: tuple[list[str], list[str]] | None) -> float:
+def looped(x: FloatArray, y: FloatArray, kernel: Kernel, users: tuple[list[str], list[str]] | None) -> float:
     """The U-statistic written out, pair by pair."""
 
-    def mean(a: Array, b: Array, skip: Callable[[int, int], bool]) -> float:
+    def mean(a: FloatArray, b: FloatArray, skip: Callable[[int, int], bool]) -> float:
         pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if not skip(i, j)]
         return float(np.mean([kernel(a[[i]], b[[j]])[0, 0] for i, j in pairs]))
 
-    def within(a: Array, own: list[str] | None) -> float:
+    def within(a: FloatArray, own: list[str] | None) -> float:
         return mean(a, a, lambda i, j: i == j if own is None else own[i] == own[j])
 
     across = mean(x, y, lambda i, j: users is not None and users[0][i] == users[1][j])
@@ -46,7 +45,7 @@ def test_kernels_equal_scikit_learn() -> None:
 
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
-def test_estimators_equal_double_loops(kernel: Kernel, kind: Callable[[Array], Any], monkeypatch: Any) -> None:
+def test_estimators_equal_double_loops(kernel: Kernel, kind: Callable[[FloatArray], Any], monkeypatch: Any) -> None:
     monkeypatch.setattr("prefbench.stats.mmd._BLOCK", 4)  # so that several blocks are summed
     x, y = sets()
     a, b = kind(x), kind(y)

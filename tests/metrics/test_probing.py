@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from prefbench.api import (
     Estimate,
     Evidence,
     Features,
+    FloatArray,
     Judgment,
     NotMeasurableError,
     Picture,
@@ -22,7 +22,6 @@ from prefbench.metrics.probing import Probing
 from prefbench.probing.plan import HALF_SIZE, ITEMS_PER_SIDE
 from prefbench.stats.bootstrap import crossed_bootstrap
 
-Floats = NDArray[np.float64]
 WIDTH, PROMPTS = 6, 12
 CHANCE = {"probing/recall@10": 0.1, "probing/selectivity": 0.0}
 """Of all other columns it is 0.5."""
@@ -34,7 +33,7 @@ class World:
     def __init__(self, seed: int, *, users: int = 40, own_prompts: bool = False) -> None:
         self.rng = np.random.default_rng(seed)
         self.users = [f"user-{i:02d}" for i in range(users)]
-        self.features: dict[str, Floats] = {}
+        self.features: dict[str, FloatArray] = {}
         self.about = 2.0 * self.rng.standard_normal((users if own_prompts else PROMPTS, WIDTH))
         self.asked = {user: self._judgments(i, own_prompts) for i, user in enumerate(self.users)}
         self.shown = {
@@ -83,7 +82,7 @@ class World:
             )
         return found
 
-    def columns(self, known: Mapping[str, UserStates]) -> dict[str, Floats]:
+    def columns(self, known: Mapping[str, UserStates]) -> dict[str, FloatArray]:
         evidence = Evidence(None, {}, judged_features=self.features_of, representations=known)
         found = Probing().score(self.users, evidence)
         return {name: np.array([np.nan if v is None else v for v in values]) for name, values in found.items()}

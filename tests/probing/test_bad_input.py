@@ -12,7 +12,6 @@ from prefbench.probing import (
     ProbedLayer,
     StatePair,
     choose_layers,
-    control_task,
     crossed_folds,
     liking,
     probe_liking,
@@ -20,6 +19,7 @@ from prefbench.probing import (
     retrieval,
     verification,
 )
+from prefbench.probing.preference_probe import control_task
 from tests.support.probing import PER_USER, USERS, WIDTH, probe_labels
 
 

@@ -14,11 +14,11 @@ from prefbench.probing import (
     LIKING_ACCURACY,
     Fold,
     ProbedLayer,
-    control_task,
     crossed_folds,
     liking,
     probe_liking,
 )
+from prefbench.probing.preference_probe import control_task
 from tests.support.probing import (
     LIKING_LAYER,
     PROMPTS,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from prefbench.api import FeatureSet, PrefbenchError, Sample, Scores
+from prefbench.api import FeatureSet, FloatArray, PrefbenchError, Sample, Scores
 from prefbench.cli.grids import to_text
 from prefbench.cli.main import main
 from prefbench.metrics.fid import FrechetDistance
@@ -29,10 +29,8 @@ from prefbench.stats.paired import holm, paired_difference
 from prefbench.stats.permutation import label_swap
 from prefbench.stats.strengths import UnlinkedError, bradley_terry, strengths, unlinked, wins
 
-Array = NDArray[np.float64]
 
-
-def scores(values: Array) -> Scores:
+def scores(values: FloatArray) -> Scores:
     """Of a table users x prompts."""
     rows, columns = np.indices(values.shape).reshape(2, -1)
     return Scores(values.ravel(), np.char.add("u", rows.astype(str)), np.char.add("p", columns.astype(str)))
@@ -41,7 +39,7 @@ def scores(values: Array) -> Scores:
 def build(
     folder: Path,
     method: str,
-    values: Array,
+    values: FloatArray,
     *,
     direction: str = "up",
     digest: str = "d",
@@ -81,7 +79,7 @@ def no_suite() -> None:
     raise AssertionError("metrics over images need no suite")
 
 
-def compared(tmp_path: Path, tables: Mapping[str, Array], **choices: object) -> MeasuredContrasts:
+def compared(tmp_path: Path, tables: Mapping[str, FloatArray], **choices: object) -> MeasuredContrasts:
     runs = [build(tmp_path / name, name, table) for name, table in tables.items()]
     return contrast(runs, no_suite, **choices)
 

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
-from prefbench.api import Scores
+from prefbench.api import FloatArray, Scores
 from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.paired import difference_margins, paired_difference
 from prefbench.stats.proportions import proportion
 from prefbench.stats.table import Table
 from prefbench.stats.variance import variance_of_mean
 
-Floats = NDArray[np.float64]
 SHARE = (0.0, 1.0)
 
 
-def grid(values: Floats, bounds: tuple[float | None, float | None] = SHARE) -> Scores:
+def grid(values: FloatArray, bounds: tuple[float | None, float | None] = SHARE) -> Scores:
     users, prompts = (np.arange(n).astype(str) for n in values.shape)
     return Scores(
         values.ravel(), np.repeat(users, values.shape[1]), np.tile(prompts, values.shape[0]), bounds=bounds
     )  # fmt: skip
 
 
-def table(*columns: Floats) -> Table:
+def table(*columns: FloatArray) -> Table:
     first = grid(columns[0], (None, None))
     return Table.of(first.users, first.prompts, [column.ravel() for column in columns])
 

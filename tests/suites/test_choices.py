@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from prefbench.api import FloatArray
 from prefbench.suites.picturebook.users.choices import judge_four, log_likelihood
 
-Floats = NDArray[np.float64]
 WORLDS = [(np.array([-0.6, 0.0, 0.4, 1.0]), 4.0), (np.array([-1.0, -0.9, 0.1, 0.2, 0.9]), 12.0)]
 """Utilities of all pictures there are, and a sharpness."""
 each_world = pytest.mark.parametrize(("utilities", "sharpness"), WORLDS)
 SIMULATIONS = 40_000
 
 
-def all_pairs(utilities: Floats) -> Floats:
+def all_pairs(utilities: FloatArray) -> FloatArray:
     """Every ordered pair of pictures, (2, n * n): what `others` samples."""
     return np.stack([np.repeat(utilities, len(utilities)), np.tile(utilities, len(utilities))])
 
 
-def joint(utilities: Floats, sharpness: float) -> Floats:
+def joint(utilities: FloatArray, sharpness: float) -> FloatArray:
     """exp(log-likelihood) of every (liked, disliked), (n, n)."""
     others = all_pairs(utilities)
     none = [np.array([u]) for u in utilities]
     return np.array([[np.exp(log_likelihood(x, y, others, sharpness)) for y in none] for x in none])
 
 
-def simulated(utilities: Floats, sharpness: float) -> Floats:
+def simulated(utilities: FloatArray, sharpness: float) -> FloatArray:
     """Frequencies (n, n) of (liked, disliked) when the four pictures are drawn at random."""
     rng = np.random.default_rng(0)
     counts = np.zeros((len(utilities), len(utilities)))
@@ -38,7 +37,7 @@ def simulated(utilities: Floats, sharpness: float) -> Floats:
 
 
 @each_world
-def test_likelihood_is_the_frequency_of_simulated_choices(utilities: Floats, sharpness: float) -> None:
+def test_likelihood_is_the_frequency_of_simulated_choices(utilities: FloatArray, sharpness: float) -> None:
     """P(liked, disliked) = 12 / n^2 * likelihood: 12 ordered places of the two among the four."""
     expected = 12 / len(utilities) ** 2 * joint(utilities, sharpness)
     assert expected.sum() == pytest.approx(1)
@@ -47,7 +46,7 @@ def test_likelihood_is_the_frequency_of_simulated_choices(utilities: Floats, sha
 
 
 @each_world
-def test_one_side_alone_is_the_margin_of_both(utilities: Floats, sharpness: float) -> None:
+def test_one_side_alone_is_the_margin_of_both(utilities: FloatArray, sharpness: float) -> None:
     """P(liked) = 4 / n * likelihood, and the same for the disliked."""
     others, both = all_pairs(utilities), 12 / len(utilities) ** 2 * joint(utilities, sharpness)
     none = np.array([])

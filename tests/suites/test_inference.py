@@ -7,16 +7,15 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from prefbench.api import FloatArray
 from prefbench.suites.picturebook.users.choices import judge_four
 from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
 from prefbench.suites.picturebook.users.population import Judged, SimulatedUser, population
-from prefbench.suites.picturebook.users.taste import KINDS, Kind, Leaning, Taste, TasteSpec, sample_leaning
+from prefbench.suites.picturebook.users.taste import KINDS, Leaning, Taste, TasteSpec, UserKind, sample_leaning
 from prefbench.suites.picturebook.users.taste_rows import ROW_KINDS, one_hot, sample_profiles, sample_rows
 from prefbench.suites.picturebook.world.axes import STYLE, STYLE_NAMES, IntArray, sample_styles
 
-Floats = NDArray[np.float64]
 STRONG = TasteSpec(
     "consistent",
     (
@@ -59,7 +58,7 @@ def score(style: tuple[int, ...], taste: Taste) -> float:
 
 
 @pytest.mark.parametrize("kind", ROW_KINDS)
-def test_rows_have_the_utilities_of_the_single_tastes(kind: Kind) -> None:
+def test_rows_have_the_utilities_of_the_single_tastes(kind: UserKind) -> None:
     """Up to a constant a row. The scale of two tastes rests on a sample of the prior, so it may be off by a little."""
     rows = sample_rows(np.random.default_rng(3), 200)
     styles = sample_styles(np.random.default_rng(4), 60, uniform=STYLE_NAMES)
@@ -162,7 +161,7 @@ def test_an_empty_history_leaves_the_prior() -> None:
 
 
 @cache
-def found(n: int) -> Floats:
+def found(n: int) -> FloatArray:
     """True utilities of the best styles for 16 users, given n judgments per side."""
     users = population("val")[:16]
     return np.array([score(quick(seen_of(user, n)).best_style(), user.taste) for user in users])

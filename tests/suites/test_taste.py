@@ -6,35 +6,33 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from prefbench.api import SPLITS, Split
+from prefbench.api import SPLITS, FloatArray, Split
 from prefbench.suites.picturebook.users.population import SPLIT_SIZES, SimulatedUser, population
 from prefbench.suites.picturebook.users.taste import (
     KINDS,
     SHARPNESS,
     TASTE_GROUPS,
     Bonus,
-    Kind,
     Leaning,
     Taste,
     TasteSpec,
+    UserKind,
     sample_spec,
 )
 from prefbench.suites.picturebook.world.axes import AXIS, STYLE, STYLE_NAMES, IntArray, group_axes, sample_styles
 
-Floats = NDArray[np.float64]
 EVERY_STYLE: IntArray = np.stack([i.ravel() for i in np.indices([len(axis) for axis in STYLE])], axis=1)
 """(87480, 9)"""
-PRIOR: Floats = np.prod([np.array(axis.prior)[EVERY_STYLE[:, a]] for a, axis in enumerate(STYLE)], axis=0)
+PRIOR: FloatArray = np.prod([np.array(axis.prior)[EVERY_STYLE[:, a]] for a, axis in enumerate(STYLE)], axis=0)
 SPECS = [sample_spec(np.random.default_rng([k, seed]), kind) for k, kind in enumerate(KINDS) for seed in range(3)]
 each_spec = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
 
 
-def by_hand(spec: TasteSpec) -> Floats:
+def by_hand(spec: TasteSpec) -> FloatArray:
     """The utility of every style, before normalisation, summed up one style axis after another."""
 
-    def additive(leanings: tuple[Leaning, ...]) -> Floats:
+    def additive(leanings: tuple[Leaning, ...]) -> FloatArray:
         total = np.zeros(len(EVERY_STYLE))
         for leaning in leanings:
             total += np.array(leaning.scores)[EVERY_STYLE[:, STYLE_NAMES.index(leaning.axis)]]
@@ -51,12 +49,12 @@ def by_hand(spec: TasteSpec) -> Floats:
     return total
 
 
-def normalised(values: Floats, weights: Floats) -> Floats:
+def normalised(values: FloatArray, weights: FloatArray) -> FloatArray:
     mean = (values * weights).sum()
     return np.asarray((values - mean) / (values.max() - mean))
 
 
-def one_hot(styles: IntArray) -> dict[str, Floats]:
+def one_hot(styles: IntArray) -> dict[str, FloatArray]:
     return {axis.name: np.eye(len(axis))[styles[:, a]] for a, axis in enumerate(STYLE)}
 
 
@@ -160,7 +158,7 @@ def test_kinds_are_not_sorted() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_spec_has_the_parts_of_its_kind(kind: Kind) -> None:
+def test_a_spec_has_the_parts_of_its_kind(kind: UserKind) -> None:
     spec = sample_spec(np.random.default_rng(0), kind)
     assert bool(spec.second) == (kind == "two tastes")
     assert (spec.bonus is not None) == (kind == "interacting")

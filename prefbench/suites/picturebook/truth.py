@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import History, Judgment, Pixels, PrefbenchError
+from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
 from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser
@@ -27,8 +27,6 @@ from prefbench.suites.picturebook.world.axes import (
     sample_styles,
 )
 from prefbench.suites.picturebook.world.render import SIZE, VERSION, render
-
-Floats = NDArray[np.float64]
 
 READER_WEIGHTS = WEIGHTS / "reader" / "model.safetensors"
 _COLOURS = ("palette", "temperature")
@@ -55,22 +53,22 @@ class PicturebookTruth:
         return f"picturebook,world {VERSION},reader {weights[:12]}"
 
     @cached_property
-    def _reader(self) -> Callable[[NDArray[np.uint8]], Mapping[str, Floats]]:
+    def _reader(self) -> Callable[[NDArray[np.uint8]], Mapping[str, FloatArray]]:
         from prefbench.suites.picturebook.reader.reader import load_reader
 
         return load_reader().read
 
-    def read(self, pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
+    def read(self, pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
         """The reader's probabilities (N, values) for every axis. Pictures of another size are reduced by area."""
         return self._reader(np.stack([_fit(picture) for picture in pictures]))
 
-    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
+    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
         """Expected utility under the reader's probabilities: `total` and one entry for each group of axes."""
         taste, probabilities = self._user_of(user).taste, self.read(pictures)
         parts = {str(group): taste.group(group).of_probabilities(probabilities) for group in TASTE_GROUPS}
         return {"total": taste.of_probabilities(probabilities), **parts}
 
-    def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Floats]:
+    def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
         """The reader's probability of the prompt's object, of its setting, and of both (`total`)."""
         probabilities = self.read(pictures)
         contents = [_content(prompt) for prompt in prompts]

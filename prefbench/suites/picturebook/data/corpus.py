@@ -41,7 +41,7 @@ _CHUNK = 1000
 GROUP = 8
 """Pictures in a group of `contrasts`."""
 
-Kind = Literal["captioned", "uniform", "contrasts", "judged"]
+CorpusKind = Literal["captioned", "uniform", "contrasts", "judged"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class CorpusRecipe:
     rendered from another seed.
     """
 
-    kind: Kind
+    kind: CorpusKind
     n: int
     seed: int
     world: int = VERSION
@@ -150,7 +150,7 @@ _Described = tuple[Scene, frozenset[str]]
 """A scene and the style axes that its caption names."""
 
 
-def _described(kind: Kind, start: int, rng: np.random.Generator) -> Iterator[_Described]:
+def _described(kind: CorpusKind, start: int, rng: np.random.Generator) -> Iterator[_Described]:
     if kind == "judged":
         scenes = _judged_scenes()
         return ((scenes[i % len(scenes)], frozenset()) for i in itertools.count(start))
@@ -164,7 +164,7 @@ def _judged_scenes() -> tuple[Scene, ...]:
     return tuple(entry.scene for history in histories for entry in (*history.liked, *history.disliked))
 
 
-def _independent(kind: Kind, rng: np.random.Generator) -> Iterator[_Described]:
+def _independent(kind: CorpusKind, rng: np.random.Generator) -> Iterator[_Described]:
     contents = CONTENTS if kind == "uniform" else training_contents()
     while True:
         names = _named_axes(kind, rng)
@@ -192,7 +192,7 @@ def _contrasting(rng: np.random.Generator) -> Iterator[_Described]:
                 yield scene, frozenset(NAMEABLE)
 
 
-def _named_axes(kind: Kind, rng: np.random.Generator) -> frozenset[str]:
+def _named_axes(kind: CorpusKind, rng: np.random.Generator) -> frozenset[str]:
     draw = rng.random()
     if kind == "uniform" or draw < 0.65:
         return frozenset(NAMEABLE) if kind == "uniform" or draw >= 0.3 else frozenset()

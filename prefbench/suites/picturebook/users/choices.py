@@ -7,13 +7,12 @@ winners, a consolation between the losers. The winner of the final is liked, the
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-Floats = NDArray[np.float64]
+from prefbench.api import FloatArray
 
 
-def judge_four(utilities: Floats, sharpness: float, rng: np.random.Generator) -> tuple[int, int]:
+def judge_four(utilities: FloatArray, sharpness: float, rng: np.random.Generator) -> tuple[int, int]:
     """Indices of the liked and the disliked of four pictures with these utilities."""
 
     def choose(a: int, b: int) -> tuple[int, int]:
@@ -24,7 +23,9 @@ def judge_four(utilities: Floats, sharpness: float, rng: np.random.Generator) ->
     return choose(won, won2)[0], choose(lost, lost2)[1]
 
 
-def log_likelihood(liked: Floats, disliked: Floats, others: Floats, sharpness: float | Floats) -> Floats:
+def log_likelihood(
+    liked: FloatArray, disliked: FloatArray, others: FloatArray, sharpness: float | FloatArray
+) -> FloatArray:
     """Log-likelihood of judgments under `judge_four`, up to a constant that no taste changes.
 
     Args:
@@ -52,12 +53,12 @@ def log_likelihood(liked: Floats, disliked: Floats, others: Floats, sharpness: f
     return best + worst
 
 
-def _odds(a: Floats, b: Floats) -> Floats:
+def _odds(a: FloatArray, b: FloatArray) -> FloatArray:
     """The probability that `a` is chosen over `b`; several times faster than `scipy.special.expit`."""
-    probability: Floats = 1 / (1 + np.exp(np.minimum(b - a, 700.0)))
+    probability: FloatArray = 1 / (1 + np.exp(np.minimum(b - a, 700.0)))
     return probability
 
 
-def _log_mean(probability: Floats) -> Floats:
-    total: Floats = np.log(probability.mean(axis=-1) + 1e-12).sum(axis=-1)
+def _log_mean(probability: FloatArray) -> FloatArray:
+    total: FloatArray = np.log(probability.mean(axis=-1) + 1e-12).sum(axis=-1)
     return total

@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from prefbench.api import FloatArray
 from prefbench.suites.picturebook.users.choices import log_likelihood
 from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Taste
 from prefbench.suites.picturebook.users.taste_rows import (
@@ -29,7 +30,6 @@ from prefbench.suites.picturebook.users.taste_rows import (
 )
 from prefbench.suites.picturebook.world.axes import AXIS, STYLE_NAMES, IntArray, sample_styles
 
-Floats = NDArray[np.float64]
 _PAIRS = 48
 """Random pairs of unseen pictures that the likelihood averages over."""
 _LIBRARY = 2000
@@ -51,9 +51,9 @@ class Posterior:
     draws: tuple[Taste, ...]
     map: Taste
 
-    def mean_utility(self) -> Floats:
+    def mean_utility(self) -> FloatArray:
         """Posterior mean utility of every style, shape (values of axis 1, ..., values of axis 9)."""
-        tables: dict[tuple[str, ...], Floats] = {}
+        tables: dict[tuple[str, ...], FloatArray] = {}
         for taste in self.draws:
             tables[taste.axes] = taste.table + tables.get(taste.axes, 0.0)
         total = np.zeros(tuple(len(AXIS[name]) for name in STYLE_NAMES))
@@ -100,7 +100,7 @@ class _Likelihood:
         self._shown = one_hot(np.concatenate([history.liked, history.disliked, others]))
         self._cuts = (len(history.liked), len(history.liked) + len(history.disliked))
 
-    def __call__(self, tastes: TasteRows) -> Floats:
+    def __call__(self, tastes: TasteRows) -> FloatArray:
         liked, disliked, others = np.split(tastes.utilities(self._shown), self._cuts, axis=1)
         return log_likelihood(liked, disliked, others.reshape(-1, 2, _PAIRS), tastes.sharpness)
 
@@ -111,7 +111,7 @@ def _library() -> TasteRows:
 
 
 @cache
-def _profiles() -> Floats:
+def _profiles() -> FloatArray:
     return sample_profiles(np.random.default_rng(1), _PROFILES)
 
 
@@ -136,7 +136,7 @@ def _propose(tastes: TasteRows, rng: np.random.Generator) -> TasteRows:
     return replace(tastes, leanings=leanings)
 
 
-def _redraw_leaning(scores: Floats, rng: np.random.Generator) -> Floats:
+def _redraw_leaning(scores: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Gives one leaning of each row new values, or moves it to a free axis of the same group; its weight stays."""
     n = len(scores)
     weights = np.maximum.reduceat(scores, STARTS, axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from prefbench.api import SPLITS, Split, Viewer
 from prefbench.suites.picturebook.users.choices import judge_four
-from prefbench.suites.picturebook.users.taste import KINDS, SHARPNESS, Kind, Taste, TasteSpec, sample_spec
+from prefbench.suites.picturebook.users.taste import KINDS, SHARPNESS, Taste, TasteSpec, UserKind, sample_spec
 from prefbench.suites.picturebook.world.axes import (
     STYLE_NAMES,
     Content,
@@ -59,7 +59,7 @@ class SimulatedUser:
     spec: TasteSpec
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> UserKind:
         return self.spec.kind
 
     @cached_property
@@ -103,13 +103,13 @@ def case_contents(split: Split) -> Sequence[Content]:
 def population(split: Split) -> tuple[SimulatedUser, ...]:
     """All users of a split; kinds in their stated shares, in a fixed shuffled order."""
     n = SPLIT_SIZES[split]
-    kinds: list[Kind] = [kind for kind, share in KINDS.items() for _ in range(round(share * n))]
+    kinds: list[UserKind] = [kind for kind, share in KINDS.items() for _ in range(round(share * n))]
     rng = np.random.default_rng([SEED, SPLITS.index(split)])
     order = rng.permutation(len(kinds))
     return tuple(_user(split, i, kinds[int(k)]) for i, k in enumerate(order))
 
 
-def _user(split: Split, index: int, kind: Kind) -> SimulatedUser:
+def _user(split: Split, index: int, kind: UserKind) -> SimulatedUser:
     spec = sample_spec(_stream(split, index, "taste"), kind)
     return SimulatedUser(f"{split}-{index:04d}", split, index, spec)
 

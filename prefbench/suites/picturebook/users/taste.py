@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from prefbench.api import FloatArray
 from prefbench.suites.picturebook.world.axes import AXIS, NAMEABLE, STYLE_NAMES, Group, IntArray, group_axes
 
-Floats = NDArray[np.float64]
-Kind = Literal["consistent", "noisy", "two tastes", "interacting", "sparse"]
+UserKind = Literal["consistent", "noisy", "two tastes", "interacting", "sparse"]
 
-KINDS: Mapping[Kind, float] = {
+KINDS: Mapping[UserKind, float] = {
     "consistent": 0.5,
     "noisy": 0.15,
     "two tastes": 0.1,
@@ -27,7 +26,7 @@ KINDS: Mapping[Kind, float] = {
     "sparse": 0.1,
 }
 """Shares of the kinds of user in every split."""
-SHARPNESS: Mapping[Kind, float] = {
+SHARPNESS: Mapping[UserKind, float] = {
     "consistent": 12.0,
     "noisy": 4.0,
     "two tastes": 12.0,
@@ -62,7 +61,7 @@ class Bonus:
 class TasteSpec:
     """The structure of a taste: additive leanings, perhaps a second taste beside the first, perhaps a bonus."""
 
-    kind: Kind
+    kind: UserKind
     leanings: tuple[Leaning, ...]
     second: tuple[Leaning, ...] = ()
     bonus: Bonus | None = None
@@ -81,7 +80,7 @@ class Taste:
     """Utility as a table over the axes that count; shape (values of axis 1, values of axis 2, ...)."""
 
     axes: tuple[str, ...]
-    table: Floats
+    table: FloatArray
 
     @classmethod
     def of(cls, spec: TasteSpec) -> Taste:
@@ -103,18 +102,18 @@ class Taste:
             raise ValueError("a taste for which every style is equal cannot be normalised")
         return Taste(self.axes, (self.table - mean) / top)
 
-    def of_styles(self, styles: IntArray) -> Floats:
+    def of_styles(self, styles: IntArray) -> FloatArray:
         """Utility (N,) of styles (N, style axes)."""
         columns = tuple(styles[:, STYLE_NAMES.index(name)] for name in self.axes)
-        values: Floats = self.table[columns]
+        values: FloatArray = self.table[columns]
         return values
 
-    def of_probabilities(self, probabilities: Mapping[str, Floats]) -> Floats:
+    def of_probabilities(self, probabilities: Mapping[str, FloatArray]) -> FloatArray:
         """Expected utility (N,) under independent probabilities (N, values) for each axis."""
         letters = "abcdefghi"[: len(self.axes)]
         operands = [probabilities[name] for name in self.axes]
         spec = f"{letters}," + ",".join(f"z{letter}" for letter in letters) + "->z"
-        values: Floats = np.einsum(spec, self.table, *operands, optimize=True)
+        values: FloatArray = np.einsum(spec, self.table, *operands, optimize=True)
         return values
 
     def group(self, group: Group) -> Taste:
@@ -126,7 +125,7 @@ class Taste:
                 table = np.tensordot(table, np.array(AXIS[self.axes[position]].prior), axes=(position, 0))
         return Taste(tuple(inside), table).normalised()
 
-    def marginal(self, axis: str) -> Floats:
+    def marginal(self, axis: str) -> FloatArray:
         """Mean utility (values,) of each value of one axis that counts, over the prior of the others."""
         table = self.table
         for position in reversed(range(len(self.axes))):
@@ -152,7 +151,7 @@ class Taste:
         return {name: int(i) for name, i in zip(self.axes, flat, strict=True)}
 
 
-def _contract(table: Floats, weights: Sequence[Floats]) -> float:
+def _contract(table: FloatArray, weights: Sequence[FloatArray]) -> float:
     for weight in reversed(weights):
         table = table @ weight
     return float(table)
@@ -162,7 +161,7 @@ def _shape(position: int, axes: Sequence[str]) -> tuple[int, ...]:
     return tuple(len(AXIS[name]) if i == position else 1 for i, name in enumerate(axes))
 
 
-def _additive(leanings: Sequence[Leaning], axes: Sequence[str]) -> Floats:
+def _additive(leanings: Sequence[Leaning], axes: Sequence[str]) -> FloatArray:
     total = np.zeros(tuple(len(AXIS[name]) for name in axes))
     for leaning in leanings:
         total = total + np.array(leaning.scores).reshape(_shape(axes.index(leaning.axis), axes))
@@ -170,13 +169,13 @@ def _additive(leanings: Sequence[Leaning], axes: Sequence[str]) -> Floats:
 
 
 @functools.lru_cache(maxsize=4096)
-def _indicator(axis: str, value: int, axes: tuple[str, ...]) -> Floats:
+def _indicator(axis: str, value: int, axes: tuple[str, ...]) -> FloatArray:
     flags = np.zeros(len(AXIS[axis]))
     flags[value] = 1.0
     return flags.reshape(_shape(axes.index(axis), axes))
 
 
-def sample_spec(rng: np.random.Generator, kind: Kind) -> TasteSpec:
+def sample_spec(rng: np.random.Generator, kind: UserKind) -> TasteSpec:
     """A taste of a kind: one or two worded axes, the companion, one or two silent axes; most axes do not count."""
     spec = TasteSpec(kind, _sample_leanings(rng))
     if kind == "two tastes":

@@ -13,23 +13,23 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from prefbench.api import FloatArray
 from prefbench.suites.picturebook.users.taste import (
     KINDS,
     SHARPNESS,
     TASTE_GROUPS,
     Bonus,
-    Kind,
     Leaning,
     TasteSpec,
+    UserKind,
     sample_leaning,
     sample_spec,
 )
 from prefbench.suites.picturebook.world.axes import STYLE, STYLE_NAMES, IntArray, group_axes, sample_styles
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-ROW_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "sparse")
+ROW_KINDS: tuple[UserKind, ...] = tuple(kind for kind in KINDS if kind != "sparse")
 """Sparse users are left out: they choose as consistent ones do and only show less."""
 _SIZES = np.array([len(axis) for axis in STYLE])
 COLUMNS = int(_SIZES.sum())
@@ -49,11 +49,11 @@ class TasteRows:
 
     kind: IntArray
     """(N,), an index into `ROW_KINDS`."""
-    leanings: Floats
+    leanings: FloatArray
     """Scores (N, 2, columns) of the first and the second taste."""
     bonus: IntArray
     """(N, 2), the two columns of the bonus."""
-    weight: Floats
+    weight: FloatArray
     """(N,), of the bonus."""
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class TasteRows:
         return np.asarray(self.kind == ROW_KINDS.index("interacting"))
 
     @property
-    def sharpness(self) -> Floats:
+    def sharpness(self) -> FloatArray:
         return np.asarray(_SHARPNESS[self.kind])
 
     def rows(self, indices: IntArray) -> TasteRows:
@@ -96,7 +96,7 @@ class TasteRows:
             Bonus(_value(a), _value(b), weight) if self.interacting[row] else None,
         )
 
-    def utilities(self, columns: Floats) -> Floats:
+    def utilities(self, columns: FloatArray) -> FloatArray:
         """Normalised utilities (N, P) of pictures as `one_hot` (columns, P), up to a constant per row."""
         both = self.leanings @ columns
         raw = np.where(self.two[:, None], both.max(axis=1), both[:, 0])
@@ -104,7 +104,7 @@ class TasteRows:
         raw[joint] += self.weight[joint, None] * columns[self.bonus[joint]].prod(axis=1)
         return np.asarray(raw / self._spans()[:, None])
 
-    def _spans(self) -> Floats:
+    def _spans(self) -> FloatArray:
         """How far the best style lies above the prior's mean before normalisation, (N,)."""
         tops = np.maximum.reduceat(self.leanings, STARTS, axis=2)
         means, best = self.leanings @ _PRIOR, tops.sum(axis=2)
@@ -121,7 +121,7 @@ class TasteRows:
         return spans
 
 
-def one_hot(styles: IntArray) -> Floats:
+def one_hot(styles: IntArray) -> FloatArray:
     """Styles (P, axes) as columns, (columns, P)."""
     hot = np.zeros((COLUMNS, len(styles)))
     hot[(styles + STARTS).T, np.arange(len(styles))] = 1.0
@@ -142,13 +142,13 @@ def sample_rows(rng: np.random.Generator, n: int) -> TasteRows:
     )
 
 
-def sample_profiles(rng: np.random.Generator, n: int) -> Floats:
+def sample_profiles(rng: np.random.Generator, n: int) -> FloatArray:
     """Leanings of weight 1 drawn from the world's prior, (axes, n, columns)."""
     return np.array([[_scores([sample_leaning(rng, name, 1.0)]) for _ in range(n)] for name in STYLE_NAMES])
 
 
 @cache
-def _prior_sample() -> Floats:
+def _prior_sample() -> FloatArray:
     return one_hot(sample_styles(np.random.default_rng(0), 512))
 
 
@@ -161,7 +161,7 @@ def _value(column: int) -> tuple[str, int]:
     return STYLE_NAMES[axis], int(column - STARTS[axis])
 
 
-def _scores(leanings: Sequence[Leaning]) -> Floats:
+def _scores(leanings: Sequence[Leaning]) -> FloatArray:
     scores = np.zeros(COLUMNS)
     for leaning in leanings:
         start = _column(leaning.axis, 0)
@@ -169,6 +169,6 @@ def _scores(leanings: Sequence[Leaning]) -> Floats:
     return scores
 
 
-def _leanings(scores: Floats) -> tuple[Leaning, ...]:
+def _leanings(scores: FloatArray) -> tuple[Leaning, ...]:
     parts = zip(STYLE_NAMES, np.split(scores, STARTS[1:]), strict=True)
     return tuple(Leaning(name, tuple(part.tolist())) for name, part in parts if part.any())

@@ -80,7 +80,6 @@ AXES: tuple[Axis, ...] = (OBJECT, SETTING, *STYLE)
 AXIS: Mapping[str, Axis] = {axis.name: axis for axis in AXES}
 STYLE_NAMES: tuple[str, ...] = tuple(axis.name for axis in STYLE)
 NAMEABLE: tuple[str, ...] = tuple(axis.name for axis in STYLE if not axis.silent)
-SILENT: tuple[str, ...] = tuple(axis.name for axis in STYLE if axis.silent)
 
 
 def group_axes(group: Group) -> tuple[str, ...]:

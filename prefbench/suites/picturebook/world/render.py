@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from prefbench.api import Pixels
 from prefbench.suites.picturebook.world.axes import Scene
 from prefbench.suites.picturebook.world.shapes import COMPANIONS, OBJECTS, Part, Points
 
@@ -25,7 +26,6 @@ _SUPER = 4
 _CANVAS = SIZE * _SUPER
 
 Color = tuple[int, int, int]
-Pixels = NDArray[np.uint8]
 
 _ROLES = ("sky", "pattern", "ground", "main", "second", "accent", "line")
 _PALETTES: Mapping[str, Sequence[str]] = {
