@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from prefbench.api import DrawnImages, Evidence, Features, ImageMetric, Picture, PrefbenchError, Scored
+from prefbench.check.columns import Columns, as_text, check_columns, check_finite
 from prefbench.check.findings import Check, fail, warn
 from prefbench.check.made_up import PROMPTS, MadeUpTruth, made_up_features, made_up_history
 
-Columns = Mapping[str, Sequence[float | None]]
 _WIDTH = 16
 _USERS = 20
 """As many as it takes for 1,000 pairs of a user and another user's held-out like."""
@@ -59,7 +58,7 @@ class ImageMetricChecks:
             "inputs untouched": self.untouched,
         }
 
-    def _given(self, rows: Sequence[int] | None = None) -> DrawnImages:
+    def _images(self, rows: Sequence[int] | None = None) -> DrawnImages:
         """Copies of some samples and all that belongs to them, so that no check sees what a metric did in another."""
         rows = range(len(self._samples)) if rows is None else rows
         samples = [replace(self._samples[i], pixels=self._samples[i].pixels.copy()) for i in rows]
@@ -67,32 +66,20 @@ class ImageMetricChecks:
         return DrawnImages(samples, features, copy.deepcopy(self._evidence))
 
     def _score(self, rows: Sequence[int] | None = None) -> Columns:
-        return self._metric.score(self._given(rows))
+        return self._metric.score(self._images(rows))
 
     def columns(self) -> str:
-        """The metric's own name first, then its parts, one value a sample in each."""
-        name, columns = self._metric.card.name, self._score()
-        if not columns or next(iter(columns)) != name:
-            fail(f"the first column must be {name!r}, got {list(columns)}")
-        strange = [column for column in list(columns)[1:] if not column.startswith(f"{name}/")]
-        if strange:
-            fail(f"column {strange[0]!r} must read {name}/<part>")
-        for column, values in columns.items():
-            if len(values) != len(self._samples):
-                fail(f"{column} has {len(values)} values for {len(self._samples)} samples")
-        return ", ".join(columns)
+        """The metric's own name first, then its parts, one value per sample in each."""
+        return check_columns(self._score(), self._metric.card.name, len(self._samples), "samples")
 
     def values(self) -> str:
         """Numbers or None; a metric that knows no value must not say NaN."""
         columns = self._score()
-        for column, values in columns.items():
-            wrong = [v for v in values if v is not None and not (_is_number(v) and math.isfinite(v))]
-            if wrong:
-                fail(f"{column} has the value {wrong[0]!r}: finite float or None")
-        known = [v for v in columns[self._metric.card.name] if v is not None]
-        if not known:
+        check_finite(columns)
+        numbers = [value for value in columns[self._metric.card.name] if value is not None]
+        if not numbers:
             warn("no sample got a value")
-        return f"{len(known)} of {len(self._samples)} samples, {min(known):.4g} to {max(known):.4g}"
+        return f"{len(numbers)} of {len(self._samples)} samples, {min(numbers):.4g} to {max(numbers):.4g}"
 
     def bounds(self) -> str:
         """The metric's own column stays within the card's bounds."""
@@ -105,7 +92,7 @@ class ImageMetricChecks:
 
     def repeats(self) -> str:
         """The same samples again get equal values."""
-        if _listed(self._score()) != _listed(self._score()):
+        if as_text(self._score()) != as_text(self._score()):
             fail("the same samples got other values")
         return "equal"
 
@@ -121,14 +108,14 @@ class ImageMetricChecks:
 
     def untouched(self) -> str:
         """Scoring changes nothing that it was given."""
-        given, before = self._given(), self._given()
-        self._metric.score(given)
-        if _listed_samples(given.samples) != _listed_samples(before.samples):
+        images, before = self._images(), self._images()
+        self._metric.score(images)
+        if _listed_samples(images.samples) != _listed_samples(before.samples):
             fail("the metric changed its samples")
-        if given.features is not None and not np.array_equal(given.features, self._features):
+        if images.features is not None and not np.array_equal(images.features, self._features):
             fail("the metric changed its features")
         texts = before.evidence.text_features
-        if any(not np.array_equal(texts[prompt], vector) for prompt, vector in given.evidence.text_features.items()):
+        if any(not np.array_equal(texts[prompt], vector) for prompt, vector in images.evidence.text_features.items()):
             fail("the metric changed its text features")
         return "samples and features"
 
@@ -145,14 +132,6 @@ class ImageMetricChecks:
                     fail(f"{column} is {a} and then {b}")
                 largest = max(largest, difference)
         return f"values differ by {largest:.2g}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | int) and not isinstance(value, bool)
-
-
-def _listed(columns: Columns) -> str:
-    return repr({name: list(values) for name, values in columns.items()})
 
 
 def _listed_samples(samples: Sequence[Scored]) -> list[tuple[str, str, str, bytes]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from prefbench.api import (
     Drawing,
     Features,
     History,
-    Judgment,
     Method,
     Pixels,
     PrefbenchError,
@@ -27,6 +25,7 @@ from prefbench.api import (
 )
 from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixels_of, with_picture
 from prefbench.check.cards import check_defaults, check_method_card, registered_name
+from prefbench.check.changed_histories import CHANGES
 from prefbench.check.findings import Check, Finding, Listener, fail, one_line, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import DEFAULT_SUITE, load
@@ -36,8 +35,6 @@ _TOLERANCE = 1.0
 """Levels of 255 that rounding may move a drawing by, on average over its pixels."""
 _ROUNDING = 1e-4
 """How far the numbers of a representation may move."""
-Change = Callable[[History, History], History]
-"""A history with one input taken from another user's."""
 
 
 def check_method(
@@ -105,7 +102,7 @@ class MethodChecks:
             "mixed users": self.mixed,
             **{name: partial(self.edge, history) for name, history in edges.items()},
             "profiles pickle": self.pickles,
-            **{f"input {name}": partial(self.input, name) for name in _CHANGES},
+            **{f"input {name}": partial(self.input, name) for name in CHANGES},
             "representations": self.representations,
             "asked pictures": self.asked,
             "truth": self.truth,
@@ -199,7 +196,7 @@ class MethodChecks:
         declares = bool(getattr(self._method.card, f"uses_{name}"))
         histories = self._bench.histories[:2]
         others = self._bench.histories[2:4]
-        changed = [_CHANGES[name](mine, other) for mine, other in zip(histories, others, strict=True)]
+        changed = [CHANGES[name](mine, other) for mine, other in zip(histories, others, strict=True)]
         difference = gap(self._for(histories), self._for(changed))
         if difference and not declares:
             fail(f"card says unused, yet other {name} change images by {difference:.3g} of 255")
@@ -215,9 +212,9 @@ class MethodChecks:
         return _layers(found)
 
     def asked(self) -> str:
-        """What is represented of a picture after a history: as above, and the same whatever was asked before.
+        """Vectors of a picture after a history: as above, and the same whatever was asked before.
 
-        A method is told the picture and its prompt, so nothing can depend on the verdict.
+        A method receives the picture and its prompt, so nothing can depend on whether it was liked.
         """
         histories = self._bench.histories
         if not self._method.represent(histories[0]):
@@ -278,24 +275,3 @@ def _same(difference: float) -> str:
 
 def _short(value: Any) -> str:
     return repr(value)[:60]
-
-
-def _other_prompts(mine: History, other: History) -> History:
-    prompts = cycle([judgment.prompt for judgment in reversed((*other.liked, *other.disliked))])
-    return _each(mine, lambda judgment: replace(judgment, prompt=next(prompts)))
-
-
-def _other_comments(mine: History, other: History) -> History:
-    return _each(mine, lambda judgment: replace(judgment, comment=f"{other.user} would call this too dark"))
-
-
-def _each(history: History, change: Callable[[Judgment], Judgment]) -> History:
-    return History(history.user, tuple(map(change, history.liked)), tuple(map(change, history.disliked)))
-
-
-_CHANGES: dict[str, Change] = {
-    "liked": lambda mine, other: replace(mine, liked=other.liked),
-    "disliked": lambda mine, other: replace(mine, disliked=other.disliked),
-    "prompts": _other_prompts,
-    "comments": _other_comments,
-}

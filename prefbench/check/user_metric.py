@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from prefbench.api import Evidence, History, Judgment, Picture, PrefbenchError, UserMetric, UserStates, Viewer
+from prefbench.check.columns import Columns, as_text, check_columns, check_finite
 from prefbench.check.findings import Check, fail, one_line, warn
 from prefbench.check.made_up import MadeUpTruth, made_up_features
 from prefbench.probing.plan import HALF_SIZE, ITEMS_PER_SIDE
 
-Columns = Mapping[str, Sequence[float | None]]
 _USERS, _PROMPTS, _WIDTH = 32, 12, 8
 _ROUNDING = 1e-6
 
@@ -25,10 +24,10 @@ def made_up_user(number: int) -> tuple[UserStates, History]:
     rng = np.random.default_rng([7, number])
     user, taste = f"val-{number:04d}", rng.standard_normal(_WIDTH)
     judged = [_judgment(user, i, rng) for i in range(2 * ITEMS_PER_SIDE)]
-    verdicts = np.array([[1.0 if judgment.liked else -1.0] for judgment in judged])
+    signs = np.array([[1.0 if judgment.liked else -1.0] for judgment in judged])
     halves, answers = (
         taste + rng.standard_normal((2, _WIDTH)),
-        0.3 * verdicts + rng.standard_normal((len(judged), _WIDTH)),
+        0.3 * signs + rng.standard_normal((len(judged), _WIDTH)),
     )
     noise = rng.standard_normal((2 + len(judged), _WIDTH))
     shown = tuple(tuple(Picture(f"{user} {half} {i}") for i in range(2 * HALF_SIZE)) for half in ("first", "second"))
@@ -88,25 +87,14 @@ class UserMetricChecks:
         return self._metric.score(list(users), self._evidence(users))
 
     def columns(self) -> str:
-        """The metric's own name first, then its parts, one value a user in each."""
-        name, columns = self._metric.card.name, self._score(self._users)
-        if not columns or next(iter(columns)) != name:
-            fail(f"the first column must be {name!r}, got {list(columns)}")
-        strange = [column for column in list(columns)[1:] if not column.startswith(f"{name}/")]
-        if strange:
-            fail(f"column {strange[0]!r} must read {name}/<part>")
-        for column, values in columns.items():
-            if len(values) != len(self._users):
-                fail(f"{column} has {len(values)} values for {len(self._users)} users")
-        return ", ".join(columns)
+        """The metric's own name first, then its parts, one value per user in each."""
+        return check_columns(self._score(self._users), self._metric.card.name, len(self._users), "users")
 
     def values(self) -> str:
         """Finite numbers or None; None for a user whom the method does not represent."""
         columns = self._score(self._users)
+        check_finite(columns)
         for column, values in columns.items():
-            wrong = [v for v in values if v is not None and not (isinstance(v, float | int) and math.isfinite(v))]
-            if wrong:
-                fail(f"{column} has the value {wrong[0]!r}: finite float or None")
             if self._known and values[-1] is not None:
                 fail(f"{column} is {values[-1]!r} for a user whom the method does not represent")
         known = [v for v in columns[self._metric.card.name] if v is not None]
@@ -125,7 +113,7 @@ class UserMetricChecks:
 
     def repeats(self) -> str:
         """The same users again get equal values."""
-        if _listed(self._score(self._users)) != _listed(self._score(self._users)):
+        if as_text(self._score(self._users)) != as_text(self._score(self._users)):
             fail("the same users got other values")
         return "equal"
 
@@ -160,7 +148,3 @@ class UserMetricChecks:
                 if any(not np.array_equal(matrix, other[layer]) for layer, matrix in own.items()):
                     fail(f"the metric changed the states of {user}")
         return "users and states"
-
-
-def _listed(columns: Columns) -> str:
-    return repr({name: list(values) for name, values in columns.items()})

@@ -15,10 +15,11 @@ from prefbench.api import Cells, Grid
 from prefbench.files import atomic_file
 from prefbench.training.variants import WHOLE
 
-from ..shared.cells import DASH
+from ..shared.cells import DASH, p_text
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
-from .schema import AblationResult, Numbers, VariantCell, VariantRow
+from ..shared.numbers import Numbers
+from .schema import AblationResult, VariantCell, VariantRow
 
 _CURVES = ("user scale", "user guidance")
 """Groups whose variants are numbers: drawn as curves, the whole method among them by its own number."""
@@ -114,8 +115,7 @@ def _cell(cell: VariantCell) -> str:
     if difference is not None:
         sign = "+" if (difference["value"] or 0) > 0 else ""
         lines.append(f"{sign}{_number(difference)}")
-        p = difference.get("p_holm")
-        lines.append(f"p {DASH}" if p is None else "p < 0.001" if p < 0.001 else f"p {p:.3f}")
+        lines.append(p_text(difference.get("p_holm")))
     return "\n".join(lines)
 
 

@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
-
-class Numbers(TypedDict):
-    """A value with its interval and what it stands on."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n_users: int
-    n_prompts: int
-    n_samples: int
-    missing: int
+from ..shared.numbers import Numbers
 
 
-class Difference(Numbers):
+class VariantDifference(Numbers):
     """A paired difference to the whole method; `p_holm` is adjusted over the variants, for one metric."""
 
     p: float | None
@@ -28,7 +18,7 @@ class Difference(Numbers):
 class VariantCell(Numbers):
     """A variant in one metric; the whole method has no difference."""
 
-    difference: NotRequired[Difference]
+    difference: NotRequired[VariantDifference]
 
 
 class VariantRow(TypedDict):

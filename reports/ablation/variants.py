@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
-from prefbench.api import SPLITS, Column, Estimate, PrefbenchError, Scores, Suite
+from prefbench.api import SPLITS, Column, PrefbenchError, Scores, Suite
 from prefbench.registry import DEFAULT_SUITE, load, unknown
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
@@ -17,7 +17,8 @@ from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.paired import holm, paired_difference
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 
-from .schema import AblationResult, Difference, Numbers, VariantCell, VariantRow
+from ..shared.numbers import numbers
+from .schema import AblationResult, VariantCell, VariantDifference, VariantRow
 
 METRICS = ("utility", "prompt-fidelity", "clip-score")
 """What ablations are measured in, as far as the suite has it: per-image metrics, so that runs can be paired."""
@@ -133,28 +134,16 @@ def rows_of(variants: Sequence[Variant], columns: Sequence[Mapping[str, Column]]
 
 def _cells(scores: Sequence[Scores]) -> list[VariantCell]:
     """Each variant's mean, and but for the first its paired difference to the first, adjusted over the variants."""
-    cells = [cast(VariantCell, _numbers(crossed_bootstrap(of_variant))) for of_variant in scores]
+    cells = [cast(VariantCell, numbers(crossed_bootstrap(of_variant))) for of_variant in scores]
     tested = []
     for cell, of_variant in zip(cells[1:], scores[1:], strict=True):
         pair = paired_difference(of_variant, scores[0])
-        cell["difference"] = cast(Difference, {**_numbers(pair.estimate), "p": pair.p_value})
+        cell["difference"] = cast(VariantDifference, {**numbers(pair.estimate), "p": pair.p_value})
         if pair.p_value is not None:
             tested.append((cell["difference"], pair.p_value))
     for (difference, _), adjusted in zip(tested, holm([p for _, p in tested]), strict=True):
         difference["p_holm"] = float(adjusted)
     return cells
-
-
-def _numbers(estimate: Estimate) -> Numbers:
-    return {
-        "value": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n_users": estimate.n_users,
-        "n_prompts": estimate.n_prompts,
-        "n_samples": estimate.n_samples,
-        "missing": estimate.missing,
-    }
 
 
 def _in_order(columns: Collection[str]) -> list[str]:

@@ -11,10 +11,11 @@ from prefbench.run.environment import code_state, versions
 from prefbench.stats.paired import paired_difference
 
 from ..shared.frame import GAP, UTILITY, is_control
+from ..shared.numbers import numbers
 from ..shared.paired import on_same_keys
 from ..shared.published import portable
 from ..table.compare import ComparedRow, Comparison, compare
-from .schema import AttackCell, Attacker, AttackResult, Best, Difference, MetricRecord, Numbers, Outcome
+from .schema import AttackCell, Attacker, AttackResult, Best, ColumnDifference, MetricRecord, Outcome
 
 
 def attacks(runs: Sequence[ScoredRun], *, date: str | None = None) -> AttackResult:
@@ -122,7 +123,7 @@ def _best(comparison: Comparison, honest: Sequence[str], metric: str) -> Compare
 
 
 def _best_record(row: ComparedRow) -> Best:
-    return {"method": row.label, **_numbers(row.summary)}
+    return {"method": row.label, **numbers(row.summary)}
 
 
 def _attacker(comparison: Comparison, label: str, attack: str, best: dict[str, ComparedRow]) -> Attacker:
@@ -143,10 +144,10 @@ def _cell(comparison: Comparison, label: str, best: ComparedRow) -> AttackCell |
     # The share of the gap is utility on another scale, the same for all: what orders the one orders the other.
     column = UTILITY if metric == GAP else metric
     difference = _difference(comparison, column, label, best.label)
-    stored: Difference | None = None if difference is None else {"of": column, **_numbers(difference)}
+    stored: ColumnDifference | None = None if difference is None else {"of": column, **numbers(difference)}
     honest = {name: comparison.of(name).get(metric) for name in _honest(comparison)}
     return {
-        **_numbers(row.summary),
+        **numbers(row.summary),
         "difference": stored,
         "verdict": outcome(row.summary, best.summary, difference),
         "above": [name for name, other in honest.items() if other and _is_above(row.summary, other.summary)],
@@ -169,18 +170,6 @@ def _is_above(one: SummaryRow, other: SummaryRow) -> bool:
 
 def _sign(row: SummaryRow) -> int:
     return 1 if row.direction == "up" else -1
-
-
-def _numbers(row: SummaryRow | Estimate) -> Numbers:
-    return {
-        "value": row.value,
-        "low": row.low,
-        "high": row.high,
-        "n_users": row.n_users,
-        "n_prompts": row.n_prompts,
-        "n_samples": row.n_samples,
-        "missing": row.missing,
-    }
 
 
 def _metric(comparison: Comparison, best: ComparedRow) -> MetricRecord:

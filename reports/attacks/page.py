@@ -14,8 +14,9 @@ from prefbench.files import atomic_file
 from ..shared.cells import ARROWS, DASH, WON, number
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
+from ..shared.numbers import Numbers
 from .attackers import outranking
-from .schema import AttackCell, AttackResult, MetricRecord, Numbers, Outcome
+from .schema import AttackCell, AttackResult, MetricRecord, Outcome
 
 MARKS: Mapping[Outcome, str] = {"beats": "●", "ahead": "○", "behind": ""}
 _COLOURS: Mapping[Outcome, str] = {"beats": "#e08a6a", "ahead": "#f5dcc8", "behind": "#ffffff"}

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
+from ..shared.numbers import Numbers
+
 Outcome = Literal["beats", "ahead", "behind"]
 """An attacker against the best honest method: better beyond the interval, better within it, not better."""
 
 
-class Numbers(TypedDict):
-    """A value with its interval and what it stands on."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n_users: int
-    n_prompts: int
-    n_samples: int
-    missing: int
-
-
-class Difference(Numbers):
+class ColumnDifference(Numbers):
     """A paired difference, of the column that it is computed from."""
 
     of: str
@@ -36,7 +26,7 @@ class Best(Numbers):
 class AttackCell(Numbers):
     """An attacker in one metric."""
 
-    difference: Difference | None
+    difference: ColumnDifference | None
     verdict: Outcome
     above: list[str]
     """The honest methods that it stands above."""

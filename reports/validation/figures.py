@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from prefbench.api import plain
 from prefbench.files import atomic_file
 
-from .cells import name_of, number
+from .cells import compact, name_of
 from .schema import LadderRow, Rate, ValidationResult
 
 _BLUE, _ORANGE, _GREY, _BAND = "#0b6fae", "#b5471b", "#777777", "#dce9f2"
@@ -101,7 +101,7 @@ def _nuisances(result: ValidationResult) -> Figure:
 
 def _cell(axes: Axes, row: LadderRow, x: int, y: int) -> None:
     claim = {"rise": "+", "fall": "−", "stay": "=", "none": ""}[row["claim"]]
-    value = "no value" if row["in_units"] is None else number(row["in_units"], 2).replace("-", "−")
+    value = "no value" if row["in_units"] is None else compact(row["in_units"], 2).replace("-", "−")
     dark = row["in_units"] is not None and abs(row["in_units"]) > 1.3
     axes.text(x, y, f"{value}  {claim}", ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
     if row["verdict"] == "fails":
@@ -178,7 +178,7 @@ def _methods(result: ValidationResult) -> Figure:
                 axes.plot(utility, value, linestyle="", marker=mark, markersize=5, color=colour)
         tau = runs["tau"][name]["value"] if name in runs["tau"] else None
         if tau is not None:
-            axes.set_xlabel(f"tau {number(tau, 2)}", fontsize=7.5, color=_GREY)
+            axes.set_xlabel(f"tau {compact(tau, 2)}", fontsize=7.5, color=_GREY)
         axes.margins(x=0.1, y=0.12)
     marks = {**_MARKED, "others": ("o", "#9a9a9a")}
     handles = [Line2D([], [], linestyle="", marker=m, markersize=5, color=c, label=n) for n, (m, c) in marks.items()]

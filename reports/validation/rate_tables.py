@@ -8,7 +8,7 @@ from typing import Literal
 from prefbench.api import Cells, Grid
 
 from ..shared.cells import DASH
-from .cells import interval, name_of, number, share
+from .cells import compact, interval, name_of, share
 from .false_positives import FEWEST
 from .schema import Coverage, FalsePositives, Parts, PickedGain, ValidationResult
 
@@ -21,7 +21,7 @@ def null_grid(parts: Parts) -> Grid:
         (
             name,
             share(rate),
-            number(rate["rests_on"]),
+            compact(rate["rests_on"]),
             share(parts["identical_mixed"][name]),
             share(parts["differing_by_prompt"][name]),
             *_held(parts["coverage"][name]),
@@ -41,7 +41,7 @@ def null_grid(parts: Parts) -> Grid:
 
 
 def _held(coverage: Coverage) -> tuple[str, str]:
-    return share(coverage), f"{number(coverage['above'])}, {number(coverage['below'])}"
+    return share(coverage), f"{compact(coverage['above'])}, {compact(coverage['below'])}"
 
 
 def why(parts: Parts) -> str:
@@ -87,9 +87,9 @@ def sizes_grid(result: ValidationResult) -> Grid:
     rows = []
     for name, curve in curves.items():
         points = {point["n"]: point for point in curve["points"]}
-        cells = (f"{number(points[n]['bias'])}\n± {number(points[n]['sd'])}" if n in points else DASH for n in sizes)
+        cells = (f"{compact(points[n]['bias'])}\n± {compact(points[n]['sd'])}" if n in points else DASH for n in sizes)
         ends = (DASH if least is None else f"{least}" for least in (curve["enough"], curve["steady"]))
-        rows.append((name_of(result, name), number(curve["limit"]), number(curve["gap"]), *cells, *ends))
+        rows.append((name_of(result, name), compact(curve["limit"]), compact(curve["gap"]), *cells, *ends))
     columns = ("metric", "limit", "strength 0.5 − 0", *(f"n {n}" for n in sizes), "least n: bias", "least n: spread")
     notes = [
         "A cell: bias against the limit, ± standard deviation over subsets of that size. Least n: from which on the "
@@ -104,9 +104,10 @@ def leakage_grid(name: str, rows: Sequence[PickedGain]) -> Grid:
     """One section per viewer whose judgments the scorer is given."""
     sections: dict[str, list[Cells]] = {}
     for row in rows:
-        given = "judgments no method sees" if row["judgments"] == "scorer" else "judgments that methods see"
-        cells = (interval(row["gain"]), interval(row["utility_gain"]), number(row["slope"]), interval(row["inflation"]))
-        sections.setdefault(given, []).append((f"{given}; picked by {row['picked_by']}", *cells))
+        judgments = "judgments no method sees" if row["judgments"] == "scorer" else "judgments that methods see"
+        gains = (interval(row["gain"]), interval(row["utility_gain"]))
+        cells = (*gains, compact(row["slope"]), interval(row["inflation"]))
+        sections.setdefault(judgments, []).append((f"{judgments}; picked by {row['picked_by']}", *cells))
     columns = ("the scorer is given; the best of several pictures is", f"gain in {name}", "gain in utility",
                f"{name} per utility", "inflation")  # fmt: skip
     notes = ["Inflation: the gain beyond what the gain in utility is worth. Strength 0.5, gain over the mean picture."]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from prefbench.api import Grid
 
 from ..shared.cells import DASH
-from .cells import interval, name_of, number, p_value
+from .cells import compact, interval, name_of, p_value
 from .nuisance_tables import failures_grid, ladder_grid, revised_grid
 from .rate_tables import leakage_grid, null_grid, set_null_grid, sizes_grid
 from .schema import Parts, RequiredRow, ValidationResult
@@ -36,7 +36,7 @@ def required_grid(result: ValidationResult) -> Grid:
     default = [row for row in rows if in_default_table(result, row)]
     others = [row for row in rows if row not in default]
     groups = [
-        [(row["what"], number(row["found"]), _PASSED[row["passed"]]) for row in group if not _quiet(row, always)]
+        [(row["what"], compact(row["found"]), _PASSED[row["passed"]]) for row in group if not _quiet(row, always)]
         for group in (default, others)
     ]
     left_out = [name for name, card in result["metrics"].items() if not card["default"]]
@@ -95,7 +95,7 @@ def methods_grids(parts: Parts) -> list[Grid]:
     methods = runs["methods"]
     names = list(next(iter(methods.values())))
     ranked = sorted(methods, key=lambda label: -(methods[label].get("utility") or float("-inf")))
-    rows = [(label, *(number(methods[label][name]) for name in names)) for label in ranked]
+    rows = [(label, *(compact(methods[label][name]) for name in names)) for label in ranked]
     notes = [f"Not scored for all runs, so left out: {', '.join(runs['lacking'])}."] if runs["lacking"] else []
     return [Grid("Methods", ("method", *names), [rows], notes)]
 
@@ -108,7 +108,7 @@ def dose_grid(result: ValidationResult) -> Grid:
         (
             name_of(result, name),
             *("\n".join([interval(point), p_value(point["p"])]).strip() for point in of_metric["points"]),
-            number(of_metric["spearman"]),
+            compact(of_metric["spearman"]),
             {True: "yes", False: "no", None: DASH}[of_metric["monotone"]],
             DASH if of_metric["detected"] is None else f"{of_metric['detected']:g}",
         )

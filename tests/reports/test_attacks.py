@@ -1,4 +1,4 @@
-"""The table of attacks: verdicts by hand on synthetic runs; what is committed has no attacker above honest methods."""
+"""The table of attacks: outcomes by hand on synthetic runs; what is committed has no attacker above honest methods."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def runs(tmp_path: Path) -> list[ScoredFolder]:
     ]
 
 
-def verdicts(result: AttackResult) -> dict[str, dict[str, str | None]]:
+def outcomes(result: AttackResult) -> dict[str, dict[str, str | None]]:
     return {
         row["method"]: {name: cell and cell["verdict"] for name, cell in row["cells"].items()}
         for row in result["attackers"]
@@ -112,7 +112,7 @@ def verdicts(result: AttackResult) -> dict[str, dict[str, str | None]]:
 
 def test_rows_are_attackers_and_columns_what_the_runs_were_scored_with(runs: list[ScoredFolder]) -> None:
     result = attackers.attacks(runs, date="2026-01-01")
-    assert verdicts(result) == {
+    assert outcomes(result) == {
         "copy": {"gap-closed": "behind", "utility": "behind", "distance": "beats", "fid": "beats"},
         "flip": {"gap-closed": "behind", "utility": "behind", "distance": "ahead", "fid": "ahead"},
     }
@@ -155,7 +155,7 @@ def row(value: float, low: float | None, high: float | None, direction: str = "u
     (row(1, 0.5, 1.4, "down"), row(2, 1.5, 2.5, "down"), "beats"),
     (row(1, 0.5, 1.6, "down"), row(2, 1.5, 2.5, "down"), "ahead"),
 ])  # fmt: skip
-def test_verdicts_without_a_pairing_are_by_the_intervals(attacker: SummaryRow, best: SummaryRow, expected: str) -> None:
+def test_outcomes_without_a_pairing_are_by_the_intervals(attacker: SummaryRow, best: SummaryRow, expected: str) -> None:
     assert attackers.outcome(attacker, best, None) == expected
 
 

@@ -1,4 +1,4 @@
-"""The pieces of the validation: graded systems, nuisances, rank correlations, verdicts, rates, sizes, inflation."""
+"""The pieces of the validation: graded systems, nuisances, rank correlations, outcomes, rates, sizes, inflation."""
 
 from __future__ import annotations
 
@@ -333,7 +333,7 @@ def test_a_user_drawn_twice_counts_as_two() -> None:
     assert scores.prompts.tolist() == ["0", "1"] * 3
 
 
-# --------------------------------------------------------------------------------------------------- verdicts
+# --------------------------------------------------------------------------------------------------- outcomes
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_a_user_drawn_twice_counts_as_two() -> None:
         ("fall", (-1.0, None, None), "open"),
     ],
 )
-def test_verdicts(claim: Any, effect: tuple[float, float | None, float | None], found: str) -> None:
+def test_outcomes(claim: Any, effect: tuple[float, float | None, float | None], found: str) -> None:
     assert judge(claim, dict(zip(("value", "low", "high"), effect, strict=True)), 0.2) == found
 
 

@@ -108,9 +108,9 @@ def measured(folder: Path, suite: Picturebook, result: Result) -> MeasuredSystem
 def test_an_expectation_that_is_violated_is_reported_as_failed(measured: MeasuredSystems, result: Result) -> None:
     wrong = dict.fromkeys(NUISANCES, stay("")) | {"blur": rise("what is blurred pleases more"), "noise": fall("")}
     rows = ladders.corruption_effects(measured, {"twin": wrong, "style": wrong})
-    verdicts = {row["nuisance"]: row["verdict"] for row in rows["rows"] if row["metric"] == "twin"}
-    assert verdicts["blur"] == "fails"
-    assert verdicts["prompt dropped"] == "holds"
+    outcomes = {row["nuisance"]: row["verdict"] for row in rows["rows"] if row["metric"] == "twin"}
+    assert outcomes["blur"] == "fails"
+    assert outcomes["prompt dropped"] == "holds"
     assert rows["not_measured"] == ["style"]
     changed = result | {"parts": result["parts"] | {"ladders": rows}}
     text = page.render(changed, "x")

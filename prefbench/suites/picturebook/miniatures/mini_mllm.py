@@ -66,7 +66,18 @@ def build_mini_mllm(texts: Sequence[str], seed: int = 0) -> tuple[Idefics2ForCon
     torch.manual_seed(seed)
     processor = _processor(texts)
     tokenizer = processor.tokenizer
-    config = Idefics2Config(
+    model = Idefics2ForConditionalGeneration(_config(tokenizer))
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<end_of_utterance>")
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    # The library starts all latents equal, which suits stored weights; fresh ones would stay equal throughout training.
+    nn.init.normal_(model.model.connector.perceiver_resampler.latents, std=_SPREAD)
+    _start_from_mini_vision(model.model.vision_model)
+    return model, processor
+
+
+def _config(tokenizer: PreTrainedTokenizerFast) -> Idefics2Config:
+    """The configuration: Idefics2's layout with few and narrow layers."""
+    return Idefics2Config(
         vision_config={
             "hidden_size": 96,
             "intermediate_size": 288,
@@ -106,13 +117,6 @@ def build_mini_mllm(texts: Sequence[str], seed: int = 0) -> tuple[Idefics2ForCon
         tie_word_embeddings=True,
         initializer_range=_SPREAD,
     )
-    model = Idefics2ForConditionalGeneration(config)
-    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<end_of_utterance>")
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    # The library starts all latents equal, which suits stored weights; fresh ones would stay equal throughout training.
-    nn.init.normal_(model.model.connector.perceiver_resampler.latents, std=_SPREAD)
-    _start_from_mini_vision(model.model.vision_model)
-    return model, processor
 
 
 def reading_mini_mllm(
