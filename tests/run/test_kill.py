@@ -132,8 +132,8 @@ def test_a_killed_process_leaves_the_lock_to_nobody(
     prepared: Prepared, undisturbed: tuple[Digests, float], tmp_path: Path
 ) -> None:
     """Programs that it was just starting, such as git, would hold the folder after its death."""
-    process, lock = begin(prepared, tmp_path / "run", slow_to_start), tmp_path / "run" / ".lock"
-    while not (lock.is_file() and lock.read_text()):
+    process, owner = begin(prepared, tmp_path / "run", slow_to_start), tmp_path / "run" / ".owner"
+    while not (owner.is_file() and owner.read_text()):
         assert process.is_alive()
         time.sleep(0.01)
     time.sleep(0.1)
