@@ -59,6 +59,6 @@ def conclusion(findings: Sequence[Finding]) -> str:
     failed = [finding.check for finding in findings if not finding.passed]
     if failed:
         return f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}"
-    left = sum(finding.outcome == "not applicable" for finding in findings)
+    skipped = sum(finding.outcome == "not applicable" for finding in findings)
     # What little was checked must not read like all of it.
-    return f"{left} of {len(findings)} checks not applicable, in the others it conforms" if left else "conforms"
+    return f"{skipped} of {len(findings)} checks not applicable, in the others it conforms" if skipped else "conforms"

@@ -80,23 +80,23 @@ class Bench:
     @cached_property
     def histories(self) -> Sequence[History]:
         """Histories of four val users that have liked and disliked pictures."""
-        found: list[History] = []
+        histories: list[History] = []
         for user in self.suite.users("val"):
             history = self.suite.history(user.id)
             if history.liked and history.disliked:
-                found.append(history)
-            if len(found) == _USERS:
-                return found
+                histories.append(history)
+            if len(histories) == _USERS:
+                return histories
         raise PrefbenchError(f"{self.suite.card.name} has no {_USERS} val users with likes and dislikes to check on")
 
     def requests(self, profiles: Sequence[Profile]) -> list[Request]:
         """One request a profile; profiles of one user take that user's cases in turn, then further samples of them."""
-        taken: dict[str, int] = {}
-        return [self._request(profile, taken) for profile in profiles]
+        turns: dict[str, int] = {}
+        return [self._request(profile, turns) for profile in profiles]
 
-    def _request(self, profile: Profile, taken: dict[str, int]) -> Request:
+    def _request(self, profile: Profile, turns: dict[str, int]) -> Request:
         cases: Sequence[Case] = self.suite.cases(profile.user)
-        turn = taken[profile.user] = taken.get(profile.user, -1) + 1
+        turn = turns[profile.user] = turns.get(profile.user, -1) + 1
         case, index = cases[turn % len(cases)], turn // len(cases)
         seed = sample_seed(0, self.suite.card.name, profile.user, case.prompt, index)
         return Request(case, index, seed, profile)

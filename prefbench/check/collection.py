@@ -38,28 +38,30 @@ class Collection:
 
 def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
     """Loads every judged picture of some users once."""
-    found = Collection()
-    for split, chosen in users.items():
+    collection = Collection()
+    for split, members in users.items():
         for viewer in VIEWERS:
             reduced = [
-                row for user in chosen for row in _add(found, suite.history(user.id, viewer), user, (split, viewer))
+                row
+                for user in members
+                for row in _add(collection, suite.history(user.id, viewer), user, (split, viewer))
             ]
-            found.digests.setdefault((split, viewer), set())
-            found.thumbnails[split, viewer] = stacked(reduced)
-    return found
+            collection.digests.setdefault((split, viewer), set())
+            collection.thumbnails[split, viewer] = stacked(reduced)
+    return collection
 
 
-def _add(found: Collection, history: History, user: User, group: Group) -> list[NDArray[np.float32]]:
+def _add(collection: Collection, history: History, user: User, group: Group) -> list[NDArray[np.float32]]:
     judgments = (*history.liked, *history.disliked)
     images = [judgment.picture.load() for judgment in judgments]
     fault = _fault(history, user)
     if any(judgment.picture.digest != image_digest(image) for judgment, image in zip(judgments, images, strict=True)):
         fault = "has a picture under another digest than its pixels'"
-    found.outlines[group[1]].append(Outline(user.id, f"{len(history.liked)}+{len(history.disliked)}", fault))
-    found.digests.setdefault(group, set()).update(judgment.picture.digest for judgment in judgments)
-    found.prompts.update(judgment.prompt for judgment in judgments)
+    collection.outlines[group[1]].append(Outline(user.id, f"{len(history.liked)}+{len(history.disliked)}", fault))
+    collection.digests.setdefault(group, set()).update(judgment.picture.digest for judgment in judgments)
+    collection.prompts.update(judgment.prompt for judgment in judgments)
     if group[1] == "scorer":
-        found.scorer_likes.update((user.id, judgment.picture.digest) for judgment in history.liked)
+        collection.scorer_likes.update((user.id, judgment.picture.digest) for judgment in history.liked)
     return [thumbnail(image) for image in images]
 
 

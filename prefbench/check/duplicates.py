@@ -65,9 +65,9 @@ def nearest(first: Thumbnails, second: Thumbnails) -> Nearest:
     distances = np.full(len(first), np.inf)
     for row, column in itertools.product(range(0, len(first), _BLOCK), range(0, len(second), _BLOCK)):
         block = slice(row, row + _BLOCK)
-        found = _distances(first[block], second[column : column + _BLOCK])
-        best = found.argmin(axis=1)
-        closest = found[np.arange(len(found)), best]
+        of_block = _distances(first[block], second[column : column + _BLOCK])
+        best = of_block.argmin(axis=1)
+        closest = of_block[np.arange(len(of_block)), best]
         closer = closest < distances[block]
         places[block] = np.where(closer, column + best, places[block])
         distances[block] = np.where(closer, closest, distances[block])

@@ -84,8 +84,8 @@ class ImageMetricChecks:
     def bounds(self) -> str:
         """The metric's own column stays within the card's bounds."""
         low, high = self._metric.card.bounds
-        known = [v for v in self._score()[self._metric.card.name] if v is not None]
-        outside = [v for v in known if (low is not None and v < low) or (high is not None and v > high)]
+        numbers = [v for v in self._score()[self._metric.card.name] if v is not None]
+        outside = [v for v in numbers if (low is not None and v < low) or (high is not None and v > high)]
         if outside:
             fail(f"{outside[0]:.6g} is outside the card's bounds {low} to {high}")
         return f"{low} to {high}"

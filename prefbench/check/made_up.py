@@ -65,8 +65,8 @@ class MadeUpTruth:
 
 
 def _fractions(text: str, part: str, pictures: Sequence[Pixels]) -> Features:
-    wanted = zlib.crc32(f"{text}/{part}".encode()) % 256
-    return np.array([abs(picture.mean() - wanted) / 255 for picture in pictures])
+    level = zlib.crc32(f"{text}/{part}".encode()) % 256
+    return np.array([abs(picture.mean() - level) / 255 for picture in pictures])
 
 
 def noise_picture(name: str) -> Picture:

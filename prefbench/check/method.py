@@ -59,19 +59,19 @@ def check_method(
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no `Method`.
     """
-    found = load("method", method) if isinstance(method, str) else method
-    if not (isinstance(found, type) and issubclass(found, Method)):
+    constructor = load("method", method) if isinstance(method, str) else method
+    if not (isinstance(constructor, type) and issubclass(constructor, Method)):
         raise PrefbenchError(f"{method} is not a subclass of prefbench.api.Method")
     static: dict[str, Check] = {
-        "card": partial(check_method_card, found, registered_name(method)),
-        "parameters": partial(check_defaults, found),
+        "card": partial(check_method_card, constructor, registered_name(method)),
+        "parameters": partial(check_defaults, constructor),
     }
     findings = run_checks(static, listener)
     if not all(finding.passed for finding in findings):
         return findings
     of_suite = load_suite(suite)[0]
     with backbone_card(backbone, of_suite) as card:
-        bench = Bench(found, bind(found, parse_pairs(parameters)), of_suite, card, device)
+        bench = Bench(constructor, bind(constructor, parse_pairs(parameters)), of_suite, card, device)
         checks = MethodChecks(bench)
         ready = run_checks({"set up": checks.set_up}, listener)
         # A method that cannot be set up has nothing to show, but may have reached for the truth on the way.
@@ -177,10 +177,10 @@ class MethodChecks:
     def edge(self, history: History) -> str:
         """An unusual history is drawn for, or refused with a clean error."""
         try:
-            drawn = self._for([history])
+            drawings = self._for([history])
         except (PrefbenchError, UnreadableImageError) as error:
             return f"refused: {one_line(error)}"
-        return f"{len(drawn)} drawn"
+        return f"{len(drawings)} drawn"
 
     def pickles(self) -> str:
         """A profile that was pickled draws the same."""
@@ -206,10 +206,10 @@ class MethodChecks:
 
     def representations(self) -> str:
         """Vectors, finite, and of one length for every user."""
-        found = [self._method.represent(history) for history in self._bench.histories]
-        if not any(found):
+        vectors = [self._method.represent(history) for history in self._bench.histories]
+        if not any(vectors):
             skip("the method has none")
-        return _layers(found)
+        return _layers(vectors)
 
     def asked(self) -> str:
         """Vectors of a picture after a history: as above, and the same whatever was asked before.
@@ -220,17 +220,17 @@ class MethodChecks:
         if not self._method.represent(histories[0]):
             skip("the method has no representations")
         pictures = [ProbeItem(side[0].picture, side[0].prompt) for side in (histories[0].liked, histories[0].disliked)]
-        asked = [(history, picture) for history in histories[1:] for picture in pictures]
-        found = [self._method.represent(*one) for one in asked]
-        if not any(found):
+        questions = [(history, picture) for history in histories[1:] for picture in pictures]
+        vectors = [self._method.represent(*one) for one in questions]
+        if not any(vectors):
             fail("there is none of a picture that is asked about, though there is of a user")
-        told = _layers(found)
-        again = [self._method.represent(*one) for one in asked[::-1]][::-1]
-        if not all(_alike(before, after, _ROUNDING) for before, after in zip(found, again, strict=True)):
+        layers = _layers(vectors)
+        again = [self._method.represent(*one) for one in questions[::-1]][::-1]
+        if not all(_alike(before, after, _ROUNDING) for before, after in zip(vectors, again, strict=True)):
             fail("asked in another order, a picture is represented otherwise")
-        if all(_alike(first, second, 0) for first, second in zip(found[::2], found[1::2], strict=True)):
+        if all(_alike(first, second, 0) for first, second in zip(vectors[::2], vectors[1::2], strict=True)):
             warn("different pictures are represented alike")
-        return told
+        return layers
 
     def truth(self) -> str:
         """Only controls may ask for the suite's truth."""
@@ -243,15 +243,15 @@ class MethodChecks:
         return self._draw(self._bench.requests([self._method.profile(history) for history in histories]))
 
 
-def _layers(found: Sequence[Mapping[str, Features]]) -> str:
+def _layers(vectors: Sequence[Mapping[str, Features]]) -> str:
     """The layers and their widths. Fails unless all are vectors, finite, and of one length wherever they stand."""
-    shapes = [{layer: np.shape(vector) for layer, vector in layers.items()} for layers in found]
+    shapes = [{layer: np.shape(vector) for layer, vector in layers.items()} for layers in vectors]
     if any(shape != shapes[0] for shape in shapes):
         fail(f"layers differ between users: {shapes[0]} and {next(s for s in shapes if s != shapes[0])}")
     flat = {layer: shape for layer, shape in shapes[0].items() if len(shape) != 1 or not shape[0]}
     if flat:
         fail(f"not vectors: {flat}")
-    if not all(np.isfinite(vector).all() for layers in found for vector in layers.values()):
+    if not all(np.isfinite(vector).all() for layers in vectors for vector in layers.values()):
         fail("not all values are finite")
     return ", ".join(f"{layer} ({shape[0]})" for layer, shape in shapes[0].items())
 

@@ -31,19 +31,19 @@ def check_metric(
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no metric over images, sets or users.
     """
-    found = load("metric", metric) if isinstance(metric, str) else metric
-    if not (isinstance(found, type) and issubclass(found, ImageMetric | SetMetric | UserMetric)):
+    constructor = load("metric", metric) if isinstance(metric, str) else metric
+    if not (isinstance(constructor, type) and issubclass(constructor, ImageMetric | SetMetric | UserMetric)):
         raise PrefbenchError(f"{metric} is not a subclass of prefbench.api.ImageMetric, SetMetric or UserMetric")
-    findings = run_checks({"parameters": partial(check_defaults, found)}, listener)
+    findings = run_checks({"parameters": partial(check_defaults, constructor)}, listener)
     if not findings[0].passed:
         return findings
-    made: Metric = found(**bind(found, parse_pairs(parameters)))
-    card: dict[str, Check] = {"card": partial(check_metric_card, made, registered_name(metric))}
+    instance: Metric = constructor(**bind(constructor, parse_pairs(parameters)))
+    card: dict[str, Check] = {"card": partial(check_metric_card, instance, registered_name(metric))}
     findings += run_checks(card, listener)
     if not findings[-1].passed:
         return findings
-    checks = _checks(made).all()
-    scorer = made.scorer if isinstance(made, ImageMetric) else None
+    checks = _checks(instance).all()
+    scorer = instance.scorer if isinstance(instance, ImageMetric) else None
     if scorer is not None:
         (weights,) = run_checks({"weights": partial(weights_of, scorer)}, listener)
         findings.append(weights)

@@ -143,13 +143,13 @@ class ReportChecks:
     def files(self) -> str:
         """`write` leaves every file that it names, and no half-written one."""
         folder = self._folder / "written"
-        named = {Path(path).resolve() for path in self._report.write(self._result, folder)}
-        left = {path.resolve() for path in folder.rglob("*") if path.is_file()}
-        if lacking := named - left:
+        named_files = {Path(path).resolve() for path in self._report.write(self._result, folder)}
+        written = {path.resolve() for path in folder.rglob("*") if path.is_file()}
+        if lacking := named_files - written:
             fail(f"{min(lacking).name} was named and is not in the folder")
-        if temporary := [path.name for path in left if path.name.endswith(".tmp") or path.stat().st_size == 0]:
+        if temporary := [path.name for path in written if path.name.endswith(".tmp") or path.stat().st_size == 0]:
             fail(f"{min(temporary)} is not a whole file")
-        return f"{len(left)} files" if left else "none"
+        return f"{len(written)} files" if written else "none"
 
     def untouched(self) -> str:
         """Measuring and writing change no run."""

@@ -37,18 +37,18 @@ def check_scorer(
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no `Scorer`.
     """
-    found: object = load("scorer", scorer) if isinstance(scorer, str) else scorer
-    if not (isinstance(found, type) and issubclass(found, Scorer)):
+    constructor: object = load("scorer", scorer) if isinstance(scorer, str) else scorer
+    if not (isinstance(constructor, type) and issubclass(constructor, Scorer)):
         raise PrefbenchError(f"{scorer} is not a subclass of prefbench.api.Scorer")
-    findings = run_checks({"parameters": partial(check_defaults, found)}, listener)
+    findings = run_checks({"parameters": partial(check_defaults, constructor)}, listener)
     if not findings[0].passed:
         return findings
-    made: Scorer = found(**bind(found, parse_pairs(parameters)))
-    card: dict[str, Check] = {"card": partial(check_scorer_card, found, registered_name(scorer))}
+    instance: Scorer = constructor(**bind(constructor, parse_pairs(parameters)))
+    card: dict[str, Check] = {"card": partial(check_scorer_card, constructor, registered_name(scorer))}
     findings += run_checks(card, listener)
     if not findings[-1].passed:
         return findings
-    checks = ScorerChecks(made)
+    checks = ScorerChecks(instance)
     (weights,) = run_checks({"weights": checks.weights}, listener)
     if not weights.passed:
         return [*findings, weights]
@@ -98,12 +98,12 @@ class ScorerChecks:
 
     def id(self) -> str:
         """Name, version and a SHA-256, the same at every look."""
-        card, found = self._scorer.card, self._scorer.id
-        if card.name not in found or card.version not in found or not re.search(r"[0-9a-f]{64}", found):
-            fail(f"the id names {card.name}, version {card.version} and a SHA-256, got {found!r}")
-        if "\n" in found or self._scorer.id != found:
-            fail(f"the id is one line and stays what it is, got {found!r}")
-        return found
+        card, identity = self._scorer.card, self._scorer.id
+        if card.name not in identity or card.version not in identity or not re.search(r"[0-9a-f]{64}", identity):
+            fail(f"the id names {card.name}, version {card.version} and a SHA-256, got {identity!r}")
+        if "\n" in identity or self._scorer.id != identity:
+            fail(f"the id is one line and stays what it is, got {identity!r}")
+        return identity
 
     def values(self) -> str:
         """One finite number in [0, 1] a picture."""

@@ -49,13 +49,13 @@ class SetMetricChecks:
     def values(self) -> str:
         """Finite numbers within the card's bounds."""
         low, high = self._metric.card.bounds
-        found = [self._compare(drawn, self._first) for drawn in (self._first, self._second, self._shifted)]
-        for value in found:
+        numbers = [self._compare(drawn, self._first) for drawn in (self._first, self._second, self._shifted)]
+        for value in numbers:
             if not isinstance(value, float | int) or not math.isfinite(value):
                 fail(f"the value is {value!r}, not a finite number")
             if (low is not None and value < low - _ROUNDING) or (high is not None and value > high + _ROUNDING):
                 fail(f"{value:.6g} is outside the card's bounds {low} to {high}")
-        return "identical {:.4g}, alike {:.4g}, shifted {:.4g}".format(*found)
+        return "identical {:.4g}, alike {:.4g}, shifted {:.4g}".format(*numbers)
 
     def repeats(self) -> str:
         """The same sets again get an equal value."""
@@ -66,9 +66,9 @@ class SetMetricChecks:
 
     def order(self) -> str:
         """The order of rows on either side does not matter."""
-        turned = np.random.default_rng(1).permutation(_ROWS)
+        shuffle = np.random.default_rng(1).permutation(_ROWS)
         value = self._compare(self._second, self._first)
-        shuffled = self._compare(self._second.select(turned), self._first.select(turned[::-1]))
+        shuffled = self._compare(self._second.select(shuffle), self._first.select(shuffle[::-1]))
         difference = abs(value - shuffled) / max(1.0, abs(value))
         if not difference <= _ROUNDING:
             fail(f"{value:.6g} became {shuffled:.6g} for shuffled rows")
@@ -94,10 +94,10 @@ class SetMetricChecks:
         same, alike, shifted = (
             self._compare(drawn, self._first) for drawn in (self._first, self._second, self._shifted)
         )
-        told = f"shifted {shifted:.4g}, another draw {alike:.4g}, identical {same:.4g}"
+        summary = f"shifted {shifted:.4g}, another draw {alike:.4g}, identical {same:.4g}"
         if not (shifted < min(same, alike) if up else shifted > max(same, alike)):
-            fail(f"{told}: the shifted set should be the worst, and better is {'up' if up else 'down'}")
-        return told
+            fail(f"{summary}: the shifted set should be the worst, and better is {'up' if up else 'down'}")
+        return summary
 
     def too_few(self) -> str:
         """One drawn sample, or none, is refused."""
@@ -145,10 +145,10 @@ class SetMetricChecks:
 
     def untouched(self) -> str:
         """Comparing changes neither set."""
-        given = [copy.deepcopy(self._second), copy.deepcopy(self._first)]
-        self._metric.compare(*given)
+        sets = [copy.deepcopy(self._second), copy.deepcopy(self._first)]
+        self._metric.compare(*sets)
         if not all(
-            np.array_equal(a.features, b.features) for a, b in zip(given, (self._second, self._first), strict=True)
+            np.array_equal(a.features, b.features) for a, b in zip(sets, (self._second, self._first), strict=True)
         ):
             fail("the metric changed its features")
         return "both sets"

@@ -87,21 +87,21 @@ class SuiteChecks:
 
     def users(self) -> str:
         """No id twice, in or across splits; each user in the split that lists them."""
-        listed = [(user, split) for split in SPLITS for user in self._suite.users(split)]
-        twice = _twice(user.id for user, _ in listed)
+        members = [(user, split) for split in SPLITS for user in self._suite.users(split)]
+        twice = _twice(user.id for user, _ in members)
         if twice:
             fail(f"{len(twice)} ids are listed twice, such as {twice[0]}")
-        strays = [user.id for user, split in listed if user.split != split]
+        strays = [user.id for user, split in members if user.split != split]
         if strays:
             fail(f"{len(strays)} users are listed under another split than their own, such as {strays[0]}")
         counts = {str(split): len(self._suite.users(split)) for split in SPLITS}
-        return f"{_counts(counts)}; kinds: {_counts(Counter(user.kind for user, _ in listed))}"
+        return f"{_counts(counts)}; kinds: {_counts(Counter(user.kind for user, _ in members))}"
 
     def sample(self) -> str:
         """Says whose pictures the checks below look at."""
         shares = [(split, len(self._looked_at(split)), len(self._suite.users(split))) for split in SPLITS]
         pictures = sum(map(len, self._collection.thumbnails.values()))
-        cut = ", ".join(f"{split} {seen} of {total}" for split, seen, total in shares)
+        cut = ", ".join(f"{split} {n} of {total}" for split, n, total in shares)
         return f"users looked at: {cut}; {pictures:,} pictures"
 
     def histories(self) -> str:
@@ -127,7 +127,7 @@ class SuiteChecks:
 
     def cases(self) -> str:
         """Every evaluated user has cases of their own; no id twice."""
-        told = []
+        lines = []
         for split in _EVALUATED:
             cases = self._cases(split)
             twice = _twice(case.id for case in cases)
@@ -139,31 +139,31 @@ class SuiteChecks:
             shared = sum(n > 1 for n in Counter(case.prompt for case in cases).values())
             per_user = Counter(Counter(case.user for case in cases).values())
             prompts = len({case.prompt for case in cases})
-            told.append(f"{split}: {_sizes(per_user)} a user, {prompts} prompts, {shared} of them shared by users")
-        return "; ".join(told)
+            lines.append(f"{split}: {_sizes(per_user)} a user, {prompts} prompts, {shared} of them shared by users")
+        return "; ".join(lines)
 
     def prompts(self) -> str:
         """No prompt of an evaluated case in any history of any split."""
-        seen = {_plain(prompt) for prompt in self._collection.prompts}
-        return self._none_of(seen, "prompts of histories")
+        others = {_plain(prompt) for prompt in self._collection.prompts}
+        return self._none_of(others, "prompts of histories")
 
     def captions(self) -> str:
         """No prompt of an evaluated case in what shipped models were trained on."""
-        seen = {_plain(prompt) for prompt in self._suite.training_prompts()}
-        if not seen:
+        others = {_plain(prompt) for prompt in self._suite.training_prompts()}
+        if not others:
             skip("the suite names no training captions")
-        return self._none_of(seen, "prompts of training captions")
+        return self._none_of(others, "prompts of training captions")
 
-    def _none_of(self, seen: set[str], what: str) -> str:
-        asked = {_plain(case.prompt) for split in _EVALUATED for case in self._cases(split)}
-        common = sorted(asked & seen)
+    def _none_of(self, others: set[str], what: str) -> str:
+        prompts = {_plain(case.prompt) for split in _EVALUATED for case in self._cases(split)}
+        common = sorted(prompts & others)
         if common:
-            fail(f"{len(common)} of {len(asked)} case prompts are among the {what}, such as {common[0]!r}")
-        return f"{len(asked)} case prompts, none among {len(seen)} {what}"
+            fail(f"{len(common)} of {len(prompts)} case prompts are among the {what}, such as {common[0]!r}")
+        return f"{len(prompts)} case prompts, none among {len(others)} {what}"
 
     def references(self) -> str:
         """References are the users' likes that only scorers see; no method sees one."""
-        shown = set().union(*(self._collection.digests[split, "method"] for split in SPLITS))
+        public = set().union(*(self._collection.digests[split, "method"] for split in SPLITS))
         total = 0
         for split in _EVALUATED:
             users = {user.id for user in self._looked_at(split)}
@@ -171,9 +171,9 @@ class SuiteChecks:
             strays = set(mine) - self._collection.scorer_likes
             if strays:
                 fail(f"{len(strays)} references are not likes of the scorer part, such as one of {min(strays)[0]}")
-            seen = [user for user, digest in mine if digest in shown]
-            if seen:
-                fail(f"{len(seen)} references are in a history that methods see, such as one of {seen[0]}")
+            leaks = [user for user, digest in mine if digest in public]
+            if leaks:
+                fail(f"{len(leaks)} references are in a history that methods see, such as one of {leaks[0]}")
             total += len(mine)
         if not total:
             fail("there are no references")
@@ -189,15 +189,15 @@ class SuiteChecks:
             "scorer users": np.concatenate([of["scorer", viewer] for viewer in VIEWERS]),
         }
         pairs = itertools.product(("histories", "scorer parts"), ("scorer parts", "train users", "scorer users"))
-        found = {
+        likenesses = {
             f"{a} x {b}": compare(groups[a], groups[b])
             for a, b in pairs
             if a != b and len(groups[a]) and len(groups[b])
         }
-        detail = "; ".join(f"{name}: {likeness}" for name, likeness in found.items())
-        if any(likeness.copies for likeness in found.values()):
+        detail = "; ".join(f"{name}: {likeness}" for name, likeness in likenesses.items())
+        if any(likeness.copies for likeness in likenesses.values()):
             fail(detail)
-        if not found:
+        if not likenesses:
             warn("there are no pictures to compare")
         return detail
 

@@ -23,22 +23,22 @@ def made_up_user(number: int) -> tuple[UserStates, History]:
     """A user whose first layer tells who they are and what they like, and whose second tells nothing."""
     rng = np.random.default_rng([7, number])
     user, taste = f"val-{number:04d}", rng.standard_normal(_WIDTH)
-    judged = [_judgment(user, i, rng) for i in range(2 * ITEMS_PER_SIDE)]
-    signs = np.array([[1.0 if judgment.liked else -1.0] for judgment in judged])
+    judgments = [_judgment(user, i, rng) for i in range(2 * ITEMS_PER_SIDE)]
+    signs = np.array([[1.0 if judgment.liked else -1.0] for judgment in judgments])
     halves, answers = (
         taste + rng.standard_normal((2, _WIDTH)),
-        0.3 * signs + rng.standard_normal((len(judged), _WIDTH)),
+        0.3 * signs + rng.standard_normal((len(judgments), _WIDTH)),
     )
-    noise = rng.standard_normal((2 + len(judged), _WIDTH))
-    shown = tuple(tuple(Picture(f"{user} {half} {i}") for i in range(2 * HALF_SIZE)) for half in ("first", "second"))
-    known = UserStates(
+    noise = rng.standard_normal((2 + len(judgments), _WIDTH))
+    pictures = tuple(tuple(Picture(f"{user} {half} {i}") for i in range(2 * HALF_SIZE)) for half in ("first", "second"))
+    states = UserStates(
         user,
-        (shown[0], shown[1]),
+        (pictures[0], pictures[1]),
         {"knows": halves.astype(np.float32), "noise": noise[:2].astype(np.float32)},
-        tuple(judged),
+        tuple(judgments),
         {"knows": answers.astype(np.float32), "noise": noise[2:].astype(np.float32)},
     )
-    return known, History(user, tuple(judged[:ITEMS_PER_SIDE]), tuple(judged[ITEMS_PER_SIDE:]))
+    return states, History(user, tuple(judgments[:ITEMS_PER_SIDE]), tuple(judgments[ITEMS_PER_SIDE:]))
 
 
 def _judgment(user: str, turn: int, rng: np.random.Generator) -> Judgment:
@@ -49,11 +49,11 @@ class UserMetricChecks:
     """So many made-up users, of whom the last one is not represented."""
 
     def __init__(self, metric: UserMetric) -> None:
-        made = [made_up_user(number) for number in range(_USERS)]
+        members = [made_up_user(number) for number in range(_USERS)]
         self._metric = metric
-        self._users = [known.user for known, _ in made]
-        self._known = {known.user: known for known, _ in made[:-1]} if metric.card.asks_representations else {}
-        self._histories: dict[str, History] = {history.user: history for _, history in made}
+        self._users = [states.user for states, _ in members]
+        self._known = {states.user: states for states, _ in members[:-1]} if metric.card.asks_representations else {}
+        self._histories: dict[str, History] = {history.user: history for _, history in members}
 
     def all(self) -> dict[str, Check]:
         """Name to check, in the order they are shown."""
@@ -97,16 +97,16 @@ class UserMetricChecks:
         for column, values in columns.items():
             if self._known and values[-1] is not None:
                 fail(f"{column} is {values[-1]!r} for a user whom the method does not represent")
-        known = [v for v in columns[self._metric.card.name] if v is not None]
-        if not known:
+        numbers = [v for v in columns[self._metric.card.name] if v is not None]
+        if not numbers:
             warn("no user got a value")
-        return f"{len(known)} of {len(self._users)} users, {min(known):.4g} to {max(known):.4g}"
+        return f"{len(numbers)} of {len(self._users)} users, {min(numbers):.4g} to {max(numbers):.4g}"
 
     def bounds(self) -> str:
         """The mean over users stays within the card's bounds; a single influence value may leave them."""
         low, high = self._metric.card.bounds
-        known = [v for v in self._score(self._users)[self._metric.card.name] if v is not None]
-        mean = float(np.mean(known)) if known else None
+        numbers = [v for v in self._score(self._users)[self._metric.card.name] if v is not None]
+        mean = float(np.mean(numbers)) if numbers else None
         if mean is not None and ((low is not None and mean < low) or (high is not None and mean > high)):
             fail(f"{mean:.6g} is outside the card's bounds {low} to {high}")
         return f"{low} to {high}"
@@ -128,13 +128,13 @@ class UserMetricChecks:
 
     def too_few(self) -> str:
         """One user, or none, is refused with one line, or gets None."""
-        said = "None"
+        message = "None"
         for users in ([], self._users[:1]):
             try:
                 self._score(users)
             except PrefbenchError as error:
-                said = one_line(error)
-        return said
+                message = one_line(error)
+        return message
 
     def untouched(self) -> str:
         """Scoring changes nothing that it was given."""
@@ -142,9 +142,9 @@ class UserMetricChecks:
         self._metric.score(users, evidence)
         if users != self._users:
             fail("the metric changed its users")
-        for user, known in before.representations.items():
+        for user, states in before.representations.items():
             now = evidence.representations[user]
-            for own, other in ((known.half_states, now.half_states), (known.item_states, now.item_states)):
+            for own, other in ((states.half_states, now.half_states), (states.item_states, now.item_states)):
                 if any(not np.array_equal(matrix, other[layer]) for layer, matrix in own.items()):
                     fail(f"the metric changed the states of {user}")
         return "users and states"

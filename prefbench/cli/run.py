@@ -40,10 +40,10 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
     from prefbench.cli.outcome import report_run
     from prefbench.cli.screen import Screen
 
-    screen, named = Screen(quiet=as_json), names_in(metrics)
+    screen, names = Screen(quiet=as_json), names_in(metrics)
     try:
         drawn = prefbench.run(
-            method, metrics=named, score=not no_score, watch=screen, command=command_line(), **options
+            method, metrics=names, score=not no_score, watch=screen, command=command_line(), **options
         )
     except FailedSamplesError:  # the screen has shown what failed
         raise SystemExit(1) from None
@@ -52,4 +52,4 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
     rows = [] if no_score else report_run(screen, drawn)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
-    raise SystemExit(1 if named and drawn.refused else 0)
+    raise SystemExit(1 if names and drawn.refused else 0)

@@ -23,13 +23,13 @@ def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_jso
     from prefbench.cli.outcome import report_run
     from prefbench.cli.screen import Screen
 
-    screen, named = Screen(quiet=as_json), names_in(metrics)
+    screen, names = Screen(quiet=as_json), names_in(metrics)
     rows: list[Any] = []
     complete = True
     for path in runs:
-        scored = prefbench.score(path, named, suite=suite, watch=screen)
+        scored = prefbench.score(path, names, suite=suite, watch=screen)
         rows += report_run(screen, scored, suite)
-        complete = complete and not (named and scored.refused)
+        complete = complete and not (names and scored.refused)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     raise SystemExit(0 if complete else 1)

@@ -72,16 +72,18 @@ class Screen(Watch):
         """What was drawn now, what was there before, what failed."""
         rate = f", {result.drawn / result.seconds:.1f} a second" if result.drawn and result.seconds > 0 else ""
         before = result.planned - result.drawn
-        kept = f", {before} were there already" if before else ""
+        repeats = f", {before} were there already" if before else ""
         bad = f", [bold]{result.failed} failed[/bold]" if result.failed else ""
-        self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{kept}{bad}: {escape(str(path))}")
+        self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{repeats}{bad}: {escape(str(path))}")
 
     def represented(self, result: CollectedStates) -> None:
         """Whom the method was asked about now, whom before, for whom that failed."""
         before = result.users - result.collected - len(result.failed)
-        kept = f", {before} were there already" if before else ""
+        repeats = f", {before} were there already" if before else ""
         bad = f", [bold]{len(result.failed)} failed[/bold]" if result.failed else ""
-        self._out.print(f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{kept}{bad}")
+        self._out.print(
+            f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{repeats}{bad}"
+        )
         for error, count in Counter(result.failed.values()).most_common(_FAILURES_SHOWN):
             self._out.print(f"  {count} x {escape(error)}")
 

@@ -27,11 +27,11 @@ def _measured(scorer: Scorer) -> list[dict[str, Any]]:
     Raises:
         PrefbenchError: its weights are absent, so that it cannot be told whose figures these are.
     """
-    kept = figures_folder().glob(f"{scorer.card.name}-*.json")
-    paths = sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
+    local = figures_folder().glob(f"{scorer.card.name}-*.json")
+    paths = sorted(local, key=lambda path: path.stat().st_mtime, reverse=True)
     shipped = WEIGHTS / scorer.card.name / "card.json"
-    found = [json.loads(path.read_text(encoding="utf-8"))["figures"] for path in (*paths, shipped) if path.is_file()]
-    return [figures for figures in found if figures["scorer"] == scorer.id]
+    records = [json.loads(path.read_text(encoding="utf-8"))["figures"] for path in (*paths, shipped) if path.is_file()]
+    return [figures for figures in records if figures["scorer"] == scorer.id]
 
 
 def figures_folder() -> Path:
@@ -56,8 +56,8 @@ def unranked(scorer: ScorerRecord, method: Mapping[str, Any]) -> str:
         return f"shares {', '.join(shared)} with {name}"
     if name in method.get("selected_by", ()):
         return f"was selected or trained by {name}"
-    if seen := sorted(set(scorer.trained_on) & set(method.get("trained_on", ()))):
-        return f"was trained on {', '.join(seen)}, as {name} was"
+    if common := sorted(set(scorer.trained_on) & set(method.get("trained_on", ()))):
+        return f"was trained on {', '.join(common)}, as {name} was"
     return ""
 
 

@@ -157,8 +157,8 @@ def _check_proportions(card: MetricCard, columns: Mapping[str, Sequence[float | 
     """Raises `PrefbenchError` for a value outside the bounds that intervals of proportions go by."""
     low, high = (np.nan if bound is None else bound for bound in card.bounds)
     for column, values in columns.items():
-        known = np.array([value for value in values if value is not None])
-        stray = known[(known < low - ROUNDING) | (known > high + ROUNDING)]
+        numbers = np.array([value for value in values if value is not None])
+        stray = numbers[(numbers < low - ROUNDING) | (numbers > high + ROUNDING)]
         if len(stray):
             bounds = f"the bounds of {card.name}, {low:g} to {high:g}"
             raise PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")

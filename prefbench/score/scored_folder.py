@@ -215,5 +215,5 @@ class ScoredFolder:
 
 def _numbers(values: Mapping[str, float | None], keys: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The values of keys, float64 (N,); NaN where there is none."""
-    listed = [values.get(key) for key in keys]
-    return np.array([np.nan if value is None else value for value in listed], dtype=np.float64)
+    entries = [values.get(key) for key in keys]
+    return np.array([np.nan if value is None else value for value in entries], dtype=np.float64)

@@ -47,9 +47,9 @@ def _group_of(names: NDArray[np.str_], groups: dict[str, int]) -> NDArray[np.int
 
 def take_evenly(features: FeatureSet, n: int) -> FeatureSet:
     """The first n rows in a fixed order that spreads them over users."""
-    seen: dict[str, int] = {}
+    last: dict[str, int] = {}
     rank = np.empty(len(features), dtype=np.int64)
     for row, user in enumerate(features.users):
-        rank[row] = seen[user] = seen.get(user, -1) + 1
+        rank[row] = last[user] = last.get(user, -1) + 1
     order = np.argsort(rank, kind="stable")[:n]
     return features.select(order)

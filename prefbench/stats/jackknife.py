@@ -30,7 +30,7 @@ def jackknife_half_width(left_out: Sequence[Sequence[float | None]], *, level: f
         4.968
     """
     users, prompts = (np.array([v for v in values if v is not None], dtype=np.float64) for values in left_out)
-    complete = [len(kept) == len(values) for kept, values in zip((users, prompts), left_out, strict=True)]
+    complete = [len(present) == len(values) for present, values in zip((users, prompts), left_out, strict=True)]
     if len(users) < 3 or not all(complete):
         return None
     factors = [users, prompts] if len(prompts) else [users]

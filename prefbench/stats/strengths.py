@@ -36,9 +36,9 @@ def wins(methods: Sequence[Scores], *, higher_is_better: bool = True) -> FloatAr
     for i, first in enumerate(ordered):
         for j, second in list(enumerate(ordered))[i + 1 :]:
             difference = (first.values - second.values) * (1 if higher_is_better else -1)
-            known = ~np.isnan(difference)
-            cells, cell_of = np.unique(cell[known], return_inverse=True)
-            won = (1 + np.sign(np.bincount(cell_of, weights=difference[known], minlength=len(cells)))) / 2
+            in_both = ~np.isnan(difference)
+            cells, cell_of = np.unique(cell[in_both], return_inverse=True)
+            won = (1 + np.sign(np.bincount(cell_of, weights=difference[in_both], minlength=len(cells)))) / 2
             owner = cells // len(prompt_names)
             counts[:, i, j] = np.bincount(owner, weights=won, minlength=len(user_names))
             counts[:, j, i] = np.bincount(owner, weights=1 - won, minlength=len(user_names))

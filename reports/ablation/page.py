@@ -41,7 +41,7 @@ histories; the others draw with the weights of this whole method.
 def render(result: AblationResult, stem: str) -> str:
     """The page of one method."""
     rows = result["rows"]
-    seen = ", ".join(f"{value:,} {name}" for name, value in result["training"].items())
+    training = ", ".join(f"{value:,} {name}" for name, value in result["training"].items())
     head = _HEAD.format(
         method=markdown(result["method"]),
         file=f"results/ablation/{stem}.json",
@@ -50,7 +50,7 @@ def render(result: AblationResult, stem: str) -> str:
         backbone=markdown(result["backbone"]),
         suite=markdown(result["suite"]),
         split=markdown(result["split"]),
-        seen=seen,
+        seen=training,
         command=result["command"],
     )
     figure = f"![Curves of preference against prompt fidelity]({stem}.png)\n"

@@ -149,5 +149,5 @@ def _cells(scores: Sequence[Scores]) -> list[VariantCell]:
 def _in_order(columns: Collection[str]) -> list[str]:
     """The columns of `METRICS` in their order; those of utility's groups of axes follow utility."""
     groups = [column for column in columns if column.startswith("utility/")]
-    wanted = [METRICS[0], *groups, *METRICS[1:]]
-    return [column for column in wanted if column in columns]
+    order = [METRICS[0], *groups, *METRICS[1:]]
+    return [column for column in order if column in columns]

@@ -19,11 +19,11 @@ _FUNCTION_WORDS = frozenset(("a", "an", "the", "and", "or", "of", "in", "on", "a
 def targets(run: AuditedRun) -> str:
     """Nobody is asked for a prompt that they judged, and no sample's target is a picture that they were shown."""
     own = run.contents.own_prompts
-    asked = [(case.user, case.id, case.prompt) for case in run.cases.values()]
-    asked += [(sample.user, sample.case, sample.prompt) for sample in run.samples]
+    requests = [(case.user, case.id, case.prompt) for case in run.cases.values()]
+    requests += [(sample.user, sample.case, sample.prompt) for sample in run.samples]
     rows = [
         {"user": user, "case": case, "prompt": prompt}
-        for user, case, prompt in dict.fromkeys(asked)
+        for user, case, prompt in dict.fromkeys(requests)
         if plain(prompt) in own.get(user, ())
     ]
     if rows:
@@ -33,29 +33,37 @@ def targets(run: AuditedRun) -> str:
 
 def exact(run: AuditedRun) -> str:
     """No prompt of the run stands in a history or a training caption."""
-    asked, seen = _asked(run), run.contents.prompts
-    rows = [{"prompt": prompt, **row, "found": seen[key]} for key, (prompt, row) in asked.items() if key in seen]
+    prompts, sources = _asked(run), run.contents.prompts
+    rows = [
+        {"prompt": prompt, **row, "found": sources[key]} for key, (prompt, row) in prompts.items() if key in sources
+    ]
     if rows:
-        fail(f"{len(rows)} of {len(asked)} prompts were seen", rows)
-    return f"{len(asked)} prompts, none among {len(seen)} of histories and training captions"
+        fail(f"{len(rows)} of {len(prompts)} prompts were seen", rows)
+    return f"{len(prompts)} prompts, none among {len(sources)} of histories and training captions"
 
 
 def near(run: AuditedRun) -> str:
     """Prompts that share their content words with a seen one, in whatever order."""
-    asked, seen = _asked(run), run.contents.prompts
-    if not seen:
+    prompts, sources = _asked(run), run.contents.prompts
+    if not sources:
         skip("the suite has no histories and names no training captions")
-    alike = alike_prompts([key for key in asked if key not in seen], seen)
+    alike = alike_prompts([key for key in prompts if key not in sources], sources)
     rows = [
-        {"prompt": asked[key][0], **asked[key][1], "found": seen[other], "near": other, "jaccard": round(value, 3)}
+        {
+            "prompt": prompts[key][0],
+            **prompts[key][1],
+            "found": sources[other],
+            "near": other,
+            "jaccard": round(value, 3),
+        }
         for key, (other, value) in alike.items()
     ]
     if rows:
         warn(
-            f"{len(rows)} of {len(asked)} prompts have content words in common with a seen one (Jaccard ≥ {_NEAR:g})",
+            f"{len(rows)} of {len(prompts)} prompts have content words in common with a seen one (Jaccard ≥ {_NEAR:g})",
             rows,
         )
-    return f"no two of {len(asked)} × {len(seen)} prompts with a Jaccard similarity of content words ≥ {_NEAR:g}"
+    return f"no two of {len(prompts)} × {len(sources)} prompts with a Jaccard similarity of content words ≥ {_NEAR:g}"
 
 
 def alike_prompts(asked: Iterable[str], seen: Iterable[str]) -> Mapping[str, tuple[str, float]]:
@@ -84,7 +92,7 @@ def content_words(prompt: str) -> frozenset[str]:
 
 def _asked(run: AuditedRun) -> dict[str, tuple[str, Row]]:
     """Each prompt that the run was asked for, as `plain` writes it, with the first sample of it."""
-    asked: dict[str, tuple[str, Row]] = {}
+    prompts: dict[str, tuple[str, Row]] = {}
     for sample in run.samples:
-        asked.setdefault(plain(sample.prompt), (sample.prompt, {"key": sample.key, "user": sample.user}))
-    return asked
+        prompts.setdefault(plain(sample.prompt), (sample.prompt, {"key": sample.key, "user": sample.user}))
+    return prompts

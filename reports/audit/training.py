@@ -21,7 +21,7 @@ def declared(run: AuditedRun) -> str:
     scorer users.
     """
     suite = run.suite.card.name
-    barred = {f"{suite}:{split}" for split in (run.contents.split, "scorer")} | {suite}
+    excluded = {f"{suite}:{split}" for split in (run.contents.split, "scorer")} | {suite}
     declarations = {f"method {run.description['method']['name']}": tuple(run.description["method"]["trained_on"])}
     doubts = [{"picks by": name, "fault": f"scores by {name} say nothing of this run"} for name in _selecting(run)]
     for name in _weights(run):
@@ -34,7 +34,7 @@ def declared(run: AuditedRun) -> str:
         {"declared by": who, "trained on": data}
         for who, all_data in declarations.items()
         for data in all_data
-        if data in barred
+        if data in excluded
     ]
     if rows:
         fail(f"{len(rows)} declarations of data that the run is evaluated on", rows)
@@ -45,8 +45,8 @@ def declared(run: AuditedRun) -> str:
 
 
 def _selecting(run: AuditedRun) -> Sequence[str]:
-    named: Sequence[str] = run.description["method"].get("selected_by", ())
-    return named
+    scorers: Sequence[str] = run.description["method"].get("selected_by", ())
+    return scorers
 
 
 def _weights(run: AuditedRun) -> list[str]:
@@ -55,12 +55,12 @@ def _weights(run: AuditedRun) -> list[str]:
     Runs that were made before cards named weights are taken by the card of the registered method.
     """
     card: Mapping[str, Any] = run.description["method"]
-    named: Sequence[str] | None = card.get("weights")
+    weights: Sequence[str] | None = card.get("weights")
     method = run.spec["method"]
-    if named is None and method in names("method"):
+    if weights is None and method in names("method"):
         registered: MethodCard = load("method", method).card
-        named = registered.weights
-    return [str(run.spec["backbone"]), *(named or ())]
+        weights = registered.weights
+    return [str(run.spec["backbone"]), *(weights or ())]
 
 
 def data_of(name: str) -> tuple[str, ...] | None:

@@ -25,13 +25,15 @@ def users(run: AuditedRun) -> str:
     twice = [{"user": user, "splits": splits} for user, splits in homes.items() if len(splits) > 1]
     if twice:
         fail(f"{len(twice)} ids are listed twice", twice)
-    named = sorted({*run.description["kinds"], *(sample.user for sample in run.samples)})
+    members = sorted({*run.description["kinds"], *(sample.user for sample in run.samples)})
     strays = [
-        {"user": user, "split": home[0] if home else None} for user in named if (home := homes.get(user, [])) != [split]
+        {"user": user, "split": home[0] if home else None}
+        for user in members
+        if (home := homes.get(user, [])) != [split]
     ]
     if strays:
-        fail(f"{len(strays)} of {len(named)} users are not of the split {split}", strays)
-    return f"{len(named)} users of {split}, none of another split"
+        fail(f"{len(strays)} of {len(members)} users are not of the split {split}", strays)
+    return f"{len(members)} users of {split}, none of another split"
 
 
 def rows(run: AuditedRun) -> str:
@@ -52,13 +54,13 @@ def rows(run: AuditedRun) -> str:
 
 def seeds(run: AuditedRun) -> str:
     """Every sample has noise of its own."""
-    known = Counter(sample.seed for sample in run.samples)
-    shared = [{"key": s.key, "user": s.user, "seed": s.seed} for s in run.samples if known[s.seed] > 1]
+    counts = Counter(sample.seed for sample in run.samples)
+    shared = [{"key": s.key, "user": s.user, "seed": s.seed} for s in run.samples if counts[s.seed] > 1]
     if shared:
         fail(f"{len(shared)} rows share a seed with another", shared)
-    if not known:
+    if not counts:
         skip("nothing was drawn")
-    return f"{len(known)} seeds, each once"
+    return f"{len(counts)} seeds, each once"
 
 
 def _faults(run: AuditedRun, sample: Sample) -> Iterator[Row]:

@@ -89,30 +89,30 @@ def contrast(
     if len(runs) < 2:
         raise PrefbenchError("comparing takes at least two runs")
     check_mix(runs)
-    named = dict(zip(label_runs(runs), runs, strict=True))
-    columns = {label: run.columns() for label, run in named.items()}
-    over_sets = {label: run.set_metrics() for label, run in named.items()}
-    scored = {label: _questions(columns[label], over_sets[label]) for label in named}
-    pairs = list(combinations(named, 2)) if all_pairs else _against(named, baseline)
-    chosen, refused = _metrics(named, scored, metrics)
+    by_label = dict(zip(label_runs(runs), runs, strict=True))
+    columns = {label: run.columns() for label, run in by_label.items()}
+    over_sets = {label: run.set_metrics() for label, run in by_label.items()}
+    scored = {label: _questions(columns[label], over_sets[label]) for label in by_label}
+    pairs = list(combinations(by_label, 2)) if all_pairs else _against(by_label, baseline)
+    names, refused = _metrics(by_label, scored, metrics)
     first, headers = columns[pairs[0][0]], over_sets[pairs[0][0]]
-    rows = [row for name in chosen if name in first for row in _family(name, columns, pairs)]
-    compare_sets = cache(lambda: SetContrasts(suite(), named, swaps=swaps))
-    for name in [name for name in chosen if name in headers]:
+    rows = [row for name in names if name in first for row in _family(name, columns, pairs)]
+    compare_sets = cache(lambda: SetContrasts(suite(), by_label, swaps=swaps))
+    for name in [name for name in names if name in headers]:
         try:
             rows += _set_family(name, headers[name].direction, compare_sets().of(name, pairs), pairs)
         except PrefbenchError as error:
             if metrics:
                 raise
             refused[name] = str(error)
-    return MeasuredContrasts(named, pairs, rows, stand(named, columns, by), refused, swaps)
+    return MeasuredContrasts(by_label, pairs, rows, stand(by_label, columns, by), refused, swaps)
 
 
-def _against(named: Mapping[str, ScoredRun], baseline: str) -> list[Pair]:
-    base = baseline if baseline in named else only(named, baseline)
+def _against(by_label: Mapping[str, ScoredRun], baseline: str) -> list[Pair]:
+    base = baseline if baseline in by_label else only(by_label, baseline)
     if base is None:
-        raise PrefbenchError(f"{unknown('baseline', baseline, list(named))}; or compare --pairs all")
-    return [(label, base) for label in named if label != base]
+        raise PrefbenchError(f"{unknown('baseline', baseline, list(by_label))}; or compare --pairs all")
+    return [(label, base) for label in by_label if label != base]
 
 
 def _questions(columns: Columns, over_sets: Mapping[str, ScoreHeader]) -> dict[str, str]:
@@ -122,23 +122,23 @@ def _questions(columns: Columns, over_sets: Mapping[str, ScoreHeader]) -> dict[s
 
 
 def _metrics(
-    named: Mapping[str, ScoredRun], scored: Mapping[str, Mapping[str, str]], asked: Sequence[str]
+    by_label: Mapping[str, ScoredRun], scored: Mapping[str, Mapping[str, str]], asked: Sequence[str]
 ) -> tuple[list[str], dict[str, str]]:
     """The metrics to compare, and of those that were not asked for by name the ones that some run lacks."""
-    known = ordered({name: question for questions in scored.values() for name, question in questions.items()})
+    questions_of = ordered({name: question for questions in scored.values() for name, question in questions.items()})
     for name in asked:
-        if name not in known:
-            raise PrefbenchError(unknown("metric of these runs", name, known))
+        if name not in questions_of:
+            raise PrefbenchError(unknown("metric of these runs", name, questions_of))
     lacking = {
-        name: f"{next(label for label in named if name not in scored[label])} was not scored for it"
-        for name in asked or [name for name in known if "/" not in name]
+        name: f"{next(label for label in by_label if name not in scored[label])} was not scored for it"
+        for name in asked or [name for name in questions_of if "/" not in name]
         if any(name not in names for names in scored.values())
     }
     for name, reason in lacking.items():
         if asked:
             raise PrefbenchError(f"{name}: {reason}; prefbench score RUN --metrics {name.partition('/')[0]}")
-    wanted = asked or [name for name in known if "/" not in name]
-    return [name for name in wanted if name not in lacking], lacking
+    requested = asked or [name for name in questions_of if "/" not in name]
+    return [name for name in requested if name not in lacking], lacking
 
 
 def _family(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) -> list[Contrast]:

@@ -80,10 +80,10 @@ def _tests(contrasts: MeasuredContrasts) -> str:
 
 
 def _without(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:_NAMED])
+    examples = ", ".join(names[:_NAMED])
     if len(names) > _NAMED:
-        return f"without any one of {len(names)}: {listed} and others"
-    return f"without {listed}" if len(names) == 1 else f"without any one of {listed}"
+        return f"without any one of {len(names)}: {examples} and others"
+    return f"without {examples}" if len(names) == 1 else f"without any one of {examples}"
 
 
 def _contrast_row(row: Contrast) -> Cells:
@@ -94,9 +94,9 @@ def _contrast_row(row: Contrast) -> Cells:
         sign, ends = "+" if difference.value > 0 else "", interval(difference) if size else ""
         value = f"{sign}{number(difference.value)} {ends}".rstrip()
     dz, wins = (None, None) if size is None else (size.dz, size.wins)
-    turned = "" if size is None else _turns(row.turns)
+    deciding = "" if size is None else _turns(row.turns)
     name = f"{row.metric} {ARROWS[row.direction]}".strip()
-    cells = (value, p_text(row.p_holm), _decimals(dz), _decimals(wins), turned)
+    cells = (value, p_text(row.p_holm), _decimals(dz), _decimals(wins), deciding)
     return (f"{row.method} − {row.baseline}", name, *cells, counts(difference), str(difference.missing))
 
 

@@ -55,7 +55,7 @@ class Standings:
         return asdict(self)
 
 
-def stand(named: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by: str | None) -> Standings | None:
+def stand(by_label: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by: str | None) -> Standings | None:
     """The standings by a metric over images; None where none was asked for and there is none of preference.
 
     Only methods that are no controls are ranked, and of a learned scorer only those that it may judge; strengths are
@@ -68,9 +68,9 @@ def stand(named: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by: st
     if metric is None:
         return None
     direction = next(iter(columns.values()))[metric].direction
-    scores = dict(zip(named, on_same_keys(*(own[metric].scores for own in columns.values())), strict=True))
-    barred = {label for label, own in columns.items() if is_control(named[label]) or own[metric].unranked}
-    honest = {label: own for label, own in scores.items() if label not in barred}
+    scores = dict(zip(by_label, on_same_keys(*(own[metric].scores for own in columns.values())), strict=True))
+    unranked = {label for label, own in columns.items() if is_control(by_label[label]) or own[metric].unranked}
+    honest = {label: own for label, own in scores.items() if label not in unranked}
     ranks = _ranked(honest, direction == "up")
     strong, unlinked = _strengths(scores, direction == "up")
     rows = [Standing(label, crossed_bootstrap(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]

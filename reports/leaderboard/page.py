@@ -64,12 +64,12 @@ def grid(entries: Sequence[Entry]) -> Grid:
     rows = {id(entry): rows_of(entry) for entry in entries}
     heads = []
     for name in COLUMNS:
-        known = next((own[name] for own in rows.values() if name in own), None)
-        heads.append(name if known is None else metric_name(known))
+        row = next((own[name] for own in rows.values() if name in own), None)
+        heads.append(name if row is None else metric_name(row))
     columns = ("method", *heads, "n", "missing", "commit", "date")
     sections = [[_cells(entry, rows[id(entry)]) for entry in group] for group in (honest, frame)]
-    shown = [row for own in rows.values() for name, row in own.items() if name in COLUMNS]
-    notes = legend(shown, [APART] if honest and frame else [])
+    summaries = [row for own in rows.values() for name, row in own.items() if name in COLUMNS]
+    notes = legend(summaries, [APART] if honest and frame else [])
     notes += unmet_notes(first["suite"], COLUMNS)
     notes += smallest_note(f"{UTILITY} to {BASELINE}", [row for entry in entries for row in _differences(entry)])
     title = f"{first['suite']}, {first['split']} users, {first['backbone']}"

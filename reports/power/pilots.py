@@ -81,16 +81,16 @@ def plan(
         PrefbenchError: runs that do not belong together, no such baseline or metric, fewer than two users.
     """
     check_mix(runs)
-    named = dict(zip(label_runs(runs), runs, strict=True))
-    columns = {label: run.columns() for label, run in named.items()}
-    chosen = shared_metric(columns, metric)
-    if chosen is None:
+    by_label = dict(zip(label_runs(runs), runs, strict=True))
+    columns = {label: run.columns() for label, run in by_label.items()}
+    name = shared_metric(columns, metric)
+    if name is None:
         raise PrefbenchError("these runs have no metric of preference; name one with --metric")
-    scores = {label: own[chosen].scores for label, own in columns.items()}
+    scores = {label: own[name].scores for label, own in columns.items()}
     if len(runs) > 1:
-        scores = _differences(scores, baseline if baseline in named else only(named, baseline), baseline)
+        scores = _differences(scores, baseline if baseline in by_label else only(by_label, baseline), baseline)
     pilots = [_pilot(label, own, question, prompts, samples) for label, own in scores.items()]
-    return Plan(chosen, question, pilots, len(runs) > 1)
+    return Plan(name, question, pilots, len(runs) > 1)
 
 
 def _differences(scores: Mapping[str, Scores], base: str | None, asked: str) -> dict[str, Scores]:
@@ -109,20 +109,20 @@ def _pilot(label: str, scores: Scores, question: Question, prompts: int | None, 
     design = design_of(scores)
     if design.users < 2:
         raise PrefbenchError(f"{label}: a pilot needs scores of at least two users, there are {design.users}")
-    parts, planned, seen = components(scores), design.of(prompts=prompts, samples=samples), question.accuracy
-    smallest = smallest_effect(parts, design, **level) / shown_by_scorer(1, seen)
-    users = {e: users_needed(shown_by_scorer(e, seen), parts, planned, **level) for e in question.effects}
+    parts, planned, accuracy = components(scores), design.of(prompts=prompts, samples=samples), question.accuracy
+    smallest = smallest_effect(parts, design, **level) / shown_by_scorer(1, accuracy)
+    users = {e: users_needed(shown_by_scorer(e, accuracy), parts, planned, **level) for e in question.effects}
     return Pilot(label, parts, design, planned, smallest, users)
 
 
 def plan_grid(study: Plan) -> Grid:
     """Every pilot: its variances, what it could show, and the users needed for each effect."""
-    asked = study.question
+    question = study.question
     columns = ("pilot", "n users", "prompts ×\nsamples", "variance: user", "prompt", "user × prompt", "sample")
-    needed = tuple(f"users for\n{effect:g}" for effect in asked.effects)
-    rows = [[_row(pilot, asked.effects) for pilot in study.pilots]]
+    needed = tuple(f"users for\n{effect:g}" for effect in question.effects)
+    rows = [[_row(pilot, question.effects) for pilot in study.pilots]]
     what = "paired difference" if study.paired else "mean"
-    title = f"power of {asked.power:g} for a {what} in {study.metric}, two-sided at {asked.alpha:g}"
+    title = f"power of {question.power:g} for a {what} in {study.metric}, two-sided at {question.alpha:g}"
     return Grid(title, (*columns, "smallest\nshown", *needed), rows, _notes(study), kept=(0,))
 
 

@@ -67,5 +67,5 @@ def _settings(run: ScoredRun) -> dict[str, Any]:
     """What may tell two runs of one method apart, as flat plain data; a parameter named like a setting as `-p name`."""
     spec = dict(run.spec)
     parameters = spec.pop("parameters")
-    named = {f"-p {name}" if name in spec else name: value for name, value in parameters.items()}
-    return {**named, **{key: value for key, value in spec.items() if key not in _NOT_IN_LABELS}}
+    own = {f"-p {name}" if name in spec else name: value for name, value in parameters.items()}
+    return {**own, **{key: value for key, value in spec.items() if key not in _NOT_IN_LABELS}}

@@ -24,8 +24,8 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     lines += _scorer_notes(summaries)
     floors = {row.metric: row.floor for row in summaries if row.floor is not None}
     if floors:
-        shown = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
-        lines.append(f"floor: one half of the references against the other at the same n ({shown}).")
+        values = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
+        lines.append(f"floor: one half of the references against the other at the same n ({values}).")
     for metric in floors:
         stood_on = sorted({row.n_samples for row in summaries if row.metric == metric})
         if len(stood_on) > 1:
@@ -53,11 +53,11 @@ def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
 
 def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
     """The smallest difference in a metric that a table shows, from the width of its intervals; empty without any."""
-    effects = [(shown, row) for row in differences if (shown := smallest_shown(row)) is not None]
+    effects = [(smallest, row) for row in differences if (smallest := smallest_shown(row)) is not None]
     if not effects:
         return []
     most = max((row for _, row in effects), key=lambda row: row.n_samples)
     stood_on = f"{most.n_users} users × {most.n_prompts} prompts, {most.n_samples} samples"
     over = f" (median over {len(effects)} rows, before Holm)" if len(effects) > 1 else ""
-    middle = number(median(shown for shown, _ in effects))
+    middle = number(median(smallest for smallest, _ in effects))
     return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]

@@ -59,10 +59,10 @@ def stale(page: Path, text: str) -> list[str]:
 def portable(command: str) -> str:
     """The command without `--out` and the folders of absolute paths: nothing of it belongs to one machine alone."""
     words = [re.sub(r"(^|=)[/~]\S*/", r"\1", word) for word in shlex.split(command)]
-    kept = [
+    portable_words = [
         w for i, w in enumerate(words) if w != "--out" and not w.startswith("--out=") and words[i - 1 : i] != ["--out"]
     ]
-    return shlex.join(kept)
+    return shlex.join(portable_words)
 
 
 class Published(Report[R]):
@@ -94,10 +94,10 @@ class Published(Report[R]):
     def write(self, result: R, folder: Path) -> Sequence[Path]:
         """Writes figures, data and page into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        kept = self.stored(result)
-        page, text = folder / f"{self.stem(kept)}.md", self.render(kept)
-        figures = self.draw(kept, folder)
-        data = write_json(folder / f"{self.stem(kept)}.json", kept)
+        content = self.stored(result)
+        page, text = folder / f"{self.stem(content)}.md", self.render(content)
+        figures = self.draw(content, folder)
+        data = write_json(folder / f"{self.stem(content)}.json", content)
         write_atomic(page, text)
         return [page, data, *figures]
 

@@ -28,9 +28,9 @@ def frame_beside(run: ScoredRun) -> list[ScoredRun]:
         except (PrefbenchError, KeyError) as error:
             logger.warning("%s is left out: %s", path, error)
             continue
-        wanted = [name for name in (BASELINE, CEILING) if is_plain(other, name) and not is_plain(run, name)]
-        if same and not other.undrawn and wanted:
-            frame[wanted[0]] = other
+        methods = [name for name in (BASELINE, CEILING) if is_plain(other, name) and not is_plain(run, name)]
+        if same and not other.undrawn and methods:
+            frame[methods[0]] = other
     return list(frame.values())
 
 

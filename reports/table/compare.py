@@ -56,9 +56,9 @@ class Comparison:
 
     def of_first(self, n: int) -> Comparison:
         """The first n runs with the rows that they have beside the others; ranks only where all runs are kept."""
-        kept = dict(list(self.runs.items())[:n])
-        rows = [row for row in self.rows if row.label in kept]
-        return Comparison(kept, rows, self.ranks if len(kept) == len(self.runs) else {}, self.baseline, self.histories)
+        runs = dict(list(self.runs.items())[:n])
+        rows = [row for row in self.rows if row.label in runs]
+        return Comparison(runs, rows, self.ranks if len(runs) == len(self.runs) else {}, self.baseline, self.histories)
 
     @property
     def metrics(self) -> list[str]:
@@ -78,14 +78,14 @@ def compare(runs: Sequence[ScoredRun], *, baseline: str = BASELINE) -> Compariso
             baseline other than `prompt-only` that is not among the runs.
     """
     check_mix(runs)
-    named = dict(zip(label_runs(runs), runs, strict=True))
-    columns = {label: run.columns() for label, run in named.items()}
-    floor, ceiling = only(named, BASELINE), only(named, CEILING)
-    base = baseline if baseline != BASELINE and baseline in named else only(named, baseline)
+    by_label = dict(zip(label_runs(runs), runs, strict=True))
+    columns = {label: run.columns() for label, run in by_label.items()}
+    floor, ceiling = only(by_label, BASELINE), only(by_label, CEILING)
+    base = baseline if baseline != BASELINE and baseline in by_label else only(by_label, baseline)
     if base is None and baseline != BASELINE:
-        raise PrefbenchError(unknown("baseline", baseline, list(named)))
-    rows = [ComparedRow(label, not is_control(run), row) for label, run in named.items() for row in run.summary()]
-    for label, run in named.items():
+        raise PrefbenchError(unknown("baseline", baseline, list(by_label)))
+    rows = [ComparedRow(label, not is_control(run), row) for label, run in by_label.items() for row in run.summary()]
+    for label, run in by_label.items():
         if not any(row.label == label for row in rows):
             raise PrefbenchError(f"{run.path} was not scored yet; prefbench score {run.path}")
     if base is not None:
@@ -93,11 +93,11 @@ def compare(runs: Sequence[ScoredRun], *, baseline: str = BASELINE) -> Compariso
     if floor is not None and ceiling is not None:
         rows += [
             ComparedRow(label, not is_control(run), row)
-            for label, run in named.items()
+            for label, run in by_label.items()
             for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
         ]
-    honest = {name: columns[name] for name, run in named.items() if not is_control(run)}
-    return Comparison(named, rows, _ranks(honest), baseline)
+    honest = {name: columns[name] for name, run in by_label.items() if not is_control(run)}
+    return Comparison(by_label, rows, _ranks(honest), baseline)
 
 
 def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
@@ -119,8 +119,8 @@ def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
 
 def ordered(questions: Mapping[str, str]) -> list[str]:
     """Metric names in the order of the questions they answer: preference, adherence, fidelity, side conditions."""
-    asked = ["preference", "adherence", "fidelity", "side"]
-    rank = {name: (asked.index(question), not name.startswith(GAP)) for name, question in questions.items()}
+    order = ["preference", "adherence", "fidelity", "side"]
+    rank = {name: (order.index(question), not name.startswith(GAP)) for name, question in questions.items()}
     return sorted(questions, key=lambda name: rank[name])
 
 

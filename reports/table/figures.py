@@ -47,14 +47,14 @@ def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | 
     """
     names = list(metrics) if metrics is not None else [name for name in comparison.metrics if "/" not in name]
     labels = _lines(comparison)
-    known = {label: usual(r.summary for n, r in comparison.of(label).items() if n in names) for label in labels}
+    usual_counts = {label: usual(r.summary for n, r in comparison.of(label).items() if n in names) for label in labels}
     columns = min(len(names), _COLUMNS)
     rows = -(-len(names) // columns)
     with matplotlib.rc_context(_STYLE):
-        ticks = [_tick(label, *known[label]) for label in labels]
+        ticks = [_tick(label, *usual_counts[label]) for label in labels]
         figure, panels = _grid(rows, columns, ticks)
         for axes, name in zip(panels.flat, names, strict=False):
-            _panel(axes, comparison, known, name)
+            _panel(axes, comparison, usual_counts, name)
         for axes in panels.flat[len(names) :]:
             axes.set_visible(False)
         panels[0][0].set_yticks(range(len(labels)), ticks)

@@ -53,14 +53,14 @@ def draw_gallery(run: ScoredRun, history: Callable[[str], History], path: Path, 
     Users are taken in the run's order, one of each kind in turn, whatever was drawn for them; of a user the first
     judgments and the first sample of the first cases are shown.
     """
-    chosen = choose_users(run.kinds, users)
-    page = Image.new("RGB", page_size(len(chosen)), "white")
+    page_users = choose_users(run.kinds, users)
+    page = Image.new("RGB", page_size(len(page_users)), "white")
     draw = ImageDraw.Draw(page)
     _headings(draw, run)
-    for row, user in enumerate(chosen):
-        seen = history(user)
-        _user(draw, row, user, run.kinds[user], seen)
-        for group, judgments in (("liked", seen.liked), ("disliked", seen.disliked)):
+    for row, user in enumerate(page_users):
+        own = history(user)
+        _user(draw, row, user, run.kinds[user], own)
+        for group, judgments in (("liked", own.liked), ("disliked", own.disliked)):
             _judged(page, row, group, judgments)
         _drawn(page, row, run, [s for s in run.samples if s.user == user and s.index == 0])
     with atomic_file(path) as temporary:
@@ -84,11 +84,11 @@ def fit(image: Image.Image) -> Image.Image:
     longest = max(image.size)
     if longest <= TILE:
         factor = TILE // longest
-        shown = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+        scaled = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     else:
         size = (max(1, round(image.width * TILE / longest)), max(1, round(image.height * TILE / longest)))
-        shown = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    tile.paste(shown, ((TILE - shown.width) // 2, (TILE - shown.height) // 2))
+        scaled = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    tile.paste(scaled, ((TILE - scaled.width) // 2, (TILE - scaled.height) // 2))
     return tile
 
 
@@ -146,9 +146,9 @@ def _user(draw: ImageDraw.ImageDraw, row: int, user: str, kind: str, seen: Histo
     lines += [(text, font(16), _SOFT) for text in (f"{len(seen.liked)} liked", f"{len(seen.disliked)} disliked")]
     y = corner.y + 4
     for text, face, colour in lines:
-        shown = wrap(text, _LEFT - 12, 2, face)
-        draw.multiline_text((_MARGIN, y), shown, fill=colour, font=face, spacing=3)
-        y += 26 * (1 + shown.count("\n"))
+        wrapped = wrap(text, _LEFT - 12, 2, face)
+        draw.multiline_text((_MARGIN, y), wrapped, fill=colour, font=face, spacing=3)
+        y += 26 * (1 + wrapped.count("\n"))
 
 
 def _judged(page: Image.Image, row: int, group: str, judgments: Sequence[Judgment]) -> None:

@@ -44,8 +44,8 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     than its row says, it says so itself.
     """
     metrics = [name for name in comparison.metrics if parts == ("/" in name)]
-    shown = {name: next(r.summary for r in comparison.rows if r.summary.metric == name) for name in metrics}
-    heads = [metric_name(row) for row in shown.values()]
+    summaries = {name: next(r.summary for r in comparison.rows if r.summary.metric == name) for name in metrics}
+    heads = [metric_name(row) for row in summaries.values()]
     ranks = bool(comparison.ranks)
     columns = ("method", *["rank"] * ranks, *heads, N, "missing")
     honest = [label for label in comparison.runs if _ranked(comparison, label)]
@@ -107,8 +107,8 @@ def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
         notes.append(f"{name}unfinished, {run.undrawn} of {run.description['planned']} samples are not drawn yet")
     reasons: Counter[str] = failures({sample.key: sample for sample in run.samples})
     if reasons:
-        listed = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))
-        notes.append(f"{name}{reasons.total()} of {len(run.samples)} samples failed: {listed}")
+        examples = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))
+        notes.append(f"{name}{reasons.total()} of {len(run.samples)} samples failed: {examples}")
     return notes
 
 
@@ -124,8 +124,8 @@ def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
     if floors:
         cells.append("" if summary.floor is None else number(summary.floor))
     if compared:
-        known = (counts(summary), summary.missing)
-        cells.append(_difference(row, known).replace("\n", " ") if row.difference else "")
+        stands_on = (counts(summary), summary.missing)
+        cells.append(_difference(row, stands_on).replace("\n", " ") if row.difference else "")
     return tuple(cells)
 
 
@@ -139,8 +139,10 @@ def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str]) -> Cel
 
 
 def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequence[str]) -> Cells:
-    known = usual(difference for name in names if name in rows and (difference := rows[name].difference) is not None)
-    return (label, *[_difference(rows.get(name), known) for name in names], known[0], str(known[1]))
+    stands_on = usual(
+        difference for name in names if name in rows and (difference := rows[name].difference) is not None
+    )
+    return (label, *[_difference(rows.get(name), stands_on) for name in names], stands_on[0], str(stands_on[1]))
 
 
 def _difference(row: ComparedRow | None, known: tuple[str, int]) -> str:

@@ -94,8 +94,8 @@ def _galleries(comparison: Comparison, history: Callable[[str], History], folder
     """Label to file name. Names are numbered where labels would give the same one."""
     names: dict[str, str] = {}
     for i, (label, run) in enumerate(comparison.runs.items()):
-        wanted = f"gallery-{slug(label)}.png"
-        names[label] = f"gallery-{slug(label)}-{i}.png" if wanted in names.values() else wanted
+        name = f"gallery-{slug(label)}.png"
+        names[label] = f"gallery-{slug(label)}-{i}.png" if name in names.values() else name
         draw_gallery(run, history, folder / names[label])
     return names
 

@@ -52,8 +52,8 @@ def inflation(
 ) -> PickedGain:
     """Gains of the picture of each case that is most alike, over the mean picture of the case."""
     values, utilities = (column.values.reshape(-1, size.samples) for column in (scores, truth))
-    picked = np.argmax(likeness.reshape(-1, size.samples), axis=1)[:, None]
-    gain, utility_gain = (np.take_along_axis(v, picked, axis=1)[:, 0] - v.mean(axis=1) for v in (values, utilities))
+    best = np.argmax(likeness.reshape(-1, size.samples), axis=1)[:, None]
+    gain, utility_gain = (np.take_along_axis(v, best, axis=1)[:, 0] - v.mean(axis=1) for v in (values, utilities))
     slope = _slope(scores, truth)
     users, prompts = scores.users[:: size.samples], scores.prompts[:: size.samples]
 

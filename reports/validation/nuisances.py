@@ -37,8 +37,8 @@ def jpeg(image: Image.Image, quality: float, seed: int) -> Image.Image:  # noqa:
 
 def noise(image: Image.Image, sigma: float, seed: int) -> Image.Image:
     """Independent Gaussian noise of `sigma` grey levels: of one seed, the same noise at every level but its size."""
-    drawn = np.random.default_rng([seed, 1]).standard_normal((image.height, image.width, 3))
-    return Image.fromarray((np.asarray(image) + sigma * drawn).round().clip(0, 255).astype(np.uint8))
+    unit_noise = np.random.default_rng([seed, 1]).standard_normal((image.height, image.width, 3))
+    return Image.fromarray((np.asarray(image) + sigma * unit_noise).round().clip(0, 255).astype(np.uint8))
 
 
 def hue(image: Image.Image, degrees: float, seed: int) -> Image.Image:  # noqa: ARG001

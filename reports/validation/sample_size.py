@@ -49,13 +49,13 @@ def _curve(measured: MeasuredSystems, name: str) -> SizeCurve:
     ]
     gap = _gap(measured, name)
     p = p_value(measured, name, measured.systems.middle, measured.systems.strengths[0])
-    told = p is not None and p < ALPHA
-    half = abs(gap) / 2 if gap is not None and told else None
+    significant = p is not None and p < ALPHA
+    half = abs(gap) / 2 if gap is not None and significant else None
     return {
         "points": points,
         "limit": limit,
         "gap": gap,
-        "told": told,
+        "told": significant,
         "enough": _enough(points, "bias", half),
         "steady": _enough(points, "sd", half),
     }

@@ -29,9 +29,9 @@ class System:
     @property
     def name(self) -> str:
         """As tables show it; also the folder's name but for blanks."""
-        spoilt = "" if self.nuisance is None else f", {self.nuisance} {self.level:g}"
+        nuisance = "" if self.nuisance is None else f", {self.nuisance} {self.level:g}"
         pool = f", {self.split} pool" if self.pool else ""
-        return f"strength {self.strength:g}{spoilt}{pool}"
+        return f"strength {self.strength:g}{nuisance}{pool}"
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ def unmet_requirements(suite: str, path: Path = _FILE) -> Mapping[str, Sequence[
 def unmet_notes(suite: str, metrics: Iterable[str], path: Path = _FILE) -> list[str]:
     """One line that names the shown metrics with unmet requirements; empty without any."""
     of_suite, names = unmet_requirements(suite, path), set(metrics)
-    listed = "; ".join(f"{name} ({', '.join(faults)})" for name, faults in of_suite.items() if name in names)
-    if not listed:
+    texts = "; ".join(f"{name} ({', '.join(faults)})" for name, faults in of_suite.items() if name in names)
+    if not texts:
         return []
-    return [f"measured against the truth (results/validation), these do not hold what is required: {listed}."]
+    return [f"measured against the truth (results/validation), these do not hold what is required: {texts}."]
 
 
 def write(results: Iterable[ValidationResult], published: Path) -> Path:
