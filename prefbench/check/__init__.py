@@ -42,7 +42,7 @@ def check(
         kind: `method`, `metric`, `scorer`, `suite` or `report`.
         name: a registered name, or path/to/file.py:Class.
         parameters: of the constructor, as `name=value`.
-        listener: is given each finding as soon as it is there.
+        listener: receives each finding as soon as its check ends.
 
     Raises:
         PrefbenchError: an unknown kind, name or parameter.

@@ -1,4 +1,4 @@
-"""What methods are checked on: a tiny backbone, real histories, and pictures as people really upload them."""
+"""The bench that methods are checked on: a tiny backbone, real histories, and pictures as people really upload them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Bench:
         raise PrefbenchError(f"{self.suite.card.name} has no {_USERS} val users with likes and dislikes to check on")
 
     def requests(self, profiles: Sequence[Profile]) -> list[Request]:
-        """One request a profile; profiles of one user take that user's cases in turn, then further samples of them."""
+        """One request per profile; one user's profiles take that user's cases in turn, then further samples."""
         turns: dict[str, int] = {}
         return [self._request(profile, turns) for profile in profiles]
 

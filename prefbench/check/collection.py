@@ -17,7 +17,7 @@ Group = tuple[Split, Viewer]
 
 @dataclass(frozen=True)
 class Outline:
-    """What of a history is kept: how many of each side, and what is wrong with it."""
+    """A summary of a history: the number of judgments on each side, and what is wrong with it."""
 
     user: str
     size: str
@@ -26,7 +26,7 @@ class Outline:
 
 @dataclass
 class Collection:
-    """Digests, prompts and thumbnails of all judged pictures, by split and part."""
+    """Digests, prompts and thumbnails of all judged pictures, by split and viewer."""
 
     outlines: dict[Viewer, list[Outline]] = field(default_factory=lambda: {viewer: [] for viewer in VIEWERS})
     digests: dict[Group, set[str]] = field(default_factory=dict)

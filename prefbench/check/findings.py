@@ -30,7 +30,7 @@ class Finding:
 
 
 Listener = Callable[[Finding], object]
-"""Is given each finding as soon as it is there."""
+"""Receives each finding as soon as its check ends."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: it carries an outcome to `run_checks`

@@ -1,4 +1,4 @@
-"""Checks of metrics that give one value a sample."""
+"""Checks of per-image metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prefbench.check.made_up import PROMPTS, MadeUpTruth, made_up_features, made
 
 _WIDTH = 16
 _USERS = 20
-"""As many as it takes for 1,000 pairs of a user and another user's held-out like."""
+"""Enough for 1,000 pairs of a user and another user's held-out like."""
 _ROUNDING = 1e-6
 
 

@@ -54,7 +54,7 @@ def check_method(
         suite: whose val users lend their histories.
         backbone: a name or folder; by default the suite's with random weights, so no trained weights are needed.
         device: the CPU by default, where one seed gives equal bits.
-        listener: is given each finding as soon as it is there.
+        listener: receives each finding as soon as its check ends.
 
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no `Method`.
@@ -125,7 +125,7 @@ class MethodChecks:
         return self._bench.requests(self._profiles)
 
     def _draw(self, requests: Sequence[Request], method: Method | None = None) -> list[Pixels]:
-        """The drawings of one call. Fails unless there is one a request."""
+        """The drawings of one call. Fails unless there is one per request."""
         return pixels_of(_drawn(method or self._method, requests))
 
     def set_up(self) -> str:
@@ -136,7 +136,7 @@ class MethodChecks:
         return f"{self._method.card.name} on {name}"
 
     def drawings(self) -> str:
-        """One RGB drawing a request, at the backbone's resolution, with the prompt that was really used."""
+        """One RGB drawing per request, at the backbone's resolution, with the prompt that was really used."""
         side = self._bench.card.resolution
         for profile, history in zip(self._profiles, self._bench.histories, strict=True):
             if not isinstance(profile, Profile) or profile.user != history.user:
@@ -192,7 +192,7 @@ class MethodChecks:
         return f"{len(data)} bytes for {len(self._profiles)}"
 
     def input(self, name: str) -> str:
-        """An input that the card disowns changes nothing; one that it names should change some drawing."""
+        """An input that the card says is unused changes nothing; a used one should change some drawing."""
         declares = bool(getattr(self._method.card, f"uses_{name}"))
         histories = self._bench.histories[:2]
         others = self._bench.histories[2:4]

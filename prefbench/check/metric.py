@@ -26,7 +26,7 @@ def check_metric(
     Args:
         metric: a registered name, path/to/file.py:Class, or the class.
         parameters: of the metric, as `name=value`.
-        listener: is given each finding as soon as it is there.
+        listener: receives each finding as soon as its check ends.
 
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no metric over images, sets or users.

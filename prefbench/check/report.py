@@ -31,7 +31,7 @@ def check_report(
     Args:
         report: a registered name, path/to/file.py:Class, or the class.
         parameters: options of the report, as `name=value`.
-        listener: is given each finding as soon as it is there.
+        listener: receives each finding as soon as its check ends.
 
     Raises:
         PrefbenchError: an unknown name or option, or an object that is no `Report`.
@@ -98,7 +98,7 @@ class ReportChecks:
 
     @cached_property
     def _result(self) -> Any:
-        """What is measured, once for all checks; where made-up runs are refused, nothing else can be looked at."""
+        """The measured result, once for all checks; where made-up runs are refused, nothing else can be looked at."""
         try:
             return self._measure()
         except PrefbenchError as error:

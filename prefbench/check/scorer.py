@@ -16,7 +16,7 @@ from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import load
 
 _ROUNDING = 1e-4
-"""What batches and orders of work may change of a value: half precision adds in another order."""
+"""The change of a value that other batches or orders may cause: half precision adds in another order."""
 
 
 def check_scorer(
@@ -32,7 +32,7 @@ def check_scorer(
     Args:
         scorer: a registered name, path/to/file.py:Class, or the class.
         parameters: of the scorer, as `name=value`.
-        listener: is given each finding as soon as it is there.
+        listener: receives each finding as soon as its check ends.
 
     Raises:
         PrefbenchError: an unknown name or parameter, or an object that is no `Scorer`.
@@ -106,7 +106,7 @@ class ScorerChecks:
         return identity
 
     def values(self) -> str:
-        """One finite number in [0, 1] a picture."""
+        """One finite number in [0, 1] per picture."""
         values = self._score(self._history)
         if not isinstance(values, np.ndarray) or values.dtype != np.float64:
             fail(f"values are float64, got {getattr(values, 'dtype', type(values).__name__)}")
@@ -185,7 +185,7 @@ class ScorerChecks:
         return "pictures, prompts and history"
 
     def _score(self, history: History, rows: Sequence[int] | range | None = None) -> Features:
-        """Of copies, so that no check sees what a scorer did in another."""
+        """The scores of copies, so that no check sees what a scorer did in another."""
         rows = range(len(self._pictures)) if rows is None else rows
         return self._scorer.score(history, [self._prompts[i] for i in rows], [self._pictures[i].copy() for i in rows])
 

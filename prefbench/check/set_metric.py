@@ -1,4 +1,4 @@
-"""Checks of metrics that compare a set of samples with a set of references."""
+"""Checks of set-level metrics, which compare samples with references."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHIFT = 1.0
 """How far the means of the worse set lie off, in standard deviations of every feature."""
 _ROUNDING = 1e-6
 _FLOOR = 0.1
-"""What identical sets may get, as a share of what the shifted set gets."""
+"""The distance that identical sets may have from the best value, as a share of that of the shifted set."""
 
 
 class SetMetricChecks:
@@ -113,7 +113,7 @@ class SetMetricChecks:
         return refusals[-1]
 
     def permuted_difference(self) -> str:
-        """What the metric prepares for swapping labels gives the numbers of comparing anew."""
+        """The metric's own label swapping gives the numbers of comparing anew."""
         prepared, anew = self._metric.resampling, Resampling(self._metric)
         if type(prepared).permuted_difference is Resampling.permuted_difference:
             return "compared anew each time"
@@ -126,7 +126,7 @@ class SetMetricChecks:
         return f"values differ by {off:.2g}"
 
     def left_out(self) -> str:
-        """What the metric prepares for leaving out some rows gives the numbers of comparing anew.
+        """The metric's own leave-one-out gives the numbers of comparing anew.
 
         Rows of the drawn set alone, so that what a metric takes from all references is the same.
         """

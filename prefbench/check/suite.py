@@ -33,7 +33,7 @@ def check_suite(
         suite: a registered name, path/to/file.py:Class, or the class.
         parameters: of the suite, as `name=value`.
         users: how many users of each split have their pictures looked at; None for all. Ids are compared in full.
-        listener: is given each finding as soon as it is there.
+        listener: receives each finding as soon as its check ends.
 
     Raises:
         PrefbenchError: an unknown name or parameter.
@@ -114,7 +114,7 @@ class SuiteChecks:
         return "likes+dislikes: " + "; ".join(f"{viewer} {_sizes(sizes)}" for viewer, sizes in counted.items())
 
     def pictures(self) -> str:
-        """No picture in two splits, nor in two parts."""
+        """No picture in two splits, nor seen by two viewers."""
         owners: dict[str, set[tuple[Split, Viewer]]] = {}
         for group, digests in self._collection.digests.items():
             for digest in digests:

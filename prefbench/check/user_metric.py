@@ -1,4 +1,4 @@
-"""Checks of metrics that give one value a user."""
+"""Checks of per-user metrics."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _judgment(user: str, turn: int, rng: np.random.Generator) -> Judgment:
 
 
 class UserMetricChecks:
-    """So many made-up users, of whom the last one is not represented."""
+    """Checks on made-up users, the last of whom is not represented."""
 
     def __init__(self, metric: UserMetric) -> None:
         members = [made_up_user(number) for number in range(_USERS)]

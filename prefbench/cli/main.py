@@ -28,7 +28,7 @@ from prefbench.cli.validate import validate
 
 VERBS = (run, score, report, compare, audit, power, validate, publish, show, list_, check, train, ablate, doctor)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
-"""What a disk refuses for: room, quota, size, rights, a file in a folder's place. Shown as one line, no traceback."""
+"""A disk's reasons to refuse: room, quota, size, rights, a file in a folder's place. Shown as one line."""
 
 
 class _Group(click.Group):

@@ -1,4 +1,4 @@
-"""What `run` and `score` end with: the table of one scored run, and its report."""
+"""The end of `run` and `score`: the table of one scored run, and its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the verbs share that read run folders: their options, and opening what `runs/*` gives them."""
+"""Options of the verbs that read run folders, and how they open the paths that `runs/*` gives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def given(choices: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def open_runs(paths: Sequence[Path], screen: Screen) -> list[Run]:
-    """Of several paths, as `runs/*` gives them, those that are run folders; the others are named on the screen."""
+    """The run folders among several paths, as `runs/*` gives them; the others are named on the screen."""
     import prefbench
 
     folders = [path for path in paths if (path / "run.json").is_file()]

@@ -24,7 +24,7 @@ _FAILURES_SHOWN = 5
 
 
 class Screen(Watch):
-    """What a verb shows while it works. `quiet` keeps standard output free for JSON: all goes to standard error."""
+    """The output of a verb while it works. `quiet` keeps standard output free for JSON: all goes to standard error."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         # Paths and commands are copied: the terminal may wrap them, a line break in them would not be theirs.
@@ -69,7 +69,7 @@ class Screen(Watch):
             yield
 
     def drawn(self, result: RunResult, path: Path) -> None:
-        """What was drawn now, what was there before, what failed."""
+        """The counts of samples drawn now, stored before, and failed."""
         rate = f", {result.drawn / result.seconds:.1f} a second" if result.drawn and result.seconds > 0 else ""
         before = result.planned - result.drawn
         repeats = f", {before} were there already" if before else ""
@@ -77,7 +77,7 @@ class Screen(Watch):
         self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{repeats}{bad}: {escape(str(path))}")
 
     def represented(self, result: CollectedStates) -> None:
-        """Whom the method was asked about now, whom before, for whom that failed."""
+        """The counts of users represented now, stored before, and failed."""
         before = result.users - result.collected - len(result.failed)
         repeats = f", {before} were there already" if before else ""
         bad = f", [bold]{len(result.failed)} failed[/bold]" if result.failed else ""

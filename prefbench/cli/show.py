@@ -38,7 +38,7 @@ def show(what: str, name: str | None, measure: str | None, plot: Path | None, as
 
 
 def _run(path: Path) -> dict[str, Any]:
-    """What a run folder says of itself, and how far it is."""
+    """The description of a run folder, and how far it is."""
     from prefbench.run.folder import RunFolder
 
     folder = RunFolder(path)

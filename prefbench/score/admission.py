@@ -1,4 +1,4 @@
-"""What a scorer may rank: its measured figures where they are kept, and the methods that it must not judge."""
+"""Whether a scorer may rank a method: its measured figures, and the methods that it must not judge."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from prefbench.files import WEIGHTS, cache_folder
 
 
 def stored(scorer: Scorer, suite: str) -> dict[str, Any] | None:
-    """What was measured of this scorer on this suite: on its shipped card, or kept on this machine; None if nothing."""
+    """The figures of this scorer on this suite: of its shipped card, or kept on this machine; None without any."""
     return next((figures for figures in _measured(scorer) if figures["suite"] == suite), None)
 
 
 def latest(scorer: Scorer) -> dict[str, Any] | None:
-    """What was measured of this scorer last, on any suite."""
+    """The latest figures of this scorer, on any suite."""
     return next(iter(_measured(scorer)), None)
 
 
@@ -35,12 +35,12 @@ def _measured(scorer: Scorer) -> list[dict[str, Any]]:
 
 
 def figures_folder() -> Path:
-    """Where `scorer_figures.keep` puts what was measured."""
+    """The folder that `scorer_figures.keep` writes figures into."""
     return cache_folder() / "scorers"
 
 
 def record(scorer: Scorer, suite: str) -> ScorerRecord:
-    """What the header of scores stores of the scorer that made them, with what was measured of it on the suite."""
+    """The record of a scorer in the header of its scores, with its figures on the suite."""
     card = scorer.card
     return ScorerRecord(card.name, scorer.id, tuple(card.encoders), tuple(card.trained_on), stored(scorer, suite))
 

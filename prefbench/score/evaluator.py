@@ -36,7 +36,7 @@ _CHUNK = 500
 
 @dataclass(frozen=True)
 class Scoring:
-    """What `Evaluator.score` did with each of its metrics that was not up to date."""
+    """The outcome of `Evaluator.score` for each metric that was not up to date."""
 
     computed: Sequence[str]
     refused: Mapping[str, str]

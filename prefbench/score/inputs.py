@@ -1,4 +1,4 @@
-"""What metrics are given: features of images and texts, reference sets, evidence. Extractors are loaded once."""
+"""The inputs of metrics: features of images and texts, reference sets, evidence. Extractors are loaded once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FEWEST_REFERENCES = 4
 
 
 class ComparedSets(NamedTuple):
-    """What a set-level metric compares, all of one size."""
+    """The sets that a set-level metric compares, all of one size."""
 
     drawn: FeatureSet
     reference: FeatureSet
@@ -87,7 +87,7 @@ class MetricInputs:
         return self._caches[key]
 
     def evidence(self, metric: ImageMetric | UserMetric, material: Material) -> Evidence:
-        """What the metric's card asks for beside the samples, and nothing else.
+        """The evidence that the metric's card asks for, and nothing else.
 
         Raises:
             NotMeasurableError: the card asks for user states and the run stored none.

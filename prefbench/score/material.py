@@ -1,4 +1,4 @@
-"""What one run offers to metrics."""
+"""The samples and images of one run, as metrics read them."""
 
 from __future__ import annotations
 

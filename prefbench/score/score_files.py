@@ -15,13 +15,13 @@ from prefbench.run.folder import RunFolder
 
 
 class ScoreRow(NamedTuple):
-    """One stored value. `key` is a sample's key, a user, or what a set-level value is of (`score.sets`)."""
+    """One stored value. `key` is a sample's key, a user, or a key of a set-level value (`score.sets`)."""
 
     key: str
     column: str
     value: float | None
     n: int | None = None
-    """How many images a set-level value is of."""
+    """The number of images behind a set-level value."""
 
     def to_json(self) -> dict[str, Any]:
         """The row as a line of the file; without `n` where there is none."""

@@ -113,15 +113,15 @@ class ScoredFolder:
         return {name: header for name, header in self.headers.items() if header.unit == "set"}
 
     def set_values(self, metric: str) -> Mapping[str, float | None]:
-        """Of a set-level metric its value, its floor, and its values without each group (`score.sets`), by key."""
+        """The value of a set-level metric, its floor, and its values without each group (`score.sets`), by key."""
         return {row.key: row.value for row in self._scores[metric].rows} if metric in self.headers else {}
 
     def set_size(self, metric: str) -> int:
-        """How many images a set-level value is of."""
+        """The number of images behind a set-level value."""
         return self._scores[metric].rows[0].n or 0
 
     def recipes(self) -> dict[str, str]:
-        """What each metric's numbers were made with: its version and recipe, the extractor and truth that it asked."""
+        """The recipe of each metric's numbers: its version, its settings, the extractor and the truth that it used."""
         return {name: header.recipe for name, header in self.headers.items()}
 
     def columns(self) -> Mapping[str, Column]:
@@ -174,7 +174,7 @@ class ScoredFolder:
         return self._summary.rows
 
     def cost(self) -> Cost:
-        """What the run took, as stored when it was scored. Raises as `summary` does."""
+        """The cost of the run, as stored when it was scored. Raises as `summary` does."""
         return self._summary.cost
 
     @cached_property

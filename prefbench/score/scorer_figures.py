@@ -41,7 +41,7 @@ class Interval:
 
     @classmethod
     def of(cls, estimate: Estimate) -> Interval:
-        """Of an estimate over users and prompts."""
+        """The interval of an estimate over users and prompts."""
         return cls(estimate.value, estimate.low, estimate.high)
 
 

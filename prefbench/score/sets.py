@@ -1,4 +1,4 @@
-"""What is stored of a metric over sets: its value, its floor, and its values without some users or a prompt."""
+"""The stored values of a metric over sets: its value, its floor, and its values without some users or a prompt."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def set_half_width(run: ScoredFolder, name: str) -> float | None:
 
 
 def cost(run: ScoredFolder) -> Cost:
-    """What the run took, from the rows of its profiles and of its drawn samples."""
+    """The cost of the run, from the rows of its profiles and of its drawn samples."""
     profiles = list(run.folder.profiles().values())
     drawn = [sample for sample in run.samples if sample.image is not None]
     return Cost(

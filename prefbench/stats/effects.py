@@ -42,7 +42,7 @@ class LeaveOneOut:
 
     @property
     def names(self) -> list[str]:
-        """What is left out, in words: `user ann`, `prompt a cat`."""
+        """The names of the users and prompts that are left out, in turn: `user ann`, `prompt a cat`."""
         return [*(f"user {name}" for name in self.users), *(f"prompt {name}" for name in self.prompts)]
 
 

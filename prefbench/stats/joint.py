@@ -27,7 +27,7 @@ class Rank:
 def gap_closed(
     method: Scores, floor: Scores, ceiling: Scores, *, replicates: int = 10_000, level: float = LEVEL, seed: int = 0
 ) -> Estimate:
-    """Which share of the way from `floor` to `ceiling` a method goes: mean(m - f) / mean(c - f), 1 at the ceiling.
+    """The share of the gap from `floor` to `ceiling` that a method closes: mean(m - f) / mean(c - f), 1 at the ceiling.
 
     All three are resampled together. No value where the gap is not positive; no interval where it is not positive in
     more replicates than the interval leaves out on one side, because then no share is excluded.

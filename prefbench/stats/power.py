@@ -102,7 +102,7 @@ def design_of(scores: Scores) -> Design:
 
 
 def shown_by_scorer(effect: float, accuracy: float) -> float:
-    """What a scorer that orders a pair rightly with probability `accuracy` shows of an effect: (2 accuracy - 1) of it.
+    """The effect that a scorer shows which orders a pair rightly with probability `accuracy`: (2 accuracy - 1) of it.
 
     Raises:
         ValueError: an accuracy of one half or less shows nothing.

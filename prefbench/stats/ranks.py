@@ -21,7 +21,7 @@ class Correlation(TypedDict):
     high: float | None
     n: int
     n_users: NotRequired[int]
-    """Of a correlation over methods the users that their means are over."""
+    """For a correlation over methods: the number of users in their means."""
 
 
 def spearman(x: FloatArray, y: FloatArray) -> float:

@@ -97,7 +97,7 @@ class Table:
         return Estimate(value if self.n_samples else None, low, high, *n)
 
     def variance_components(self, k: int = 0) -> SquaredErrors:
-        """What users, shared prompts and their cells add to the error of the mean of quantity k."""
+        """The squared errors of the mean of quantity k by users, by shared prompts and by their cells."""
         errors = self.errors(k) / self.weights.sum()
         by_user, by_prompt, cells = errors.sum(axis=1), errors[:, 1:].sum(axis=0), errors[:, 1:]
         users, prompts = (SumOfSquares(one @ one, len(one)) for one in (by_user, by_prompt))

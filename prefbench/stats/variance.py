@@ -11,7 +11,7 @@ from prefbench.api import FloatArray
 
 
 class SumOfSquares(NamedTuple):
-    """What one grouping of the rows adds to the error of a mean: sum_g e_g^2, e_g the error of group g's rows.
+    """The squared errors of a mean between the groups of one grouping: sum_g e_g^2, e_g the error of group g's rows.
 
     Both fields may be arrays, one entry per mean.
     """

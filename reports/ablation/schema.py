@@ -44,7 +44,7 @@ class AblationResult(TypedDict):
     samples_per_case: int
     users: int
     training: Mapping[str, int]
-    """What every training of a variant saw."""
+    """The amounts of data in every training of a variant."""
     defaults: Mapping[str, float]
     """The whole method's own values of parameters that are swept."""
     command: str

@@ -155,7 +155,7 @@ def _cell(comparison: Comparison, label: str, best: ComparedRow) -> AttackCell |
 
 
 def _difference(comparison: Comparison, column: str, label: str, other: str) -> Estimate | None:
-    """Of per-image and per-user metrics the paired difference; None for set-level ones."""
+    """The paired difference in a per-image or per-user metric; None in a set-level one."""
     own, best = (comparison.runs[name].columns() for name in (label, other))
     if column not in own or column not in best:
         return None

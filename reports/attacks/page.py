@@ -56,7 +56,7 @@ def render(result: AttackResult, stem: str) -> str:
 
 
 def grid(result: AttackResult) -> Grid:
-    """A row an attacker, then what the best honest method has in each metric and which it is."""
+    """One row per attacker, then the value and name of the best honest method in each metric."""
     metrics = list(result["metrics"])
     heads = [_heading(name, result["metrics"][name]) for name in metrics]
     rows = [(row["method"], *[_cell(row["cells"].get(name)) for name in metrics]) for row in result["attackers"]]

@@ -1,4 +1,4 @@
-"""What the checks of an audit share: the run, its suite, what the suite shows and keeps back."""
+"""The data that the checks of an audit share: the run, its suite, what the suite shows and keeps back."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AuditedRun:
 
     @cached_property
     def histories(self) -> Mapping[str, History] | None:
-        """What the run's users were shown, under its control; None under a control from a file, which is not loaded."""
+        """The users' histories, under the run's control; None under a control from a file, which is not loaded."""
         limit, control = self.spec["users"], self.spec["control"]
         users = self.suite.users(self.contents.split)[:limit]
         histories = {user.id: self.contents.histories[user.id] for user in users}
@@ -68,7 +68,7 @@ class AuditedRun:
 
     @cached_property
     def plan(self) -> Mapping[str, Planned] | None:
-        """What the run's spec plans, by key; None where its histories are not known."""
+        """The samples that the run's spec plans, by key; None where its histories are not known."""
         if self.histories is None:
             return None
         spec = RunSpec(**{field.name: self.spec[field.name] for field in fields(RunSpec)})
@@ -87,12 +87,12 @@ class AuditedRun:
 
     @cached_property
     def thumbnails(self) -> Thumbnails:
-        """Of the drawn rows, in their order."""
+        """Thumbnails of the drawn rows, in their order."""
         return stacked([self._pictures[sample.image or ""][0] for sample in self.drawn])
 
     @cached_property
     def mirrored(self) -> Thumbnails:
-        """Of the drawn rows' images mirrored left to right."""
+        """Thumbnails of the drawn rows' images, mirrored left to right."""
         return stacked([self._pictures[sample.image or ""][1] for sample in self.drawn])
 
     @cached_property

@@ -41,7 +41,7 @@ def audit(
         folder: the run; it may be unfinished or unscored, which the findings state.
         suite: the suite that the run names, as it is now.
         contents: what `read_suite` read of that suite for the run's split; runs of one suite and split share it.
-        listener: receives each finding as soon as it is there.
+        listener: receives each finding as soon as its check ends.
 
     Returns:
         One finding per check, in the order shown, each with the rows it is about: `FAILED` where a rule is broken,

@@ -1,4 +1,4 @@
-"""What a run's method and its weights declare that they were trained on, and picked by."""
+"""The declarations of a run's method and weights: what they were trained on, and selected by."""
 
 from __future__ import annotations
 

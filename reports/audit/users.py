@@ -1,4 +1,4 @@
-"""Whose a run's rows are: users of its split alone, each row a planned one, each seed once."""
+"""The users, rows and seeds of a run: users of its split alone, each row a planned one, each seed once."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from .contrasts import ALPHA, Contrast, MeasuredContrasts
 from .standings import Standing, Standings
 
 _NAMED = 5
-"""So many users and prompts are named one by one."""
+"""At most so many users and prompts are named."""
 _EFFECTS = (
     "dz: mean over standard deviation of users' differences. wins: share of users for whom the first is better, ties "
     f"half. turned by: single users and prompts without which significance at {ALPHA:g} is gained or lost."

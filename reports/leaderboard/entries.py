@@ -1,4 +1,4 @@
-"""What the leaderboard keeps of a run, as committed JSON."""
+"""The entries of the leaderboard: one run each, as committed JSON."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from ..shared.paired import on_same_keys
 
 @dataclass(frozen=True)
 class Question:
-    """What a study is to show: with which power, at which level, by a scorer of which accuracy over pairs."""
+    """The effects that a study is to show, with its power, its level, and the accuracy of its scorer over pairs."""
 
     effects: Sequence[float] = ()
     power: float = 0.8
@@ -51,7 +51,7 @@ class Pilot:
 
 @dataclass(frozen=True)
 class Plan:
-    """Pilots in one metric of what is asked."""
+    """The pilots of a question, in one metric."""
 
     metric: str
     question: Question
@@ -68,14 +68,14 @@ def plan(
     prompts: int | None = None,
     samples: int | None = None,
 ) -> Plan:
-    """What one run's variance, or that of each run's paired difference to a baseline, promises of a larger study.
+    """The power of a larger study, from one run's variance or that of each run's paired difference to a baseline.
 
     Two runs without the baseline among them are compared with each other. An effect is the true one: of it a scorer of
     accuracy a shows 2a - 1.
 
     Args:
         metric: a metric over images; by default `utility`, else the first one of preference.
-        prompts, samples: prompts a user and samples a prompt of the study; by default the pilot's.
+        prompts, samples: prompts per user and samples per prompt of the study; by default the pilot's.
 
     Raises:
         PrefbenchError: runs that do not belong together, no such baseline or metric, fewer than two users.

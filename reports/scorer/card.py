@@ -27,7 +27,7 @@ FIGURES: Mapping[str, str] = {
     "brier": "mean squared error of P(liked); 0.25 knows nothing",
     "ece": "expected calibration error of P(liked), ten bins",
 }
-"""What is measured of a scorer, and how to read it."""
+"""The figures of a scorer, and how to read them."""
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
 
 

@@ -1,1 +1,1 @@
-"""What several reports share."""
+"""Code that several reports share."""

@@ -1,4 +1,4 @@
-"""How tables write a number: decimals, interval, what it stands on, marks, and what stands where there is none."""
+"""How tables write a number: decimals, interval, counts, marks, and the reason where there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .frame import GAP
 
 DASH = "—"
 ARROWS = {"up": "↑", "down": "↓", "": ""}
-"""Of a direction; none where neither more nor less is better."""
+"""Arrow of each direction; none where neither more nor less is better."""
 WON = "†"
 UNRANKED = "§"
 N = "n users ×\nprompts, samples"
@@ -44,7 +44,7 @@ def interval(row: SummaryRow | Estimate) -> str:
 
 
 def counts(row: SummaryRow | Estimate) -> str:
-    """What a number stands on: `users × prompts, samples`, or users where it has one value of each."""
+    """The counts behind a number: `users × prompts, samples`, or users where it has one value of each."""
     if row.n_samples and not row.n_prompts:
         return f"{row.n_users} users"
     return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
@@ -82,6 +82,6 @@ def stacked_value(row: SummaryRow) -> str:
 
 
 def usual(rows: Iterable[SummaryRow | Estimate]) -> tuple[str, int]:
-    """What most of some rows stand on, and how many of them are missing: said once for a whole line."""
+    """The most frequent counts and number of missing rows: shown once for a whole line."""
     commonest = Counter((counts(row), row.missing) for row in rows).most_common(1)
     return commonest[0][0] if commonest else ("0 × 0, 0", 0)

@@ -64,7 +64,7 @@ def label_runs(runs: Sequence[ScoredRun]) -> list[str]:
 
 
 def _settings(run: ScoredRun) -> dict[str, Any]:
-    """What may tell two runs of one method apart, as flat plain data; a parameter named like a setting as `-p name`."""
+    """Settings that may tell two runs of one method apart, as flat data; a parameter named like one as `-p name`."""
     spec = dict(run.spec)
     parameters = spec.pop("parameters")
     own = {f"-p {name}" if name in spec else name: value for name, value in parameters.items()}

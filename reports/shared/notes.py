@@ -12,7 +12,7 @@ from .cells import UNRANKED, WON, number
 
 
 def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
-    """What the marks of a table mean, as far as they occur."""
+    """The meaning of the marks that occur in a table."""
     summaries = [row for row in rows if "/" not in row.metric]
     winners: dict[tuple[str, ...], dict[str, None]] = {}
     for row in summaries:

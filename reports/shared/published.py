@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Mapping[str, Any])
 T = TypeVar("T")
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError)
-"""What a file that is damaged, or no result at all, raises when it is read and rendered."""
+"""The errors of reading and rendering a file that is damaged or no result at all."""
 
 
 def results_folder() -> Path:

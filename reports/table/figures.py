@@ -138,7 +138,7 @@ def _missing(count: int) -> str:
 
 
 def _marks() -> list[Line2D]:
-    """What the legend says, once for all panels."""
+    """The legend, once for all panels."""
     lines = [Line2D([], [], color=c, linewidth=0.9, linestyle=(0, d), label=n) for n, (c, d) in _REFERENCES.items()]
     dots = {"method": ("o", _HONEST), "control": ("s", _CONTROL)}
     lines += [Line2D([], [], linestyle="", marker=m, markersize=5, color=c, label=n) for n, (m, c) in dots.items()]

@@ -1,4 +1,4 @@
-"""One picture a run: for a dozen users what they liked, what they disliked, and what was drawn for them."""
+"""One picture per run: for a dozen users their likes, their dislikes, and the images drawn for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAP = 6
 USERS = 12
 """Users on a page."""
 _SHOWN = {"liked": 3, "disliked": 3, "drawn": 4}
-"""So few that captions stay legible where the page is reduced to the width of a paper."""
+"""Few enough for captions to stay legible where the page is reduced to the width of a paper."""
 _LEFT, _TOP, _CAPTION, _BETWEEN, _MARGIN = 152, 132, 62, 30, 24
 _INK, _SOFT, _RULE, _EMPTY = "#1a1a1a", "#666666", "#d4d4d4", "#f3f3f3"
 _COLOURS = {"liked": "#0b6fae", "disliked": "#b5471b", "drawn": "#1a1a1a"}
@@ -36,7 +36,7 @@ class Place:
 
 
 def place(row: int, group: str, index: int) -> Place:
-    """Where a tile stands: the row of the user, the group `liked`, `disliked` or `drawn`, the index within it."""
+    """The corner of a tile: the row of the user, the group `liked`, `disliked` or `drawn`, the index within it."""
     before = list(_SHOWN)[: list(_SHOWN).index(group)]
     x = _MARGIN + _LEFT + sum(_SHOWN[name] * (TILE + GAP) + _BETWEEN for name in before) + index * (TILE + GAP)
     return Place(x, _TOP + row * (TILE + _CAPTION))
@@ -69,7 +69,7 @@ def draw_gallery(run: ScoredRun, history: Callable[[str], History], path: Path, 
 
 
 def choose_users(kinds: Mapping[str, str], users: int = USERS) -> list[str]:
-    """So many users, one of each kind in turn, listed kind by kind."""
+    """At most `users` users, one of each kind in turn, listed kind by kind."""
     by_kind: dict[str, list[str]] = {}
     for user, kind in kinds.items():
         by_kind.setdefault(kind, []).append(user)

@@ -61,7 +61,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
 
 
 def difference_grid(comparison: Comparison) -> Grid:
-    """Each method minus the baseline on the same keys, for every metric that has one value a sample."""
+    """Each method minus the baseline on the same keys, for every metric that is not set-level."""
     rows = [row for row in comparison.rows if row.difference is not None]
     names = [name for name in comparison.metrics if any(row.summary.metric == name for row in rows)]
     heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
@@ -84,7 +84,7 @@ def kinds_grid(comparison: Comparison, metric: str) -> Grid:
 
 
 def cost_grid(comparison: Comparison) -> Grid:
-    """What each run took, per user and per image."""
+    """The cost of each run, per user and per image."""
     columns = ("method", "s / user", "users", "s / image", "passes / image", "images", "bytes / user", "trained / user")
     return Grid("cost", (*columns, "peak memory"), [[_cost_row(label, run) for label, run in comparison.runs.items()]])
 
@@ -100,7 +100,7 @@ def _smallest(comparison: Comparison) -> list[str]:
 
 
 def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
-    """What the numbers of a run lack: samples not drawn yet, samples that failed, by reason. Empty where nothing is."""
+    """The samples that a run lacks: those not drawn yet, and those that failed, by reason. Empty without any."""
     name = f"{label}: " if label else ""
     notes = []
     if run.undrawn:

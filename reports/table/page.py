@@ -28,7 +28,7 @@ class Safe(str):
 
 @dataclass(frozen=True)
 class Ran:
-    """What the header says of one run."""
+    """The header of one run."""
 
     label: str
     settings: dict[str, Any]

@@ -10,7 +10,7 @@ from .settings import MIDDLE
 Claim = Literal["fall", "rise", "stay", "none"]
 ClaimOutcome = Literal["holds", "fails", "open", "no claim"]
 TOLERANCE = 0.2
-"""Of a metric's unit: an effect up to which a picture's value counts as unmoved."""
+"""The largest effect, in a metric's unit, that counts as none."""
 STAYS = 0.9
 """The level of the interval that must lie within the tolerance: two one-sided tests at 5 % (Schuirmann 1987, J.
 Pharmacokinet. Biopharm. 15:657)."""

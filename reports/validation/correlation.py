@@ -93,7 +93,7 @@ def _own(run: ScoredRun, columns: Mapping[str, Column], name: str) -> float | No
 
 
 def required(correlations: MethodCorrelations) -> list[RequiredRow]:
-    """What the benchmark asks of its learned metric; None where these runs cannot tell."""
+    """Whether the learned metric ranks as the benchmark requires; None where these runs cannot tell."""
     reached = correlations["tau"].get(RANKED_BY, {"value": None})["value"]
     means = {label: values.get(RANKED_BY) for label, values in correlations["methods"].items()}
     what = f"tau-b of {RANKED_BY} and true utility over {len(means)} methods and controls is at least {WANTED_TAU}"

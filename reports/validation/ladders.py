@@ -76,7 +76,7 @@ def _levels(measured: MeasuredSystems, nuisance: str) -> list[System]:
 def effect(
     measured: MeasuredSystems, name: str, system: System, against: float = MIDDLE, *, level: float = LEVEL
 ) -> Interval:
-    """What a metric scores more of a system than of an unspoilt one, on the same users, prompts and seeds."""
+    """The difference in a metric of a system to one without a nuisance, on the same users, prompts and seeds."""
     base = measured.systems.strengths[STRENGTHS.index(against)]
     if name not in measured.image_metrics:
         return difference(*(measured.run(one).set_values(name) for one in (system, base)), level=level)

@@ -1,4 +1,4 @@
-"""What a learned scorer overpays: methods that pick by its encoder, and scorers that know what methods were shown."""
+"""How far a learned scorer overrates methods that pick by its encoder, or whose histories it knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What spoils a picture without touching how strongly its system personalises: seven ladders of three levels."""
+"""Nuisances: changes of a picture that leave the strength of personalisation as it is, seven at three levels each."""
 
 from __future__ import annotations
 

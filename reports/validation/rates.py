@@ -9,7 +9,7 @@ from .schema import Rate
 WANTED_RATE = (0.03, 0.07)
 """False positives of a test at 5 %."""
 WANTED_COVERAGE = 0.93
-"""Of 95 % intervals."""
+"""The least share of 95 % intervals that hold the true value."""
 
 
 def rate(hits: int, n: int) -> Rate:

@@ -88,7 +88,7 @@ def _enough(points: list[SizePoint], key: Literal["bias", "sd"], bound: float | 
 
 
 def _gap(measured: MeasuredSystems, name: str) -> float | None:
-    """What strength 0.5 scores more than strength 0, as runs do."""
+    """The difference of strength 0.5 to strength 0, as runs have it."""
     zero, middle = measured.systems.strengths[0], measured.systems.middle
     if name not in measured.image_metrics:
         return difference(*(measured.run(system).set_values(name) for system in (middle, zero)))["value"]

@@ -51,7 +51,7 @@ class Dose(TypedDict):
 
 
 class LevelEffect(Interval):
-    """What a metric scores more under one level of a nuisance."""
+    """The effect of one level of a nuisance on a metric."""
 
     level: float
 
@@ -128,7 +128,7 @@ class SizeCurve(TypedDict):
 
 
 class PickedGain(TypedDict):
-    """What pictures gain that were picked by one likeness, where the scorer is given the judgments of one viewer."""
+    """The gain of pictures picked by one likeness, where the scorer is given the judgments of one viewer."""
 
     judgments: str
     picked_by: str
@@ -139,7 +139,7 @@ class PickedGain(TypedDict):
 
 
 class Parts(TypedDict):
-    """What was measured, one part per question."""
+    """The measurements, one part per question."""
 
     per_image: dict[str, Correlation]
     per_user: dict[str, Correlation]

@@ -25,7 +25,7 @@ def value(values: Values) -> Value:
 
 
 def difference(values: Values, others: Values, *, level: float = LEVEL) -> Interval:
-    """What one run scores more than another on the same prompts, both without the same users in turn.
+    """The difference of two runs on the same prompts; its jackknife leaves the same users out of both.
 
     The interval keeps the prompts, as the permutation test does: at 0.95 it holds 0 in 95 % where two methods are the
     same.

@@ -19,9 +19,9 @@ class System:
     level: float = 0.0
     split: Split = "test"
     users: int | None = None
-    """Only the first so many users of the split; None for all."""
+    """The number of users, the first of the split; None for all."""
     prompts: int | None = None
-    """So many prompts of training captions for everybody; None for the users' own cases."""
+    """The number of prompts, from training captions and the same for all users; None for the users' own cases."""
     samples: int = 1
     pool: bool = False
     """Whether samples are picked from it, so that as a whole it stands for nothing."""
