@@ -9,9 +9,9 @@ from prefbench.parameters import bind, declared
 QUESTIONS = ("fidelity", "adherence", "preference", "side")
 
 
-def registered_name(given: object) -> str | None:
+def registered_name(plugin: object) -> str | None:
     """The name to hold a card to: none for classes, and for files, whose classes nobody registered."""
-    return given if isinstance(given, str) and ":" not in given else None
+    return plugin if isinstance(plugin, str) and ":" not in plugin else None
 
 
 def check_method_card(constructor: type[Method], registered: str | None) -> str:

@@ -122,8 +122,8 @@ class SuiteChecks:
         shared = [groups for groups in owners.values() if len(groups) > 1]
         if shared:
             example = " and ".join(sorted("/".join(group) for group in shared[0]))
-            fail(f"{len(shared)} pictures are in more than one split or part, such as in {example}")
-        return f"{len(owners):,} different pictures, each in one split and part"
+            fail(f"{len(shared)} pictures are in more than one split or view, such as in {example}")
+        return f"{len(owners):,} different pictures, each in one split and view"
 
     def cases(self) -> str:
         """Every evaluated user has cases of their own; no id twice."""
@@ -170,25 +170,25 @@ class SuiteChecks:
             mine = [(r.user, r.picture.digest) for r in self._suite.references(split) if r.user in users]
             strays = set(mine) - self._collection.scorer_likes
             if strays:
-                fail(f"{len(strays)} references are not likes of the scorer part, such as one of {min(strays)[0]}")
+                fail(f"{len(strays)} references are not likes that only scorers see, such as one of {min(strays)[0]}")
             leaks = [user for user, digest in mine if digest in public]
             if leaks:
                 fail(f"{len(leaks)} references are in a history that methods see, such as one of {leaks[0]}")
             total += len(mine)
         if not total:
             fail("there are no references")
-        return f"{total:,} references, all likes of the scorer part, in no history that methods see"
+        return f"{total:,} references, all likes that only scorers see, in no history that methods see"
 
     def near_duplicates(self) -> str:
         """No copy, however retouched, between evaluated histories, what only scorers see, and what is learned from."""
         of = self._collection.thumbnails
         groups = {
             "histories": np.concatenate([of[split, "method"] for split in _EVALUATED]),
-            "scorer parts": np.concatenate([of[split, "scorer"] for split in _EVALUATED]),
+            "scorer views": np.concatenate([of[split, "scorer"] for split in _EVALUATED]),
             "train users": np.concatenate([of["train", viewer] for viewer in VIEWERS]),
             "scorer users": np.concatenate([of["scorer", viewer] for viewer in VIEWERS]),
         }
-        pairs = itertools.product(("histories", "scorer parts"), ("scorer parts", "train users", "scorer users"))
+        pairs = itertools.product(("histories", "scorer views"), ("scorer views", "train users", "scorer users"))
         likenesses = {
             f"{a} x {b}": compare(groups[a], groups[b])
             for a, b in pairs

@@ -69,8 +69,8 @@ def plain(prompt: str) -> str:
     return " ".join(prompt.casefold().split())
 
 
-def _judged(suite: Suite, split: Split, shown: Mapping[str, History]) -> Iterator[tuple[Visibility, str, History]]:
-    for user, history in shown.items():
+def _judged(suite: Suite, split: Split, histories: Mapping[str, History]) -> Iterator[tuple[Visibility, str, History]]:
+    for user, history in histories.items():
         yield "shown", "shown history", history
         yield "held-out", "held-out judgments", suite.history(user, "scorer")
     if split != "scorer":

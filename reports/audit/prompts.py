@@ -66,15 +66,15 @@ def near(run: AuditedRun) -> str:
     return f"no two of {len(prompts)} × {len(sources)} prompts with a Jaccard similarity of content words ≥ {_NEAR:g}"
 
 
-def alike_prompts(asked: Iterable[str], seen: Iterable[str]) -> Mapping[str, tuple[str, float]]:
-    """Each asked prompt that has a near seen one, to the nearest and the Jaccard similarity of their content words."""
-    words_of = {prompt: content_words(prompt) for prompt in seen}
+def alike_prompts(prompts: Iterable[str], sources: Iterable[str]) -> Mapping[str, tuple[str, float]]:
+    """Each of `prompts` near to one of `sources`, to the nearest and the Jaccard similarity of their content words."""
+    words_of = {prompt: content_words(prompt) for prompt in sources}
     holding: dict[str, list[str]] = defaultdict(list)
     for prompt, words in words_of.items():
         for word in words:
             holding[word].append(prompt)
     nearest = {}
-    for prompt in asked:
+    for prompt in prompts:
         own = content_words(prompt)
         shared = Counter(other for word in own for other in holding.get(word, ()))
         similar = {other: n / (len(own) + len(words_of[other]) - n) for other, n in shared.items()}

@@ -122,23 +122,23 @@ def _questions(columns: Columns, over_sets: Mapping[str, ScoreHeader]) -> dict[s
 
 
 def _metrics(
-    by_label: Mapping[str, ScoredRun], scored: Mapping[str, Mapping[str, str]], asked: Sequence[str]
+    by_label: Mapping[str, ScoredRun], scored: Mapping[str, Mapping[str, str]], requests: Sequence[str]
 ) -> tuple[list[str], dict[str, str]]:
-    """The metrics to compare, and of those that were not asked for by name the ones that some run lacks."""
-    questions_of = ordered({name: question for questions in scored.values() for name, question in questions.items()})
-    for name in asked:
-        if name not in questions_of:
-            raise PrefbenchError(unknown("metric of these runs", name, questions_of))
+    """The metrics to compare, and those left out because some run lacks them, with the reasons."""
+    available = ordered({name: question for questions in scored.values() for name, question in questions.items()})
+    for name in requests:
+        if name not in available:
+            raise PrefbenchError(unknown("metric of these runs", name, available))
+    names = requests or [name for name in available if "/" not in name]
     lacking = {
         name: f"{next(label for label in by_label if name not in scored[label])} was not scored for it"
-        for name in asked or [name for name in questions_of if "/" not in name]
-        if any(name not in names for names in scored.values())
+        for name in names
+        if any(name not in questions for questions in scored.values())
     }
     for name, reason in lacking.items():
-        if asked:
+        if requests:
             raise PrefbenchError(f"{name}: {reason}; prefbench score RUN --metrics {name.partition('/')[0]}")
-    requested = asked or [name for name in questions_of if "/" not in name]
-    return [name for name in requested if name not in lacking], lacking
+    return [name for name in names if name not in lacking], lacking
 
 
 def _family(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) -> list[Contrast]:

@@ -80,7 +80,7 @@ def stand(by_label: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by:
     return Standings(metric, direction, rows, overtakings, unlinked)
 
 
-def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | None:
+def shared_metric(columns: Mapping[str, Columns], request: str | None) -> str | None:
     """The metric asked for, else `utility`, else the first one of preference; None where there is none.
 
     Raises:
@@ -88,12 +88,12 @@ def shared_metric(columns: Mapping[str, Columns], asked: str | None) -> str | No
     """
     first = next(iter(columns.values()))
     shared = [n for n, column in first.items() if column.direction and all(n in own for own in columns.values())]
-    if asked is not None and asked in first and not first[asked].direction:
-        raise PrefbenchError(f"nothing can be ranked by {asked}: neither more nor less of it is better")
-    if asked is not None and asked not in shared:
-        raise PrefbenchError(unknown("metric over images that all runs have", asked, shared))
+    if request is not None and request in first and not first[request].direction:
+        raise PrefbenchError(f"nothing can be ranked by {request}: neither more nor less of it is better")
+    if request is not None and request not in shared:
+        raise PrefbenchError(unknown("metric over images that all runs have", request, shared))
     preferences = [name for name in shared if first[name].question == "preference"]
-    return asked or (UTILITY if UTILITY in preferences else next(iter(preferences), None))
+    return request or (UTILITY if UTILITY in preferences else next(iter(preferences), None))
 
 
 def _place(value: float | None, direction: str) -> float:

@@ -93,9 +93,9 @@ def plan(
     return Plan(name, question, pilots, len(runs) > 1)
 
 
-def _differences(scores: Mapping[str, Scores], base: str | None, asked: str) -> dict[str, Scores]:
-    if base is None and (len(scores) > 2 or asked != BASELINE):
-        raise PrefbenchError(unknown("baseline", asked, list(scores)))
+def _differences(scores: Mapping[str, Scores], base: str | None, request: str) -> dict[str, Scores]:
+    if base is None and (len(scores) > 2 or request != BASELINE):
+        raise PrefbenchError(unknown("baseline", request, list(scores)))
     base = base or list(scores)[-1]
     differences = {}
     for label in [label for label in scores if label != base]:

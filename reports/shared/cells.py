@@ -63,15 +63,15 @@ def absence(row: SummaryRow | Estimate | None) -> str:
     return f"{DASH} ({row.missing} missing)"
 
 
-def stacked(row: SummaryRow | Estimate | None, known: tuple[str, int] | None = None) -> str:
-    """Value, interval, and what it stands on unless that is `known` already."""
+def stacked(row: SummaryRow | Estimate | None, usual_counts: tuple[str, int] | None = None) -> str:
+    """Value, interval, and what it stands on unless that is `usual_counts` already."""
     if row is None or row.value is None:
         return absence(row)
     mark = UNRANKED if isinstance(row, SummaryRow) and row.unranked else ""
     lines = [number(row.value) + mark, interval(row)]
-    if known is None or counts(row) != known[0]:
+    if usual_counts is None or counts(row) != usual_counts[0]:
         lines.append(f"n {counts(row)}")
-    if row.missing != (known[1] if known else 0):
+    if row.missing != (usual_counts[1] if usual_counts else 0):
         lines.append(f"{row.missing} missing")
     return "\n".join(lines)
 

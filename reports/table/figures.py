@@ -90,19 +90,19 @@ def _lines(comparison: Comparison) -> list[str]:
     return honest + [label for label in comparison.runs if label in controls]
 
 
-def _panel(axes: Axes, comparison: Comparison, known: Mapping[str, tuple[str, int]], metric: str) -> None:
-    rows = {label: comparison.of(label).get(metric) for label in known}
+def _panel(axes: Axes, comparison: Comparison, usual_counts: Mapping[str, tuple[str, int]], metric: str) -> None:
+    rows = {label: comparison.of(label).get(metric) for label in usual_counts}
     for label, (colour, dashes) in _REFERENCES.items():
         row = rows.get(label)
         if row is not None and row.summary.value is not None:
             axes.axvline(row.summary.value, color=colour, linewidth=0.9, linestyle=(0, dashes), zorder=0)
     # Set-level metrics stand on fewer samples than the line says: their panel says so once, a dot where it differs.
     own = usual(row.summary for row in rows.values() if row is not None)
-    apart = own not in known.values()
+    apart = own not in usual_counts.values()
     if apart:
         axes.set_title(f"n {own[0]}{_missing(own[1])}", fontsize=7, color=_SOFT, loc="right")
-    for height, label in enumerate(known):
-        _dot(axes, height, rows[label], own if apart else known[label])
+    for height, label in enumerate(usual_counts):
+        _dot(axes, height, rows[label], own if apart else usual_counts[label])
     head = next((row.summary for row in rows.values() if row is not None), None)
     axes.set_title(metric if head is None else plain(metric_name(head)), fontsize=9, fontweight="bold", loc="left")
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
@@ -111,7 +111,7 @@ def _panel(axes: Axes, comparison: Comparison, known: Mapping[str, tuple[str, in
     axes.margins(x=0.08)
 
 
-def _dot(axes: Axes, height: int, row: ComparedRow | None, known: tuple[str, int]) -> None:
+def _dot(axes: Axes, height: int, row: ComparedRow | None, usual_counts: tuple[str, int]) -> None:
     """The dot and its whisker; a dash in words where there is no value."""
     if row is None or row.summary.value is None:
         reason = "not scored" if row is None else f"no value, {row.summary.missing} missing"
@@ -121,8 +121,8 @@ def _dot(axes: Axes, height: int, row: ComparedRow | None, known: tuple[str, int
     if summary.low is not None and summary.high is not None:
         axes.plot([summary.low, summary.high], [height, height], color=colour, linewidth=1.6, solid_capstyle="butt")
     axes.plot(row.summary.value, height, marker="o" if row.ranked else "s", markersize=5, color=colour)
-    if (counts(summary), summary.missing) != known:
-        missing = _missing(summary.missing) if summary.missing != known[1] else ""
+    if (counts(summary), summary.missing) != usual_counts:
+        missing = _missing(summary.missing) if summary.missing != usual_counts[1] else ""
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         place, note = (row.summary.value, height + 0.2), f"n {counts(summary)}{missing}"
         axes.annotate(note, place, color=_SOFT, fontsize=6, ha="center", va="top", bbox=box)

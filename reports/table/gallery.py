@@ -137,13 +137,13 @@ def _headings(draw: ImageDraw.ImageDraw, run: ScoredRun) -> None:
         draw.line((first.x, _TOP - 7, last.x + TILE - 1, _TOP - 7), fill=_COLOURS[group], width=2)
 
 
-def _user(draw: ImageDraw.ImageDraw, row: int, user: str, kind: str, seen: History) -> None:
+def _user(draw: ImageDraw.ImageDraw, row: int, user: str, kind: str, history: History) -> None:
     corner = place(row, "liked", 0)
     if row:
         y = corner.y - 5
         draw.line((_MARGIN, y, page_size(1)[0] - _MARGIN, y), fill=_RULE)
     lines = [(user, font(18, bold=True), _INK), (kind, font(18), _INK)]
-    lines += [(text, font(16), _SOFT) for text in (f"{len(seen.liked)} liked", f"{len(seen.disliked)} disliked")]
+    lines += [(text, font(16), _SOFT) for text in (f"{len(history.liked)} liked", f"{len(history.disliked)} disliked")]
     y = corner.y + 4
     for text, face, colour in lines:
         wrapped = wrap(text, _LEFT - 12, 2, face)

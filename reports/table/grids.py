@@ -145,10 +145,10 @@ def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequenc
     return (label, *[_difference(rows.get(name), stands_on) for name in names], stands_on[0], str(stands_on[1]))
 
 
-def _difference(row: ComparedRow | None, known: tuple[str, int]) -> str:
+def _difference(row: ComparedRow | None, usual_counts: tuple[str, int]) -> str:
     if row is None or row.difference is None:
         return f"{DASH} (not compared)"
-    value, *rest = stacked(row.difference, known).split("\n")
+    value, *rest = stacked(row.difference, usual_counts).split("\n")
     sign = "+" if (row.difference.value or 0) > 0 else ""
     return "\n".join([f"{sign}{value}", *rest, p_text(row.p_holm)])
 
