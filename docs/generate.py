@@ -73,12 +73,10 @@ def metrics() -> None:
     rows = []
     for name in names("metric"):
         metric = load("metric", name)
-        card = getattr(metric, "card", None)
-        if isinstance(card, MetricCard):
-            write(f"metrics/{name}.md", metric_page(name, metric))
-            rows.append([f"[`{name}`]({name}.md)", card.summary, card.question, _UNITS[card.unit]])
-        else:
-            rows.append([f"`{name}:NAME`", first_line(metric), "", ""])
+        card: MetricCard = metric.card
+        write(f"metrics/{name}.md", metric_page(name, metric))
+        rows.append([f"[`{name}`]({name}.md)", card.summary, card.question, _UNITS[card.unit]])
+    rows.append(["[`torchmetrics:NAME`](../torchmetrics.md)", "what torchmetrics' image metrics measure", "", ""])
     write("metrics/index.md", ["# Metrics", "", *table(["metric", "measures", "question", "unit"], rows)])
 
 

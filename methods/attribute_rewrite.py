@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from prefbench.api import Context, Drawing, Features, History, Method, MethodCard, ProbeItem, Profile, Request
 from prefbench.models.mllms.conversation import Conversation
@@ -39,7 +39,7 @@ class AttributeRewrite(Method):
         encoders=("mini-mllm", "mini-vision"),
     )
 
-    def __init__(self, *, mllm: str = "mini-mllm") -> None:
+    def __init__(self, *, mllm: Annotated[str, "mllm"] = "mini-mllm") -> None:
         self.name = mllm
 
     def setup(self, context: Context) -> None:

@@ -6,13 +6,14 @@ import inspect
 import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from prefbench.api import PrefbenchError
-from prefbench.registry import unknown
+from prefbench.registry import check_name, unknown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -38,12 +39,7 @@ def bind(constructor: Callable[..., Any], texts: Mapping[str, str]) -> dict[str,
 
     Of a function, such as a trainer, the keyword-only ones.
     """
-    allowed = declared(constructor)
-    _check_names(constructor, texts, allowed)
-    return {
-        name: _parse(name, texts[name], annotation) if name in texts else default
-        for name, (annotation, default) in allowed.items()
-    }
+    return _bound(constructor, texts, lambda name, text, annotation, _: _parse(name, text, annotation))
 
 
 def restore(constructor: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,12 +48,24 @@ def restore(constructor: type, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         PrefbenchError: a name or a kind of value that the constructor does not take.
     """
-    allowed = declared(constructor)
-    _check_names(constructor, values, allowed)
-    return {
-        name: _checked(constructor, name, values.get(name, default), annotation, default)
-        for name, (annotation, default) in allowed.items()
-    }
+    return _bound(constructor, values, partial(_checked, constructor))
+
+
+def _bound(
+    constructor: Callable[..., Any], given: Mapping[str, Any], read: Callable[[str, Any, Any, Any], Any]
+) -> dict[str, Any]:
+    """All parameters; what is given for one annotated `Annotated[str, KIND]` must be a name of the kind or a folder."""
+    allowed, bound = declared(constructor), {}
+    for name in given:
+        if name not in allowed:
+            raise PrefbenchError(unknown(f"parameter of {constructor.__name__}", name, list(allowed) or ["none"]))
+    for name, (annotation, default) in allowed.items():
+        bound[name] = read(name, given[name], annotation, default) if name in given else default
+    for name, annotation in _hints(constructor, extras=True).items():
+        for kind in getattr(annotation, "__metadata__", ()):
+            if bound[name] is not None and not Path(bound[name]).is_dir():
+                check_name(kind, bound[name])
+    return bound
 
 
 def declared(constructor: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
@@ -84,20 +92,15 @@ def _signature(constructor: Callable[..., Any]) -> list[inspect.Parameter]:
     return list(inspect.signature(constructor.__init__).parameters.values())[1:]
 
 
-def _hints(constructor: Callable[..., Any]) -> dict[str, Any]:
+def _hints(constructor: Callable[..., Any], *, extras: bool = False) -> dict[str, Any]:
+    function = constructor.__init__ if inspect.isclass(constructor) else constructor
     try:
-        return typing.get_type_hints(constructor.__init__ if inspect.isclass(constructor) else constructor)
+        return typing.get_type_hints(function, include_extras=extras)
     except Exception as error:  # annotations are code: evaluating them can raise anything
         raise PrefbenchError(
             f"{constructor.__name__}: the annotations of its parameters cannot be read ({error}); "
             "what they name must be imported outside `if TYPE_CHECKING`"
         ) from error
-
-
-def _check_names(constructor: Callable[..., Any], given: Mapping[str, object], allowed: Mapping[str, object]) -> None:
-    for name in given:
-        if name not in allowed:
-            raise PrefbenchError(unknown(f"parameter of {constructor.__name__}", name, list(allowed) or ["none"]))
 
 
 def _check_parameter(what: str, annotation: Any, default: Any) -> None:

@@ -138,7 +138,7 @@ def load(kind: Kind, name: str) -> Any:
     else:
         registered = entry(kind, name)
         loaded = registered.load() if registered.kind == kind else registered.load()(name.partition(":")[2])
-    if kind in CONTRACTS and not (inspect.isclass(loaded) and issubclass(loaded, CONTRACTS[kind].bases)):
+    if not _fits(kind, loaded):
         raise PrefbenchError(f"{kind} {name!r} is no class derived from {CONTRACTS[kind]}")
     return loaded
 
@@ -166,10 +166,14 @@ def file_of(name: str) -> Path | None:
     return Path(path) if path.endswith(".py") else None
 
 
-def unknown(what: str, given: str, allowed: list[str]) -> str:
-    """The line for a name that is not known: what was given, the nearest match, what is allowed."""
-    near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+def unknown(what: str, given: str, allowed: list[str], aliases: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The line for a name that is not known: what was given, the nearest match in either case, what is allowed.
+
+    `aliases` are names that are not allowed, each with the allowed one that it stands for.
+    """
+    names = {name.lower(): meant for name, meant in [*aliases.items(), *zip(allowed, allowed, strict=True)]}
+    near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {names[near[0]]!r}?" if near else ""
     return f"unknown {what} {given!r}{hint} (known: {', '.join(allowed)})"
 
 
@@ -200,7 +204,12 @@ def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
     except Exception as error:
         del sys.modules[name]
         raise PrefbenchError(f"{kind} file {path} cannot be imported: {type(error).__name__}: {error}") from error
-    if not hasattr(module, attribute):
-        public = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == name]
-        raise PrefbenchError(unknown(f"class in {path}", attribute, public))
+    own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", None) == name and not n.startswith("_")}
+    fitting = [n for n, v in own.items() if _fits(kind, v)]
+    if not hasattr(module, attribute) or (fitting and not _fits(kind, getattr(module, attribute))):
+        raise PrefbenchError(unknown(f"{kind} in {path}", attribute, fitting or ["none"]))
     return getattr(module, attribute)
+
+
+def _fits(kind: Kind, loaded: object) -> bool:
+    return kind not in CONTRACTS or (inspect.isclass(loaded) and issubclass(loaded, CONTRACTS[kind].bases))

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -171,6 +171,24 @@ def test_pairs_that_say_nothing_are_refused(pairs: list[str], expected: str) -> 
 
 def trainer(request: Path, *, stage: Literal["first", "last"] | None = None, rate: float = 0.5) -> None:
     """A function as trainers are: its keyword-only parameters are those of `-p`."""
+
+
+def named(
+    *, scorer: Annotated[str, "scorer"] = "preference", backbone: Annotated[str | None, "backbone"] = None
+) -> None:
+    """A function whose parameters name registered objects, or folders."""
+
+
+def test_a_name_of_a_registered_object_is_checked(tmp_path: Path) -> None:
+    assert bind(named, {"backbone": "none"}) == {"scorer": "preference", "backbone": None}
+    assert bind(named, {"backbone": str(tmp_path)})["backbone"] == str(tmp_path)
+    assert bind(named, {"backbone": "sdxl"})["backbone"] == "sdxl"
+    with pytest.raises(PrefbenchError, match=r"unknown scorer 'preferense'; did you mean 'preference'\?"):
+        bind(named, {"scorer": "preferense"})
+    with pytest.raises(PrefbenchError, match=r"unknown backbone 'sdlx'; did you mean 'sdxl'\?"):
+        bind(named, {"backbone": "sdlx"})
+    with pytest.raises(PrefbenchError, match=r"scorer file \S+absent.py does not exist"):
+        bind(named, {"scorer": f"{tmp_path / 'absent.py'}:Mine"})
 
 
 def listing(*, names: tuple[str, ...] = (), effects: tuple[float, ...] = (0.5,)) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 import tomllib
@@ -208,12 +209,26 @@ def test_a_class_is_held_to_the_contract_of_its_kind(tmp_path: Path) -> None:
     for name, expected in {
         "Cardless": r"the class has no card; give it one: card = MethodCard\(\.\.\.\)",
         "Drawless": "the class lacks generate",
-        "Stranger": r"is no class derived from prefbench\.api\.Method",
+        "Stranger": r"unknown method in \S+odd\.py 'Stranger' \(known: Cardless, Drawless\)",
+        "drawles": r"unknown method in \S+odd\.py 'drawles'; did you mean 'Drawless'\?",
+        "Method": r"the class has no card",
     }.items():
         with pytest.raises(PrefbenchError, match=expected):
             load_class("method", f"{tmp_path / 'odd.py'}:{name}")
+    with pytest.raises(PrefbenchError, match=r"unknown report in \S+odd\.py 'Report' \(known: none\)"):
+        load("report", f"{tmp_path / 'odd.py'}:Report")
     with pytest.raises(PrefbenchError, match=r"derived from prefbench\.api\.ImageMetric, SetMetric or UserMetric"):
         load("metric", f"{tmp_path / 'odd.py'}:Drawless")
+
+
+def test_the_nearest_match_is_found_in_either_case_and_by_other_names() -> None:
+    assert unknown("metric", "FID", ["fid", "kid"]) == "unknown metric 'FID'; did you mean 'fid'? (known: fid, kid)"
+    assert (
+        unknown("class", "winrate", ["WinRates"])
+        == "unknown class 'winrate'; did you mean 'WinRates'? (known: WinRates)"
+    )
+    aliases = {"FrechetInceptionDistance": "fid"}
+    assert "did you mean 'fid'?" in unknown("metric", "frechetinceptiondistance", ["fid", "kid"], aliases)
 
 
 WRONG_NAMES = [
@@ -228,19 +243,43 @@ WRONG_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("arguments", WRONG_NAMES, ids=" ".join)
-def test_a_wrong_name_is_answered_before_anything_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
+HEAVY = {"torch", "diffusers", "transformers", "scipy", "sklearn", "pandas", "matplotlib"}
+WRONG_VALUES = [
+    ["run", "--method", "best-of-n", "-p", "scorer=nope"],
+    ["run", "--method", "copy", "--device", "nope"],
+    ["run", "--method", "copy", "--device", "cuda:nope"],
+    ["run", "--method", "copy", "--dtype", "nope"],
+    ["run", "--method", "copy", "--metrics", "torchmetrics:ssim(nope=5)"],
+    ["check", "nope", "copy"],
+]
+
+
+def imported_by(arguments: list[str], folder: Path) -> tuple[str, set[str]]:
+    """The one line that a mistaken command answers, and the modules that it has imported."""
     program = (
-        "import sys\n"
+        "import json, sys\n"
         "from prefbench.cli.main import main\n"
         "try:\n"
         f"    main({arguments!r})\n"
         "finally:\n"
-        "    heavy = {'torch', 'diffusers', 'transformers', 'scipy', 'sklearn', 'pandas', 'matplotlib', 'pydantic'}\n"
-        "    print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+        "    print(json.dumps(sorted(sys.modules)), file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    mistake, imported = done.stderr.strip().splitlines()
+    mistake, modules = done.stderr.strip().splitlines()
+    return mistake, set(json.loads(modules))
+
+
+@pytest.mark.parametrize("arguments", WRONG_NAMES, ids=" ".join)
+def test_a_wrong_name_is_answered_before_anything_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
+    mistake, modules = imported_by(arguments, tmp_path)
     assert "nope" in mistake
-    assert imported == "[]"
+    assert not modules & (HEAVY | {"pydantic"})
+
+
+@pytest.mark.parametrize("arguments", WRONG_VALUES, ids=" ".join)
+def test_a_wrong_value_is_answered_before_anything_heavy_is_imported(arguments: list[str], tmp_path: Path) -> None:
+    mistake, modules = imported_by(arguments, tmp_path)
+    assert "unknown" in mistake
+    assert "nope" in mistake
+    assert not modules & HEAVY

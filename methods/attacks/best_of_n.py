@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class BestOfN(Method):
         weights=("preference", "mini-dino"),
     )
 
-    def __init__(self, *, n: int = 8, scorer: str = "preference") -> None:
+    def __init__(self, *, n: int = 8, scorer: Annotated[str, "scorer"] = "preference") -> None:
         if n < 1:
             raise PrefbenchError(f"n must be at least 1, got {n}")
         self.n, self.scorer = n, scorer

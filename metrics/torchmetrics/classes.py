@@ -13,24 +13,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from prefbench.api import PrefbenchError
-from prefbench.registry import Entry, unknown
+from prefbench.registry import Entry
 
-from .names import FAMILY, Reference
+from .names import FAMILY, Reference, parameters_of
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
 Inputs = Literal["image", "pair", "sets"]
 """One image; an image and a reference image; a set of images and a set of references."""
-_OURS: Mapping[Inputs, tuple[str, ...]] = {
-    "image": ("reduction",),
-    "pair": ("reduction",),
-    "sets": (
-        *("feature", "reset_real_features", "normalize"),
-        *("feature_extractor_weights_path", "input_img_size", "antialias"),
-    ),
-}
-"""Parameters that prefbench sets itself: values per image, and features of the suite's own extractor."""
 
 
 def find_class(reference: Reference) -> type[Metric]:
@@ -60,22 +51,16 @@ def inputs_of(metric_class: type[Metric], name: str) -> Inputs:
     raise PrefbenchError(f"{name} cannot score a run: it needs {needs}, and a run holds drawn and liked images alone")
 
 
-def settings_of(metric_class: type[Metric], reference: Reference, inputs: Inputs) -> dict[str, Any]:
+def settings_of(metric_class: type[Metric], reference: Reference) -> dict[str, Any]:
     """The arguments of the constructor that are not prefbench's own: those given, and defaults for images in 0 to 1.
 
     Raises:
-        PrefbenchError: an argument that the class does not take, or a word where it takes a number.
+        PrefbenchError: a word where the class takes a number.
     """
     hints = typing.get_type_hints(metric_class.__init__)
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(metric_class.__init__).parameters.items()
-        if name not in ("self", *_OURS[inputs]) and parameter.kind is not parameter.VAR_KEYWORD
-    }
+    signature = inspect.signature(metric_class.__init__).parameters
+    parameters = {name: signature[name] for name in parameters_of(reference.class_name)}
     for name, value in reference.arguments.items():
-        if name not in parameters:
-            names = list(parameters) or ["none"]
-            raise PrefbenchError(unknown(f"parameter of {FAMILY}:{reference.short}", name, names))
         if isinstance(value, str) and not _takes_words(hints.get(name, str)):
             raise PrefbenchError(f"parameter {name} of {FAMILY}:{reference.short} cannot be {value!r}")
     ranges = {"data_range": 1.0} if "data_range" in parameters else {}

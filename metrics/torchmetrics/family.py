@@ -38,7 +38,7 @@ _RECIPES = {
 
 @cache
 def member(text: str) -> type[ImageMetric] | type[SetMetric]:
-    """The metric of a text such as `ssim` or `ssim(kernel_size=5)`, as a class that takes no parameters.
+    """The metric of a text such as `ssim` or `ssim(sigma=2.0)`, as a class that takes no parameters.
 
     Direction, arguments and inputs come from torchmetrics' class. Its `plot_lower_bound` and `plot_upper_bound` are
     ends of axes and no bounds: SSIM and KID go below theirs, so the card leaves bounds open.
@@ -54,7 +54,7 @@ def member(text: str) -> type[ImageMetric] | type[SetMetric]:
 
     metric_class = find_class(reference)
     inputs = inputs_of(metric_class, reference.name)
-    settings = settings_of(metric_class, reference, inputs)
+    settings = settings_of(metric_class, reference)
     base = {"image": NoReference, "pair": FullReference, "sets": TorchSetMetric}[inputs]
     attributes: dict[str, Any] = {
         "__doc__": base.__doc__,

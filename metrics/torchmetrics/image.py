@@ -42,8 +42,6 @@ class TorchImageMetric(ImageMetric):
     metric_class: ClassVar[type[Metric]]
     settings: ClassVar[Mapping[str, Any]]
     takes_reduction: ClassVar[bool]
-    inputs: ClassVar[int]
-    """Images per value: 1, or 2 with the reference."""
 
     def __init__(self) -> None:
         self._try()
@@ -71,14 +69,21 @@ class TorchImageMetric(ImageMetric):
         return np.concatenate([_computed(self._mean, *one) for one in one_by_one])
 
     def _try(self) -> None:
-        """One value of noise, so that absent weights and wrong arguments are reported before anything is drawn."""
+        """Values of noise, so that absent weights and wrong arguments are reported before anything is drawn."""
         import torch
 
-        noise = torch.rand(1, 3, _TRIAL_SIDE, _TRIAL_SIDE, generator=torch.Generator().manual_seed(0))
+        size = (2, 1, 3, _TRIAL_SIDE, _TRIAL_SIDE)
+        noise = torch.rand(size, generator=torch.Generator().manual_seed(0))
         try:
-            self.values(*[noise] * self.inputs)
+            self._check_values(*noise)
         except NotMeasurableError as error:
             raise PrefbenchError(str(error)) from error
+
+    def _check_values(self, *noise: Tensor) -> None:
+        """Raises `PrefbenchError` for values that are no numbers: torchmetrics does not check all its arguments."""
+        value = self.values(noise[0])[0]
+        if not np.isfinite(value):
+            raise PrefbenchError(f"{self.card.name} gives {value:g} with these arguments")
 
     def _built(self, reduction: Mapping[str, str]) -> Metric:
         from prefbench.models.loading import choose_device
@@ -100,8 +105,6 @@ class TorchImageMetric(ImageMetric):
 class NoReference(TorchImageMetric):
     """A metric of the drawn image alone."""
 
-    inputs = 1
-
     def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """One column. Raises `NotMeasurableError` for images that the class refuses."""
         total = [self.values(as_tensor([sample.pixels]))[0] for sample in drawn.samples]
@@ -117,7 +120,14 @@ class FullReference(TorchImageMetric):
     against another user's likes. `/nearest` is best for copies. Pictures are resized to the drawn image's size.
     """
 
-    inputs = 2
+    def _check_values(self, *noise: Tensor) -> None:
+        """Raises `PrefbenchError` where a near copy is not better than an unrelated image, as of PSNR with base 0."""
+        near, far = (float(self.values(noise[0], image)[0]) for image in (0.99 * noise[0] + 0.01 * noise[1], noise[1]))
+        if not np.isfinite([near, far]).all() or near == far or (near > far) != (self.card.direction == "up"):
+            raise PrefbenchError(
+                f"{self.card.name} means nothing with these arguments: it gives {near:g} for a near copy of an image "
+                f"and {far:g} for an unrelated one"
+            )
 
     def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         """Three columns; None without likes. Raises `NotMeasurableError` for images that the class refuses."""

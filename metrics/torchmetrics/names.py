@@ -35,6 +35,13 @@ ABBREVIATIONS = {
 }
 """Common names of some classes; every other class has its own name in lower case, such as `total-variation`."""
 
+OF_IMAGES = ("reduction",)
+OF_FEATURES = (
+    *("feature", "reset_real_features", "normalize"),
+    *("feature_extractor_weights_path", "input_img_size", "antialias"),
+)
+"""Parameters that prefbench sets itself: values per image, and features of the suite's own extractor."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -47,21 +54,24 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """The metric's name, equal for equal references: `torchmetrics:ssim(kernel_size=5,sigma=2.0)`."""
+        """The metric's name, equal for equal references: `torchmetrics:ssim(k2=0.05,sigma=2.0)`."""
         return f"{FAMILY}:{self.short}" + (f"({as_text(self.arguments)})" if self.arguments else "")
 
 
 def parse(text: str) -> Reference:
-    """Reads `ssim` or `ssim(kernel_size=5, sigma=2.0)`; values are Python literals, or plain words.
+    """Reads `ssim` or `ssim(sigma=2.0, k2=0.05)`; values are Python literals, or plain words.
 
     Raises:
-        PrefbenchError: no such metric, with the nearest match, or arguments that cannot be read.
+        PrefbenchError: no such metric or parameter, with the nearest match, or arguments that cannot be read.
     """
     short, parenthesis, rest = text.partition("(")
     classes = {short_name(name): (name, module) for name, module in image_classes().items()}
     if short not in classes:
-        raise PrefbenchError(unknown(f"metric of {FAMILY}", short, sorted(classes)))
-    return Reference(short, *classes[short], _arguments(text, f"f({rest}") if parenthesis else {})
+        class_names = {class_name: name for name, (class_name, _) in classes.items()}
+        raise PrefbenchError(unknown(f"metric of {FAMILY}", short, sorted(classes), class_names))
+    reference = Reference(short, *classes[short], _arguments(text, f"f({rest}") if parenthesis else {})
+    _check_parameters(reference)
+    return reference
 
 
 def short_name(class_name: str) -> str:
@@ -77,12 +87,34 @@ def short_name(class_name: str) -> str:
 @cache
 def image_classes() -> dict[str, str]:
     """The image metrics of the installed torchmetrics: class name to the module that defines it."""
+    files = sorted(_folder().glob("[!_]*.py"))
+    pattern = re.compile(r"^class ([A-Z]\w*)\(Metric\):", re.MULTILINE)
+    return {name: file.stem for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))}
+
+
+def _folder() -> Path:
     spec = find_spec(FAMILY)
     if spec is None or spec.submodule_search_locations is None:
         raise PrefbenchError(f"{FAMILY} is not installed: pip install {FAMILY}")
-    files = sorted((Path(spec.submodule_search_locations[0]) / "image").glob("[!_]*.py"))
-    pattern = re.compile(r"^class ([A-Z]\w*)\(Metric\):", re.MULTILINE)
-    return {name: file.stem for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))}
+    return Path(spec.submodule_search_locations[0]) / "image"
+
+
+def parameters_of(class_name: str) -> list[str]:
+    """The parameters of a class's constructor that a user may set, from its source."""
+    file = _folder() / f"{image_classes()[class_name]}.py"
+    classes = (node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef))
+    body = next(node.body for node in classes if node.name == class_name)
+    functions = (node for node in body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    names = [argument.arg for function in functions for argument in (*function.args.args, *function.args.kwonlyargs)]
+    ours = OF_FEATURES if "feature" in names else OF_IMAGES
+    return [name for name in names if name not in ("self", *ours)]
+
+
+def _check_parameters(reference: Reference) -> None:
+    allowed = parameters_of(reference.class_name)
+    for name in reference.arguments:
+        if name not in allowed:
+            raise PrefbenchError(unknown(f"parameter of {FAMILY}:{reference.short}", name, allowed or ["none"]))
 
 
 def as_text(arguments: Mapping[str, Any]) -> str:
@@ -95,7 +127,7 @@ def _value_text(value: Any) -> str:
 
 
 def _arguments(text: str, call: str) -> dict[str, Any]:
-    mistake = PrefbenchError(f"metric '{FAMILY}:{text}': arguments read as in ssim(kernel_size=5,sigma=2.0)")
+    mistake = PrefbenchError(f"metric '{FAMILY}:{text}': arguments read as in ssim(sigma=2.0)")
     try:
         parsed = ast.parse(call, mode="eval").body
         if not isinstance(parsed, ast.Call) or not isinstance(parsed.func, ast.Name) or parsed.args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -232,7 +232,10 @@ def record_of(kind: type[R], content: Mapping[str, Any]) -> R:
     """A record from plain data, lists as tuples; other fields than the record's are those of another version.
 
     Raises:
-        TypeError: a field without a default is missing.
+        TypeError: a field without a default is missing; the message names it.
     """
+    required = [one.name for one in fields(kind) if one.default is one.default_factory is MISSING]  # type: ignore[arg-type]
+    if lacking := [name for name in required if name not in content]:
+        raise TypeError(f"it lacks {', '.join(lacking)}")
     names = [one.name for one in fields(kind) if one.name in content]  # type: ignore[arg-type]
     return kind(**{name: tuple(v) if isinstance(v := content[name], list) else v for name in names})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from prefbench.api.grids import Grid
 from prefbench.api.runs import ScoredRun
 from prefbench.api.suites import Suite
+from prefbench.files import write_atomic
 
 R = TypeVar("R")
 
@@ -66,9 +68,14 @@ class Report(ABC, Generic[R]):
         """Whether what the report checks is in order; where it is not, the command exits with 1."""
         return True
 
-    def write(self, result: R, folder: Path) -> Sequence[Path]:  # noqa: ARG002
-        """Writes page, data and figures into a folder, each file whole or not at all; returns their paths."""
-        return ()
+    def write(self, result: R, folder: Path) -> Sequence[Path]:
+        """Writes page, data and figures into a folder, each file whole or not at all; returns their paths.
+
+        By default the plain data alone, as `<card name>.json`.
+        """
+        path = folder / f"{self.card.name}.json"
+        write_atomic(path, json.dumps(self.as_json(result), indent=1) + "\n")
+        return (path,)
 
     def publish(self, result: R, results: Path | None = None) -> Sequence[Path]:  # noqa: ARG002
         """Writes what is committed; for reports whose card says `published`. Returns paths.

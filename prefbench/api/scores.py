@@ -32,11 +32,11 @@ class ScorerRecord:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ScorerRecord:
         """The record as a header stores it. Figures of version 0.1 call `above_permuted` `above_mismatched`."""
-        figures = content["figures"]
+        figures = content.get("figures")
         if figures is not None and "above_mismatched" in figures:
             figures = {name: value for name, value in figures.items() if name != "above_mismatched"}
             figures["above_permuted"] = content["figures"]["above_mismatched"]
-        return record_of(cls, {**content, "figures": figures})
+        return record_of(cls, content if figures is None else {**content, "figures": figures})
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,10 @@ class ScoreHeader:
     scorer: ScorerRecord | None = None
     representations: str | None = None
     """Digest of the stored user states, where the metric asks for them."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.bounds, tuple) or len(self.bounds) != 2:
+            raise ValueError(f"bounds must be two values, got {self.bounds!r}")
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ScoreHeader:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from prefbench.api import PrefbenchError
 from prefbench.cli.options import as_json
 
 if TYPE_CHECKING:
@@ -15,15 +16,23 @@ if TYPE_CHECKING:
     from prefbench.registry import Kind
 
 
+KINDS = ("method", "metric", "scorer", "suite", "report", "weights")
+
+
 @click.command()
-@click.argument("kind", type=click.Choice(["method", "metric", "scorer", "suite", "report", "weights"]))
+@click.argument("kind")
 @click.argument("name")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE")
 @as_json
 def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> None:
-    """Check a plug-in for conformance, prove a suite's splits disjoint, or measure shipped weights."""
-    from prefbench.registry import check_name
+    """Check a plug-in for conformance, prove a suite's splits disjoint, or measure shipped weights.
 
+    KIND is method, metric, scorer, suite, report or weights.
+    """
+    from prefbench.registry import check_name, unknown
+
+    if kind not in KINDS:
+        raise PrefbenchError(unknown("kind", kind, list(KINDS)))
     check_name(cast("Kind", kind), name)
     passed = _check_weights(name, as_json=as_json) if kind == "weights" else _check(kind, name, parameters, as_json)
     raise SystemExit(0 if passed else 1)

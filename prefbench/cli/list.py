@@ -41,10 +41,15 @@ def kinds_in(text: str | None) -> list[Kind]:
     allowed: tuple[Kind, ...] = get_args(Kind)
     if text is None:
         return list(allowed)
-    kinds = [kind for kind in allowed if text in (kind, f"{kind}s")]
+    kinds = [kind for kind in allowed if text in (kind, plural(kind))]
     if not kinds:
-        raise PrefbenchError(unknown("kind", text, [f"{kind}s" for kind in allowed]))
+        raise PrefbenchError(unknown("kind", text, [plural(kind) for kind in allowed]))
     return kinds
+
+
+def plural(kind: Kind) -> str:
+    """The kind as a heading names it: `metrics`, `metric_families`, `weights`."""
+    return kind if kind.endswith("s") else f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
 def location(registered: Entry) -> str:

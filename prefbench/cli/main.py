@@ -37,20 +37,21 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except PrefbenchError as error:
-            if ctx.params.get("debug"):
+        except (PrefbenchError, OSError) as error:
+            message = _refusal(error) if isinstance(error, OSError) else str(error)
+            if ctx.params.get("debug") or not message:
                 raise
-            click.echo(f"prefbench: {error}", err=True)
-            ctx.exit(2)
-        except OSError as error:
-            if ctx.params.get("debug") or error.errno not in _DISK:
-                raise
-            where = f" {error.filename}" if error.filename else ""
-            click.echo(f"prefbench: cannot write{where}: {error.strerror}", err=True)
+            click.echo(f"prefbench: {message}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
             click.echo(f"\nstopped; the same command continues where it stopped:\n  {command_line()}", err=True)
             ctx.exit(130)
+
+
+def _refusal(error: OSError) -> str:
+    """What a disk refuses, in one line; empty for any other error."""
+    where = f" {error.filename}" if error.filename else ""
+    return f"cannot write{where}: {error.strerror}" if error.errno in _DISK else ""
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -8,7 +8,10 @@ import sys
 import click
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
-metrics = click.option("--metrics", help="Comma-separated; default: the suite's.")
+metrics = click.option(
+    "--metrics",
+    help="Comma-separated names, also path/to/file.py:Class and torchmetrics:NAME; default: the suite's.",
+)
 
 
 def command_line() -> str:

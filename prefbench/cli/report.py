@@ -38,8 +38,8 @@ def report(
     context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)
-    for path in result.write(out or opened[0].path / "report")[:1]:
-        screen.line(f"report    {path}")
+    files = result.write(out or opened[0].path / "report")
+    screen.line(f"report    {files[0]}" if files else f"the report {name} writes no files")
     if publish:
         published = result if result.report.card.published else prefbench.report(opened, "leaderboard", **context)
         for path in published.publish():

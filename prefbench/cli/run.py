@@ -39,7 +39,10 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
     from prefbench.api import FailedSamplesError
     from prefbench.cli.outcome import report_run
     from prefbench.cli.screen import Screen
+    from prefbench.models.devices import check_device, check_dtype
 
+    check_device(options["device"])
+    check_dtype(options["dtype"])
     screen, names = Screen(quiet=as_json), names_in(metrics)
     try:
         drawn = prefbench.run(

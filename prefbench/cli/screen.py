@@ -71,19 +71,13 @@ class Screen(Watch):
     def drawn(self, result: RunResult, path: Path) -> None:
         """The counts of samples drawn now, stored before, and failed."""
         rate = f", {result.drawn / result.seconds:.1f} a second" if result.drawn and result.seconds > 0 else ""
-        before = result.planned - result.drawn
-        repeats = f", {before} were there already" if before else ""
-        bad = f", [bold]{result.failed} failed[/bold]" if result.failed else ""
-        self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{repeats}{bad}: {escape(str(path))}")
+        others = _others(result.planned - result.drawn, result.failed)
+        self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{others}: {escape(str(path))}")
 
     def represented(self, result: CollectedStates) -> None:
         """The counts of users represented now, stored before, and failed."""
-        before = result.users - result.collected - len(result.failed)
-        repeats = f", {before} were there already" if before else ""
-        bad = f", [bold]{len(result.failed)} failed[/bold]" if result.failed else ""
-        self._out.print(
-            f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{repeats}{bad}"
-        )
+        others = _others(result.users - result.collected - len(result.failed), len(result.failed))
+        self._out.print(f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{others}")
         for error, count in Counter(result.failed.values()).most_common(_FAILURES_SHOWN):
             self._out.print(f"  {count} x {escape(error)}")
 
@@ -118,3 +112,9 @@ class Screen(Watch):
         from prefbench.cli.grids import show as show_grids
 
         show_grids(grids, stream=self._out.file)
+
+
+def _others(before: int, failed: int) -> str:
+    """How many were there before, and how many failed, as the end of a line."""
+    there = f", {before} were there already" if before else ""
+    return there + (f", [bold]{failed} failed[/bold]" if failed else "")

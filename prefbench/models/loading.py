@@ -14,12 +14,11 @@ import torch
 
 from prefbench import registry
 from prefbench.api import PrefbenchError
+from prefbench.models.devices import DEVICES, check_device, check_dtype
 from prefbench.registry import Kind
 
 C = TypeVar("C")
 logger = logging.getLogger(__name__)
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-DEVICES = ("cuda", "mps", "cpu")
 
 
 def find_card(kind: Kind, source: str | Path | C, card_class: type[C], of_folder: Callable[[Path], C]) -> C:
@@ -36,12 +35,11 @@ def find_card(kind: Kind, source: str | Path | C, card_class: type[C], of_folder
 
 def choose_device(name: str | None) -> torch.device:
     """The named device, or the best that is here. Raises `PrefbenchError` for one unknown or not here."""
+    check_device(name)
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name is None:
         return torch.device(next(kind for kind in DEVICES if here[kind]))
     kind, _, index = name.partition(":")
-    if kind not in DEVICES or (":" in name and not index.isdecimal()):
-        raise PrefbenchError(registry.unknown("device", name, list(DEVICES)))
     if not here[kind] or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
         raise PrefbenchError(f"there is no device {name!r} here (found: {', '.join(k for k in DEVICES if here[k])})")
     return torch.device(name)
@@ -49,13 +47,13 @@ def choose_device(name: str | None) -> torch.device:
 
 def choose_dtype(name: str | None, preferred: str, device: torch.device) -> torch.dtype:
     """The named dtype, or float32 on the CPU and the card's elsewhere. Raises `PrefbenchError` for one unknown."""
+    check_dtype(name)
     if name is None:
-        return torch.float32 if device.type == "cpu" else DTYPES[preferred]
-    if name not in DTYPES:
-        raise PrefbenchError(registry.unknown("dtype", name, list(DTYPES)))
-    if device.type == "cpu" and name != "float32":
+        name = "float32" if device.type == "cpu" else preferred
+    elif device.type == "cpu" and name != "float32":
         logger.warning("%s on the CPU is many times slower than float32: up to 60 times", name)
-    return DTYPES[name]
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 @contextmanager

@@ -62,11 +62,9 @@ def read_scores(folder: RunFolder, metric: str) -> StoredScores | None:
     content = folder.scores(metric)
     if content is None:
         return None
-    header, rows = content
-    return StoredScores(
-        _header(folder, metric, header),
-        [ScoreRow(row["key"], row["column"], row["value"], row.get("n")) for row in rows],
-    )
+    header, lines = content
+    rows = [ScoreRow(line["key"], line["column"], line["value"], line.get("n")) for line in lines]
+    return StoredScores(_header(folder, metric, header), rows)
 
 
 def read_header(folder: RunFolder, metric: str) -> ScoreHeader | None:
@@ -111,12 +109,8 @@ def summary_digest(folder: RunFolder, description: Mapping[str, Any], samples: s
 
 def write_summary(folder: RunFolder, spec: Mapping[str, Any], summary: StoredSummary) -> None:
     """Writes `summary.json`, whole or not at all."""
-    content = {
-        "digest": summary.digest,
-        "spec": dict(spec),
-        "cost": asdict(summary.cost),
-        "rows": [asdict(row) for row in summary.rows],
-    }
+    rows = [asdict(row) for row in summary.rows]
+    content = {"digest": summary.digest, "spec": dict(spec), "cost": asdict(summary.cost), "rows": rows}
     write_atomic(folder.path / "summary.json", json.dumps(content, indent=1) + "\n")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
-from prefbench.api import ALL, Column, Cost, Estimate, Scores, SummaryRow
+from prefbench.api import ALL, Column, Cost, Estimate, ScoreHeader, Scores, SummaryRow
 from prefbench.files import write_atomic
 from prefbench.score.score_files import StoredSummary, write_summary
 from prefbench.score.scored_folder import ScoredFolder
@@ -45,18 +46,7 @@ def _of_kind(run: ScoredFolder, scores: Scores, kind: str) -> Scores:
 
 
 def _column_row(run: ScoredFolder, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
-    return SummaryRow(
-        method=run.method,
-        control=run.control,
-        metric=name,
-        kind=kind,
-        direction=column.direction,
-        question=column.question,
-        won_by=column.won_by,
-        unranked=column.unranked,
-        scorer=column.scorer,
-        **asdict(estimate),
-    )
+    return _row(run, name, kind, column, unranked=column.unranked, scorer=column.scorer, **asdict(estimate))
 
 
 def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
@@ -64,11 +54,11 @@ def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
     header, values = run.headers[name], run.set_values(name)
     value, half = values[SET_KEY], set_half_width(run, name)
     low, high = (None, None) if value is None or half is None else (value - half, value + half)
-    return SummaryRow(
-        method=run.method,
-        control=run.control,
-        metric=name,
-        kind=ALL,
+    return _row(
+        run,
+        name,
+        ALL,
+        header,
         value=value,
         low=low,
         high=high,
@@ -76,11 +66,13 @@ def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
         n_prompts=len({sample.prompt for sample in run.samples}),
         n_samples=run.set_size(name),
         missing=sum(sample.image is None for sample in run.samples) + run.undrawn,
-        direction=header.direction,
-        question=header.question,
-        won_by=header.won_by,
         floor=values.get(FLOOR_KEY),
     )
+
+
+def _row(run: ScoredFolder, name: str, kind: str, about: Column | ScoreHeader, **values: Any) -> SummaryRow:
+    values |= {"direction": about.direction, "question": about.question, "won_by": about.won_by}
+    return SummaryRow(method=run.method, control=run.control, metric=name, kind=kind, **values)
 
 
 def set_half_width(run: ScoredFolder, name: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefbench.api import Grid, PrefbenchError, ReportCard, ReportContext, ScoredRun, Split
 from prefbench.registry import names
@@ -43,8 +43,8 @@ class AblationReport(Published[AblationResult]):
         method: str | None = None,
         *,
         images: int | None = None,
-        suite: str | None = None,
-        backbone: str | None = None,
+        suite: Annotated[str | None, "suite"] = None,
+        backbone: Annotated[str | None, "backbone"] = None,
         split: Split = "val",
         users: int | None = None,
         samples: int = 1,

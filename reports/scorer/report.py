@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Scorer
 from prefbench.registry import load
@@ -28,7 +28,7 @@ class ScorerReport(Report[MeasuredScorer]):
         "scorer", "1", "a scorer's card: accuracy and calibration on held-out users, and whom it may rank", "none"
     )
 
-    def __init__(self, scorer: str = "preference", measure: bool = False) -> None:
+    def __init__(self, scorer: Annotated[str, "scorer"] = "preference", measure: bool = False) -> None:
         self._name, self._measures = scorer, measure
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> MeasuredScorer:  # noqa: ARG002

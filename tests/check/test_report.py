@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -125,6 +126,21 @@ def test_the_example_conforms_in_every_check() -> None:
 )
 def test_a_report_fails_the_rule_that_it_breaks(report: type[Means], failed: set[str]) -> None:
     assert {finding.check for finding in check_report(report) if not finding.passed} == failed
+
+
+class Plain(Means):
+    """Has no `write` of its own."""
+
+    write = Report.write
+
+
+def test_a_report_without_a_write_of_its_own_writes_its_data(tmp_path: Path) -> None:
+    (path,) = Plain().write({"a": 0.5}, tmp_path / "new")
+    assert path == tmp_path / "new" / "means.json"
+    assert json.loads(path.read_text()) == {"a": 0.5}
+    assert list(path.parent.iterdir()) == [path]
+    (files,) = (finding for finding in check_report(Plain) if finding.check == "files")
+    assert (files.outcome, files.detail) == ("ok", "1 files")
 
 
 def test_what_is_no_report_is_refused() -> None:

@@ -17,6 +17,7 @@ from prefbench.cli.main import main
 from prefbench.registry import Kind, names
 from prefbench.run.folder import RunFolder
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 ROW_KEYS = {
     "method", "control", "metric", "kind", "value", "low", "high", "n_users", "n_prompts", "n_samples", "missing",
 }  # fmt: skip
@@ -121,10 +122,17 @@ MISTAKES = {
     "run folder": (["score", "no-such-run"], "no-such-run is not a run folder"),
     "report of no run": (["report", "no-such-run", "--json"], "no-such-run is not a run folder"),
     "kind": (["list", "metods"], "unknown kind 'metods'; did you mean 'methods'?"),
+    "kind of weights": (["list", "weightss"], "did you mean 'weights'? (known: suites,"),
+    "kind of families": (["list", "metric_familys"], "did you mean 'metric_families'?"),
+    "kind to check": (["check", "metrik", "x"], "unknown kind 'metrik'; did you mean 'metric'?"),
     "card": (["show", "metric", "utilty"], "did you mean 'utility'?"),
     "check": (["check", "method", "promt-only"], "did you mean 'prompt-only'?"),
     "trainer": (["train", "mini-slip"], "did you mean 'mini-clip'?"),
     "trainer's parameter": (["train", "mini-sd", "-p", "compile=yes"], "did you mean 'compile_model'?"),
+    "trainer's backbone": (["train", "ours", "-p", "backbone=sdlx"], "unknown backbone 'sdlx'; did you mean 'sdxl'?"),
+    "trainer's language model": (["train", "ours", "-p", "mllm=mini-mlm"], "did you mean 'mini-mllm'?"),
+    "trainer's suite": (["train", "preference", "-p", "suite=picturebok"], "did you mean 'picturebook'?"),
+    "report's class": (["report", "x", "--name", f"{EXAMPLES / 'win_rates.py'}:WinRate"], "did you mean 'WinRates'?"),
     "trainer's stage": (["train", "ours", "-p", "stage=layer"], "did you mean 'layers'?"),
     "verb": (["rum"], "No such command 'rum'"),
     "option": (["run", "--metod", "copy"], "No such option"),
@@ -351,6 +359,34 @@ def test_report_writes_where_it_is_told(invoke: Invoke, whole_run: tuple[Path, R
     assert done.exit_code == 0, done.output
     assert "utility" in done.stdout
     assert "prompt-only" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_a_report_without_a_page_writes_its_data_and_says_where(
+    invoke: Invoke, whole_run: tuple[Path, Result], tmp_path: Path
+) -> None:
+    name = f"{EXAMPLES / 'win_rates.py'}:WinRates"
+    done = invoke("report", whole_run[0], "--name", name, "--out", tmp_path / "rates")
+    assert done.exit_code == 0, done.output
+    assert f"report    {tmp_path / 'rates' / 'win-rates.json'}" in done.stdout
+    assert json.loads((tmp_path / "rates" / "win-rates.json").read_text()) == []
+    assert [path.name for path in (tmp_path / "rates").iterdir()] == ["win-rates.json"]
+
+
+def test_a_report_that_writes_nothing_says_so(invoke: Invoke, whole_run: tuple[Path, Result], tmp_path: Path) -> None:
+    (tmp_path / "silent.py").write_text(
+        "from prefbench.api import Report, ReportCard\n\n"
+        "class Silent(Report):\n"
+        "    card = ReportCard('silent', '1', 'nothing', 'runs')\n"
+        "    def measure(self, runs, context):\n        return len(runs)\n"
+        "    def as_json(self, result):\n        return {'runs': result}\n"
+        "    def tables(self, result):\n        return []\n"
+        "    def write(self, result, folder):\n        return ()\n"
+    )
+    name = f"{tmp_path / 'silent.py'}:Silent"
+    done = invoke("report", whole_run[0], "--name", name, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert f"the report {name} writes no files" in done.stdout
+    assert not (tmp_path / "out").exists()
 
 
 def test_show_describes_a_run(invoke: Invoke, whole_run: tuple[Path, Result]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +22,7 @@ from prefbench.api import DrawnImages, FeatureSet, NotMeasurableError, Pixels, P
 from prefbench.check.metric import check_metric
 from prefbench.cli.main import main
 from prefbench.metrics.fid import FrechetDistance
-from prefbench.metrics.torchmetrics.names import image_classes, short_name
+from prefbench.metrics.torchmetrics.names import OF_FEATURES, OF_IMAGES, image_classes, parameters_of, short_name
 from prefbench.registry import families, load
 from tests.support.judged import drawn, evidence, history, smooth
 
@@ -227,7 +229,15 @@ MISTAKES = {
     "ssim(kernel_size=five)": "parameter kernel_size of torchmetrics:ssim cannot be 'five'",
     "ssim(kernel_size=4)": "odd positive number",
     "ssim(return_full_image=True)": "it gives more than one value",
-    "ssim(5)": r"arguments read as in ssim\(kernel_size=5,sigma=2.0\)",
+    "SSIM": r"unknown metric of torchmetrics 'SSIM'; did you mean 'ssim'\?",
+    "StructuralSimilarityIndexMeasure": r"unknown metric .*; did you mean 'ssim'\?",
+    "frechetInceptionDistance": r"unknown metric .*; did you mean 'fid'\?",
+    "psnr(base=0)": r"psnr\(base=0\) means nothing with these arguments: it gives 0 for a near copy of an image and 0 ",
+    "psnr(base=1)": "it gives inf for a near copy of an image and inf for an unrelated one",
+    "psnr(base=0.5)": "it gives -158.753 for a near copy of an image and -25.876 for an unrelated one",
+    "psnr(data_range=0)": "means nothing with these arguments",
+    "vif(sigma_n_sq=0)": "means nothing with these arguments",
+    "ssim(5)": r"arguments read as in ssim\(sigma=2.0\)",
     "ssim(kernel_size=5": "arguments read as in",
     "ssim(kernel_size=open('x'))": "arguments read as in",
     "lpips(net_type='../x')": "arguments read as in",
@@ -245,6 +255,14 @@ def test_mistakes_are_one_line_before_anything_is_scored(text: str) -> None:
     with pytest.raises(PrefbenchError, match=MISTAKES[text]) as caught:
         metric(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("class_name", image_classes())
+def test_parameters_read_from_the_source_are_those_of_the_class(class_name: str) -> None:
+    module = importlib.import_module(f"torchmetrics.image.{image_classes()[class_name]}")
+    own = inspect.signature(getattr(module, class_name).__init__).parameters.values()
+    every = [one.name for one in own if one.kind is not one.VAR_KEYWORD and one.name != "self"]
+    assert set(parameters_of(class_name)) == set(every) - set(OF_FEATURES if "feature" in every else OF_IMAGES)
 
 
 def test_a_wrong_name_is_told_without_torch() -> None:

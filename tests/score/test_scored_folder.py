@@ -148,6 +148,28 @@ def test_headers_survive_their_file(scored: Path) -> None:
     assert read_header(folder, "other") is None
 
 
+def damaged(header: dict[str, object], damage: dict[str, object], lost: str = "") -> dict[str, object]:
+    return {name: value for name, value in (header | damage).items() if name != lost}
+
+
+@pytest.mark.parametrize(
+    ("damage", "lost", "expected"),
+    [
+        ({}, "direction", r"it lacks direction"),
+        ({"bounds": [0.0]}, "", r"bounds must be two values, got \(0\.0,\)"),
+        ({"bounds": [0.0, 0.5, 1.0]}, "", r"bounds must be two values, got \(0\.0, 0\.5, 1\.0\)"),
+        ({"bounds": 1}, "", r"bounds must be two values, got 1"),
+        ({"scorer": {"name": "preference", "id": "x", "encoders": [], "trained_on": []}}, "", "it lacks figures"),
+    ],
+)
+def test_a_damaged_header_names_the_field(scored: Path, damage: dict[str, object], lost: str, expected: str) -> None:
+    path = RunFolder(scored).score_path("bright")
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps(damaged(json.loads(header), damage, lost)), *rows, ""]))
+    with pytest.raises(PrefbenchError, match=rf"the header of the scores of bright is damaged \({expected}\)"):
+        ScoredFolder.open(scored).columns()
+
+
 @pytest.mark.parametrize("line", ["", "{", "[1]", '{"metric": "bright@1"}'])
 def test_a_damaged_header_is_one_line(scored: Path, line: str) -> None:
     RunFolder(scored).score_path("bright").write_text(f"{line}\n")

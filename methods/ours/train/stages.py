@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 from prefbench.api import PrefbenchError
 from prefbench.registry import unknown
@@ -21,9 +22,9 @@ def train(
     request: TrainRequest,
     *,
     stage: Stage | None = None,
-    suite: str = Sources.suite,
-    backbone: str | None = None,
-    mllm: str = Sources.mllm,
+    suite: Annotated[str, "suite"] = Sources.suite,
+    backbone: Annotated[str | None, "backbone"] = None,
+    mllm: Annotated[str, "mllm"] = Sources.mllm,
     image_tower: str | None = None,
 ) -> Card | None:
     """Runs all stages or one; returns the last one's card, in the main process alone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
     model.calibration.copy_(torch.tensor([fitted.coef_[0, 0], fitted.intercept_[0]]))
 
 
-def train(request: TrainRequest, *, suite: str = DEFAULT_SUITE) -> dict[str, Any] | None:
+def train(request: TrainRequest, *, suite: Annotated[str, "suite"] = DEFAULT_SUITE) -> dict[str, Any] | None:
     """Trains, calibrates, saves, measures and describes the scorer; returns the card in the main process alone.
 
     Args:
