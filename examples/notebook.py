@@ -1,4 +1,5 @@
-"""prefbench from Python, as in a notebook: each `# %%` starts a cell. Run it whole with `python examples/notebook.py`.
+"""prefbench from Python, as in a notebook: each `# %%` starts a cell. Run it whole with `python examples/notebook.py`;
+`prefbench check method examples/notebook.py:LikedWords` only imports it, and draws nothing of it.
 
 Draws for three simulated users with the miniature backbone: less than a minute on a laptop's CPU.
 """
@@ -49,23 +50,26 @@ def _count(judgments: Sequence[Judgment]) -> Counter[str]:
     return Counter(word for judgment in judgments for word in set(judgment.prompt.split()) if len(word) > 3)
 
 
-# %% Draw and score, once with the instance and once with a method by its name
-run = partial(prefbench.run, users=3, metrics=["utility", "prompt-fidelity"], out="runs/notebook")
-mine = run(LikedWords(words=2))
-plain = run("prompt-only")
+# %% What a notebook does with it
+if __name__ == "__main__":
+    # Draw and score, once with the instance and once with a method by its name
+    run = partial(prefbench.run, users=3, metrics=["utility", "prompt-fidelity"], out="runs/notebook")
+    mine = run(LikedWords(words=2))
+    plain = run("prompt-only")
 
-# %% One row per sample, with its value of every per-image metric
-samples = mine.samples()
-print(samples[["user", "prompt", "prompt_used", "utility", "prompt-fidelity"]].head().to_string())
+    # One row per sample, with its value of every per-image metric
+    samples = mine.samples()
+    print(samples[["user", "prompt", "prompt_used", "utility", "prompt-fidelity"]].head().to_string())
 
-# %% One row per metric and kind of user
-summary = mine.summary()
-print(summary.query("kind == 'all'")[["metric", "value", "low", "high", "n_users", "n_samples", "missing"]].to_string())
+    # One row per metric and kind of user
+    summary = mine.summary()
+    whole = summary.query("kind == 'all'")
+    print(whole[["metric", "value", "low", "high", "n_users", "n_samples", "missing"]].to_string())
 
-# %% Is it better than the prompt alone? One row per metric, paired on the same starting noise
-contrasts = prefbench.compare([mine, plain], baseline="prompt-only").to_frame()
-print(contrasts[["metric", "method", "baseline", "difference", "low", "high", "p_holm"]].to_string())
+    # Is it better than the prompt alone? One row per metric, paired on the same starting noise
+    contrasts = prefbench.compare([mine, plain], baseline="prompt-only").to_frame()
+    print(contrasts[["metric", "method", "baseline", "difference", "low", "high", "p_holm"]].to_string())
 
-# %% Tables, figures and galleries as a page; a run that was drawn before is loaded by its folder
-page = prefbench.report([prefbench.load(mine.path), plain]).write("runs/notebook/report")[0]
-print(page)
+    # Tables, figures and galleries as a page; a run that was drawn before is loaded by its folder
+    page = prefbench.report([prefbench.load(mine.path), plain]).write("runs/notebook/report")[0]
+    print(page)

@@ -14,7 +14,7 @@ Nothing heavy is imported before a call needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prefbench.calls import ReportResult, Run
     from prefbench.run.watch import Watch
 
-    Runs: TypeAlias = Run | Path | str | Sequence[Run | Path | str]
+    Runs: TypeAlias = Run | Path | str | Iterable[Run | Path | str]
 
 __version__ = "0.2.0"
 __all__ = ["compare", "load", "report", "run", "score"]
@@ -44,7 +44,7 @@ def run(
     split: str = "test",
     users: int | None = None,
     out: Path | str = "runs",
-    metrics: Sequence[str] = (),
+    metrics: str | Iterable[str] = (),
     score: bool = True,
     allow_failures: float = 0.0,
     watch: Watch | None = None,
@@ -59,7 +59,7 @@ def run(
         split: `train`, `scorer`, `val` or `test`.
         users: only the first so many users of the split; None for all.
         out: the folder that the run's own folder is made in.
-        metrics: names; the suite's where none are named. All are known before anything is drawn.
+        metrics: one name or several; the suite's where none are named. All are known before anything is drawn.
         score: False draws only.
         allow_failures: the share of samples, and of users' representations, that may fail.
         watch: is told how the run goes; `prefbench.cli.screen.Screen()` shows it.
@@ -77,27 +77,23 @@ def run(
         >>> run = prefbench.run("prompt-only", users=3)  # doctest: +SKIP
         >>> run.summary().query("kind == 'all'")[["metric", "value", "low", "high"]]  # doctest: +SKIP
     """
-    from prefbench.calls import draw_run
+    from prefbench.calls import draw_run, listed, path_of
     from prefbench.run.watch import Watch
 
-    named = {} if suite is None else {"suite": suite}
-    settings |= {"method": method, "split": split, "users": users, "out": Path(out), **named}
-    drawn = draw_run(settings, _listed(metrics), allow_failures, watch or Watch())
+    named, metrics = {} if suite is None else {"suite": suite}, listed("metrics", metrics)
+    settings |= {"method": method, "split": split, "users": users, "out": path_of("out", out), **named}
+    drawn = draw_run(settings, metrics, allow_failures, watch or Watch())
     return prefbench.score(drawn, metrics, watch=watch) if score else drawn
 
 
 def score(
-    run: Run | Path | str,
-    metrics: Sequence[str] = (),
-    *,
-    suite: str | None = None,
-    watch: Watch | None = None,
+    run: Run | Path | str, metrics: str | Iterable[str] = (), *, suite: str | None = None, watch: Watch | None = None
 ) -> Run:
     """Scores a run; what is scored already is not repeated.
 
     Args:
         run: a run or its folder.
-        metrics: names; the suite's where none are named.
+        metrics: one name or several; the suite's where none are named.
         suite: where the run's suite is a file's class, `path/to/file.py:Class`: a run folder alone loads no code.
         watch: is told how it goes.
 
@@ -111,10 +107,10 @@ def score(
         >>> prefbench.score("runs/picturebook-test-ours-c5b2a9d1", ["utility", "fid"]).refused  # doctest: +SKIP
         {}
     """
-    from prefbench.calls import score_run
+    from prefbench.calls import listed, score_run
     from prefbench.run.watch import Watch
 
-    return score_run(load(run), _listed(metrics), suite, watch or Watch())
+    return score_run(load(run), listed("metrics", metrics), suite, watch or Watch())
 
 
 def load(path: Run | Path | str) -> Run:
@@ -123,16 +119,16 @@ def load(path: Run | Path | str) -> Run:
     Example:
         >>> prefbench.load("runs/picturebook-test-ours-c5b2a9d1").samples()["utility"].mean()  # doctest: +SKIP
     """
-    from prefbench.calls import Run
+    from prefbench.calls import Run, path_of
 
-    return path if isinstance(path, Run) else Run.open(Path(path))
+    return path if isinstance(path, Run) else Run.open(path_of("a run", path))
 
 
 def compare(runs: Runs, baseline: str | None = None, **options: Any) -> ReportResult:
     """Tests scored runs against each other: paired contrasts with effect sizes, ranks and strengths.
 
     Args:
-        runs: at least two, or their folders; of one suite, split, seed and backbone.
+        runs: at least two of them, or their folders, in any iterable; of one suite, split, seed and backbone.
         baseline: the method that the others are compared with; None for the report's default.
         options: of the report `contrasts`, such as `pairs="all"` or `metrics=("fid",)`; and those of `report`.
 
@@ -182,13 +178,8 @@ def report(
         PosixPath('report/report.md')
     """
     from prefbench.api import ReportContext
-    from prefbench.calls import measure_report, suite_of
+    from prefbench.calls import listed, measure_report, path_of, suite_of
 
-    opened = [load(one) for one in _listed(runs)]
-    context = ReportContext(lambda: suite_of(opened, suite), command, Path(work), log)
+    opened = [load(one) for one in listed("runs", runs)]
+    context = ReportContext(lambda: suite_of(opened, suite), command, path_of("work", work), log)
     return measure_report(name, opened, options, context, suite)
-
-
-def _listed(given: Any) -> list[Any]:
-    """One or several as a list."""
-    return [given] if not isinstance(given, list | tuple) else list(given)

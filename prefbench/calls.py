@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from prefbench.api import FailedSamplesError, Grid, PrefbenchError, Report, ReportContext, Suite
+from prefbench.parameters import declared, restore
 from prefbench.registry import DEFAULT_SUITE, load_class, unknown
 from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
 from prefbench.run.watch import Watch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _NUMBERS: Mapping[str, tuple[int, float, str]] = {
     "run": (1, 1, "one run"),
     "runs": (1, math.inf, "one run or more"),
+    "two runs": (2, math.inf, "at least two runs"),
     "runs or none": (0, math.inf, "any number of runs"),
     "none": (0, 0, "no runs"),
 }
@@ -113,6 +115,8 @@ def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures:
     from prefbench.run.execute import execute, execute_represent, wants_representations
 
     settings = _settings(choices)
+    if not (isinstance(allow_failures, int | float) and 0 <= allow_failures <= 1):
+        raise PrefbenchError(f"allow_failures must be 0 to 1, got {allow_failures!r}")
     check_names(settings)
     check_metrics(metrics)
     prepared = prepare(settings)
@@ -150,7 +154,7 @@ def measure_report(
 ) -> ReportResult:
     """One result of one report. A suite that was named is an option too, where the report has one."""
     constructor = load_class("report", name)
-    allowed = list(inspect.signature(constructor).parameters)
+    allowed = list(declared(constructor))
     for option in options:
         if option not in allowed:
             raise PrefbenchError(unknown(f"option of the report {name}", option, allowed or ["none"]))
@@ -158,7 +162,7 @@ def measure_report(
     if not least <= len(runs) <= greatest:
         raise PrefbenchError(f"the report {name} takes {words}, got {len(runs)}")
     named = {} if suite is None or "suite" not in allowed else {"suite": suite}
-    report = constructor(**{**options, **named})
+    report = constructor(**restore(constructor, {**options, **named}))
     return ReportResult(report, report.measure([run.scored for run in runs], context))
 
 
@@ -199,3 +203,19 @@ def _rows(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sequence[
         return content
     lists = (value for value in content.values() if isinstance(value, list) and value)
     return next((rows for rows in lists if isinstance(rows[0], Mapping)), [content])
+
+
+def listed(what: str, given: Any) -> list[Any]:
+    """One or several as a list. Raises `PrefbenchError` for what is neither."""
+    if isinstance(given, Run | Path | str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise PrefbenchError(f"{what} cannot be {shorten(repr(given), 60)}: give one, or several in a list")
+    return sorted(given, key=str) if isinstance(given, set | frozenset) else list(given)
+
+
+def path_of(what: str, given: Any) -> Path:
+    """A path. Raises `PrefbenchError` for what is none."""
+    if not isinstance(given, Path | str):
+        raise PrefbenchError(f"{what} is given by the path of its folder, got {shorten(repr(given), 60)}")
+    return Path(given)

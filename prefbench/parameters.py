@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from operator import or_
 from pathlib import Path
+from textwrap import shorten
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -135,17 +136,27 @@ def _item(annotation: Any) -> Any:
 
 
 def _checked(constructor: type, name: str, value: Any, annotation: Any, default: Any) -> Any:
-    """The value, validated against its annotation; only a whole number is converted, to a float."""
-    from pydantic import TypeAdapter, ValidationError
-
+    """The value, validated against its annotation; one text is a tuple of it, as a list is one of its items."""
     if value == default and type(value) is type(default):
         return default
-    if _item(annotation) and isinstance(value, list):  # as JSON holds it
-        value = tuple(value)
+    if _item(annotation) and isinstance(value, list | str):
+        value = (value,) if isinstance(value, str) else tuple(value)
+    return checked(f"parameter {name} of {constructor.__name__}", value, annotation)
+
+
+def checked(what: str, value: Any, annotation: Any) -> Any:
+    """The value, validated against a type; only a whole number is converted, to a float.
+
+    Raises:
+        PrefbenchError: another kind of value, or one outside of its limits.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         return TypeAdapter(annotation).validate_python(value, strict=True)
-    except ValidationError:
-        raise PrefbenchError(f"parameter {name} of {constructor.__name__} cannot be {value!r}") from None
+    except ValidationError as error:
+        reasons = dict.fromkeys(one["msg"].replace("Input", "it") for one in error.errors())
+        raise PrefbenchError(f"{what} cannot be {shorten(repr(value), 60)}: {' or '.join(reasons)}") from None
 
 
 def _parse(name: str, text: str, annotation: Any) -> Any:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from textwrap import shorten
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -25,20 +26,9 @@ from prefbench import api
 from prefbench.api import PrefbenchError
 
 Kind = Literal[
-    "suite",
-    "method",
-    "control",
-    "metric",
-    "metric_family",
-    "scorer",
-    "extractor",
-    "backbone",
-    "mllm",
-    "trainer",
-    "ablation",
-    "weights",
-    "report",
-]
+    "suite", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm", "trainer",
+    "ablation", "weights", "report",
+]  # fmt: skip
 DEFAULT_SUITE = "picturebook"
 """The suite of a call or command that names none; its card names everything else that is not said."""
 
@@ -116,6 +106,8 @@ def families(kind: Kind) -> dict[str, Entry]:
 
 def check_name(kind: Kind, name: str) -> None:
     """Raises `PrefbenchError` for a name that nothing is registered under and no file has. Imports nothing."""
+    if not isinstance(name, str):
+        raise PrefbenchError(f"a {kind} is given by its name, got {shorten(repr(name), 60)}")
     if name.endswith(".py"):
         raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:Class")
     path = file_of(name)

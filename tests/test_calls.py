@@ -19,6 +19,7 @@ from prefbench.api import Drawing, FailedSamplesError, Method, MethodCard, Prefb
 from prefbench.calls import Run
 from prefbench.cli.main import main
 from prefbench.methods.prompt_only import PromptOnly
+from prefbench.registry import load_class
 from prefbench.run.folder import RunFolder
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "notebook.py"
@@ -97,6 +98,25 @@ def test_an_instance_can_be_given_twice(choices: dict[str, Any]) -> None:
     assert set(first.samples()["key"]) < set(second.samples()["key"])
 
 
+class Counting(Worded):
+    """Keeps what it has seen."""
+
+    def __init__(self, *, word: str = "red") -> None:
+        super().__init__(word=word)
+        self.seen: dict[str, int] = {}
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        self.seen.update({request.prompt: len(self.seen) for request in requests})
+        return super().generate(requests)
+
+
+def test_an_instance_that_changes_as_it_draws_can_be_given_twice(choices: dict[str, Any]) -> None:
+    method = Counting(word="grey")
+    first, second = (prefbench.run(method, score=False, **choices | {"users": users}) for users in (1, 2))
+    assert method.seen == {}
+    assert set(first.samples()["key"]) < set(second.samples()["key"])
+
+
 def test_the_command_and_the_call_make_one_run(plain: Run, choices: dict[str, Any]) -> None:
     options = [word for name, value in choices.items() if name != "metrics" for word in (f"--{name}", str(value))]
     done = CliRunner().invoke(main, ["run", "--method", "prompt-only", *options, "--metrics", "utility,fid", "--json"])
@@ -121,6 +141,50 @@ def test_runs_are_compared_in_a_frame(worded: Run, plain: Run) -> None:
     assert contrasts.passed
 
 
+def test_runs_come_in_any_iterable(worded: Run, plain: Run) -> None:
+    folders = [worded.path, plain.path]
+    expected = prefbench.compare(folders, metrics="utility").as_json()
+    by_name = {"worded": worded, "plain": plain}
+    for runs in ((run for run in (worded, plain)), map(str, folders), by_name.values()):
+        assert prefbench.compare(runs, metrics=["utility"]).as_json() == expected
+    assert set(prefbench.report(set(folders)).to_frame()["label"]) == {"worded", "prompt-only"}
+    assert prefbench.report(path for path in worded.path.parent.glob(worded.path.name)).tables
+
+
+def test_metrics_come_in_any_iterable(worded: Run) -> None:
+    for metrics in ("utility", {"utility"}, (name for name in ["utility"])):
+        assert prefbench.score(worded, metrics).samples()["utility"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda runs: prefbench.compare(runs[:0]), "the report contrasts takes at least two runs, got 0"),
+        (lambda runs: prefbench.compare(runs[:1]), "the report contrasts takes at least two runs, got 1"),
+        (lambda runs: prefbench.compare(runs, baseline=runs[0]), "parameter baseline of Contrasts"),
+        (lambda runs: prefbench.compare(runs, pairs="al"), "cannot be 'al': it should be 'baseline' or 'all'"),
+        (lambda runs: prefbench.compare(runs, swaps="9"), "cannot be '9': it should be a valid integer"),
+        (lambda runs: prefbench.compare(runs, swaps=0), "swaps must be at least 1, got 0"),
+        (lambda runs: prefbench.compare(runs, metrics=3), "parameter metrics of"),
+        (lambda runs: prefbench.score(runs), "a run is given by the path of its folder, got [Run(path="),
+        (lambda runs: prefbench.score(runs[0], [1]), "a metric is given by its name, got 1"),  # type: ignore[list-item]
+        (lambda runs: prefbench.score(runs[0].path, suite=3), "a suite is given by its name, got 3"),  # type: ignore[arg-type]
+    ],
+)
+def test_mistakes_with_runs_are_one_line(call: Any, expected: str, worded: Run, plain: Run) -> None:
+    with pytest.raises(PrefbenchError, match=re.escape(expected)) as caught:
+        call([worded, plain])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_batch_leaves_nothing_behind(choices: dict[str, Any], tmp_path: Path) -> None:
+    few = choices | {"users": 1, "out": tmp_path / "runs"}
+    with pytest.raises(PrefbenchError, match="batch cannot be -5: it should be greater than or equal to 1"):
+        prefbench.run("copy", score=False, batch=-5, **few)
+    assert not list(tmp_path.iterdir())
+    assert len(prefbench.run("copy", score=False, **few).samples()) == 10
+
+
 def test_a_report_is_measured_once_and_written(worded: Run, plain: Run, tmp_path: Path) -> None:
     table = prefbench.report([worded, plain])
     assert set(table.to_frame()["label"]) == {"worded", "prompt-only"}
@@ -143,6 +207,35 @@ def test_too_many_failures_say_how_to_go_on(choices: dict[str, Any]) -> None:
         (lambda: prefbench.run("copy", metrics=["fdi"]), "unknown metric 'fdi'; did you mean 'fid'?"),
         (lambda: prefbench.run("copy", step=3), "unknown setting of a run 'step'; did you mean 'steps'?"),
         (lambda: prefbench.run("copy", suite="picturebok"), "unknown suite 'picturebok'"),
+        (lambda: prefbench.run("copy", batch=0), "batch cannot be 0: it should be greater than or equal to 1"),
+        (lambda: prefbench.run("copy", batch=2.0), "batch cannot be 2.0: it should be a valid integer"),
+        (lambda: prefbench.run("copy", samples=-1), "samples cannot be -1: it should be greater than or equal to 1"),
+        (lambda: prefbench.run("copy", samples=0), "samples cannot be 0: it should be greater than or equal to 1"),
+        (lambda: prefbench.run("copy", steps=0), "steps cannot be 0: it should be greater than or equal to 1"),
+        (lambda: prefbench.run("copy", seed="a"), "seed cannot be 'a': it should be a valid integer"),
+        (lambda: prefbench.run("copy", seed=1.5), "seed cannot be 1.5: it should be a valid integer"),
+        (lambda: prefbench.run("copy", users="2"), "users cannot be '2': it should be a valid integer"),  # type: ignore[arg-type]
+        (lambda: prefbench.run("copy", users=2.0), "users cannot be 2.0: it should be a valid integer"),  # type: ignore[arg-type]
+        (lambda: prefbench.run("copy", guidance="x"), "guidance cannot be 'x': it should be a valid number"),
+        (lambda: prefbench.run("copy", guidance=float("nan")), "guidance cannot be nan: it should be"),
+        (lambda: prefbench.run("copy", split=3), "split cannot be 3: it should be a valid string"),  # type: ignore[arg-type]
+        (lambda: prefbench.run("copy", backbone=4), "backbone cannot be 4: it should be a valid string"),
+        (lambda: prefbench.run("copy", suite=3), "suite cannot be 3: it should be a valid string"),  # type: ignore[arg-type]
+        (lambda: prefbench.run("copy", control=3), "control cannot be 3: it should be a valid string"),
+        (lambda: prefbench.run("copy", parameters=None), "parameters cannot be None: it should be a"),
+        (lambda: prefbench.run("copy", parameters="a=1"), "parameters cannot be 'a=1': it should be a"),
+        (lambda: prefbench.run("copy", out=3), "out is given by the path of its folder, got 3"),  # type: ignore[arg-type]
+        (
+            lambda: prefbench.run("copy", out="/dev/null/x"),
+            "cannot write into /dev/null/x: a file stands where a folder",
+        ),
+        (lambda: prefbench.run("copy", metrics=[1]), "a metric is given by its name, got 1"),  # type: ignore[list-item]
+        (lambda: prefbench.run("copy", metrics=1), "metrics cannot be 1: give one, or several in a list"),  # type: ignore[arg-type]
+        (lambda: prefbench.run("copy", allow_failures=2), "allow_failures must be 0 to 1, got 2"),
+        (lambda: prefbench.report(None), "runs cannot be None: give one, or several in a list"),  # type: ignore[arg-type]
+        (lambda: prefbench.report([None]), "a run is given by the path of its folder, got None"),  # type: ignore[list-item]
+        (lambda: prefbench.report((), PromptOnly), "a report is given by its name, got <class "),
+        (lambda: prefbench.load(None), "a run is given by the path of its folder, got None"),  # type: ignore[arg-type]
         (lambda: prefbench.load("no-such-run"), "no-such-run is not a run folder"),
         (lambda: prefbench.report(name="tabel"), "unknown report 'tabel'; did you mean 'table'?"),
         (lambda: prefbench.report(base="copy"), "unknown option of the report table 'base'; did you mean 'baseline'?"),
@@ -154,6 +247,12 @@ def test_mistakes_are_one_line(call: Any, expected: str, tmp_path: Path, monkeyp
     with pytest.raises(PrefbenchError, match=re.escape(expected)) as caught:
         call()
     assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_check_of_the_notebook_draws_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_class("method", f"{NOTEBOOK}:LikedWords").card.name == "liked-words"
     assert not list(tmp_path.iterdir())
 
 

@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prefbench.api import Backbone, PrefbenchError
-from prefbench.files import WEIGHTS, atomic_folder, write_atomic
+from prefbench.files import WEIGHTS, write_atomic
 from prefbench.models import hub
+from prefbench.models.folders import atomic_folder
 from prefbench.models.loading import one_line
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm

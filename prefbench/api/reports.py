@@ -24,8 +24,8 @@ class ReportCard:
     name: str
     version: str
     summary: str
-    takes: Literal["run", "runs", "runs or none", "none"]
-    """How many scored runs it is made from: one, one or more, any number, or none at all."""
+    takes: Literal["run", "runs", "two runs", "runs or none", "none"]
+    """How many scored runs it is made from: one, one or more, two or more, any number, or none at all."""
     published: str = ""
     """The folder below `results/` that holds what is committed of it; empty for a report that is not published."""
 

@@ -17,7 +17,7 @@ from prefbench.check.made_up_runs import made_up_runs
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import load
 
-_TAKES = ("run", "runs", "runs or none", "none")
+_TAKES = ("run", "runs", "two runs", "runs or none", "none")
 
 
 def check_report(

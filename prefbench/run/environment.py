@@ -12,16 +12,8 @@ from typing import Any
 import psutil
 
 PACKAGES = (
-    "prefbench",
-    "torch",
-    "diffusers",
-    "transformers",
-    "open_clip_torch",
-    "accelerate",
-    "scipy",
-    "numpy",
-    "pillow",
-)
+    "prefbench", "torch", "diffusers", "transformers", "open_clip_torch", "accelerate", "scipy", "numpy", "pillow",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str | None]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import inspect
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 from prefbench.api import Method, PrefbenchError
 from prefbench.parameters import bind, declared, parse_pairs, restore
 from prefbench.registry import check_class, entry, file_of, load_class, names
+from prefbench.run.code import code_hash
 
 Parameters = Mapping[str, object] | Sequence[str]
 """Values by name, or texts as `name=value`."""
-_LIBRARIES = ("builtins", "abc", "typing", "prefbench")
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ def identify(method: str | type[Method] | Method, parameters: Parameters = ()) -
 
     Raises:
         PrefbenchError: an unknown name or parameter, a class that breaks the contract, an instance whose parameters
-            cannot be read back, or code whose source cannot be read.
+            cannot be read back, or code that reaches what cannot be identified.
     """
     if isinstance(method, Method):
         if parameters:
             raise PrefbenchError(f"an instance of {type(method).__name__} has its parameters already: give the class")
-        recovered = instance_parameters(method)
-        # Set up is a copy: the instance stays as it is, and can be drawn with again.
-        return MethodIdentity(_class_name(type(method)), recovered, _revision(type(method)), lambda: copy.copy(method))
+        # Set up is another instance of these parameters: the given one stays as it is and can be drawn with again.
+        kind, recovered = type(method), instance_parameters(method)
+        return MethodIdentity(_class_name(kind), recovered, _revision(kind), lambda: kind(**recovered))
     if isinstance(method, str):
         constructor, path = load_class("method", method), file_of(method)
         name, revision = portable_name(method), "" if path is None else file_hash(path)
@@ -120,34 +119,8 @@ def _class_name(constructor: type[Method]) -> str:
 
 
 def _revision(constructor: type[Method]) -> str:
-    """A hash of the source of a class and of its bases; empty for registered ones, whose cards have versions."""
-    if not _class_name(constructor).startswith("python:"):
-        return ""
-    source = "\n".join(_source(base) for base in constructor.__mro__ if base.__module__.split(".")[0] not in _LIBRARIES)
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
-
-
-def _source(base: type) -> str:
-    """The source of a class. Of one in a notebook, which Python may not find, that of its functions and attributes."""
-    try:
-        return inspect.getsource(base)
-    except (OSError, TypeError):
-        pass
-    try:
-        return "\n".join([base.__qualname__, *_members(base)])
-    except (OSError, TypeError) as error:
-        raise PrefbenchError(
-            f"the source of {base.__qualname__} cannot be read: write it into a file and give path/to/file.py:Class"
-        ) from error
-
-
-def _members(base: type) -> Iterator[str]:
-    for name, member in sorted(vars(base).items()):
-        unwrapped = getattr(member, "fget", None) or getattr(member, "__func__", member)
-        if inspect.isfunction(unwrapped):
-            yield inspect.getsource(unwrapped)
-        elif not name.startswith("__") and name != "_abc_impl":
-            yield f"{name} = {member!r}"
+    """A hash of what a class runs; empty for registered ones, whose cards have versions."""
+    return code_hash(constructor) if _class_name(constructor).startswith("python:") else ""
 
 
 def _alike(one: object, other: object) -> bool:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast, get_type_hints
+
+from annotated_types import Ge, Interval
 
 from prefbench.api import SPLITS, Backbone, Context, History, Method, PrefbenchError, Split, Suite
-from prefbench.parameters import restore
+from prefbench.parameters import checked, restore
 from prefbench.registry import DEFAULT_SUITE, check_name, load, load_class, names, unknown
 from prefbench.run.folder import RunFolder
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
 from prefbench.run.plan import Planned, RunSpec, make_plan
+
+Count = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,24 @@ class Settings:
     parameters: Parameters = ()
     suite_parameters: Parameters = ()
     backbone: str | None = None
-    steps: int | None = None
-    guidance: float | None = None
+    steps: Count | None = None
+    guidance: Annotated[float, Interval(gt=-1e9, lt=1e9)] | None = None
     device: str | None = None
     dtype: str | None = None
     seed: int = 0
-    samples: int | None = None
-    users: int | None = None
-    batch: int = 100
+    samples: Count | None = None
+    users: Count | None = None
+    batch: Count = 100
     out: Path = Path("runs")
     command: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises `PrefbenchError` for a value of another kind or outside of its limits."""
+        hints = get_type_hints(Settings, include_extras=True)
+        for name in [one.name for one in fields(self) if getattr(self, one.name) is not one.default]:
+            value = getattr(self, name)
+            if name not in ("method", "out") and not (isinstance(value, str) and hints[name] in (str, str | None)):
+                object.__setattr__(self, name, checked(name, value, hints[name]))
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,8 @@ def check_names(settings: Settings) -> None:
         check_name("control", settings.control)
     if settings.backbone is not None and not Path(settings.backbone).is_dir():
         check_name("backbone", settings.backbone)
+    if not next(folder for folder in (settings.out, *settings.out.absolute().parents) if folder.exists()).is_dir():
+        raise PrefbenchError(f"cannot write into {settings.out}: a file stands where a folder should be")
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
@@ -152,7 +166,7 @@ def _kinds_of_users(suite: Suite, split: Split, limit: int | None) -> dict[str, 
     """User id to kind, in the suite's order."""
     users = suite.users(split)
     if limit is not None and not 1 <= limit <= len(users):
-        raise PrefbenchError(f"--users must be 1 to {len(users)}, got {limit}")
+        raise PrefbenchError(f"users must be 1 to {len(users)}, got {limit}")
     return {user.id: user.kind for user in users[:limit]}
 
 

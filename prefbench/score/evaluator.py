@@ -8,21 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prefbench.api import (
-    ROUNDING,
-    DrawnImages,
-    ImageMetric,
-    Metric,
-    MetricCard,
-    NotMeasurableError,
-    PrefbenchError,
-    Sample,
-    Scored,
-    ScoreHeader,
-    SetMetric,
-    Suite,
-    UserMetric,
-)
+from prefbench import api
 from prefbench.registry import load
 from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
@@ -48,10 +34,10 @@ class Scoring:
 class Evaluator:
     """Scores runs of one suite with a list of metrics; extractors are loaded once."""
 
-    def __init__(self, suite: Suite, metrics: Sequence[str]) -> None:
+    def __init__(self, suite: api.Suite, metrics: Sequence[str]) -> None:
         self._suite = suite
-        loaded: list[Metric] = [load("metric", name)() for name in metrics]
-        self.metrics: Mapping[str, Metric] = {metric.card.name: metric for metric in loaded}
+        loaded: list[api.Metric] = [load("metric", name)() for name in metrics]
+        self.metrics: Mapping[str, api.Metric] = {metric.card.name: metric for metric in loaded}
         """By the names on their cards."""
         self.inputs = MetricInputs(suite)
 
@@ -62,7 +48,7 @@ class Evaluator:
             PrefbenchError: the run drew nothing, an image is damaged, a metric lacks what it needs.
         """
         if not material.drawn:
-            raise PrefbenchError(f"{material.folder.path} has no drawn sample to score")
+            raise api.PrefbenchError(f"{material.folder.path} has no drawn sample to score")
         computed, refused = [], {}
         idle = _idle(self.metrics, material)
         for name, metric in self.metrics.items():
@@ -74,7 +60,7 @@ class Evaluator:
                 continue
             try:
                 rows = self._rows(metric, material)
-            except NotMeasurableError as error:
+            except api.NotMeasurableError as error:
                 refused[name] = str(error)
                 material.folder.drop_scores(name)
                 continue
@@ -90,17 +76,17 @@ class Evaluator:
                 logger.warning("the scores of %s were of other samples and are removed", name)
                 material.folder.drop_scores(name)
 
-    def _rows(self, metric: Metric, material: Material) -> list[ScoreRow]:
-        if isinstance(metric, ImageMetric):
+    def _rows(self, metric: api.Metric, material: Material) -> list[ScoreRow]:
+        if isinstance(metric, api.ImageMetric):
             return self._image_rows(metric, material)
-        if isinstance(metric, UserMetric):
+        if isinstance(metric, api.UserMetric):
             return self._user_rows(metric, material)
         return self._set_rows(metric, material)
 
-    def _header(self, metric: Metric, material: Material) -> ScoreHeader:
+    def _header(self, metric: api.Metric, material: Material) -> api.ScoreHeader:
         card, truth = metric.card, self._suite.truth
-        scorer = metric.scorer if isinstance(metric, ImageMetric) else None
-        return ScoreHeader(
+        scorer = metric.scorer if isinstance(metric, api.ImageMetric) else None
+        return api.ScoreHeader(
             metric=card.id,
             direction=card.direction,
             question=card.question,
@@ -116,25 +102,25 @@ class Evaluator:
             representations=material.folder.states_digest() if card.asks_representations else None,
         )
 
-    def _image_rows(self, metric: ImageMetric, material: Material) -> list[ScoreRow]:
+    def _image_rows(self, metric: api.ImageMetric, material: Material) -> list[ScoreRow]:
         evidence = self.inputs.evidence(metric, material)
         rows: list[ScoreRow] = []
         # Whole users at a time: metrics may ask the truth about one user's samples together.
         for chunk in _chunks(sorted(material.drawn, key=lambda s: (s.user, s.key))):
             pixels = material.pixels([sample.image or "" for sample in chunk])
-            scored = [Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
+            scored = [api.Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
             features = self.inputs.features(metric.extractor, chunk, material) if metric.extractor else None
-            columns = metric.score(DrawnImages(scored, features, evidence))
+            columns = metric.score(api.DrawnImages(scored, features, evidence))
             if metric.card.proportion:
                 _check_proportions(metric.card, columns)
             rows += _score_rows([sample.key for sample in chunk], columns)
         return rows
 
-    def _user_rows(self, metric: UserMetric, material: Material) -> list[ScoreRow]:
+    def _user_rows(self, metric: api.UserMetric, material: Material) -> list[ScoreRow]:
         users = [user.id for user in material.users]
         return _score_rows(users, metric.score(users, self.inputs.evidence(metric, material)))
 
-    def _set_rows(self, metric: SetMetric, material: Material) -> list[ScoreRow]:
+    def _set_rows(self, metric: api.SetMetric, material: Material) -> list[ScoreRow]:
         """The value: drawn images to half A of the references; the floor: half B to half A, at equal n."""
         drawn, reference, other_half = self.inputs.sets(metric, material)
         values = {
@@ -145,7 +131,7 @@ class Evaluator:
         return [ScoreRow(key, metric.card.name, _finite(value), len(drawn)) for key, value in values.items()]
 
 
-def _idle(metrics: Mapping[str, Metric], material: Material) -> dict[str, str]:
+def _idle(metrics: Mapping[str, api.Metric], material: Material) -> dict[str, str]:
     """Metrics of representations where the method has none. Folders of older runs do not say: those metrics ask."""
     asking = [name for name, metric in metrics.items() if metric.card.asks_representations]
     if not asking or material.folder.read_description().get("represents", True):
@@ -153,15 +139,15 @@ def _idle(metrics: Mapping[str, Metric], material: Material) -> dict[str, str]:
     return dict.fromkeys(asking, "the method has no representations")
 
 
-def _check_proportions(card: MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
+def _check_proportions(card: api.MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
     """Raises `PrefbenchError` for a value outside the bounds that intervals of proportions go by."""
     low, high = (np.nan if bound is None else bound for bound in card.bounds)
     for column, values in columns.items():
         numbers = np.array([value for value in values if value is not None])
-        stray = numbers[(numbers < low - ROUNDING) | (numbers > high + ROUNDING)]
+        stray = numbers[(numbers < low - api.ROUNDING) | (numbers > high + api.ROUNDING)]
         if len(stray):
             bounds = f"the bounds of {card.name}, {low:g} to {high:g}"
-            raise PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
+            raise api.PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
 
 
 def _score_rows(keys: Sequence[str], columns: Mapping[str, Sequence[float | None]]) -> list[ScoreRow]:
@@ -178,9 +164,9 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _chunks(samples: Sequence[Sample]) -> list[list[Sample]]:
+def _chunks(samples: Sequence[api.Sample]) -> list[list[api.Sample]]:
     """Cuts a list sorted by user into pieces of about `_CHUNK` without cutting a user."""
-    chunks: list[list[Sample]] = [[]]
+    chunks: list[list[api.Sample]] = [[]]
     for i, sample in enumerate(samples):
         new_user = i == 0 or samples[i - 1].user != sample.user
         if new_user and len(chunks[-1]) >= _CHUNK:

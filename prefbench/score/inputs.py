@@ -10,22 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prefbench.api import (
-    Evidence,
-    Extractor,
-    Features,
-    FeatureSet,
-    ImageMetric,
-    NotMeasurableError,
-    Picture,
-    Pixels,
-    PrefbenchError,
-    Sample,
-    SetMetric,
-    Suite,
-    UserMetric,
-    to_pixels,
-)
+from prefbench import api
 from prefbench.registry import load
 from prefbench.run.states import load_states
 from prefbench.score.cache import FeatureCache
@@ -38,10 +23,10 @@ _FEWEST_REFERENCES = 4
 class ComparedSets(NamedTuple):
     """The sets that a set-level metric compares, all of one size."""
 
-    drawn: FeatureSet
-    reference: FeatureSet
+    drawn: api.FeatureSet
+    reference: api.FeatureSet
     """One half of the reference images."""
-    floor: FeatureSet
+    floor: api.FeatureSet
     """The other half: what it scores against `reference` is the floor."""
 
 
@@ -52,30 +37,30 @@ class MetricInputs:
     stored there.
     """
 
-    def __init__(self, suite: Suite) -> None:
+    def __init__(self, suite: api.Suite) -> None:
         self._suite = suite
-        self._extractors: dict[str, Extractor] = {}
+        self._extractors: dict[str, api.Extractor] = {}
         self._caches: dict[tuple[Path, str], FeatureCache] = {}
 
-    def extractor(self, role: str) -> Extractor:
+    def extractor(self, role: str) -> api.Extractor:
         """The extractor of a role. Raises `PrefbenchError` where the suite names none."""
         name = self._suite.card.extractors.get(role)
         if name is None:
-            raise PrefbenchError(f"{self._suite.card.name} names no extractor for the role {role!r}")
+            raise api.PrefbenchError(f"{self._suite.card.name} names no extractor for the role {role!r}")
         if name not in self._extractors:
             self._extractors[name] = load("extractor", name)()
         return self._extractors[name]
 
-    def features(self, role: str, samples: Sequence[Sample], material: Material) -> Features:
+    def features(self, role: str, samples: Sequence[api.Sample], material: Material) -> api.Features:
         """Features (N, D) of drawn samples by the extractor of a role."""
         return self._cache(role, material).get([sample.image or "" for sample in samples], material.pixels)
 
-    def judged_features(self, role: str, material: Material, pictures: Sequence[Picture]) -> Features:
+    def judged_features(self, role: str, material: Material, pictures: Sequence[api.Picture]) -> api.Features:
         """Features (N, D) of pictures that users judged, by the extractor of a role; stored beside the run's."""
         by_digest = {picture.digest: picture for picture in pictures}
 
-        def pixels(digests: Sequence[str]) -> list[Pixels]:
-            return [to_pixels(by_digest[digest].load()) for digest in digests]
+        def pixels(digests: Sequence[str]) -> list[api.Pixels]:
+            return [api.to_pixels(by_digest[digest].load()) for digest in digests]
 
         return self._cache(role, material).get([picture.digest for picture in pictures], pixels)
 
@@ -86,14 +71,14 @@ class MetricInputs:
             self._caches[key] = FeatureCache(material.folder.path, extractor)
         return self._caches[key]
 
-    def evidence(self, metric: ImageMetric | UserMetric, material: Material) -> Evidence:
+    def evidence(self, metric: api.ImageMetric | api.UserMetric, material: Material) -> api.Evidence:
         """The evidence that the metric's card asks for, and nothing else.
 
         Raises:
             NotMeasurableError: the card asks for user states and the run stored none.
         """
         card = metric.card
-        evidence = Evidence(
+        evidence = api.Evidence(
             truth=self._suite.truth if card.asks_truth else None,
             text_features=self._text_features(metric, material),
             histories={
@@ -106,24 +91,24 @@ class MetricInputs:
         if card.asks_representations:
             states = load_states(material.folder, self._suite, [user.id for user in material.users])
             if not states:
-                raise NotMeasurableError(f"no representations were kept; run again with --metrics {card.name}")
+                raise api.NotMeasurableError(f"no representations were kept; run again with --metrics {card.name}")
             evidence = replace(evidence, representations=states)
         return evidence
 
-    def _text_features(self, metric: ImageMetric | UserMetric, material: Material) -> Mapping[str, Features]:
+    def _text_features(self, metric: api.Metric, material: Material) -> Mapping[str, api.Features]:
         if metric.extractor != "text":
             return {}
         prompts = sorted({sample.prompt for sample in material.drawn})
         return dict(zip(prompts, self.extractor("text").texts(prompts), strict=True))
 
-    def sets(self, metric: SetMetric, material: Material) -> ComparedSets:
+    def sets(self, metric: api.SetMetric, material: Material) -> ComparedSets:
         """The drawn images and two halves of the references, cut to the size of the smallest, spread over users.
 
         Raises:
             NotMeasurableError: the suite has fewer than 4 reference images of the run's users.
         """
         first, second = self._references(metric.extractor, material)
-        drawn = FeatureSet(
+        drawn = api.FeatureSet(
             self.features(metric.extractor, material.drawn, material),
             np.array([sample.user for sample in material.drawn]),
             np.array([sample.prompt for sample in material.drawn]),
@@ -131,16 +116,16 @@ class MetricInputs:
         n = min(len(drawn), len(first), len(second))
         return ComparedSets(*(take_evenly(features, n) for features in (drawn, first, second)))
 
-    def _references(self, role: str, material: Material) -> tuple[FeatureSet, FeatureSet]:
+    def _references(self, role: str, material: Material) -> tuple[api.FeatureSet, api.FeatureSet]:
         """The reference images of the run's users, split within each user into two halves."""
         users = {sample.user for sample in material.samples}
         references = [r for r in self._suite.references(material.split) if r.user in users]
         if len(references) < _FEWEST_REFERENCES:
             least = f"{_FEWEST_REFERENCES} are the least"
-            raise NotMeasurableError(f"there are {len(references)} reference images of these users; {least}")
+            raise api.NotMeasurableError(f"there are {len(references)} reference images of these users; {least}")
         features = self.judged_features(role, material, [r.picture for r in references])
         owners = np.array([r.user for r in references])
-        whole = FeatureSet(features, owners, np.array([r.prompt for r in references]))
+        whole = api.FeatureSet(features, owners, np.array([r.prompt for r in references]))
         half = np.zeros(len(references), dtype=np.int64)
         for user in users:
             rows = np.flatnonzero(owners == user)

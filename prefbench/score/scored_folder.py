@@ -13,16 +13,7 @@ from PIL import Image
 
 from prefbench.api import Column, Cost, PrefbenchError, Sample, ScoreHeader, Scores, SummaryRow
 from prefbench.run.folder import RunFolder
-from prefbench.score import admission
-from prefbench.score.score_files import (
-    StoredScores,
-    StoredSummary,
-    read_header,
-    read_scores,
-    read_summary,
-    samples_digest,
-    summary_digest,
-)
+from prefbench.score import admission, score_files
 
 if TYPE_CHECKING:
     import pandas
@@ -90,7 +81,7 @@ class ScoredFolder:
         Raises:
             PrefbenchError: a header is damaged, or its scores are of other samples than the folder holds now.
         """
-        headers = {name: read_header(self.folder, name) for name in self.folder.scored()}
+        headers = {name: score_files.read_header(self.folder, name) for name in self.folder.scored()}
         return {name: self._checked(name, header) for name, header in headers.items() if header is not None}
 
     def _checked(self, name: str, header: ScoreHeader) -> ScoreHeader:
@@ -100,12 +91,12 @@ class ScoredFolder:
 
     @cached_property
     def _samples_digest(self) -> str:
-        return samples_digest(self.samples)
+        return score_files.samples_digest(self.samples)
 
     @cached_property
-    def _scores(self) -> Mapping[str, StoredScores]:
+    def _scores(self) -> Mapping[str, score_files.StoredScores]:
         """The scores of every metric; their headers are checked first."""
-        stored = {name: read_scores(self.folder, name) for name in self.headers}
+        stored = {name: score_files.read_scores(self.folder, name) for name in self.headers}
         return {name: scores for name, scores in stored.items() if scores is not None}
 
     def set_metrics(self) -> dict[str, ScoreHeader]:
@@ -178,15 +169,15 @@ class ScoredFolder:
         return self._summary.cost
 
     @cached_property
-    def _summary(self) -> StoredSummary:
+    def _summary(self) -> score_files.StoredSummary:
         if not self.headers:
             raise PrefbenchError(f"{self.path} was not scored yet; prefbench score {self.path}")
-        stored = read_summary(self.folder)
+        stored = score_files.read_summary(self.folder)
         if stored is None or not self._is_current(stored):
             raise PrefbenchError(f"{self.path}: its summary is not of its scores; prefbench score {self.path}")
         return stored
 
-    def _is_current(self, stored: StoredSummary) -> bool:
+    def _is_current(self, stored: score_files.StoredSummary) -> bool:
         if stored.digest:
             return stored.digest == self.summary_digest()
         # Version 0.1 stored no digest: then the rows must name exactly what was scored.
@@ -195,7 +186,7 @@ class ScoredFolder:
 
     def summary_digest(self) -> str:
         """The digest of what a summary of this run is computed from."""
-        return summary_digest(self.folder, self.description, self._samples_digest)
+        return score_files.summary_digest(self.folder, self.description, self._samples_digest)
 
     def summary_frame(self) -> pandas.DataFrame:
         """The summary as a frame: one row per column and kind of user, the fields of `SummaryRow` as columns."""

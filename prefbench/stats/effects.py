@@ -9,8 +9,9 @@ import numpy as np
 from prefbench.api import FloatArray, Scores
 from prefbench.stats.permutation import flips, share_of_flips
 from prefbench.stats.scores import aligned, user_means
+from prefbench.stats.student import student_p_value
 from prefbench.stats.table import Table
-from prefbench.stats.variance import SquaredErrors, SumOfSquares, student_p_value
+from prefbench.stats.variance import SquaredErrors, SumOfSquares
 
 _NO_WEIGHT = 1e-9
 """Weight below which a user has no row left, but for rounding."""

@@ -15,8 +15,9 @@ from prefbench.stats.bootstrap import widened
 from prefbench.stats.permutation import sign_flip
 from prefbench.stats.proportions import Margins
 from prefbench.stats.scores import aligned, user_means
+from prefbench.stats.student import student_p_value
 from prefbench.stats.table import Table
-from prefbench.stats.variance import student_p_value, variance_of_mean
+from prefbench.stats.variance import variance_of_mean
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def paired_difference(
     """`a` minus `b` on the same keys; a row that either lacks is missing. Interval as in `crossed_bootstrap`.
 
     The p value is the larger of two. One speaks of new users and new prompts: Student's t on what users, and what
-    shared prompts beyond chance, add to the variance (`variance.student_p_value`). The other is that of `sign_flip`
+    shared prompts beyond chance, add to the variance (`student.student_p_value`). The other is that of `sign_flip`
     over users: exact for few users, but it answers for these prompts alone and finds differences that other prompts do
     not have. The interval is more cautious than the p value where neither users nor prompts differ.
 

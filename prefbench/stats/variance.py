@@ -1,11 +1,10 @@
-"""The variance of a mean over users and prompts, and Student's t on it."""
+"""The variance of a mean over users and prompts."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
 
 from prefbench.api import FloatArray
 
@@ -56,15 +55,3 @@ def variance_of_mean(errors: SquaredErrors) -> Variance:
     df_users, df_prompts = (np.maximum(np.asarray(one.groups) - 1, 1) for one in (users, prompts))
     with np.errstate(divide="ignore", invalid="ignore"):
         return Variance(variance, variance**2 / (of_users**2 / df_users + of_prompts**2 / df_prompts))
-
-
-def student_p_value(mean: FloatArray, errors: SquaredErrors) -> FloatArray:
-    """Two-sided p value of a zero mean: 2 P(T_df < -|mean| / sqrt(V)) with `variance_of_mean`.
-
-    The crossed bootstrap would be too cautious for a test: it calls fewer than one in a hundred pairs of equal methods
-    different where five are promised. Without any variance the p value is 1 for a mean of 0, else 0.
-    """
-    variance, df = variance_of_mean(errors)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p_values = 2 * stdtr(df, -np.abs(mean) / np.sqrt(variance))
-    return np.where(variance > 0, p_values, np.where(mean == 0, 1.0, 0.0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
+from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun
 from prefbench.run.environment import code_state, hardware, versions
 
 from ..shared.frame import BASELINE
@@ -37,7 +37,7 @@ class Contrasts(Report[ContrastsResult]):
     """
 
     card: ClassVar[ReportCard] = ReportCard(
-        "contrasts", "1", "paired tests between runs: differences, effect sizes, ranks, strengths", "runs"
+        "contrasts", "1", "paired tests between runs: differences, effect sizes, ranks, strengths", "two runs"
     )
 
     def __init__(
@@ -48,6 +48,8 @@ class Contrasts(Report[ContrastsResult]):
         by: str | None = None,
         swaps: int = SWAPS,
     ) -> None:
+        if swaps < 1:
+            raise PrefbenchError(f"swaps must be at least 1, got {swaps}")
         self._choices: dict[str, Any] = {"baseline": baseline, "metrics": metrics, "by": by, "swaps": swaps}
         self._choices["all_pairs"] = pairs == "all"
 

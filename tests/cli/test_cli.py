@@ -116,7 +116,7 @@ MISTAKES = {
     "device": (["run", "--method", "copy", "--device", "cuba"], "unknown device 'cuba'; did you mean 'cuda'?"),
     "dtype": (["run", "--method", "copy", "--dtype", "float61"], "unknown dtype 'float61'; did you mean 'float16'?"),
     "metric": (["run", "--method", "copy", "--metrics", "utility,fdi"], "unknown metric 'fdi'; did you mean 'fid'?"),
-    "users": (["run", "--method", "copy", "--users", "0"], "--users must be 1 to 100, got 0"),
+    "users": (["run", "--method", "copy", "--users", "0"], "users cannot be 0: it should be greater than or equal"),
     "file": (["run", "--method", "absent.py:Mine"], "method file absent.py does not exist"),
     "file without a class": (["run", "--method", "absent.py"], "must name a class too: absent.py:Class"),
     "run folder": (["score", "no-such-run"], "no-such-run is not a run folder"),

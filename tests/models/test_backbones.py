@@ -20,12 +20,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from prefbench.api import PrefbenchError
-from prefbench.files import install_folder
 from prefbench.models.backbones import weights
 from prefbench.models.backbones.batches import rows_of
 from prefbench.models.backbones.cards import MINI_SD, SD15, SDXL
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
+from prefbench.models.folders import install_folder
 from tests.support import tiny
 
 CARDS = {

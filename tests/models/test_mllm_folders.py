@@ -16,8 +16,8 @@ from peft import PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from prefbench.api import PrefbenchError, WeightFiles
-from prefbench.files import atomic_folder
 from prefbench.models import hub
+from prefbench.models.folders import atomic_folder
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import CARDS, IDEFICS2_8B
 from prefbench.models.mllms.conversation import Conversation, answer

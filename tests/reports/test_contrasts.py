@@ -377,7 +377,7 @@ def test_set_contrasts_are_label_swaps_of_the_metric(drawn: list[Path]) -> None:
 
 
 MISTAKES = {
-    "one run": (["a"], "comparing takes at least two runs"),
+    "one run": (["a"], "takes at least two runs"),
     "other suites": (["a", "other"], "these runs differ in the data (suite digest), d and e: a and other"),
     "no baseline": (["a", "b"], "unknown baseline 'prompt-only' (known: a, b); or compare --pairs all"),
     "near baseline": (["ours", "a", "--baseline", "our"], "unknown baseline 'our'; did you mean 'ours'?"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -61,7 +63,7 @@ def test_an_instance_has_the_parameters_that_it_was_made_with() -> None:
     assert identify(first).parameters != identify(second).parameters
     assert identify(first).revision == identify(Mine).revision
     assert isinstance(identify(first).make(), Mine)
-    assert identify(first).make() is not first, "set up is a copy, so that the instance can be given again"
+    assert identify(first).make() is not first, "another one is set up, so that the instance can be given again"
 
 
 class Forgetful(Mine):
@@ -110,33 +112,139 @@ def cell(source: str, monkeypatch: pytest.MonkeyPatch, file: Path | None = None)
     return mine
 
 
-def test_a_class_of_a_notebook_is_named_by_the_source_of_its_functions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    revisions = []
-    for i, source in enumerate([CELL, CELL, CELL.replace("{}", "[]"), CELL.replace("of a cell", "of another")]):
-        file = tmp_path / f"cell{i}.py"
-        file.write_text(source)
-        revisions.append(identify(cell(source, monkeypatch, file)).revision)
+def test_a_class_is_identified_without_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [CELL, CELL, CELL.replace("{}", "[]"), CELL.replace("of a cell", "of another")]
+    revisions = [identify(cell(source, monkeypatch)).revision for source in sources]
     assert revisions[0] == revisions[1]
     assert len(set(revisions)) == 3
 
 
-def test_a_class_without_any_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PrefbenchError, match="the source of Mine cannot be read: write it into a file and give"):
-        identify(cell(CELL, monkeypatch))
+def test_a_base_class_is_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    bases = [CELL.replace("{}", base).replace("Mine", "Base") for base in ("[]", "{}")]
+    classes = [cell(f"{base}\nclass Mine(Base): pass\n", monkeypatch) for base in bases]
+    assert len({identify(one).revision for one in classes}) == 2
 
 
-def test_a_base_class_is_part_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    revisions = set()
-    for i, base in enumerate(["[]", "{}"]):
-        file, source = (
-            tmp_path / f"base{i}.py",
-            CELL.replace("{}", base).replace("Mine", "Base") + "\nclass Mine(Base): pass\n",
+REACHING = """
+from functools import lru_cache, partial
+import numpy as np
+import helpers
+from prefbench.api import Method, MethodCard
+
+WORDS = {"red", "green", "blue", "white"}
+GRID = np.arange(3)
+
+def length(text):
+    return 3 if text in {"a", "b", "c", "d"} else deep(text)
+
+@lru_cache
+def deep(text):
+    return length(text) + 1
+
+class Side:
+    weight = 1
+
+def make(k):
+    class Mine(Method):
+        card = MethodCard(name="mine", version="1", summary="of a cell")
+        color = 7
+
+        def generate(self, requests):
+            return [[k, GRID, Side(), helpers.scale(x), len(WORDS), length(x)] for x in requests]
+
+        @property
+        def short(self):
+            return partial(length, "s")
+
+    return Mine
+
+Mine = make(2)
+"""
+
+
+def reaching(source: str, monkeypatch: pytest.MonkeyPatch, scale: str = "x") -> str:
+    helpers = types.ModuleType("helpers")
+    exec(f"def scale(x):\n    return {scale}\ndef other(x):\n    return open({scale})", helpers.__dict__)
+    monkeypatch.setitem(sys.modules, "helpers", helpers)
+    return identify(cell(source, monkeypatch)).revision
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"white"', '"black"'), ("arange(3)", "arange(3.0)"), ("return 3", "return 4"), ('"c", "d"', '"c", "e"'),
+        ("length(text) + 1", "length(text) + 2"), ("weight = 1", "weight = 2"), ("make(2)", "make(3)"),
+        ("color = 7", "color = 250"), ('length, "s"', 'length, "t"'), ("len(WORDS)", "max(WORDS)"),
+    ],
+)  # fmt: skip
+def test_what_a_class_reaches_is_part_of_its_identity(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert old in REACHING
+    assert reaching(REACHING, monkeypatch) != reaching(REACHING.replace(old, new), monkeypatch)
+
+
+def test_a_function_of_an_own_module_is_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reaching(REACHING, monkeypatch) == reaching(f"# a comment\n{REACHING}", monkeypatch)
+    assert reaching(REACHING, monkeypatch) != reaching(REACHING, monkeypatch, scale="2 * x")
+
+
+def test_an_attribute_that_is_set_later_is_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = cell(CELL, monkeypatch)
+    before = identify(mine).revision
+    mine.color = 250  # type: ignore[attr-defined]
+    assert identify(mine).revision != before
+
+
+def test_two_classes_of_one_name_in_one_file_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, source = tmp_path / "both.py", f"{CELL}\nFirst = Mine\n{CELL.replace('{}', '[]')}"
+    file.write_text(source)
+    second = cell(source, monkeypatch, file)
+    first: type[Method] = sys.modules["a_notebook"].First
+    assert identify(first).revision != identify(second).revision
+
+
+def test_a_file_that_is_edited_and_not_loaded_again_is_the_same_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "edited.py"
+    file.write_text(CELL)
+    mine = cell(CELL, monkeypatch, file)
+    before = identify(mine).revision
+    file.write_text(CELL.replace("{}", "[]"))
+    assert identify(mine).revision == before
+
+
+def test_the_identity_is_the_same_in_other_processes(tmp_path: Path) -> None:
+    (tmp_path / "helpers.py").write_text("def scale(x):\n    return x\n")
+    (tmp_path / "module.py").write_text(REACHING)
+    script = "import module; from prefbench.run.identity import identify; print(identify(module.Mine).revision)"
+    revisions = []
+    for seed in ("1", "2"):  # the first process compiles, the second one reads what was compiled
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": ""}
+        revisions.append(
+            subprocess.run(
+                [sys.executable, "-c", script],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
         )
-        file.write_text(source)
-        revisions.add(identify(cell(source, monkeypatch, file)).revision)
-    assert len(revisions) == 2
+    assert re.fullmatch(r"[0-9a-f]{12}\n", revisions[0])
+    assert revisions[0] == revisions[1]
+
+
+@pytest.mark.parametrize("value", ["open(__file__)", "object()", "iter([1])", "[{'deep': object()}]"])
+@pytest.mark.parametrize("reach", ["THING = {}\n", "class Mine(Mine):\n    THING = {}\n"])
+def test_what_cannot_be_identified_is_refused(value: str, reach: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = CELL.replace("return {}", "return THING") + reach.format(value)
+    monkeypatch.setattr("builtins.__file__", __file__, raising=False)
+    with pytest.raises(
+        PrefbenchError, match=r"^Mine\.[\w.]*THING.* is .*, which no run can be named by: make it a "
+    ) as error:
+        identify(cell(source, monkeypatch))
+    assert "give path/to/file.py:Class" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from prefbench.api import PrefbenchError, Suite, TrainUser
-from prefbench.files import WEIGHTS, atomic_folder, install_folder
+from prefbench.files import WEIGHTS
 from prefbench.models.backbones.loader import load_backbone
+from prefbench.models.folders import atomic_folder, install_folder
 from prefbench.models.loading import find_card
 from prefbench.models.mllms.cards import MINI_MLLM, MllmCard
 from prefbench.models.mllms.folders import CARD_FILE, card_of_folder

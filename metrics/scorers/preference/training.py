@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from prefbench.api import Extractor, Suite
-from prefbench.files import WEIGHTS, install_folder, write_atomic
+from prefbench.files import WEIGHTS, write_atomic
+from prefbench.models.folders import install_folder
 from prefbench.registry import DEFAULT_SUITE, load
 from prefbench.run.environment import hardware, versions
 from prefbench.score.scorer_figures import measure

@@ -16,7 +16,7 @@ import transformers
 from torch import Tensor
 
 from prefbench.api import PrefbenchError
-from prefbench.files import atomic_folder
+from prefbench.models.folders import atomic_folder
 from prefbench.models.hub import is_hub_id
 from prefbench.models.loading import collected_warnings
 from prefbench.models.mllms import weights

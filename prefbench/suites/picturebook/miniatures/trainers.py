@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import torch
 from accelerate import PartialState
 
-from prefbench.files import WEIGHTS, install_folder, write_atomic
+from prefbench.files import WEIGHTS, write_atomic
+from prefbench.models.folders import install_folder
 from prefbench.run.environment import hardware, versions
 from prefbench.suites.picturebook.data.corpus import (
     CAPTIONED,
