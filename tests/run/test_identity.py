@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -195,11 +196,10 @@ def test_an_attribute_that_is_set_later_is_part_of_the_identity(monkeypatch: pyt
 
 
 def test_two_classes_of_one_name_in_one_file_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, source = tmp_path / "both.py", f"{CELL}\nFirst = Mine\n{CELL.replace('{}', '[]')}"
-    file.write_text(source)
-    second = cell(source, monkeypatch, file)
-    first: type[Method] = sys.modules["a_notebook"].First
-    assert identify(first).revision != identify(second).revision
+    (tmp_path / "two_of_one_name.py").write_text(f"{CELL}\nFirst = Mine\n{CELL.replace('{}', '[]')}")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("two_of_one_name")
+    assert identify(module.First).revision != identify(module.Mine).revision
 
 
 def test_a_file_that_is_edited_and_not_loaded_again_is_the_same_code(
