@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ def test_example_plug_ins_work_together(tmp_path: Path, tiny_sd: Path) -> None:
     assert outcome.exit_code == 0, outcome.output
     assert "colourfulness" in outcome.output
     assert "share of users" in outcome.output
+
+
+def test_the_files_that_contributing_names_are_there() -> None:
+    """The table that says which file to open for a change, and the map above it."""
+    named = re.findall(r"`([\w./-]+\.py)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert len(named) > 15
+    below = (ROOT, ROOT / "prefbench" / "suites" / "picturebook")
+    assert [name for name in named if not any((folder / name).is_file() for folder in below)] == []
