@@ -3,13 +3,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: run check test lint leaderboard attackers validation docs clean
+.PHONY: run check quick test lint leaderboard attackers validation docs clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method ours --split test
 
 # What every commit must pass, within two minutes on two cores: style, types, and the tests that are not marked slow.
-check: lint
+check: .venv/test.stamp
+	@$(MAKE) --no-print-directory -j 2 lint quick
+
+quick: .venv/test.stamp
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu"
 
 # Everything, one after another: tests that kill processes need the machine to themselves.
