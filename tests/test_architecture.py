@@ -31,8 +31,9 @@ LAYERS = (
     ("prefbench.parameters",),
     ("prefbench.registry",),
     ("prefbench.stats*",),
-    ("prefbench.api*",),
+    ("prefbench.api", "prefbench.api.[!e]*"),
     ("prefbench.files",),
+    ("prefbench.api.errors",),
 )  # fmt: skip
 """Highest first. A module imports its own layer and lower ones; within a layer no loop is allowed either."""
 PLUG_INS = ("prefbench.methods", "prefbench.metrics", "prefbench.reports")

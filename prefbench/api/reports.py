@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from prefbench.api.grids import Grid
 from prefbench.api.runs import ScoredRun
 from prefbench.api.suites import Suite
-from prefbench.files import write_atomic
 
 R = TypeVar("R")
 
@@ -73,6 +72,8 @@ class Report(ABC, Generic[R]):
 
         By default the plain data alone, as `<card name>.json`.
         """
+        from prefbench.files import write_atomic  # it knows the errors of this package, which imports this module
+
         path = folder / f"{self.card.name}.json"
         write_atomic(path, json.dumps(self.as_json(result), indent=1) + "\n")
         return (path,)

@@ -1,0 +1,80 @@
+"""Files of others are read only where they are plain and small; files of ours are written inside their folder alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prefbench.api import PrefbenchError
+from prefbench.files import read_plain
+
+
+@pytest.fixture
+def deadline() -> Iterator[None]:
+    """What waits for a pipe ends after ten seconds."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+
+
+def test_the_bytes_of_a_plain_file_are_read(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(b"one\ntwo")
+    (tmp_path / "link").symlink_to("rows")
+    assert read_plain(tmp_path / "rows") == read_plain(tmp_path / "link") == b"one\ntwo"
+
+
+def test_a_missing_file_is_no_other_error(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("rows", "link"):
+        with pytest.raises(FileNotFoundError):
+            read_plain(tmp_path / name)
+
+
+@pytest.mark.usefixtures("deadline")
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder", "link to a pipe"])
+def test_what_is_no_plain_file_is_refused_without_waiting(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "socket":
+        monkeypatch.chdir(tmp_path)  # the path of a socket has 100 characters at most
+        socket.socket(socket.AF_UNIX).bind("rows")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to("pipe")
+    with pytest.raises(PrefbenchError, match=rf"rows is no plain file but a {kind.split()[-1]}"):
+        read_plain(path)
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    path.touch()
+    os.truncate(path, 40 * 2**30)  # sparse: it takes no room
+    with pytest.raises(PrefbenchError, match="rows has 42,949,672,960 bytes; at most 1,073,741,824 are read"):
+        read_plain(path)
+    path.write_bytes(b"12345")
+    assert read_plain(path, limit=5) == b"12345"
+    with pytest.raises(PrefbenchError, match="has 5 bytes; at most 4 are read"):
+        read_plain(path, limit=4)
+
+
+def test_a_loop_of_links_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "rows").symlink_to("rows")
+    with pytest.raises(PrefbenchError, match=r"cannot read .*rows: Too many levels of symbolic links"):
+        read_plain(tmp_path / "rows")
