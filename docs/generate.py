@@ -10,7 +10,7 @@ import mkdocs_gen_files
 
 from prefbench.api import MethodCard, Metric, MetricCard
 from prefbench.cli.main import main
-from prefbench.registry import DEFAULT_SUITE, load, names
+from prefbench.registry import default, load, names
 
 _ARROWS = {"up": "↑ more is better", "down": "↓ less is better"}
 _UNITS = {"image": "per image", "set": "set-level", "user": "per user"}
@@ -43,8 +43,8 @@ def features_of(metric: type[Metric]) -> str:
     role = metric.extractor
     if role is None:
         return "none: it reads pixels, prompts or the truth"
-    filled = load("suite", DEFAULT_SUITE).card.extractors.get(role)
-    return f"role `{role}`: " + (f"`{filled}` on {DEFAULT_SUITE}" if filled else f"none on {DEFAULT_SUITE}")
+    filled = load("suite", default("suite")).card.extractors.get(role)
+    return f"role `{role}`: " + (f"`{filled}` on {default('suite')}" if filled else f"none on {default('suite')}")
 
 
 def metric_page(name: str, metric: type[Metric]) -> list[str]:

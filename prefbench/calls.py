@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefbench.api import FailedSamplesError, Grid, PrefbenchError, Report, ReportContext, Suite
 from prefbench.parameters import declared, restore
-from prefbench.registry import DEFAULT_SUITE, load_class, unknown
+from prefbench.registry import default, load_class, unknown
 from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
 from prefbench.run.watch import Watch
 
@@ -174,7 +174,7 @@ def _too_many_failed(what: str, failed: int, planned: int) -> FailedSamplesError
 def suite_of(runs: Sequence[Run], named: str | None) -> Suite:
     """The suite that runs were drawn for, loaded already or by its name; of no runs the one that is named."""
     if not runs:
-        return load_suite(named or DEFAULT_SUITE)[0]
+        return load_suite(named or default("suite"))[0]
     return runs[0].suite or suite_of_run(runs[0].spec, named)
 
 

@@ -15,7 +15,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import shorten
@@ -29,8 +29,8 @@ Kind = Literal[
     "suite", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm", "trainer",
     "ablation", "weights", "report",
 ]  # fmt: skip
-DEFAULT_SUITE = "picturebook"
-"""The suite of a call or command that names none; its card names everything else that is not said."""
+Role = Literal["suite", "mllm", "method.baseline", "method.ceiling"]
+"""A kind; and, where several of a kind play a role, which of them."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,16 @@ def entry(kind: Kind, name: str) -> Entry:
     raise PrefbenchError(unknown(kind, name, [*targets, *(f"{one}:NAME" for one in families(kind))]))
 
 
+@cache
+def default(role: Role) -> str:
+    """The registered name that plays a role where none is named: an entry point of the group `prefbench.default`."""
+    targets = {target: name for name, target in _own_targets(role.partition(".")[0]).items()}
+    return targets[_own_targets("default")[role]]
+
+
 def families(kind: Kind) -> dict[str, Entry]:
     """The families of a kind: name to entry. Their members are loaded as `NAME:MEMBER`."""
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    return {name: entry(group, name) for group in kinds if group == f"{kind}_family" for name in names(group)}
+    return {name: entry(group, name) for group in get_args(Kind) if group == f"{kind}_family" for name in names(group)}
 
 
 def check_name(kind: Kind, name: str) -> None:
@@ -144,11 +150,9 @@ def load_class(kind: Kind, name: str) -> Any:
 
 def check_class(kind: Kind, name: str, loaded: type) -> None:
     """Raises `PrefbenchError` for a class without a card, or without a method that its kind must have."""
-    card = CONTRACTS[kind].card
-    if not isinstance(getattr(loaded, "card", None), card):
+    if not isinstance(getattr(loaded, "card", None), (card := CONTRACTS[kind].card)):
         raise PrefbenchError(f"{kind} {name!r}: the class has no card; give it one: card = {card.__name__}(...)")
-    lacking = sorted(getattr(loaded, "__abstractmethods__", ()))
-    if lacking:
+    if lacking := sorted(getattr(loaded, "__abstractmethods__", ())):
         raise PrefbenchError(f"{kind} {name!r}: the class lacks {', '.join(lacking)}")
 
 
@@ -179,7 +183,7 @@ def _targets(kind: Kind, path: tuple[str, ...]) -> Mapping[str, str]:  # noqa: A
     return MappingProxyType(own | {point.name: point.value for point in points if point.name not in own})
 
 
-def _own_targets(kind: Kind) -> dict[str, str]:
+def _own_targets(kind: str) -> dict[str, str]:
     points = entry_points(group=f"prefbench.{kind}")
     return {point.name: point.value for point in points if point.dist is not None and point.dist.name == "prefbench"}
 

@@ -8,8 +8,13 @@ from fnmatch import fnmatchcase
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from prefbench.api.metrics import Question
+from prefbench.api.records import Viewer
+from prefbench.registry import Kind, entry, names
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
@@ -122,6 +127,26 @@ def test_the_core_knows_no_plug_in() -> None:
     core = [name for name in modules() if not name.startswith(PLUG_INS)]
     targets = tuple(pattern for plug_in in PLUG_INS for pattern in (plug_in, f"{plug_in}.*"))
     assert edges(core, targets) == []
+
+
+def texts(module: str) -> set[str]:
+    """Every string of a module that is no docstring."""
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in documented]
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
+def test_the_core_knows_no_method_metric_suite_or_backbone_by_name() -> None:
+    """But for the files that are registered under the name, and for names that are words of the contracts too."""
+    kinds: tuple[Kind, ...] = ("suite", "method", "control", "metric", "scorer", "backbone", "mllm")
+    targets = {name: entry(kind, name).target.partition(":")[0] for kind in kinds for name in names(kind)}
+    words = {"truth", *get_args(Viewer), *get_args(Question)}
+    core = [module for module in modules() if not module.startswith((*PLUG_INS, "prefbench.suites"))]
+    named = {module: {name for name in texts(module) & set(targets) if targets[name] != module} for module in core}
+    assert {module: known - words for module, known in named.items() if known - words} == {}
+    paths = [(module, text) for module in core for text in texts(module) if text.startswith((*PLUG_INS, WORLD))]
+    assert paths == []
 
 
 def test_plug_ins_do_not_know_each_other() -> None:

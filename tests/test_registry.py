@@ -15,7 +15,7 @@ import pytest
 from prefbench.api import BackboneCard, Method, PrefbenchError
 from prefbench.cli.list import location
 from prefbench.models.mllms.cards import MllmCard
-from prefbench.registry import CONTRACTS, Entry, Kind, entry, load, load_class, names, unknown
+from prefbench.registry import CONTRACTS, Entry, Kind, Role, default, entry, load, load_class, names, unknown
 from tests.support.plugin import install
 
 CARDS: dict[Kind, type[BackboneCard | MllmCard]] = {"backbone": BackboneCard, "mllm": MllmCard}
@@ -42,6 +42,11 @@ def method_file(tmp_path: Path) -> Path:
 def test_names_of_our_own_stand_in_the_projects_file() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = {group.removeprefix("prefbench."): table for group, table in project["project"]["entry-points"].items()}
+    roles = groups.pop("default")
+    assert {role: default(role) for role in get_args(Role)} == {
+        "suite": "picturebook", "mllm": "mini-mllm", "method.baseline": "prompt-only", "method.ceiling": "inferred",
+    }  # fmt: skip
+    assert set(roles) == set(get_args(Role))
     assert set(groups) == set(get_args(Kind))
     for kind in get_args(Kind):
         assert {name: entry(kind, name).target for name in groups[kind]} == groups[kind]

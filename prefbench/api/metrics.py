@@ -17,6 +17,9 @@ from prefbench.api.representations import UserStates
 from prefbench.api.scorers import Scorer
 from prefbench.api.suites import Truth
 
+Question = Literal["fidelity", "adherence", "preference", "side"]
+"""What a metric asks of the drawn images: the four are never mixed into one number."""
+
 
 @dataclass(frozen=True)
 class MetricCard:
@@ -25,7 +28,7 @@ class MetricCard:
     name: str
     version: str
     summary: str
-    question: Literal["fidelity", "adherence", "preference", "side"]
+    question: Question
     direction: Literal["up", "down"]
     unit: Literal["image", "set", "user"]
     recipe: str

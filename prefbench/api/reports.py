@@ -27,6 +27,8 @@ class ReportCard:
     """How many scored runs it is made from: one, one or more, two or more, any number, or none at all."""
     published: str = ""
     """The folder below `results/` that holds what is committed of it; empty for a report that is not published."""
+    publisher: str = ""
+    """The registered report that commits the runs of this one, where it does not publish by itself."""
 
 
 @dataclass(frozen=True)

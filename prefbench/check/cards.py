@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard, Scorer, ScorerCard, UserMetric
+from prefbench.api.metrics import Question
 from prefbench.check.findings import fail
 from prefbench.parameters import bind, declared
 
-QUESTIONS = ("fidelity", "adherence", "preference", "side")
+QUESTIONS = get_args(Question)
 
 
 def registered_name(plugin: object) -> str | None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from prefbench.api import Sample, ScoredRun
 from prefbench.check.made_up import PROMPTS
+from prefbench.registry import default
 from prefbench.run.folder import RunFolder
 from prefbench.score.score_files import samples_digest
 from prefbench.score.scored_folder import ScoredFolder
@@ -19,6 +20,7 @@ from prefbench.score.summarise import store_summary
 _USERS, _INDICES = 6, 2
 _PROMPTS = PROMPTS[:2]
 METHOD = "made-up"
+_BASELINE, _CEILING = default("method.baseline"), default("method.ceiling")
 KINDS = ("noisy", "plain")
 """Kinds of the made-up users, in turn."""
 
@@ -28,7 +30,7 @@ def made_up_runs(folder: Path) -> Sequence[ScoredRun]:
 
     One sample of the method failed and one has no value: a report must count both and show neither as a number.
     """
-    return [_run(folder / name, name, level) for name, level in (("prompt-only", 0), (METHOD, 1), ("inferred", 2))]
+    return [_run(folder / name, name, level) for level, name in enumerate((_BASELINE, METHOD, _CEILING))]
 
 
 def _run(folder: Path, method: str, level: int) -> ScoredFolder:
@@ -60,7 +62,7 @@ def _description(method: str, users: Sequence[str]) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "spec": spec,
-        "method": {"name": method, "version": "1", "control": method == "inferred"},
+        "method": {"name": method, "version": "1", "control": method == _CEILING},
         "kinds": {user: KINDS[i % len(KINDS)] for i, user in enumerate(users)},
         "planned": len(users) * len(_PROMPTS) * _INDICES,
         "command": f"prefbench run --method {method}",

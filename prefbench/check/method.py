@@ -28,7 +28,7 @@ from prefbench.check.cards import check_defaults, check_method_card, registered_
 from prefbench.check.changed_histories import CHANGES
 from prefbench.check.findings import Check, Finding, Listener, fail, one_line, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs
-from prefbench.registry import DEFAULT_SUITE, load
+from prefbench.registry import default, load
 from prefbench.run.prepare import load_suite
 
 _TOLERANCE = 1.0
@@ -41,7 +41,7 @@ def check_method(
     method: str | type[Method],
     parameters: Sequence[str] = (),
     *,
-    suite: str = DEFAULT_SUITE,
+    suite: str = default("suite"),
     backbone: str | Path | None = None,
     device: str = "cpu",
     listener: Listener = lambda _: None,

@@ -21,10 +21,10 @@ def doctor(as_json: bool) -> None:
     from prefbench.cli.plain import print_table
     from prefbench.files import WEIGHTS, cache_folder
     from prefbench.models.inventory import Inventory
-    from prefbench.registry import DEFAULT_SUITE, load
+    from prefbench.registry import default, load
     from prefbench.run.environment import hardware, versions
 
-    rows = Inventory(load("suite", DEFAULT_SUITE).card).rows()
+    rows = Inventory(load("suite", default("suite")).card).rows()
     content: dict[str, Any] = {
         "versions": versions(),
         "hardware": hardware(),

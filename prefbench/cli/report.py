@@ -41,7 +41,8 @@ def report(
     files = result.write(out or opened[0].path / "report")
     screen.line(f"report    {files[0]}" if files else f"the report {name} writes no files")
     if publish:
-        published = result if result.report.card.published else prefbench.report(opened, "leaderboard", **context)
+        publisher = result.report.card.publisher
+        published = prefbench.report(opened, publisher, **context) if publisher else result
         for path in published.publish():
             screen.written(path)
     if as_json:

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from prefbench.cli.options import as_json, command_line, metrics, names_in
-from prefbench.registry import DEFAULT_SUITE
+from prefbench.registry import default
 
 
 @click.command()
 @click.option("--method", required=True, help="A registered method, or path/to/file.py:Class.")
-@click.option("--suite", default=DEFAULT_SUITE, show_default=True)
+@click.option("--suite", default=default("suite"), show_default=True)
 @click.option("--split", default="test", show_default=True, help="train, scorer, val or test.")
 @click.option("--control", help="Wrap the method; `prefbench list controls` names them.")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the method.")

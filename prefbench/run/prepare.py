@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval
 
 from prefbench.api import SPLITS, Backbone, Context, History, Method, PrefbenchError, Split, Suite
 from prefbench.parameters import checked, restore
-from prefbench.registry import DEFAULT_SUITE, check_name, load, load_class, names, unknown
+from prefbench.registry import check_name, default, load, load_class, names, unknown
 from prefbench.run.folder import RunFolder
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
 from prefbench.run.plan import Planned, RunSpec, make_plan
@@ -24,7 +24,7 @@ class Settings:
     """The options of a run. None leaves a choice to the suite, the backbone or the machine."""
 
     method: str | type[Method] | Method
-    suite: str = DEFAULT_SUITE
+    suite: str = default("suite")
     split: str = "test"
     control: str | None = None
     parameters: Parameters = ()

@@ -13,22 +13,16 @@ from prefbench.files import WEIGHTS, cache_folder
 
 def stored(scorer: Scorer, suite: str) -> dict[str, Any] | None:
     """The figures of this scorer on this suite: of its shipped card, or kept on this machine; None without any."""
-    return next((figures for figures in _measured(scorer) if figures["suite"] == suite), None)
+    return next((figures for figures in measured(scorer) if figures["suite"] == suite), None)
 
 
-def latest(scorer: Scorer) -> dict[str, Any] | None:
-    """The latest figures of this scorer, on any suite."""
-    return next(iter(_measured(scorer)), None)
-
-
-def _measured(scorer: Scorer) -> list[dict[str, Any]]:
+def measured(scorer: Scorer) -> list[dict[str, Any]]:
     """Everything measured of this scorer with its present weights: what was kept here, the latest first, then its card.
 
     Raises:
         PrefbenchError: its weights are absent, so that it cannot be told whose figures these are.
     """
-    local = figures_folder().glob(f"{scorer.card.name}-*.json")
-    paths = sorted(local, key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted(figures_folder().glob(f"{scorer.card.name}-*.json"), key=lambda one: one.stat().st_mtime)[::-1]
     shipped = WEIGHTS / scorer.card.name / "card.json"
     records = [json.loads(path.read_text(encoding="utf-8"))["figures"] for path in (*paths, shipped) if path.is_file()]
     return [figures for figures in records if figures["scorer"] == scorer.id]

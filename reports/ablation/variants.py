@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 from prefbench.api import SPLITS, Column, PrefbenchError, Scores, Suite
-from prefbench.registry import DEFAULT_SUITE, load, unknown
+from prefbench.registry import default, load, unknown
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, load_suite, prepare
@@ -75,7 +75,7 @@ def ablate(
 
 def _measurable(request: AblationRequest) -> tuple[Suite, int]:
     """The suite, and for how many users is drawn."""
-    suite, _ = load_suite(request.suite or DEFAULT_SUITE)
+    suite, _ = load_suite(request.suite or default("suite"))
     if request.split not in SPLITS:
         raise PrefbenchError(unknown("split", request.split, list(SPLITS)))
     if METRICS[0] not in suite.card.metrics:
@@ -93,7 +93,7 @@ def _settings(name: str, request: AblationRequest, ablation: Ablation, variant: 
     parameters = {**variant.parameters, **({} if weights is None else {"weights": weights})}
     return Settings(
         name,
-        suite=request.suite or DEFAULT_SUITE,
+        suite=request.suite or default("suite"),
         split=request.split,
         parameters=[f"{key}={value}" for key, value in parameters.items()],
         backbone=ablation.backbone or request.backbone,

@@ -37,7 +37,7 @@ class ScorerReport(Report[MeasuredScorer]):
         if self._measures:
             scorer_figures.keep(scorer, scorer_figures.measure(scorer, context.suite()))
         try:
-            figures, note = admission.latest(scorer), ""
+            figures, note = next(iter(admission.measured(scorer)), None), ""
         except PrefbenchError as error:  # without weights there is still a card
             figures, note = None, str(error)
         if figures is None and not note:

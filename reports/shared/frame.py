@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from prefbench.api import PrefbenchError, ScoredRun
+from prefbench.registry import default
 
-BASELINE, CEILING = "prompt-only", "inferred"
+BASELINE, CEILING = default("method.baseline"), default("method.ceiling")
 """The method that differences are to unless another is named, and the best that the same histories allow."""
 UTILITY, GAP = "utility", "gap-closed"
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""

@@ -29,7 +29,11 @@ class Table(Report[Comparison]):
     """
 
     card: ClassVar[ReportCard] = ReportCard(
-        "table", "1", "runs side by side: metrics, differences to a baseline, ranks, cost, pictures", "runs"
+        "table",
+        "1",
+        "runs side by side: metrics, differences to a baseline, ranks, cost, pictures",
+        "runs",
+        publisher="leaderboard",
     )
 
     def __init__(self, baseline: str = BASELINE, suite: str | None = None) -> None:

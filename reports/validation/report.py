@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefbench.api import Grid, PrefbenchError, ReportCard, ReportContext, ScoredRun
-from prefbench.registry import DEFAULT_SUITE, names
+from prefbench.registry import default, names
 from prefbench.run.prepare import check_metrics, load_suite
 
 from ..shared.escape import slug
@@ -40,7 +40,7 @@ class Validation(Published[ValidationResult]):
     )
 
     def __init__(
-        self, suite: str = DEFAULT_SUITE, metrics: str | None = None, size: Literal["full", "trial"] = "full"
+        self, suite: str = default("suite"), metrics: str | None = None, size: Literal["full", "trial"] = "full"
     ) -> None:
         self._suite = suite
         self._metrics = [name.strip() for name in metrics.split(",")] if metrics else names("metric")

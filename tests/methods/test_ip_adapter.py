@@ -34,9 +34,10 @@ from prefbench.files import WEIGHTS
 from prefbench.methods import ip_adapter
 from prefbench.methods.ip_adapter import IpAdapter
 from prefbench.methods.prompt_only import PromptOnly
-from prefbench.models.backbones.cards import MINI_SD, SD15, SDXL
+from prefbench.models.backbones.cards import SD15, SDXL
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.parameters import bind
+from prefbench.suites.picturebook.miniatures.cards import MINI_SD
 from tests.support import tiny
 
 PROMPTS = ("a cat at sea", "a boat at night", "a tree on a hill")

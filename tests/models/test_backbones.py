@@ -22,10 +22,11 @@ from safetensors.torch import load_file, save_file
 from prefbench.api import PrefbenchError
 from prefbench.models.backbones import weights
 from prefbench.models.backbones.batches import rows_of
-from prefbench.models.backbones.cards import MINI_SD, SD15, SDXL
+from prefbench.models.backbones.cards import SD15, SDXL
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.folders import install_folder
+from prefbench.suites.picturebook.miniatures.cards import MINI_SD
 from tests.support import tiny
 
 CARDS = {

@@ -21,11 +21,11 @@ from prefbench.files import WEIGHTS
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.folders import atomic_folder, install_folder
 from prefbench.models.loading import find_card
-from prefbench.models.mllms.cards import MINI_MLLM, MllmCard
+from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.folders import CARD_FILE, card_of_folder
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
-from prefbench.registry import DEFAULT_SUITE, load
+from prefbench.registry import default, load
 from prefbench.training.curves import draw_curve
 from prefbench.training.loop import Progress
 from prefbench.training.requests import TrainRequest
@@ -52,9 +52,9 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 class Sources:
     """The suite and models of a training: registered names, files and folders. See `train`."""
 
-    suite: str = DEFAULT_SUITE
+    suite: str = default("suite")
     backbone: str | None = None
-    mllm: str = MINI_MLLM.name
+    mllm: str = default("mllm")
     image_tower: str | None = None
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from prefbench.api import Context, FloatArray, History, Request, Split, Suite, to_pixels
 from prefbench.files import WEIGHTS
 from prefbench.models.backbones.loader import load_backbone
-from prefbench.models.mllms.cards import MINI_MLLM
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.probing import Liking, ProbeLabels, liking_of
@@ -102,7 +101,7 @@ def order_sensitivity(mllm: Mllm, suite: Suite, split: Split, *, orders: int = _
     return OrderSensitivity(float(np.mean(pairs)), float(within / (within + between)))
 
 
-def mini_mllm(folder: Path = WEIGHTS / MINI_MLLM.name) -> list[QualityFigure]:
+def mini_mllm(folder: Path = WEIGHTS / "mini-mllm") -> list[QualityFigure]:
     """Answers on the test users' unseen images, and how far they depend on the order of the history."""
     mllm, suite = load_mllm(folder, device="cpu"), _suite()
     liking, order = like_answers(mllm, suite, "test").accuracy(), order_sensitivity(mllm, suite, "test")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from prefbench.api import Extractor, Suite
 from prefbench.files import WEIGHTS, write_atomic
 from prefbench.models.folders import install_folder
-from prefbench.registry import DEFAULT_SUITE, load
+from prefbench.registry import default, load
 from prefbench.run.environment import hardware, versions
 from prefbench.score.scorer_figures import measure
 from prefbench.training.loop import Batch, BatchSource, FitConfig, fit
@@ -93,7 +93,7 @@ def calibrate(model: PreferenceModel, suite: Suite, encoder: Extractor) -> None:
     model.calibration.copy_(torch.tensor([fitted.coef_[0, 0], fitted.intercept_[0]]))
 
 
-def train(request: TrainRequest, *, suite: Annotated[str, "suite"] = DEFAULT_SUITE) -> dict[str, Any] | None:
+def train(request: TrainRequest, *, suite: Annotated[str, "suite"] = default("suite")) -> dict[str, Any] | None:
     """Trains, calibrates, saves, measures and describes the scorer; returns the card in the main process alone.
 
     Args:
@@ -135,4 +135,4 @@ def train(request: TrainRequest, *, suite: Annotated[str, "suite"] = DEFAULT_SUI
 
 
 def _options(suite: str) -> str:
-    return "" if suite == DEFAULT_SUITE else f" -p suite={suite}"
+    return "" if suite == default("suite") else f" -p suite={suite}"

@@ -1,24 +1,13 @@
-"""The cards of the backbones: the shipped miniature and two public models. Imports no torch: `list` reads them."""
+"""The cards of two public backbones, and of a folder. Imports no torch: `list` reads them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from prefbench.api import BackboneCard, PrefbenchError
-from prefbench.files import WEIGHTS
 from prefbench.models import hub
+from prefbench.registry import load, names
 
-MINI_SD = BackboneCard(
-    name="mini-sd",
-    pipeline="StableDiffusionPipeline",
-    source=str(WEIGHTS / "mini-sd"),
-    revision=None,
-    resolution=32,
-    steps=16,
-    guidance=1.5,
-    dtype="float32",
-    licence="Apache-2.0",
-)
 SD15 = BackboneCard(
     name="sd15",
     pipeline="StableDiffusionPipeline",
@@ -43,22 +32,22 @@ SDXL = BackboneCard(
     licence="CreativeML Open RAIL++-M",
     size=6_940_000_000,
 )
-CARDS = (MINI_SD, SD15, SDXL)
-PIPELINES = tuple(dict.fromkeys(card.pipeline for card in CARDS))
+PIPELINES = (SD15.pipeline, SDXL.pipeline)
 """Classes of diffusers that a backbone can be driven through."""
 
 
 def card_of_folder(folder: Path) -> BackboneCard:
-    """The card of a `save_pretrained` folder; steps, guidance and dtype are those of the built-in card it is most like.
+    """The card of a `save_pretrained` folder; steps, guidance and dtype are the most similar registered card's.
 
     Raises:
         PrefbenchError: not such a folder, or its pipeline class is none of `PIPELINES`.
     """
     pipeline = hub.read_json(folder / "model_index.json", "a backbone").get("_class_name")
-    alike = [card for card in CARDS if card.pipeline == pipeline]
-    if not alike:
+    if pipeline not in PIPELINES:
         raise PrefbenchError(f"{folder}: cannot drive a {pipeline}, only {', '.join(PIPELINES)}")
     resolution = _resolution(folder)
+    registered: list[BackboneCard] = [load("backbone", name) for name in names("backbone")]
+    alike = [card for card in registered if card.pipeline == pipeline]
     nearest = min(alike, key=lambda card: abs(card.resolution - resolution))
     return BackboneCard(
         name=folder.resolve().name,

@@ -1,11 +1,9 @@
-"""The cards of the multimodal language models: the shipped miniature and two public ones. Imports no torch."""
+"""The card of a multimodal language model, and those of two public ones. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-
-from prefbench.files import WEIGHTS
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Tuning = Literal["full", "lora", "qlora"]
@@ -38,17 +36,6 @@ class MllmCard:
     """Bytes of the download as published, rounded; None where unknown."""
 
 
-MINI_MLLM = MllmCard(
-    name="mini-mllm",
-    source=str(WEIGHTS / "mini-mllm"),
-    revision=None,
-    dtype="float32",
-    licence="Apache-2.0",
-    context=1024,
-    tuning="full",
-    untrained="prefbench.suites.picturebook.miniatures.mini_mllm:reading_mini_mllm",
-    trainer="ours",
-)
 IDEFICS2_8B = MllmCard(
     name="idefics2-8b",
     source="HuggingFaceM4/idefics2-8b",
@@ -70,4 +57,3 @@ QWEN25_VL_7B = MllmCard(
     tuning="lora",
     size=16_600_000_000,
 )
-CARDS = (MINI_MLLM, IDEFICS2_8B, QWEN25_VL_7B)

@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 from prefbench.api import PrefbenchError
 from prefbench.models import hub
-from prefbench.models.mllms.cards import CARDS, Dtype, MllmCard, Tuning
+from prefbench.models.mllms.cards import Dtype, MllmCard, Tuning
 from prefbench.models.mllms.weights import ADAPTER_FILE, find_model
+from prefbench.registry import load, names
 
 CARD_FILE = "mllm.json"
 _WHAT = "a language model"
@@ -86,7 +87,8 @@ def _card_of_base(adapter: Path) -> MllmCard:
     source, revision = config.get("base_model_name_or_path"), config.get("revision")
     if not isinstance(source, str):
         raise PrefbenchError(f"{adapter}/{ADAPTER_FILE} names no base model")
-    for card in CARDS:
+    cards: list[MllmCard] = [load("mllm", name) for name in names("mllm")]
+    for card in cards:
         if card.source == source:
             return replace(card, revision=revision or card.revision, untrained=None)
     folder = find_model(source, revision)

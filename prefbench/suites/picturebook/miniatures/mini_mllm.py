@@ -25,10 +25,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from prefbench.models.mllms.cards import MINI_MLLM
 from prefbench.models.mllms.conversation import Turn, answer, ask
 from prefbench.models.mllms.model import Mllm
 from prefbench.suites.picturebook.data.corpus import CAPTIONED, CONTRASTS, Corpus, load_corpus
+from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
 from prefbench.suites.picturebook.miniatures.mini_clip import EMBEDDING, MEAN, STD, to_pixels
 from prefbench.suites.picturebook.miniatures.mini_vision import load_mini_vision
 from prefbench.suites.picturebook.world.axes import AXES, BY_PROMPT, NAMEABLE

@@ -10,9 +10,9 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from prefbench.models.backbones.cards import MINI_SD
 from prefbench.models.backbones.space_to_depth import SpaceToDepthAutoencoder
 from prefbench.suites.picturebook.data.corpus import Corpus
+from prefbench.suites.picturebook.miniatures.cards import MINI_SD
 from prefbench.suites.picturebook.miniatures.mini_clip import load_mini_clip
 from prefbench.suites.picturebook.world.axes import CONTENTS, NAMEABLE, STYLE_NAMES, sample_styles
 from prefbench.suites.picturebook.world.render import SIZE
