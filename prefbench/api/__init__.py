@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prefbench.api.backbones import Backbone, BackboneCard
 from prefbench.api.errors import FailedSamplesError, NotMeasurableError, PrefbenchError
-from prefbench.api.features import Extractor, Features, FeatureSet, FloatArray
+from prefbench.api.features import Extractor, ExtractorCard, Features, FeatureSet, FloatArray
 from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
 from prefbench.api.methods import Context, Method, MethodCard
 from prefbench.api.metrics import (
@@ -58,9 +58,9 @@ from prefbench.api.weights import WeightFiles
 __all__ = [
     "ALL", "MAX_PIXELS", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT", "VIEWERS", "Backbone", "BackboneCard",
     "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing", "DrawnImages", "Estimate", "Evidence",
-    "Extractor", "FailedSamplesError", "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric",
-    "Judgment", "Method", "MethodCard", "Metric", "MetricCard", "NotMeasurableError", "Picture", "Pixels",
-    "PrefbenchError", "ProbeItem", "Profile", "Reference", "Report", "ReportCard", "ReportContext", "Request",
+    "Extractor", "ExtractorCard", "FailedSamplesError", "FeatureSet", "Features", "FloatArray", "Grid", "History",
+    "ImageMetric", "Judgment", "Method", "MethodCard", "Metric", "MetricCard", "NotMeasurableError", "Picture",
+    "Pixels", "PrefbenchError", "ProbeItem", "Profile", "Reference", "Report", "ReportCard", "ReportContext", "Request",
     "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
     "SetMetric", "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TrainUser", "Truth",
     "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "decode_image", "encode_png",

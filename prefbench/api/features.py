@@ -17,12 +17,23 @@ Features = NDArray[np.float64]
 """Embeddings alone: (N, D), one row per image or text."""
 
 
+@dataclass(frozen=True)
+class ExtractorCard:
+    """What an extractor is. A constructor or class that has one bears it as its attribute `card`."""
+
+    name: str
+    summary: str
+    world: str | None = None
+    """The suite whose pictures alone it learned from; None where it learned from pictures of many kinds or from none.
+    Columns that it measures on another suite are marked."""
+
+
 class Extractor(Protocol):
     """Turns images and texts into features; one pass serves every metric that names it."""
 
     @property
     def id(self) -> str:
-        """Name, recipe and weights hash: the cache key."""
+        """`name[recipe]@hash of the weights`: the cache key. Tables show the name, up to the first `[` or `@`."""
 
     def images(self, pictures: Sequence[Pixels]) -> Features:
         """Features (N, D) of uint8 pictures."""

@@ -48,6 +48,10 @@ class MetricCard:
     """Columns of which neither more nor less is better: tables show them without an arrow, and no method wins one."""
     won_by: tuple[str, ...] = ()
     """Controls that can win it without doing what it asks; tables mark it so."""
+    pixel_columns: tuple[str, ...] = ()
+    """Columns that are measured on pixels alone, of a metric that names an extractor; their headers name none."""
+    least: int = 0
+    """Of a metric over sets, the number of images a side below which its value is marked `few`."""
 
     @property
     def id(self) -> str:

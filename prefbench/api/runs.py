@@ -37,9 +37,15 @@ class SummaryRow:
     won_by: tuple[str, ...] = ()
     floor: float | None = None
     unranked: str = ""
-    """Why the learned scorer behind the number must not rank this method; empty where it may, or without a scorer."""
+    """Why the scorer or encoder behind the number must not rank this method; empty where it may, or without one."""
     scorer: str = ""
     """Measured accuracy of the scorer behind the number."""
+    extractor: str = ""
+    """The name of the encoder that the number rests on: tables show `fid (mini-clip)`, keys stay `fid`."""
+    foreign: str = ""
+    """Why that encoder is not to be trusted with this suite's pictures; empty where it is."""
+    few: int = 0
+    """The number of images that the metric's card asks for, where the value stands on fewer; 0 where it has enough."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class ScorerCard:
     """Data it was trained on, as `suite:split`, or by name."""
     source: str | None = None
     caveats: tuple[str, ...] = ()
+    world: str | None = None
+    """The suite whose pictures alone its encoders learned from; None where these are of many kinds."""
     scale: str | None = None
     """What its values mean where they are no probability that the user likes the picture; None where they are.
 

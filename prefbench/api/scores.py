@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -62,9 +63,17 @@ class ScoreHeader:
     undirected: tuple[str, ...] = ()
     """Columns of which neither more nor less is better."""
     bounds: Bounds = (None, None)
-    """Least and greatest value of proportions; (None, None) for other metrics."""
+    """Least and greatest value of proportions and of set-level metrics; (None, None) for other metrics."""
     extractor: str | None = None
     """Id of the extractor that features come from."""
+    mllm: str | None = None
+    """The language model that answers."""
+    pixel_columns: tuple[str, ...] = ()
+    """Columns that are measured on pixels alone, without the extractor."""
+    foreign: tuple[str, ...] = ()
+    """Encoders that know the pictures of another suite alone, as `mini-clip knows picturebook alone`."""
+    least: int = 0
+    """Number of images below which a set-level value is marked as of few."""
     truth: str | None = None
     """Id of the suite's truth, where the metric asks it."""
     scorer: ScorerRecord | None = None
@@ -86,16 +95,28 @@ class ScoreHeader:
         return record_of(cls, {**content, "scorer": None if scorer is None else ScorerRecord.from_json(scorer)})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data that JSON keeps as it is; without `scorer` and `representations` where there are none."""
+        """Plain data that JSON keeps as it is, without the optional fields that are empty."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        optional = ("scorer", "representations")
-        return {name: value for name, value in content.items() if value is not None or name not in optional}
+        optional = ("scorer", "representations", "mllm", "pixel_columns", "foreign", "least")
+        return {name: value for name, value in content.items() if value or name not in optional}
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The names of what looks at the pictures: extractor, language model, encoders of the scorer."""
+        names = [re.split(r"[\[@]", self.extractor)[0]] if self.extractor else []
+        names += [self.mllm] if self.mllm else []
+        return tuple(dict.fromkeys([*names, *(self.scorer.encoders if self.scorer else ())]))
+
+    def encoder_of(self, column: str) -> str:
+        """What tables show in a column's header: `mini-clip`; of a hub id or folder the last part."""
+        return "" if column in self.pixel_columns else ", ".join(name.split("/")[-1] for name in self.encoders)
 
     @property
     def recipe(self) -> str:
         """The recipe of the values: the metric's id, then extractor, truth and scorer where it uses any."""
         scorer = None if self.scorer is None else self.scorer.id
-        ids = [self.metric, self.extractor, self.truth, scorer, None if None in self.bounds else "proportion"]
+        proportion = None if self.unit == "set" or None in self.bounds else "proportion"
+        ids = [self.metric, self.extractor, self.truth, scorer, proportion]
         return ", ".join(name for name in ids if name)
 
 
@@ -152,3 +173,7 @@ class Column:
     unit: str = "image"
     unranked: str = ""
     scorer: str = ""
+    extractor: str = ""
+    """The name of the encoder that it rests on, as tables show it behind the column's name; empty without one."""
+    foreign: str = ""
+    """Why that encoder is not to be trusted with this suite's pictures; empty where it is."""

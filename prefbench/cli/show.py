@@ -53,7 +53,19 @@ def _card(what: str, name: str) -> dict[str, Any]:
     card = getattr(loaded, "card", loaded)
     if not is_dataclass(card) or isinstance(card, type):
         return {"name": name, "object": entry(kind, name).target, "summary": (loaded.__doc__ or "").strip()}
-    return asdict(card)
+    return asdict(card) | ({"encoder": _encoder(loaded())} if kind == "metric" else {})
+
+
+def _encoder(metric: Any) -> str:
+    """What a metric looks at pictures through: the extractor that each suite names for it, a scorer's encoders."""
+    from prefbench.registry import load, names
+
+    scorer, role = getattr(metric, "scorer", None), metric.extractor
+    suites = {suite: load("suite", suite).card.extractors.get(role) for suite in names("suite")} if role else {}
+    given = [f"{name} on {suite}" for suite, name in suites.items() if name]
+    parts = [f"the suite's extractor for {role} ({', '.join(given) or 'no suite names one'})"] if role else []
+    parts += [*([metric.mllm] if getattr(metric, "mllm", None) else []), *(scorer.card.encoders if scorer else ())]
+    return ", ".join(parts) or "none"
 
 
 def _show_scorer(name: str, suite: str | None, plot: Path | None, *, as_json: bool) -> None:

@@ -1,13 +1,13 @@
-"""Whether a scorer may rank a method: its measured figures, and the methods that it must not judge."""
+"""Whether a metric may rank a method: figures of its scorer, shared encoders, pictures that its encoders know."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import Scorer, ScorerRecord
+from prefbench.api import ScoreHeader, Scorer, ScorerRecord
 from prefbench.files import WEIGHTS, cache_folder
 
 
@@ -39,8 +39,24 @@ def record(scorer: Scorer, suite: str) -> ScorerRecord:
     return ScorerRecord(card.name, scorer.id, tuple(card.encoders), tuple(card.trained_on), stored(scorer, suite))
 
 
-def unranked(scorer: ScorerRecord, method: Mapping[str, Any]) -> str:
-    """Why a scorer must not rank a method, given the method's card; empty where it may."""
+def unranked(header: ScoreHeader, method: Mapping[str, Any]) -> str:
+    """Why a metric must not rank a method, given the method's card; empty where it may.
+
+    The reason is the scorer's where it has one, else that both look through one encoder, which the method may please
+    without doing what is asked.
+    """
+    reason = "" if header.scorer is None else _unranked_by_scorer(header.scorer, method)
+    shared = sorted(set(header.encoders) & set(method.get("encoders", ())))
+    return reason or (f"shares {', '.join(shared)} with {header.metric.partition('@')[0]}" if shared else "")
+
+
+def foreign(cards: Sequence[Any], suite: str) -> tuple[str, ...]:
+    """The encoders whose cards say that they know the pictures of another suite alone."""
+    bound = [card for card in cards if getattr(card, "world", None) not in (None, suite)]
+    return tuple(f"{card.name} knows {card.world} alone" for card in bound)
+
+
+def _unranked_by_scorer(scorer: ScorerRecord, method: Mapping[str, Any]) -> str:
     name, figures = scorer.name, scorer.figures
     if figures is None:
         return f"{name} was never measured on this suite"

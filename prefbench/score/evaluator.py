@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from prefbench import api
-from prefbench.registry import load
+from prefbench.registry import load, names
 from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
@@ -95,12 +96,27 @@ class Evaluator:
             suite=self._suite.digest,
             won_by=card.won_by,
             undirected=card.undirected,
-            bounds=card.bounds if card.proportion else (None, None),
+            bounds=card.bounds if card.proportion or card.unit == "set" else (None, None),
             extractor=self.inputs.extractor(metric.extractor).id if metric.extractor else None,
+            mllm=metric.mllm if isinstance(metric, api.ImageMetric) else None,
+            pixel_columns=card.pixel_columns,
+            foreign=self._foreign(metric, scorer),
+            least=card.least,
             truth=truth.id if truth is not None and card.asks_truth else None,
             scorer=None if scorer is None else admission.record(scorer, self._suite.card.name),
             representations=material.folder.states_digest() if card.asks_representations else None,
         )
+
+    def _foreign(self, metric: api.Metric, scorer: api.Scorer | None) -> tuple[str, ...]:
+        """What the metric measures with that does not know this suite's pictures, with the suite that it knows."""
+        cards: list[Any] = [] if scorer is None else [scorer.card]
+        if metric.extractor:
+            extractor = load("extractor", self._suite.card.extractors[metric.extractor])
+            cards.append(getattr(extractor, "card", None))
+        mllm = metric.mllm if isinstance(metric, api.ImageMetric) else None
+        if mllm in names("mllm"):
+            cards.append(load("mllm", mllm))
+        return admission.foreign(cards, self._suite.card.name)
 
     def _image_rows(self, metric: api.ImageMetric, material: Material) -> list[ScoreRow]:
         evidence = self.inputs.evidence(metric, material)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,15 +129,17 @@ class ScoredFolder:
         }
 
     def _column(self, name: str, values: Mapping[str, float | None], header: ScoreHeader) -> Column:
-        scorer, method = header.scorer, self.description["method"]
+        scorer = header.scorer
         return Column(
             scores=self._by_sample(values, header) if header.unit == "image" else self._by_user(values),
             direction="" if name in header.undirected else header.direction,
             question=header.question,
             won_by=header.won_by,
             unit=header.unit,
-            unranked="" if scorer is None else admission.unranked(scorer, method),
+            unranked=admission.unranked(header, self.description["method"]),
             scorer="" if scorer is None or scorer.figures is None else admission.shown(scorer.figures),
+            extractor=header.encoder_of(name),
+            foreign=", ".join(header.foreign) if header.encoder_of(name) else "",
         )
 
     def _by_sample(self, values: Mapping[str, float | None], header: ScoreHeader) -> Scores:
@@ -175,7 +177,13 @@ class ScoredFolder:
         stored = score_files.read_summary(self.folder)
         if stored is None or not self._is_current(stored):
             raise PrefbenchError(f"{self.path}: its summary is not of its scores; prefbench score {self.path}")
-        return stored
+        # Folders of version 0.2 and older name the encoder in the headers of their scores alone.
+        rows = [replace(row, extractor=row.extractor or self._encoder_of(row.metric)) for row in stored.rows]
+        return replace(stored, rows=rows)
+
+    def _encoder_of(self, column: str) -> str:
+        header = self.headers.get(column.partition("/")[0])
+        return "" if header is None else header.encoder_of(column)
 
     def _is_current(self, stored: score_files.StoredSummary) -> bool:
         if stored.digest:

@@ -10,6 +10,7 @@ import numpy as np
 
 from prefbench.api import ALL, Column, Cost, Estimate, ScoreHeader, Scores, SummaryRow
 from prefbench.files import write_atomic
+from prefbench.score import admission
 from prefbench.score.score_files import StoredSummary, write_summary
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
@@ -46,7 +47,8 @@ def _of_kind(run: ScoredFolder, scores: Scores, kind: str) -> Scores:
 
 
 def _column_row(run: ScoredFolder, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
-    return _row(run, name, kind, column, unranked=column.unranked, scorer=column.scorer, **asdict(estimate))
+    about = {field: getattr(column, field) for field in ("unranked", "scorer", "extractor", "foreign")}
+    return _row(run, name, kind, column, **about, **asdict(estimate))
 
 
 def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
@@ -67,6 +69,10 @@ def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
         n_samples=run.set_size(name),
         missing=sum(sample.image is None for sample in run.samples) + run.undrawn,
         floor=values.get(FLOOR_KEY),
+        unranked=admission.unranked(header, run.description["method"]),
+        extractor=header.encoder_of(name),
+        foreign=", ".join(header.foreign),
+        few=header.least if run.set_size(name) < header.least else 0,
     )
 
 

@@ -179,4 +179,5 @@ def _metric(comparison: Comparison, best: ComparedRow) -> MetricRecord:
         "question": row.question,
         "won_by": list(row.won_by),
         "recipe": recipes.get(UTILITY if row.metric == GAP else row.metric),
+        "extractor": row.extractor,
     }

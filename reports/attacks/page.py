@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from prefbench.api import Cells, Grid, plain
 from prefbench.files import atomic_file
 
-from ..shared.cells import ARROWS, DASH, WON, number
+from ..shared.cells import DASH, WON, metric_heading, number
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
 from ..shared.numbers import Numbers
@@ -87,7 +87,7 @@ def draw(result: AttackResult, path: Path) -> None:
 
 
 def _heading(name: str, metric: MetricRecord) -> str:
-    return f"{name} {ARROWS[metric['direction']]}{WON if metric['won_by'] else ''}"
+    return metric_heading(name, metric["direction"], metric.get("extractor", "")) + (WON if metric["won_by"] else "")
 
 
 def _cell(cell: AttackCell | None) -> str:

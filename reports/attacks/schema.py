@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from ..shared.numbers import Numbers
 
@@ -48,6 +48,8 @@ class MetricRecord(TypedDict):
     question: str
     won_by: list[str]
     recipe: str | None
+    extractor: NotRequired[str]
+    """The encoder that its numbers rest on; older results lack it."""
 
 
 class AttackResult(TypedDict):

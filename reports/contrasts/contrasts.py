@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import combinations
 from typing import Any
 
@@ -48,6 +48,10 @@ class Contrast:
     """`wins`: the share of users for whom `method` is the better one, whatever the direction; None without one."""
     turns: tuple[str, ...] = ()
     """The users and prompts whose removal, one at a time, changes the significance of the contrast."""
+    extractor: str = ""
+    """The name of the encoder that both numbers rest on."""
+    foreign: str = ""
+    """Why it is not to be trusted with this suite's pictures; empty where it is."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def contrast(
     compare_sets = cache(lambda: SetContrasts(suite(), by_label, swaps=swaps))
     for name in [name for name in names if name in headers]:
         try:
-            rows += _set_family(name, headers[name].direction, compare_sets().of(name, pairs), pairs)
+            rows += _set_family(name, headers[name], compare_sets().of(name, pairs), pairs)
         except PrefbenchError as error:
             if metrics:
                 raise
@@ -159,15 +163,18 @@ def _contrast(name: str, column: Column, pair: Pair, a: Scores, b: Scores) -> Co
     both = np.isnan(a.values + b.values)
     means = [user_means(Scores(np.where(both, np.nan, s.values), s.users, s.prompts)) for s in (a, b)]
     own, other = (float(m.mean()) if len(m) else None for m in means)
-    return Contrast(name, column.direction, *pair, own, other, difference.estimate, difference.p_value, effect=size)
+    row = Contrast(name, column.direction, *pair, own, other, difference.estimate, difference.p_value, effect=size)
+    return replace(row, extractor=column.extractor, foreign=column.foreign)
 
 
 def _set_family(
-    name: str, direction: str, differences: Sequence[SetDifference], pairs: Sequence[Pair]
+    name: str, header: ScoreHeader, differences: Sequence[SetDifference], pairs: Sequence[Pair]
 ) -> list[Contrast]:
     """The contrasts in one set-level metric."""
+    encoder, foreign = header.encoder_of(name), ", ".join(header.foreign)
+    about = partial(Contrast, name, header.direction, extractor=encoder, foreign=foreign)
     return [
-        Contrast(name, direction, *pair, row.value, row.other, row.difference, row.p, p_holm)
+        about(*pair, row.value, row.other, row.difference, row.p, p_holm)
         for pair, row, p_holm in zip(pairs, differences, _adjusted([row.p for row in differences]), strict=True)
     ]
 
@@ -203,7 +210,7 @@ def as_json(contrasts: MeasuredContrasts) -> dict[str, Any]:
     for row in contrasts.rows:
         flat = {key: value for key, value in asdict(row.difference).items() if key != "value"}
         effects = asdict(row.effect) if row.effect else {"dz": None, "wins": None}
-        names = ("metric", "direction", "method", "baseline", "value", "other", "p", "p_holm")
+        names = ("metric", "extractor", "foreign", "direction", "method", "baseline", "value", "other", "p", "p_holm")
         own = {name: getattr(row, name) for name in names}
         rows.append({**own, "difference": row.difference.value, **flat, **effects, "turns": list(row.turns)})
     return {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prefbench.api import Cells, Estimate, Grid
 
-from ..shared.cells import APART, ARROWS, DASH, N, counts, interval, number, p_text
+from ..shared.cells import APART, DASH, N, counts, encoder, interval, metric_heading, number, p_text
 from ..shared.frame import is_control
 from ..shared.notes import smallest_note
 from .contrasts import ALPHA, Contrast, MeasuredContrasts
@@ -47,7 +47,7 @@ def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
     """Runs by one metric, controls below the rule."""
     columns = (
         "method",
-        f"{standings.metric} {ARROWS[standings.direction]} [95 %]",
+        f"{metric_heading(standings.metric, standings.direction, encoder(standings))} [95 %]",
         "rank [95 %]",
         "strength [95 %]",
         N,
@@ -95,7 +95,7 @@ def _contrast_row(row: Contrast) -> Cells:
         value = f"{sign}{number(difference.value)} {ends}".rstrip()
     dz, wins = (None, None) if size is None else (size.dz, size.wins)
     deciding = "" if size is None else _turns(row.turns)
-    name = f"{row.metric} {ARROWS[row.direction]}".strip()
+    name = metric_heading(row.metric, row.direction, encoder(row))
     cells = (value, p_text(row.p_holm), _decimals(dz), _decimals(wins), deciding)
     return (f"{row.method} − {row.baseline}", name, *cells, counts(difference), str(difference.missing))
 

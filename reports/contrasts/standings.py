@@ -49,6 +49,10 @@ class Standings:
     overtakings: Sequence[Overtaking]
     unlinked: str | None = None
     """Why there are no strengths."""
+    extractor: str = ""
+    """The encoder that the metric rests on."""
+    foreign: str = ""
+    """Why it is not to be trusted with this suite's pictures; empty where it is."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -67,7 +71,8 @@ def stand(by_label: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by:
     metric = shared_metric(columns, by)
     if metric is None:
         return None
-    direction = next(iter(columns.values()))[metric].direction
+    column = next(iter(columns.values()))[metric]
+    direction = column.direction
     scores = dict(zip(by_label, on_same_keys(*(own[metric].scores for own in columns.values())), strict=True))
     unranked = {label for label, own in columns.items() if is_control(by_label[label]) or own[metric].unranked}
     honest = {label: own for label, own in scores.items() if label not in unranked}
@@ -77,7 +82,7 @@ def stand(by_label: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by:
     rows.sort(key=lambda row: (row.label not in honest, _place(row.mean.value, direction)))
     order = sorted(ranks, key=lambda label: ranks[label].rank)
     overtakings = [Overtaking(a, b, _reversing(scores[a], scores[b])) for a, b in pairwise(order)]
-    return Standings(metric, direction, rows, overtakings, unlinked)
+    return Standings(metric, direction, rows, overtakings, unlinked, column.extractor, column.foreign)
 
 
 def shared_metric(columns: Mapping[str, Columns], request: str | None) -> str | None:

@@ -19,7 +19,7 @@ from prefbench.stats.power import (
 )
 
 from ..contrasts.standings import shared_metric
-from ..shared.cells import number
+from ..shared.cells import encoder, metric_heading, number
 from ..shared.frame import BASELINE, only
 from ..shared.labels import check_mix, label_runs
 from ..shared.paired import on_same_keys
@@ -57,6 +57,8 @@ class Plan:
     question: Question
     pilots: Sequence[Pilot]
     paired: bool
+    extractor: str = ""
+    """The encoder that the metric rests on, as headings name it."""
 
 
 def plan(
@@ -90,7 +92,7 @@ def plan(
     if len(runs) > 1:
         scores = _differences(scores, baseline if baseline in by_label else only(by_label, baseline), baseline)
     pilots = [_pilot(label, own, question, prompts, samples) for label, own in scores.items()]
-    return Plan(name, question, pilots, len(runs) > 1)
+    return Plan(name, question, pilots, len(runs) > 1, encoder(next(iter(columns.values()))[name]))
 
 
 def _differences(scores: Mapping[str, Scores], base: str | None, request: str) -> dict[str, Scores]:
@@ -122,7 +124,8 @@ def plan_grid(study: Plan) -> Grid:
     needed = tuple(f"users for\n{effect:g}" for effect in question.effects)
     rows = [[_row(pilot, question.effects) for pilot in study.pilots]]
     what = "paired difference" if study.paired else "mean"
-    title = f"power of {question.power:g} for a {what} in {study.metric}, two-sided at {question.alpha:g}"
+    metric = metric_heading(study.metric, "", study.extractor)
+    title = f"power of {question.power:g} for a {what} in {metric}, two-sided at {question.alpha:g}"
     return Grid(title, (*columns, "smallest\nshown", *needed), rows, _notes(study), kept=(0,))
 
 
@@ -167,6 +170,7 @@ def as_json(study: Plan) -> dict[str, Any]:
     ]
     return {
         "metric": study.metric,
+        "extractor": study.extractor,
         "paired": study.paired,
         **asdict(study.question),
         "pilots": pilots,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 
 from prefbench.api import Estimate, SummaryRow
 
@@ -14,13 +15,37 @@ ARROWS = {"up": "↑", "down": "↓", "": ""}
 """Arrow of each direction; none where neither more nor less is better."""
 WON = "†"
 UNRANKED = "§"
+FOREIGN = "¶"
+FEW = "few"
 N = "n users ×\nprompts, samples"
 APART = "The second block holds controls, which are not ranked."
 
 
 def metric_name(row: SummaryRow, *, won: bool = True) -> str:
-    """The metric with its direction, and a mark where a control can win it."""
-    return f"{row.metric} {ARROWS[row.direction]}".strip() + (WON if won and row.won_by else "")
+    """The metric with its encoder and direction, `fid (mini-clip) ↓†`, the last mark where a control can win it."""
+    return metric_heading(row.metric, row.direction, encoder(row)) + (WON if won and row.won_by else "")
+
+
+def metric_heading(name: str, direction: str, encoder: str) -> str:
+    """`fid (mini-clip) ↓`: numbers of different encoders do not compare, so every heading names the one it rests on."""
+    return " ".join(filter(None, (name, f"({encoder})" if encoder else "", ARROWS[direction])))
+
+
+class Measured(Protocol):
+    """A number or column that may rest on an encoder."""
+
+    @property
+    def extractor(self) -> str:
+        """Its name; empty without one."""
+
+    @property
+    def foreign(self) -> str:
+        """Why it is not to be trusted with the pictures; empty where it is."""
+
+
+def encoder(about: Measured) -> str:
+    """The encoder of a row or column, marked where it knows pictures of another suite alone; empty without one."""
+    return f"{about.extractor}{FOREIGN if about.foreign else ''}" if about.extractor else ""
 
 
 def number(value: float, like: float | None = None) -> str:

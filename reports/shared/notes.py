@@ -8,7 +8,7 @@ from statistics import median
 from prefbench.api import Estimate, SummaryRow
 from prefbench.stats.power import smallest_shown
 
-from .cells import UNRANKED, WON, number
+from .cells import FOREIGN, UNRANKED, WON, number
 
 
 def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
@@ -22,6 +22,7 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     for names, metrics in winners.items():
         lines.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
     lines += _scorer_notes(summaries)
+    lines += _encoder_notes(summaries)
     floors = {row.metric: row.floor for row in summaries if row.floor is not None}
     if floors:
         values = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
@@ -48,6 +49,19 @@ def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
             f"{UNRANKED} not ranked by {metric}: {', '.join(methods)} ({reason})."
             for (metric, reason), methods in reasons.items()
         ),
+    ]
+
+
+def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
+    """The metrics whose encoder does not know these pictures, and those that stand on few images."""
+    unknown: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.foreign:
+            unknown.setdefault(row.foreign, {})[row.metric] = None
+    few = {row.metric: row for row in rows if row.few}
+    return [
+        *(f"{FOREIGN} {reason}: on other pictures {', '.join(names)} say little." for reason, names in unknown.items()),
+        *(f"few: {name} stands on {row.n_samples} images, its card asks for {row.few}." for name, row in few.items()),
     ]
 
 

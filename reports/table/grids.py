@@ -9,7 +9,21 @@ from prefbench.api import ALL, Cells, Estimate, Grid, ScoredRun, plain
 from prefbench.run.draw import failures
 from prefbench.run.folder import RunFolder
 
-from ..shared.cells import APART, DASH, N, absence, counts, metric_name, number, p_text, stacked, stacked_value, usual
+from ..shared.cells import (
+    APART,
+    DASH,
+    N,
+    absence,
+    counts,
+    encoder,
+    metric_heading,
+    metric_name,
+    number,
+    p_text,
+    stacked,
+    stacked_value,
+    usual,
+)
 from ..shared.frame import UTILITY
 from ..shared.notes import legend, smallest_note
 from ..validation.unmet import unmet_notes
@@ -75,12 +89,14 @@ def difference_grid(comparison: Comparison) -> Grid:
 
 def kinds_grid(comparison: Comparison, metric: str) -> Grid:
     """One metric by kind of user."""
-    kinds = list(dict.fromkeys(r.summary.kind for r in comparison.rows if r.summary.metric == metric))
+    rows_of_metric = [row.summary for row in comparison.rows if row.summary.metric == metric]
+    kinds = list(dict.fromkeys(row.kind for row in rows_of_metric))
+    heading = metric_heading(metric, "", encoder(rows_of_metric[0]))
     body = []
     for label in comparison.runs:
         rows = [comparison.of(label, kind=kind).get(metric) for kind in kinds]
         body.append((label, *[stacked(row.summary if row else None) for row in rows]))
-    return Grid(f"{metric} by kind of user", ("method", *kinds), [body])
+    return Grid(f"{heading} by kind of user", ("method", *kinds), [body])
 
 
 def cost_grid(comparison: Comparison) -> Grid:

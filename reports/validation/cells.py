@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ..shared.cells import ARROWS, DASH, p_text
+from ..shared.cells import DASH, metric_heading, p_text
 from .claims import Interval
 from .schema import Rate, ValidationResult
 
 
 def name_of(result: ValidationResult, metric: str) -> str:
-    """The metric with the arrow of its direction."""
-    return f"{metric} {ARROWS[result['metrics'][metric]['direction']]}"
+    """The metric with its encoder and the arrow of its direction."""
+    about = result["metrics"][metric]
+    return metric_heading(metric, about["direction"], about.get("extractor", ""))
 
 
 def interval(estimate: Interval | None, *, digits: int = 3) -> str:

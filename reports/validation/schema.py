@@ -166,6 +166,8 @@ class MetricRecord(TypedDict):
     recipe: str
     default: bool
     """Whether the suite's own table shows it."""
+    extractor: NotRequired[str]
+    """The encoder that its numbers rest on; older results lack it."""
 
 
 class ValidationResult(TypedDict):

@@ -94,13 +94,14 @@ def _fitting(suite: Suite, size: ValidationSize) -> ValidationSize:
 
 
 def _record(measured: MeasuredSystems, name: str) -> MetricRecord:
-    card = measured.cards[name]
+    card, header = measured.cards[name], measured.run(measured.systems.middle).headers.get(name)
     return {
         "direction": card.direction,
         "unit": card.unit,
         "question": card.question,
         "recipe": measured.run(measured.systems.middle).recipes().get(name, card.id),
         "default": name in measured.suite.card.metrics,
+        "extractor": "" if header is None else header.encoder_of(name),
     }
 
 

@@ -22,6 +22,7 @@ from prefbench.api import (
     Pixels,
     PrefbenchError,
     Scored,
+    ScoreHeader,
     Scorer,
     ScorerCard,
     ScorerRecord,
@@ -276,13 +277,18 @@ def test_figures_are_kept_for_one_scorer_and_suite(tmp_path: Path, monkeypatch: 
 def test_whom_a_scorer_must_not_rank(trained: tuple[Path, dict[str, Any]]) -> None:
     figures = trained[1]["figures"]
     scorer = ScorerRecord("made-up", "made-up@1", ("red",), ("colours:scorer",), figures)
-    assert unranked(scorer, {}) == ""
-    assert unranked(scorer, {"encoders": ("blue",), "trained_on": ("colours:train",)}) == ""
-    assert "shares red" in unranked(scorer, {"encoders": ("blue", "red")})
-    assert "selected or trained by" in unranked(scorer, {"selected_by": ("made-up",)})
-    assert "colours:scorer" in unranked(scorer, {"trained_on": ("colours:train", "colours:scorer")})
-    assert "never measured" in unranked(replace(scorer, figures=None), {})
-    assert "no better" in unranked(replace(scorer, figures={**figures, "admitted": False}), {})
+
+    def reason(method: dict[str, Any], **changes: Any) -> str:
+        header = ScoreHeader("x@1", "up", "preference", "image", "s", scorer=replace(scorer, **changes))
+        return unranked(header, method)
+
+    assert reason({}) == ""
+    assert reason({"encoders": ("blue",), "trained_on": ("colours:train",)}) == ""
+    assert "shares red" in reason({"encoders": ("blue", "red")})
+    assert "selected or trained by" in reason({"selected_by": ("made-up",)})
+    assert "colours:scorer" in reason({"trained_on": ("colours:train", "colours:scorer")})
+    assert "never measured" in reason({}, figures=None)
+    assert "no better" in reason({}, figures={**figures, "admitted": False})
 
 
 @pytest.mark.slow

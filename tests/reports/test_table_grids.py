@@ -46,7 +46,7 @@ def test_controls_stand_below_the_rule_and_are_not_ranked(runs: list[ScoredFolde
     assert grid.columns[:4] == ("method", "rank", "gap-closed ↑†", "utility ↑†")
     assert grid.sections[1][0][1] == ""
     # fid stands on 6 samples, the line on 12: the cell says so.
-    assert grid.sections[0][0][grid.columns.index("fid ↓")].endswith("n 3 × 2, 6")
+    assert grid.sections[0][0][grid.columns.index("fid (toy) ↓")].endswith("n 3 × 2, 6")
 
 
 def test_differences_carry_their_p_and_n(runs: list[ScoredFolder]) -> None:

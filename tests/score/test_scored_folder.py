@@ -67,6 +67,12 @@ def test_todays_code_computes_the_numbers_of_version_0_1(old: Path) -> None:
     assert [asdict(row) for row in summarise(run)] == [asdict(row) for row in run.summary()]
 
 
+def test_columns_of_an_old_folder_name_their_encoders() -> None:
+    named = {row.metric: row.extractor for row in ScoredFolder.open(OLD).summary()}
+    assert named["fid"] == "mini-clip"
+    assert named["preference"] == "mini-dino"
+
+
 def test_fields_that_an_old_summary_lacks_get_defaults(old: Path) -> None:
     content = json.loads((old / "summary.json").read_text())
     for row in content["rows"]:

@@ -59,6 +59,7 @@ class PreferenceScorer(Scorer):
             "Trained on renderings, asked about drawings: what a drawing has that no rendering has, it has never seen.",
             "One linear taste a user: what a user likes only in combination is lost.",
         ),
+        world="picturebook",
     )
 
     def __init__(self, *, folder: str = "") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, Pixels, WeightFiles
+from prefbench.api import Extractor, ExtractorCard, Features, Pixels, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, loads, run_network
@@ -92,7 +92,7 @@ class OpenClipExtractor:
         return np.asarray(features * (np.sqrt(features.shape[1]) / norms))
 
 
-@loads(MINI_CLIP)
+@loads(ExtractorCard("mini-clip", "a CLIP of 32x32 pictures and their captions, 96 numbers", "picturebook"), MINI_CLIP)
 def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
     """The shipped open_clip miniature; it learned from pictures that were doubled, so they are doubled here."""
     import open_clip
@@ -105,7 +105,7 @@ def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
     return OpenClipExtractor("mini-clip", model, transform, tokenizer, weights=weights, repeat_pixels=True)
 
 
-@loads(OPEN_CLIP_LARGE)
+@loads(ExtractorCard("open-clip", "CLIP ViT-L/14 of OpenAI, 768 numbers"), OPEN_CLIP_LARGE)
 def open_clip_large(
     *,
     architecture: str = "ViT-L-14",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError, WeightFiles
+from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
 
 if TYPE_CHECKING:
     import torch
@@ -23,11 +23,11 @@ _BATCH = 64
 Load = TypeVar("Load", bound=Callable[..., Extractor])
 
 
-def loads(*weights: WeightFiles | Callable[[], WeightFiles]) -> Callable[[Load], Load]:
-    """Records on an extractor's constructor which weights it loads by default, for `inventory`."""
+def loads(card: ExtractorCard, *weights: WeightFiles | Callable[[], WeightFiles]) -> Callable[[Load], Load]:
+    """Records on an extractor's constructor its card, and which weights it loads by default, for `inventory`."""
 
     def note(function: Load) -> Load:
-        function.__dict__["weights"] = weights
+        function.__dict__.update(card=card, weights=weights)
         return function
 
     return note

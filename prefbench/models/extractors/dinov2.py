@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError, WeightFiles
+from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.extractors.common import checked_picture, in_batches, loading, loads, run_network
@@ -78,13 +78,13 @@ class EncoderExtractor:
         return np.asarray(run_network(pooled, pixels, self.device))
 
 
-@loads(MINI_DINO)
+@loads(ExtractorCard("mini-dino", "the encoder of picturebook's preference scorer", "picturebook"), MINI_DINO)
 def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> Extractor:
     """The shipped miniature, encoder of picturebook's preference scorer."""
     return EncoderExtractor("mini-dino", hub.require("extractor 'mini-dino'", replace(MINI_DINO, source=str(folder))))
 
 
-@loads(DINOV2_LARGE)
+@loads(ExtractorCard("dinov2", "DINOv2 ViT-L/14, 1,024 numbers"), DINOV2_LARGE)
 def dinov2_large() -> Extractor:
     """DINOv2 ViT-L/14 from the local Hugging Face cache, the encoder of `fd-dinov2`."""
     return EncoderExtractor("dinov2", hub.require("extractor 'dinov2'", DINOV2_LARGE))

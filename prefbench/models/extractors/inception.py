@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError, WeightFiles
+from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
 from prefbench.files import cache_folder
 from prefbench.models import hub
 from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, loads, run_network
@@ -83,7 +83,7 @@ def inception_weights() -> WeightFiles:
     return WeightFiles(str(folder), (_INCEPTION_FILE,), licence="Apache-2.0", size=95_600_000, command=fetch)
 
 
-@loads(inception_weights)
+@loads(ExtractorCard("inception", "FID's Inception network, 2,048 numbers"), inception_weights)
 def inception(weights: Path | None = None) -> Extractor:
     """FID's Inception network; weights from prefbench's cache folder unless given."""
     file = weights or hub.require("extractor 'inception'", inception_weights()) / _INCEPTION_FILE

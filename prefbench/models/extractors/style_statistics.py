@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Features, Pixels, PrefbenchError
+from prefbench.api import ExtractorCard, Features, Pixels, PrefbenchError
 from prefbench.models.extractors.common import checked_picture
 
 _SIDES = (128, 64, 32)
@@ -29,6 +29,7 @@ class StyleStatistics:
     directions. Content that has a colour or a texture of its own shows in it too.
     """
 
+    card = ExtractorCard("style-statistics", "statistics of colour and texture, without weights, 243 numbers")
     id = f"style-statistics[rgb-moments,gram-12-textures,pil-bicubic-{'+'.join(map(str, _SIDES))},roots]@1"
 
     def images(self, pictures: Sequence[Pixels]) -> Features:

@@ -34,6 +34,8 @@ class MllmCard:
     """The registered trainer that makes the shipped weights."""
     size: int | None = None
     """Bytes of the download as published, rounded; None where unknown."""
+    world: str | None = None
+    """The suite whose pictures alone it learned from; None for a model that knows pictures of many kinds."""
 
 
 IDEFICS2_8B = MllmCard(

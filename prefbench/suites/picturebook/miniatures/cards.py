@@ -27,4 +27,5 @@ MINI_MLLM = MllmCard(
     tuning="full",
     untrained="prefbench.suites.picturebook.miniatures.mini_mllm:reading_mini_mllm",
     trainer="ours",
+    world="picturebook",
 )
