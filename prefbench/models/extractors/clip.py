@@ -13,7 +13,15 @@ from PIL import Image
 from prefbench.api import Extractor, ExtractorCard, Features, Pixels, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
-from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, loads, run_network
+from prefbench.models.extractors.common import (
+    checked_picture,
+    file_digest_of,
+    in_batches,
+    loading,
+    loads,
+    run_network,
+    world_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +100,10 @@ class OpenClipExtractor:
         return np.asarray(features * (np.sqrt(features.shape[1]) / norms))
 
 
-@loads(ExtractorCard("mini-clip", "a CLIP of 32x32 pictures and their captions, 96 numbers", "picturebook"), MINI_CLIP)
+@loads(
+    ExtractorCard("mini-clip", "a CLIP of 32x32 pictures and their captions, 96 numbers", world_of("mini-clip")),
+    MINI_CLIP,
+)
 def mini_clip(folder: Path = WEIGHTS / "mini-clip") -> Extractor:
     """The shipped open_clip miniature; it learned from pictures that were doubled, so they are doubled here."""
     import open_clip

@@ -7,6 +7,7 @@ absent are an error that names the command which fetches them.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
+from prefbench.files import WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +33,13 @@ def loads(card: ExtractorCard, *weights: WeightFiles | Callable[[], WeightFiles]
         return function
 
     return note
+
+
+def world_of(weights: str) -> str | None:
+    """The suite that shipped weights learned from, as the card beside them says; None without a card."""
+    card = WEIGHTS / weights / "card.json"
+    suite: str | None = json.loads(card.read_text(encoding="utf-8"))["data"]["suite"] if card.is_file() else None
+    return suite
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from PIL import Image
 from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
-from prefbench.models.extractors.common import checked_picture, in_batches, loading, loads, run_network
+from prefbench.models.extractors.common import checked_picture, in_batches, loading, loads, run_network, world_of
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +78,7 @@ class EncoderExtractor:
         return np.asarray(run_network(pooled, pixels, self.device))
 
 
-@loads(ExtractorCard("mini-dino", "the encoder of picturebook's preference scorer", "picturebook"), MINI_DINO)
+@loads(ExtractorCard("mini-dino", "the encoder of the scorer preference, 64 numbers", world_of("mini-dino")), MINI_DINO)
 def mini_dino(folder: Path = WEIGHTS / "mini-dino") -> Extractor:
     """The shipped miniature, encoder of picturebook's preference scorer."""
     return EncoderExtractor("mini-dino", hub.require("extractor 'mini-dino'", replace(MINI_DINO, source=str(folder))))
