@@ -54,7 +54,7 @@ def main(mllm: str, split: str, result: Path | None) -> None:
                 f"  n {row['accuracy']['n_users']}"
             )
     order = order_sensitivity(model, suite, split)
-    click.echo(f"verdicts that another order turns {order.answers:.3f}, states' variance by order {order.states:.3f}")
+    click.echo(f"answers that another order turns {order.answers:.3f}, states' variance by order {order.states:.3f}")
     if result is not None:
         content = {
             "mllm": Path(mllm).name,

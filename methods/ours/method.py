@@ -22,7 +22,7 @@ from prefbench.api import (
     Profile,
     Request,
 )
-from prefbench.models.mllms.model import States
+from prefbench.models.mllms.model import HiddenStates
 
 from ..shared.asking import Asking, by_layer
 from ..shared.image_tower import most_typical, tower_name
@@ -126,12 +126,12 @@ class PrefGen(Method):
         parts = {f"e_{name}": vector[part].double().numpy() for name, part in self.config.widths.parts.items()}
         return parts if states is None else by_layer(states) | parts
 
-    def _states(self, examples: Sequence[Examples]) -> States | None:
+    def _states(self, examples: Sequence[Examples]) -> HiddenStates | None:
         """The states of the histories that are not empty; None where all are."""
         questions = [likes_question(one) for one in examples if one]
         return self.mllm.states(questions) if questions else None
 
-    def _vectors(self, examples: Sequence[Examples], states: States | None) -> Tensor:
+    def _vectors(self, examples: Sequence[Examples], states: HiddenStates | None) -> Tensor:
         """(N, F), from what `_states` gives; zeros, the average user, where nothing is shown."""
         vectors = torch.zeros(len(examples), self.config.widths.total)
         if states is not None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from prefbench.files import write_atomic
-from prefbench.models.mllms.model import Mllm, States
+from prefbench.models.mllms.model import HiddenStates, Mllm
 
 from .fusion import Widths
 
@@ -37,7 +37,7 @@ class Layers:
         """The paper's rule for `e_sem`, whatever probing says, with the layers that probing chose for `e_core`."""
         return cls(tuple(range(max(1, layers - 3), layers + 1)), tuple(core), pooling)
 
-    def of(self, states: States) -> tuple[Tensor, Tensor]:
+    def of(self, states: HiddenStates) -> tuple[Tensor, Tensor]:
         """`e_sem` (B, layers x W) and `e_core` (B, W)."""
         pooled = states.mean if self.pooling == "mean" else states.last
         return states.last[:, list(self.sem)].flatten(1), pooled[:, list(self.core)].mean(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from prefbench.api import Features, History, PrefbenchError, ProbeItem, UnreadableImageError
-from prefbench.models.mllms.model import Mllm, States
+from prefbench.models.mllms.model import HiddenStates, Mllm
 
 from .latest import Latest
 from .questions import TEMPLATES, Examples, follow_up, likes_question
@@ -18,12 +18,12 @@ class Asking:
         self._mllm = mllm
         self._shown, self._answers = Latest(Examples.of), Latest(self._answer)
 
-    def about(self, history: History) -> States | None:
+    def about(self, history: History) -> HiddenStates | None:
         """The states of one conversation, about to say what the user likes; None for an empty history."""
         examples = self._shown.of(history)
         return self._mllm.states([likes_question(examples)]) if examples else None
 
-    def at(self, history: History, item: ProbeItem) -> States:
+    def at(self, history: History, item: ProbeItem) -> HiddenStates:
         """The states of one conversation, about to say whether the user likes the picture."""
         try:
             picture = item.picture.load()
@@ -37,7 +37,7 @@ class Asking:
         return self._mllm.answers([likes_question(examples)])[0] if examples else TEMPLATES.nothing
 
 
-def by_layer(states: States) -> dict[str, Features]:
+def by_layer(states: HiddenStates) -> dict[str, Features]:
     """The vectors of one conversation: `last 0`, `last 1`, ..., `mean 0`, ... to vectors."""
     pooled: dict[str, Tensor] = {"last": states.last[0], "mean": states.mean[0]}
     return {f"{name} {i}": row.double().numpy() for name, rows in pooled.items() for i, row in enumerate(rows)}

@@ -31,7 +31,7 @@ class Templates:
     show: tuple[str, ...] = ("what does this picture show {picture}?", "which style is this picture {picture}?")
     yes: str = "yes"
     no: str = "no"
-    because: str = "{verdict}, {words}"
+    because: str = "{answer}, {words}"
     first: str = "first"
     second: str = "second"
     nothing: str = "nothing"

@@ -97,9 +97,9 @@ def test_signs_are_what_the_conversation_shows_image_by_image(
         images = images_of(drawn.conversation)
         assert len(images) == len(drawn.signs)
         history = drawn.conversation[0].parts[:-1]
-        verdicts = {id(image): verdict for verdict, image in zip(history[::2], history[1::2], strict=True)}
+        answers = {id(image): answer for answer, image in zip(history[::2], history[1::2], strict=True)}
         for image, sign in zip(images, drawn.signs, strict=True):
-            expected = {"liked": 1, "disliked": -1}.get(str(verdicts.get(id(image))), 0)
+            expected = {"liked": 1, "disliked": -1}.get(str(answers.get(id(image))), 0)
             assert sign == expected
             if sign:
                 assert (colour(image) == one.likes[0]) == (sign == 1)

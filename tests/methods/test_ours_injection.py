@@ -26,7 +26,7 @@ from prefbench.methods.ours.vectors import Layers, Scales, join, widths
 from prefbench.methods.shared.image_tower import most_typical
 from prefbench.methods.shared.questions import TEMPLATES, Examples, likes_question
 from prefbench.models.backbones.loader import load_backbone
-from prefbench.models.mllms.model import Mllm, States
+from prefbench.models.mllms.model import HiddenStates, Mllm
 from tests.support.tiny import save_tiny_sd15
 from tests.support.tiny_mllms import WIDTH
 
@@ -150,10 +150,10 @@ def test_layers_are_stored_and_pick_their_states(tmp_path: Path) -> None:
     layers.save(tmp_path / "layers.json")
     assert Layers.load(tmp_path / "layers.json") == layers
     last, mean = (torch.randn(2, 7, 5) for _ in range(2))
-    sem, core = layers.of(States(last, mean))
+    sem, core = layers.of(HiddenStates(last, mean))
     torch.testing.assert_close(sem, torch.cat([last[:, i] for i in (3, 4, 5, 6)], 1))
     torch.testing.assert_close(core, (mean[:, 2] + mean[:, 3]) / 2)
-    torch.testing.assert_close(replace(layers, pooling="last").of(States(last, mean))[1], last[:, 2:4].mean(1))
+    torch.testing.assert_close(replace(layers, pooling="last").of(HiddenStates(last, mean))[1], last[:, 2:4].mean(1))
     assert Layers.top_four(2, (1,), "last").sem == (1, 2), "the embedding layer is none of them"
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prefbench.methods.ours.train.quality import like_answers, order_sensitivity
 from prefbench.models.mllms.conversation import Conversation, images_of
-from prefbench.models.mllms.model import Mllm, States
+from prefbench.models.mllms.model import HiddenStates, Mllm
 from tests.support.tiny_suite import TinySuite
 
 
@@ -38,9 +38,9 @@ class Knowing:
         yes = torch.tensor([redness(images[self.of]) * redness(images[-1]) > 0 for images in shown]).double()
         return torch.stack([0.9 * yes + 0.05, 0.95 - 0.9 * yes], 1)
 
-    def states(self, conversations: Sequence[Conversation], **_: Any) -> States:
+    def states(self, conversations: Sequence[Conversation], **_: Any) -> HiddenStates:
         values = torch.tensor([[redness(images_of(conversation)[self.of])] for conversation in conversations])
-        return States(values[:, None], values[:, None])
+        return HiddenStates(values[:, None], values[:, None])
 
 
 def knowing(of: int = 0) -> Mllm:
@@ -82,9 +82,9 @@ def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:
             yes = torch.tensor([size % 2 for size in firsts]).double()
             return torch.stack([yes, 1 - yes], 1)
 
-        def states(self, conversations: Sequence[Conversation], **_: Any) -> States:
+        def states(self, conversations: Sequence[Conversation], **_: Any) -> HiddenStates:
             values = torch.tensor([[float(images_of(c)[0].size[0] % 2)] for c in conversations])
-            return States(values[:, None], values[:, None])
+            return HiddenStates(values[:, None], values[:, None])
 
     other = order_sensitivity(cast(Mllm, Fickle()), suite, "val")
     assert 0.2 < other.answers < 0.8

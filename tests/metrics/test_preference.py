@@ -81,7 +81,7 @@ def test_a_taste_is_kernel_ridge_over_the_judged_pictures() -> None:
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_judgments_without_a_verdict_count_for_nothing() -> None:
+def test_pictures_without_a_label_count_for_nothing() -> None:
     """So histories of different lengths share a batch; an empty one leaves what all users like in common."""
     torch.manual_seed(0)
     model = PreferenceModel(6, rank=4)
@@ -213,7 +213,7 @@ class MadeUp(Scorer):
 
 
 class Knowing(MadeUp):
-    """Knows the verdict on every picture of the user whose history it is given, and nothing of others'."""
+    """Knows the judgment of every picture of the user whose history it is given, and nothing of others'."""
 
     def score(
         self,

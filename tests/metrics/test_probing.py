@@ -47,8 +47,8 @@ class World:
         return picture, prompt
 
     def _judgments(self, user: int, own_prompts: bool) -> tuple[Judgment, ...]:
-        verdicts = self.rng.permutation([True, False] * ITEMS_PER_SIDE)
-        drawn = [(*self._picture(user, own_prompts), bool(liked)) for liked in verdicts]
+        answers = self.rng.permutation([True, False] * ITEMS_PER_SIDE)
+        drawn = [(*self._picture(user, own_prompts), bool(liked)) for liked in answers]
         # Asked pictures share prompts even where halves do not, or no fold could keep them apart.
         return tuple(
             Judgment(picture, f"prompt {turn if own_prompts else prompt}", liked)
@@ -69,10 +69,10 @@ class World:
         for user in self.users:
             halves = np.stack([self.features_of(half).mean(0) for half in self.shown[user]])
             looked = self.features_of([judgment.picture for judgment in self.asked[user]])
-            verdicts = np.array([[1.0 if j.liked else -1.0] for j in self.asked[user]])
+            answers = np.array([[1.0 if j.liked else -1.0] for j in self.asked[user]])
             both = {"pictures": (halves @ turned[0], looked @ turned[0])}
             who = identity * self.rng.standard_normal(WIDTH)
-            both["planted"] = (halves + who, looked @ turned[1] / 3 + taste * verdicts * direction)
+            both["planted"] = (halves + who, looked @ turned[1] / 3 + taste * answers * direction)
             found[user] = UserStates(
                 user,
                 self.shown[user],

@@ -272,16 +272,16 @@ def test_users_in_turn_and_batches_of_one_do_not_influence_each_other(
 # -------------------------------------------------------------------------------------------------- weights
 
 
-def test_verdicts_are_tokens_of_the_tokenizer(scorer: AskingScorer) -> None:
+def test_answers_are_tokens_of_the_tokenizer(scorer: AskingScorer) -> None:
     tokenizer = scorer._mllm.tokenizer
-    assert scorer._verdicts == [tokenizer("+")["input_ids"][-1], tokenizer("-")["input_ids"][-1]]
-    assert [tokenizer.decode([token]).strip() for token in scorer._verdicts] == ["+", "-"]
+    assert scorer._answers == [tokenizer("+")["input_ids"][-1], tokenizer("-")["input_ids"][-1]]
+    assert [tokenizer.decode([token]).strip() for token in scorer._answers] == ["+", "-"]
 
 
 @pytest.mark.parametrize(
     ("texts", "message"), [(TEXTS, "do not begin with different tokens"), ((*TEXTS, "+ +"), "'-'")]
 )
-def test_a_tokenizer_without_the_verdicts_is_one_line(
+def test_a_tokenizer_without_the_answers_is_one_line(
     make: Callable[..., AskingScorer], tmp_path: Path, texts: Sequence[str], message: str
 ) -> None:
     base = save_tiny_base(tmp_path / "base", texts)

@@ -171,7 +171,7 @@ def save_tiny_bert_vocabulary(folder: Path) -> None:
 
 
 def save_tiny_base(folder: Path, texts: Sequence[str] = VERDICTS) -> Path:
-    """Idefics2 with a tokenizer that knows the verdicts."""
+    """Idefics2 with a tokenizer that knows the answers."""
     return save_tiny_idefics2(folder, texts)
 
 

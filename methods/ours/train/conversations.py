@@ -137,7 +137,7 @@ class ConversationMaker:
         preferences = persona.likes if good else persona.dislikes
         reasons = _phrases([phrase for phrase in phrases if phrase in preferences], rng)
         word = self._yes_or_no(good)
-        text = self.templates.because.format(verdict=word, words=reasons) if reasons else word
+        text = self.templates.because.format(answer=word, words=reasons) if reasons else word
         return [ask(*question_parts(pick(self.templates.like, rng), [self.load(judgment)])), answer(text)]
 
     def _which(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002

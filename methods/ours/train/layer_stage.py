@@ -16,7 +16,7 @@ import numpy as np
 from prefbench.api import FloatArray, History, Judgment, PrefbenchError, Suite
 from prefbench.files import atomic_file
 from prefbench.models.mllms.conversation import Conversation
-from prefbench.models.mllms.model import Mllm, States
+from prefbench.models.mllms.model import HiddenStates, Mllm
 from prefbench.probing import (
     LIKING_ACCURACY,
     VERIFICATION,
@@ -138,7 +138,7 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[P
     )
 
 
-def _places(states: States) -> dict[ProbedLayer, FloatArray]:
+def _places(states: HiddenStates) -> dict[ProbedLayer, FloatArray]:
     pooled = {"last": states.last, "mean": states.mean}
     layers = range(states.last.shape[1])
     return {ProbedLayer(layer, name): pooled[name][:, layer].double().numpy() for name in POOLINGS for layer in layers}

@@ -108,7 +108,7 @@ def mini_mllm(folder: Path = WEIGHTS / "mini-mllm") -> list[QualityFigure]:
     return [
         QualityFigure("liked from disliked, balanced accuracy", _value(liking.accuracy.value), 0.65, 0.81),
         QualityFigure("liked from disliked, AUC within users", _value(liking.auc.value), 0.70, 0.88),
-        QualityFigure("verdicts that another order turns", order.answers, None, 0.05, ceiling=True),
+        QualityFigure("answers that another order turns", order.answers, None, 0.05, ceiling=True),
         QualityFigure("share of the states' variance by order", order.states, None, 0.05, ceiling=True),
     ]
 

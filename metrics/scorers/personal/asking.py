@@ -89,7 +89,7 @@ class AskingScorer(Scorer):
         if not conversations:
             return np.empty((len(contexts), 0))
         with self._reading():
-            like, dislike = self._mllm.word_logits(conversations, self._verdicts, batch=self.batch).double().numpy().T
+            like, dislike = self._mllm.word_logits(conversations, self._answers, batch=self.batch).double().numpy().T
         return np.asarray(expit(like - dislike).reshape(len(contexts), -1))
 
     def _contexts(self, history: History) -> list[Conversation]:
@@ -135,7 +135,7 @@ class AskingScorer(Scorer):
         return mllm
 
     @cached_property
-    def _verdicts(self) -> list[int]:
+    def _answers(self) -> list[int]:
         """The tokens of both labels."""
         return self._mllm.first_tokens([LIKE, DISLIKE], whole=True)
 

@@ -45,12 +45,12 @@ class LearnUserPref(AskingScorer):
         caveats=(
             "orders 61.68 % of pairs that single users judged as they did (its table 1), where a scorer that knows no"
             " user reaches 57.72: means over users are usable, single values are near noise",
-            "never calibrated: it was taught verdicts and to order pairs",
+            "never calibrated: it was taught answers and to order pairs",
             "its paper was not accepted at ICLR 2026; reviewers missed error bars",
             "likes and dislikes of its training shared prompts pair by pair; here each picture comes with its own",
             "covers tokens that stand before every text, which its repository's file holds (ten by its size); the pool"
             " of twenty that its README mentions, of which some were chosen by the history, is refused",
-            "asked as in training, with the verdict next after `Assistant:` and prompts cut at 100 letters; the"
+            "asked as in training, with the answer next after `Assistant:` and prompts cut at 100 letters; the"
             " authors' script puts a space there first and cuts nothing. Never compared with the authors' numbers",
             "shares its base and part of its code with ViPer's metric, and authors with PrefGen: no independent"
             " judge of them",

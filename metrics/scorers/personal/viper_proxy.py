@@ -24,7 +24,7 @@ class ViperProxy(AskingScorer):
         encoders=("HuggingFaceM4/idefics2-8b",),
         trained_on=("pictures that ViPer drew for 12,000 simulated agents",),
         source="https://arxiv.org/abs/2407.17365",
-        scale="how likely the picture was drawn for the agent of these likes and not for another one, of two verdicts",
+        scale="how likely the picture was drawn for the agent of these likes and not for another one, of two answers",
         caveats=(
             "orders 55.15 % of pairs that single users judged as they did (learn-user-pref, table 1); its authors"
             " publish no accuracy",
@@ -33,7 +33,7 @@ class ViperProxy(AskingScorer):
             "Idefics2 is also the model of ViPer, of learn-user-pref and, it seems, of PrefGen: no independent judge of"
             " them",
             "the prompt is not read: a picture of something else can win",
-            "asked as in training, with the verdict next after `Assistant:`; the authors' script puts a space there"
+            "asked as in training, with the answer next after `Assistant:`; the authors' script puts a space there"
             " first. Never compared with the authors' numbers",
         ),
     )

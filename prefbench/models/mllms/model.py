@@ -30,7 +30,7 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
-class States:
+class HiddenStates:
     """Hidden states of a batch, embedding layer first: (B, layers + 1, width), float32 on the CPU."""
 
     last: Tensor
@@ -158,7 +158,7 @@ class Mllm:
         begins = shows & ~F.pad(shows, (1, 0))[:, :-1]
         return torch.where(shows, begins.flatten().cumsum(0).view_as(ids) - 1, -1)
 
-    def states(self, conversations: Sequence[Conversation], *, batch: int = 8) -> States:
+    def states(self, conversations: Sequence[Conversation], *, batch: int = 8) -> HiddenStates:
         """Hidden states of every layer, at the last token and in the mean over tokens."""
         last, mean = [], []
         with _asked(self.model):
@@ -169,7 +169,7 @@ class Mllm:
                 last.append(torch.stack([layer[:, -1] for layer in out.hidden_states], 1).float().cpu())
                 sums = [layer.float().masked_fill(padding, 0).sum(1) for layer in out.hidden_states]
                 mean.append(torch.stack([total / tokens for total in sums], 1).cpu())
-        return States(torch.cat(last), torch.cat(mean))
+        return HiddenStates(torch.cat(last), torch.cat(mean))
 
     def first_words(self, conversations: Sequence[Conversation], words: Sequence[str], *, batch: int = 8) -> Tensor:
         """The probability (N, words) that the answer begins with each word, among these words alone.
