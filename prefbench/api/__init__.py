@@ -7,6 +7,15 @@ what it was trained on.
 from __future__ import annotations
 
 from prefbench.api.backbones import Backbone, BackboneCard
+from prefbench.api.drawn import (
+    NEAR_CONSTANT,
+    DrawnCounts,
+    PictureCounts,
+    TextsRead,
+    colour_spread,
+    count_drawn,
+    count_pictures,
+)
 from prefbench.api.errors import FailedSamplesError, NotMeasurableError, PrefbenchError
 from prefbench.api.features import Extractor, ExtractorCard, Features, FeatureSet, FloatArray
 from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
@@ -56,13 +65,14 @@ from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 from prefbench.api.weights import WeightFiles
 
 __all__ = [
-    "ALL", "MAX_PIXELS", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT", "VIEWERS", "Backbone", "BackboneCard",
-    "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing", "DrawnImages", "Estimate", "Evidence",
-    "Extractor", "ExtractorCard", "FailedSamplesError", "FeatureSet", "Features", "FloatArray", "Grid", "History",
-    "ImageMetric", "Judgment", "Method", "MethodCard", "Metric", "MetricCard", "NotMeasurableError", "Picture",
-    "Pixels", "PrefbenchError", "ProbeItem", "Profile", "Reference", "Report", "ReportCard", "ReportContext", "Request",
-    "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
-    "SetMetric", "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TrainUser", "Truth",
-    "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "decode_image", "encode_png",
-    "image_digest", "plain", "to_pixels",
+    "ALL", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT", "VIEWERS", "Backbone",
+    "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing", "DrawnCounts", "DrawnImages",
+    "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError", "FeatureSet", "Features",
+    "FloatArray", "Grid", "History", "ImageMetric", "Judgment", "Method", "MethodCard", "Metric", "MetricCard",
+    "NotMeasurableError", "Picture", "PictureCounts", "Pixels", "PrefbenchError", "ProbeItem", "Profile",
+    "Reference", "Report", "ReportCard", "ReportContext", "Request", "Resampling", "Sample", "ScoreHeader",
+    "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores", "SetMetric", "Split", "States",
+    "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth", "UnreadableImageError", "User",
+    "UserMetric", "UserStates", "Viewer", "WeightFiles", "colour_spread", "count_drawn", "count_pictures",
+    "decode_image", "encode_png", "image_digest", "plain", "to_pixels",
 ]  # fmt: skip

@@ -201,6 +201,16 @@ class Sample:
     seconds: float | None = None
     nfe: int | None = None
     error: str | None = None
+    spread: float | None = None
+    """The picture's `colour_spread`. Rows of older folders have neither this nor what follows."""
+    text_limit: int | None = None
+    """Tokens that the backbone's text encoders read of a text; the next fields count those behind."""
+    prompt_cut: int | None = None
+    """Tokens of `prompt` that are not read."""
+    prompt_used_cut: int | None = None
+    """Tokens of `prompt_used` that were not read."""
+    other_cut: int | None = None
+    """Tokens that were not read of the longest other text, such as a negative prompt."""
 
 
 Bounds = tuple[float | None, float | None]

@@ -12,12 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psutil
 
-from prefbench.api import Case, Drawing, History, Method, PrefbenchError, Profile, Request, Sample
+from prefbench.api import Case, Drawing, History, Method, PrefbenchError, Profile, Request, Sample, colour_spread
+from prefbench.models.backbones.texts import AskedFor, TextReader
 from prefbench.run import payloads
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import checked_drawings, checked_profile, reason
@@ -46,9 +47,12 @@ def draw(
     histories: Mapping[str, History],
     folder: RunFolder,
     *,
+    texts: TextReader | None = None,
     advance: Advance = lambda _: None,
 ) -> RunResult:
     """Draws every batch of the plan that the folder lacks. The method must be set up; the folder must be locked.
+
+    `texts` counts what the method's backbone reads of them; None leaves that out of the rows.
 
     Raises:
         PrefbenchError: the disk is full, or the method broke its contract (what it drew before stays).
@@ -64,7 +68,7 @@ def draw(
         for batch in plan:
             if all(planned.key in finished for planned in batch):
                 continue
-            samples = _draw_batch(method, profiles, batch)
+            samples = _draw_batch(method, profiles, batch, texts)
             if pending is not None:
                 advance(pending.result())
             pending = writer.submit(_store, folder, samples, finished)
@@ -79,21 +83,25 @@ def draw(
 @dataclass(frozen=True)
 class _Outcome:
     planned: Planned
-    seconds: float
     drawing: Drawing | None
-    error: str | None
+    seconds: float
+    error: str | None = None
+    unread: Mapping[str, int] = field(default_factory=dict)
+    """Fields of its row on texts that were cut."""
 
 
-def _draw_batch(method: Method, profiles: _Profiles, batch: Sequence[Planned]) -> list[_Outcome]:
+def _draw_batch(
+    method: Method, profiles: _Profiles, batch: Sequence[Planned], texts: TextReader | None
+) -> list[_Outcome]:
     """Draws one batch; what fails becomes a row with its error, without failing the rest of the batch."""
     ready, failed = [], []
     for planned in batch:
         profile, error = profiles.of(planned.case.user)
         if profile is None:
-            failed.append(_Outcome(planned, 0.0, None, error))
+            failed.append(_Outcome(planned, None, 0.0, error))
         else:
             ready.append((planned, Request(_visible(planned.case, method), planned.index, planned.seed, profile)))
-    return failed + _generate(method, ready)
+    return failed + _generate(method, ready, texts)
 
 
 def _visible(case: Case, method: Method) -> Case:
@@ -101,20 +109,25 @@ def _visible(case: Case, method: Method) -> Case:
     return case if method.card.control else replace(case, chosen=None, rejected=None)
 
 
-def _generate(method: Method, ready: Sequence[tuple[Planned, Request]]) -> list[_Outcome]:
+def _generate(method: Method, ready: Sequence[tuple[Planned, Request]], texts: TextReader | None) -> list[_Outcome]:
     if not ready:
         return []
     started = time.perf_counter()
     try:
+        if texts is not None:
+            texts.watch()
         drawings = method.generate([request for _, request in ready])
     except Exception as error:
         if len(ready) == 1:
-            return [_Outcome(ready[0][0], time.perf_counter() - started, None, reason(error))]
+            return [_Outcome(ready[0][0], None, time.perf_counter() - started, reason(error))]
         logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), reason(error))
-        return [outcome for one in ready for outcome in _generate(method, [one])]
+        return [outcome for one in ready for outcome in _generate(method, [one], texts)]
     seconds = (time.perf_counter() - started) / len(ready)
     checked = checked_drawings(method.card.name, drawings, len(ready))
-    return [_Outcome(p, seconds, drawing, None) for (p, _), drawing in zip(ready, checked, strict=True)]
+    pairs = [(planned, drawing) for (planned, _), drawing in zip(ready, checked, strict=True)]
+    asked = [AskedFor(planned.case.prompt, drawing.prompt_used, planned.seed) for planned, drawing in pairs]
+    unread = [{}] * len(pairs) if texts is None else texts.unread_of(asked)
+    return [_Outcome(*pair, seconds=seconds, unread=counts) for pair, counts in zip(pairs, unread, strict=True)]
 
 
 def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> int:
@@ -139,6 +152,8 @@ def _row(folder: RunFolder, outcome: _Outcome) -> Sample:
         nfe=drawing.nfe if drawing is not None else None,
         seconds=round(outcome.seconds, 6),
         error=outcome.error,
+        spread=round(colour_spread(drawing.image), 6) if drawing is not None else None,
+        **outcome.unread,
     )
 
 

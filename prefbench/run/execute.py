@@ -38,7 +38,8 @@ def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: 
         finished = prepared.folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
             append_lines(prepared.folder.path / "starts.jsonl", [_start(code)])
-        return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, advance=advance)
+        texts = prepared.backbone.prompts.texts
+        return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, texts=texts, advance=advance)
 
 
 def wants_representations(prepared: Prepared, metrics: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from annotated_types import Ge, Interval
 
@@ -15,6 +15,9 @@ from prefbench.registry import check_name, default, load, load_class, names, unk
 from prefbench.run.folder import RunFolder
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
 from prefbench.run.plan import Planned, RunSpec, make_plan
+
+if TYPE_CHECKING:
+    from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 
 Count = Annotated[int, Ge(1)]
 
@@ -56,7 +59,7 @@ class Prepared:
 
     spec: RunSpec
     suite: Suite
-    backbone: Backbone
+    backbone: DiffusersBackbone
     method: Method
     kinds: Mapping[str, str]
     histories: Mapping[str, History]
@@ -170,7 +173,7 @@ def _kinds_of_users(suite: Suite, split: Split, limit: int | None) -> dict[str, 
     return {user.id: user.kind for user in users[:limit]}
 
 
-def _set_up(settings: Settings, identity: MethodIdentity, suite: Suite) -> tuple[Method, Backbone]:
+def _set_up(settings: Settings, identity: MethodIdentity, suite: Suite) -> tuple[Method, DiffusersBackbone]:
     """The method, set up on its backbone."""
     from prefbench.models.backbones.loader import load_backbone
 

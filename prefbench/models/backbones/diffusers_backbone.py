@@ -101,6 +101,7 @@ class DiffusersBackbone:
         if not total:
             return []
         arguments = self.prompts.batch(prompts, negative_prompts) | pipeline_arguments
+        self.prompts.texts.note([*prompts, *(negative_prompts or ())], [*seeds, *seeds])
         images: list[Image.Image] = []
         while len(images) < total:
             start = len(images)
