@@ -10,6 +10,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from prefbench.api import FailedSamplesError, Grid, PrefbenchError, Report, ReportContext, Suite
+from prefbench.files import make_folder
 from prefbench.parameters import declared, restore
 from prefbench.registry import default, load_class, unknown
 from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
@@ -96,8 +97,13 @@ class ReportResult:
         return pandas.DataFrame(_rows(self.as_json()))
 
     def write(self, folder: Path | str) -> Sequence[Path]:
-        """Writes page, data and figures into a folder and returns their paths."""
-        return self.report.write(self.result, Path(folder))
+        """Writes page, data and figures into a folder and returns their paths.
+
+        Raises `PrefbenchError` for a link within a run folder, which would lead the page out of it.
+        """
+        path = Path(folder)
+        make_folder(path, inside=path.parent if (path.parent / "run.json").is_file() else path)
+        return self.report.write(self.result, path)
 
     def publish(self, results: Path | None = None) -> Sequence[Path]:
         """Writes what is committed below `results`, by default that folder of the clone, and returns the paths."""

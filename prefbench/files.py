@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,14 +60,27 @@ def _check_plain(path: Path, status: os.stat_result, limit: int) -> None:
         raise PrefbenchError(f"{path} has {status.st_size:,} bytes; at most {limit:,} are read")
 
 
+_TEMPORARY = re.compile(r"\.prefbench-[0-9a-f]{16}\.tmp")
 _KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; on success it is flushed to disk and renamed, on failure removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def atomic_file(path: Path, *, inside: Path | None = None) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on success it is flushed to disk and renamed, on failure removed.
+
+    The temporary file is new and its name cannot be foreseen, and a link in the place of `path` is replaced and not
+    followed.
+
+    Args:
+        path: the file.
+        inside: a folder given by the user that the file must not leave; by default the file's own folder.
+
+    Raises:
+        PrefbenchError: the way from `inside` to the file leads through a link.
+    """
+    make_folder(path.parent, inside=inside or path.parent)
+    temporary = path.with_name(f".prefbench-{secrets.token_hex(8)}.tmp")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
         flush(temporary)
@@ -74,10 +89,66 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Writes a whole file so that it is either the old one or the new one, never a part."""
-    with atomic_file(path) as temporary:
+def write_atomic(path: Path, data: bytes | str, *, inside: Path | None = None) -> None:
+    """Writes a whole file so that it is either the old one or the new one, never a part. Raises as `atomic_file`."""
+    with atomic_file(path, inside=inside) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def open_append(path: Path, *, inside: Path | None = None) -> Iterator[BinaryIO]:
+    """Opens a file of ours for reading and appending; arguments and errors as of `atomic_file`."""
+    make_folder(path.parent, inside=inside or path.parent)
+    check_own(path)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "r+b") as stream:
+        yield stream
+
+
+def remove(path: Path, *, inside: Path) -> None:
+    """Deletes a file of ours, where there is one. Raises `PrefbenchError` where the way to it leads through a link."""
+    if path.parent.is_dir():
+        make_folder(path.parent, inside=inside)
+        path.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the half-written files of a killed process from a folder and all below it, without following a link."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names if _TEMPORARY.fullmatch(name)):
+            if stat.S_ISREG(path.lstat().st_mode):
+                path.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path, *, inside: Path) -> None:
+    """Makes a folder and those above it. Below `inside`, which may be a link, there must be none: a link could lead
+    what is written anywhere.
+
+    Raises:
+        PrefbenchError: there is one, or a file in a folder's place.
+    """
+    try:
+        inside.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise PrefbenchError(f"cannot write into {inside}: it is no folder") from None
+    step = inside
+    for name in folder.relative_to(inside).parts:
+        step = step / name
+        try:
+            step.mkdir()
+        except FileExistsError:
+            if name == ".." or step.is_symlink() or not step.is_dir():
+                raise PrefbenchError(f"{step} is no folder of its own: nothing is written through it") from None
+
+
+def check_own(path: Path) -> None:
+    """Raises `PrefbenchError` for a file that writing would change elsewhere: a link, a pipe, one of several names."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise PrefbenchError(f"{path} is a link or no plain file: nothing is written through it")
 
 
 def flush(path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -22,7 +22,7 @@ from PIL import Image
 
 from prefbench.api import PrefbenchError, Sample, UnreadableImageError, decode_image, encode_png, image_digest
 from prefbench.api.records import record_of
-from prefbench.files import write_atomic
+from prefbench.files import check_own, open_append, read_plain, remove, remove_leftovers, write_atomic
 
 logger = logging.getLogger(__name__)
 _PLAIN_IN_FILES = " ()=,+"
@@ -37,7 +37,7 @@ class RunFolder:
 
     def write_description(self, content: Mapping[str, Any]) -> None:
         """Writes `run.json`."""
-        _write(self.path / "run.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
+        self._write(self.path / "run.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def read_description(self) -> dict[str, Any]:
         """The content of `run.json`. Raises `PrefbenchError` where there is none or it cannot be read."""
@@ -58,24 +58,24 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         # The owner stands in a file of its own: some systems let nobody read a locked one.
         lock, owner = FileLock(self.path / ".lock"), self.path / ".owner"
+        check_own(self.path / ".lock")
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            name = owner.read_text().strip() if owner.is_file() else ""
+            name = read_plain(owner, 100).decode(errors="replace") if owner.is_file() else ""
             message = f"{self.path} is being written by {name or 'another process'}; wait for it or use --out"
             raise PrefbenchError(message) from None
         try:
-            owner.write_text(f"process {os.getpid()}")
-            self._sweep()
+            self._write(owner, f"process {os.getpid()}")
+            remove_leftovers(self.path)
             yield
         finally:
             lock.release()
 
-    def _sweep(self) -> None:
-        """Removes the half-written files of a killed process."""
-        for folder in ("", "profiles/", "representations/", "images/*/", "features/*/", "scores/", "report/**/"):
-            for path in self.path.glob(f"{folder}.*.tmp"):
-                path.unlink(missing_ok=True)
+    def _write(self, path: Path, data: bytes | str) -> None:
+        """Writes a whole file of the folder."""
+        with explained_disk_errors(path):
+            write_atomic(path, data, inside=self.path)
 
     def samples(self) -> dict[str, Sample]:
         """The last row of every sample, by key."""
@@ -92,7 +92,8 @@ class RunFolder:
 
     def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
         """Adds rows in one write and flushes them to disk."""
-        append_lines(self.path / "samples" / f"{worker}.jsonl", [asdict(sample) for sample in samples])
+        rows = [asdict(sample) for sample in samples]
+        append_lines(self.path / "samples" / f"{worker}.jsonl", rows, inside=self.path)
 
     def image_path(self, digest: str) -> Path:
         return self.path / "images" / digest[:2] / f"{digest}.png"
@@ -102,7 +103,7 @@ class RunFolder:
         digest = image_digest(image)
         path = self.image_path(digest)
         if not path.is_file():
-            _write(path, encode_png(image.convert("RGB")))
+            self._write(path, encode_png(image.convert("RGB")))
         return digest
 
     def image(self, digest: str) -> Image.Image:
@@ -128,7 +129,7 @@ class RunFolder:
 
     def put_payload(self, history: str, data: bytes) -> None:
         """Stores what a method made of one history, by the history's digest."""
-        _write(self._payload_path(history), data)
+        self._write(self._payload_path(history), data)
 
     def payload(self, history: str) -> bytes | None:
         """The bytes that `put_payload` stored; None where it stored none."""
@@ -140,7 +141,7 @@ class RunFolder:
 
     def put_representation(self, name: str, data: bytes) -> None:
         """Stores the arrays of one user as an `.npz`, by a name for the user."""
-        _write(self._representation_path(name), data)
+        self._write(self._representation_path(name), data)
 
     def representation(self, name: str) -> dict[str, NDArray[Any]] | None:
         """The arrays of one user, None where there are none. Raises `PrefbenchError` where they cannot be read."""
@@ -172,7 +173,7 @@ class RunFolder:
     def write_scores(self, name: str, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes the scores of one metric: a header line, then one line per value."""
         lines = [json.dumps(line, sort_keys=True) for line in (header, *rows)]
-        _write(self.score_path(name), "\n".join(lines) + "\n")
+        self._write(self.score_path(name), "\n".join(lines) + "\n")
 
     def scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """Header and rows of one metric, or None where it was not scored."""
@@ -201,27 +202,23 @@ class RunFolder:
 
     def drop_scores(self, name: str) -> None:
         """Removes the scores of one metric, where there are any."""
-        self.score_path(name).unlink(missing_ok=True)
+        remove(self.score_path(name), inside=self.path)
 
     def scored(self) -> list[str]:
         """Names of the metrics that have scores."""
         return sorted(unquote(path.stem) for path in (self.path / "scores").glob("*.jsonl"))
 
 
-def _write(path: Path, data: bytes | str) -> None:
-    """Writes a whole file."""
-    with explained_disk_errors(path):
-        write_atomic(path, data)
+def append_lines(path: Path, rows: Sequence[Mapping[str, Any]], *, inside: Path | None = None) -> None:
+    """Appends JSON lines in one write; a line that a kill cut off before is closed first.
 
-
-def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Appends JSON lines in one write; a line that a kill cut off before is closed first."""
+    Raises `PrefbenchError` where the file is a link, or lies behind one below the folder `inside`.
+    """
     if not rows:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
-    with explained_disk_errors(path), path.open("ab") as stream:
-        if stream.tell() and not _ends_with_newline(path):
+    with explained_disk_errors(path), open_append(path, inside=inside) as stream:
+        if stream.seek(0, os.SEEK_END) and not _ends_with_newline(stream):
             stream.write(b"\n")
         stream.write(text.encode())
         stream.flush()
@@ -264,8 +261,6 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _ends_with_newline(path: Path) -> bool:
-    stream: IO[bytes]
-    with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) == b"\n"
+def _ends_with_newline(stream: BinaryIO) -> bool:
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"

@@ -22,7 +22,7 @@ class FeatureCache:
     """
 
     def __init__(self, run: Path, extractor: Extractor, *, shard: int = 1024) -> None:
-        self.extractor, self.shard = extractor, shard
+        self.run, self.extractor, self.shard = run, extractor, shard
         self.folder = run / "features" / re.sub(r"[^\w.,-]+", "_", extractor.id)
         self._vectors: dict[str, Features] = {}
         self._read: set[Path] = set()
@@ -58,7 +58,7 @@ class FeatureCache:
 
     def _store(self, digests: Sequence[str], features: Features) -> None:
         path = self.folder / f"{hashlib.sha256(''.join(digests).encode()).hexdigest()[:24]}.npz"
-        with atomic_file(path) as temporary, temporary.open("wb") as file:
+        with atomic_file(path, inside=self.run) as temporary, temporary.open("wb") as file:
             np.savez(file, extractor=np.array(self.extractor.id), digests=np.array(digests), features=features)
         self._vectors.update(zip(digests, features, strict=True))
         self._read.add(path)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from prefbench.api import PrefbenchError, Sample, image_digest, records
-from prefbench.run.folder import RunFolder, append_lines, read_lines
+from prefbench.run.folder import RunFolder, append_lines, explained_disk_errors, read_lines
 
 ADVICE = "delete it and run the same command again"
 
@@ -232,11 +232,10 @@ def test_a_description_that_does_not_fit_leaves_the_old_one(folder: RunFolder) -
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
-def test_a_device_that_is_full_is_one_line(folder: RunFolder) -> None:
-    (folder.path / "samples").mkdir(parents=True)
-    (folder.path / "samples" / "0.jsonl").symlink_to("/dev/full")
-    with pytest.raises(PrefbenchError, match="no space left while writing"):
-        folder.append_samples([sample("a")])
+def test_a_device_that_is_full_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with pytest.raises(PrefbenchError, match=r"no space left while writing .*rows.jsonl"), explained_disk_errors(path):
+        Path("/dev/full").write_bytes(b"a row")
 
 
 def _hold(path: Path, ready: Connection) -> None:
@@ -281,7 +280,7 @@ def test_readers_need_no_lock(folder: RunFolder, holder: multiprocessing.process
 )
 def test_half_written_files_of_a_killed_process_are_swept_away(folder: RunFolder, place: str) -> None:
     (folder.path / place).mkdir(parents=True)
-    for name in ("whole.json", ".whole.json.123.tmp", ".hidden"):
+    for name in ("whole.json", ".prefbench-0123456789abcdef.tmp", ".hidden"):
         (folder.path / place / name).write_bytes(b"half")
     with folder.locked():
         kept = {path.name for path in (folder.path / place).iterdir()}
