@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -39,6 +39,8 @@ class Backbone(Protocol):
     pipeline: DiffusionPipeline
     device: torch.device
     dtype: torch.dtype
+    on_evaluations: Callable[[float], object]
+    """Is told after each denoising step how many denoiser passes it took."""
 
     @property
     def digest(self) -> str:

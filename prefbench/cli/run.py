@@ -27,7 +27,7 @@ from prefbench.registry import default
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--samples", type=click.IntRange(1), help="Samples per case; default: the suite's.")
 @click.option("--users", type=int, help="Only the first so many users.")
-@click.option("--batch", type=click.IntRange(1), default=100, show_default=True, help="Samples drawn together.")
+@click.option("--batch", type=click.IntRange(1), help="Samples drawn together, free to change; default: by device.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--allow-failures", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE")
 @metrics

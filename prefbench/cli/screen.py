@@ -52,7 +52,7 @@ class Screen(Watch):
         """One bar for a stage with rate and time left; on no terminal a plain line at its end."""
         from tqdm import tqdm
 
-        bar = tqdm(total=total, desc=stage, unit=unit, disable=not sys.stderr.isatty())
+        bar = tqdm(total=total, desc=stage, unit=unit, miniters=1, disable=not sys.stderr.isatty())
         try:
             yield bar.update
         finally:

@@ -1,7 +1,8 @@
 """Draws what a plan says: profiles once per user, batches in the plan's order, images stored while the next is drawn.
 
 A call draws the plan's samples that the folder lacks, so the same command again continues a run. A batch that was cut
-is drawn again whole, so a continued run ends with the same images as one that was never killed.
+is drawn again whole, so a run that is continued with the same batches ends with the same images as one that was never
+killed; with other batches a pixel can differ by rounding.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,11 +24,9 @@ from prefbench.run import payloads
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import checked_drawings, checked_profile, reason
 from prefbench.run.plan import Planned
+from prefbench.run.progress import Progress
 
 logger = logging.getLogger(__name__)
-
-Advance = Callable[[int], object]
-"""Called with the number of samples stored since the last call."""
 
 
 @dataclass(frozen=True)
@@ -48,33 +47,39 @@ def draw(
     folder: RunFolder,
     *,
     texts: TextReader | None = None,
-    advance: Advance = lambda _: None,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Draws every batch of the plan that the folder lacks. The method must be set up; the folder must be locked.
 
-    `texts` counts what the method's backbone reads of them; None leaves that out of the rows.
+    `texts` counts what the method's backbone reads of them; None leaves that out of the rows. `progress` is told how
+    far the drawing is; samples that are stored already are told at once.
 
     Raises:
         PrefbenchError: the disk is full, or the method broke its contract (what it drew before stays).
     """
     started, finished = time.monotonic(), set(folder.finished())
     keys = [planned.key for batch in plan for planned in batch]
-    advance(sum(key in finished for key in keys))
+    progress = progress or Progress(lambda _: None)
+    progress.begin(len(keys), sum(key in finished for key in keys))
+    progress.drawn(progress.nfe)
     profiles = _Profiles(method, histories, folder)
     _reset_peak_memory()
     n_drawn = 0
     with ThreadPoolExecutor(max_workers=1) as writer:
-        pending: Future[int] | None = None
+        pending: Future[None] | None = None
         for batch in plan:
             if all(planned.key in finished for planned in batch):
                 continue
+            n_new = sum(planned.key not in finished for planned in batch)
+            progress.begin(len(batch), n_new)
             samples = _draw_batch(method, profiles, batch, texts)
+            progress.drawn(_mean_nfe(samples))
             if pending is not None:
-                advance(pending.result())
+                pending.result()
             pending = writer.submit(_store, folder, samples, finished)
-            n_drawn += sum(planned.key not in finished for planned in batch)
+            n_drawn += n_new
         if pending is not None:
-            advance(pending.result())
+            pending.result()
     rows = folder.samples()
     failed = sum(rows[key].status == "failed" for key in keys if key in rows)
     return RunResult(len(keys), n_drawn, failed, time.monotonic() - started)
@@ -130,11 +135,16 @@ def _generate(method: Method, ready: Sequence[tuple[Planned, Request]], texts: T
     return [_Outcome(*pair, seconds=seconds, unread=counts) for pair, counts in zip(pairs, unread, strict=True)]
 
 
-def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> int:
+def _mean_nfe(batch: Sequence[_Outcome]) -> float:
+    """Denoiser passes of a picture; 0 where none was drawn."""
+    counts = [outcome.drawing.nfe for outcome in batch if outcome.drawing is not None]
+    return sum(counts) / len(counts) if counts else 0
+
+
+def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> None:
     """Stores the images first and the rows after, so that a row never names an image that is not there."""
     rows = [_row(folder, outcome) for outcome in batch if outcome.planned.key not in finished]
     folder.append_samples(rows)
-    return len(rows)
 
 
 def _row(folder: RunFolder, outcome: _Outcome) -> Sample:

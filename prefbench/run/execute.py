@@ -7,39 +7,36 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from prefbench.api import PrefbenchError
 from prefbench.registry import load
 from prefbench.run.draw import RunResult, draw
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import append_lines
 from prefbench.run.prepare import Prepared
+from prefbench.run.progress import Advance, Progress
 
 if TYPE_CHECKING:
     from prefbench.run.states import CollectedStates
 
 
-def execute(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> RunResult:
+def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResult:
     """Draws what the folder lacks. The folder is locked meanwhile; each start that draws is recorded in `starts.jsonl`.
 
+    A run may be continued with another batch than it was begun with; each start records its own.
+
     Raises:
-        PrefbenchError: another process holds the folder, the run was begun with other batches, the disk is full, or the
-            method broke its contract.
+        PrefbenchError: another process holds the folder, the disk is full, or the method broke its contract.
     """
     # Before the lock: a git process that outlives a kill of this one would keep the folder locked.
     code = code_state()
     with prepared.folder.locked():
         if not (prepared.folder.path / "run.json").is_file():
             prepared.folder.write_description(_description(prepared, code))
-        stored = prepared.folder.read_description()["spec"]
-        if stored["batch"] != prepared.spec.batch:
-            raise PrefbenchError(
-                f"{prepared.folder.path} was begun with --batch {stored['batch']}: give the same one, or another --out"
-            )
         finished = prepared.folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
-            append_lines(prepared.folder.path / "starts.jsonl", [_start(code)])
-        texts = prepared.backbone.prompts.texts
-        return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, texts=texts, advance=advance)
+            append_lines(prepared.folder.path / "starts.jsonl", [_start(code, prepared.spec.batch)])
+        progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
+        prepared.backbone.on_evaluations = progress.evaluated
+        return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, texts=texts, progress=progress)
 
 
 def wants_representations(prepared: Prepared, metrics: Sequence[str]) -> bool:
@@ -62,9 +59,9 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
         return collect_states(plans, prepared.method, prepared.folder, advance=advance)
 
 
-def _start(code: Mapping[str, Any]) -> dict[str, Any]:
-    """When and by which code a run was begun or continued; `run.json` has the first one's alone."""
-    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), **code, "versions": versions()}
+def _start(code: Mapping[str, Any], batch: int) -> dict[str, Any]:
+    """When, in which batches and by which code a run was begun or continued; `run.json` has the first one's alone."""
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "batch": batch, **code, "versions": versions()}
 
 
 def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:

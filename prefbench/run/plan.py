@@ -46,7 +46,7 @@ class RunSpec:
     users: int | None
     """Only the first so many users of the split; None for all."""
     batch: int
-    """Samples that are drawn together; changes no pixel beyond rounding and is in no key."""
+    """Samples that are drawn together when the run begins; changes no pixel beyond rounding and is in no key."""
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain data."""

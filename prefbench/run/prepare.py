@@ -40,7 +40,7 @@ class Settings:
     seed: int = 0
     samples: Count | None = None
     users: Count | None = None
-    batch: Count = 100
+    batch: Count | None = None
     out: Path = Path("runs")
     command: str = ""
 
@@ -196,6 +196,8 @@ def _spec(
     method: Method,
     backbone: Backbone,
 ) -> RunSpec:
+    from prefbench.models.backbones.batches import usual_batch
+
     return RunSpec(
         suite=portable_name(settings.suite, pinned=True),
         suite_parameters=suite_parameters,
@@ -213,5 +215,5 @@ def _spec(
         seed=settings.seed,
         samples_per_case=settings.samples or suite.card.samples_per_case,
         users=settings.users,
-        batch=settings.batch,
+        batch=settings.batch or usual_batch(backbone.device, backbone.card.resolution),
     )

@@ -36,6 +36,7 @@ from prefbench.run import payloads
 from prefbench.run.draw import RunResult, draw, failures
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
+from prefbench.run.progress import Progress
 
 N_USERS, BATCH = 4, 8
 N_SAMPLES = N_USERS * 5 * 2
@@ -144,7 +145,7 @@ def prepared(tmp_path: Path) -> Prepared:
 
 def run(prepared: Prepared, method: Method, advance: Callable[[int], object] = lambda _: None) -> RunResult:
     plan, histories, folder = prepared
-    return draw(plan, method, histories, folder, advance=advance)
+    return draw(plan, method, histories, folder, progress=Progress(advance))
 
 
 def digests(folder: RunFolder) -> dict[str, str | None]:

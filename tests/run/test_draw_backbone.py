@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from prefbench.api import PrefbenchError
+from prefbench.models.backbones.batches import usual_batch
 from prefbench.run.execute import execute
-from prefbench.run.folder import RunFolder
+from prefbench.run.folder import RunFolder, read_lines
 from prefbench.run.prepare import Settings, prepare
 
 
@@ -52,10 +55,47 @@ def test_another_batch_size_moves_pixels_by_rounding_only(tiny_sd: Path, tmp_pat
         assert np.abs(pair[0] - pair[1]).mean() < 1
 
 
-def test_a_run_that_was_begun_with_another_batch_size_says_so(tiny_sd: Path, tmp_path: Path) -> None:
-    execute(prepare(settings(tiny_sd, tmp_path, users=1)))
-    with pytest.raises(PrefbenchError, match="was begun with --batch 8: give the same one, or another --out"):
-        execute(prepare(settings(tiny_sd, tmp_path, users=1, batch=4)))
+def test_a_run_goes_on_in_other_batches_and_records_them(tiny_sd: Path, tmp_path: Path) -> None:
+    undisturbed = prepare(settings(tiny_sd, tmp_path / "whole"))
+    execute(undisturbed)
+    begun = prepare(settings(tiny_sd, tmp_path / "parts"))
+    execute(replace(begun, plan=begun.plan[:1]))
+    assert execute(prepare(settings(tiny_sd, tmp_path / "parts", batch=5))).drawn == 12
+    own, whole = digests(begun.folder), digests(undisturbed.folder)
+    assert set(own) == set(whole)
+    for key in own:
+        pair = [np.asarray(f.image(d[key] or ""), int) for f, d in ((begun.folder, own), (undisturbed.folder, whole))]
+        assert np.abs(pair[0] - pair[1]).max() <= 1
+    assert [row["batch"] for row in read_lines(begun.folder.path / "starts.jsonl")] == [8, 5]
+    assert begun.folder.read_description()["spec"]["batch"] == 8
+
+
+def test_progress_moves_within_a_batch_and_adds_up(tiny_sd: Path, tmp_path: Path) -> None:
+    told: list[int] = []
+    execute(prepare(settings(tiny_sd, tmp_path, steps=8)), advance=told.append)
+    # Two batches of 8 and one of 4 in 8 steps: a picture a step, the last one when its batch is there.
+    assert told == [1] * 20
+
+
+def test_progress_of_a_method_that_draws_several_and_keeps_one_never_overtakes(tiny_sd: Path, tmp_path: Path) -> None:
+    told: list[int] = []
+    prepared = prepare(settings(tiny_sd, tmp_path, method="best-of-n", parameters={"n": 2}, users=1, batch=5))
+    execute(prepared, advance=lambda more: told.append(sum(told[-1:]) + more))
+    assert told[-1] == 10
+    # The first batch is taken for that of a method that draws once; its last picture waits for its end.
+    assert told[:2] == [2, 4]
+    assert told == sorted(set(told))
+
+
+def test_the_batch_is_chosen_by_device_and_size_of_the_pictures() -> None:
+    batches = [usual_batch(torch.device(name), side) for name in ("cpu", "cuda") for side in (32, 512, 1024)]
+    assert batches == [8, 1, 1, 100, 16, 4]
+
+
+def test_a_run_without_a_batch_takes_that_of_its_device(tiny_sd: Path, tmp_path: Path) -> None:
+    prepared = prepare(settings(tiny_sd, tmp_path, batch=None))
+    assert prepared.spec.batch == usual_batch(torch.device("cpu"), prepared.backbone.card.resolution)
+    assert prepared.folder.path == prepare(settings(tiny_sd, tmp_path)).folder.path
 
 
 def test_methods_start_from_the_same_noise(tiny_sd: Path, tmp_path: Path) -> None:

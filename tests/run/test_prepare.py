@@ -219,7 +219,7 @@ def test_every_start_that_draws_is_noted(suite_file: Path, settings: dict[str, A
     execute(prepare(asked))
     rows = read_lines(starts)
     assert len(rows) == 2
-    assert {"time", "commit", "dirty", "versions"} == set(rows[1])
+    assert {"time", "batch", "commit", "dirty", "versions"} == set(rows[1])
     assert rows[1]["versions"]["torch"]
     noted = datetime.fromisoformat(rows[1]["time"])
     assert noted.utcoffset() == timedelta(0)

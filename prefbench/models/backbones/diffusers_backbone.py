@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,8 @@ class DiffusersBackbone:
         self.pipeline = pipeline
         self.largest_batch: int | None = None
         """The largest batch known to fit into memory; None while every batch did."""
+        self.on_evaluations: Callable[[float], object] = lambda _: None
+        """Is told after each denoising step how many denoiser passes it took, one or two for each image."""
         self.prompts = PromptEmbedder(pipeline, device)
         pipeline.set_progress_bar_config(disable=True)
         if device.type in ("cpu", "cuda"):
@@ -70,8 +72,12 @@ class DiffusersBackbone:
         """
         scheduler = _fresh(self.pipeline.scheduler)
         scheduler.set_timesteps(self.card.steps)
+        return len(scheduler.timesteps) * self._passes(guidance)
+
+    def _passes(self, guidance: float) -> int:
+        """Denoiser passes of a step for one image."""
         embeds_guidance = self.pipeline.unet.config.time_cond_proj_dim is not None
-        return len(scheduler.timesteps) * (2 if guidance > 1 and not embeds_guidance else 1)
+        return 2 if guidance > 1 and not embeds_guidance else 1
 
     def generate(
         self,
@@ -149,12 +155,25 @@ class DiffusersBackbone:
             "width": card.resolution,
         } | arguments
         settings.setdefault("latents", self._noise(generators, settings["height"], settings["width"]))
+        settings["callback_on_step_end"] = self._counting(
+            len(seeds) * self._passes(settings["guidance_scale"]), settings.get("callback_on_step_end")
+        )
         # Multistep schedulers keep the last call's outputs.
         self.pipeline.scheduler = _fresh(self.pipeline.scheduler)
         image_embeds = settings.get("ip_adapter_image_embeds")
         with _precision_restored(self.pipeline.vae), _own_image_embeds(self.pipeline, image_embeds), _hushed():
             output = self.pipeline(generator=generators, output_type="np", **settings)
         return self._to_images(output.images)
+
+    def _counting(self, passes: int, callback: Any) -> Callable[..., Any]:
+        """What the pipeline calls after a step: tells the passes, then does what the method's own callback does."""
+
+        def counted(pipeline: Any, step: int, timestep: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            self.on_evaluations(passes)
+            changed: dict[str, Tensor] = tensors if callback is None else callback(pipeline, step, timestep, tensors)
+            return changed
+
+        return counted
 
     def _noise(self, generators: Sequence[torch.Generator], height: int, width: int) -> Tensor:
         """Initial latents (B, C, h, w): drawn in float32 on the CPU, each from its own generator, for every device."""
