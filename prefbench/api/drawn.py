@@ -42,6 +42,12 @@ class TextsRead:
     most: int = 0
     """Tokens that it did not read of the longest text; 0 where that was not counted."""
 
+    @classmethod
+    def of(cls, limit: int, unread: Iterable[int]) -> TextsRead:
+        """The counts of texts, from the tokens of each that were not read."""
+        tokens = list(unread)
+        return cls(limit, len(tokens), sum(n > 0 for n in tokens), max(tokens, default=0))
+
     def line(self, what: str) -> str:
         """The counts in words; `what` is a plural, such as `prompts`."""
         unread = f", up to {self.most} tokens not read" if self.most else ""
@@ -92,7 +98,9 @@ class PictureCounts:
         if not equal:
             return []
         to_what = ", ".join(f"{n} to one of another {kind}" for kind, n in kinds.items() if n)
-        return [f"{equal} of {self.pictures} pictures equal another of the run ({to_what}); {self.different} differ"]
+        return [
+            f"{equal} of {self.pictures} pictures equal another of the run ({to_what}); {self.different} different in all"
+        ]
 
 
 @dataclass(frozen=True)
@@ -170,9 +178,4 @@ def _count_texts(samples: Sequence[Sample]) -> tuple[TextsRead | None, TextsRead
     prompts = {sample.prompt: sample.prompt_cut or 0 for sample in counted}
     rewritten = {s.prompt_used: s.prompt_used_cut or 0 for s in counted if s.prompt_used not in (None, s.prompt)}
     others = [sample.other_cut or 0 for sample in counted]
-    return _read(limit, prompts.values()), _read(limit, rewritten.values()), _read(limit, others)
-
-
-def _read(limit: int, unread: Iterable[int]) -> TextsRead:
-    tokens = list(unread)
-    return TextsRead(limit, len(tokens), sum(n > 0 for n in tokens), max(tokens, default=0))
+    return TextsRead.of(limit, prompts.values()), TextsRead.of(limit, rewritten.values()), TextsRead.of(limit, others)

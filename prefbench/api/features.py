@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from prefbench.api.drawn import TextsRead
 from prefbench.api.records import Pixels
 
 FloatArray = NDArray[np.float64]
@@ -40,6 +41,14 @@ class Extractor(Protocol):
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Features (N, D) of texts. Raises `PrefbenchError` where the extractor has no text tower."""
+
+
+@runtime_checkable
+class ReadsTexts(Protocol):
+    """An extractor, scorer or metric that reads texts and says how many it cuts."""
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead | None:
+        """How many of these texts are cut; None for one that reads every text whole or none at all."""
 
 
 @dataclass(frozen=True)

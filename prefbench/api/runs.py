@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from prefbench.api.drawn import DrawnCounts
 from prefbench.api.records import Sample
 from prefbench.api.scores import Column, ScoreHeader
 
@@ -120,6 +121,9 @@ class ScoredRun(Protocol):
 
     def cost(self) -> Cost:
         """The run's cost, as it was stored when it was scored."""
+
+    def drawn(self) -> DrawnCounts:
+        """Equal pictures, pictures of one colour and texts that were cut, as counted when the run was scored."""
 
     def image(self, digest: str) -> Image.Image:
         """A drawn image by the digest in its sample."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from prefbench.api.drawn import TextsRead
 from prefbench.api.features import Features
 from prefbench.api.records import History, Pixels
 from prefbench.api.weights import WeightFiles
@@ -54,6 +55,10 @@ class Scorer(ABC):
     def weights(self) -> tuple[WeightFiles, ...]:
         """The weights that it loads with its parameters; `prefbench doctor` says what of that is missing."""
         return ()
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead | None:  # noqa: ARG002
+        """How many of these texts it cuts; None where it reads every text whole or none at all."""
+        return None
 
     @abstractmethod
     def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:

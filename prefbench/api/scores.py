@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prefbench.api.drawn import TextsRead
 from prefbench.api.records import Bounds, record_of
 
 ROUNDING = 1e-9
@@ -77,6 +78,9 @@ class ScoreHeader:
     truth: str | None = None
     """Id of the suite's truth, where the metric asks it."""
     scorer: ScorerRecord | None = None
+    texts: TextsRead | None = None
+    """How many of the samples' prompts the model behind the values cuts; None where it does not say. A count, which
+    decides nothing: scores without it are up to date."""
     representations: str | None = None
     """Digest of the stored user states, where the metric asks for them."""
 
@@ -91,13 +95,17 @@ class ScoreHeader:
         Raises:
             TypeError: the metric, its direction, question or unit, or the digest of the samples is missing.
         """
-        scorer = content.get("scorer")
-        return record_of(cls, {**content, "scorer": None if scorer is None else ScorerRecord.from_json(scorer)})
+        scorer, texts = content.get("scorer"), content.get("texts")
+        records = {
+            "scorer": None if scorer is None else ScorerRecord.from_json(scorer),
+            "texts": None if texts is None else record_of(TextsRead, texts),
+        }
+        return record_of(cls, {**content, **records})
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that JSON keeps as it is, without the optional fields that are empty."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        optional = ("scorer", "representations", "mllm", "pixel_columns", "foreign", "least")
+        optional = ("scorer", "texts", "representations", "mllm", "pixel_columns", "foreign", "least")
         return {name: value for name, value in content.items() if value or name not in optional}
 
     @property

@@ -9,6 +9,13 @@ from prefbench.calls import Run
 from prefbench.cli.screen import Screen
 
 
+def show_drawn(screen: Screen, run: Run) -> None:
+    """The end of a run that is not scored: what somebody should look at, and the command that comes next."""
+    for line in run.scored.drawn().lines:
+        screen.line(line)
+    screen.next(f"prefbench score {run.path}")
+
+
 def report_run(screen: Screen, run: Run, suite: str | None = None) -> list[Any]:
     """Shows the table of one scored run, writes its report into its folder, and returns the rows as plain data."""
     with run.scored.folder.locked():

@@ -37,7 +37,7 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
     import prefbench
     from prefbench.api import FailedSamplesError
-    from prefbench.cli.outcome import report_run
+    from prefbench.cli.outcome import report_run, show_drawn
     from prefbench.cli.screen import Screen
     from prefbench.models.devices import check_device, check_dtype
 
@@ -51,7 +51,7 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
     except FailedSamplesError:  # the screen has shown what failed
         raise SystemExit(1) from None
     if no_score:
-        screen.next(f"prefbench score {drawn.path}")
+        show_drawn(screen, drawn)
     rows = [] if no_score else report_run(screen, drawn)
     if as_json:
         click.echo(json.dumps(rows, indent=1))

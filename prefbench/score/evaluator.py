@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ class Evaluator:
                 material.folder.drop_scores(name)
                 continue
             header = self._header(metric, material)
-            if material.folder.score_header(name) == header.to_json():
+            if _without_texts(material.folder.score_header(name)) == header.to_json():
                 continue
             try:
                 rows = self._rows(metric, material)
@@ -65,6 +65,7 @@ class Evaluator:
                 refused[name] = str(error)
                 material.folder.drop_scores(name)
                 continue
+            header = replace(header, texts=self._texts_read(metric, material))
             write_scores(material.folder, name, StoredScores(header, rows))
             computed.append(name)
         self._drop_stale(material)
@@ -107,6 +108,13 @@ class Evaluator:
             representations=material.folder.states_digest() if card.asks_representations else None,
         )
 
+    def _texts_read(self, metric: api.Metric, material: Material) -> api.TextsRead | None:
+        """How many prompts are cut by what reads them: the metric itself, its scorer, or the extractor of texts."""
+        of_text = metric.extractor == "text"
+        readers = [metric, self.inputs.extractor("text") if of_text else getattr(metric, "scorer", None)]
+        reader = next((one for one in readers if isinstance(one, api.ReadsTexts)), None)
+        return None if reader is None else reader.texts_read(sorted({sample.prompt for sample in material.drawn}))
+
     def _foreign(self, metric: api.Metric, scorer: api.Scorer | None) -> tuple[str, ...]:
         """What the metric measures with that does not know this suite's pictures, with the suite that it knows."""
         cards: list[Any] = [] if scorer is None else [scorer.card]
@@ -145,6 +153,11 @@ class Evaluator:
             **jackknife(metric, drawn, reference),
         }
         return [ScoreRow(key, metric.card.name, _finite(value), len(drawn)) for key, value in values.items()]
+
+
+def _without_texts(header: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A stored header as one is written before the scores are made."""
+    return None if header is None else {name: value for name, value in header.items() if name != "texts"}
 
 
 def _idle(metrics: Mapping[str, api.Metric], material: Material) -> dict[str, str]:

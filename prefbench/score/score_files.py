@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from prefbench.api import Cost, PrefbenchError, Sample, ScoreHeader, SummaryRow
+from prefbench.api import Cost, DrawnCounts, PrefbenchError, Sample, ScoreHeader, SummaryRow
 from prefbench.api.records import record_of
 from prefbench.files import write_atomic
 from prefbench.run.folder import RunFolder
@@ -51,6 +51,8 @@ class StoredSummary:
     """`summary_digest` of what the rows were computed from; empty in folders of version 0.1, which stored none."""
     cost: Cost
     rows: Sequence[SummaryRow]
+    drawn: DrawnCounts | None = None
+    """What was drawn; None in older folders."""
 
 
 def read_scores(folder: RunFolder, metric: str) -> StoredScores | None:
@@ -110,7 +112,8 @@ def summary_digest(folder: RunFolder, description: Mapping[str, Any], samples: s
 def write_summary(folder: RunFolder, spec: Mapping[str, Any], summary: StoredSummary) -> None:
     """Writes `summary.json`, whole or not at all."""
     rows = [asdict(row) for row in summary.rows]
-    content = {"digest": summary.digest, "spec": dict(spec), "cost": asdict(summary.cost), "rows": rows}
+    drawn = {} if summary.drawn is None else {"drawn": asdict(summary.drawn)}
+    content = {"digest": summary.digest, "spec": dict(spec), "cost": asdict(summary.cost), **drawn, "rows": rows}
     write_atomic(folder.path / "summary.json", json.dumps(content, indent=1) + "\n")
 
 
@@ -121,6 +124,7 @@ def read_summary(folder: RunFolder) -> StoredSummary | None:
         cost = dict(content["cost"])
         cost.setdefault("nfe_per_image", cost.pop("evaluations_per_image", None))  # its name in version 0.1
         rows = [record_of(SummaryRow, row) for row in content["rows"]]
-        return StoredSummary(content.get("digest", ""), record_of(Cost, cost), rows)
+        drawn = DrawnCounts.from_json(content["drawn"]) if "drawn" in content else None
+        return StoredSummary(content.get("digest", ""), record_of(Cost, cost), rows, drawn)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Column, Cost, PrefbenchError, Sample, ScoreHeader, Scores, SummaryRow
+from prefbench.api import (
+    Column,
+    Cost,
+    DrawnCounts,
+    PrefbenchError,
+    Sample,
+    ScoreHeader,
+    Scores,
+    SummaryRow,
+    count_drawn,
+)
 from prefbench.run.folder import RunFolder
 from prefbench.score import admission, score_files
 
@@ -169,6 +179,14 @@ class ScoredFolder:
     def cost(self) -> Cost:
         """The cost of the run, as stored when it was scored. Raises as `summary` does."""
         return self._summary.cost
+
+    def drawn(self) -> DrawnCounts:
+        """Equal pictures, pictures of one colour and texts that were cut: as stored, or counted before a first scoring.
+
+        Raises as `summary` does where the run was scored.
+        """
+        stored = self._summary.drawn if self.headers else None
+        return count_drawn(self.samples) if stored is None else stored
 
     @cached_property
     def _summary(self) -> score_files.StoredSummary:

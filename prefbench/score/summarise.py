@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import ALL, Column, Cost, Estimate, ScoreHeader, Scores, SummaryRow
+from prefbench.api import ALL, Column, Cost, Estimate, ScoreHeader, Scores, SummaryRow, count_drawn
 from prefbench.files import write_atomic
 from prefbench.score import admission
 from prefbench.score.score_files import StoredSummary, write_summary
@@ -20,7 +20,7 @@ from prefbench.stats.jackknife import jackknife_half_width
 
 def store_summary(run: ScoredFolder) -> None:
     """Computes the summary of a run's scores and writes `summary.json` and `samples.parquet`."""
-    summary = StoredSummary(run.summary_digest(), cost(run), summarise(run))
+    summary = StoredSummary(run.summary_digest(), cost(run), summarise(run), count_drawn(run.samples))
     write_summary(run.folder, run.spec, summary)
     write_atomic(run.path / "samples.parquet", run.samples_frame().to_parquet(index=False))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from prefbench.api import Estimate, SummaryRow
+from prefbench.api import Estimate, ScoredRun, SummaryRow, TextsRead
 from prefbench.stats.power import smallest_shown
 
 from .cells import FOREIGN, UNRANKED, WON, number
@@ -63,6 +63,27 @@ def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
         *(f"{FOREIGN} {reason}: on other pictures {', '.join(names)} say little." for reason, names in unknown.items()),
         *(f"few: {name} stands on {row.n_samples} images, its card asks for {row.few}." for name, row in few.items()),
     ]
+
+
+def drawn_notes(runs: Mapping[str, ScoredRun]) -> list[str]:
+    """What somebody should look at before any number: pictures of one colour, equal ones, texts that were cut.
+
+    A line that holds of several runs stands once, with their labels; of a single run without any.
+    """
+    holding: dict[str, list[str]] = {}
+    for label, run in runs.items():
+        for line in [*run.drawn().lines, *_unread(run)]:
+            holding.setdefault(line, []).append(label)
+    return [line if len(runs) == 1 else f"{', '.join(labels)}: {line}" for line, labels in holding.items()]
+
+
+def _unread(run: ScoredRun) -> list[str]:
+    """The prompts that the models behind metrics cut, each by its own limit."""
+    counts: dict[TextsRead, list[str]] = {}
+    for name, header in run.headers.items():
+        if header.texts is not None and header.texts.cut:
+            counts.setdefault(header.texts, []).append(name)
+    return [f"{read.line('prompts')} by the encoder of {', '.join(names)}" for read, names in counts.items()]
 
 
 def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:

@@ -111,6 +111,8 @@ def _ran(label: str, run: ScoredRun) -> Ran:
         "backbone": f"{spec['backbone']}, digest {spec['backbone_digest'][:12]}, {spec['dtype']}",
         "drawing": f"{spec['steps']} steps, guidance {spec['guidance']}, run seed {spec['seed']}",
         "samples": _samples(run),
+        "pictures": run.drawn().pictures.in_full,
+        "texts": "; ".join(run.drawn().texts) or "not counted",
         "code": f"commit {code.get('commit') or 'unknown'}{' with local changes' if code.get('dirty') else ''}",
     }
     return Ran(

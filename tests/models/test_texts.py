@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import CLIPTokenizer
 
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
-from prefbench.models.backbones.texts import AskedFor, TextReader, unread_tokens
+from prefbench.models.backbones.texts import AskedFor, TextReader
 from tests.support.tiny import save_tiny_sd15, save_tiny_sdxl
 
 SHORT, LONG = "a red fox", "a red fox in the snow, two boats at night, an old house by the sea, blurry and dark"
@@ -66,12 +67,13 @@ def test_a_text_that_one_of_two_encoders_cuts_is_cut(tmp_path: Path) -> None:
 
 
 def test_words_of_several_learned_tokens_count_as_many(backbone: DiffusersBackbone) -> None:
-    class Pipeline:
-        def maybe_convert_prompt(self, text: str, _tokenizer: Any) -> str:
-            return text.replace("<style>", " ".join(["snow"] * 20))
-
-    tokenizer = backbone.pipeline.tokenizer
-    assert unread_tokens(tokenizer, "a fox, <style>", Pipeline()) > unread_tokens(tokenizer, "a fox, <style>")
+    pipeline, prompt = backbone.pipeline, "a fox, <style>"
+    pipeline.load_textual_inversion({"<style>": torch.zeros(20, 16)}, token="<style>")
+    backbone.prompts.forget()
+    assert backbone.prompts.texts.unread(prompt) == len(pipeline.tokenizer("a fox,")["input_ids"]) + 20 - 12
+    pipeline.unload_textual_inversion()
+    backbone.prompts.forget()
+    assert backbone.prompts.texts.unread("a fox") == 0
 
 
 def test_half_a_surrogate_pair_is_counted_and_not_raised(texts: TextReader) -> None:

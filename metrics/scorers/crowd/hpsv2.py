@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image
 
 from prefbench import registry
-from prefbench.api import Features, PrefbenchError, ScorerCard, WeightFiles
+from prefbench.api import Features, PrefbenchError, ScorerCard, TextsRead, WeightFiles
+from prefbench.models.text_limits import read_by_open_clip
 
 from ..files import fitting, read_tensors, state_dict
 from .base import CrowdScorer, as_numbers, exact
@@ -77,6 +78,10 @@ class HpsV2(CrowdScorer):
             image_rows = model.encode_image(pixels.to(device), normalize=True)
             text_rows = model.encode_text(tokenizer(prompts).to(device), normalize=True)
             return as_numbers(100 * (image_rows * text_rows).sum(-1))
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead:
+        """How many texts are cut at the model's context."""
+        return read_by_open_clip(self._loaded.tokenizer, texts)
 
     @cached_property
     def _loaded(self) -> _Loaded:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from PIL import Image
 
-from prefbench.api import Features, ScorerCard, WeightFiles
+from prefbench.api import Features, ScorerCard, TextsRead, WeightFiles
 from prefbench.models import hub
+from prefbench.models.text_limits import read_by_transformers
 
 from ..files import below, fitting, read_tensors, state_dict
 from .base import CrowdScorer, as_numbers, exact
@@ -85,6 +86,10 @@ class ImageReward(CrowdScorer):
         with exact():
             states = encoder(pixels.to(device), words["input_ids"].to(device), words["attention_mask"].to(device))
             return (as_numbers(head(states)[:, 0]) - _MEAN) / _STD
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead:
+        """How many texts are cut."""
+        return read_by_transformers(self._loaded.tokenizer, texts, _WORDS)
 
     @cached_property
     def _loaded(self) -> _Loaded:

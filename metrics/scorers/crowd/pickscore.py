@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image
 
-from prefbench.api import Features, ScorerCard, WeightFiles
+from prefbench.api import Features, ScorerCard, TextsRead, WeightFiles
+from prefbench.models.text_limits import read_by_transformers
 
 from .base import CrowdScorer, as_numbers, exact
 
@@ -67,8 +69,7 @@ class PickScore(CrowdScorer):
 
     def _points(self, prompts: list[str], pictures: list[Image.Image]) -> Features:
         model, images, tokenizer = self._loaded
-        longest = model.config.text_config.max_position_embeddings
-        words = tokenizer(prompts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        words = tokenizer(prompts, padding=True, truncation=True, max_length=self._longest, return_tensors="pt")
         pixels = images(pictures, return_tensors="pt")["pixel_values"]
         with exact():
             out = model(
@@ -78,6 +79,15 @@ class PickScore(CrowdScorer):
             )
             # Both embeddings come out with norm 1.
             return as_numbers(model.logit_scale.exp() * (out.image_embeds * out.text_embeds).sum(-1))
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead:
+        """How many texts are cut at the model's context."""
+        return read_by_transformers(self._loaded.tokenizer, texts, self._longest)
+
+    @property
+    def _longest(self) -> int:
+        """Tokens that the model reads."""
+        return int(self._loaded.model.config.text_config.max_position_embeddings)
 
     @cached_property
     def _loaded(self) -> _Loaded:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from itertools import repeat
 from typing import Any, NamedTuple
+
+from prefbench.models.text_limits import hushed, unread_tokens
 
 REMEMBERED = 65_536
 """Texts whose lengths are kept."""
 _TOKENIZERS = ("tokenizer", "tokenizer_2")
 _TEXTS = ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2")
 """The arguments of a pipeline's `encode_prompt` that are texts."""
-_PARAGRAPHS = ("truncated because CLIP", "longer than the specified maximum sequence length")
-"""Out of the libraries' messages for every single text that is cut."""
 
 
 class AskedFor(NamedTuple):
@@ -72,7 +70,7 @@ class TextReader:
 
     def encode(self, *arguments: Any, **named: Any) -> Any:
         """The pipeline's `encode_prompt`, of texts that are noted elsewhere."""
-        with _hushed(*self._modules):
+        with hushed(*self._modules):
             return self._encode_prompt(*arguments, **named)
 
     def watch(self) -> None:
@@ -99,7 +97,8 @@ class TextReader:
         self._cut.unread |= {key: unread for key, unread in given.items() if unread}
 
     def _unread(self, text: str) -> int:
-        return max(unread_tokens(tokenizer, text, self.pipeline) for tokenizer in tokenizers_of(self.pipeline))
+        convert, tokenizers = getattr(self.pipeline, "maybe_convert_prompt", None), tokenizers_of(self.pipeline)
+        return max(unread_tokens(one, text, int(one.model_max_length), convert) for one in tokenizers)
 
     def _watched(self, encode_prompt: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(encode_prompt)
@@ -118,37 +117,5 @@ def tokenizers_of(pipeline: Any) -> list[Any]:
     return [one for name in _TOKENIZERS if (one := getattr(pipeline, name, None)) is not None]
 
 
-def unread_tokens(tokenizer: Any, text: str, pipeline: Any = None) -> int:
-    """Tokens of a text beyond what a tokenizer's text encoder reads; `pipeline` knows words of several learned tokens.
-
-    Example:
-        >>> from prefbench.suites.picturebook.world.words import picturebook_tokenizer
-        >>> unread_tokens(picturebook_tokenizer(), "a house " * 20)
-        10
-    """
-    convert = getattr(pipeline, "maybe_convert_prompt", None)
-    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text to a tokenizer
-    with _hushed():
-        text = text if convert is None else convert(text, tokenizer)
-        return max(0, len(tokenizer(text)["input_ids"]) - int(tokenizer.model_max_length))
-
-
 def _listed(texts: Any) -> list[str]:
     return [texts] if isinstance(texts, str) else [text for text in texts or () if isinstance(text, str)]
-
-
-@contextmanager
-def _hushed(*modules: str) -> Iterator[None]:
-    """Leaves out the libraries' messages on single texts that are cut; `modules` log beside the tokenizers."""
-    loggers = [logging.getLogger(name) for name in (*modules, "transformers.tokenization_utils_base")]
-    for logger in loggers:
-        logger.addFilter(_is_no_paragraph)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(_is_no_paragraph)
-
-
-def _is_no_paragraph(record: logging.LogRecord) -> bool:
-    return not any(words in str(record.msg) for words in _PARAGRAPHS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, ExtractorCard, Features, Pixels, WeightFiles
+from prefbench.api import Extractor, ExtractorCard, Features, Pixels, TextsRead, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.extractors.common import (
@@ -22,6 +22,7 @@ from prefbench.models.extractors.common import (
     run_network,
     world_of,
 )
+from prefbench.models.text_limits import read_by_open_clip
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +81,10 @@ class OpenClipExtractor:
     def texts(self, texts: Sequence[str]) -> Features:
         """Features (N, D) of norm sqrt(D); a text longer than the model's context is cut."""
         return in_batches(texts, lambda batch: self._encode("encode_text", self.tokenizer(list(batch))))
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead:
+        """How many texts are cut at the model's context."""
+        return read_by_open_clip(self.tokenizer, texts)
 
     def _to_tensor(self, pictures: Sequence[Pixels]) -> torch.Tensor:
         import torch
