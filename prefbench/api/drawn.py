@@ -98,9 +98,8 @@ class PictureCounts:
         if not equal:
             return []
         to_what = ", ".join(f"{n} to one of another {kind}" for kind, n in kinds.items() if n)
-        return [
-            f"{equal} of {self.pictures} pictures equal another of the run ({to_what}); {self.different} different in all"
-        ]
+        pictures = f"{equal} of {self.pictures} pictures equal another of the run"
+        return [f"{pictures} ({to_what}); {self.different} different in all"]
 
 
 @dataclass(frozen=True)

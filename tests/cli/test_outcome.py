@@ -61,7 +61,7 @@ def test_degenerate_pictures_are_said_at_the_end(run: Run, method: str, options:
 
 
 def test_pictures_of_an_honest_method_are_not_complained_of(run: Run) -> None:
-    output, _ = run("prompt-only", "--metrics", "clip-score", suite="picturebook", *["--users", "2"])
+    output, _ = run("prompt-only", "--metrics", "clip-score", "--users", "2", suite="picturebook")
     assert "pictures are of one colour" not in output
     assert "equal another" not in output
     assert " cut at " not in output

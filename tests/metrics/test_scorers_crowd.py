@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision import transforms
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, TextsRead
 from prefbench.metrics.scorers.crowd.base import CrowdScorer
 from prefbench.metrics.scorers.crowd.hpsv2 import HpsV2
 from prefbench.metrics.scorers.crowd.imagereward import ImageReward
@@ -114,6 +114,18 @@ def test_pickscore_is_the_scaled_cosine_of_its_readme(
         expected.append(float(clip.logit_scale.exp() * (seen / seen.norm()) @ (read / read.norm())))
     assert make("pickscore").points(prompts(5), pictures(5)) == pytest.approx(expected, abs=1e-4)
     assert np.ptp(expected) > 0.1
+
+
+@pytest.mark.parametrize(("scorer", "limit"), [("pickscore", 12), ("hpsv2", 77), ("imagereward", 35)])
+def test_prompts_are_cut_where_the_words_behind_move_no_score(
+    make: Callable[..., CrowdScorer], scorer: str, limit: int
+) -> None:
+    """The scores decide: a prompt one token longer than the limit scores as it does with any end."""
+    model, picture = make(scorer), pictures(1)
+    words = limit - 2  # each is one token, beside those of beginning and end
+    full, over, more = (" ".join(["sea"] * n) for n in (words, words + 1, words + 2))
+    assert model.texts_read([full, over, more]) == TextsRead(limit, 3, 2, 0 if scorer == "hpsv2" else 2)
+    assert model.points([over], picture) == pytest.approx(model.points([f"{over} snow by two boats"], picture))
 
 
 @torch.no_grad()

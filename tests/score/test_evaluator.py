@@ -28,6 +28,7 @@ from prefbench.api import (
     SetMetric,
     Split,
     SuiteCard,
+    TextsRead,
     User,
     to_pixels,
 )
@@ -88,6 +89,18 @@ class Blind(Bright):
         assert drawn.evidence.truth is None
         assert drawn.features is None
         return {"blind": [float(sample.pixels.mean()) for sample in drawn.samples]}
+
+
+class Reading(Blind):
+    """Reads six letters of a prompt."""
+
+    card = MetricCard("reading", "1", "brightness", "side", "up", "image", "mean")
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead:
+        return TextsRead.of(6, [max(0, len(text) - 6) for text in texts])
+
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        return {"reading": super().score(drawn)["blind"]}
 
 
 class NearLikes(ImageMetric):
@@ -196,6 +209,23 @@ def test_scores_are_kept_until_what_they_stand_on_changes(folder: RunFolder) -> 
     folder.append_samples([replace(last, image=folder.put_image(level(7)))])
     assert score(folder, "Blind", world=World("reader 2")) == {"blind": "computed"}
     assert folder.scored() == ["blind"], "scores of other samples are removed, not shown beside new ones"
+
+
+def test_a_metric_says_beside_its_scores_how_many_prompts_it_cuts(folder: RunFolder) -> None:
+    last = folder.samples()[f"{USERS[0]}/{PROMPTS[0]}/0"]
+    folder.append_samples([replace(last, key="long", prompt="a cat in snow", image=folder.put_image(level(7)))])
+    score(folder, "Reading", "Blind")
+    headers = {name: folder.score_header(name) or {} for name in ("reading", "blind")}
+    assert headers["reading"]["texts"] == {"limit": 6, "texts": len(PROMPTS) + 1, "cut": 1, "most": 7}
+    assert "texts" not in headers["blind"]
+
+
+def test_scores_that_were_stored_without_that_count_are_up_to_date(folder: RunFolder) -> None:
+    score(folder, "Reading")
+    header, rows = folder.scores("reading") or ({}, [])
+    del header["texts"]
+    folder.write_scores("reading", header, rows)
+    assert score(folder, "Reading") == {}
 
 
 def test_a_metric_sees_the_judgments_its_card_asks_for_and_no_others(folder: RunFolder) -> None:
