@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -10,9 +11,10 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from prefbench.api import FailedSamplesError, Grid, PrefbenchError, Report, ReportContext, Suite
+from prefbench.api.guard import guarded, module_of
 from prefbench.files import make_folder
 from prefbench.parameters import declared, restore
-from prefbench.registry import default, load_class, unknown
+from prefbench.registry import construct, default, load_class, unknown
 from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
 from prefbench.run.watch import Watch
 
@@ -39,7 +41,9 @@ class Run:
     scored: ScoredFolder = field(repr=False)
     """The run as reports read it."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """Metrics that the call could not compute, with the reasons."""
+    """Metrics that the run offers too little for, with the reasons."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that failed or lack what they need, with the reasons; scores of the others are kept."""
     suite: Suite | None = field(default=None, repr=False)
     """The suite that the call loaded for it."""
 
@@ -79,16 +83,24 @@ class ReportResult:
     @property
     def tables(self) -> Sequence[Grid]:
         """The tables as a terminal shows them."""
-        return self.report.tables(self.result)
+        with self._asked("tables"):
+            tables = list(self.report.tables(self.result))
+            if odd := [one for one in tables if not isinstance(one, Grid)]:
+                raise PrefbenchError(f"report {self.report.card.name!r}: tables holds a {type(odd[0]).__name__}")
+        return tables
 
     @property
     def passed(self) -> bool:
         """Whether what the report checks is in order."""
-        return self.report.passed(self.result)
+        with self._asked("passed"):
+            return bool(self.report.passed(self.result))
 
     def as_json(self) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
         """Everything as plain data."""
-        return self.report.as_json(self.result)
+        with self._asked("as_json"):
+            content = self.report.as_json(self.result)
+            json.dumps(content, allow_nan=False)
+        return content
 
     def to_frame(self) -> pandas.DataFrame:
         """The rows of the plain data: all of it where it is a list, else its first list of rows."""
@@ -101,15 +113,21 @@ class ReportResult:
 
         Raises `PrefbenchError` for a link within a run folder, which would lead the page out of it.
         """
-        path = Path(folder)
-        make_folder(path, inside=path.parent if (path.parent / "run.json").is_file() else path)
-        return self.report.write(self.result, path)
+        given, full = Path(folder), Path(folder).absolute()
+        make_folder(full, inside=full.parent if (full.parent / "run.json").is_file() else full)
+        with self._asked("write"):
+            paths = [Path(path) for path in self.report.write(self.result, full)]
+        return [given / path.relative_to(full) if path.is_relative_to(full) else path for path in paths]
 
     def publish(self, results: Path | None = None) -> Sequence[Path]:
         """Writes what is committed below `results`, by default that folder of the clone, and returns the paths."""
         if not self.report.card.published:
             raise PrefbenchError(f"the report {self.report.card.name} is not published")
-        return self.report.publish(self.result, results)
+        with self._asked("publish"):
+            return [Path(path) for path in self.report.publish(self.result, results)]
+
+    def _asked(self, deed: str) -> guarded:
+        return guarded(f"report {self.report.card.name!r}", deed, module=module_of(self.report))
 
 
 def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures: float, watch: Watch) -> Run:
@@ -151,8 +169,9 @@ def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch)
     suite = suite_of([run], named)
     with watch.status(f"score {run.path.name}"):
         scored = score_folder(run.path, metrics, suite)
-    watch.refused({**scored.scoring.refused, **scored.scoring.idle})
-    return Run(run.path, scored.run, scored.scoring.refused, suite)
+    outcome = scored.scoring
+    watch.refused({**outcome.refused, **outcome.broken, **outcome.idle})
+    return Run(run.path, scored.run, outcome.refused, outcome.broken, suite)
 
 
 def measure_report(
@@ -168,8 +187,9 @@ def measure_report(
     if not least <= len(runs) <= greatest:
         raise PrefbenchError(f"the report {name} takes {words}, got {len(runs)}")
     named = {} if suite is None or "suite" not in allowed else {"suite": suite}
-    report = constructor(**restore(constructor, {**options, **named}))
-    return ReportResult(report, report.measure([run.scored for run in runs], context))
+    report = construct(f"report {name!r}", constructor, restore(constructor, {**options, **named}))
+    with guarded(f"report {name!r}", "measure", module=module_of(report)):
+        return ReportResult(report, report.measure([run.scored for run in runs], context))
 
 
 def _too_many_failed(what: str, failed: int, planned: int) -> FailedSamplesError:

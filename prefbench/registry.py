@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import entry_points
@@ -24,6 +24,8 @@ from typing import Any, Literal, get_args
 
 from prefbench import api
 from prefbench.api import PrefbenchError
+from prefbench.api.card_checks import check_card
+from prefbench.api.guard import guarded, module_of, reason
 
 Kind = Literal[
     "suite", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm", "trainer",
@@ -67,14 +69,16 @@ class Entry:
         """Imports and returns the object. Raises `PrefbenchError` naming the string when it cannot."""
         module_name, _, attribute = self.target.rpartition(":")
         try:
-            module = importlib.import_module(module_name)
+            with guarded(f"{self.kind} {self.name!r}", "import", module=module_name, passes=(ModuleNotFoundError,)):
+                module = importlib.import_module(module_name)
+                found = hasattr(module, attribute)
         except ModuleNotFoundError as error:
             if error.name is None or module_name.startswith(error.name):
                 raise PrefbenchError(f"{self.kind} {self.name!r}: there is no module {module_name}") from error
             raise PrefbenchError(
                 f"{self.kind} {self.name!r} needs the package {error.name!r}: pip install {error.name}"
             ) from error
-        if not hasattr(module, attribute):
+        if not found:
             raise PrefbenchError(f"{self.kind} {self.name!r}: {module_name} has no {attribute!r}")
         return getattr(module, attribute)
 
@@ -135,7 +139,10 @@ def load(kind: Kind, name: str) -> Any:
         loaded = _load_file(kind, path, name.rpartition(":")[2])
     else:
         registered = entry(kind, name)
-        loaded = registered.load() if registered.kind == kind else registered.load()(name.partition(":")[2])
+        loaded = registered.load()
+        if registered.kind != kind:
+            with guarded(f"{kind} {name!r}", "the family", module=module_of(loaded)):
+                loaded = loaded(name.partition(":")[2])
     if not _fits(kind, loaded):
         raise PrefbenchError(f"{kind} {name!r} is no class derived from {CONTRACTS[kind]}")
     return loaded
@@ -148,12 +155,38 @@ def load_class(kind: Kind, name: str) -> Any:
     return loaded
 
 
+def make(kind: Kind, name: str, **parameters: Any) -> Any:
+    """An instance of a class, its own card checked too; of the other kinds what their function returns.
+
+    Raises:
+        PrefbenchError: what `load_class` raises; or the constructor failed, in one line that names the plug-in.
+    """
+    constructor = load_class(kind, name) if kind in CONTRACTS else load(kind, name)
+    instance = construct(f"{kind} {name!r}", constructor, parameters)
+    if kind in CONTRACTS and instance.card is not constructor.card:
+        check_card_of(kind, name, instance.card)
+    return instance
+
+
+def construct(whose: str, constructor: Callable[..., Any], parameters: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """What a plug-in's constructor or function returns. Raises `PrefbenchError` where it fails."""
+    with guarded(whose, "the constructor", module=module_of(constructor)):
+        return constructor(**parameters)
+
+
 def check_class(kind: Kind, name: str, loaded: type) -> None:
-    """Raises `PrefbenchError` for a class without a card, or without a method that its kind must have."""
-    if not isinstance(getattr(loaded, "card", None), (card := CONTRACTS[kind].card)):
-        raise PrefbenchError(f"{kind} {name!r}: the class has no card; give it one: card = {card.__name__}(...)")
+    """Raises `PrefbenchError` for a class without a card, with a wrong one, or that lacks a method of its kind."""
+    check_card_of(kind, name, getattr(loaded, "card", None))
     if lacking := sorted(getattr(loaded, "__abstractmethods__", ())):
         raise PrefbenchError(f"{kind} {name!r}: the class lacks {', '.join(lacking)}")
+
+
+def check_card_of(kind: Kind, name: str, card: object) -> None:
+    """Raises `PrefbenchError` for a card that is none of its kind, or holds what its fields cannot be."""
+    expected = CONTRACTS[kind].card
+    if not isinstance(card, expected):
+        raise PrefbenchError(f"{kind} {name!r}: the class has no card; give it one: card = {expected.__name__}(...)")
+    check_card(f"{kind} {name!r}", card)
 
 
 def file_of(name: str) -> Path | None:
@@ -196,15 +229,22 @@ def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise PrefbenchError(f"{kind} file {path} cannot be imported: {type(error).__name__}: {error}") from error
-    own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", None) == name and not n.startswith("_")}
-    fitting = [n for n, v in own.items() if _fits(kind, v)]
-    if not hasattr(module, attribute) or (fitting and not _fits(kind, getattr(module, attribute))):
+        with guarded(f"{kind} file {path}", "import", module=name):
+            spec.loader.exec_module(module)
+            own = {n: v for n, v in vars(module).items() if _stands_in(name, v) and not n.startswith("_")}
+            fitting = [n for n, v in own.items() if _fits(kind, v)]
+            loaded = getattr(module, attribute, None)
+            wrong = loaded is None or (fitting and not _fits(kind, loaded))
+    except PrefbenchError as error:
+        sys.modules.pop(name, None)
+        raise PrefbenchError(f"{kind} file {path} cannot be imported: {reason(error)}") from error
+    if wrong:
         raise PrefbenchError(unknown(f"{kind} in {path}", attribute, fitting or ["none"]))
-    return getattr(module, attribute)
+    return loaded
+
+
+def _stands_in(module: str, value: object) -> bool:
+    return getattr(value, "__module__", None) == module
 
 
 def _fits(kind: Kind, loaded: object) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import pytest
 
 from prefbench.api import BackboneCard, Method, PrefbenchError
+from prefbench.api.errors import PluginError
 from prefbench.cli.list import location
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.registry import CONTRACTS, Entry, Kind, Role, default, entry, load, load_class, names, unknown
@@ -146,7 +147,7 @@ def test_an_error_inside_a_module_is_not_taken_for_a_missing_name(
 ) -> None:
     (tmp_path / "has_a_bug.py").write_text("import math\nmath.no_such_function()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(AttributeError, match="no_such_function"):
+    with pytest.raises(PluginError, match=r"^method 'buggy': import raised AttributeError: .*no_such_function"):
         Entry("method", "buggy", "has_a_bug:Thing").load()
 
 

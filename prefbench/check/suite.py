@@ -15,7 +15,7 @@ from prefbench.check.collection import VIEWERS, Collection, collect
 from prefbench.check.duplicates import compare
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
 from prefbench.parameters import bind, parse_pairs
-from prefbench.run.prepare import load_suite
+from prefbench.registry import construct, load_class
 
 _EVALUATED: tuple[Split, ...] = ("val", "test")
 
@@ -40,9 +40,9 @@ def check_suite(
     """
 
     def make() -> Suite:
-        if isinstance(suite, str):
-            return load_suite(suite, parameters)[0]
-        return suite(**bind(suite, parse_pairs(parameters)))
+        constructor = load_class("suite", suite) if isinstance(suite, str) else suite
+        made: Suite = construct(f"suite {suite!r}", constructor, bind(constructor, parse_pairs(parameters)))
+        return made
 
     return run_checks(SuiteChecks(make, users, registered_name(suite)).all(), listener)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line
+from prefbench.cli.options import as_json, command_line, print_json
 from prefbench.cli.runs import given
 
 
@@ -38,4 +37,4 @@ def ablate(name: str, out: Path, publish: bool, as_json: bool, **choices: Any) -
     for path in [*result.write(out / name / "ablation"), *(result.publish() if publish else [])]:
         log.written(path)
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        print_json(result.as_json())

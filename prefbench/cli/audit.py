@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from prefbench.cli.options import as_json
+from prefbench.cli.options import as_json, print_json
 from prefbench.cli.runs import open_runs, run_folders, suite_of_file
 
 
@@ -29,5 +28,5 @@ def audit(runs: tuple[Path, ...], suite: str | None, as_json: bool) -> None:
     result = prefbench.report(opened, "audit", suite=suite, log=screen.line)
     screen.grids(result.tables)
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        print_json(result.as_json())
     raise SystemExit(0 if result.passed else 1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from prefbench.api import PrefbenchError
-from prefbench.cli.options import as_json
+from prefbench.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
     from prefbench.check import Finding
@@ -48,7 +47,7 @@ def _check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> 
     if as_json:
         findings = conform(kind, name, parameters)
         fields = ("check", "passed", "outcome", "detail")
-        click.echo(json.dumps([{field: getattr(one, field) for field in fields} for one in findings], indent=1))
+        print_json([{field: getattr(one, field) for field in fields} for one in findings])
     else:
         findings = conform(kind, name, parameters, listener=lambda finding: screen.line(_line(finding)))
         screen.line(f"{kind} {name}: {conclusion(findings)}")
@@ -66,7 +65,7 @@ def _check_weights(name: str, *, as_json: bool) -> bool:
 
     figures = load("weights", name)()
     if as_json:
-        click.echo(json.dumps([{**asdict(figure), "reached": figure.reached} for figure in figures], indent=1))
+        print_json([{**asdict(figure), "reached": figure.reached} for figure in figures])
     else:
         rows = [
             [f.name, f"{f.value:.3f}", "" if f.floor is None else f.floor, f.goal, "ok" if f.reached else "MISSED"]

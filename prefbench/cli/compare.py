@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line, names_in
+from prefbench.cli.options import as_json, command_line, names_in, print_json
 from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of_file
 
 
@@ -40,4 +40,4 @@ def compare(runs: tuple[Path, ...], metrics: str | None, out: Path | None, as_js
         write_atomic(out, content + "\n")
         screen.written(out)
     if as_json:
-        click.echo(content)
+        print_json(result.as_json())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from prefbench.cli.options import as_json
+from prefbench.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
     from prefbench.models.inventory import InventoryRow
@@ -32,7 +31,7 @@ def doctor(as_json: bool) -> None:
         "weights": [{**asdict(row), "ready": row.ready} for row in rows],
     }
     if as_json:
-        click.echo(json.dumps(content, indent=1))
+        print_json(content)
         return
     for title in ("versions", "hardware", "folders"):
         print_table([title, ""], [[key, value] for key, value in content[title].items()])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import sys
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import get_args
 import click
 
 from prefbench.api import PrefbenchError
-from prefbench.cli.options import as_json
+from prefbench.cli.options import as_json, print_json
 from prefbench.registry import Entry, Kind, entry, families, names, unknown
 
 
@@ -31,7 +30,7 @@ def list_(kind: str | None, paths: bool, as_json: bool) -> None:
     column = "path" if paths else "object"
     rows = [{"kind": e.kind, "name": e.name, column: location(e) if paths else e.target} for e in entries]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
     else:
         print_table(["kind", "name", "defined at" if paths else "object"], [list(row.values()) for row in rows])
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import sys
+import threading
 from typing import Any
 
 import click
 
 from prefbench import __version__
 from prefbench.api import PrefbenchError
+from prefbench.api.guard import on_second_interrupt, reason, still_running
 from prefbench.cli.ablate import ablate
 from prefbench.cli.audit import audit
 from prefbench.cli.check import check
@@ -30,11 +34,30 @@ VERBS = (run, score, report, compare, audit, power, validate, publish, show, lis
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 """A disk's reasons to refuse: room, quota, size, rights, a file in a folder's place. Shown as one line."""
 
+_GRACE = 5
+"""Seconds that threads of plug-ins have to end by themselves."""
+
 
 class _Group(click.Group):
     """Shows mistakes as one line and exit code 2; `--debug` shows the traceback."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Ends with the command's exit code even where plug-ins left threads that would never let it end."""
+        try:
+            return super().main(*args, **extra)
+        except SystemExit as end:
+            if left := still_running():
+                click.echo(f"prefbench: left running and ended: {'; '.join(left)}", err=True)
+                code = end.code if isinstance(end.code, int) else 1
+                killer = threading.Timer(_GRACE, os._exit, (code,))
+                killer.daemon = True
+                killer.start()
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
+        on_second_interrupt(_stop)
+        if not ctx.params.get("debug"):
+            sys.unraisablehook, threading.excepthook = _log_ignored, _log_ignored
         try:
             return super().invoke(ctx)
         except (PrefbenchError, OSError) as error:
@@ -46,6 +69,18 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo(f"\nstopped; the same command continues where it stopped:\n  {command_line()}", err=True)
             ctx.exit(130)
+
+
+def _log_ignored(happened: Any) -> None:
+    """One line for an exception that ends nothing: of a `__del__`, or of a thread that a plug-in started."""
+    error = happened.exc_value
+    logging.getLogger(__name__).warning("ignored %s", "an exception" if error is None else reason(error))
+
+
+def _stop() -> None:
+    """The end of a command whose plug-in goes on after Ctrl-C: what was stored is kept."""
+    click.echo(f"\nended; the same command continues where it stopped:\n  {command_line()}", err=True)
+    os._exit(130)
 
 
 def _refusal(error: OSError) -> str:

@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
 
 import click
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
+
+def _reserve(context: click.Context, _: click.Parameter, wanted: bool) -> bool:
+    if wanted:
+        context.meta[_OUTPUT] = context.with_resource(_reserved_output())
+    return wanted
+
+
+@contextmanager
+def _reserved_output() -> Iterator[IO[str]]:
+    """Standard output for JSON alone: whatever else this process or C code writes there goes to standard error."""
+    stream, own = sys.stdout, None
+    stream.flush()
+    if stream is sys.__stdout__:  # not a stream in memory, as tests and notebooks have
+        own = open(os.dup(1), "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        try:
+            os.dup2(2, 1)
+        except OSError:  # standard error is closed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stdout = sys.stderr
+    try:
+        yield own or stream
+    finally:
+        # Threads and exit handlers that plug-ins left may still write: a process's own output stays reserved.
+        if own is None:
+            sys.stdout = stream
+        else:
+            own.close()
+
+
+_OUTPUT = "prefbench.output"
+as_json = click.option(
+    "--json", "as_json", is_flag=True, callback=_reserve, help="Print JSON and nothing else on standard output."
+)
+
+
+def print_json(content: Any, **dumps: Any) -> None:
+    """The one output of a command with `--json`."""
+    output: IO[str] = click.get_current_context().meta[_OUTPUT]
+    output.write(json.dumps(content, indent=1, **dumps) + "\n")
+    output.flush()
+
+
 metrics = click.option(
     "--metrics",
     help="Comma-separated names, also path/to/file.py:Class and torchmetrics:NAME; default: the suite's.",

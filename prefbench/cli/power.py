@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json
+from prefbench.cli.options import as_json, print_json
 from prefbench.cli.runs import baseline, given, open_runs, run_folders
 
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -38,4 +37,4 @@ def power(runs: tuple[Path, ...], as_json: bool, **choices: Any) -> None:
     result = prefbench.report(opened, "power", **given(choices))
     screen.grids(result.tables)
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        print_json(result.as_json())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line
+from prefbench.cli.options import as_json, command_line, print_json
 from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of_file
 
 
@@ -46,5 +45,5 @@ def report(
         for path in published.publish():
             screen.written(path)
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        print_json(result.as_json())
     raise SystemExit(0 if result.passed else 1)

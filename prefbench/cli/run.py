@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line, metrics, names_in
+from prefbench.cli.options import as_json, command_line, metrics, names_in, print_json
 from prefbench.registry import default
 
 
@@ -54,5 +53,5 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
         show_drawn(screen, drawn)
     rows = [] if no_score else report_run(screen, drawn)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
-    raise SystemExit(1 if names and drawn.refused else 0)
+        print_json(rows)
+    raise SystemExit(2 if drawn.broken else 1 if names and drawn.refused else 0)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, metrics, names_in
+from prefbench.cli.options import as_json, metrics, names_in, print_json
 from prefbench.cli.runs import run_folders, suite_of_file
 
 
@@ -25,11 +24,11 @@ def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_jso
 
     screen, names = Screen(quiet=as_json), names_in(metrics)
     rows: list[Any] = []
-    complete = True
+    code = 0
     for path in runs:
         scored = prefbench.score(path, names, suite=suite, watch=screen)
         rows += report_run(screen, scored, suite)
-        complete = complete and not (names and scored.refused)
+        code = max(code, 2 if scored.broken else 1 if names and scored.refused else 0)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
-    raise SystemExit(0 if complete else 1)
+        print_json(rows)
+    raise SystemExit(code)

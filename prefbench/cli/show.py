@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from prefbench.api import PrefbenchError
 from prefbench.cli.list import kinds_in
-from prefbench.cli.options import as_json
+from prefbench.cli.options import as_json, print_json
 
 
 @click.command()
@@ -32,7 +31,7 @@ def show(what: str, name: str | None, measure: str | None, plot: Path | None, as
         raise PrefbenchError(f"--measure and --plot are for a scorer: prefbench show scorer NAME, not {what}")
     content = _run(Path(what)) if name is None else _card(what, name)
     if as_json:
-        click.echo(json.dumps(content, indent=1, default=str))
+        print_json(content, default=str)
     else:
         print_table(["field", "value"], [[field, value] for field, value in content.items()])
 
@@ -81,4 +80,4 @@ def _show_scorer(name: str, suite: str | None, plot: Path | None, *, as_json: bo
         report: Any = result.report
         screen.written(report.draw(result.result, plot))
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        print_json(result.as_json())

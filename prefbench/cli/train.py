@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json
+from prefbench.cli.options import as_json, print_json
 
 
 @click.command()
@@ -28,4 +27,4 @@ def train(name: str, out: Path, parameters: tuple[str, ...], as_json: bool, **ch
     bound = bind(trainer, parse_pairs(parameters))
     card = trainer(TrainRequest(out / name, **choices), **bound)
     if as_json and card is not None:  # one process of several has it
-        click.echo(json.dumps(card, indent=1))
+        print_json(card)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line
+from prefbench.cli.options import as_json, command_line, print_json
 from prefbench.cli.runs import given, open_runs
 
 
@@ -35,4 +34,4 @@ def validate(runs: tuple[Path, ...], out: Path, publish: bool, as_json: bool, **
     for path in [*result.write(out), *(result.publish() if publish else [])]:
         screen.written(path)
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        print_json(result.as_json())

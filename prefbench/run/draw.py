@@ -19,10 +19,11 @@ from typing import Any
 import psutil
 
 from prefbench.api import Case, Drawing, History, Method, PrefbenchError, Profile, Request, Sample, colour_spread
+from prefbench.api.guard import reason
 from prefbench.models.backbones.texts import AskedFor, TextReader
 from prefbench.run import payloads
 from prefbench.run.folder import RunFolder
-from prefbench.run.outputs import checked_drawings, checked_profile, reason
+from prefbench.run.outputs import asking, checked_drawings, checked_profile
 from prefbench.run.plan import Planned
 from prefbench.run.progress import Progress
 
@@ -111,24 +112,24 @@ def _draw_batch(
 
 def _visible(case: Case, method: Method) -> Case:
     """The case as the method may see it: the pictures that the user chose and rejected are for controls only."""
-    return case if method.card.control else replace(case, chosen=None, rejected=None)
+    return case if type(method).card.control else replace(case, chosen=None, rejected=None)
 
 
 def _generate(method: Method, ready: Sequence[tuple[Planned, Request]], texts: TextReader | None) -> list[_Outcome]:
     if not ready:
         return []
     started = time.perf_counter()
-    try:
-        if texts is not None:
-            texts.watch()
-        drawings = method.generate([request for _, request in ready])
-    except Exception as error:
-        if len(ready) == 1:
-            return [_Outcome(ready[0][0], None, time.perf_counter() - started, reason(error))]
-        logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), reason(error))
-        return [outcome for one in ready for outcome in _generate(method, [one], texts)]
+    if texts is not None:
+        texts.watch()
+    drawings, error = _try_to_generate(method, [request for _, request in ready])
     seconds = (time.perf_counter() - started) / len(ready)
-    checked = checked_drawings(method.card.name, drawings, len(ready))
+    if error is not None:
+        if len(ready) == 1:
+            return [_Outcome(ready[0][0], None, seconds, error)]
+        logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), error)
+        return [outcome for one in ready for outcome in _generate(method, [one], texts)]
+    with asking(method, "generate"):
+        checked = checked_drawings(method.card.name, drawings, len(ready))
     pairs = [(planned, drawing) for (planned, _), drawing in zip(ready, checked, strict=True)]
     asked = [AskedFor(planned.case.prompt, drawing.prompt_used, planned.seed) for planned, drawing in pairs]
     unread = [{}] * len(pairs) if texts is None else texts.unread_of(asked)
@@ -139,6 +140,15 @@ def _mean_nfe(batch: Sequence[_Outcome]) -> float:
     """Denoiser passes of a picture; 0 where none was drawn."""
     counts = [outcome.drawing.nfe for outcome in batch if outcome.drawing is not None]
     return sum(counts) / len(counts) if counts else 0
+
+
+def _try_to_generate(method: Method, requests: Sequence[Request]) -> tuple[Any, str | None]:
+    """What the method returned, or the error alone: its traceback would keep memory that the next try needs."""
+    try:
+        with asking(method, "generate"):
+            return method.generate(requests), None
+    except PrefbenchError as error:
+        return None, reason(error)
 
 
 def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> None:
@@ -188,13 +198,15 @@ class _Profiles:
         return self._profiles[user]
 
     def _make(self, history: History) -> tuple[Profile | None, str | None]:
-        started, plain, error = time.perf_counter(), None, None
+        started, seconds, plain, error = time.perf_counter(), None, None, None
         try:
-            profile = self._method.profile(history)
-            seconds = time.perf_counter() - started
-            plain = _plain_profile(self._method.card.name, profile, history.user)
-        except Exception as problem:
-            seconds, error = time.perf_counter() - started, reason(problem)
+            with asking(self._method, "profile"):
+                profile = self._method.profile(history)
+                seconds = time.perf_counter() - started
+                plain = _plain_profile(self._method.card.name, profile, history.user)
+        except PrefbenchError as problem:
+            error = reason(problem)
+        seconds = time.perf_counter() - started if seconds is None else seconds
         row = _profile_row(history, plain, error, seconds)
         if self._rows.get(history.digest, {}).get("status") != row["status"]:
             self._folder.append_profile(row)

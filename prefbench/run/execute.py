@@ -7,10 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from prefbench.registry import load
+from prefbench.registry import check_card_of, load_class
 from prefbench.run.draw import RunResult, draw
 from prefbench.run.environment import code_state, hardware, versions
-from prefbench.run.folder import append_lines
+from prefbench.run.folder import RunFolder, append_lines
+from prefbench.run.outputs import asking
 from prefbench.run.prepare import Prepared
 from prefbench.run.progress import Advance, Progress
 
@@ -27,21 +28,28 @@ def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResu
         PrefbenchError: another process holds the folder, the disk is full, or the method broke its contract.
     """
     # Before the lock: a git process that outlives a kill of this one would keep the folder locked.
-    code = code_state()
-    with prepared.folder.locked():
-        if not (prepared.folder.path / "run.json").is_file():
-            prepared.folder.write_description(_description(prepared, code))
-        finished = prepared.folder.finished()
+    code, folder = code_state(), _wherever(prepared.folder)
+    with folder.locked():
+        if not (folder.path / "run.json").is_file():
+            folder.write_description(_description(prepared, code))
+        finished = folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
-            append_lines(prepared.folder.path / "starts.jsonl", [_start(code, prepared.spec.batch)])
+            append_lines(folder.path / "starts.jsonl", [_start(code, prepared.spec.batch)])
         progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
         prepared.backbone.on_evaluations = progress.evaluated
-        return draw(prepared.plan, prepared.method, prepared.histories, prepared.folder, texts=texts, progress=progress)
+        return draw(prepared.plan, prepared.method, prepared.histories, folder, texts=texts, progress=progress)
+
+
+def _wherever(folder: RunFolder) -> RunFolder:
+    """The folder by its full path: a method may go elsewhere while another batch is stored."""
+    return RunFolder(folder.path.absolute())
 
 
 def wants_representations(prepared: Prepared, metrics: Sequence[str]) -> bool:
     """Whether some metric asks for representations that the method has."""
-    return prepared.method.represents() and any(load("metric", name).card.asks_representations for name in metrics)
+    with asking(prepared.method, "represents"):
+        represents = bool(prepared.method.represents())
+    return represents and any(load_class("metric", name).card.asks_representations for name in metrics)
 
 
 def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = lambda _: None) -> CollectedStates:
@@ -55,8 +63,9 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
 
     unseen = {user: prepared.suite.history(user, "scorer") for user in prepared.histories}
     plans = probe_plans(prepared.histories, unseen)
-    with prepared.folder.locked():
-        return collect_states(plans, prepared.method, prepared.folder, advance=advance)
+    folder = _wherever(prepared.folder)
+    with folder.locked():
+        return collect_states(plans, prepared.method, folder, advance=advance)
 
 
 def _start(code: Mapping[str, Any], batch: int) -> dict[str, Any]:
@@ -65,11 +74,14 @@ def _start(code: Mapping[str, Any], batch: int) -> dict[str, Any]:
 
 
 def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
+    with asking(prepared.method, "card_in_use"):
+        card, represents = prepared.method.card_in_use, bool(prepared.method.represents())
+    check_card_of("method", type(prepared.method).card.name, card)
     return {
         "spec": prepared.spec.to_json(),
-        "method": asdict(prepared.method.card_in_use),
+        "method": asdict(card),
         "backbone": asdict(prepared.backbone.card),
-        "represents": prepared.method.represents(),
+        "represents": represents,
         "kinds": dict(prepared.kinds),
         "planned": prepared.n_samples,
         "command": prepared.command,

@@ -7,12 +7,14 @@ import inspect
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prefbench.api import Method, PrefbenchError
+from prefbench.api.guard import guarded, module_of
 from prefbench.parameters import bind, declared, parse_pairs, restore
-from prefbench.registry import check_class, entry, file_of, load_class, names
+from prefbench.registry import check_class, construct, entry, file_of, load_class, names
 from prefbench.run.code import code_hash
 
 Parameters = Mapping[str, object] | Sequence[str]
@@ -31,7 +33,9 @@ class MethodIdentity:
 
     def version(self, method: Method) -> str:
         """The card's version, then the code's revision and the digest of its own weights where there are any."""
-        parts = [method.card.version, self.revision, method.weights_digest[:12]]
+        with guarded(f"method {self.name!r}", "weights_digest", module=module_of(method)):
+            digest = "" + method.weights_digest
+        parts = [type(method).card.version, self.revision, digest[:12]]
         return "+".join(part for part in parts if part)
 
 
@@ -47,7 +51,9 @@ def identify(method: str | type[Method] | Method, parameters: Parameters = ()) -
             raise PrefbenchError(f"an instance of {type(method).__name__} has its parameters already: give the class")
         # Set up is another instance of these parameters: the given one stays as it is and can be drawn with again.
         kind, recovered = type(method), instance_parameters(method)
-        return MethodIdentity(_class_name(kind), recovered, _revision(kind), lambda: kind(**recovered))
+        check_class("method", kind.__name__, kind)
+        name, revision = _class_name(kind), _revision(kind)
+        return MethodIdentity(name, recovered, revision, partial(construct, f"method {name!r}", kind, recovered))
     if isinstance(method, str):
         constructor, path = load_class("method", method), file_of(method)
         name, revision = portable_name(method), "" if path is None else file_hash(path)
@@ -57,7 +63,7 @@ def identify(method: str | type[Method] | Method, parameters: Parameters = ()) -
         check_class("method", method.__name__, method)
         constructor, name, revision = method, _class_name(method), _revision(method)
     bound = bind_values(constructor, parameters)
-    return MethodIdentity(name, bound, revision, lambda: constructor(**bound))
+    return MethodIdentity(name, bound, revision, partial(construct, f"method {name!r}", constructor, bound))
 
 
 def bind_values(constructor: type, parameters: Parameters) -> dict[str, Any]:
@@ -85,7 +91,7 @@ def instance_parameters(method: Method) -> dict[str, Any]:
             )
         parameters[name] = state[attributes[0]]
     parameters = restore(constructor, parameters)
-    rebuilt = vars(constructor(**parameters))
+    rebuilt = vars(construct(f"method {constructor.__name__!r}", constructor, parameters))
     for attribute in sorted(state.keys() | rebuilt.keys()):
         if attribute not in state or attribute not in rebuilt or not _alike(state[attribute], rebuilt[attribute]):
             raise PrefbenchError(

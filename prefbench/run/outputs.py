@@ -9,7 +9,13 @@ from typing import Any
 
 from PIL import Image
 
-from prefbench.api import Drawing, PrefbenchError, Profile
+from prefbench.api import Drawing, Method, PrefbenchError, Profile
+from prefbench.api.guard import guarded, module_of, reason
+
+
+def asking(method: Method, deed: str) -> guarded:
+    """The guard of one call of a method."""
+    return guarded(f"method {type(method).card.name!r}", deed, module=module_of(method))
 
 
 def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:
@@ -67,8 +73,3 @@ def checked_profile(method: str, output: Any, user: str) -> Profile:
             f"{method} returned {output.trained_parameters!r} trained parameters; they are a whole number"
         )
     return replace(output, trained_parameters=trained)
-
-
-def reason(error: Exception) -> str:
-    """An error as the rows of a run hold it."""
-    return f"{type(error).__name__}: {error}"

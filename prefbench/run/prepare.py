@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 from annotated_types import Ge, Interval
 
 from prefbench.api import SPLITS, Backbone, Context, History, Method, PrefbenchError, Split, Suite
+from prefbench.api.guard import guarded, module_of
 from prefbench.parameters import checked, restore
-from prefbench.registry import check_name, default, load, load_class, names, unknown
+from prefbench.registry import check_name, construct, default, load, load_class, make, names, unknown
 from prefbench.run.folder import RunFolder
+from prefbench.run.guarded_suite import GuardedSuite
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
+from prefbench.run.outputs import asking
 from prefbench.run.plan import Planned, RunSpec, make_plan
 
 if TYPE_CHECKING:
@@ -92,7 +95,7 @@ def check_metrics(metrics: Sequence[str]) -> None:
     for name in metrics:
         check_name("metric", name)
     for name in metrics:
-        load("metric", name)()
+        make("metric", name)
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -105,23 +108,35 @@ def prepare(settings: Settings) -> Prepared:
     method, backbone = _set_up(settings, identity, suite)
     histories = {user: suite.history(user) for user in kinds}
     if control is not None:
-        histories = control(histories)
+        histories = controlled(cast("str", settings.control), control, histories)
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
     plan = make_plan(spec, [case for user in kinds for case in suite.cases(user)], histories)
     folder = RunFolder(settings.out / spec.id)
     return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command)
 
 
+def controlled(
+    name: str, control: Callable[[Mapping[str, History]], Any], histories: Mapping[str, History]
+) -> dict[str, History]:
+    """What a control makes of the histories. Raises `PrefbenchError` for anything but one for every user."""
+    with guarded(f"control {name!r}", "the control", module=module_of(control)):
+        changed = control(histories)
+        fits = isinstance(changed, Mapping) and set(changed) == set(histories)
+        if not fits or not all(isinstance(one, History) for one in changed.values()):
+            raise PrefbenchError(f"control {name!r} returned a {type(changed).__name__}, not one History for each user")
+        return dict(changed)
+
+
 def context_of(method: Method, backbone: Backbone, suite: Suite) -> Context:
     """The context that a method is set up with; the suite's truth and train users are for controls only."""
-    return Context(backbone, suite.truth, suite.train_users) if method.card.control else Context(backbone)
+    return Context(backbone, suite.truth, suite.train_users) if type(method).card.control else Context(backbone)
 
 
 def load_suite(name: str, parameters: Parameters = ()) -> tuple[Suite, dict[str, Any]]:
     """A suite and its bound parameters."""
     constructor = load_class("suite", name)
     bound = bind_values(constructor, parameters)
-    return constructor(**bound), bound
+    return GuardedSuite(construct(f"suite {name!r}", constructor, bound)), bound
 
 
 def suite_of_run(spec: Mapping[str, Any], named: str | None = None) -> Suite:
@@ -155,8 +170,7 @@ def recorded_suite(spec: Mapping[str, Any], named: str | None = None) -> Suite:
     if named is None and recorded not in names("suite"):
         raise PrefbenchError(_not_loaded(recorded))
     constructor = load_class("suite", named or recorded)
-    suite: Suite = constructor(**restore(constructor, parameters))
-    return suite
+    return GuardedSuite(construct(f"suite {recorded!r}", constructor, restore(constructor, parameters)))
 
 
 def _not_loaded(suite: str) -> str:
@@ -178,13 +192,15 @@ def _set_up(settings: Settings, identity: MethodIdentity, suite: Suite) -> tuple
     from prefbench.models.backbones.loader import load_backbone
 
     method, name = identity.make(), settings.backbone or suite.card.backbone
-    allowed = method.card.backbones
+    allowed = type(method).card.backbones
     if allowed is not None and name not in allowed:
-        raise PrefbenchError(unknown(f"backbone for {method.card.name}", name, list(allowed)))
+        raise PrefbenchError(unknown(f"backbone for {type(method).card.name}", name, list(allowed)))
     backbone = load_backbone(
         name, device=settings.device, dtype=settings.dtype, steps=settings.steps, guidance=settings.guidance
     )
-    method.setup(context_of(method, backbone, suite))
+    context = context_of(method, backbone, suite)
+    with asking(method, "setup"):
+        method.setup(context)
     return method, backbone
 
 

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import Features, Judgment, Method, Picture, PrefbenchError, States, Suite, UserStates
+from prefbench.api.guard import reason
 from prefbench.probing.plan import VERSION, ProbePlan
 from prefbench.run.folder import RunFolder
-from prefbench.run.outputs import reason
+from prefbench.run.outputs import asking
 
 Advance = Callable[[int], object]
 _PARTS = ("halves", "answers")
@@ -51,8 +52,9 @@ def collect_states(
             continue
         began, error = time.perf_counter(), None
         try:
-            arrays = _states_of(method, plan)
-        except Exception as problem:
+            with asking(method, "represent"):
+                arrays = _states_of(method, plan)
+        except PrefbenchError as problem:
             error = failed[plan.user] = reason(problem)
         else:
             folder.put_representation(_name(plan.user), _packed(arrays))

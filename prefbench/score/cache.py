@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from prefbench.api import Extractor, Features, Pixels, PrefbenchError
+from prefbench.api.guard import guarded, module_of
 from prefbench.files import atomic_file
+from prefbench.models.memory import Batches
+from prefbench.score.returned import checked_features
 
 
 class FeatureCache:
@@ -39,17 +42,19 @@ class FeatureCache:
             self._vectors.update(self._load(path))
             self._read.add(path)
         missing = [digest for digest in dict.fromkeys(digests) if digest not in self._vectors]
-        for start in range(0, len(missing), self.shard):
-            shard = missing[start : start + self.shard]
+
+        def extract(start: int, stop: int) -> None:
+            shard = missing[start:stop]
             self._store(shard, self._extract(shard, list(load_pictures(shard))))
+
+        Batches(f"{self.extractor.id}: not even one picture fits into memory", self.shard).each(len(missing), extract)
         return np.stack([self._vectors[digest] for digest in digests]) if len(digests) else np.empty((0, 0))
 
     def _extract(self, digests: Sequence[str], pictures: Sequence[Pixels]) -> Features:
         if len(pictures) != len(digests):
             raise PrefbenchError(f"{len(digests)} images were to be loaded for features, {len(pictures)} were")
-        features = self.extractor.images(pictures)
-        if features.ndim != 2 or len(features) != len(digests):
-            raise PrefbenchError(f"{self.extractor.id}: features {features.shape} for {len(digests)} images")
+        with guarded(f"extractor {self.extractor.id}", "images", module=module_of(self.extractor)):
+            features = checked_features(self.extractor.id, self.extractor.images(pictures), len(digests))
         bad = ~np.isfinite(features).all(axis=1)
         if bad.any():
             first = digests[int(bad.argmax())]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
+from math import ceil
 from typing import Any
 
-import numpy as np
-
 from prefbench import api
-from prefbench.registry import load, names
+from prefbench.api.guard import guarded, module_of
+from prefbench.models.memory import Batches
+from prefbench.registry import load, make, names
 from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
+from prefbench.score.returned import checked_columns, checked_number
 from prefbench.score.score_files import ScoreRow, StoredScores, write_scores
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife
 
@@ -28,6 +31,8 @@ class Scoring:
     computed: Sequence[str]
     refused: Mapping[str, str]
     """Metrics that the run offers too little for, with the reasons."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that failed or lack what they need, with the reasons; scores of the others are kept."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """Metrics of what the run's method does not have, with the reasons; nothing is wrong with the run."""
 
@@ -37,7 +42,7 @@ class Evaluator:
 
     def __init__(self, suite: api.Suite, metrics: Sequence[str]) -> None:
         self._suite = suite
-        loaded: list[api.Metric] = [load("metric", name)() for name in metrics]
+        loaded: list[api.Metric] = [make("metric", name) for name in metrics]
         self.metrics: Mapping[str, api.Metric] = {metric.card.name: metric for metric in loaded}
         """By the names on their cards."""
         self.inputs = MetricInputs(suite)
@@ -46,30 +51,38 @@ class Evaluator:
         """Scores what is missing. Scores of other metrics that are of other samples than these are removed.
 
         Raises:
-            PrefbenchError: the run drew nothing, an image is damaged, a metric lacks what it needs.
+            PrefbenchError: the run drew nothing.
         """
         if not material.drawn:
             raise api.PrefbenchError(f"{material.folder.path} has no drawn sample to score")
-        computed, refused = [], {}
+        computed: list[str] = []
+        refused: dict[str, str] = {}
+        broken: dict[str, str] = {}
         idle = _idle(self.metrics, material)
         for name, metric in self.metrics.items():
             if name in idle:
                 material.folder.drop_scores(name)
                 continue
-            header = self._header(metric, material)
-            if _without_texts(material.folder.score_header(name)) == header.to_json():
-                continue
             try:
-                rows = self._rows(metric, material)
-            except api.NotMeasurableError as error:
-                refused[name] = str(error)
+                computed += [name] if self._bring_up_to_date(metric, material) else []
+            except api.PrefbenchError as error:
+                kind = refused if isinstance(error, api.NotMeasurableError) else broken
+                kind[name] = str(error)
                 material.folder.drop_scores(name)
-                continue
-            header = replace(header, texts=self._texts_read(metric, material))
-            write_scores(material.folder, name, StoredScores(header, rows))
-            computed.append(name)
         self._drop_stale(material)
-        return Scoring(computed, refused, idle)
+        return Scoring(computed, refused, broken, idle)
+
+    def _bring_up_to_date(self, metric: api.Metric, material: Material) -> bool:
+        """Stores the metric's scores; False where the stored ones are up to date."""
+        with _asking(metric, "what it uses"):
+            header = self._header(metric, material)
+        if _without_texts(material.folder.score_header(metric.card.name)) == header.to_json():
+            return False
+        rows = self._rows(metric, material)
+        with _asking(metric, "what it reads"):
+            header = replace(header, texts=self._texts_read(metric, material))
+        write_scores(material.folder, metric.card.name, StoredScores(header, rows))
+        return True
 
     def _drop_stale(self, material: Material) -> None:
         for name in set(material.folder.scored()) - set(self.metrics):
@@ -128,31 +141,46 @@ class Evaluator:
 
     def _image_rows(self, metric: api.ImageMetric, material: Material) -> list[ScoreRow]:
         evidence = self.inputs.evidence(metric, material)
-        rows: list[ScoreRow] = []
+        refusal = f"metric {metric.card.name!r}: not even the images of one user fit into memory together"
         # Whole users at a time: metrics may ask the truth about one user's samples together.
-        for chunk in _chunks(sorted(material.drawn, key=lambda s: (s.user, s.key))):
-            pixels = material.pixels([sample.image or "" for sample in chunk])
-            scored = [api.Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
-            features = self.inputs.features(metric.extractor, chunk, material) if metric.extractor else None
-            columns = metric.score(api.DrawnImages(scored, features, evidence))
-            if metric.card.proportion:
-                _check_proportions(metric.card, columns)
-            rows += _score_rows([sample.key for sample in chunk], columns)
-        return rows
+        in_order = sorted(material.drawn, key=lambda s: (s.user, s.key))
+        users = [list(own) for _, own in groupby(in_order, lambda s: s.user)]
+        per_chunk = ceil(_CHUNK * len(users) / len(in_order))
+
+        def score(start: int, stop: int) -> list[ScoreRow]:
+            return self._chunk_rows(metric, list(chain(*users[start:stop])), evidence, material)
+
+        return list(chain(*Batches(refusal, per_chunk).each(len(users), score)))
+
+    def _chunk_rows(
+        self, metric: api.ImageMetric, chunk: Sequence[api.Sample], evidence: api.Evidence, material: Material
+    ) -> list[ScoreRow]:
+        pixels = material.pixels([sample.image or "" for sample in chunk])
+        scored = [api.Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
+        features = self.inputs.features(metric.extractor, chunk, material) if metric.extractor else None
+        with _asking(metric, "score"):
+            returned = metric.score(api.DrawnImages(scored, features, evidence))
+            columns = checked_columns(metric.card, returned, len(chunk))
+        return _score_rows([sample.key for sample in chunk], columns)
 
     def _user_rows(self, metric: api.UserMetric, material: Material) -> list[ScoreRow]:
-        users = [user.id for user in material.users]
-        return _score_rows(users, metric.score(users, self.inputs.evidence(metric, material)))
+        users, evidence = [user.id for user in material.users], self.inputs.evidence(metric, material)
+        with _asking(metric, "score"):
+            columns = checked_columns(metric.card, metric.score(list(users), evidence), len(users))
+        return _score_rows(users, columns)
 
     def _set_rows(self, metric: api.SetMetric, material: Material) -> list[ScoreRow]:
         """The value: drawn images to half A of the references; the floor: half B to half A, at equal n."""
         drawn, reference, other_half = self.inputs.sets(metric, material)
-        values = {
-            SET_KEY: metric.compare(drawn, reference),
-            FLOOR_KEY: metric.compare(other_half, reference),
-            **jackknife(metric, drawn, reference),
-        }
-        return [ScoreRow(key, metric.card.name, _finite(value), len(drawn)) for key, value in values.items()]
+        with _asking(metric, "compare"):
+            values = {
+                SET_KEY: metric.compare(drawn, reference),
+                FLOOR_KEY: metric.compare(other_half, reference),
+                **jackknife(metric, drawn, reference),
+            }
+            what = f"metric {metric.card.name!r}: compare"
+            checked = {key: checked_number(what, value) for key, value in values.items()}
+        return [ScoreRow(key, metric.card.name, value, len(drawn)) for key, value in checked.items()]
 
 
 def _without_texts(header: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -168,37 +196,12 @@ def _idle(metrics: Mapping[str, api.Metric], material: Material) -> dict[str, st
     return dict.fromkeys(asking, "the method has no representations")
 
 
-def _check_proportions(card: api.MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
-    """Raises `PrefbenchError` for a value outside the bounds that intervals of proportions go by."""
-    low, high = (np.nan if bound is None else bound for bound in card.bounds)
-    for column, values in columns.items():
-        numbers = np.array([value for value in values if value is not None])
-        stray = numbers[(numbers < low - api.ROUNDING) | (numbers > high + api.ROUNDING)]
-        if len(stray):
-            bounds = f"the bounds of {card.name}, {low:g} to {high:g}"
-            raise api.PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
-
-
 def _score_rows(keys: Sequence[str], columns: Mapping[str, Sequence[float | None]]) -> list[ScoreRow]:
     """The rows of columns with one value per key."""
-    return [
-        ScoreRow(key, column, _finite(value))
-        for column, values in columns.items()
-        for key, value in zip(keys, values, strict=True)
-    ]
+    pairs = ((column, zip(keys, values, strict=True)) for column, values in columns.items())
+    return [ScoreRow(key, column, value) for column, values in pairs for key, value in values]
 
 
-def _finite(value: float | None) -> float | None:
-    """A number as it is stored: NaN and infinity are missing values, never numbers."""
-    return None if value is None or not np.isfinite(value) else float(value)
-
-
-def _chunks(samples: Sequence[api.Sample]) -> list[list[api.Sample]]:
-    """Cuts a list sorted by user into pieces of about `_CHUNK` without cutting a user."""
-    chunks: list[list[api.Sample]] = [[]]
-    for i, sample in enumerate(samples):
-        new_user = i == 0 or samples[i - 1].user != sample.user
-        if new_user and len(chunks[-1]) >= _CHUNK:
-            chunks.append([])
-        chunks[-1].append(sample)
-    return [chunk for chunk in chunks if chunk]
+def _asking(metric: api.Metric, deed: str) -> guarded:
+    """The guard of one call of a metric."""
+    return guarded(f"metric {metric.card.name!r}", deed, module=module_of(metric))

@@ -11,10 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from prefbench import api
-from prefbench.registry import load
+from prefbench.api.guard import guarded, module_of
+from prefbench.registry import make
 from prefbench.run.states import load_states
 from prefbench.score.cache import FeatureCache
 from prefbench.score.material import Material
+from prefbench.score.returned import checked_features
 from prefbench.score.sets import take_evenly
 
 _FEWEST_REFERENCES = 4
@@ -48,7 +50,7 @@ class MetricInputs:
         if name is None:
             raise api.PrefbenchError(f"{self._suite.card.name} names no extractor for the role {role!r}")
         if name not in self._extractors:
-            self._extractors[name] = load("extractor", name)()
+            self._extractors[name] = make("extractor", name)
         return self._extractors[name]
 
     def features(self, role: str, samples: Sequence[api.Sample], material: Material) -> api.Features:
@@ -99,7 +101,10 @@ class MetricInputs:
         if metric.extractor != "text":
             return {}
         prompts = sorted({sample.prompt for sample in material.drawn})
-        return dict(zip(prompts, self.extractor("text").texts(prompts), strict=True))
+        extractor = self.extractor("text")
+        with guarded(f"extractor {extractor.id}", "texts", module=module_of(extractor)):
+            features = checked_features(extractor.id, extractor.texts(prompts), len(prompts))
+        return dict(zip(prompts, features, strict=True))
 
     def sets(self, metric: api.SetMetric, material: Material) -> ComparedSets:
         """The drawn images and two halves of the references, cut to the size of the smallest, spread over users.

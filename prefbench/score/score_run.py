@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefbench.api import Suite
+from prefbench.api import NotMeasurableError, PrefbenchError, Suite
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import suite_of_run
 from prefbench.score.evaluator import Evaluator, Scoring
@@ -33,14 +33,26 @@ def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suit
             registered suite in the run's description.
 
     Raises:
-        PrefbenchError: the folder holds no run or no drawn sample, the suite is not the run's, an image is damaged, a
-            metric lacks what it needs.
+        NotMeasurableError: the run offers too little for every metric that was asked for.
+        PrefbenchError: the folder holds no run or no drawn sample, the suite is not the run's, or no metric that was
+            asked for can be scored; the line holds their reasons.
     """
     run = ScoredFolder.open(folder.path if isinstance(folder, RunFolder) else folder)
     loaded = suite_of_run(run.spec, suite) if suite is None or isinstance(suite, str) else suite
     evaluator = Evaluator(loaded, metrics or loaded.card.metrics)
     with run.folder.locked():
-        scoring = evaluator.score(Material(run.folder, loaded, run.spec["split"]))
-        scored = ScoredFolder.open(run.path)
-        store_summary(scored)
+        # By its full path: a metric may go elsewhere while it asks for features that are stored here.
+        scoring = evaluator.score(Material(RunFolder(run.path.absolute()), loaded, run.spec["split"]))
+        if run.folder.scored():
+            store_summary(ScoredFolder.open(run.path))
+    _check_something(scoring, list(evaluator.metrics), any_scored=bool(run.folder.scored()))
     return ScoreResult(ScoredFolder.open(run.path), scoring)
+
+
+def _check_something(scoring: Scoring, asked: Sequence[str], *, any_scored: bool) -> None:
+    """Raises where nothing that was asked for has scores: then the reasons are all there is to say."""
+    unmet = {**scoring.refused, **scoring.broken, **({} if any_scored else scoring.idle)}
+    if set(asked) <= unmet.keys():
+        lines = dict.fromkeys(text if name in text else f"{name}: {text}" for name, text in unmet.items())
+        kind = PrefbenchError if scoring.broken else NotMeasurableError
+        raise kind("; ".join(lines))

@@ -14,6 +14,7 @@ from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 from prefbench.registry import load, names, unknown
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
+from prefbench.run.prepare import controlled
 
 from .contents import SuiteContents
 
@@ -63,8 +64,7 @@ class AuditedRun:
             return histories
         if control not in names("control"):
             return None
-        changed: dict[str, History] = load("control", control)(histories)
-        return changed
+        return controlled(control, load("control", control), histories)
 
     @cached_property
     def plan(self) -> Mapping[str, Planned] | None:

@@ -175,7 +175,7 @@ def test_each_sample_has_its_own_image_embeds(load: Callable[..., DiffusersBackb
     alone = [backbone.generate([PROMPTS[i]], [SEEDS[i]], ip_adapter_image_embeds=[pairs[i]])[0] for i in range(4)]
     assert_close(together, alone)
     assert_differ(together, backbone.generate(PROMPTS, SEEDS, ip_adapter_image_embeds=[embeds.flip(0)]))
-    backbone.largest_batch = 3
+    backbone.batches.largest = 3
     assert_close(together, backbone.generate(PROMPTS, SEEDS, ip_adapter_image_embeds=[embeds]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -110,7 +111,7 @@ class Interrupted(Painter):
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         if len(self.batches) == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return super().generate(requests)
 
 

@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from prefbench.api import Features, History, Pixels, PrefbenchError, Scorer, WeightFiles
 from prefbench.models import hub
+from prefbench.models.memory import Batches
 
 from ..files import digest
 
@@ -55,10 +56,12 @@ class CrowdScorer(Scorer):
     def points(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
         """The model's own scores (N,), larger is better. Raises what `score` raises."""
         check_pairs(self.card.name, prompts, pictures)
-        rows = []
-        for start in range(0, len(pictures), self.batch):
-            block = slice(start, start + self.batch)
-            rows.append(self._points(list(prompts[block]), [Image.fromarray(picture) for picture in pictures[block]]))
+        rows = Batches(f"scorer {self.card.name!r}: not even one picture fits into memory", self.batch).each(
+            len(pictures),
+            lambda start, stop: self._points(
+                list(prompts[start:stop]), [Image.fromarray(picture) for picture in pictures[start:stop]]
+            ),
+        )
         return np.concatenate(rows) if rows else np.empty(0)
 
     @abstractmethod

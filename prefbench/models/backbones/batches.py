@@ -1,8 +1,7 @@
-"""Cuts batches for calls of a pipeline, and recognises when memory runs out."""
+"""Cuts batches for calls of a pipeline."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +9,6 @@ import torch
 from torch import Tensor
 
 from prefbench.api import PrefbenchError
-
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
-"""Messages of PyTorch where it has no exception class: the CPU's allocator, MPS."""
-
 
 _PIXELS = {"cpu": 8 * 32**2}
 """Pixels that a device draws together: more take as long for each (miniature: 0.11 s of a core for 8 and for 100)."""
@@ -62,17 +57,3 @@ def _cut_tensor(tensor: Tensor, name: str, rows: slice, total: int) -> Tensor:
     if length == 1:
         return tensor
     raise PrefbenchError(f"{name} has {length} rows for {total} samples; it needs {total}, {2 * total} or 1")
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a smaller batch may help."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
-
-
-def free_memory(device: torch.device) -> None:
-    """Gives cached memory back to the device."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()

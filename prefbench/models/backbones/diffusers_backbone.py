@@ -22,8 +22,9 @@ from torch import Tensor
 
 from prefbench.api import BackboneCard, PrefbenchError
 from prefbench.models.backbones import weights
-from prefbench.models.backbones.batches import free_memory, is_out_of_memory, rows_of
+from prefbench.models.backbones.batches import rows_of
 from prefbench.models.backbones.prompts import PromptEmbedder
+from prefbench.models.memory import Batches
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +44,13 @@ class DiffusersBackbone:
     def __init__(self, card: BackboneCard, pipeline: Any, folder: Path, *, device: torch.device, dtype: torch.dtype):
         self.card, self.folder, self.device, self.dtype = card, folder, device, dtype
         self.pipeline = pipeline
-        self.largest_batch: int | None = None
-        """The largest batch known to fit into memory; None while every batch did."""
         self.on_evaluations: Callable[[float], object] = lambda _: None
         """Is told after each denoising step how many denoiser passes it took, one or two for each image."""
+        size = f"{card.resolution}x{card.resolution}"
+        self.batches = Batches(
+            f"backbone {card.name!r}: not even one {size} image in {_name(dtype)} fits into the memory of {device};"
+            " free some, or choose a smaller backbone or another device"
+        )
         self.prompts = PromptEmbedder(pipeline, device)
         pipeline.set_progress_bar_config(disable=True)
         if device.type in ("cpu", "cuda"):
@@ -108,16 +112,10 @@ class DiffusersBackbone:
             return []
         arguments = self.prompts.batch(prompts, negative_prompts) | pipeline_arguments
         self.prompts.texts.note([*prompts, *(negative_prompts or ())], [*seeds, *seeds])
-        images: list[Image.Image] = []
-        while len(images) < total:
-            start = len(images)
-            stop = min(total, start + (self.largest_batch or total))
-            chunk = self._try_to_draw(seeds[start:stop], rows_of(arguments, start, stop, total))
-            if chunk is None:
-                self._halve(stop - start)
-            else:
-                images += chunk
-        return images
+        chunks = self.batches.each(
+            total, lambda start, stop: self._draw(seeds[start:stop], rows_of(arguments, start, stop, total))
+        )
+        return [image for chunk in chunks for image in chunk]
 
     @torch.no_grad()
     def roundtrip(self, image: Image.Image) -> Image.Image:
@@ -135,15 +133,6 @@ class DiffusersBackbone:
             decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
         decoded_image = self._to_images(processor.postprocess(decoded, output_type="np"))[0]
         return _resized(decoded_image, rgb.size)
-
-    def _try_to_draw(self, seeds: Sequence[int], arguments: dict[str, Any]) -> list[Image.Image] | None:
-        """The images, or None when memory ran out; the error is dropped first, as its traceback would keep memory."""
-        try:
-            return self._draw(seeds, arguments)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
 
     def _draw(self, seeds: Sequence[int], arguments: dict[str, Any]) -> list[Image.Image]:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -188,17 +177,6 @@ class DiffusersBackbone:
             advice = "load it with dtype float32 or bfloat16"
             raise PrefbenchError(f"backbone {self.card.name!r} drew NaN in {_name(self.dtype)}: {advice}")
         return [Image.fromarray(np.rint(row * 255).astype(np.uint8)) for row in pixels]
-
-    def _halve(self, batch: int) -> None:
-        free_memory(self.device)
-        if batch == 1:
-            size = f"{self.card.resolution}x{self.card.resolution}"
-            raise PrefbenchError(
-                f"backbone {self.card.name!r}: not even one {size} image in {_name(self.dtype)} fits into the memory of"
-                f" {self.device}; free some, or choose a smaller backbone or another device"
-            )
-        self.largest_batch = batch // 2
-        logger.warning("%d images do not fit into the memory of %s: going on with %d", batch, self.device, batch // 2)
 
 
 def _fresh(scheduler: Any) -> Any:

@@ -76,11 +76,11 @@ class OpenClipExtractor:
 
     def images(self, pictures: Sequence[Pixels]) -> Features:
         """Features (N, D) of norm sqrt(D). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
-        return in_batches(pictures, lambda batch: self._encode("encode_image", self._to_tensor(batch)))
+        return in_batches(self.id, pictures, lambda batch: self._encode("encode_image", self._to_tensor(batch)))
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Features (N, D) of norm sqrt(D); a text longer than the model's context is cut."""
-        return in_batches(texts, lambda batch: self._encode("encode_text", self.tokenizer(list(batch))))
+        return in_batches(self.id, texts, lambda batch: self._encode("encode_text", self.tokenizer(list(batch))))
 
     def texts_read(self, texts: Sequence[str]) -> TextsRead:
         """How many texts are cut at the model's context."""

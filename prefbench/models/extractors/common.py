@@ -17,6 +17,7 @@ import numpy as np
 
 from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
 from prefbench.files import WEIGHTS
+from prefbench.models.memory import Batches
 
 if TYPE_CHECKING:
     import torch
@@ -54,8 +55,10 @@ def loading(name: str, source: Path) -> Iterator[None]:
         raise PrefbenchError(f"extractor {name!r} cannot be loaded from {source} ({reason})") from error
 
 
-def in_batches(items: Sequence[Any], encode: Callable[[Sequence[Any]], Features]) -> Features:
-    chunks = [encode(items[start : start + _BATCH]) for start in range(0, len(items), _BATCH)]
+def in_batches(name: str, items: Sequence[Any], encode: Callable[[Sequence[Any]], Features]) -> Features:
+    """The features of all items, a batch at a time. Raises `PrefbenchError` where not even one fits into memory."""
+    batches = Batches(f"{name}: not even one item fits into memory; free some, or choose another device", _BATCH)
+    chunks = batches.each(len(items), lambda start, stop: encode(items[start:stop]))
     return np.concatenate(chunks) if chunks else np.empty((0, 0))
 
 

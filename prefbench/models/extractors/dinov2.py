@@ -60,7 +60,7 @@ class EncoderExtractor:
 
     def images(self, pictures: Sequence[Pixels]) -> Features:
         """Features (N, D). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
-        return in_batches(pictures, self._encode)
+        return in_batches(self.id, pictures, self._encode)
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Raises `PrefbenchError`: there is no text tower."""

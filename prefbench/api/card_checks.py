@@ -1,0 +1,44 @@
+"""Cards are checked field by field when a plug-in is loaded: a wrong one must not wait for the page that reads it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
+
+from prefbench.api.errors import PrefbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+def check_card(whose: str, card: Any) -> None:
+    """Raises `PrefbenchError` for a card with another kind of value in a field, or with an empty name or version.
+
+    Args:
+        whose: as messages name the plug-in: `metric 'mine'`.
+        card: a frozen data class.
+    """
+    from pydantic import ValidationError
+
+    for name, adapter in _adapters(cast("Hashable", type(card))).items():
+        value = getattr(card, name)
+        try:
+            adapter.validate_python(value, strict=True)
+        except ValidationError as error:
+            reasons = dict.fromkeys(one["msg"].replace("Input", "it") for one in error.errors())
+            shown = shorten(repr(value), 60)
+            raise PrefbenchError(f"{whose}: {name} on its card cannot be {shown}: {' or '.join(reasons)}") from None
+    for name in ("name", "version"):
+        if not getattr(card, name).strip() or not getattr(card, name).isprintable():
+            raise PrefbenchError(f"{whose}: {name} on its card cannot be {getattr(card, name)!r}")
+
+
+@cache
+def _adapters(card: Any) -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    hints: dict[str, Any] = get_type_hints(card)
+    names = [one.name for one in fields(card)]
+    return {name: TypeAdapter(hints[name]) for name in names}

@@ -1,0 +1,79 @@
+"""Checks what metrics and extractors return: a breach of the contract is one line that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from prefbench.api import ROUNDING, Features, MetricCard, PrefbenchError
+
+
+def checked_columns(card: MetricCard, columns: Any, n: int) -> dict[str, list[float | None]]:
+    """The columns of a metric as plain lists of `n` values, None where there is none; NaN and infinity are such.
+
+    Raises:
+        PrefbenchError: anything but a mapping of names to values, the metric's own name first and then its parts; a
+            value that is no number, or of a proportion outside the card's bounds.
+    """
+    if not isinstance(columns, Mapping) or not columns:
+        raise PrefbenchError(f"metric {card.name!r} returned {_named(columns)}, not a mapping of columns")
+    names = list(columns)
+    if odd := [name for name in names if not isinstance(name, str) or not name.isprintable()]:
+        raise PrefbenchError(f"metric {card.name!r} named a column {odd[0]!r}; a name is a printable text")
+    if names[0] != card.name:
+        raise PrefbenchError(
+            f"metric {card.name!r} named its first column {names[0]!r}; it bears the metric's own name"
+        )
+    if strays := [name for name in names[1:] if not name.startswith(f"{card.name}/")]:
+        raise PrefbenchError(f"metric {card.name!r} named a column {strays[0]!r}; a part is {card.name}/<part>")
+    checked = {name: _values(f"metric {card.name!r}: {name}", values, n) for name, values in columns.items()}
+    if card.proportion:
+        _check_proportions(card, checked)
+    return checked
+
+
+def _values(what: str, values: Any, n: int) -> list[float | None]:
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str | bytes) or np.ndim(values) > 1:
+        raise PrefbenchError(f"{what} is {_named(values)}, not a sequence of numbers")
+    if len(values) != n:
+        raise PrefbenchError(f"{what} has {len(values)} values, not {n}")
+    return [None if value is None else checked_number(what, value) for value in values]
+
+
+def checked_number(what: str, value: Any) -> float | None:
+    """A number as it is stored: NaN and infinity are missing values, never numbers.
+
+    Raises:
+        PrefbenchError: it is no real number.
+    """
+    if not isinstance(value, Real):
+        raise PrefbenchError(f"{what} gave {_named(value)}, not a number or None")
+    number = float(value)
+    return number if np.isfinite(number) else None
+
+
+def _check_proportions(card: MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
+    """Raises `PrefbenchError` for a value outside the bounds that intervals of proportions go by."""
+    low, high = (np.nan if bound is None else bound for bound in card.bounds)
+    for column, values in columns.items():
+        numbers = np.array([value for value in values if value is not None], dtype=np.float64)
+        stray = numbers[(numbers < low - ROUNDING) | (numbers > high + ROUNDING)]
+        if len(stray):
+            bounds = f"the bounds of {card.name}, {low:g} to {high:g}"
+            raise PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
+
+
+def checked_features(extractor: str, features: Any, n: int) -> Features:
+    """Features (n, D) as float64. Raises `PrefbenchError` for anything but one row of real numbers per item."""
+    is_real = isinstance(features, np.ndarray) and features.dtype.kind in "fiu"
+    if not is_real or features.ndim != 2 or len(features) != n or not features.shape[1]:
+        given = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else _named(features)
+        raise PrefbenchError(f"{extractor}: features {given} for {n} items")
+    return np.asarray(features, dtype=np.float64)
+
+
+def _named(value: object) -> str:
+    return f"a {type(value).__name__}"
