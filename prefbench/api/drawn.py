@@ -98,7 +98,7 @@ class PictureCounts:
         if not equal:
             return []
         to_what = ", ".join(f"{n} to one of another {kind}" for kind, n in kinds.items() if n)
-        pictures = f"{equal} of {self.pictures} pictures equal another of the run"
+        pictures = f"{equal} of {self.pictures} pictures equal another"
         return [f"{pictures} ({to_what}); {self.different} different in all"]
 
 

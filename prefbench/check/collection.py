@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import History, Split, Suite, User, Viewer, image_digest
+from prefbench.api import History, Split, Suite, User, Viewer, colour_spread, image_digest
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
@@ -34,6 +34,8 @@ class Collection:
     scorer_likes: set[tuple[str, str]] = field(default_factory=set)
     """User and digest of every liked picture that only scorers see."""
     thumbnails: dict[Group, Thumbnails] = field(default_factory=dict)
+    judged: list[tuple[str, str, float]] = field(default_factory=list)
+    """Prompt, digest and `colour_spread` of every judged picture."""
 
 
 def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
@@ -59,6 +61,8 @@ def _add(collection: Collection, history: History, user: User, group: Group) -> 
         fault = "has a picture under another digest than its pixels'"
     collection.outlines[group[1]].append(Outline(user.id, f"{len(history.liked)}+{len(history.disliked)}", fault))
     collection.digests.setdefault(group, set()).update(judgment.picture.digest for judgment in judgments)
+    spreads = map(colour_spread, images)
+    collection.judged += [(j.prompt, j.picture.digest, s) for j, s in zip(judgments, spreads, strict=True)]
     collection.prompts.update(judgment.prompt for judgment in judgments)
     if group[1] == "scorer":
         collection.scorer_likes.update((user.id, judgment.picture.digest) for judgment in history.liked)

@@ -27,6 +27,7 @@ from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixel
 from prefbench.check.cards import check_defaults, check_method_card, registered_name
 from prefbench.check.changed_histories import CHANGES
 from prefbench.check.findings import Check, Finding, Listener, fail, one_line, run_checks, skip, warn
+from prefbench.check.shown import check_drawings, count_drawings
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import default, load
 from prefbench.run.prepare import load_suite
@@ -96,6 +97,7 @@ class MethodChecks:
         }
         return {
             "drawings": self.drawings,
+            "pictures": self.pictures,
             "one seed twice": self.repeats,
             "batch of 1 and of 4": self.batch,
             "order of requests": self.order,
@@ -147,6 +149,12 @@ class MethodChecks:
             if not isinstance(drawing.prompt_used, str) or not isinstance(drawing.nfe, int):
                 fail(f"prompt_used is {_short(drawing.prompt_used)}, nfe {_short(drawing.nfe)}")
         return f"{len(self._four_users)} of RGB {side}x{side}"
+
+    def pictures(self) -> str:
+        """Pictures show something, and differ between prompts, users and seeds."""
+        requests = [*self._one_user, *self._four_users[1:]]
+        counts = count_drawings(requests, _drawn(self._method, requests))
+        return check_drawings(counts, control=self._method.card.control)
 
     def repeats(self) -> str:
         """The same requests again, and on a new instance with new profiles, give equal pixels."""

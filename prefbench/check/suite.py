@@ -14,6 +14,7 @@ from prefbench.check.cards import check_card, registered_name
 from prefbench.check.collection import VIEWERS, Collection, collect
 from prefbench.check.duplicates import compare
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
+from prefbench.check.shown import check_judged, check_texts, count_judged
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, load_class
 
@@ -62,8 +63,10 @@ class SuiteChecks:
             "sample": self.sample,
             "histories": self.histories,
             "pictures disjoint": self.pictures,
+            "pictures shown": self.shown,
             "cases": self.cases,
             "prompts unseen": self.prompts,
+            "prompts read": self.read,
             "training captions": self.captions,
             "references": self.references,
             "near-duplicates": self.near_duplicates,
@@ -124,6 +127,15 @@ class SuiteChecks:
             example = " and ".join(sorted("/".join(group) for group in shared[0]))
             fail(f"{len(shared)} pictures are in more than one split or view, such as in {example}")
         return f"{len(owners):,} different pictures, each in one split and view"
+
+    def shown(self) -> str:
+        """No picture of one colour, none judged for several prompts."""
+        return check_judged(count_judged(self._collection.judged))
+
+    def read(self) -> str:
+        """No prompt is longer than what reads it."""
+        prompts = {case.prompt for split in _EVALUATED for case in self._cases(split)}
+        return check_texts(self._suite, sorted(prompts))
 
     def cases(self) -> str:
         """Every evaluated user has cases of their own; no id twice."""

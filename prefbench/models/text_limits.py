@@ -34,6 +34,13 @@ def unread_tokens(tokenizer: Any, text: str, limit: int, convert: Callable[[str,
         return max(0, len(tokenizer(text)["input_ids"]) - limit)
 
 
+def read_by_pipeline(tokenizers: Sequence[Any], texts: Sequence[str]) -> TextsRead:
+    """What the text encoders of a pipeline read: a text that one of them cuts is cut."""
+    limits = [int(tokenizer.model_max_length) for tokenizer in tokenizers]
+    pairs = list(zip(tokenizers, limits, strict=True))
+    return TextsRead.of(min(limits), [max(unread_tokens(one, text, n) for one, n in pairs) for text in texts])
+
+
 def read_by_transformers(tokenizer: Any, texts: Sequence[str], limit: int) -> TextsRead:
     """What a model of transformers reads of texts that are cut at `limit` tokens."""
     return TextsRead.of(limit, [unread_tokens(tokenizer, text, limit) for text in texts])

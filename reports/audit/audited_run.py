@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from PIL import ImageOps
 
-from prefbench.api import SPLITS, Case, History, PrefbenchError, Sample, Split, Suite
+from prefbench.api import SPLITS, Case, History, PrefbenchError, Sample, Split, Suite, colour_spread
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 from prefbench.registry import load, names, unknown
 from prefbench.run.folder import RunFolder
@@ -96,8 +96,13 @@ class AuditedRun:
         return stacked([self._pictures[sample.image or ""][1] for sample in self.drawn])
 
     @cached_property
+    def measured(self) -> Sequence[Sample]:
+        """The drawn rows with the spread of the images as they are now; rows of older folders store none."""
+        return [replace(sample, spread=self._pictures[sample.image or ""][2]) for sample in self.drawn]
+
+    @cached_property
     def _pictures(self) -> Mapping[str, Any]:
-        """Digest to the thumbnails of the image and of its mirror image, or to what is wrong with the file."""
+        """Digest to the thumbnails of the image and of its mirror image and its spread, or to the file's fault."""
         return {digest: self._reduced(digest) for digest in {s.image for s in self.samples if s.image is not None}}
 
     def _reduced(self, digest: str) -> Any:
@@ -105,4 +110,4 @@ class AuditedRun:
             image = self.folder.image(digest)
         except PrefbenchError as error:
             return str(error)
-        return thumbnail(image), thumbnail(ImageOps.mirror(image))
+        return thumbnail(image), thumbnail(ImageOps.mirror(image)), colour_spread(image)

@@ -24,6 +24,8 @@ _CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "prompts seen": prompts.exact,
     "prompts near": prompts.near,
     "images": provenance.images,
+    "prompts read": prompts.read,
+    "pictures": pictures.shown,
     "equal pictures": pictures.equal,
     "near held-out": partial(pictures.near, visibility="held-out"),
     "near shown": partial(pictures.near, visibility="shown"),

@@ -6,14 +6,30 @@ how much of a user's likes a method copies is for the metric copy-rate to say.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
-from prefbench.api import Sample
+from prefbench.api import NEAR_CONSTANT, Sample, count_pictures
 from prefbench.check.duplicates import ALIKE, COPY, Nearest, nearest
 from prefbench.check.findings import Row, fail, skip, warn
+from prefbench.check.shown import check_drawings
 
 from .audited_run import AuditedRun
 from .contents import PictureGroup, Visibility
+
+
+def shown(run: AuditedRun) -> str:
+    """Drawn images show something, and differ between prompts, users and seeds; of controls it is only stated."""
+    if not run.measured:
+        skip("there are no drawn images")
+    times = Counter(sample.image for sample in run.measured)
+    rows = [
+        {"key": s.key, "user": s.user, "image": s.image, "spread": s.spread, "drawn": times[s.image]}
+        for s in run.measured
+        if times[s.image] > 1 or (s.spread or 0) < NEAR_CONSTANT
+    ]
+    return check_drawings(count_pictures(run.measured), rows, control=bool(run.description["method"].get("control")))
 
 
 def equal(run: AuditedRun) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from prefbench.api import count_drawn
 from prefbench.check.findings import Row, fail, skip, warn
 
 from .audited_run import AuditedRun
@@ -64,6 +65,21 @@ def near(run: AuditedRun) -> str:
             rows,
         )
     return f"no two of {len(prompts)} × {len(sources)} prompts with a Jaccard similarity of content words ≥ {_NEAR:g}"
+
+
+def read(run: AuditedRun) -> str:
+    """The texts that were drawn from were read whole."""
+    counts = count_drawn(run.samples)
+    if not counts.texts:
+        skip("the rows do not say how many tokens were read: the run was begun by an older version")
+    rows = [
+        {"key": s.key, "user": s.user, "unread": s.prompt_used_cut, "of other texts": s.other_cut}
+        for s in run.samples
+        if s.prompt_used_cut or s.other_cut
+    ]
+    if rows:
+        warn("; ".join(counts.texts), rows)
+    return "; ".join(counts.texts)
 
 
 def alike_prompts(prompts: Iterable[str], sources: Iterable[str]) -> Mapping[str, tuple[str, float]]:

@@ -32,6 +32,14 @@ class RunFindings:
         """The checks that failed."""
         return [finding.check for finding in self.findings if not finding.passed]
 
+    @property
+    def verdict(self) -> str:
+        """The outcome of all checks in words: `clean` where none failed, with the warnings that remain."""
+        warned = [finding.check for finding in self.findings if finding.outcome == "warning"]
+        if self.failed:
+            return f"{len(self.failed)} of {len(self.findings)} checks FAILED: {', '.join(self.failed)}"
+        return f"clean, with warnings: {', '.join(warned)}" if warned else "clean"
+
 
 class Audit(Report[Sequence[RunFindings]]):
     """Users, rows, seeds, prompts, training data, images and scores of runs, each compared with the suite.
@@ -89,8 +97,7 @@ class Audit(Report[Sequence[RunFindings]]):
 
 def _grid(audited: RunFindings) -> Grid:
     """One row per check, below its detail the first rows that it is about."""
-    failed = f"{len(audited.failed)} of {len(audited.findings)} checks FAILED: {', '.join(audited.failed)}"
-    title = f"run {audited.run}: {failed if audited.failed else 'clean'}"
+    title = f"run {audited.run}: {audited.verdict}"
     rows = [_cells(finding) for finding in audited.findings]
     return Grid(title, ("outcome", "check", "detail"), [rows], kept=(0, 1), words=(0, 1, 2))
 

@@ -43,10 +43,10 @@ def last_lines(output: str) -> str:
 SEEN = {
     "Black": [
         "12 of 12 pictures are of one colour",
-        "12 of 12 pictures equal another of the run (12 to one of another",
+        "12 of 12 pictures equal another (12 to one of another",
     ],
     "Colours": ["12 of 12 pictures are of one colour"],
-    "Collapsed": ["12 of 12 pictures equal another of the run (12 to one of another prompt); 1 differ"],
+    "Collapsed": ["12 of 12 pictures equal another (12 to one of another prompt); 1 differ"],
 }
 
 

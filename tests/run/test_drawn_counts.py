@@ -66,7 +66,7 @@ def test_equal_pictures_are_counted_by_what_else_they_were_drawn_for() -> None:
     counts = count_drawn(rows).pictures
     assert (counts.other_prompt, counts.other_user, counts.other_seed, counts.different) == (2, 3, 4, 4)
     kinds = "2 to one of another prompt, 3 to one of another user, 4 to one of another seed"
-    assert counts.lines == [f"9 of 10 pictures equal another of the run ({kinds}); 4 different in all"]
+    assert counts.lines == [f"9 of 10 pictures equal another ({kinds}); 4 different in all"]
 
 
 def test_one_picture_for_everything_counts_as_equal_for_other_prompts() -> None:

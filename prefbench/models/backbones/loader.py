@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 import transformers
 
 from prefbench import registry
-from prefbench.api import BackboneCard, PrefbenchError
+from prefbench.api import BackboneCard, PrefbenchError, TextsRead
 from prefbench.models import loading
 from prefbench.models.backbones import weights
 from prefbench.models.backbones.cards import PIPELINES, card_of_folder
@@ -20,6 +21,7 @@ from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.space_to_depth import SpaceToDepthAutoencoder
 from prefbench.models.hub import MissingWeights
 from prefbench.models.loading import choose_device, choose_dtype, strict_loading
+from prefbench.models.text_limits import read_by_pipeline
 
 _LIBRARIES = ("diffusers", "transformers", SpaceToDepthAutoencoder.__module__)
 """Libraries of components. diffusers takes one of our modules from `model_index.json` only once it is imported."""
@@ -53,6 +55,21 @@ def load_backbone(
         raise PrefbenchError(f"backbone {card.name!r}: {folder}")
     pipeline = _load(card, folder, precision).to(torch_device)
     return DiffusersBackbone(card, pipeline, folder, device=torch_device, dtype=precision)
+
+
+def read_prompts(backbone: str | Path | BackboneCard, prompts: Sequence[str]) -> TextsRead:
+    """How many prompts a backbone would cut; loads its tokenizers alone.
+
+    Raises:
+        PrefbenchError: an unknown name; tokenizers that are absent or cannot be loaded.
+    """
+    card = find_card(backbone)
+    folder = weights.find(card)
+    if isinstance(folder, MissingWeights):
+        raise PrefbenchError(f"backbone {card.name!r}: {folder}")
+    with strict_loading(f"backbone {card.name!r}", folder, transformers):
+        tokenizers = [transformers.CLIPTokenizer.from_pretrained(path) for path in sorted(folder.glob("tokenizer*"))]
+    return read_by_pipeline(tokenizers, prompts)
 
 
 def find_card(backbone: str | Path | BackboneCard) -> BackboneCard:
