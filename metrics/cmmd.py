@@ -26,25 +26,26 @@ class ClipDistance(KernelDistance):
       (about 10 |difference|²) and hardly any difference in spread;
     - the V-statistic is biased upwards by 1000 (1 - mean kernel) (1/m + 1/n) for m and n independent images (0.02 at
       1,000 and a mean cosine of 0): compare only at the same n, beside the floor;
-    - images of one user are not independent, and pairs of them enter.
+    - images of one user or one prompt are not independent, and pairs of them enter.
 
-    Copies of references win.
+    Copies of references win. Marked `few` under 100 images a side, where the bias is above 0.2.
     """
 
     card: ClassVar[MetricCard] = MetricCard(
         name="cmmd",
-        version="1",
+        version="2",
         summary="Squared MMD (Gaussian of width 10, biased) between drawn and reference images' directions, times 1000",
         question="fidelity",
         direction="down",
         unit="set",
         recipe="float64,unit-vectors,gaussian-10,biased,x1000",
         bounds=(0.0, 2000.0),
+        least=100,
         source="https://arxiv.org/abs/2401.09603",
         won_by=("copy",),
     )
 
-    same_user_pairs = True
+    all_pairs = True
 
     def kernel(self, reference: FeatureSet) -> GaussianMixture:
         """exp(-d² / 2·10²), whatever the references are."""

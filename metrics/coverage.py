@@ -23,7 +23,7 @@ class Coverage(BallCount):
 
     card: ClassVar[MetricCard] = MetricCard(
         name="coverage",
-        version="1",
+        version="2",
         summary="Share of reference images that have a drawn image nearer than their 5th nearest reference",
         question="fidelity",
         direction="up",
@@ -32,6 +32,7 @@ class Coverage(BallCount):
         bounds=(0.0, 1.0),
         source="https://arxiv.org/abs/2002.09797",
         won_by=("copy",),
+        least=300,
     )
 
     def value(self, balls: Balls) -> float:

@@ -23,7 +23,7 @@ class Density(BallCount):
 
     card: ClassVar[MetricCard] = MetricCard(
         name="density",
-        version="1",
+        version="2",
         summary="How many balls around references hold a drawn image, over what is expected of a reference",
         question="fidelity",
         direction="up",
@@ -32,6 +32,7 @@ class Density(BallCount):
         bounds=(0.0, None),
         source="https://arxiv.org/abs/2002.09797",
         won_by=("copy",),
+        least=300,
     )
 
     def value(self, balls: Balls) -> float:

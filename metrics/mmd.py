@@ -18,24 +18,25 @@ class GaussianDistance(KernelDistance):
     distinguishes any two distributions; `kid`'s cubic one compares three moments, `cmmd`'s wide one little more than
     the mean.
 
-    Unbiased at any number of samples, so it may be below 0; 0 for equal distributions, at most 2000. Pairs of images of
-    the same user are dropped, within a set and across: they are alike because they are of one user. 100 samples of 20
-    users are the least to read anything from.
+    0 for equal distributions, at most 2000. Pairs of images of one user or of one prompt are dropped, within a set and
+    across: they are alike because they share it. So the number is unbiased for new users and new prompts, however few
+    of both there are, and may be below 0. Marked `few` under 100 images a side.
 
     What can go wrong: copies of references win. The kernel's width depends on the reference set.
     """
 
     card: ClassVar[MetricCard] = MetricCard(
         name="mmd",
-        version="1",
+        version="2",
         summary="Squared MMD (five Gaussian kernels) between drawn and reference images' features, times 1000",
         question="fidelity",
         direction="down",
         unit="set",
-        recipe="float64,unbiased,gaussians-0.25+0.5+1+2+4-of-reference-median,same-user-pairs-dropped,x1000",
+        recipe="float64,unbiased,gaussians-0.25+0.5+1+2+4-of-reference-median,same-user-and-same-prompt-pairs-dropped,x1000",
         bounds=(None, 2000.0),
         source="https://jmlr.org/papers/v13/gretton12a.html",
         won_by=("copy",),
+        least=100,
     )
 
     def kernel(self, reference: FeatureSet) -> GaussianMixture:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from prefbench.api import Features, FeatureSet, NotMeasurableError, Resampling, SetMetric
-from prefbench.stats.mmd import squared_distances
 
 from .checks import check_features
 
@@ -138,8 +138,6 @@ def _inside(reference: Features, drawn: Features, groups: NDArray[np.int64], cou
 
 
 def _distances(x: Features, y: Features) -> Features:
-    """Squared; 0 where the difference is rounding, so that equal pictures are equally near."""
-    squared = squared_distances(x, y)
-    rounding = 1e-12 * ((x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1))
-    distances: Features = np.where(squared > rounding, squared, 0)
+    """Squared distances by differences, not by products: equal for equal pairs of rows wherever these stand and lie."""
+    distances: Features = cdist(x, y, "sqeuclidean")
     return distances

@@ -1,21 +1,22 @@
 """Sums of a kernel between users' images, computed once: permuted and left-out values are sums over some of them.
 
-MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y). Each mean is a sum over pairs of users divided by a count, so
-from the sums of all pairs of users, the value of another assignment of users to sets takes additions only.
+MMD² = mean k(x, x') + mean k(y, y') - 2 mean k(x, y). Each mean is a sum over pairs of groups divided by a count, so
+from the sums of all pairs of groups, the value without one, or of users that change sides, takes additions only. Pairs
+of one user or of one prompt are left out of sums and counts alike.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import Features, FeatureSet, NotMeasurableError
-from prefbench.stats.mmd import Kernel
+from prefbench.stats.mmd import Kernel, apart, group_codes
 
-Groups = NDArray[np.int64]
-Owners = tuple[NDArray[np.str_], NDArray[np.str_]]
+_FIELDS = [field.name for field in fields(FeatureSet)]
 _BLOCK = 256
 """Rows of a kernel matrix held at a time."""
 
@@ -31,9 +32,9 @@ class UserSums:
     """(2n, 2n): between images."""
     to_reference: Features
     """(2n,): between images and all references."""
-    pairs: int
+    pairs: float
     """Number of pairs among one method's images."""
-    pairs_to_reference: int
+    pairs_to_reference: float
 
     def difference(self, marked: NDArray[np.bool_]) -> float:
         """MMD²(first) - MMD²(second) after the two methods' images of the marked users (n,) change sides.
@@ -47,36 +48,20 @@ class UserSums:
         return float(own - 2 * self.to_reference[members].sum() / self.pairs_to_reference)
 
 
-def sums_of_all(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
-    """Sums over all pairs, as the V-statistic takes them: m² within and m r across, for m images and r references."""
-    within, across, size, _ = _between_users(first, second, reference, kernel)
-    n = int(size.sum())
-    return UserSums(within, across.sum(axis=1), n**2, n * len(reference))
+def sums_between_users(
+    first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel, *, all_pairs: bool
+) -> UserSums:
+    """Sums over all pairs, as the V-statistic takes them, or over pairs of different users and prompts.
 
-
-def sums_between_users(first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel) -> UserSums:
-    """Sums over pairs of different users u: m² - Σ m_u² within and m r - Σ m_u r_u across (r references)."""
-    within, across, size, of_reference = _between_users(first, second, reference, kernel)
-    n = len(size)
-    within.reshape(2, n, 2, n)[:, np.arange(n), :, np.arange(n)] = 0
-    across.reshape(2, n, n + 1)[:, np.arange(n), np.arange(n)] = 0
-    pairs = int(size.sum() ** 2 - size @ size)
-    return UserSums(within, across.sum(axis=1), pairs, int(size.sum() * len(reference) - size @ of_reference[:n]))
-
-
-def _between_users(
-    first: FeatureSet, second: FeatureSet, reference: FeatureSet, kernel: Kernel
-) -> tuple[Features, Features, NDArray[np.int64], NDArray[np.int64]]:
-    """Sums (2n, 2n) and (2n, n + 1); images (n,) per user; references (n + 1,) per user."""
+    Both sets hold the same users and prompts row by row, so every exchange of users leaves the same pairs.
+    """
     names, user = np.unique(first.users, return_inverse=True)
-    n, both = len(names), np.concatenate([first.features, second.features])
-    side_and_user = np.concatenate([user, n + user])
-    # A reference of a user who drew nothing is compared with all: its sums stand in the last column.
-    drew = np.isin(reference.users, names)
-    owner = np.where(drew, np.searchsorted(names, reference.users).clip(max=n - 1), n)
-    within = _sums(both, both, side_and_user, side_and_user, 2 * n, 2 * n, kernel)
-    across = _sums(both, reference.features, side_and_user, owner, 2 * n, n + 1, kernel)
-    return within, across, np.bincount(user), np.bincount(owner, minlength=n + 1)
+    n, of_reference = len(names), np.zeros(len(reference), dtype=np.int64)
+    both = FeatureSet(*(np.concatenate([getattr(s, name) for s in (first, second)]) for name in _FIELDS))
+    rows = Rows(both, np.concatenate([user, n + user]), 2 * n)
+    within = _pair_sums(rows, rows, kernel, all_pairs=all_pairs)
+    across = _pair_sums(rows, Rows(reference, of_reference, 1), kernel, all_pairs=all_pairs)
+    return UserSums(within.sums, across.sums[:, 0], within.pairs[:n, :n].sum(), across.pairs[:n].sum())
 
 
 def mmd_without_each(
@@ -86,71 +71,57 @@ def mmd_without_each(
     of_reference: NDArray[np.int64],
     kernel: Kernel,
     *,
-    same_user_pairs: bool,
+    all_pairs: bool,
 ) -> list[float]:
-    """Leave-one-out MMD² for each group, over all pairs or over pairs of different users only.
+    """Leave-one-out MMD² for each group, over all pairs or over pairs of different users and prompts only.
 
     Group -1, which always stays, becomes group 0 of the sums; leaving group g out drops row and column g + 1.
     """
     count = int(of_drawn.max()) + 2
-
-    def sums_and_pairs(x: FeatureSet, of_x: Groups, y: FeatureSet, of_y: Groups) -> tuple[Features, Features]:
-        owners = None if same_user_pairs else (x.users, y.users)
-        sums = _sums(x.features, y.features, of_x, of_y, count, count, kernel, owners)
-        return sums, _pairs(of_x, of_y, count, owners)
-
-    own, other = (drawn, of_drawn + 1), (reference, of_reference + 1)
-    among_own, among_others = sums_and_pairs(*own, *own), sums_and_pairs(*other, *other)
-    between = sums_and_pairs(*own, *other)
-    return [
-        _mean(*among_own, staying) + _mean(*among_others, staying) - 2 * _mean(*between, staying)
-        for staying in ~np.eye(count, dtype=np.bool_)[1:]
-    ]
+    own, other = Rows(drawn, of_drawn + 1, count), Rows(reference, of_reference + 1, count)
+    sums = [_pair_sums(*pair, kernel, all_pairs=all_pairs) for pair in ((own, own), (other, other), (own, other))]
+    values = []
+    for staying in ~np.eye(count, dtype=np.bool_)[1:]:
+        among_own, among_others, between = (one.mean(staying) for one in sums)
+        values.append(among_own + among_others - 2 * between)
+    return values
 
 
-def _mean(sums: Features, pairs: Features, staying: NDArray[np.bool_]) -> float:
-    """Mean kernel over the pairs of the groups that stay: Σ_ab S_ab / Σ_ab pairs_ab."""
-    both = np.ix_(staying, staying)
-    if not pairs[both].sum():
-        raise NotMeasurableError("without some users or a prompt, no two images of different users are left")
-    return float(sums[both].sum() / pairs[both].sum())
+class Rows(NamedTuple):
+    """Images with the group that each is in, of `n_groups` groups."""
+
+    images: FeatureSet
+    groups: NDArray[np.int64]
+    n_groups: int
 
 
-def _pairs(of_x: NDArray[np.int64], of_y: NDArray[np.int64], count: int, owners: Owners | None) -> Features:
-    """Pairs between groups a and b, (count, count): n_a n_b, minus Σ_u n_au n_bu of the same owner if `owners`."""
-    pairs: Features = np.outer(*(np.bincount(of, minlength=count) for of in (of_x, of_y))).astype(np.float64)
-    if owners is None:
-        return pairs
-    user = np.unique(np.concatenate(owners), return_inverse=True)[1]
-    users, (one, other) = user.max() + 1, np.split(user, [len(of_x)])
-    tables = [
-        np.bincount(owner * count + of, minlength=users * count).reshape(users, count)
-        for owner, of in ((one, of_x), (other, of_y))
-    ]
-    return pairs - tables[0].T @ tables[1]
+class PairSums(NamedTuple):
+    """Sums of a kernel over pairs of groups (groups of x, groups of y), and how many pairs each is of."""
+
+    sums: Features
+    pairs: Features
+
+    def mean(self, staying: NDArray[np.bool_]) -> float:
+        """Mean kernel over the pairs of the groups that stay: sum_ab S_ab / sum_ab pairs_ab."""
+        both = np.ix_(staying, staying)
+        if not self.pairs[both].sum():
+            raise NotMeasurableError(
+                "without some users or a prompt, no two images of different users and prompts are left"
+            )
+        return float(self.sums[both].sum() / self.pairs[both].sum())
 
 
-def _sums(
-    x: Features,
-    y: Features,
-    of_x: NDArray[np.int64],
-    of_y: NDArray[np.int64],
-    groups_x: int,
-    groups_y: int,
-    kernel: Kernel,
-    owners: Owners | None = None,
-) -> Features:
-    """Sums of the kernel between groups of rows, (groups of x, groups of y), some rows of x at a time.
-
-    With the `owners` of all rows, only over pairs of different owners.
-    """
-    sums = np.zeros((groups_x, groups_y))
-    belongs = np.zeros((len(y), groups_y))
-    belongs[np.arange(len(y)), of_y] = 1
-    for start in range(0, len(x), _BLOCK):
+def _pair_sums(x: Rows, y: Rows, kernel: Kernel, *, all_pairs: bool) -> PairSums:
+    """Sums over pairs of x and y, some rows of x at a time: two matrix products with the indicators of groups."""
+    sums, pairs = np.zeros((2, x.n_groups, y.n_groups))
+    of_x, of_y = (np.eye(rows.n_groups)[rows.groups] for rows in (x, y))
+    codes = group_codes((x.images.users, y.images.users), (x.images.prompts, y.images.prompts))
+    for start in range(0, len(x.images), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        values = kernel(x[rows], y)
-        if owners is not None:
-            values = np.where(owners[0][rows, None] == owners[1][None], 0, values)
-        np.add.at(sums, of_x[rows], values @ belongs)
-    return sums
+        values, counted = kernel(x.images.features[rows], y.images.features), np.ones((1, 1))
+        if not all_pairs:
+            counted = apart(codes[0][rows], codes[1]).astype(np.float64)
+            values = values * counted
+        sums += of_x[rows].T @ (values @ of_y)
+        pairs += of_x[rows].T @ (np.broadcast_to(counted, values.shape) @ of_y)
+    return PairSums(sums, pairs)

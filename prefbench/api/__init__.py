@@ -17,7 +17,15 @@ from prefbench.api.drawn import (
     count_pictures,
 )
 from prefbench.api.errors import FailedSamplesError, NotMeasurableError, PrefbenchError
-from prefbench.api.features import Extractor, ExtractorCard, Features, FeatureSet, FloatArray, ReadsTexts
+from prefbench.api.features import (
+    Extractor,
+    ExtractorCard,
+    Features,
+    FeatureSet,
+    FloatArray,
+    ReadsTexts,
+    as_features,
+)
 from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, plain
 from prefbench.api.methods import Context, Method, MethodCard
 from prefbench.api.metrics import (
@@ -73,6 +81,6 @@ __all__ = [
     "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request", "Resampling", "Sample",
     "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores", "SetMetric", "Split",
     "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth", "UnreadableImageError", "User",
-    "UserMetric", "UserStates", "Viewer", "WeightFiles", "colour_spread", "count_drawn", "count_pictures",
-    "decode_image", "encode_png", "image_digest", "plain", "to_pixels",
+    "UserMetric", "UserStates", "Viewer", "WeightFiles", "as_features", "colour_spread", "count_drawn",
+    "count_pictures", "decode_image", "encode_png", "image_digest", "plain", "to_pixels",
 ]  # fmt: skip

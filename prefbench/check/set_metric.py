@@ -10,7 +10,7 @@ import numpy as np
 from prefbench.api import Features, FeatureSet, PrefbenchError, Resampling, SetMetric
 from prefbench.check.findings import Check, fail, one_line, skip
 
-_ROWS, _USERS, _WIDTH = 60, 12, 16
+_ROWS, _USERS, _PROMPTS, _WIDTH = 60, 12, 5, 16
 _SHIFT = 1.0
 """How far the means of the worse set lie off, in standard deviations of every feature."""
 _ROUNDING = 1e-6
@@ -156,4 +156,4 @@ class SetMetricChecks:
 
 def _feature_set(features: Features) -> FeatureSet:
     users = np.array([f"val-{i % _USERS:04d}" for i in range(len(features))])
-    return FeatureSet(features, users, np.full(len(features), "a cat at sea"))
+    return FeatureSet(features, users, np.array([f"a cat, version {i % _PROMPTS}" for i in range(len(features))]))

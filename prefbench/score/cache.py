@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError, as_features
 from prefbench.api.guard import guarded, module_of
 from prefbench.files import atomic_file
 from prefbench.models.memory import Batches
@@ -54,12 +54,7 @@ class FeatureCache:
         if len(pictures) != len(digests):
             raise PrefbenchError(f"{len(digests)} images were to be loaded for features, {len(pictures)} were")
         with guarded(f"extractor {self.extractor.id}", "images", module=module_of(self.extractor)):
-            features = checked_features(self.extractor.id, self.extractor.images(pictures), len(digests))
-        bad = ~np.isfinite(features).all(axis=1)
-        if bad.any():
-            first = digests[int(bad.argmax())]
-            raise PrefbenchError(f"{self.extractor.id}: features of {bad.sum()} images are not finite, first {first}")
-        return features
+            return checked_features(self.extractor.id, self.extractor.images(pictures), digests)
 
     def _store(self, digests: Sequence[str], features: Features) -> None:
         path = self.folder / f"{hashlib.sha256(''.join(digests).encode()).hexdigest()[:24]}.npz"
@@ -75,8 +70,6 @@ class FeatureCache:
                 owner, digests, features = str(stored["extractor"]), stored["digests"].tolist(), stored["features"]
             if owner != self.extractor.id:
                 raise ValueError(f"it is of {owner}")
-            if features.dtype != np.float64 or not np.isfinite(features).all():
-                raise ValueError("it holds no finite float64 features")
-            return dict(zip(digests, features, strict=True))
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            return dict(zip(digests, as_features(features, owner, digests), strict=True))
+        except (PrefbenchError, OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise PrefbenchError(f"feature shard {path} is unusable ({error}): delete it and score again") from error

@@ -103,7 +103,7 @@ class MetricInputs:
         prompts = sorted({sample.prompt for sample in material.drawn})
         extractor = self.extractor("text")
         with guarded(f"extractor {extractor.id}", "texts", module=module_of(extractor)):
-            features = checked_features(extractor.id, extractor.texts(prompts), len(prompts))
+            features = checked_features(extractor.id, extractor.texts(prompts), prompts)
         return dict(zip(prompts, features, strict=True))
 
     def sets(self, metric: api.SetMetric, material: Material) -> ComparedSets:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import ROUNDING, Features, MetricCard, PrefbenchError
+from prefbench.api import ROUNDING, Features, MetricCard, PrefbenchError, as_features
 
 
 def checked_columns(card: MetricCard, columns: Any, n: int) -> dict[str, list[float | None]]:
@@ -66,13 +66,14 @@ def _check_proportions(card: MetricCard, columns: Mapping[str, Sequence[float | 
             raise PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
 
 
-def checked_features(extractor: str, features: Any, n: int) -> Features:
-    """Features (n, D) as float64. Raises `PrefbenchError` for anything but one row of real numbers per item."""
-    is_real = isinstance(features, np.ndarray) and features.dtype.kind in "fiu"
-    if not is_real or features.ndim != 2 or len(features) != n or not features.shape[1]:
-        given = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else _named(features)
-        raise PrefbenchError(f"{extractor}: features {given} for {n} items")
-    return np.asarray(features, dtype=np.float64)
+def checked_features(extractor: str, features: Any, items: Sequence[str]) -> Features:
+    """Features as float64, one row per item. Raises `PrefbenchError` for less than that, and as `as_features` does."""
+    if not isinstance(features, np.ndarray):
+        raise PrefbenchError(f"{extractor}: features {_named(features)} for {len(items)} items")
+    table = as_features(features, extractor, items)
+    if len(table) != len(items) or not table.shape[1]:
+        raise PrefbenchError(f"{extractor}: features {table.shape} for {len(items)} items")
+    return table
 
 
 def _named(value: object) -> str:

@@ -16,7 +16,7 @@ from prefbench.metrics.mmd import GaussianDistance
 
 def feature_set(features: FloatArray, *, users: int, name: str = "u") -> FeatureSet:
     owners = np.array([f"{name}{i % users}" for i in range(len(features))])
-    return FeatureSet(features, owners, np.full(len(features), "a prompt"))
+    return FeatureSet(features, owners, np.array([f"prompt {i % 6}" for i in range(len(features))]))
 
 
 def two_sets(n: int = 24, m: int = 20, d: int = 6) -> tuple[FeatureSet, FeatureSet]:
@@ -28,7 +28,7 @@ def two_sets(n: int = 24, m: int = 20, d: int = 6) -> tuple[FeatureSet, FeatureS
     )
 
 
-def test_mmd_equals_a_loop_over_pairs_of_different_users() -> None:
+def test_mmd_equals_a_loop_over_pairs_of_different_users_and_prompts() -> None:
     drawn, reference = two_sets()
     points = reference.features
     distances = [float(np.linalg.norm(points[i] - points[j])) for i in range(20) for j in range(i)]
@@ -39,7 +39,8 @@ def test_mmd_equals_a_loop_over_pairs_of_different_users() -> None:
         return sum(exp(-squared / (2 * (factor * median) ** 2)) for factor in (0.25, 0.5, 1, 2, 4)) / 5
 
     def mean(x: FeatureSet, y: FeatureSet) -> float:
-        pairs = [(i, j) for i, j in product(range(len(x)), range(len(y))) if x.users[i] != y.users[j]]
+        indices = product(range(len(x)), range(len(y)))
+        pairs = [(i, j) for i, j in indices if x.users[i] != y.users[j] and x.prompts[i] != y.prompts[j]]
         return sum(kernel(x.features[i], y.features[j]) for i, j in pairs) / len(pairs)
 
     expected = mean(drawn, drawn) + mean(reference, reference) - 2 * mean(drawn, reference)
@@ -101,10 +102,10 @@ def test_the_bias_of_cmmd_is_the_declared_one() -> None:
 def test_exchanged_users_are_those_of_a_new_comparison(metric: SetMetric) -> None:
     """Users of unequal numbers of images; references of the same users, of others, and of not all of them."""
     rng = np.random.default_rng(0)
-    users, prompts = np.array([f"u{i % 7 % 5}" for i in range(40)]), np.full(40, "a prompt")
+    users, prompts = np.array([f"u{i % 7 % 5}" for i in range(40)]), np.array([f"p{i % 3}" for i in range(40)])
     first, second = (FeatureSet(rng.standard_normal((40, 6)) + shift, users, prompts) for shift in (0.0, 0.3))
     owners = np.array([f"u{i % 9}" for i in range(30)])
-    reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.full(30, "a prompt"))
+    reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.array([f"p{i % 4}" for i in range(30)]))
     reference = reference.select(owners != "u2")
     found = metric.resampling.permuted_difference(first, second, reference)
     for marked in rng.random((8, 5)) < 0.5:

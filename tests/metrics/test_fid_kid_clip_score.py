@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,9 @@ from prefbench.metrics.utility import Utility
 
 
 def feature_set(features: FloatArray, *, users: int | None = None, name: str = "u") -> FeatureSet:
-    """Features whose rows belong to `users` users in turn; each to its own by default."""
+    """Features whose rows belong to `users` users in turn, each to its own by default, and have no prompt."""
     owners = np.array([f"{name}{i % (users or len(features))}" for i in range(len(features))])
-    return FeatureSet(features, owners, np.full(len(features), "a prompt"))
+    return FeatureSet(features, owners, np.full(len(features), ""))
 
 
 def two_sets(d: int, n: int, m: int) -> tuple[FloatArray, FloatArray]:
@@ -124,13 +125,20 @@ def test_kid_equals_other_implementations() -> None:
     assert cleanfid.kernel_distance(x, y, num_subsets=1) * 1000 == pytest.approx(ours, rel=1e-10)
 
 
-def test_kid_drops_pairs_of_a_user_and_does_not_depend_on_order() -> None:
+def test_kid_drops_pairs_of_a_user_or_a_prompt_and_does_not_depend_on_order() -> None:
+    """Users 0 to 5 and prompts 2 to 4 are in both sets."""
     x, y = two_sets(16, 40, 30)
-    drawn, reference = feature_set(x, users=8), feature_set(y, users=6)
+    drawn, reference = (
+        replace(feature_set(s, users=n), prompts=np.array([f"p{i % 5 + first}" for i in range(len(s))]))
+        for s, n, first in ((x, 8, 0), (y, 6, 2))
+    )
     ours = KernelInceptionDistance().compare(drawn, reference)
     kernel = [(a @ b.T / 16 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
     pairs = [(drawn, drawn), (reference, reference), (drawn, reference)]
-    means = [k[a.users[:, None] != b.users].mean() for k, (a, b) in zip(kernel, pairs, strict=True)]
+    means = [
+        k[(a.users[:, None] != b.users) & (a.prompts[:, None] != b.prompts)].mean()
+        for k, (a, b) in zip(kernel, pairs, strict=True)
+    ]
     assert ours == pytest.approx(1000 * (means[0] + means[1] - 2 * means[2]), rel=1e-12)
     shuffled = drawn.select(np.random.default_rng(0).permutation(40))
     assert KernelInceptionDistance().compare(shuffled, reference) == pytest.approx(ours, rel=1e-12)
@@ -142,16 +150,22 @@ def test_set_metrics_refuse_what_means_nothing(metric: SetMetric) -> None:
     x, y = (feature_set(s) for s in two_sets(4, 9, 8))
     with pytest.raises(PrefbenchError, match="at least 2 drawn images, there are 1"):
         metric.compare(x.select(np.array([0])), y)
-    with pytest.raises(PrefbenchError, match="reference images are not all finite"):
-        metric.compare(x, feature_set(np.full((5, 4), np.nan)))
     with pytest.raises(PrefbenchError, match="different widths, 4 and 3"):
         metric.compare(x, feature_set(y.features[:, :3]))
 
 
-def test_kid_needs_two_users_a_side() -> None:
-    x, y = two_sets(4, 9, 8)
-    with pytest.raises(PrefbenchError, match="at least 2 users"):
-        KernelInceptionDistance().compare(feature_set(x, users=1), feature_set(y))
+@pytest.mark.parametrize("metric", [KernelInceptionDistance(), GaussianDistance()])
+def test_what_leaves_no_pair_of_different_users_and_prompts_is_refused_with_the_reason(metric: SetMetric) -> None:
+    x, y = (feature_set(s) for s in two_sets(4, 5, 5))
+    with pytest.raises(NotMeasurableError, match="needs drawn images of at least 2 users, there is 1"):
+        metric.compare(replace(x, users=np.full(5, "ann")), y)
+    with pytest.raises(NotMeasurableError, match="needs reference images of at least 2 prompts, there is 1"):
+        metric.compare(x, replace(y, prompts=np.full(5, "a cat")))
+    chain = FeatureSet(x.features[:3], np.array(["ann", "ann", "ben"]), np.array(["a cat", "a dog", "a dog"]))
+    assert np.isfinite(metric.compare(chain, y)), "one pair is left"
+    crossed = [np.array(names) for names in (["ann", "ben"], ["a cat", "a dog"], ["a dog", "a cat"])]
+    with pytest.raises(NotMeasurableError, match="no two drawn and reference images differ in both user and prompt"):
+        metric.compare(*(FeatureSet(s.features[:2], crossed[0], p) for s, p in ((x, crossed[1]), (y, crossed[2]))))
 
 
 # ------------------------------------------------------------------------------------------- one value per sample
@@ -234,8 +248,9 @@ def test_leaving_out_groups_is_comparing_without_them(metric: SetMetric, exact: 
     """By groups of users on both sides, but for a kernel that goes by all references; and on the drawn side alone."""
     rng = np.random.default_rng(0)
     users, owners = (np.array([f"u{i}" for i in rng.integers(0, high, n)]) for high, n in ((7, 60), (9, 50)))
-    drawn = FeatureSet(rng.standard_normal((60, 6)) + 0.3, users, np.full(60, "a prompt"))
-    reference = FeatureSet(rng.standard_normal((50, 6)), owners, np.full(50, "a prompt"))
+    prompts, others = (np.array([f"p{i}" for i in rng.integers(0, high, n)]) for high, n in ((5, 60), (8, 50)))
+    drawn = FeatureSet(rng.standard_normal((60, 6)) + 0.3, users, prompts)
+    reference = FeatureSet(rng.standard_normal((50, 6)), owners, others)
     of_drawn, of_reference = (np.array([int(name[1:]) % 4 - 1 for name in names]) for names in (users, owners))
     for places in ((of_drawn, of_reference), (of_drawn, np.full(50, -1))):
         found = metric.resampling.leave_one_out(drawn, reference, *places)
@@ -260,10 +275,10 @@ def test_leaving_out_what_all_pairs_need_is_refused(metric: SetMetric) -> None:
 def test_exchanged_users_are_those_of_a_new_comparison(metric: SetMetric) -> None:
     """Users of unequal numbers of images; references of the same users, of others, and of not all of them."""
     rng = np.random.default_rng(0)
-    users, prompts = np.array([f"u{i % 7 % 5}" for i in range(40)]), np.full(40, "a prompt")
+    users, prompts = np.array([f"u{i % 7 % 5}" for i in range(40)]), np.array([f"p{i % 3}" for i in range(40)])
     first, second = (FeatureSet(rng.standard_normal((40, 6)) + shift, users, prompts) for shift in (0.0, 0.3))
     owners = np.array([f"u{i % 9}" for i in range(30)])
-    reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.full(30, "a prompt"))
+    reference = FeatureSet(rng.standard_normal((30, 6)), owners, np.array([f"p{i % 4}" for i in range(30)]))
     reference = reference.select(owners != "u2")
     found, again = (
         way.permuted_difference(first, second, reference) for way in (metric.resampling, Resampling(metric))

@@ -11,7 +11,15 @@ import torch
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
 from prefbench.api import FloatArray
-from prefbench.stats.mmd import GaussianMixture, Kernel, biased_mmd, cubic_kernel, median_distance, unbiased_mmd
+from prefbench.stats.mmd import (
+    GaussianMixture,
+    Kernel,
+    biased_mmd,
+    cubic_kernel,
+    median_distance,
+    squared_distances,
+    unbiased_mmd,
+)
 
 KERNELS: dict[str, Kernel] = {"cubic": cubic_kernel, "gaussian": GaussianMixture((0.5, 2.0, 4.0))}
 
@@ -21,19 +29,21 @@ def sets(seed: int = 0) -> tuple[FloatArray, FloatArray]:
     return rng.standard_normal((13, 5)), rng.standard_normal((9, 5)) + 0.5
 
 
-def looped(x: FloatArray, y: FloatArray, kernel: Kernel, users: tuple[list[str], list[str]] | None) -> float:
+Groupings = list[tuple[list[str], list[str]]]
+
+
+def looped(x: FloatArray, y: FloatArray, kernel: Kernel, groupings: Groupings) -> float:
     """The U-statistic written out, pair by pair."""
 
     def mean(a: FloatArray, b: FloatArray, skip: Callable[[int, int], bool]) -> float:
         pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if not skip(i, j)]
         return float(np.mean([kernel(a[[i]], b[[j]])[0, 0] for i, j in pairs]))
 
-    def within(a: FloatArray, own: list[str] | None) -> float:
-        return mean(a, a, lambda i, j: i == j if own is None else own[i] == own[j])
+    def within(a: FloatArray, side: int) -> float:
+        return mean(a, a, lambda i, j: i == j or any(one[side][i] == one[side][j] != "" for one in groupings))
 
-    across = mean(x, y, lambda i, j: users is not None and users[0][i] == users[1][j])
-    own_x, own_y = users or (None, None)
-    return within(x, own_x) + within(y, own_y) - 2 * across
+    across = mean(x, y, lambda i, j: any(own[i] == other[j] != "" for own, other in groupings))
+    return within(x, 0) + within(y, 1) - 2 * across
 
 
 def test_kernels_equal_scikit_learn() -> None:
@@ -49,10 +59,12 @@ def test_estimators_equal_double_loops(kernel: Kernel, kind: Callable[[FloatArra
     monkeypatch.setattr("prefbench.stats.mmd._BLOCK", 4)  # so that several blocks are summed
     x, y = sets()
     a, b = kind(x), kind(y)
-    assert float(unbiased_mmd(a, b, kernel)) == pytest.approx(looped(x, y, kernel, None), abs=1e-12)
+    assert float(unbiased_mmd(a, b, kernel)) == pytest.approx(looped(x, y, kernel, []), abs=1e-12)
     users = ([f"u{i // 3}" for i in range(13)], [f"u{i // 2 + 2}" for i in range(9)])
-    found = float(unbiased_mmd(a, b, kernel, users=users))
-    assert found == pytest.approx(looped(x, y, kernel, users), abs=1e-12)
+    prompts = ([f"p{i % 4}" if i else "" for i in range(13)], [f"p{i % 3 + 2}" if i > 1 else "" for i in range(9)])
+    for groupings in ([users], [users, prompts]):
+        found = float(unbiased_mmd(a, b, kernel, groupings=groupings))
+        assert found == pytest.approx(looped(x, y, kernel, groupings), abs=1e-12)
     expected = kernel(x, x).mean() + kernel(y, y).mean() - 2 * kernel(x, y).mean()
     assert float(biased_mmd(a, b, kernel)) == pytest.approx(expected, abs=1e-12)
 
@@ -60,7 +72,7 @@ def test_estimators_equal_double_loops(kernel: Kernel, kind: Callable[[FloatArra
 def test_one_image_a_user_is_the_plain_statistic() -> None:
     x, y = sets()
     users = ([f"a{i}" for i in range(13)], [f"b{i}" for i in range(9)])
-    assert unbiased_mmd(x, y, users=users) == pytest.approx(unbiased_mmd(x, y), abs=1e-13)
+    assert unbiased_mmd(x, y, groupings=[users]) == pytest.approx(unbiased_mmd(x, y), abs=1e-13)
 
 
 @pytest.mark.parametrize("same_users", [False, True])
@@ -74,7 +86,7 @@ def test_pairs_of_a_user_bias_the_plain_statistic_only(same_users: bool) -> None
         left = np.repeat(tastes[0], 5, axis=0) + rng.standard_normal((60, 6))
         right = np.repeat(tastes[0 if same_users else 1], 5, axis=0) + rng.standard_normal((60, 6))
         plain.append(unbiased_mmd(left, right, kernel))
-        clustered.append(unbiased_mmd(left, right, kernel, users=(users, others)))
+        clustered.append(unbiased_mmd(left, right, kernel, groupings=[(users, others)]))
     error = np.std(clustered) / np.sqrt(300)
     assert abs(np.mean(clustered)) < 3 * error
     assert abs(np.mean(plain)) > 3 * np.std(plain) / np.sqrt(300)
@@ -117,6 +129,17 @@ def test_no_pair_left_is_an_error() -> None:
     with pytest.raises(ValueError, match="no pair"):
         unbiased_mmd(x[:1], y)
     with pytest.raises(ValueError, match="no pair"):
-        unbiased_mmd(x, y, users=(["a"] * 13, ["b", "c", "d"] * 3))
-    with pytest.raises(ValueError, match="users were given"):
-        unbiased_mmd(x, y, users=(["a"], ["b"]))
+        unbiased_mmd(x, y, groupings=[(["a"] * 13, ["b", "c", "d"] * 3)])
+    with pytest.raises(ValueError, match="groups were given"):
+        unbiased_mmd(x, y, groupings=[(["a"], ["b"])])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e8])
+def test_distances_are_those_of_differences_wherever_the_points_lie(offset: float) -> None:
+    """Also of two clusters so far from each other that no centre is near both; equal points are at 0."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-8, 9, (30, 4)) / 4 + offset * (np.arange(30) % 2)[:, None]
+    y = np.concatenate([x[:5], rng.integers(-8, 9, (20, 4)) / 4 + offset])
+    exact = ((x[:, None] - y[None]) ** 2).sum(axis=2)
+    assert squared_distances(x, y) == pytest.approx(exact, rel=1e-8)
+    assert (squared_distances(x, y)[exact == 0] == 0).all()

@@ -301,7 +301,7 @@ def test_features_that_are_no_features_are_refused(tmp_path: Path) -> None:
             features[3] = np.nan
             return features
 
-    with pytest.raises(PrefbenchError, match="features of 1 images are not finite, first digest3"):
+    with pytest.raises(PrefbenchError, match="1 rows of features are not finite, first digest3"):
         FeatureCache(tmp_path, Broken()).get(DIGESTS, load)
     with pytest.raises(PrefbenchError, match="10 images were to be loaded for features, 9 were"):
         FeatureCache(tmp_path, Means()).get(DIGESTS, lambda digests: load(digests[1:]))
