@@ -1,0 +1,189 @@
+"""Kills real runs at random moments and in the middle of writes, and compares what the same command then ends with.
+
+    python benchmarks/kills.py --kills 200 --out benchmarks/results/kills.json
+
+Every chain is one run folder: `prefbench run` is started again and again in a process of its own and killed with
+SIGKILL, at a random moment or at one of its durable writes (before the data are on the disk, before the file has its
+name), until a start ends by itself. Then every row, image, profile, representation and score must equal those of a run
+that nobody killed, but for times and memory. Exit code 1 where a folder differs or the command did not end well.
+
+Processes are forked from one that has loaded everything, so that most kills hit the work and not the imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from prefbench.cli.main import main as prefbench
+from prefbench.files import write_atomic
+from prefbench.run.environment import code_state, hardware, versions
+
+OPTIONS = (
+    "--users",
+    "3",
+    "--steps",
+    "2",
+    "--batch",
+    "6",
+    "--metrics",
+    "clip-score,utility,preference,fid,probing",
+)
+NOISE = {"seconds", "peak_memory_bytes", "cost"}
+"""What differs between two runs that nobody killed."""
+DERIVED = ("report/*", "features/*", "samples.parquet", "starts.jsonl", "run.json", ".*")
+"""Files that are made from the others, or describe when and where a run was started."""
+FSYNC = os.fsync
+
+
+def content(folder: Path) -> Mapping[str, Any]:
+    """What must be equal: every file of a run folder by its name, rows without their order and their noise."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = {path.relative_to(folder): path for path in files}
+    return {str(name): _read(path) for name, path in names.items() if not any(name.match(one) for one in DERIVED)} | {
+        "spec": json.loads((folder / "run.json").read_text())["spec"]
+    }
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".jsonl":
+        return sorted(json.dumps(_quiet(json.loads(row)), sort_keys=True) for row in path.read_text().splitlines())
+    if path.suffix == ".json":
+        return _quiet(json.loads(path.read_text()))
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            return {name: array.tobytes() for name, array in arrays.items()}
+    return path.read_bytes()
+
+
+def _quiet(content: Any) -> Any:
+    """The rows without noise; digests over rows with noise are noise too."""
+    if isinstance(content, dict):
+        return {name: _quiet(value) for name, value in content.items() if name not in NOISE}
+    return [_quiet(value) for value in content] if isinstance(content, list) else content
+
+
+def start(arguments: list[str], log: Path, kill_at: int | None = None) -> Any:
+    """The command in a forked process; `kill_at` is the durable write at which it kills itself."""
+
+    def command() -> None:
+        with log.open("a") as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+            if kill_at is not None:
+                os.fsync = _killing(kill_at)
+            prefbench.main(args=arguments, prog_name="prefbench", standalone_mode=True)
+
+    process = multiprocessing.get_context("fork").Process(target=command)
+    process.start()
+    return process
+
+
+def _killing(kill_at: int) -> Callable[[Any], None]:
+    writes: Iterator[int] = iter(range(1, sys.maxsize))
+
+    def fsync(descriptor: Any) -> None:
+        if next(writes) == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        FSYNC(descriptor)
+
+    return fsync
+
+
+def chain(method: str, folder: Path, moments: random.Random, seconds: float, kills: int) -> tuple[int, Counter[str]]:
+    """Starts and kills one run until a start ends, at most `kills` times; the last exit code, and kills by kind."""
+    arguments, log = ["run", "--method", method, *OPTIONS, "--out", str(folder)], folder / "log.txt"
+    folder.mkdir(parents=True)
+    counts: Counter[str] = Counter()
+    while counts.total() < kills:
+        at_write = moments.random() < 0.5
+        process = start(arguments, log, moments.randint(1, 40) if at_write else None)
+        process.join(None if at_write else moments.uniform(0, seconds))
+        process.kill()
+        process.join()
+        if process.exitcode != -signal.SIGKILL:
+            return int(process.exitcode), counts
+        counts["at a write" if at_write else "at a moment"] += 1
+    process = start(arguments, log)
+    process.join()
+    return int(process.exitcode), counts
+
+
+@click.command()
+@click.option("--methods", default="prompt-only,ours,ip-adapter,inferred", show_default=True)
+@click.option("--kills", default=200, show_default=True)
+@click.option("--chain", "length", default=8, show_default=True, help="Kills of one folder at most.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
+def main(methods: str, kills: int, length: int, seed: int, out: Path | None) -> None:
+    """Prints one line per chain."""
+    torch.set_num_threads(1)
+    moments, names = random.Random(seed), methods.split(",")
+    counts: Counter[str] = Counter()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        whole = {method: _undisturbed(method, root / "whole" / method) for method in names}
+        while counts.total() < kills:
+            method = names[len(rows) % len(names)]
+            expected, expected_code, seconds = whole[method]
+            folder = root / f"chain-{len(rows)}"
+            code, killed = chain(method, folder, moments, seconds, length)
+            differences = _differences(expected, folder) + ["exit code"] * (code != expected_code)
+            rows.append({"method": method, "kills": dict(killed), "exit": code, "differences": differences})
+            counts += killed
+            click.echo(f"{method:12s} {killed.total():3d} kills, exit {code}, {', '.join(differences) or 'equal'}")
+            if code != expected_code:
+                click.echo((folder / "log.txt").read_text()[-2000:], err=True)
+    failed = [row for row in rows if row["differences"]]
+    click.echo(f"{counts.total()} kills in {len(rows)} run folders ({dict(counts)}), {len(failed)} folders differ")
+    if out is not None:
+        record = {"seed": seed, "kills": dict(counts), "folders": len(rows), "failed": failed, "rows": rows}
+        record |= {"code": code_state(), "hardware": hardware(), "versions": versions()}
+        write_atomic(out, json.dumps(record, indent=1) + "\n")
+    sys.exit(1 if failed else 0)
+
+
+def _undisturbed(method: str, folder: Path) -> tuple[Mapping[str, Any], int, float]:
+    """What a run that nobody kills ends with, its exit code (1 where too few users are left to probe) and its seconds.
+
+    Run twice, the first time to have the models' files in memory.
+    """
+    for attempt in ("first", "second"):
+        began = time.monotonic()
+        code, _ = chain(method, folder / attempt, random.Random(), 0, 0)
+        if code not in (0, 1):
+            raise click.ClickException(f"{method} ends with {code}: {(folder / attempt / 'log.txt').read_text()}")
+    return content(_run(folder / "second")), code, time.monotonic() - began
+
+
+def _run(folder: Path) -> Path:
+    [run] = [path.parent for path in folder.glob("*/run.json")]
+    return run
+
+
+def _differences(expected: Mapping[str, Any], folder: Path) -> list[str]:
+    """Names of files that are missing, too many or unequal."""
+    found: Mapping[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        found = content(_run(folder))
+    return sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+
+
+if __name__ == "__main__":
+    main()
