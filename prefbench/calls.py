@@ -114,7 +114,8 @@ class ReportResult:
         Raises `PrefbenchError` for a link within a run folder, which would lead the page out of it.
         """
         given, full = Path(folder), Path(folder).absolute()
-        make_folder(full, inside=full.parent if (full.parent / "run.json").is_file() else full)
+        if full.is_symlink() and (full.parent / "run.json").is_file():
+            make_folder(full, inside=full.parent)
         with self._asked("write"):
             paths = [Path(path) for path in self.report.write(self.result, full)]
         return [given / path.relative_to(full) if path.is_relative_to(full) else path for path in paths]

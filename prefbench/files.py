@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from prefbench.api.errors import PrefbenchError
 
@@ -149,6 +151,19 @@ def check_own(path: Path) -> None:
         return
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         raise PrefbenchError(f"{path} is a link or no plain file: nothing is written through it")
+
+
+def json_text(content: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """Valid JSON: a number that is none becomes null, whatever a file or a plug-in says."""
+    return json.dumps(_finite(content), indent=1, default=default, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def flush(path: Path) -> None:

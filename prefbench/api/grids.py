@@ -40,13 +40,31 @@ class Grid:
         return Grid(self.title, tuple(self.columns[i] for i in columns), sections, words=words)
 
 
-def plain(text: object, limit: int = TEXT_LIMIT) -> str:
-    """One line without control or direction characters, cut to `limit` characters: safe for a terminal.
+def printable(text: object, kept: str = "") -> str:
+    """Without control or direction characters, so that a terminal shows it and does nothing else.
+
+    A line break or tab becomes a blank, any other character � but those in `kept`.
 
     Example:
-        >>> plain("red\\x1b[31m\\nhouse")
+        >>> printable("red\\x1b[31m\\nhouse")
         'red�[31m house'
     """
-    line = " ".join(str(text).split())
-    printable = "".join("�" if unicodedata.category(c).startswith("C") else c for c in line)
-    return printable if len(printable) <= limit else printable[: limit - 1] + "…"
+    return "".join(c if c in kept else _shown(c) for c in str(text))
+
+
+def plain(text: object, limit: int = TEXT_LIMIT) -> str:
+    """One line of single blanks, printable and cut to `limit` characters.
+
+    Example:
+        >>> plain("a  red\\thouse", limit=6)
+        'a red…'
+    """
+    line = printable(" ".join(str(text).split()))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Zl", "Zp") or (category == "Cc" and character.isspace()):
+        return " "
+    return "�" if category.startswith("C") else character

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,10 +73,13 @@ class Report(ABC, Generic[R]):
 
         By default the plain data alone, as `<card name>.json`.
         """
-        from prefbench.files import write_atomic  # it knows the errors of this package, which imports this module
+        from prefbench.files import (  # it knows the errors of this package, which imports this module
+            json_text,
+            write_atomic,
+        )
 
         path = folder / f"{self.card.name}.json"
-        write_atomic(path, json.dumps(self.as_json(result), indent=1) + "\n")
+        write_atomic(path, json_text(self.as_json(result)) + "\n")
         return (path,)
 
     def publish(self, result: R, results: Path | None = None) -> Sequence[Path]:  # noqa: ARG002

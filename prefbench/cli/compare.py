@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,14 @@ def compare(runs: tuple[Path, ...], metrics: str | None, out: Path | None, as_js
     """Test scored runs against each other: paired contrasts, effect sizes, ranks, strengths, and what turns them."""
     import prefbench
     from prefbench.cli.screen import Screen
-    from prefbench.files import write_atomic
+    from prefbench.files import json_text, write_atomic
 
     screen = Screen(quiet=as_json)
     opened = open_runs(runs, screen)
     with screen.status("compare"):
         result = prefbench.compare(opened, metrics=tuple(names_in(metrics)), command=command_line(), **given(choices))
     screen.grids(result.tables)
-    content = json.dumps(result.as_json(), indent=1)
+    content = json_text(result.as_json())
     if out is not None:
         write_atomic(out, content + "\n")
         screen.written(out)

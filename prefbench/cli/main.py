@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from prefbench import __version__
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, plain, printable
 from prefbench.api.guard import on_second_interrupt, reason, still_running
 from prefbench.cli.ablate import ablate
 from prefbench.cli.audit import audit
@@ -27,12 +27,14 @@ from prefbench.cli.report import report
 from prefbench.cli.run import run
 from prefbench.cli.score import score
 from prefbench.cli.show import show
+from prefbench.cli.text import harmless_messages, tell
 from prefbench.cli.train import train
 from prefbench.cli.validate import validate
 
 VERBS = (run, score, report, compare, audit, power, validate, publish, show, list_, check, train, ablate, doctor)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
-"""A disk's reasons to refuse: room, quota, size, rights, a file in a folder's place. Shown as one line."""
+_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EEXIST)
+"""A disk's reasons to refuse: room, quota, size, rights, a file in a folder's place; and names. Shown as one line."""
 
 _GRACE = 5
 """Seconds that threads of plug-ins have to end by themselves."""
@@ -47,7 +49,7 @@ class _Group(click.Group):
             return super().main(*args, **extra)
         except SystemExit as end:
             if left := still_running():
-                click.echo(f"prefbench: left running and ended: {'; '.join(left)}", err=True)
+                tell(f"prefbench: left running and ended: {'; '.join(left)}")
                 code = end.code if isinstance(end.code, int) else 1
                 killer = threading.Timer(_GRACE, os._exit, (code,))
                 killer.daemon = True
@@ -64,10 +66,13 @@ class _Group(click.Group):
             message = _refusal(error) if isinstance(error, OSError) else str(error)
             if ctx.params.get("debug") or not message:
                 raise
-            click.echo(f"prefbench: {message}", err=True)
+            tell(f"prefbench: {message}")
             ctx.exit(2)
+        except click.ClickException as error:  # it may quote the name of a file
+            vars(error)["message"] = printable(error.message)
+            raise
         except KeyboardInterrupt:
-            click.echo(f"\nstopped; the same command continues where it stopped:\n  {command_line()}", err=True)
+            _tell_stopped("stopped")
             ctx.exit(130)
 
 
@@ -79,13 +84,21 @@ def _log_ignored(happened: Any) -> None:
 
 def _stop() -> None:
     """The end of a command whose plug-in goes on after Ctrl-C: what was stored is kept."""
-    click.echo(f"\nended; the same command continues where it stopped:\n  {command_line()}", err=True)
+    _tell_stopped("ended")
     os._exit(130)
+
+
+def _tell_stopped(how: str) -> None:
+    click.echo(err=True)
+    tell(f"{how}; the same command continues where it stopped:")
+    tell(command_line())
 
 
 def _refusal(error: OSError) -> str:
     """What a disk refuses, in one line; empty for any other error."""
     where = f" {error.filename}" if error.filename else ""
+    if error.errno in _NAMES:
+        return f"cannot use{plain(where, 200)}: {error.strerror}"
     return f"cannot write{where}: {error.strerror}" if error.errno in _DISK else ""
 
 
@@ -94,7 +107,7 @@ def _refusal(error: OSError) -> str:
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
 def main(debug: bool) -> None:
     """Measures preference-conditioned image generation on users that no method has seen."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(message)s")
+    harmless_messages(debug=debug)
 
 
 for verb in VERBS:

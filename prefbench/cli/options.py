@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
 import click
+
+from prefbench.files import json_text
 
 
 def _reserve(context: click.Context, _: click.Parameter, wanted: bool) -> bool:
@@ -47,10 +48,10 @@ as_json = click.option(
 )
 
 
-def print_json(content: Any, **dumps: Any) -> None:
+def print_json(content: Any, default: Callable[[Any], Any] | None = None) -> None:
     """The one output of a command with `--json`."""
     output: IO[str] = click.get_current_context().meta[_OUTPUT]
-    output.write(json.dumps(content, indent=1, **dumps) + "\n")
+    output.write(json_text(content, default) + "\n")
     output.flush()
 
 

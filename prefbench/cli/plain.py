@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from prefbench.api import printable
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -16,13 +19,13 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         for row in rows:
-            print("\t".join(_plain(cell) for cell in row))
+            click.echo("\t".join(printable(_as_text(cell)) for cell in row))
         return
     table = Table(*headings)
     for row in rows:
-        table.add_row(*(escape(_plain(cell)) for cell in row))
+        table.add_row(*(Text(printable(_as_text(cell))) for cell in row))
     console.print(table)
 
 
-def _plain(cell: Any) -> str:
+def _as_text(cell: Any) -> str:
     return json.dumps(cell, default=str) if isinstance(cell, dict | list | tuple) else str(cell)

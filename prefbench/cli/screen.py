@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
+from rich.text import Text
 
+from prefbench.api import printable
 from prefbench.run.watch import Watch
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Screen(Watch):
             f"guidance {spec.guidance:g}",
             f"folder    {prepared.folder.path}",
         ]
-        text = escape("\n".join(lines))
+        text = Text("\n".join(map(printable, lines)))
         if self._out.is_terminal:
             self._out.print(Panel(text, expand=False), soft_wrap=False)
         else:
@@ -52,7 +53,7 @@ class Screen(Watch):
         """One bar for a stage with rate and time left; on no terminal a plain line at its end."""
         from tqdm import tqdm
 
-        bar = tqdm(total=total, desc=stage, unit=unit, miniters=1, disable=not sys.stderr.isatty())
+        bar = tqdm(total=total, desc=printable(stage), unit=unit, miniters=1, disable=not sys.stderr.isatty())
         try:
             yield bar.update
         finally:
@@ -62,24 +63,24 @@ class Screen(Watch):
     def status(self, text: str) -> Iterator[None]:
         """A short wait."""
         if self._out.is_terminal:
-            with self._out.status(escape(text)):
+            with self._out.status(Text(printable(text))):
                 yield
         else:
-            self._out.print(escape(text))
+            self.line(text)
             yield
 
     def drawn(self, result: RunResult, path: Path) -> None:
         """The counts of samples drawn now, stored before, and failed."""
         rate = f", {result.drawn / result.seconds:.1f} a second" if result.drawn and result.seconds > 0 else ""
         others = _others(result.planned - result.drawn, result.failed)
-        self._out.print(f"drew {result.drawn} of {result.planned} samples{rate}{others}: {escape(str(path))}")
+        self.line(f"drew {result.drawn} of {result.planned} samples{rate}{others}: {path}")
 
     def represented(self, result: CollectedStates) -> None:
         """The counts of users represented now, stored before, and failed."""
         others = _others(result.users - result.collected - len(result.failed), len(result.failed))
-        self._out.print(f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{others}")
+        self.line(f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{others}")
         for error, count in Counter(result.failed.values()).most_common(_FAILURES_SHOWN):
-            self._out.print(f"  {count} x {escape(error)}")
+            self.line(f"  {count} x {error}")
 
     def failures(self, path: Path) -> None:
         """The most frequent errors of a run, and how to go on."""
@@ -87,25 +88,25 @@ class Screen(Watch):
         from prefbench.run.folder import RunFolder
 
         for reason, count in failures(RunFolder(path).samples()).most_common(_FAILURES_SHOWN):
-            self._out.print(f"  {count} x {escape(reason)}")
-        self._out.print("The same command tries them again; --allow-failures SHARE goes on without them.")
+            self.line(f"  {count} x {reason}")
+        self.line("The same command tries them again; --allow-failures SHARE goes on without them.")
 
     def refused(self, reasons: Mapping[str, str]) -> None:
         """Metrics that a run offers too little for."""
         for name, reason in reasons.items():
-            self._out.print(f"no {escape(name)}: {escape(reason)}")
+            self.line(f"no {name}: {reason}")
 
     def line(self, text: str) -> None:
         """One line, such as what begins now."""
-        self._out.print(escape(text))
+        self._out.print(Text(printable(text)))
 
     def written(self, path: Path) -> None:
         """A file that now holds what was asked for."""
-        self._out.print(f"written   {escape(str(path))}")
+        self.line(f"written   {path}")
 
     def next(self, command: str) -> None:
         """The command that comes next."""
-        self._out.print(f"next      {escape(command)}")
+        self.line(f"next      {command}")
 
     def grids(self, grids: Sequence[Any]) -> None:
         """Tables of runs."""
@@ -117,4 +118,4 @@ class Screen(Watch):
 def _others(before: int, failed: int) -> str:
     """How many were there before, and how many failed, as the end of a line."""
     there = f", {before} were there already" if before else ""
-    return there + (f", [bold]{failed} failed[/bold]" if failed else "")
+    return there + (f", {failed} failed" if failed else "")

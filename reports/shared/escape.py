@@ -6,6 +6,7 @@ Rich needs no escape of its own: tables hand it `Text`, which is never read as m
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from prefbench.api import TEXT_LIMIT, plain
 
@@ -21,13 +22,20 @@ _LATEX = {
     "×": r"$\times$",
     "—": "---",
     "†": r"\dag{}",
+    "|": r"\textbar{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = tuple("=+-@\N{MINUS SIGN}")
+_SLUG = 60
+"""Characters of a name of a file; most file systems allow 255 bytes."""
+_ITEM = re.compile(r"^(?:[-+](?![\d.])|\d+[.)](?=\s|$))")
+"""What begins a list or a rule, in front of its last character; a number is left as it is."""
+_BLOCK = re.compile(r"^(?:=|:|%|\?\?\?|///)")
+"""What begins a heading's rule, a definition, a directive or a block of Markdown's extensions."""
 
 
 def markdown(text: object, limit: int = TEXT_LIMIT) -> str:
-    """For Markdown, in or outside a table: no markup, no HTML, no mention, no link that makes itself.
+    """For Markdown, at any place of a line or table: no markup, no HTML, no mention, no link that makes itself.
 
     Example:
         >>> markdown("a|b <script>")
@@ -35,7 +43,10 @@ def markdown(text: object, limit: int = TEXT_LIMIT) -> str:
     """
     marked = re.sub(r"([\\`*_\[\]|~$#!{}])", r"\\\1", plain(text, limit))
     escaped = "".join(_ENTITIES.get(c, c) for c in marked)
-    return escaped.replace("://", "&#58;//").replace("www.", "www&#46;")
+    unlinked = re.sub("(www)[.]", r"\1&#46;", escaped.replace("://", "&#58;//"), flags=re.IGNORECASE)
+    return _ITEM.sub(
+        lambda m: f"{m[0][:-1]}\\{m[0][-1]}", _BLOCK.sub(lambda m: f"&#{ord(m[0][0])};{m[0][1:]}", unlinked)
+    )
 
 
 def latex(text: object) -> str:
@@ -44,10 +55,15 @@ def latex(text: object) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """For CSV: a text that a spreadsheet would run as a formula starts with an apostrophe; numbers stay numbers."""
+    """For CSV: a text that a spreadsheet would run as a formula starts with an apostrophe; numbers stay numbers.
+
+    What counts is what a spreadsheet sees: without white space, full-width signs as the plain ones.
+    """
     if not isinstance(value, str):
         return value
-    return f"'{plain(value)}" if value.lstrip(" ").startswith(_FORMULA) else plain(value)
+    text = plain(value)
+    is_formula = unicodedata.normalize("NFKC", text).lstrip().startswith(_FORMULA)
+    return f"'{text}" if is_formula else text
 
 
 def code_block(text: object) -> str:
@@ -59,5 +75,5 @@ def code_block(text: object) -> str:
 
 
 def slug(text: str) -> str:
-    """A name of a file: small letters, digits, dots and dashes; never empty, never a path."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "run"
+    """A name of a file: at most 60 small letters, digits, dots and dashes; never empty, never a path."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:_SLUG].rstrip("-.") or "run"

@@ -33,4 +33,6 @@ def _markdown_row(row: Cells) -> str:
 
 
 def _latex_row(row: Cells) -> str:
-    return " & ".join(" ".join(latex(line) for line in cell.split("\n")) for cell in row) + r" \\" + "\n"
+    r"""The row in front of it ends with a `\\`, which would read a bracket or an asterisk as its option."""
+    cells = " & ".join(" ".join(latex(line) for line in cell.split("\n")) for cell in row)
+    return ("{}" if cells.lstrip().startswith(("[", "*")) else "") + cells + r" \\" + "\n"

@@ -93,9 +93,10 @@ def _tables(comparison: Comparison) -> list[Grid]:
 def _galleries(comparison: Comparison, history: Callable[[str], History], folder: Path) -> dict[str, str]:
     """Label to file name. Names are numbered where labels would give the same one."""
     names: dict[str, str] = {}
-    for i, (label, run) in enumerate(comparison.runs.items()):
-        name = f"gallery-{slug(label)}.png"
-        names[label] = f"gallery-{slug(label)}-{i}.png" if name in names.values() else name
+    for label, run in comparison.runs.items():
+        numbers = ("", *(f"-{i}" for i in range(1, len(comparison.runs))))
+        candidates = [f"gallery-{slug(label)}{number}.png" for number in numbers]
+        names[label] = next(name for name in candidates if name not in names.values())
         draw_gallery(run, history, folder / names[label])
     return names
 
