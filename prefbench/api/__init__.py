@@ -16,7 +16,7 @@ from prefbench.api.drawn import (
     count_drawn,
     count_pictures,
 )
-from prefbench.api.errors import FailedSamplesError, NotMeasurableError, PrefbenchError
+from prefbench.api.errors import FailedSamplesError, NotMeasurableError, PrefbenchError, UnreadableImageError
 from prefbench.api.features import (
     Extractor,
     ExtractorCard,
@@ -39,8 +39,18 @@ from prefbench.api.metrics import (
     SetMetric,
     UserMetric,
 )
-from prefbench.api.records import (
+from prefbench.api.pictures import (
+    FORMATS,
+    MAX_BYTES,
     MAX_PIXELS,
+    Pixels,
+    as_seen,
+    decode_image,
+    encode_png,
+    image_digest,
+    to_pixels,
+)
+from prefbench.api.records import (
     SPLITS,
     VIEWERS,
     Bounds,
@@ -50,19 +60,13 @@ from prefbench.api.records import (
     History,
     Judgment,
     Picture,
-    Pixels,
     ProbeItem,
     Profile,
     Request,
     Sample,
     Split,
-    UnreadableImageError,
     User,
     Viewer,
-    decode_image,
-    encode_png,
-    image_digest,
-    to_pixels,
 )
 from prefbench.api.reports import Report, ReportCard, ReportContext
 from prefbench.api.representations import States, UserStates
@@ -73,14 +77,15 @@ from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 from prefbench.api.weights import WeightFiles
 
 __all__ = [
-    "ALL", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT", "VIEWERS", "Backbone",
-    "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing", "DrawnCounts", "DrawnImages",
-    "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError", "FeatureSet", "Features",
-    "FloatArray", "Grid", "History", "ImageMetric", "Judgment", "Method", "MethodCard", "Metric", "MetricCard",
-    "NotMeasurableError", "Picture", "PictureCounts", "Pixels", "PrefbenchError", "ProbeItem", "Profile",
-    "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request", "Resampling", "Sample",
-    "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores", "SetMetric", "Split",
-    "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth", "UnreadableImageError", "User",
-    "UserMetric", "UserStates", "Viewer", "WeightFiles", "as_features", "colour_spread", "count_drawn",
-    "count_pictures", "decode_image", "encode_png", "image_digest", "plain", "printable", "to_pixels",
+    "ALL", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT",
+    "VIEWERS", "Backbone", "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing",
+    "DrawnCounts", "DrawnImages", "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError",
+    "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric", "Judgment", "Method", "MethodCard",
+    "Metric", "MetricCard", "NotMeasurableError", "Picture", "PictureCounts", "Pixels", "PrefbenchError",
+    "ProbeItem", "Profile", "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request",
+    "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
+    "SetMetric", "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth",
+    "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "as_features", "as_seen",
+    "colour_spread", "count_drawn", "count_pictures", "decode_image", "encode_png", "image_digest", "plain",
+    "printable", "to_pixels",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from prefbench.api.pictures import as_seen
 from prefbench.api.records import Sample, record_of
 
 NEAR_CONSTANT = 2.0
@@ -25,7 +26,7 @@ def colour_spread(image: Image.Image) -> float:
         >>> colour_spread(Image.new("RGB", (8, 8), "red"))
         0.0
     """
-    counts = np.array(image.convert("RGB").histogram()).reshape(3, 256)
+    counts = np.array(as_seen(image).histogram()).reshape(3, 256)
     levels, total = np.arange(256), counts.sum(axis=1, keepdims=True)
     means = (counts * levels).sum(axis=1, keepdims=True) / total
     return float(np.sqrt((counts * (levels - means) ** 2 / total).sum(axis=1).mean()))

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 
 class PrefbenchError(Exception):
     """A mistake of the user's or of a plug-in's that one line explains: shown without a traceback, exit code 2."""
+
+
+class UnreadableImageError(PrefbenchError, ValueError):
+    """A picture that cannot be decoded, must not be because of its size, or is another than its digest says.
+
+    `picture` is the `Picture` of the suite, where it is one.
+    """
+
+    def __init__(self, message: str, picture: object = None) -> None:
+        super().__init__(message)
+        self.picture = picture
+
+
+def unread_picture(error: BaseException | None) -> object:
+    """The suite's `Picture` that an error, or what it was raised from, says cannot be read; None without one."""
+    while error is not None:
+        if isinstance(error, UnreadableImageError) and error.picture is not None:
+            return error.picture
+        error = error.__cause__
+    return None
 
 
 class NotMeasurableError(PrefbenchError):
@@ -27,3 +49,8 @@ class PluginError(PrefbenchError):
     def __init__(self, whose: str, deed: str, reason: str) -> None:
         super().__init__(f"{whose}: {deed} raised {reason}")
         self.reason = reason
+
+
+def without_addresses(text: str) -> str:
+    """A message without addresses in memory, so that equal causes read alike."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from prefbench.api.drawn import TextsRead
 from prefbench.api.errors import PrefbenchError
-from prefbench.api.records import Pixels
+from prefbench.api.pictures import Pixels
 
 FloatArray = NDArray[np.float64]
 """Numbers of any kind and shape: utilities, probabilities, scores."""

@@ -17,7 +17,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from prefbench.api import surroundings
-from prefbench.api.errors import NotMeasurableError, PluginError, PrefbenchError
+from prefbench.api.errors import NotMeasurableError, PluginError, PrefbenchError, without_addresses
 from prefbench.api.grids import plain
 
 REASON_LIMIT = 500
@@ -110,11 +110,12 @@ _UNREADABLE = "an exception whose text cannot be shown"
 
 
 def reason(error: BaseException) -> str:
-    """An exception's class and text in one line, safe for a terminal and of bounded length."""
+    """An exception's class and text in one line, safe for a terminal, of bounded length, equal for equal causes."""
     if isinstance(error, PluginError):
         return error.reason
     text = _text(error)
-    return plain(f"{type(error).__name__}: {_UNREADABLE if text is None else text}", REASON_LIMIT)
+    said = _UNREADABLE if text is None else without_addresses(text)
+    return plain(f"{type(error).__name__}: {said}", REASON_LIMIT)
 
 
 def _text(error: BaseException) -> str | None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features, FeatureSet
-from prefbench.api.records import Bounds, History, Picture, Pixels, Viewer
+from prefbench.api.pictures import Pixels
+from prefbench.api.records import Bounds, History, Picture, Viewer
 from prefbench.api.representations import UserStates
 from prefbench.api.scorers import Scorer
 from prefbench.api.suites import Truth

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 from PIL import Image
+
+from prefbench.api.errors import UnreadableImageError
+from prefbench.api.pictures import as_seen, decode_image, encode_png, image_digest, read_picture
 
 R = TypeVar("R")
 Split = Literal["train", "scorer", "val", "test"]
@@ -19,47 +20,11 @@ SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test")
 Viewer = Literal["method", "scorer"]
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
 """Whose view of a user's judgments: those that methods see, or those that only scorers and references see."""
-MAX_PIXELS = 64_000_000
-"""Images with more pixels are refused before they are decoded."""
-
-
-class UnreadableImageError(ValueError):
-    """An image file that cannot be decoded, or must not be because of its size."""
-
-
-def image_digest(image: Image.Image) -> str:
-    """SHA-256 over the size and the RGB pixels: equal for equal pictures, whatever file they came from."""
-    rgb = image.convert("RGB")
-    return hashlib.sha256(f"RGB {rgb.width}x{rgb.height} ".encode() + rgb.tobytes()).hexdigest()
-
-
-def decode_image(data: bytes, *, origin: str) -> Image.Image:
-    """Decodes an image from outside into RGB; `origin` names it in errors.
-
-    Raises:
-        UnreadableImageError: not an image, truncated, or larger than `MAX_PIXELS`.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImageError(f"{origin}: {image.width}x{image.height} is over {MAX_PIXELS} pixels")
-            return image.convert("RGB")
-    except UnreadableImageError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(f"{origin}: cannot be decoded ({type(error).__name__}: {error})") from error
-
-
-def encode_png(image: Image.Image) -> bytes:
-    """The image as PNG bytes, lossless."""
-    stream = io.BytesIO()
-    image.save(stream, format="PNG")
-    return stream.getvalue()
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a suite: its digest, and where its bytes are. Decoded only when asked."""
+    """One image of a suite: the digest of what a person sees, and where the bytes are. Decoded only when asked."""
 
     digest: str
     path: Path | None = None
@@ -68,19 +33,33 @@ class Picture:
     @classmethod
     def of(cls, image: Image.Image) -> Picture:
         """A picture held in memory."""
-        return cls(image_digest(image), data=encode_png(image))
+        seen = as_seen(image)
+        return cls(image_digest(seen), data=encode_png(seen))
 
     def load(self) -> Image.Image:
-        """The RGB image. Raises `UnreadableImageError` with the path or the digest in its message."""
-        if self.data is not None:
-            return decode_image(self.data, origin=self.digest[:12])
-        if self.path is None:
-            raise UnreadableImageError(f"{self.digest[:12]}: neither a path nor bytes")
+        """The picture as a person sees it, in RGB, by the rule of `prefbench.api.pictures`.
+
+        Raises:
+            UnreadableImageError: it cannot be read, or its pixels have another digest; names the path or the digest.
+        """
         try:
-            data = self.path.read_bytes()
-        except OSError as error:
-            raise UnreadableImageError(f"{self.path}: {error.strerror}") from error
-        return decode_image(data, origin=str(self.path))
+            return self._checked()
+        except UnreadableImageError as error:
+            raise UnreadableImageError(str(error), self) from error
+
+    def _checked(self) -> Image.Image:
+        name = self.digest[:12] if self.data is not None or self.path is None else str(self.path)
+        if self.data is not None:
+            image = decode_image(self.data, origin=name)
+        elif self.path is not None:
+            image = read_picture(self.path)
+        else:
+            raise UnreadableImageError(f"{name}: neither a path nor bytes")
+        actual = image_digest(image)
+        if actual != self.digest:
+            message = f"its pixels have the digest {actual[:12]}, the suite says {self.digest[:12]}"
+            raise UnreadableImageError(f"{name}: {message}; prefbench.api.image_digest gives the right one")
+        return image
 
 
 @dataclass(frozen=True)
@@ -177,7 +156,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A method's answer to one request: the image, the prompt it really used, denoiser passes it took."""
+    """A method's answer to one request: the image, the prompt it really used, denoiser passes it took.
+
+    The image is stored as a person sees it (`prefbench.api.pictures`): alpha on white, 8 bits, upright. One that has no
+    such view, such as one of floats, or over `MAX_PIXELS` pixels, is a failed sample.
+    """
 
     image: Image.Image
     prompt_used: str
@@ -228,14 +211,6 @@ class Estimate:
     n_prompts: int
     n_samples: int
     missing: int
-
-
-Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-
-
-def to_pixels(image: Image.Image) -> Pixels:
-    """An image as uint8 (H, W, 3)."""
-    return np.asarray(image.convert("RGB"))
 
 
 def record_of(kind: type[R], content: Mapping[str, Any]) -> R:

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from prefbench.api.drawn import TextsRead
 from prefbench.api.features import Features
-from prefbench.api.records import History, Pixels
+from prefbench.api.pictures import Pixels
+from prefbench.api.records import History
 from prefbench.api.weights import WeightFiles
 
 

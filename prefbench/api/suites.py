@@ -11,7 +11,8 @@ from PIL import Image
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features
-from prefbench.api.records import VIEWERS, Case, History, Picture, Pixels, Split, User, Viewer
+from prefbench.api.pictures import Pixels
+from prefbench.api.records import VIEWERS, Case, History, Picture, Split, User, Viewer
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline

@@ -30,6 +30,7 @@ from prefbench.api import (
     Request,
     Suite,
     image_digest,
+    to_pixels,
 )
 from prefbench.models.backbones.loader import find_card, load_backbone
 from prefbench.run.plan import sample_seed
@@ -104,7 +105,7 @@ class Bench:
 
 def pixels_of(drawings: Sequence[Drawing]) -> list[Pixels]:
     """The drawn pictures as uint8 (H, W, 3)."""
-    return [np.asarray(drawing.image.convert("RGB")) for drawing in drawings]
+    return [to_pixels(drawing.image) for drawing in drawings]
 
 
 def gap(first: Sequence[Pixels], second: Sequence[Pixels]) -> float:

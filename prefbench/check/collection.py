@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from prefbench.api import History, Split, Suite, User, Viewer, colour_spread, image_digest
+from prefbench.api import History, Judgment, Split, Suite, UnreadableImageError, User, Viewer, colour_spread
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
@@ -55,18 +56,27 @@ def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
 
 def _add(collection: Collection, history: History, user: User, group: Group) -> list[NDArray[np.float32]]:
     judgments = (*history.liked, *history.disliked)
-    images = [judgment.picture.load() for judgment in judgments]
-    fault = _fault(history, user)
-    if any(judgment.picture.digest != image_digest(image) for judgment, image in zip(judgments, images, strict=True)):
-        fault = "has a picture under another digest than its pixels'"
+    images, unread = _readable(judgments)
+    fault = unread or _fault(history, user)
     collection.outlines[group[1]].append(Outline(user.id, f"{len(history.liked)}+{len(history.disliked)}", fault))
     collection.digests.setdefault(group, set()).update(judgment.picture.digest for judgment in judgments)
-    spreads = map(colour_spread, images)
-    collection.judged += [(j.prompt, j.picture.digest, s) for j, s in zip(judgments, spreads, strict=True)]
+    collection.judged += [(j.prompt, j.picture.digest, colour_spread(image)) for j, image in images]
     collection.prompts.update(judgment.prompt for judgment in judgments)
     if group[1] == "scorer":
         collection.scorer_likes.update((user.id, judgment.picture.digest) for judgment in history.liked)
-    return [thumbnail(image) for image in images]
+    return [thumbnail(image) for _, image in images]
+
+
+def _readable(judgments: Sequence[Judgment]) -> tuple[list[tuple[Judgment, Image.Image]], str | None]:
+    """The judgments whose pictures can be read, with them, and what is wrong where others cannot."""
+    images, unread = [], []
+    for judgment in judgments:
+        try:
+            images.append((judgment, judgment.picture.load()))
+        except UnreadableImageError as error:
+            unread.append(f"a picture of the {'liked' if judgment.liked else 'disliked'} side: {error}")
+    first = f"has {len(unread)} of {len(judgments)} pictures that cannot be read; {unread[0]}" if unread else None
+    return images, first
 
 
 def _fault(history: History, user: User) -> str | None:

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from prefbench.api import as_seen
+
 COPY, ALIKE = 3.0, 12.0
 _SIDE = 8
 _BLOCK = 2048
@@ -42,7 +44,7 @@ class Likeness:
 
 def thumbnail(image: Image.Image) -> NDArray[np.float32]:
     """The picture reduced by area, (192,), 0 to 255."""
-    reduced = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    reduced = as_seen(image).resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.asarray(reduced, np.float32).ravel()
 
 

@@ -21,7 +21,6 @@ from prefbench.api import (
     ProbeItem,
     Profile,
     Request,
-    UnreadableImageError,
 )
 from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixels_of, with_picture
 from prefbench.check.cards import check_defaults, check_method_card, registered_name
@@ -30,6 +29,7 @@ from prefbench.check.findings import Check, Finding, Listener, fail, one_line, r
 from prefbench.check.shown import check_drawings, count_drawings
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import default, load
+from prefbench.run.outputs import seen
 from prefbench.run.prepare import load_suite
 
 _TOLERANCE = 1.0
@@ -138,14 +138,14 @@ class MethodChecks:
         return f"{self._method.card.name} on {name}"
 
     def drawings(self) -> str:
-        """One RGB drawing per request, at the backbone's resolution, with the prompt that was really used."""
+        """One drawing per request that can be seen, at the backbone's resolution, with the prompt that was used."""
         side = self._bench.card.resolution
         for profile, history in zip(self._profiles, self._bench.histories, strict=True):
             if not isinstance(profile, Profile) or profile.user != history.user:
                 fail(f"profile of {history.user} is {_short(profile)}, not a Profile of that user")
         for drawing in _drawn(self._method, self._four_users):
-            if drawing.image.mode != "RGB" or drawing.image.size != (side, side):
-                fail(f"image is {drawing.image.mode} {drawing.image.size}, not RGB {(side, side)}")
+            if drawing.image.size != (side, side):
+                fail(f"image is {drawing.image.size}, not {(side, side)}")
             if not isinstance(drawing.prompt_used, str) or not isinstance(drawing.nfe, int):
                 fail(f"prompt_used is {_short(drawing.prompt_used)}, nfe {_short(drawing.nfe)}")
         return f"{len(self._four_users)} of RGB {side}x{side}"
@@ -186,7 +186,7 @@ class MethodChecks:
         """An unusual history is drawn for, or refused with a clean error."""
         try:
             drawings = self._for([history])
-        except (PrefbenchError, UnreadableImageError) as error:
+        except PrefbenchError as error:
             return f"refused: {one_line(error)}"
         return f"{len(drawings)} drawn"
 
@@ -269,10 +269,14 @@ def _alike(first: Mapping[str, Features], second: Mapping[str, Features], tolera
 
 
 def _drawn(method: Method, requests: Sequence[Request]) -> Sequence[Drawing]:
+    """The drawings as `run` stores them. Fails with the line of the samples that `run` fails for their images."""
     drawings = method.generate(requests)
     if len(drawings) != len(requests) or not all(isinstance(drawing, Drawing) for drawing in drawings):
         fail(f"{len(requests)} requests gave {len(drawings)} of {_short(drawings[:1])}, not one Drawing each")
-    return drawings
+    try:
+        return [seen(method.card.name, drawing) for drawing in drawings]
+    except PrefbenchError as error:
+        fail(str(error))
 
 
 def _same(difference: float) -> str:

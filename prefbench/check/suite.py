@@ -110,9 +110,10 @@ class SuiteChecks:
     def histories(self) -> str:
         """Each history is its user's, every judgment stands on its own side, no picture on both."""
         for viewer, outlines in self._collection.outlines.items():
-            faulty = next((outline for outline in outlines if outline.fault), None)
-            if faulty is not None:
-                fail(f"{viewer} history of {faulty.user} {faulty.fault}")
+            faulty = [outline for outline in outlines if outline.fault]
+            if faulty:
+                more = f"; and {len(faulty) - 1} other histories" if len(faulty) > 1 else ""
+                fail(f"{viewer} history of {faulty[0].user} {faulty[0].fault}{more}")
         counted = {viewer: Counter(o.size for o in outlines) for viewer, outlines in self._collection.outlines.items()}
         return "likes+dislikes: " + "; ".join(f"{viewer} {_sizes(sizes)}" for viewer, sizes in counted.items())
 

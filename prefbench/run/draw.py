@@ -18,12 +18,23 @@ from typing import Any
 
 import psutil
 
-from prefbench.api import Case, Drawing, History, Method, PrefbenchError, Profile, Request, Sample, colour_spread
+from prefbench.api import (
+    Case,
+    Drawing,
+    History,
+    Method,
+    PrefbenchError,
+    Profile,
+    Request,
+    Sample,
+    UnreadableImageError,
+    colour_spread,
+)
 from prefbench.api.guard import reason
 from prefbench.models.backbones.texts import AskedFor, TextReader
 from prefbench.run import payloads
 from prefbench.run.folder import RunFolder
-from prefbench.run.outputs import asking, checked_drawings, checked_profile
+from prefbench.run.outputs import asking, checked_drawings, checked_profile, named, seen
 from prefbench.run.plan import Planned
 from prefbench.run.progress import Progress
 
@@ -107,7 +118,7 @@ def _draw_batch(
             failed.append(_Outcome(planned, None, 0.0, error))
         else:
             ready.append((planned, Request(_visible(planned.case, method), planned.index, planned.seed, profile)))
-    return failed + _generate(method, ready, texts)
+    return failed + _generate(method, profiles, ready, texts)
 
 
 def _visible(case: Case, method: Method) -> Case:
@@ -115,25 +126,37 @@ def _visible(case: Case, method: Method) -> Case:
     return case if type(method).card.control else replace(case, chosen=None, rejected=None)
 
 
-def _generate(method: Method, ready: Sequence[tuple[Planned, Request]], texts: TextReader | None) -> list[_Outcome]:
+def _generate(
+    method: Method, profiles: _Profiles, ready: Sequence[tuple[Planned, Request]], texts: TextReader | None
+) -> list[_Outcome]:
     if not ready:
         return []
     started = time.perf_counter()
     if texts is not None:
         texts.watch()
-    drawings, error = _try_to_generate(method, [request for _, request in ready])
+    drawings, error = _try_to_generate(method, profiles, [request for _, request in ready])
     seconds = (time.perf_counter() - started) / len(ready)
     if error is not None:
         if len(ready) == 1:
             return [_Outcome(ready[0][0], None, seconds, error)]
         logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), error)
-        return [outcome for one in ready for outcome in _generate(method, [one], texts)]
+        return [outcome for one in ready for outcome in _generate(method, profiles, [one], texts)]
     with asking(method, "generate"):
         checked = checked_drawings(method.card.name, drawings, len(ready))
     pairs = [(planned, drawing) for (planned, _), drawing in zip(ready, checked, strict=True)]
     asked = [AskedFor(planned.case.prompt, drawing.prompt_used, planned.seed) for planned, drawing in pairs]
     unread = [{}] * len(pairs) if texts is None else texts.unread_of(asked)
-    return [_Outcome(*pair, seconds=seconds, unread=counts) for pair, counts in zip(pairs, unread, strict=True)]
+    outcomes = [_Outcome(*pair, seconds=seconds, unread=counts) for pair, counts in zip(pairs, unread, strict=True)]
+    return [_seen(method, outcome) for outcome in outcomes]
+
+
+def _seen(method: Method, outcome: _Outcome) -> _Outcome:
+    """The outcome with its image as a person sees it, or a failed one where it cannot be seen."""
+    assert outcome.drawing is not None
+    try:
+        return replace(outcome, drawing=seen(method.card.name, outcome.drawing))
+    except UnreadableImageError as error:
+        return _Outcome(outcome.planned, None, outcome.seconds, reason(error))
 
 
 def _mean_nfe(batch: Sequence[_Outcome]) -> float:
@@ -142,13 +165,13 @@ def _mean_nfe(batch: Sequence[_Outcome]) -> float:
     return sum(counts) / len(counts) if counts else 0
 
 
-def _try_to_generate(method: Method, requests: Sequence[Request]) -> tuple[Any, str | None]:
+def _try_to_generate(method: Method, profiles: _Profiles, requests: Sequence[Request]) -> tuple[Any, str | None]:
     """What the method returned, or the error alone: its traceback would keep memory that the next try needs."""
     try:
         with asking(method, "generate"):
             return method.generate(requests), None
     except PrefbenchError as error:
-        return None, reason(error)
+        return None, profiles.named(error, requests[0].case.user)
 
 
 def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> None:
@@ -197,6 +220,10 @@ class _Profiles:
             self._profiles[user] = (stored, None) if stored is not None else self._make(history)
         return self._profiles[user]
 
+    def named(self, error: Exception, user: str) -> str:
+        """An error that drawing for a user ended in."""
+        return named(error, self._histories[user])
+
     def _make(self, history: History) -> tuple[Profile | None, str | None]:
         started, seconds, plain, error = time.perf_counter(), None, None, None
         try:
@@ -205,7 +232,7 @@ class _Profiles:
                 seconds = time.perf_counter() - started
                 plain = _plain_profile(self._method.card.name, profile, history.user)
         except PrefbenchError as problem:
-            error = reason(problem)
+            error = named(problem, history)
         seconds = time.perf_counter() - started if seconds is None else seconds
         row = _profile_row(history, plain, error, seconds)
         if self._rows.get(history.digest, {}).get("status") != row["status"]:

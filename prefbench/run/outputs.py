@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from prefbench.api import Drawing, Method, PrefbenchError, Profile
+from prefbench.api import Drawing, History, Method, PrefbenchError, Profile, UnreadableImageError, as_seen
+from prefbench.api.errors import unread_picture
 from prefbench.api.guard import guarded, module_of, reason
 
 
@@ -19,7 +20,11 @@ def asking(method: Method, deed: str) -> guarded:
 
 
 def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:
-    """The drawings, checked. Raises `PrefbenchError` for anything but one `Drawing` per request, in their order."""
+    """The drawings, checked; not what their images show, which `seen` looks at.
+
+    Raises:
+        PrefbenchError: anything but one `Drawing` per request, in their order.
+    """
     if not isinstance(drawings, Sequence):
         raise PrefbenchError(f"{method} returned {_type(drawings)}, not a sequence of drawings")
     if len(drawings) != requested:
@@ -31,21 +36,33 @@ def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing
 
 
 def _checked_drawing(method: str, drawing: Drawing) -> Drawing:
-    """The drawing in RGB, its pixels decoded. Raises `PrefbenchError` for one that no row could hold."""
-    image, prompt = drawing.image, drawing.prompt_used
+    """The drawing with a plain count. Raises `PrefbenchError` for one that no row could hold."""
+    image, prompt, nfe = drawing.image, drawing.prompt_used, _count(drawing.nfe)
     if not isinstance(image, Image.Image):
-        raise PrefbenchError(f"{method} returned a drawing whose image is {_type(image)}, not a PIL image")
-    if 0 in image.size:
-        raise PrefbenchError(f"{method} returned an image of {image.width}x{image.height} pixels")
+        raise PrefbenchError(
+            f"{method} returned a drawing whose image is {_type(image)}, not a PIL image;"
+            " Image.fromarray makes one of a uint8 array (H, W, 3)"
+        )
     if not isinstance(prompt, str):
         raise PrefbenchError(f"{method} returned a drawing whose prompt_used is {_type(prompt)}, not a text")
-    nfe = _count(drawing.nfe)
     if nfe is None:
         raise PrefbenchError(f"{method} returned {drawing.nfe!r} as nfe; it is a whole number")
+    return Drawing(image, prompt, nfe)
+
+
+def seen(method: str, drawing: Drawing) -> Drawing:
+    """The drawing with its image as a person sees it. Raises `UnreadableImageError` where it cannot be seen."""
     try:
-        return Drawing(image.convert("RGB"), prompt, nfe)
-    except Exception as error:  # PIL decodes late, and damaged files raise anything
-        raise PrefbenchError(f"{method} returned an image that cannot be decoded ({reason(error)})") from error
+        return replace(drawing, image=as_seen(drawing.image))
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"{method} returned an image that {error}") from error
+
+
+def named(error: Exception, history: History) -> str:
+    """An error as the rows of a run hold it; of a picture that cannot be read, with the side that it stands on."""
+    picture = unread_picture(error)
+    sides = ["liked" if j.liked else "disliked" for j in (*history.liked, *history.disliked) if j.picture == picture]
+    return reason(error) + (f" ({sides[0]} by {history.user})" if sides else "")
 
 
 def _count(value: Any) -> int | None:

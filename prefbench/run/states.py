@@ -19,7 +19,7 @@ from prefbench.api import Features, Judgment, Method, Picture, PrefbenchError, S
 from prefbench.api.guard import reason
 from prefbench.probing.plan import VERSION, ProbePlan
 from prefbench.run.folder import RunFolder
-from prefbench.run.outputs import asking
+from prefbench.run.outputs import asking, named
 
 Advance = Callable[[int], object]
 _PARTS = ("halves", "answers")
@@ -55,7 +55,7 @@ def collect_states(
             with asking(method, "represent"):
                 arrays = _states_of(method, plan)
         except PrefbenchError as problem:
-            error = failed[plan.user] = reason(problem)
+            error = failed[plan.user] = named(problem, plan.history)
         else:
             folder.put_representation(_name(plan.user), _packed(arrays))
             collected += 1

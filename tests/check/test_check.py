@@ -110,10 +110,18 @@ class NotReady(Painter):
         raise PrefbenchError("no weights")
 
 
-class Gray(Painter):
+class Layered(Painter):
+    """Returns a layer with alpha, which is stored as it looks on white."""
+
     def draw(self, seed: int, shift: float) -> Drawing:
         drawing = super().draw(seed, shift)
-        return replace(drawing, image=drawing.image.convert("L"))
+        return replace(drawing, image=drawing.image.convert("RGBA"))
+
+
+class Floats(Painter):
+    def draw(self, seed: int, shift: float) -> Drawing:
+        drawing = super().draw(seed, shift)
+        return replace(drawing, image=drawing.image.convert("F"))
 
 
 class Large(Painter):
@@ -281,7 +289,7 @@ BROKEN_METHODS: Sequence[tuple[type[Method], set[str]]] = [
     (Unannotated, {"parameters"}),
     (Demanding, {"parameters"}),
     (NotReady, {"set up"}),
-    (Gray, {"drawings"}),
+    (Layered, set()),
     (Large, {"drawings"}),
     (Wordless, {"drawings"}),
     (

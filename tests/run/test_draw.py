@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -94,6 +95,20 @@ class Changing(Painter):
         return [replace(drawing, **self.changes) for drawing in super().generate(requests)]
 
 
+class Once(Painter):
+    """Hands one of its drawings back with another image."""
+
+    def __init__(self, image: Image.Image) -> None:
+        super().__init__()
+        self.image: Image.Image | None = image
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        drawings = list(super().generate(requests))
+        if self.image is not None:
+            drawings[0], self.image = replace(drawings[0], image=self.image), None
+        return drawings
+
+
 class Profiling(Painter):
     """Makes of every history what it is told to."""
 
@@ -122,6 +137,17 @@ def paint(seed: int) -> Image.Image:
 def cut_png() -> Image.Image:
     """An image that PIL opens and cannot decode."""
     return Image.open(io.BytesIO(encode_png(paint(0))[:-60]))
+
+
+def closed() -> Image.Image:
+    image = paint(0)
+    image.close()
+    return image
+
+
+def post_script() -> Image.Image:
+    """A drawing that Pillow would hand to Ghostscript."""
+    return Image.open(io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"))
 
 
 def judgment(*, liked: bool) -> Judgment:
@@ -411,8 +437,6 @@ def test_histories_may_be_empty_or_one_sided(method: str, sides: str, tmp_path: 
         (Silent(), "painter returned NoneType, not a sequence of drawings", 0),
         (Undrawn(), "painter returned str where a Drawing belongs", 0),
         (Changing(image=np.zeros((8, 8, 3))), "painter returned a drawing whose image is ndarray, not a PIL image", 0),
-        (Changing(image=Image.new("RGB", (0, 8))), "painter returned an image of 0x8 pixels", 0),
-        (Changing(image=cut_png()), "painter returned an image that cannot be decoded", 0),
         (Changing(prompt_used=None), "painter returned a drawing whose prompt_used is NoneType, not a text", 0),
         (Changing(nfe=2.5), "painter returned 2.5 as nfe; it is a whole number", 0),
         (Changing(nfe=-1), "painter returned -1 as nfe", 0),
@@ -425,6 +449,50 @@ def test_a_broken_contract_stops_the_run_and_keeps_what_was_drawn(
     with pytest.raises(PrefbenchError, match=said):
         run(prepared, method)
     assert len(prepared[2].finished()) == kept
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (Image.new("RGB", (0, 8)), r"has no pixels \(0x8\)"),
+        (Image.new("1", (8001, 8000)), "is 8001x8000, over 64000000 pixels"),
+        (
+            Image.new("F", (8, 8)),
+            r"is of floats \(mode F\), whose range nothing tells; give RGB or L of 8 bits, or I;16",
+        ),
+        (Image.new("I", (8, 8)), r"is of 32-bit integers \(mode I\)"),
+        (cut_png(), "cannot be decoded"),
+        (closed(), "cannot be decoded"),
+        (post_script(), "is a file of format EPS, no PNG, JPEG, WebP, GIF, BMP or TIFF"),
+    ],
+    ids=["empty", "huge", "floats", "integers", "cut", "closed", "postscript"],
+)
+def test_an_image_that_cannot_be_seen_is_a_failed_sample_and_the_others_are_drawn(
+    prepared: Prepared, image: Image.Image, said: str
+) -> None:
+    result = run(prepared, Once(image))
+    assert (result.planned - result.failed, result.failed) == (len(prepared[2].finished()), 1)
+    (error,) = failures(prepared[2].samples())
+    assert re.fullmatch(rf"UnreadableImageError: painter returned an image that {said}.*", error)
+    assert "\n" not in error
+    assert " at 0x" not in error
+
+
+def test_a_drawing_with_alpha_is_stored_as_it_looks_on_white(prepared: Prepared) -> None:
+    layer = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    layer.paste((0, 200, 0, 255), (2, 2, 6, 6))
+    expected = Image.new("RGB", (8, 8), "white")
+    expected.paste((0, 200, 0), (2, 2, 6, 6))
+    run(prepared, Changing(image=layer))
+    stored = prepared[2].image(next(iter(prepared[2].finished().values())).image or "")
+    assert stored.tobytes() == expected.tobytes()
+
+
+def test_a_drawing_of_sixteen_bits_is_stored_as_the_same_picture_of_eight(prepared: Prepared) -> None:
+    ramp = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1024
+    run(prepared, Changing(image=Image.fromarray(ramp)))
+    stored = prepared[2].image(next(iter(prepared[2].finished().values())).image or "")
+    assert np.array_equal(np.asarray(stored)[..., 1], ramp // 256)
 
 
 def test_evaluations_may_be_numbers_of_numpy(prepared: Prepared) -> None:

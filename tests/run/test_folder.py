@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prefbench.api import PrefbenchError, Sample, image_digest, records
+from prefbench.api import PrefbenchError, Sample, image_digest, pictures
 from prefbench.run.folder import RunFolder, append_lines, explained_disk_errors, read_lines
 
 ADVICE = "delete it and run the same command again"
@@ -177,8 +177,8 @@ def test_a_missing_image_is_named(folder: RunFolder) -> None:
 
 def test_a_huge_image_is_refused_before_it_is_decoded(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = folder.put_image(picture())
-    monkeypatch.setattr(records, "MAX_PIXELS", 1000)
-    with pytest.raises(PrefbenchError, match="32x32 is over 1000 pixels"):
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 1000)
+    with pytest.raises(PrefbenchError, match="is 32x32, over 1000 pixels"):
         folder.image(digest)
 
 
