@@ -17,7 +17,8 @@ class ClipScore(ImageMetric):
     extractors do not compare; the extractor's id stands with the score.
 
     What can go wrong: colours and styles that the encoder seldom saw lower it although the prompt names none, and a
-    prompt's words count as a bag more than as a sentence.
+    prompt's words count as a bag more than as a sentence. Words behind the encoder's last token (the 77th, the 32nd
+    of `mini-clip`) are not read; the report says of how many prompts.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

@@ -14,7 +14,7 @@ from prefbench.api.pictures import as_seen
 from prefbench.api.records import Sample, record_of
 
 NEAR_CONSTANT = 2.0
-"""Pictures whose `colour_spread` is smaller are nearly of one colour. Pictures of picturebook have 18 at the least."""
+"""Pictures whose `colour_spread` is smaller are nearly of one colour. Pictures of picturebook have over 20."""
 
 
 def colour_spread(image: Image.Image) -> float:

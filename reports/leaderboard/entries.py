@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from prefbench.api import ALL, PrefbenchError, ScoredRun, SummaryRow
 
 from ..shared.escape import slug
 from ..shared.frame import BASELINE, CEILING, is_control, is_plain
 from ..shared.labels import SAMPLER
+from ..shared.notes import drawn_lines
 from ..shared.published import portable, read_json
 from ..table.compare import Comparison, as_json, compare
 
@@ -47,6 +48,8 @@ class Entry(TypedDict):
     metrics: dict[str, str]
     rows: list[dict[str, Any]]
     cost: dict[str, float | None]
+    drawn: NotRequired[list[str]]
+    """What somebody should look at before any number; entries that were published before it was there lack it."""
 
 
 def entries_of(runs: Sequence[ScoredRun], *, date: str | None = None) -> list[Entry]:
@@ -123,6 +126,7 @@ def _entry(comparison: Comparison, label: str, run: ScoredRun, date: str) -> Ent
         # The label and Holm's adjustment belong to a table, not to a run.
         "rows": [{name: value for name, value in row.items() if name not in ("label", "p_holm")} for row in rows],
         "cost": asdict(run.cost()),
+        "drawn": drawn_lines(run),
     }
     entry: Entry = content
     return entry

@@ -10,7 +10,7 @@ from ..shared.cells import APART, DASH, metric_name, stacked, usual
 from ..shared.escape import markdown
 from ..shared.frame import BASELINE, CEILING, GAP, UTILITY
 from ..shared.grid import to_markdown
-from ..shared.notes import legend, smallest_note
+from ..shared.notes import drawn_notes, legend, smallest_note
 from ..validation.unmet import unmet_notes
 from .entries import GROUP, Entry, rows_of
 from .reported import REPORTED
@@ -72,6 +72,7 @@ def grid(entries: Sequence[Entry]) -> Grid:
     notes = legend(summaries, [APART] if honest and frame else [])
     notes += unmet_notes(first["suite"], COLUMNS)
     notes += smallest_note(f"{UTILITY} to {BASELINE}", [row for entry in entries for row in _differences(entry)])
+    notes += drawn_notes({_label(entry): entry.get("drawn", []) for entry in entries})
     title = f"{first['suite']}, {first['split']} users, {first['backbone']}"
     return Grid(title, columns, sections, notes, kept=(0,))
 
@@ -83,12 +84,15 @@ def _headline(entry: Entry) -> tuple[float, str]:
     return (float("inf") if value is None else -value, str(entry["method"]))
 
 
+def _label(entry: Entry) -> str:
+    return " + ".join(part for part in (entry["method"], entry["control"]) if part)
+
+
 def _cells(entry: Entry, rows: Mapping[str, SummaryRow]) -> Cells:
-    name = " + ".join(part for part in (entry["method"], entry["control"]) if part)
     stands_on = usual(row for column, row in rows.items() if column in COLUMNS)
     cells = [stacked(rows.get(column), stands_on) for column in COLUMNS]
     commit = f"{(entry['commit'] or DASH)[:7]}{_DIRTY if entry['dirty'] else ''}"
-    return (name, *cells, stands_on[0], str(stands_on[1]), commit, entry["date"])
+    return (_label(entry), *cells, stands_on[0], str(stands_on[1]), commit, entry["date"])
 
 
 def _differences(entry: Entry) -> list[Estimate]:

@@ -65,16 +65,19 @@ def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
     ]
 
 
-def drawn_notes(runs: Mapping[str, ScoredRun]) -> list[str]:
-    """What somebody should look at before any number: pictures of one colour, equal ones, texts that were cut.
+def drawn_lines(run: ScoredRun) -> list[str]:
+    """What somebody should look at before any number: pictures of one colour, equal ones, texts that were cut."""
+    return [*run.drawn().lines, *_unread(run)]
 
-    A line that holds of several runs stands once, with their labels; of a single run without any.
-    """
+
+def drawn_notes(lines: Mapping[str, Sequence[str]]) -> list[str]:
+    """The lines of runs by their labels; one that holds of several runs stands once."""
     holding: dict[str, list[str]] = {}
-    for label, run in runs.items():
-        for line in [*run.drawn().lines, *_unread(run)]:
+    for label, of_run in lines.items():
+        for line in of_run:
             holding.setdefault(line, []).append(label)
-    return [line if len(runs) == 1 else f"{', '.join(labels)}: {line}" for line, labels in holding.items()]
+    named = {line: "all runs" if len(labels) == len(lines) else ", ".join(labels) for line, labels in holding.items()}
+    return [line if len(lines) == 1 else f"{labels}: {line}" for line, labels in named.items()]
 
 
 def _unread(run: ScoredRun) -> list[str]:

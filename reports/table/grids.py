@@ -25,7 +25,7 @@ from ..shared.cells import (
     usual,
 )
 from ..shared.frame import UTILITY
-from ..shared.notes import drawn_notes, legend, smallest_note
+from ..shared.notes import drawn_lines, drawn_notes, legend, smallest_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 
@@ -47,7 +47,7 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
     notes = [*legend([row.summary for row in rows.values()]), *unmet_notes(run.spec["suite"], names)]
-    notes += [*drawn_notes({label: run}), *gap_notes(run)]
+    notes += [*drawn_lines(run), *gap_notes(run)]
     return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
 
 
@@ -69,7 +69,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
     notes += unmet_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
     notes += _smallest(comparison)
-    notes += [] if parts else drawn_notes(comparison.runs)
+    notes += [] if parts else drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()})
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"
     return Grid(f"{title}, mean over users [95 % interval]", columns, sections, notes, kept=_ends(columns))

@@ -11,9 +11,11 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
+from prefbench.files import WEIGHTS
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.backbones.texts import AskedFor, TextReader
+from prefbench.registry import load
 from tests.support.tiny import save_tiny_sd15, save_tiny_sdxl
 
 SHORT, LONG = "a red fox", "a red fox in the snow, two boats at night, an old house by the sea, blurry and dark"
@@ -74,6 +76,19 @@ def test_words_of_several_learned_tokens_count_as_many(backbone: DiffusersBackbo
     pipeline.unload_textual_inversion()
     backbone.prompts.forget()
     assert backbone.prompts.texts.unread("a fox") == 0
+
+
+def test_no_prompt_of_truth_is_cut_on_picturebook() -> None:
+    """The numbers in docs/belief.md."""
+    suite = load("suite", "picturebook")()
+    tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "mini-sd" / "tokenizer")
+    users = suite.users("test")
+    prompts = {f"{case.prompt}, {suite.truth.words(user.id)}" for user in users for case in suite.cases(user.id)}
+    lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in prompts]
+    assert (len(prompts), max(lengths), tokenizer.model_max_length) == (467, 25, 32)
+    text = (Path(__file__).parents[2] / "docs" / "belief.md").read_text(encoding="utf-8")
+    assert "With 32 tokens `mini-sd` cuts none of the 467" in text
+    assert "the longest has 25" in text
 
 
 def test_half_a_surrogate_pair_is_counted_and_not_raised(texts: TextReader) -> None:

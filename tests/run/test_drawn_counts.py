@@ -24,6 +24,7 @@ from prefbench.api import (
     colour_spread,
     count_drawn,
 )
+from prefbench.registry import load
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, prepare
 
@@ -45,6 +46,13 @@ def test_every_single_colour_has_no_spread_at_all() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (200, 3)).tolist()
     assert {colour_spread(Image.new("RGB", (63, 41), tuple(colour))) for colour in colours} == {0.0}
     assert colour_spread(Image.new("L", (1, 1), 7)) == 0.0
+
+
+def test_pictures_of_picturebook_are_far_from_one_colour() -> None:
+    suite = load("suite", "picturebook")()
+    histories = [suite.history(user.id) for user in suite.users("test")[:10]]
+    pictures = [judgment.picture.load() for one in histories for judgment in (*one.liked, *one.disliked)]
+    assert min(map(colour_spread, pictures)) > 20
 
 
 def test_pictures_of_one_colour_are_counted_apart_from_those_that_are_nearly_so() -> None:

@@ -52,6 +52,7 @@ class HpsV2(CrowdScorer):
             " did (its README), above single humans (78.1 and 65.3 %)",
             "the default anchor 27 is a customary score of v2.1, not measured",
             "pictures are padded to squares, as its package does; it resizes tensors, this resizes with PIL",
+            "words after the 77th token are not read",
             "rewards what its CLIP rewards: methods that select, train or guide with it or with its CLIP win it",
         ),
     )
