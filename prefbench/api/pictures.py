@@ -109,8 +109,12 @@ def read_picture(path: Path) -> Image.Image:
 
 def image_digest(image: Image.Image) -> str:
     """SHA-256 over the size and the RGB pixels: equal for pictures that look equal, whatever file they came from."""
-    seen = as_seen(image)
-    return hashlib.sha256(f"RGB {seen.width}x{seen.height} ".encode() + seen.tobytes()).hexdigest()
+    return digest_of_plain(as_seen(image))
+
+
+def digest_of_plain(image: Image.Image) -> str:
+    """The digest of a picture that is plain RGB already."""
+    return hashlib.sha256(f"RGB {image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()
 
 
 def encode_png(image: Image.Image) -> bytes:

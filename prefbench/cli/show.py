@@ -41,7 +41,11 @@ def _run(path: Path) -> dict[str, Any]:
     from prefbench.run.folder import RunFolder
 
     folder = RunFolder(path)
-    return {**folder.read_description(), "drawn": len(folder.finished()), "scored": folder.scored()}
+    return {
+        **folder.read_description(),
+        "drawn": sum(sample.image is not None for sample in folder.samples().values()),
+        "scored": folder.scored(),
+    }
 
 
 def _card(what: str, name: str) -> dict[str, Any]:

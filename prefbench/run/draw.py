@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,16 +60,19 @@ def draw(
     *,
     texts: TextReader | None = None,
     progress: Progress | None = None,
+    finished: Collection[str] | None = None,
 ) -> RunResult:
     """Draws every batch of the plan that the folder lacks. The method must be set up; the folder must be locked.
 
     `texts` counts what the method's backbone reads of them; None leaves that out of the rows. `progress` is told how
-    far the drawing is; samples that are stored already are told at once.
+    far the drawing is; samples that are stored already are told at once. `finished` are the keys of `folder.finished`,
+    where these are known.
 
     Raises:
         PrefbenchError: the disk is full, or the method broke its contract (what it drew before stays).
     """
-    started, finished = time.monotonic(), set(folder.finished())
+    started = time.monotonic()
+    finished = set(folder.finished() if finished is None else finished)
     keys = [planned.key for batch in plan for planned in batch]
     progress = progress or Progress(lambda _: None)
     progress.begin(len(keys), sum(key in finished for key in keys))

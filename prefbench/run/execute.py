@@ -37,7 +37,15 @@ def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResu
             append_lines(folder.path / "starts.jsonl", [_start(code, prepared.spec.batch)])
         progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
         prepared.backbone.on_evaluations = progress.evaluated
-        return draw(prepared.plan, prepared.method, prepared.histories, folder, texts=texts, progress=progress)
+        return draw(
+            prepared.plan,
+            prepared.method,
+            prepared.histories,
+            folder,
+            texts=texts,
+            progress=progress,
+            finished=finished,
+        )
 
 
 def _wherever(folder: RunFolder) -> RunFolder:

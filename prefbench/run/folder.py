@@ -20,9 +20,10 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import PrefbenchError, Sample, UnreadableImageError, decode_image, encode_png, image_digest
+from prefbench.api import PrefbenchError, Sample, encode_png, image_digest
 from prefbench.api.records import record_of
 from prefbench.files import check_own, open_append, read_plain, remove, remove_leftovers, write_atomic
+from prefbench.run import images
 
 logger = logging.getLogger(__name__)
 _PLAIN_IN_FILES = " ()=,+"
@@ -87,8 +88,14 @@ class RunFolder:
         return rows
 
     def finished(self) -> dict[str, Sample]:
-        """Samples that need not be drawn again: they succeeded and their image is on disk."""
-        return {key: s for key, s in self.samples().items() if s.image and self.image_path(s.image).is_file()}
+        """Samples that need not be drawn again: their stored image shows what its name says. Others are warned of."""
+        drawn = {key: sample for key, sample in self.samples().items() if sample.image}
+        stored = {sample.image or "" for sample in drawn.values()}
+        intact = images.intact(self.path, stored)
+        if damaged := sorted(stored - intact):
+            text = "%d of %d stored images are missing or damaged and are drawn again, such as %s"
+            logger.warning(text, len(damaged), len(stored), self.image_path(damaged[0]))
+        return {key: sample for key, sample in drawn.items() if sample.image in intact}
 
     def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
         """Adds rows in one write and flushes them to disk."""
@@ -96,28 +103,19 @@ class RunFolder:
         append_lines(self.path / "samples" / f"{worker}.jsonl", rows, inside=self.path)
 
     def image_path(self, digest: str) -> Path:
-        return self.path / "images" / digest[:2] / f"{digest}.png"
+        return images.image_path(self.path, digest)
 
     def put_image(self, image: Image.Image) -> str:
-        """Stores an image once and returns its digest."""
+        """Stores an image once, in the place of a damaged one too, and returns its digest."""
         digest = image_digest(image)
-        path = self.image_path(digest)
-        if not path.is_file():
-            self._write(path, encode_png(image.convert("RGB")))
+        if not images.is_intact(self.path, digest):
+            images.make_room(self.path, digest)
+            self._write(self.image_path(digest), encode_png(image))
         return digest
 
     def image(self, digest: str) -> Image.Image:
-        """A stored image. Raises `PrefbenchError` where it is missing, damaged, or not what its name says."""
-        path = self.image_path(digest)
-        try:
-            image = decode_image(path.read_bytes(), origin=str(path))
-        except FileNotFoundError:
-            raise PrefbenchError(f"{path.relative_to(self.path)} is missing; run the same command again") from None
-        except UnreadableImageError as error:
-            raise PrefbenchError(f"{error}; {_ADVICE}") from error
-        if image_digest(image) != digest:
-            raise PrefbenchError(f"{path} holds another picture than its name says; {_ADVICE}")
-        return image
+        """A stored image. Raises `UnreadableImageError` where it is missing, damaged, or not what its name says."""
+        return images.read_image(self.path, digest)
 
     def append_profile(self, row: Mapping[str, Any]) -> None:
         append_lines(self.path / "profiles.jsonl", [row])

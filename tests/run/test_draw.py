@@ -581,6 +581,51 @@ def test_a_batch_that_was_cut_is_drawn_again_whole(tmp_path: Path, prepared: Pre
     assert len(keys) == len(set(keys)) == N_SAMPLES
 
 
+def _folder_in_place(path: Path) -> None:
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
+def _file_for_folder(path: Path) -> None:
+    for image in path.parent.iterdir():
+        image.unlink()
+    path.parent.rmdir()
+    path.parent.write_bytes(b"no folder")
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "text": lambda path: path.write_bytes(b"<html>"),
+    "flipped": lambda path: path.write_bytes(path.read_bytes()[:60] + b"\x07" + path.read_bytes()[61:]),
+    "another picture": lambda path: path.write_bytes(encode_png(paint(999))),
+    "another format": lambda path: paint(3).save(path, format="BMP"),
+    "folder": _folder_in_place,
+    "file for a folder": _file_for_folder,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_image_is_drawn_again_by_the_same_command_and_is_the_same(
+    damage: Callable[[Path], object], tmp_path: Path, prepared: Prepared, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, _, folder = prepared
+    run(prepared, Painter())
+    images = [folder.image_path(sample.image or "") for sample in folder.samples().values()]
+    damage(images[0])
+    lost = sum(not image.is_file() or image == images[0] for image in images)
+    assert run(prepared, Painter()).drawn == lost
+    assert caplog.messages == [
+        f"{lost} of {N_SAMPLES} stored images are missing or damaged and are drawn again, such as"
+        f" {min(image for image in images if image == images[0] or (lost > 1 and image.parent == images[0].parent))}"
+    ]
+    assert digests(folder) == whole(tmp_path, prepared)
+    assert all(folder.image(sample.image or "") for sample in folder.samples().values())
+    caplog.clear()
+    assert run(prepared, Painter()).drawn == 0
+    assert not caplog.messages
+
+
 def test_a_deleted_image_is_drawn_again(tmp_path: Path, prepared: Prepared) -> None:
     _, _, folder = prepared
     run(prepared, Painter())

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prefbench.api import PrefbenchError, Sample, image_digest, pictures
+from prefbench.api import PrefbenchError, Sample, UnreadableImageError, image_digest, pictures
 from prefbench.run.folder import RunFolder, append_lines, explained_disk_errors, read_lines
 
+DRAWN_AGAIN = "the run's own command draws it again"
 ADVICE = "delete it and run the same command again"
 
 
@@ -158,7 +159,7 @@ def test_a_damaged_image_is_named_with_what_to_do(folder: RunFolder, damage: str
     digest = folder.put_image(picture())
     path = folder.image_path(digest)
     path.write_bytes({"cut": path.read_bytes()[:-200], "text": b"no image", "empty": b""}[damage])
-    with pytest.raises(PrefbenchError, match=ADVICE) as caught:
+    with pytest.raises(UnreadableImageError, match=DRAWN_AGAIN) as caught:
         folder.image(digest)
     assert str(path) in str(caught.value)
 
@@ -171,7 +172,7 @@ def test_a_picture_under_a_foreign_digest_is_refused(folder: RunFolder) -> None:
 
 
 def test_a_missing_image_is_named(folder: RunFolder) -> None:
-    with pytest.raises(PrefbenchError, match="is missing; run the same command again"):
+    with pytest.raises(PrefbenchError, match=f"is missing in {folder.path}; {DRAWN_AGAIN}"):
         folder.image("ab" * 32)
 
 

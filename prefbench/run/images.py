@@ -1,0 +1,64 @@
+"""The drawn images of a run folder as files: PNG, named by the digest of what they show, whole or drawn again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+from PIL import Image
+
+from prefbench.api import MAX_BYTES, MAX_PIXELS, UnreadableImageError, image_digest
+from prefbench.api.pictures import digest_of_plain, read_picture
+from prefbench.files import read_plain
+
+_WAY_OUT = "the run's own command draws it again"
+
+
+def image_path(run: Path, digest: str) -> Path:
+    """Where the image with a digest is stored in the run folder `run`."""
+    return run / "images" / digest[:2] / f"{digest}.png"
+
+
+def read_image(run: Path, digest: str) -> Image.Image:
+    """A stored image. Raises `UnreadableImageError` where it is missing, damaged, or not what its name says."""
+    path = image_path(run, digest)
+    if not path.exists():
+        raise UnreadableImageError(f"{path.relative_to(run)} is missing in {run}; {_WAY_OUT}")
+    try:
+        image = read_picture(path)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(f"{error}; {_WAY_OUT}") from error
+    if image_digest(image) != digest:
+        raise UnreadableImageError(f"{path} holds another picture than its name says; {_WAY_OUT}")
+    return image
+
+
+def intact(run: Path, digests: Iterable[str]) -> set[str]:
+    """Those of the stored images that show what their names say; all are decoded, on all cores."""
+    names = sorted(set(digests))
+    with ThreadPoolExecutor() as threads:
+        whole = threads.map(lambda name: is_intact(run, name), names)
+        return {name for name, is_whole in zip(names, whole, strict=True) if is_whole}
+
+
+def is_intact(run: Path, digest: str) -> bool:
+    """Whether a stored image shows what its name says. Touches no state of Pillow, so threads may call it."""
+    try:
+        stream = io.BytesIO(read_plain(image_path(run, digest), MAX_BYTES))
+        with Image.open(stream, formats=("PNG",)) as image:
+            small = image.width * image.height <= MAX_PIXELS
+            return small and image.mode == "RGB" and digest_of_plain(image) == digest
+    except Exception:  # damaged files make Pillow raise anything; each is drawn again
+        return False
+
+
+def make_room(run: Path, digest: str) -> None:
+    """Moves aside what stands in the place of an image and is no file, or in that of its folder and is no folder."""
+    path = image_path(run, digest)
+    for place, foreign in ((path.parent.parent, Path.is_file), (path.parent, Path.is_file), (path, Path.is_dir)):
+        if foreign(place) and not place.is_symlink():
+            names = (place.with_name(f"{place.name}.foreign{i}") for i in count())
+            place.rename(next(name for name in names if not name.exists()))
