@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from prefbench.api import DrawnImages, History, ImageMetric, MetricCard, Scorer
-from prefbench.registry import load
+from prefbench.registry import make
 
 _NOBODY = History("nobody", (), ())
 
@@ -35,7 +35,7 @@ class _Crowd(ImageMetric):
     @cached_property
     def scorer(self) -> Scorer:
         """The scorer that is registered under the metric's name."""
-        scorer: Scorer = load("scorer", self.card.name)()
+        scorer: Scorer = make("scorer", self.card.name)
         return scorer
 
     def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:

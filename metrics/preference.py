@@ -18,7 +18,7 @@ from prefbench.api import (
     Scored,
     Scorer,
 )
-from prefbench.registry import load
+from prefbench.registry import make
 
 OTHERS = 8
 """Other users that every image is judged under: those that follow its own in the suite's order."""
@@ -54,7 +54,7 @@ class Preference(ImageMetric):
     @cached_property
     def scorer(self) -> Scorer:
         """The scorer that is registered under the metric's name."""
-        scorer: Scorer = load("scorer", self.card.name)()
+        scorer: Scorer = make("scorer", self.card.name)
         return scorer
 
     def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:

@@ -8,13 +8,12 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from operator import or_
-from pathlib import Path
 from textwrap import shorten
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from prefbench.api import PrefbenchError
-from prefbench.registry import check_name, unknown
+from prefbench.registry import check_source, unknown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -64,8 +63,8 @@ def _bound(
         bound[name] = read(name, given[name], annotation, default) if name in given else default
     for name, annotation in _hints(constructor, extras=True).items():
         for kind in getattr(annotation, "__metadata__", ()):
-            if bound[name] is not None and not Path(bound[name]).is_dir():
-                check_name(kind, bound[name])
+            if bound[name] is not None:
+                check_source(kind, bound[name])
     return bound
 
 

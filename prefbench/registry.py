@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import entry_points
@@ -125,6 +126,33 @@ def check_name(kind: Kind, name: str) -> None:
         entry(kind, name)
     elif not path.is_file():
         raise PrefbenchError(f"{kind} file {path} does not exist")
+
+
+def is_folder(text: str) -> bool:
+    """Whether a text is the path of a folder; False also for what no file system takes as a path."""
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def check_source(kind: Kind, source: str) -> None:
+    """Raises `PrefbenchError` for what is neither a folder of weights nor a registered name. Imports nothing."""
+    if is_folder(source) or source in names(kind):
+        return
+    if kind in CONTRACTS:
+        check_name(kind, source)
+        return
+    path = Path(source)
+    layout = f"a {kind} is a registered name or a folder as save_pretrained writes it"
+    with suppress(OSError, ValueError):
+        if path.is_file():
+            raise PrefbenchError(f"{source} is one file; {layout}")
+    if len(path.parts) > 1 or source.startswith("."):
+        raise PrefbenchError(
+            f"there is no folder {shorten(source, 200)}; {layout} (registered: {', '.join(names(kind))})"
+        )
+    check_name(kind, source)
 
 
 def load(kind: Kind, name: str) -> Any:

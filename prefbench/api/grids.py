@@ -68,3 +68,13 @@ def _shown(character: str) -> str:
     if category in ("Zl", "Zp") or (category == "Cc" and character.isspace()):
         return " "
     return "�" if category.startswith("C") else character
+
+
+def counted(n: int, what: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> counted(1, "user"), counted(20, "user")
+        ('1 user', '20 users')
+    """
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard, Scorer, ScorerCard, UserMetric
@@ -33,8 +34,11 @@ def check_method_card(constructor: type[Method], registered: str | None) -> str:
     return f"{card.name} {card.version}, training: {card.training}"
 
 
-def check_defaults(constructor: type) -> str:
-    """Every default must survive `-p name=value`, or a run could not be repeated from its description."""
+def check_defaults(constructor: type, given: Sequence[str]) -> str:
+    """Every default must survive `-p name=value`, or a run could not be repeated from its description.
+
+    Returns the values that are checked with: those `given` as `name=value`, and the other parameters' defaults.
+    """
     allowed = declared(constructor)
     for name, (annotation, default) in allowed.items():
         text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
@@ -43,7 +47,9 @@ def check_defaults(constructor: type) -> str:
         parsed = bind(constructor, {name: text})[name]
         if parsed != default:
             fail(f"-p {name}={text} reads as {parsed!r}: annotate it with the type of its default ({annotation})")
-    return ", ".join(f"{name}={default}" for name, (_, default) in allowed.items()) or "none"
+    defaults = {name: str(default) for name, (_, default) in allowed.items()}
+    used = defaults | dict(pair.partition("=")[::2] for pair in given)
+    return ", ".join(f"{name}={value}" for name, value in used.items()) or "none"
 
 
 def check_metric_card(metric: Metric, registered: str | None) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
+from prefbench.api import PrefbenchError
+from prefbench.api.guard import guarded, reason
+
 Row = Mapping[str, Any]
 """One thing that a finding is about, as plain data: a sample's key and what is wrong with it."""
 Rows = Sequence[Row]
@@ -68,13 +71,14 @@ def run_checks(checks: Mapping[str, Check], listener: Listener) -> list[Finding]
 
 def _run(name: str, check: Check) -> Finding:
     try:
-        return Finding(name, "ok", check())
+        with guarded(f"check {name!r}", "the plug-in", passes=(Stopped,)):
+            return Finding(name, "ok", check())
     except Stopped as stopped:
         return Finding(name, stopped.outcome, stopped.detail, stopped.rows)
-    except (Exception, SystemExit) as error:
+    except PrefbenchError as error:
         return Finding(name, "FAILED", one_line(error))
 
 
 def one_line(error: BaseException) -> str:
     """An exception's class and message without line breaks, at most 200 characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return reason(error)[:200]

@@ -65,7 +65,7 @@ def check_method(
         raise PrefbenchError(f"{method} is not a subclass of prefbench.api.Method")
     static: dict[str, Check] = {
         "card": partial(check_method_card, constructor, registered_name(method)),
-        "parameters": partial(check_defaults, constructor),
+        "parameters": partial(check_defaults, constructor, parameters),
     }
     findings = run_checks(static, listener)
     if not all(finding.passed for finding in findings):

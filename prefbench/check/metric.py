@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from prefbench.api import ImageMetric, Metric, PrefbenchError, Scorer, SetMetric, UserMetric
+from prefbench.api.guard import guarded, module_of
 from prefbench.check.cards import check_defaults, check_metric_card, registered_name
 from prefbench.check.findings import Check, Finding, Listener, run_checks, skip, warn
 from prefbench.check.image_metric import ImageMetricChecks
 from prefbench.check.set_metric import SetMetricChecks
 from prefbench.check.user_metric import UserMetricChecks
 from prefbench.parameters import bind, parse_pairs
-from prefbench.registry import load
+from prefbench.registry import construct, load
 
 
 def check_metric(
@@ -34,16 +35,17 @@ def check_metric(
     constructor = load("metric", metric) if isinstance(metric, str) else metric
     if not (isinstance(constructor, type) and issubclass(constructor, ImageMetric | SetMetric | UserMetric)):
         raise PrefbenchError(f"{metric} is not a subclass of prefbench.api.ImageMetric, SetMetric or UserMetric")
-    findings = run_checks({"parameters": partial(check_defaults, constructor)}, listener)
+    findings = run_checks({"parameters": partial(check_defaults, constructor, parameters)}, listener)
     if not findings[0].passed:
         return findings
-    instance: Metric = constructor(**bind(constructor, parse_pairs(parameters)))
+    instance: Metric = construct(f"metric {metric!r}", constructor, bind(constructor, parse_pairs(parameters)))
     card: dict[str, Check] = {"card": partial(check_metric_card, instance, registered_name(metric))}
     findings += run_checks(card, listener)
     if not findings[-1].passed:
         return findings
     checks = _checks(instance).all()
-    scorer = instance.scorer if isinstance(instance, ImageMetric) else None
+    with guarded(f"metric {metric!r}", "scorer", module=module_of(instance)):
+        scorer = instance.scorer if isinstance(instance, ImageMetric) else None
     if scorer is not None:
         (weights,) = run_checks({"weights": partial(weights_of, scorer)}, listener)
         findings.append(weights)

@@ -41,7 +41,7 @@ def check_report(
         raise PrefbenchError(f"{report} is not a subclass of prefbench.api.Report")
     static: dict[str, Check] = {
         "card": partial(_check_card, constructor, registered_name(report)),
-        "options": partial(check_defaults, constructor),
+        "options": partial(check_defaults, constructor, parameters),
     }
     findings = run_checks(static, listener)
     if not all(finding.passed for finding in findings):

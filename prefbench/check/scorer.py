@@ -13,7 +13,7 @@ from prefbench.check.cards import check_defaults, check_scorer_card, registered_
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
 from prefbench.check.made_up import PROMPTS, made_up_history
 from prefbench.parameters import bind, parse_pairs
-from prefbench.registry import load
+from prefbench.registry import construct, load
 
 _ROUNDING = 1e-4
 """The change of a value that other batches or orders may cause: half precision adds in another order."""
@@ -40,10 +40,10 @@ def check_scorer(
     constructor: object = load("scorer", scorer) if isinstance(scorer, str) else scorer
     if not (isinstance(constructor, type) and issubclass(constructor, Scorer)):
         raise PrefbenchError(f"{scorer} is not a subclass of prefbench.api.Scorer")
-    findings = run_checks({"parameters": partial(check_defaults, constructor)}, listener)
+    findings = run_checks({"parameters": partial(check_defaults, constructor, parameters)}, listener)
     if not findings[0].passed:
         return findings
-    instance: Scorer = constructor(**bind(constructor, parse_pairs(parameters)))
+    instance: Scorer = construct(f"scorer {scorer!r}", constructor, bind(constructor, parse_pairs(parameters)))
     card: dict[str, Check] = {"card": partial(check_scorer_card, constructor, registered_name(scorer))}
     findings += run_checks(card, listener)
     if not findings[-1].passed:

@@ -61,9 +61,9 @@ def _line(finding: Finding) -> str:
 def _check_weights(name: str, *, as_json: bool) -> bool:
     """Measures shipped weights, shows each figure beside its floor and goal; whether all floors hold."""
     from prefbench.cli.plain import print_table
-    from prefbench.registry import load
+    from prefbench.registry import make
 
-    figures = load("weights", name)()
+    figures = make("weights", name)
     if as_json:
         print_json([{**asdict(figure), "reached": figure.reached} for figure in figures])
     else:

@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from prefbench.api import printable
+from prefbench.api.grids import counted
 from prefbench.run.watch import Watch
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class Screen(Watch):
         """Method, suite, users and samples, backbone, folder."""
         spec = prepared.spec
         control = f" under the control {spec.control}" if spec.control else ""
+        drawn_for = f"{counted(len(prepared.kinds), 'user')}, {counted(prepared.n_samples, 'sample')}"
         lines = [
             f"method    {prepared.method.card.name}{control}",
-            f"suite     {spec.suite}, split {spec.split}: {len(prepared.kinds)} users, {prepared.n_samples} samples",
+            f"suite     {spec.suite}, split {spec.split}: {drawn_for}",
             f"backbone  {spec.backbone} on {prepared.backbone.device}, {spec.dtype}, {spec.steps} steps, "
             f"guidance {spec.guidance:g}",
             f"folder    {prepared.folder.path}",
@@ -78,7 +80,8 @@ class Screen(Watch):
     def represented(self, result: CollectedStates) -> None:
         """The counts of users represented now, stored before, and failed."""
         others = _others(result.users - result.collected - len(result.failed), len(result.failed))
-        self.line(f"represented {result.collected} of {result.users} users in {result.seconds:.1f} s{others}")
+        users = counted(result.users, "user")
+        self.line(f"represented {result.collected} of {users} in {result.seconds:.1f} s{others}")
         for error, count in Counter(result.failed.values()).most_common(_FAILURES_SHOWN):
             self.line(f"  {count} x {error}")
 

@@ -19,12 +19,14 @@ from prefbench.cli.options import as_json, print_json
 @as_json
 def train(name: str, out: Path, parameters: tuple[str, ...], as_json: bool, **choices: Any) -> None:
     """Train a method or a miniature; the same command again continues. `prefbench list trainers` names them."""
+    from prefbench.api.guard import guarded, module_of
     from prefbench.parameters import bind, parse_pairs
     from prefbench.registry import load
     from prefbench.training.requests import TrainRequest
 
     trainer = load("trainer", name)
     bound = bind(trainer, parse_pairs(parameters))
-    card = trainer(TrainRequest(out / name, **choices), **bound)
+    with guarded(f"trainer {name!r}", "training", module=module_of(trainer)):
+        card = trainer(TrainRequest((out / name).absolute(), **choices), **bound)
     if as_json and card is not None:  # one process of several has it
         print_json(card)

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from prefbench.api import PrefbenchError, WeightFiles
+from prefbench.files import read_plain
 
+_JSON_LIMIT = 2**26
+"""Bytes of a configuration or an index at most."""
+_MOST = 1000
+"""Layers, or entries of one list, of a model at most: its configuration alone could make loading build without end."""
+_REPEATED = re.compile(r"layers|blocks|depth")
 _HUB_ID = re.compile(r"(?!.*(?:--|\.\.))\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?")
 
 
@@ -151,9 +157,37 @@ def _snapshot(weights: WeightFiles, cache: Path | None) -> Path | None:
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """The object in a file of a model's folder; `what` the folder should be, for the message: `a backbone`."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_plain(path, _JSON_LIMIT))
+    except (OSError, ValueError, RecursionError) as error:
         raise PrefbenchError(f"{path} cannot be read ({error}); {what} is a save_pretrained folder") from error
     if not isinstance(content, dict):
         raise PrefbenchError(f"{path} holds no JSON object; {what} is a save_pretrained folder")
     return content
+
+
+def check_configurations(folder: Path) -> None:
+    """Raises `PrefbenchError` where a configuration in a model's folder asks for more layers than any model has."""
+    for path in sorted([*folder.glob("config.json"), *folder.glob("*/config.json")]):
+        try:
+            too_many = _too_many(read_json(path, "a model"))
+        except RecursionError:
+            too_many = "levels of nesting"
+        if too_many:
+            raise PrefbenchError(f"{path} asks for too many {too_many}; {_MOST} are the most")
+
+
+def _too_many(content: Mapping[str, Any] | list[Any], name: str = "") -> str:
+    """The name of what a configuration holds too many of; empty where all is within bounds."""
+    if isinstance(content, list):
+        if len(content) > _MOST and name:
+            return name
+        items: Iterable[tuple[str, Any]] = ((name, value) for value in content)
+    else:
+        items = content.items()
+    for key, value in items:
+        if isinstance(value, Mapping | list):
+            if inner := _too_many(value, key):
+                return inner
+        elif isinstance(value, int) and value > _MOST and _REPEATED.search(key):
+            return key
+    return ""

@@ -15,7 +15,7 @@ from prefbench.models.backbones import weights as of_backbones
 from prefbench.models.hub import MissingWeights
 from prefbench.models.mllms import weights as of_mllms
 from prefbench.models.mllms.cards import MllmCard
-from prefbench.registry import Kind, load, names
+from prefbench.registry import Kind, load, make, names
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,11 @@ class Inventory:
         return [self._part(weights() if callable(weights) else weights) for weights in sources]
 
     def _scorer(self, name: str) -> list[_Part]:
-        scorer: Scorer = load("scorer", name)()
+        scorer: Scorer = make("scorer", name)
         return [*self._encoders(scorer.card.encoders), *map(self._part, scorer.weights)]
 
     def _metric(self, name: str) -> list[_Part]:
-        metric = load("metric", name)()
+        metric = make("metric", name)
         extractor = self._suite.extractors.get(metric.extractor)
         if metric.extractor is not None and extractor is None:
             what = f"suite {self._suite.name!r} names no extractor for {metric.extractor!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from prefbench import registry
 from prefbench.api import PrefbenchError
+from prefbench.models import hub
 from prefbench.models.devices import DEVICES, check_device, check_dtype
 from prefbench.registry import Kind
 
@@ -25,7 +27,8 @@ def find_card(kind: Kind, source: str | Path | C, card_class: type[C], of_folder
     """The card itself, or that of a registered name or of a folder."""
     if isinstance(source, card_class):
         return source
-    if str(source) not in registry.names(kind) and Path(str(source)).is_dir():
+    registry.check_source(kind, str(source))
+    if str(source) not in registry.names(kind):
         return of_folder(Path(str(source)))
     card = registry.load(kind, str(source))
     if not isinstance(card, card_class):
@@ -68,6 +71,7 @@ def strict_loading(what: str, folder: Path, *libraries: ModuleType) -> Iterator[
         PrefbenchError: files that cannot be loaded, and parameters without weights, which stay random: the libraries
             only warn of them.
     """
+    hub.check_configurations(folder)
     with collected_warnings(*libraries) as messages:
         try:
             yield
@@ -103,6 +107,8 @@ def collected_warnings(*libraries: ModuleType) -> Iterator[list[str]]:
         one.setLevel(logging.WARNING)
     try:
         with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore", FutureWarning)
             for library in libraries:
                 stack.enter_context(_bars_hidden(library.utils.logging))
             yield collector.warnings

@@ -150,7 +150,8 @@ def _generate(
     asked = [AskedFor(planned.case.prompt, drawing.prompt_used, planned.seed) for planned, drawing in pairs]
     unread = [{}] * len(pairs) if texts is None else texts.unread_of(asked)
     outcomes = [_Outcome(*pair, seconds=seconds, unread=counts) for pair, counts in zip(pairs, unread, strict=True)]
-    return [_seen(method, outcome) for outcome in outcomes]
+    with asking(method, "an image"):  # PIL decodes late, and a class of the method's own runs its code
+        return [_seen(method, outcome) for outcome in outcomes]
 
 
 def _seen(method: Method, outcome: _Outcome) -> _Outcome:

@@ -12,7 +12,7 @@ from annotated_types import Ge, Interval
 from prefbench.api import SPLITS, Backbone, Context, History, Method, PrefbenchError, Split, Suite
 from prefbench.api.guard import guarded, module_of
 from prefbench.parameters import checked, restore
-from prefbench.registry import check_name, construct, default, load, load_class, make, names, unknown
+from prefbench.registry import check_name, check_source, construct, default, load, load_class, make, names, unknown
 from prefbench.run.folder import RunFolder
 from prefbench.run.guarded_suite import GuardedSuite
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
@@ -84,8 +84,8 @@ def check_names(settings: Settings) -> None:
         raise PrefbenchError(unknown("split", settings.split, list(SPLITS)))
     if settings.control is not None:
         check_name("control", settings.control)
-    if settings.backbone is not None and not Path(settings.backbone).is_dir():
-        check_name("backbone", settings.backbone)
+    if settings.backbone is not None:
+        check_source("backbone", settings.backbone)
     if not next(folder for folder in (settings.out, *settings.out.absolute().parents) if folder.exists()).is_dir():
         raise PrefbenchError(f"cannot write into {settings.out}: a file stands where a folder should be")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 from prefbench.api import SPLITS, Column, PrefbenchError, Scores, Suite
+from prefbench.api.guard import guarded, module_of
 from prefbench.registry import default, load, unknown
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
@@ -42,7 +43,9 @@ def ablate(
     """
     suite, users = _measurable(request)
     metrics = [metric for metric in METRICS if metric in suite.card.metrics]
-    ablation: Ablation = load("ablation", name)(request, log)
+    train = load("ablation", name)
+    with guarded(f"ablation {name!r}", "training", module=module_of(train)):
+        ablation: Ablation = train(request, log)
     whole = ablation.variants[0]
     if whole.name != WHOLE:
         raise PrefbenchError(f"the first variant of {name} must be {WHOLE!r}, got {whole.name!r}")

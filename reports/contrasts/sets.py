@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prefbench.api import Estimate, FeatureSet, PrefbenchError, ScoredRun, SetMetric, Suite
-from prefbench.registry import load
+from prefbench.registry import make
 from prefbench.run.folder import RunFolder
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
@@ -47,7 +47,7 @@ class SetContrasts:
             PrefbenchError: a run drew more images than there are references, or two runs hold other users or prompts,
                 or another number of images of each.
         """
-        metric: SetMetric = load("metric", name)()
+        metric: SetMetric = make("metric", name)
         sets = {label: self._sets(metric, self._runs[label]) for label in dict.fromkeys(sum(pairs, ()))}
         reference = next(iter(sets.values()))[1]
         drawn = {label: by_user for label, (by_user, _) in sets.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Scorer
-from prefbench.registry import load
+from prefbench.registry import make
 from prefbench.score import admission, scorer_figures
 
 from ..shared.published import write_json
@@ -33,7 +33,7 @@ class ScorerReport(Report[MeasuredScorer]):
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> MeasuredScorer:  # noqa: ARG002
         """The card with its figures. Raises `PrefbenchError` for an unknown scorer and what `measure` raises."""
-        scorer: Scorer = load("scorer", self._name)()
+        scorer: Scorer = make("scorer", self._name)
         if self._measures:
             scorer_figures.keep(scorer, scorer_figures.measure(scorer, context.suite()))
         try:

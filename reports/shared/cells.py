@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from prefbench.api import Estimate, SummaryRow
+from prefbench.api.grids import counted
 
 from .frame import GAP
 
@@ -71,7 +72,7 @@ def interval(row: SummaryRow | Estimate) -> str:
 def counts(row: SummaryRow | Estimate) -> str:
     """The counts behind a number: `users × prompts, samples`, or users where it has one value of each."""
     if row.n_samples and not row.n_prompts:
-        return f"{row.n_users} users"
+        return counted(row.n_users, "user")
     return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
 
 

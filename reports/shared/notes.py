@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from prefbench.api import Estimate, ScoredRun, SummaryRow, TextsRead
+from prefbench.api.grids import counted
 from prefbench.stats.power import smallest_shown
 
 from .cells import FOREIGN, UNRANKED, WON, number
@@ -95,7 +96,9 @@ def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
     if not effects:
         return []
     most = max((row for _, row in effects), key=lambda row: row.n_samples)
-    stood_on = f"{most.n_users} users × {most.n_prompts} prompts, {most.n_samples} samples"
+    stood_on = (
+        f"{counted(most.n_users, 'user')} × {counted(most.n_prompts, 'prompt')}, {counted(most.n_samples, 'sample')}"
+    )
     over = f" (median over {len(effects)} rows, before Holm)" if len(effects) > 1 else ""
     middle = number(median(smallest for smallest, _ in effects))
     return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]

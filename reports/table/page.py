@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from prefbench.api import Grid, History, ScoredRun
+from prefbench.api.grids import counted
 from prefbench.files import write_atomic
 
 from ..shared.escape import code_block, csv_cell, markdown, slug
@@ -132,7 +133,8 @@ def _listed(value: Any) -> str:
 def _samples(run: ScoredRun) -> str:
     users, prompts = {sample.user for sample in run.samples}, {sample.prompt for sample in run.samples}
     failed = sum(sample.image is None for sample in run.samples)
-    return f"{len(run.samples)} of {len(users)} users and {len(prompts)} prompts, {failed} failed"
+    whose = f"{counted(len(users), 'user')} and {counted(len(prompts), 'prompt')}"
+    return f"{len(run.samples)} of {whose}, {failed} failed"
 
 
 def _environment() -> Environment:

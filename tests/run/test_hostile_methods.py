@@ -51,7 +51,6 @@ RETURNED = {
     "a prompt that is no text": "return [Drawing(d.image, 7) for d in painted(requests)]",
     "a negative count": "return [Drawing(d.image, 'x', -1) for d in painted(requests)]",
     "NaN as a count": "return [Drawing(d.image, 'x', float('nan')) for d in painted(requests)]",
-    "an empty picture": "return [Drawing(Image.new('RGB', (0, 8)), 'x') for r in requests]",
     "a sequence that fails": (
         "class S(list):\n    def __len__(self): raise ValueError('no length')\nreturn S(painted(requests))"
     ),

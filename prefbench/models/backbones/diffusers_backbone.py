@@ -7,7 +7,6 @@ calls or the device, up to float rounding.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,6 +23,7 @@ from prefbench.api import BackboneCard, PrefbenchError
 from prefbench.models.backbones import weights
 from prefbench.models.backbones.batches import rows_of
 from prefbench.models.backbones.prompts import PromptEmbedder
+from prefbench.models.backbones.schedulers import fresh, hushed
 from prefbench.models.memory import Batches
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class DiffusersBackbone:
 
         Counted on the scheduler's own time steps: PNDM takes one more than asked for, Heun nearly twice as many.
         """
-        scheduler = _fresh(self.pipeline.scheduler)
+        scheduler = fresh(self.pipeline.scheduler)
         scheduler.set_timesteps(self.card.steps)
         return len(scheduler.timesteps) * self._passes(guidance)
 
@@ -148,9 +148,9 @@ class DiffusersBackbone:
             len(seeds) * self._passes(settings["guidance_scale"]), settings.get("callback_on_step_end")
         )
         # Multistep schedulers keep the last call's outputs.
-        self.pipeline.scheduler = _fresh(self.pipeline.scheduler)
+        self.pipeline.scheduler = fresh(self.pipeline.scheduler)
         image_embeds = settings.get("ip_adapter_image_embeds")
-        with _precision_restored(self.pipeline.vae), _own_image_embeds(self.pipeline, image_embeds), _hushed():
+        with _precision_restored(self.pipeline.vae), _own_image_embeds(self.pipeline, image_embeds), hushed():
             output = self.pipeline(generator=generators, output_type="np", **settings)
         return self._to_images(output.images)
 
@@ -177,10 +177,6 @@ class DiffusersBackbone:
             advice = "load it with dtype float32 or bfloat16"
             raise PrefbenchError(f"backbone {self.card.name!r} drew NaN in {_name(self.dtype)}: {advice}")
         return [Image.fromarray(np.rint(row * 255).astype(np.uint8)) for row in pixels]
-
-
-def _fresh(scheduler: Any) -> Any:
-    return type(scheduler).from_config(scheduler.config)
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -213,11 +209,3 @@ def _own_image_embeds(pipeline: Any, embeds: Sequence[Tensor] | None) -> Iterato
         yield
     finally:
         del pipeline.prepare_ip_adapter_image_embeds
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Silences the pipelines' warnings about their own code."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield

@@ -18,6 +18,7 @@ from prefbench.models import loading
 from prefbench.models.backbones import weights
 from prefbench.models.backbones.cards import PIPELINES, card_of_folder
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
+from prefbench.models.backbones.schedulers import check_scheduler, check_steps
 from prefbench.models.backbones.space_to_depth import SpaceToDepthAutoencoder
 from prefbench.models.hub import MissingWeights
 from prefbench.models.loading import choose_device, choose_dtype, strict_loading
@@ -45,7 +46,8 @@ def load_backbone(
         guidance: scale of classifier-free guidance; by default the card's, and 1 turns it off.
 
     Raises:
-        PrefbenchError: an unknown name, device or dtype; weights that are absent, incomplete or of another layout.
+        PrefbenchError: an unknown name, device or dtype; weights that are absent, incomplete or of another layout; a
+            scheduler that is none of diffusion, or that does not take so many steps.
     """
     card = _with_settings(find_card(backbone), steps, guidance)
     torch_device = choose_device(device)
@@ -54,6 +56,8 @@ def load_backbone(
     if isinstance(folder, MissingWeights):
         raise PrefbenchError(f"backbone {card.name!r}: {folder}")
     pipeline = _load(card, folder, precision).to(torch_device)
+    check_scheduler(card.name, pipeline.scheduler)
+    check_steps(card.name, pipeline.scheduler, card.steps)
     return DiffusersBackbone(card, pipeline, folder, device=torch_device, dtype=precision)
 
 

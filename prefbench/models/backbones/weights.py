@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from prefbench.api import BackboneCard, WeightFiles
+from prefbench.api import BackboneCard, PrefbenchError, WeightFiles
 from prefbench.models import hub
 from prefbench.models.hub import MissingWeights
 from prefbench.registry import names
@@ -17,6 +16,7 @@ NOT_LOADED = frozenset({"safety_checker"})
 _INDEX = "model_index.json"
 _VARIANTS: Mapping[str, str] = {"float16": "fp16", "bfloat16": "bf16"}
 _WEIGHTS = re.compile(r"[^.]+?(?:\.(?P<variant>\w+?))?(?:-\d{5}-of-\d{5})?\.safetensors")
+_PICKLED = (".bin", ".ckpt", ".pt", ".pth")
 _CONFIGURATION = {".json", ".txt"}
 _MOVED = (b"prefbench.models.backbones.", b"prefbench.backbones.")
 """The package of our own autoencoder in `model_index.json`, and its name when digests were first recorded.
@@ -38,8 +38,21 @@ def find(card: BackboneCard) -> Path | MissingWeights:
         return MissingWeights(folder.what, _command(card))
     incomplete = [name for name in components(folder) if not files(folder, name, variant(card))]
     if incomplete:
-        return MissingWeights(f"{folder} has no files of {', '.join(incomplete)}", _command(card))
+        found = [line for name in incomplete if (line := _found_instead(folder, name))]
+        absent = [name for name in incomplete if not _found_instead(folder, name)]
+        what = [*found, *([f"no files of {', '.join(absent)}"] if absent else [])]
+        return MissingWeights(f"{folder} has {'; '.join(what)}", _command(card))
     return folder
+
+
+def _found_instead(folder: Path, component: str) -> str:
+    """In which form a component is there that is not read; empty where it is not there at all."""
+    names = sorted(path.name for path in (folder / component).glob("*") if path.is_file())
+    variants = {match["variant"] for name in names if (match := _WEIGHTS.fullmatch(name))} - {None}
+    if variants:
+        return f"{component} as the variant {', '.join(sorted(map(str, variants)))} only, the plain weights are read"
+    pickled = sorted({Path(name).suffix for name in names if name.endswith(_PICKLED)})
+    return f"{component} as {', '.join(pickled)} only, safetensors are read" if pickled else ""
 
 
 def variant(card: BackboneCard) -> str | None:
@@ -49,8 +62,12 @@ def variant(card: BackboneCard) -> str | None:
 
 def components(folder: Path) -> dict[str, str]:
     """The components that are loaded: name to the library its class comes from."""
-    index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-    libraries = {name: entry[0] for name, entry in index.items() if isinstance(entry, list)}
+    index = hub.read_json(folder / _INDEX, "a backbone")
+    entries = {name: entry for name, entry in index.items() if isinstance(entry, list)}
+    for name, entry in entries.items():
+        if len(entry) != 2 or not all(isinstance(part, str | None) for part in entry):
+            raise PrefbenchError(f"{folder / _INDEX}: {name} is {str(entry)[:60]}, not a library and a class")
+    libraries = {name: library for name, (library, _) in entries.items()}
     return {name: library for name, library in libraries.items() if library and name not in NOT_LOADED}
 
 
