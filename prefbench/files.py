@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -67,6 +68,18 @@ _KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 
 @contextmanager
+def explained_disk_errors(path: Path) -> Iterator[None]:
+    """Turns a full disk, a used-up quota or a limit on file sizes into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = f"no space left while writing {path}; make room and run the same command again"
+            raise PrefbenchError(message) from error
+        raise
+
+
+@contextmanager
 def atomic_file(path: Path, *, inside: Path | None = None) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is flushed to disk and renamed, on failure removed.
 
@@ -78,17 +91,18 @@ def atomic_file(path: Path, *, inside: Path | None = None) -> Iterator[Path]:
         inside: a folder given by the user that the file must not leave; by default the file's own folder.
 
     Raises:
-        PrefbenchError: the way from `inside` to the file leads through a link.
+        PrefbenchError: the way from `inside` to the file leads through a link, or the disk is full.
     """
-    make_folder(path.parent, inside=inside or path.parent)
     temporary = path.with_name(f".prefbench-{secrets.token_hex(8)}.tmp")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
-        yield temporary
-        flush(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explained_disk_errors(path):
+        make_folder(path.parent, inside=inside or path.parent)
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            yield temporary
+            flush(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, data: bytes | str, *, inside: Path | None = None) -> None:
@@ -100,11 +114,12 @@ def write_atomic(path: Path, data: bytes | str, *, inside: Path | None = None) -
 @contextmanager
 def open_append(path: Path, *, inside: Path | None = None) -> Iterator[BinaryIO]:
     """Opens a file of ours for reading and appending; arguments and errors as of `atomic_file`."""
-    make_folder(path.parent, inside=inside or path.parent)
-    check_own(path)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags, 0o666), "r+b") as stream:
-        yield stream
+    with explained_disk_errors(path):
+        make_folder(path.parent, inside=inside or path.parent)
+        check_own(path)
+        with os.fdopen(os.open(path, flags, 0o666), "r+b") as stream:
+            yield stream
 
 
 def remove(path: Path, *, inside: Path) -> None:

@@ -85,7 +85,7 @@ def test_the_same_instance_again_draws_nothing_and_another_one_is_another_run(
 ) -> None:
     again = prefbench.run(Worded, parameters={"word": "blue"}, **choices)
     assert again.path == worded.path
-    assert len((again.path / "starts.jsonl").read_text().splitlines()) == 1
+    assert len(RunFolder(again.path).starts()) == 1
     other = prefbench.run(Worded(), score=False, **choices)
     assert other.path != worded.path
     assert set(other.samples()["key"]).isdisjoint(worded.samples()["key"])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from prefbench.api.pictures import as_seen
-from prefbench.api.records import Sample, record_of
+from prefbench.api.records import Sample
 
 NEAR_CONSTANT = 2.0
 """Pictures whose `colour_spread` is smaller are nearly of one colour. Pictures of picturebook have over 20."""
@@ -128,12 +127,6 @@ class DrawnCounts:
         """What somebody should look at, in words; empty where nothing is."""
         cut = [line for line in self.texts if not line.startswith("0 ")]
         return [*self.pictures.lines, *cut]
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> DrawnCounts:
-        """The counts as `asdict` gives them. Raises `TypeError` where one is missing."""
-        texts = {name: record_of(TextsRead, one) for name, one in content.items() if name != "pictures" and one}
-        return cls(record_of(PictureCounts, content["pictures"]), **texts)
 
 
 def count_drawn(samples: Sequence[Sample]) -> DrawnCounts:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from PIL import Image
 
 from prefbench.api.errors import UnreadableImageError
 from prefbench.api.pictures import as_seen, decode_image, encode_png, image_digest, read_picture
+from prefbench.api.stored import STRICT, Count, Digest, Name, Size, Text
 
-R = TypeVar("R")
 Split = Literal["train", "scorer", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test")
 Viewer = Literal["method", "scorer"]
@@ -167,32 +166,34 @@ class Drawing:
     nfe: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One row of a run: a drawn image, or the error that it ended in."""
 
-    key: str
-    user: str
-    case: str
-    prompt: str
-    index: int
-    seed: int
+    __pydantic_config__ = STRICT
+
+    key: Name
+    user: Name
+    case: Name
+    prompt: Text
+    index: Count
+    seed: Count
     status: Literal["ok", "failed"]
-    image: str | None = None
+    image: Digest | None = None
     """Digest of the stored image."""
-    prompt_used: str | None = None
-    seconds: float | None = None
-    nfe: int | None = None
-    error: str | None = None
-    spread: float | None = None
+    prompt_used: Text | None = None
+    seconds: Size | None = None
+    nfe: Count | None = None
+    error: Text | None = None
+    spread: Size | None = None
     """The picture's `colour_spread`. Rows of older folders have neither this nor what follows."""
-    text_limit: int | None = None
+    text_limit: Count | None = None
     """Tokens that the backbone's text encoders read of a text; the next fields count those behind."""
-    prompt_cut: int | None = None
+    prompt_cut: Count | None = None
     """Tokens of `prompt` that are not read."""
-    prompt_used_cut: int | None = None
+    prompt_used_cut: Count | None = None
     """Tokens of `prompt_used` that were not read."""
-    other_cut: int | None = None
+    other_cut: Count | None = None
     """Tokens that were not read of the longest other text, such as a negative prompt."""
 
 
@@ -211,16 +212,3 @@ class Estimate:
     n_prompts: int
     n_samples: int
     missing: int
-
-
-def record_of(kind: type[R], content: Mapping[str, Any]) -> R:
-    """A record from plain data, lists as tuples; other fields than the record's are those of another version.
-
-    Raises:
-        TypeError: a field without a default is missing; the message names it.
-    """
-    required = [one.name for one in fields(kind) if one.default is one.default_factory is MISSING]  # type: ignore[arg-type]
-    if lacking := [name for name in required if name not in content]:
-        raise TypeError(f"it lacks {', '.join(lacking)}")
-    names = [one.name for one in fields(kind) if one.name in content]  # type: ignore[arg-type]
-    return kind(**{name: tuple(v) if isinstance(v := content[name], list) else v for name in names})

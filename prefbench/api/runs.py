@@ -12,6 +12,7 @@ from PIL import Image
 from prefbench.api.drawn import DrawnCounts
 from prefbench.api.records import Sample
 from prefbench.api.scores import Column, ScoreHeader
+from prefbench.api.stored import OPEN, Number
 
 ALL = "all"
 """The kind of a row that speaks of all users."""
@@ -21,13 +22,15 @@ ALL = "all"
 class SummaryRow:
     """One number of a run. `kind` is a kind of user, or `all`; `floor` is what two halves of the reference score."""
 
+    __pydantic_config__ = OPEN
+
     method: str
     control: str | None
     metric: str
     kind: str
-    value: float | None
-    low: float | None
-    high: float | None
+    value: Number | None
+    low: Number | None
+    high: Number | None
     n_users: int
     n_prompts: int
     n_samples: int
@@ -52,6 +55,8 @@ class SummaryRow:
 @dataclass(frozen=True)
 class Cost:
     """Cost of a run; None where nothing was recorded."""
+
+    __pydantic_config__ = OPEN
 
     seconds_per_user: float | None
     """Mean time that the method took per history, in seconds."""

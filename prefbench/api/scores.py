@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api.drawn import TextsRead
-from prefbench.api.records import Bounds, record_of
+from prefbench.api.records import Bounds
+from prefbench.api.stored import OPEN, Count, Name
 
 ROUNDING = 1e-9
 """Tolerance of the bounds."""
@@ -22,23 +23,25 @@ ROUNDING = 1e-9
 class ScorerRecord:
     """The scorer that scores were made by, as their header stores it."""
 
-    name: str
-    id: str
-    encoders: tuple[str, ...]
+    __pydantic_config__ = OPEN
+
+    name: Name
+    id: Name
+    encoders: tuple[Name, ...]
     """Encoders that it looks at images through."""
-    trained_on: tuple[str, ...]
+    trained_on: tuple[Name, ...]
     """Data that it was trained on, such as `picturebook:scorer`."""
     figures: Mapping[str, Any] | None
     """Its measured accuracy and calibration on the suite (`ScorerFigures.to_json`); None where it was not measured."""
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> ScorerRecord:
-        """The record as a header stores it. Figures of version 0.1 call `above_permuted` `above_mismatched`."""
+    @staticmethod
+    def today(content: Mapping[str, Any]) -> dict[str, Any]:
+        """A stored record with today's names: figures of version 0.1 call `above_permuted` `above_mismatched`."""
         figures = content.get("figures")
-        if figures is not None and "above_mismatched" in figures:
-            figures = {name: value for name, value in figures.items() if name != "above_mismatched"}
-            figures["above_permuted"] = content["figures"]["above_mismatched"]
-        return record_of(cls, content if figures is None else {**content, "figures": figures})
+        if not isinstance(figures, dict) or "above_mismatched" not in figures:
+            return dict(content)
+        kept = {name: value for name, value in figures.items() if name != "above_mismatched"}
+        return {**content, "figures": {**kept, "above_permuted": figures["above_mismatched"]}}
 
 
 @dataclass(frozen=True)
@@ -48,59 +51,42 @@ class ScoreHeader:
     Scores are up to date exactly while their header equals the one that scoring would write now.
     """
 
-    metric: str
+    __pydantic_config__ = OPEN
+
+    metric: Name
     """The metric's id: name, version and recipe."""
-    direction: str
-    """`up` or `down`."""
-    question: str
-    unit: str
-    """What one value belongs to: `image`, `user` or `set`."""
-    samples: str
+    direction: Literal["up", "down"]
+    question: Literal["fidelity", "adherence", "preference", "side"]
+    unit: Literal["image", "user", "set"]
+    """What one value belongs to."""
+    samples: Name
     """Digest of the samples that were scored."""
-    suite: str = ""
+    suite: Name = ""
     """Digest of the suite."""
-    won_by: tuple[str, ...] = ()
+    won_by: tuple[Name, ...] = ()
     """Controls that can win the metric without doing what it asks."""
-    undirected: tuple[str, ...] = ()
+    undirected: tuple[Name, ...] = ()
     """Columns of which neither more nor less is better."""
     bounds: Bounds = (None, None)
     """Least and greatest value of proportions and of set-level metrics; (None, None) for other metrics."""
-    extractor: str | None = None
+    extractor: Name | None = None
     """Id of the extractor that features come from."""
-    mllm: str | None = None
+    mllm: Name | None = None
     """The language model that answers."""
-    pixel_columns: tuple[str, ...] = ()
+    pixel_columns: tuple[Name, ...] = ()
     """Columns that are measured on pixels alone, without the extractor."""
-    foreign: tuple[str, ...] = ()
+    foreign: tuple[Name, ...] = ()
     """Encoders that know the pictures of another suite alone, as `mini-clip knows picturebook alone`."""
-    least: int = 0
+    least: Count = 0
     """Number of images below which a set-level value is marked as of few."""
-    truth: str | None = None
+    truth: Name | None = None
     """Id of the suite's truth, where the metric asks it."""
     scorer: ScorerRecord | None = None
     texts: TextsRead | None = None
     """How many of the samples' prompts the model behind the values cuts; None where it does not say. A count, which
     decides nothing: scores without it are up to date."""
-    representations: str | None = None
+    representations: Name | None = None
     """Digest of the stored user states, where the metric asks for them."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.bounds, tuple) or len(self.bounds) != 2:
-            raise ValueError(f"bounds must be two values, got {self.bounds!r}")
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> ScoreHeader:
-        """The header as `to_json` gives it; fields that older headers lack get their defaults.
-
-        Raises:
-            TypeError: the metric, its direction, question or unit, or the digest of the samples is missing.
-        """
-        scorer, texts = content.get("scorer"), content.get("texts")
-        records = {
-            "scorer": None if scorer is None else ScorerRecord.from_json(scorer),
-            "texts": None if texts is None else record_of(TextsRead, texts),
-        }
-        return record_of(cls, {**content, **records})
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that JSON keeps as it is, without the optional fields that are empty."""

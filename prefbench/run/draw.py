@@ -7,6 +7,7 @@ killed; with other batches a pixel can differ by rounding.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 import time
@@ -37,6 +38,7 @@ from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import asking, checked_drawings, checked_profile, named, seen
 from prefbench.run.plan import Planned
 from prefbench.run.progress import Progress
+from prefbench.run.row_kinds import ProfileRow
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +241,8 @@ class _Profiles:
             error = named(problem, history)
         seconds = time.perf_counter() - started if seconds is None else seconds
         row = _profile_row(history, plain, error, seconds)
-        if self._rows.get(history.digest, {}).get("status") != row["status"]:
+        before = self._rows.get(history.digest)
+        if before is None or (before.status, before.payload) != (row.status, row.payload):
             self._folder.append_profile(row)
         if plain is not None and plain.data is not None:
             self._folder.put_payload(history.digest, plain.data)
@@ -248,10 +251,13 @@ class _Profiles:
     def _stored(self, history: History) -> Profile | None:
         """The profile of an earlier start of this run."""
         row, data = self._rows.get(history.digest), self._folder.payload(history.digest)
-        if row is None or data is None or row["status"] != "ok":
+        if row is None or data is None or row.status != "ok":
+            return None
+        if row.payload not in (None, hashlib.sha256(data).hexdigest()):
+            logger.warning("the stored profile of %s is another than was made; it is made again", history.user)
             return None
         try:
-            return Profile(history.user, payloads.parse(data), row["trained_parameters"])
+            return Profile(history.user, payloads.parse(data), row.trained_parameters)
         except payloads.NotPlainError as error:
             logger.debug("the profile of %s is made again: %s", history.user, error)
             return None
@@ -283,17 +289,18 @@ def _plain_profile(method: str, output: Any, user: str) -> _PlainProfile:
         return _PlainProfile(profile, len(data), None)
 
 
-def _profile_row(history: History, plain: _PlainProfile | None, error: str | None, seconds: float) -> dict[str, Any]:
-    return {
-        "user": history.user,
-        "history": history.digest,
-        "seconds": round(seconds, 6),
-        "bytes": plain.size if plain is not None else 0,
-        "trained_parameters": plain.profile.trained_parameters if plain is not None else 0,
-        "peak_memory_bytes": _peak_memory(),
-        "status": "ok" if error is None else "failed",
-        "error": error,
-    }
+def _profile_row(history: History, plain: _PlainProfile | None, error: str | None, seconds: float) -> ProfileRow:
+    return ProfileRow(
+        user=history.user,
+        history=history.digest,
+        seconds=round(seconds, 6),
+        bytes=plain.size if plain is not None else 0,
+        trained_parameters=plain.profile.trained_parameters if plain is not None else 0,
+        peak_memory_bytes=_peak_memory(),
+        status="ok" if error is None else "failed",
+        error=error,
+        payload=hashlib.sha256(plain.data).hexdigest() if plain is not None and plain.data is not None else None,
+    )
 
 
 def _reset_peak_memory() -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from prefbench.registry import check_card_of, load_class
 from prefbench.run.draw import RunResult, draw
 from prefbench.run.environment import code_state, hardware, versions
-from prefbench.run.folder import RunFolder, append_lines
+from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import asking
 from prefbench.run.prepare import Prepared
 from prefbench.run.progress import Advance, Progress
+from prefbench.run.row_kinds import StartRow
 
 if TYPE_CHECKING:
     from prefbench.run.states import CollectedStates
@@ -34,7 +35,7 @@ def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResu
             folder.write_description(_description(prepared, code))
         finished = folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
-            append_lines(folder.path / "starts.jsonl", [_start(code, prepared.spec.batch)])
+            folder.append_start(_start(code, prepared.spec.batch))
         progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
         prepared.backbone.on_evaluations = progress.evaluated
         return draw(
@@ -76,9 +77,10 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
         return collect_states(plans, prepared.method, folder, advance=advance)
 
 
-def _start(code: Mapping[str, Any], batch: int) -> dict[str, Any]:
+def _start(code: Mapping[str, Any], batch: int) -> StartRow:
     """When, in which batches and by which code a run was begun or continued; `run.json` has the first one's alone."""
-    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "batch": batch, **code, "versions": versions()}
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    return StartRow(time, batch, code["commit"], code["dirty"], versions())
 
 
 def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
 import logging
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench.api import PrefbenchError, Sample, encode_png, image_digest
-from prefbench.api.records import record_of
-from prefbench.files import check_own, open_append, read_plain, remove, remove_leftovers, write_atomic
+from prefbench.api.stored import FORMAT
+from prefbench.files import check_own, read_plain, remove, remove_leftovers, write_atomic
 from prefbench.run import images
+from prefbench.run.arrays import unpacked
+from prefbench.run.description import ADVICE, description_text, owner_of, read_description
+from prefbench.run.journal import Journal, Owner
+from prefbench.run.lines import sha256
+from prefbench.run.row_kinds import (
+    PROFILES,
+    REPRESENTATIONS,
+    SAMPLES,
+    STARTS,
+    ProfileRow,
+    RepresentationRow,
+    RowKind,
+    StartRow,
+)
+from prefbench.run.tables import table_bytes
 
+R = TypeVar("R")
 logger = logging.getLogger(__name__)
 _PLAIN_IN_FILES = " ()=,+"
-_ADVICE = "delete it and run the same command again"
 
 
 class RunFolder:
@@ -35,23 +44,26 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._owner: Owner | None = None
 
     def write_description(self, content: Mapping[str, Any]) -> None:
         """Writes `run.json`."""
-        self._write(self.path / "run.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
+        self._write(self.path / "run.json", description_text(content))
+        self._owner = None
 
     def read_description(self) -> dict[str, Any]:
-        """The content of `run.json`. Raises `PrefbenchError` where there is none or it cannot be read."""
-        path = self.path / "run.json"
-        if not path.is_file():
-            raise PrefbenchError(f"{self.path} is not a run folder: it has no run.json")
+        """The content of `run.json`. Raises `PrefbenchError` where there is none or it cannot be relied on."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise PrefbenchError(f"{path} is damaged ({error}); {_ADVICE}") from error
-        if not isinstance(content, dict) or not isinstance(content.get("spec"), dict):
-            raise PrefbenchError(f"{path} is damaged (it holds no spec); {_ADVICE}")
-        return content
+            return read_description(self.path / "run.json")
+        except FileNotFoundError:
+            raise PrefbenchError(f"{self.path} is not a run folder: it has no run.json") from None
+
+    @property
+    def owner(self) -> Owner:
+        """What the rows of the folder must agree with; of a folder without `run.json`, today's format."""
+        if self._owner is None and (self.path / "run.json").exists():
+            self._owner = owner_of(self.read_description())
+        return self._owner or Owner(FORMAT, "")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -75,16 +87,13 @@ class RunFolder:
 
     def _write(self, path: Path, data: bytes | str) -> None:
         """Writes a whole file of the folder."""
-        with explained_disk_errors(path):
-            write_atomic(path, data, inside=self.path)
+        write_atomic(path, data, inside=self.path)
 
     def samples(self) -> dict[str, Sample]:
-        """The last row of every sample, by key."""
+        """The last row of every sample, by key. Raises `PrefbenchError` for a row that cannot be relied on."""
         rows: dict[str, Sample] = {}
         for path in sorted((self.path / "samples").glob("*.jsonl")):
-            for row in read_lines(path):
-                row.setdefault("nfe", row.get("evaluations"))  # as it was called before 0.2
-                rows[row["key"]] = record_of(Sample, row)
+            rows |= {sample.key: sample for sample in self._journal(f"samples/{path.name}", SAMPLES).rows()}
         return rows
 
     def finished(self) -> dict[str, Sample]:
@@ -99,8 +108,10 @@ class RunFolder:
 
     def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
         """Adds rows in one write and flushes them to disk."""
-        rows = [asdict(sample) for sample in samples]
-        append_lines(self.path / "samples" / f"{worker}.jsonl", rows, inside=self.path)
+        self._journal(f"samples/{worker}.jsonl", SAMPLES).append(list(samples))
+
+    def _journal(self, name: str, kind: RowKind[R]) -> Journal[R]:
+        return Journal(self.path, name, self.owner, kind)
 
     def image_path(self, digest: str) -> Path:
         return images.image_path(self.path, digest)
@@ -117,13 +128,21 @@ class RunFolder:
         """A stored image. Raises `UnreadableImageError` where it is missing, damaged, or not what its name says."""
         return images.read_image(self.path, digest)
 
-    def append_profile(self, row: Mapping[str, Any]) -> None:
-        append_lines(self.path / "profiles.jsonl", [row])
+    def append_profile(self, row: ProfileRow) -> None:
+        """Adds the row of one profile."""
+        self._journal("profiles.jsonl", PROFILES).append([row])
 
-    def profiles(self) -> dict[str, dict[str, Any]]:
-        """The last profile row of every history, by the history's digest."""
-        path = self.path / "profiles.jsonl"
-        return {row["history"]: row for row in read_lines(path)} if path.is_file() else {}
+    def profiles(self) -> dict[str, ProfileRow]:
+        """The last profile row of every history, by the history's digest. Raises as `samples` does."""
+        return {row.history: row for row in self._journal("profiles.jsonl", PROFILES).rows()}
+
+    def append_start(self, row: StartRow) -> None:
+        """Adds a start of the run."""
+        self._journal("starts.jsonl", STARTS).append([row])
+
+    def starts(self) -> list[StartRow]:
+        """All starts of the run. Raises as `samples` does."""
+        return self._journal("starts.jsonl", STARTS).rows()
 
     def put_payload(self, history: str, data: bytes) -> None:
         """Stores what a method made of one history, by the history's digest."""
@@ -143,55 +162,44 @@ class RunFolder:
 
     def representation(self, name: str) -> dict[str, NDArray[Any]] | None:
         """The arrays of one user, None where there are none. Raises `PrefbenchError` where they cannot be read."""
-        path = self._representation_path(name)
-        if not path.is_file():
-            return None
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                return {key: stored[key] for key in stored.files}
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            return unpacked(self._representation_path(name))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
             raise PrefbenchError(self.damaged_representation(name, str(error))) from error
+
+    def representation_digest(self, name: str) -> str | None:
+        """SHA-256 of the file of one user's arrays; None where there is none."""
+        try:
+            return sha256(read_plain(self._representation_path(name)))
+        except FileNotFoundError:
+            return None
 
     def damaged_representation(self, name: str, reason: str) -> str:
         """The line for a user's arrays that cannot be used."""
-        return f"{self._representation_path(name)} is unusable ({reason}); {_ADVICE}"
+        return f"{self._representation_path(name)} is unusable ({reason}); {ADVICE}"
 
     def states_digest(self) -> str:
         """A digest that changes with what is stored of any user; empty where nothing is."""
         paths = sorted((self.path / "representations").glob("*.npz"))
-        hashed = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
-        return hashlib.sha256("\n".join(hashed).encode()).hexdigest()[:16] if hashed else ""
+        hashed = [f"{path.name} {sha256(read_plain(path))}" for path in paths]
+        return sha256("\n".join(hashed).encode())[:16] if hashed else ""
 
-    def append_representation(self, row: Mapping[str, Any]) -> None:
-        append_lines(self.path / "representations.jsonl", [row])
+    def append_representation(self, row: RepresentationRow) -> None:
+        """Adds the row of one user's arrays."""
+        self._journal("representations.jsonl", REPRESENTATIONS).append([row])
+
+    def representations(self) -> dict[str, RepresentationRow]:
+        """The last row of every user. Raises as `samples` does."""
+        return {row.user: row for row in self._journal("representations.jsonl", REPRESENTATIONS).rows()}
 
     def _representation_path(self, name: str) -> Path:
         return self.path / "representations" / f"{name}.npz"
 
     def write_scores(self, name: str, header: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes the scores of one metric: a header line, then one line per value."""
-        lines = [json.dumps(line, sort_keys=True) for line in (header, *rows)]
-        self._write(self.score_path(name), "\n".join(lines) + "\n")
-
-    def scores(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
-        """Header and rows of one metric, or None where it was not scored."""
-        path = self.score_path(name)
-        if not path.is_file():
-            return None
-        header, *rows = read_lines(path)
-        return header, rows
-
-    def score_header(self, name: str) -> dict[str, Any] | None:
-        """The header of one metric alone, or None where it was not scored; empty where its line is damaged."""
-        path = self.score_path(name)
-        if not path.is_file():
-            return None
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            try:
-                header = json.loads(lines.readline())
-            except ValueError:
-                return {}
-        return header if isinstance(header, dict) else {}
+        self._write(self.score_path(name), table_bytes(header, rows))
 
     def score_path(self, name: str) -> Path:
         """The file of one metric's scores."""
@@ -205,60 +213,3 @@ class RunFolder:
     def scored(self) -> list[str]:
         """Names of the metrics that have scores."""
         return sorted(unquote(path.stem) for path in (self.path / "scores").glob("*.jsonl"))
-
-
-def append_lines(path: Path, rows: Sequence[Mapping[str, Any]], *, inside: Path | None = None) -> None:
-    """Appends JSON lines in one write; a line that a kill cut off before is closed first.
-
-    Raises `PrefbenchError` where the file is a link, or lies behind one below the folder `inside`.
-    """
-    if not rows:
-        return
-    text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
-    with explained_disk_errors(path), open_append(path, inside=inside) as stream:
-        if stream.seek(0, os.SEEK_END) and not _ends_with_newline(stream):
-            stream.write(b"\n")
-        stream.write(text.encode())
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON lines of a file. A line that a kill cut off is left out, with a warning while it is the last one."""
-    rows: list[dict[str, Any]] = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    with suppress(ValueError):  # of an undamaged file all at once, in half the time
-        content = json.loads(f"[{','.join(lines)}]")
-        if len(content) == len(lines) and all(isinstance(row, dict) for row in content):
-            return list(content)
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if isinstance(row, dict):
-            rows.append(row)
-        else:
-            # Lines after it were written by the command that continued the run: what it lost has been done again.
-            level = logging.WARNING if number == len(lines) else logging.DEBUG
-            logger.log(level, "%s line %d is cut off and left out; the same command does it again", path, number)
-    return rows
-
-
-@contextmanager
-def explained_disk_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk, a used-up quota or a limit on file sizes into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = f"no space left while writing {path}; make room and run the same command again"
-            raise PrefbenchError(message) from error
-        raise
-
-
-def _ends_with_newline(stream: BinaryIO) -> bool:
-    stream.seek(-1, os.SEEK_END)
-    return stream.read(1) == b"\n"

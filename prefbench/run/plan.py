@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from prefbench.api import Case, History, Split
+from prefbench.api.stored import OPEN, Count, Name, Number
 
 KEY_VERSION = 1
 """Raised when keys change meaning; a golden test pins it."""
@@ -22,30 +23,32 @@ _SLUG = 40
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides the pixels of a run, and how it is cut into batches.
+    """Everything that decides the pixels of a run, and how it is cut into batches: what `run.json` must hold.
 
     What comes from a file is named `file.py:Name`, never with its folder; a suite and a control also by a hash of the
     file, `file.py:Name+0123456789ab`, which for a method stands in its version.
     """
 
-    suite: str
+    __pydantic_config__ = OPEN
+
+    suite: Name
     suite_parameters: Mapping[str, Any]
-    suite_digest: str
+    suite_digest: Name
     split: Split
-    method: str
-    method_version: str
+    method: Name
+    method_version: Name
     parameters: Mapping[str, Any]
-    control: str | None
-    backbone: str
-    backbone_digest: str
+    control: Name | None
+    backbone: Name
+    backbone_digest: Name
     steps: int
-    guidance: float
-    dtype: str
+    guidance: Number
+    dtype: Name
     seed: int
-    samples_per_case: int
-    users: int | None
+    samples_per_case: Count
+    users: Count | None
     """Only the first so many users of the split; None for all."""
-    batch: int
+    batch: Count
     """Samples that are drawn together when the run begins; changes no pixel beyond rounding and is in no key."""
 
     def to_json(self) -> dict[str, Any]:

@@ -6,11 +6,11 @@ It comes after drawing, so that a method has seen none of the probed pictures wh
 from __future__ import annotations
 
 import hashlib
-import io
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 from prefbench.api import Features, Judgment, Method, Picture, PrefbenchError, States, Suite, UserStates
 from prefbench.api.guard import reason
 from prefbench.probing.plan import VERSION, ProbePlan
+from prefbench.run.arrays import packed
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import asking, named
+from prefbench.run.row_kinds import RepresentationRow
 
+logger = logging.getLogger(__name__)
 Advance = Callable[[int], object]
 _PARTS = ("halves", "answers")
 _ASKED_OF = ("first", "second", "asked")
@@ -46,23 +49,25 @@ def collect_states(
     What fails for a user becomes a row with its error in `representations.jsonl`, and is tried again by the next call.
     """
     started, collected, failed = time.monotonic(), 0, {}
+    stored = folder.representations()
     for plan in plans:
-        if _is_stored(folder, plan):
+        if _is_stored(folder, plan, stored.get(plan.user)):
             advance(1)
             continue
-        began, error = time.perf_counter(), None
+        began, error, data = time.perf_counter(), None, None
         try:
             with asking(method, "represent"):
                 arrays = _states_of(method, plan)
         except PrefbenchError as problem:
             error = failed[plan.user] = named(problem, plan.history)
         else:
-            folder.put_representation(_name(plan.user), _packed(arrays))
+            data = packed(arrays)
+            folder.put_representation(_name(plan.user), data)
             collected += 1
         seconds = round(time.perf_counter() - began, 6)
-        status = "ok" if error is None else "failed"
-        row = {"user": plan.user, "key": plan.key, "seconds": seconds, "status": status, "error": error}
-        folder.append_representation(row)
+        digest = None if data is None else hashlib.sha256(data).hexdigest()
+        status: Literal["ok", "failed"] = "ok" if error is None else "failed"
+        folder.append_representation(RepresentationRow(plan.user, plan.key, seconds, status, error, digest))
         advance(1)
     return CollectedStates(len(plans), collected, failed, time.monotonic() - started)
 
@@ -74,10 +79,13 @@ def load_states(folder: RunFolder, suite: Suite, users: Sequence[str]) -> dict[s
         PrefbenchError: a file is damaged, of another protocol, or of pictures that the suite does not have.
     """
     pictures = {picture.digest: picture for user in users for picture in _pictures(suite, user)}
+    rows = folder.representations()
     states = {}
     for user in users:
         arrays = folder.representation(_name(user))
         if arrays is not None:
+            if user not in rows or not _is_whole(folder, rows[user]):
+                raise PrefbenchError(folder.damaged_representation(_name(user), "it is not what its row names"))
             try:
                 states[user] = _read(user, arrays, pictures, suite)
             except (KeyError, ValueError) as error:
@@ -89,9 +97,21 @@ def _name(user: str) -> str:
     return hashlib.sha256(user.encode()).hexdigest()[:24]
 
 
-def _is_stored(folder: RunFolder, plan: ProbePlan) -> bool:
-    arrays = folder.representation(_name(plan.user))
+def _is_stored(folder: RunFolder, plan: ProbePlan, row: RepresentationRow | None) -> bool:
+    """Whether the user's arrays are as they were written and have their row: a kill may come between the two."""
+    if row is None or row.key != plan.key or not _is_whole(folder, row):
+        return False
+    try:
+        arrays = folder.representation(_name(plan.user))
+    except PrefbenchError as error:
+        logger.warning("the states of %s are collected again: %s", plan.user, error)
+        return False
     return arrays is not None and str(arrays.get("key")) == plan.key
+
+
+def _is_whole(folder: RunFolder, row: RepresentationRow) -> bool:
+    """Whether the file is that which the row names; rows of format 1 name none."""
+    return folder.owner.format == 1 or row.arrays == folder.representation_digest(_name(row.user))
 
 
 def _states_of(method: Method, plan: ProbePlan) -> dict[str, NDArray[Any]]:
@@ -131,12 +151,6 @@ def _matrices(method: str, rows: Sequence[Mapping[str, Features]]) -> States:
         if not np.isfinite(matrices[layer]).all():
             raise PrefbenchError(f"{method}: layer {layer!r} holds NaN or infinite numbers")
     return matrices
-
-
-def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)  # type: ignore[arg-type]
-    return stream.getvalue()
 
 
 def _pictures(suite: Suite, user: str) -> Iterable[Picture]:

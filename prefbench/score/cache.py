@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError, as_features
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError, as_features, plain
 from prefbench.api.guard import guarded, module_of
-from prefbench.files import atomic_file
+from prefbench.api.stored import FORMAT
+from prefbench.files import remove, write_atomic
 from prefbench.models.memory import Batches
+from prefbench.run.arrays import packed, unpacked
+from prefbench.run.lines import sha256
 from prefbench.score.returned import checked_features
+
+logger = logging.getLogger(__name__)
 
 
 class FeatureCache:
@@ -36,7 +45,7 @@ class FeatureCache:
         `load_pictures` is called with the digests that are missing, at most a shard of them at a time.
 
         Raises:
-            PrefbenchError: a shard on disk cannot be read, or the extractor gave something else than finite features.
+            PrefbenchError: the extractor gave something else than finite features, or a picture cannot be loaded.
         """
         for path in sorted(set(self.folder.glob("*.npz")) - self._read):
             self._vectors.update(self._load(path))
@@ -58,18 +67,34 @@ class FeatureCache:
 
     def _store(self, digests: Sequence[str], features: Features) -> None:
         path = self.folder / f"{hashlib.sha256(''.join(digests).encode()).hexdigest()[:24]}.npz"
-        with atomic_file(path, inside=self.run) as temporary, temporary.open("wb") as file:
-            np.savez(file, extractor=np.array(self.extractor.id), digests=np.array(digests), features=features)
+        arrays = {"extractor": np.array(self.extractor.id), "digests": np.array(digests), "features": features}
+        arrays["sha256"] = np.array(_digest(arrays))
+        write_atomic(path, packed({**arrays, "format": np.array(FORMAT)}), inside=self.run)
         self._vectors.update(zip(digests, features, strict=True))
         self._read.add(path)
 
     def _load(self, path: Path) -> dict[str, Features]:
-        """One shard as digest to vector."""
+        """One shard as digest to vector; none of a shard that is unusable, which is removed and made again."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                owner, digests, features = str(stored["extractor"]), stored["digests"].tolist(), stored["features"]
-            if owner != self.extractor.id:
-                raise ValueError(f"it is of {owner}")
-            return dict(zip(digests, as_features(features, owner, digests), strict=True))
-        except (PrefbenchError, OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise PrefbenchError(f"feature shard {path} is unusable ({error}): delete it and score again") from error
+            return self._checked(unpacked(path))
+        except (ValueError, KeyError, PrefbenchError) as error:
+            logger.warning("feature shard %s is unusable (%s) and made again", path, error)
+            with suppress(OSError, PrefbenchError):
+                remove(path, inside=self.run)
+            return {}
+
+    def _checked(self, stored: Mapping[str, NDArray[Any]]) -> dict[str, Features]:
+        """Raises `KeyError`, `ValueError` or `PrefbenchError` for no shard of this extractor as it was written."""
+        owner, digests, features = str(stored["extractor"]), stored["digests"], stored["features"]
+        if owner != self.extractor.id:
+            raise ValueError(f"it is of {plain(owner)}")
+        if str(stored["format"]) != str(FORMAT) or str(stored["sha256"]) != _digest(stored):
+            raise ValueError("it is of another format, or its digest does not fit")
+        features = as_features(features, owner, digests.tolist())
+        if any(features.shape[1:] != vector.shape for vector in islice(self._vectors.values(), 1)):
+            raise ValueError("its features are of another length")
+        return dict(zip(digests.tolist(), features, strict=True))
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    return sha256(*(np.ascontiguousarray(arrays[name]).tobytes() for name in ("extractor", "digests", "features")))

@@ -17,7 +17,7 @@ from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
 from prefbench.score.returned import checked_columns, checked_number
-from prefbench.score.score_files import ScoreRow, StoredScores, write_scores
+from prefbench.score.score_files import ScoreRow, StoredScores, is_current, read_header, samples_digests, write_scores
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Evaluator:
         """Stores the metric's scores; False where the stored ones are up to date."""
         with _asking(metric, "what it uses"):
             header = self._header(metric, material)
-        if _without_texts(material.folder.score_header(metric.card.name)) == header.to_json():
+        if is_current(material.folder, metric.card.name, header):
             return False
         rows = self._rows(metric, material)
         with _asking(metric, "what it reads"):
@@ -86,8 +86,13 @@ class Evaluator:
 
     def _drop_stale(self, material: Material) -> None:
         for name in set(material.folder.scored()) - set(self.metrics):
-            header = material.folder.score_header(name)
-            if header is not None and header.get("samples") != material.digest:
+            try:
+                header = read_header(material.folder, name)
+            except api.PrefbenchError as error:
+                logger.warning("%s is removed: %s", name, error)
+                material.folder.drop_scores(name)
+                continue
+            if header is not None and header.samples not in samples_digests(material.samples, material.folder.owner):
                 logger.warning("the scores of %s were of other samples and are removed", name)
                 material.folder.drop_scores(name)
 
@@ -181,11 +186,6 @@ class Evaluator:
             what = f"metric {metric.card.name!r}: compare"
             checked = {key: checked_number(what, value) for key, value in values.items()}
         return [ScoreRow(key, metric.card.name, value, len(drawn)) for key, value in checked.items()]
-
-
-def _without_texts(header: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A stored header as one is written before the scores are made."""
-    return None if header is None else {name: value for name, value in header.items() if name != "texts"}
 
 
 def _idle(metrics: Mapping[str, api.Metric], material: Material) -> dict[str, str]:

@@ -4,28 +4,63 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from prefbench.api import Cost, DrawnCounts, PrefbenchError, Sample, ScoreHeader, SummaryRow
-from prefbench.api.records import record_of
-from prefbench.files import write_atomic
+from prefbench.api import Cost, DrawnCounts, PrefbenchError, Sample, ScoreHeader, ScorerRecord, SummaryRow
+from prefbench.api.stored import STRICT, Count, Name, Number
+from prefbench.files import read_plain, write_atomic
+from prefbench.run import tables
 from prefbench.run.folder import RunFolder
+from prefbench.run.journal import Owner
+from prefbench.run.lines import encoded, fault, parse
+from prefbench.run.row_kinds import PROFILES, SAMPLES
+from prefbench.run.stamps import stamped, unstamped
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+logger = logging.getLogger(__name__)
+_COSTS = ("seconds", "nfe")
+_DECIDING = tuple(name for name in SAMPLES.names if name not in _COSTS)
 
 
-class ScoreRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
     """One stored value. `key` is a sample's key, a user, or a key of a set-level value (`score.sets`)."""
 
-    key: str
-    column: str
-    value: float | None
-    n: int | None = None
+    __pydantic_config__ = STRICT
+
+    key: Name
+    column: Name
+    value: Number | None
+    n: Count | None = None
     """The number of images behind a set-level value."""
 
     def to_json(self) -> dict[str, Any]:
         """The row as a line of the file; without `n` where there is none."""
-        return {name: value for name, value in self._asdict().items() if name != "n" or value is not None}
+        content = {"key": self.key, "column": self.column, "value": self.value}
+        return content if self.n is None else {**content, "n": self.n}
+
+
+@dataclass(frozen=True)
+class _Figure:
+    value: Number | None
+    low: Number | None
+    high: Number | None
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What is read of a scorer's figures (`ScorerFigures.to_json`)."""
+
+    admitted: bool
+    within_user_accuracy: _Figure
+    best_possible: _Figure
+    population: _Figure
 
 
 @dataclass(frozen=True)
@@ -59,53 +94,120 @@ def read_scores(folder: RunFolder, metric: str) -> StoredScores | None:
     """The scores of one metric, None where it was not scored.
 
     Raises:
-        PrefbenchError: the header lacks what decides the values.
+        PrefbenchError: the file is not as it was written, or a row is none.
     """
-    content = folder.scores(metric)
-    if content is None:
+    header = read_header(folder, metric)
+    if header is None:
         return None
-    header, lines = content
-    rows = [ScoreRow(line["key"], line["column"], line["value"], line.get("n")) for line in lines]
-    return StoredScores(_header(folder, metric, header), rows)
+    rows = [row for _, some in _stored_rows(folder, metric) for row in some]
+    return StoredScores(header, rows)
+
+
+def read_columns(folder: RunFolder, metric: str, keys: Collection[str]) -> dict[str, dict[str, float | None]]:
+    """Column name to key to value of a metric that was scored, as `StoredScores.columns` has them.
+
+    Raises:
+        PrefbenchError: as `read_scores` does; a row is of none of `keys`, or there twice.
+    """
+    columns: dict[str, dict[str, float | None]] = {}
+    for first, rows in _stored_rows(folder, metric):
+        for number, row in enumerate(rows, start=first):
+            column, key = columns.setdefault(row.column, {}), row.key
+            if key in column or key not in keys:
+                what = "is there twice" if key in column else "is of nothing that the run holds"
+                raise PrefbenchError(f"{folder.score_path(metric)} line {number} {what}; {_advice(folder)}")
+            column[key] = row.value
+    return columns
+
+
+def _stored_rows(folder: RunFolder, metric: str) -> Iterator[tuple[int, list[ScoreRow]]]:
+    return tables.read_rows(folder.score_path(metric), _rows_adapter(), _advice(folder))
 
 
 def read_header(folder: RunFolder, metric: str) -> ScoreHeader | None:
-    """The header of one metric's scores without reading the rows, None where it was not scored."""
-    content = folder.score_header(metric)
-    return None if content is None else _header(folder, metric, content)
+    """The header of one metric's scores, None where it was not scored; what it says of its rows is checked.
 
+    Raises:
+        PrefbenchError: the file is not as it was written, or its header lacks what decides the values.
+    """
+    from pydantic import ValidationError
 
-def _header(folder: RunFolder, metric: str, content: Mapping[str, Any]) -> ScoreHeader:
+    path, advice = folder.score_path(metric), _advice(folder)
     try:
-        return ScoreHeader.from_json(content)
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"{folder.path}: the header of the scores of {metric} is damaged ({error})"
-        raise PrefbenchError(f"{message}; prefbench score {folder.path}") from error
+        stored = tables.read_header(path, advice)
+    except FileNotFoundError:
+        return None
+    if stored.format < folder.owner.format:
+        raise PrefbenchError(f"{path} carries no digest, as the run's other files do; {advice}")
+    try:
+        return _header(stored.content)
+    except ValidationError as error:
+        raise PrefbenchError(f"{path} line 1 is no header of scores ({fault(error)}); {advice}") from None
+
+
+def _header(content: Mapping[str, Any]) -> ScoreHeader:
+    """Fields that the header of another version lacks or has besides are left at their defaults, or out."""
+    scorer = content.get("scorer")
+    if isinstance(scorer, Mapping):
+        content = {**content, "scorer": ScorerRecord.today(scorer)}
+    header = _header_adapter().validate_json(json.dumps(content))
+    if header.scorer is not None and header.scorer.figures is not None:
+        _figures_adapter().validate_python(header.scorer.figures)
+    return header
+
+
+def is_current(folder: RunFolder, metric: str, header: ScoreHeader) -> bool:
+    """Whether sound scores with this header are stored; what else is there is not worth keeping."""
+    try:
+        stored = read_header(folder, metric)
+    except PrefbenchError as error:
+        logger.warning("%s is scored again: %s", metric, error)
+        return False
+    return stored is not None and replace(stored, texts=None).to_json() == header.to_json()
+
+
+def _advice(folder: RunFolder) -> str:
+    return f"prefbench score {folder.path}"
 
 
 def write_scores(folder: RunFolder, metric: str, scores: StoredScores) -> None:
-    """Writes the scores of one metric, whole or not at all."""
-    folder.write_scores(metric, scores.header.to_json(), [row.to_json() for row in scores.rows])
+    """Writes the scores of one metric, whole or not at all. Raises `PrefbenchError` for what no row can hold."""
+    rows = [row.to_json() for row in scores.rows]
+    refusal = f"{metric} cannot be stored"
+    parse(_rows_adapter(), [encoded(row) for row in rows], path=folder.score_path(metric), first=2, advice=refusal)
+    folder.write_scores(metric, scores.header.to_json(), rows)
 
 
 def samples_digest(samples: Sequence[Sample]) -> str:
-    """Changes whenever the set of samples or any image does; scores are of the samples with their digest."""
-    rows = sorted(f"{sample.key} {sample.image}" for sample in samples)
+    """Changes whenever the set of samples, any image, or what is known of any sample does but its cost."""
+    rows = sorted(json.dumps([getattr(sample, name) for name in _DECIDING]) for sample in samples)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
-def summary_digest(folder: RunFolder, description: Mapping[str, Any], samples: str) -> str:
-    """Changes whenever anything does that a summary is computed from; `samples` is their digest.
+def samples_digests(samples: Sequence[Sample], owner: Owner) -> Sequence[str]:
+    """The digests that scores of these samples may name: in a folder of format 1 also that of keys and images alone."""
+    if owner.format > 1:
+        return (samples_digest(samples),)
+    rows = sorted(f"{sample.key} {sample.image}" for sample in samples)
+    return (hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16], samples_digest(samples))
 
-    That is, beside the samples, the bytes of all scores, and of the description what rows depend on: kinds of users,
-    how many samples are planned, the method's card.
+
+def summary_digest(folder: RunFolder, description: Mapping[str, Any], samples: Sequence[Sample]) -> str:
+    """Changes whenever anything does that a summary is computed from.
+
+    That is the samples, the bytes of all scores, what samples and profiles cost, and of the description what rows
+    depend on: kinds of users, how many samples are planned, the method's card.
     """
-    hashed = hashlib.sha256(samples.encode())
+    hashed = hashlib.sha256(samples_digests(samples, folder.owner)[0].encode())
     about = {name: description[name] for name in ("kinds", "planned", "method")}
     hashed.update(json.dumps(about, sort_keys=True).encode())
     for metric in folder.scored():
         hashed.update(f"\n{metric} ".encode())
-        hashed.update(hashlib.sha256(folder.score_path(metric).read_bytes()).digest())
+        hashed.update(hashlib.sha256(read_plain(folder.score_path(metric))).digest())
+    if folder.owner.format > 1:
+        costs = sorted(f"{sample.key} {sample.seconds} {sample.nfe}" for sample in samples)
+        hashed.update("\n".join(costs).encode())
+        hashed.update(b"".join(encoded(PROFILES.plain(row)) for row in folder.profiles().values()))
     return hashed.hexdigest()[:16]
 
 
@@ -114,17 +216,53 @@ def write_summary(folder: RunFolder, spec: Mapping[str, Any], summary: StoredSum
     rows = [asdict(row) for row in summary.rows]
     drawn = {} if summary.drawn is None else {"drawn": asdict(summary.drawn)}
     content = {"digest": summary.digest, "spec": dict(spec), "cost": asdict(summary.cost), **drawn, "rows": rows}
-    write_atomic(folder.path / "summary.json", json.dumps(content, indent=1) + "\n")
+    write_atomic(folder.path / "summary.json", json.dumps(stamped(content), indent=1) + "\n")
 
 
 def read_summary(folder: RunFolder) -> StoredSummary | None:
-    """The stored summary, None where there is none or it cannot be read. Fields that older ones lack get defaults."""
+    """The stored summary, None where there is none or it is not as it was written.
+
+    Fields that older ones lack get defaults.
+
+    Raises:
+        PrefbenchError: it is of a later format.
+    """
+    path = folder.path / "summary.json"
     try:
-        content = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
+        content = unstamped(path, read_plain(path))
+        if content["format"] < folder.owner.format:
+            return None
         cost = dict(content["cost"])
         cost.setdefault("nfe_per_image", cost.pop("evaluations_per_image", None))  # its name in version 0.1
-        rows = [record_of(SummaryRow, row) for row in content["rows"]]
-        drawn = DrawnCounts.from_json(content["drawn"]) if "drawn" in content else None
-        return StoredSummary(content.get("digest", ""), record_of(Cost, cost), rows, drawn)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        stored = {"digest": content.get("digest", ""), "cost": cost, "rows": content["rows"]}
+        return _summary_adapter().validate_json(json.dumps({**stored, "drawn": content.get("drawn")}))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+@cache
+def _rows_adapter() -> TypeAdapter[list[ScoreRow]]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(list[ScoreRow])
+
+
+@cache
+def _header_adapter() -> TypeAdapter[ScoreHeader]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ScoreHeader)
+
+
+@cache
+def _figures_adapter() -> TypeAdapter[_Figures]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_Figures)
+
+
+@cache
+def _summary_adapter() -> TypeAdapter[StoredSummary]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StoredSummary)

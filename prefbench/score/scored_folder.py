@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -95,18 +95,18 @@ class ScoredFolder:
         return {name: self._checked(name, header) for name, header in headers.items() if header is not None}
 
     def _checked(self, name: str, header: ScoreHeader) -> ScoreHeader:
-        if header.samples != self._samples_digest:
+        if header.samples not in self._samples_digests:
             raise PrefbenchError(f"{self.path}: the scores of {name} are of other samples; prefbench score {self.path}")
         return header
 
     @cached_property
-    def _samples_digest(self) -> str:
-        return score_files.samples_digest(self.samples)
+    def _samples_digests(self) -> Sequence[str]:
+        return score_files.samples_digests(self.samples, self.folder.owner)
 
     @cached_property
-    def _scores(self) -> Mapping[str, score_files.StoredScores]:
-        """The scores of every metric; their headers are checked first."""
-        stored = {name: score_files.read_scores(self.folder, name) for name in self.headers}
+    def _sets(self) -> Mapping[str, score_files.StoredScores]:
+        """The scores of set-level metrics."""
+        stored = {name: score_files.read_scores(self.folder, name) for name in self.set_metrics()}
         return {name: scores for name, scores in stored.items() if scores is not None}
 
     def set_metrics(self) -> dict[str, ScoreHeader]:
@@ -115,11 +115,11 @@ class ScoredFolder:
 
     def set_values(self, metric: str) -> Mapping[str, float | None]:
         """The value of a set-level metric, its floor, and its values without each group (`score.sets`), by key."""
-        return {row.key: row.value for row in self._scores[metric].rows} if metric in self.headers else {}
+        return {row.key: row.value for row in self._sets[metric].rows} if metric in self.headers else {}
 
     def set_size(self, metric: str) -> int:
         """The number of images behind a set-level value."""
-        return self._scores[metric].rows[0].n or 0
+        return self._sets[metric].rows[0].n or 0
 
     def recipes(self) -> dict[str, str]:
         """The recipe of each metric's numbers: its version, its settings, the extractor and the truth that it used."""
@@ -131,12 +131,13 @@ class ScoredFolder:
 
     @cached_property
     def _columns(self) -> Mapping[str, Column]:
-        return {
-            name: self._column(name, values, scores.header)
-            for scores in self._scores.values()
-            if scores.header.unit != "set"
-            for name, values in scores.columns().items()
-        }
+        columns: dict[str, Column] = {}
+        for metric, header in self.headers.items():
+            if header.unit != "set":
+                keys = self._rows if header.unit == "image" else self.kinds
+                stored = score_files.read_columns(self.folder, metric, keys)
+                columns |= {name: self._column(name, values, header) for name, values in stored.items()}
+        return columns
 
     def _column(self, name: str, values: Mapping[str, float | None], header: ScoreHeader) -> Column:
         scorer = header.scorer
@@ -155,7 +156,12 @@ class ScoredFolder:
     def _by_sample(self, values: Mapping[str, float | None], header: ScoreHeader) -> Scores:
         """One row per stored sample; NaN where it has no value."""
         users, prompts, keys = self._sample_names
-        return Scores(_numbers(values, [s.key for s in self.samples]), users, prompts, keys, header.bounds)
+        return Scores(_numbers(values, self._rows), users, prompts, keys, header.bounds)
+
+    @cached_property
+    def _rows(self) -> Mapping[str, int]:
+        """Key to row of every sample, in their order."""
+        return {sample.key: row for row, sample in enumerate(self.samples)}
 
     @cached_property
     def _sample_names(self) -> tuple[np.ndarray[Any, np.dtype[np.str_]], ...]:
@@ -207,12 +213,11 @@ class ScoredFolder:
         if stored.digest:
             return stored.digest == self.summary_digest()
         # Version 0.1 stored no digest: then the rows must name exactly what was scored.
-        scored = {column for scores in self._scores.values() for column in scores.columns()}
-        return {row.metric for row in stored.rows} == scored
+        return {row.metric for row in stored.rows} == {*self.columns(), *self.set_metrics()}
 
     def summary_digest(self) -> str:
         """The digest of what a summary of this run is computed from."""
-        return score_files.summary_digest(self.folder, self.description, self._samples_digest)
+        return score_files.summary_digest(self.folder, self.description, self.samples)
 
     def summary_frame(self) -> pandas.DataFrame:
         """The summary as a frame: one row per column and kind of user, the fields of `SummaryRow` as columns."""
@@ -230,7 +235,7 @@ class ScoredFolder:
         return frame.assign(**{name: column.scores.values for name, column in per_image.items()})
 
 
-def _numbers(values: Mapping[str, float | None], keys: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _numbers(values: Mapping[str, float | None], keys: Iterable[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The values of keys, float64 (N,); NaN where there is none."""
     entries = [values.get(key) for key in keys]
     return np.array([np.nan if value is None else value for value in entries], dtype=np.float64)

@@ -92,12 +92,12 @@ def cost(run: ScoredFolder) -> Cost:
     profiles = list(run.folder.profiles().values())
     drawn = [sample for sample in run.samples if sample.image is not None]
     return Cost(
-        seconds_per_user=_mean([row["seconds"] for row in profiles]),
-        profile_bytes=_mean([row["bytes"] for row in profiles]),
-        trained_parameters=_mean([row["trained_parameters"] for row in profiles]),
+        seconds_per_user=_mean([row.seconds for row in profiles]),
+        profile_bytes=_mean([row.bytes for row in profiles]),
+        trained_parameters=_mean([row.trained_parameters for row in profiles]),
         seconds_per_image=_mean([sample.seconds for sample in drawn]),
         nfe_per_image=_mean([sample.nfe for sample in drawn]),
-        peak_memory_bytes=max((row["peak_memory_bytes"] for row in profiles), default=None),
+        peak_memory_bytes=max((row.peak_memory_bytes for row in profiles), default=None),
     )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
+from prefbench.api import PrefbenchError
 from prefbench.check.findings import Row, fail, warn
-from prefbench.score.score_files import samples_digest
+from prefbench.score.score_files import read_scores, samples_digests
 
 from .audited_run import AuditedRun
 
@@ -76,13 +75,15 @@ def scores(run: AuditedRun) -> str:
 
 
 def _score_faults(run: AuditedRun, name: str) -> list[Row]:
-    stored = run.folder.scores(name)
-    header: Mapping[str, Any] = stored[0] if stored is not None else {}
+    try:
+        stored = read_scores(run.folder, name)
+    except PrefbenchError as error:
+        return [{"metric": name, "fault": str(error)}]
     faults = []
-    if not _METRIC.fullmatch(str(header.get("metric"))):
+    if stored is None or not _METRIC.fullmatch(stored.header.metric):
         faults.append("names no metric, version and recipe")
-    if header.get("samples") != samples_digest(run.samples):
+    if stored is None or stored.header.samples not in samples_digests(run.samples, run.folder.owner):
         faults.append("stale: of other samples")
-    if header.get("suite") != run.spec.get("suite_digest"):
+    if stored is None or stored.header.suite != run.spec.get("suite_digest"):
         faults.append("of another suite")
     return [{"metric": name, "fault": fault} for fault in faults]

@@ -89,7 +89,7 @@ def _foreign_profiles(run: AuditedRun) -> list[Row]:
         return []
     own = {history.digest: user for user, history in run.histories.items()}
     return [
-        {"user": row["user"], "fault": f"a profile of {own.get(digest, 'another history')}"}
+        {"user": row.user, "fault": f"a profile of {own.get(digest, 'another history')}"}
         for digest, row in run.folder.profiles().items()
-        if own.get(digest) != row["user"]
+        if own.get(digest) != row.user
     ]

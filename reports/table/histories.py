@@ -36,5 +36,5 @@ def histories_of(
 
 def _same_histories(suite: Suite, run: ScoredRun) -> bool:
     """Whether the suite's histories of the shown users are those in the run's profiles."""
-    stored = {str(row["user"]): row["history"] for row in RunFolder(run.path).profiles().values()}
+    stored = {row.user: row.history for row in RunFolder(run.path).profiles().values()}
     return all(suite.history(user).digest == stored.get(user) for user in choose_users(run.kinds))

@@ -29,6 +29,7 @@ from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
 from prefbench.score.sets import FLOOR_KEY, SET_KEY
 from tests.support.judged import smooth
+from tests.support.stored import scores_of
 
 USERS = ("a", "b", "c")
 
@@ -71,7 +72,7 @@ def folder(tmp_path: Path) -> RunFolder:
 def test_it_is_the_frechet_distance_of_the_role_dinov2(folder: RunFolder) -> None:
     suite: Any = World({"dinov2": f"{__file__}:Corners", "fidelity": "unused"})
     assert Evaluator(suite, ["fd-dinov2"]).score(Material(folder, suite, "test")).computed == ["fd-dinov2"]
-    header, rows = folder.scores("fd-dinov2") or ({}, [])
+    header, rows = scores_of(folder, "fd-dinov2")
     assert header["extractor"] == "corners@1"
     values = {row["key"]: row["value"] for row in rows}
     # Twenty references of each user in turn: the first half of them are those of even turn.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -63,7 +64,16 @@ def build(
     )
     places = [(u, p) for u in range(len(USERS)) for p in range(len(PROMPTS))]
     samples = [
-        Sample(f"{method}/{u}/{p}", USERS[u], f"{u}/{p}", PROMPTS[p], 0, 9 * u + p, "ok", image=f"{method}{u}{p}")
+        Sample(
+            f"{method}/{u}/{p}",
+            USERS[u],
+            f"{u}/{p}",
+            PROMPTS[p],
+            0,
+            9 * u + p,
+            "ok",
+            image=hashlib.sha256(f"{method}{u}{p}".encode()).hexdigest(),
+        )
         for u, p in places
     ]
     store.append_samples(samples)

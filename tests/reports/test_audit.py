@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,14 @@ from prefbench.run.folder import RunFolder
 from prefbench.score.scored_folder import ScoredFolder
 from tests.support import audited_suite
 from tests.support.audited_suite import UNSEEN, AuditedSuite
+from tests.support.stored import describe as write_anew
+from tests.support.stored import profile, rewrite_samples, scores_of
 
 SUITE = f"{audited_suite.__file__}:AuditedSuite"
 METRIC = """
 from prefbench.api import ImageMetric, MetricCard
+from tests.support.stored import describe as write_anew
+from tests.support.stored import profile, rewrite_samples, scores_of
 
 class Redness(ImageMetric):
     card = MetricCard("redness", "1", "share of red", "side", "up", "image", "mean")
@@ -88,8 +92,7 @@ def rewrite(run: RunFolder, change: Callable[[Sample], Sample | None]) -> None:
     """Changes the stored row of the first sample, or takes it away."""
     rows, chosen = run.samples(), first(run).key
     kept = [change(sample) if key == chosen else sample for key, sample in rows.items()]
-    lines = [json.dumps(asdict(sample)) for sample in kept if sample is not None]
-    (run.path / "samples" / "0.jsonl").write_text("\n".join(lines) + "\n")
+    rewrite_samples(run, [sample for sample in kept if sample is not None])
 
 
 def redraw(run: RunFolder, image: Image.Image) -> str:
@@ -102,7 +105,7 @@ def redraw(run: RunFolder, image: Image.Image) -> str:
 def describe(run: RunFolder, change: Callable[[dict[str, Any]], object]) -> None:
     content = run.read_description()
     change(content)
-    run.write_description(content)
+    write_anew(run, content)
 
 
 def noisy(picture: Picture, levels: int) -> Image.Image:
@@ -254,7 +257,7 @@ def test_an_unfinished_run_is_said_to_be_one(run: RunFolder, audited: Auditing) 
 
 
 def test_another_history_behind_a_profile_is_found(run: RunFolder, audited: Auditing) -> None:
-    run.append_profile({"user": "test-0", "history": "f" * 64, "seconds": 0.0})
+    run.append_profile(profile("test-0", "f" * 64))
     finding = audited(run)["rows"]
     assert finding.rows[-1] == {"user": "test-0", "fault": "a profile of another history"}
 
@@ -427,7 +430,7 @@ def test_what_a_description_lacks_is_named(run: RunFolder, audited: Auditing, pa
     def drop(content: dict[str, Any]) -> None:
         for step in path[:-1]:
             content = content[step]
-        content[path[-1]] = None
+        content[path[-1]] = "" if isinstance(content[path[-1]], str) else None
 
     describe(run, drop)
     assert {"lacking": name} in audited(run)["description"].rows
@@ -453,7 +456,7 @@ def test_local_changes_are_a_warning(run: RunFolder, audited: Auditing) -> None:
 def test_scores_of_something_else_are_found(
     run: RunFolder, audited: Auditing, change: dict[str, str], fault: str
 ) -> None:
-    header, rows = run.scores("redness") or ({}, [])
+    header, rows = scores_of(run, "redness")
     run.write_scores("redness", {**header, **change}, rows)
     findings = audited(run)
     assert failed(findings) == {"scores"}

@@ -48,7 +48,8 @@ def build(
     """A run that was scored for one metric over images, with the values of a table users x prompts."""
     spec: dict[str, Any] = {
         "suite": "toy", "suite_parameters": {}, "suite_digest": digest, "split": "test", "method": method,
-        "parameters": {}, "control": None, "backbone": "tiny", "backbone_digest": "b", "steps": 2, "guidance": 1.0,
+        "method_version": "1", "parameters": {}, "control": None, "backbone": "tiny", "backbone_digest": "b",
+        "steps": 2, "guidance": 1.0,
         "dtype": "float32", "seed": 0, "samples_per_case": 1, "users": None, "batch": 4,
     }  # fmt: skip
     store, names = RunFolder(folder), [f"u{i:02d}" for i in range(len(values))]
@@ -68,7 +69,7 @@ def build(
     }
     header |= {"won_by": [], "undirected": list(undirected)}
     rows = [
-        {"key": sample.key, "column": "utility", "value": float(value)}
+        {"key": sample.key, "column": "utility", "value": None if np.isnan(value) else float(value)}
         for sample, value in zip(samples, values.ravel(), strict=True)
     ]
     store.write_scores("utility", {**header, "samples": samples_digest(samples)}, rows)

@@ -14,6 +14,7 @@ from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import difference_grid
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.paired import holm
+from tests.support.stored import scores_of
 from tests.support.toy_runs import build
 
 
@@ -82,7 +83,7 @@ def test_mixed_runs_are_refused(tmp_path: Path, field: str, value: Any, named: s
 
 def test_two_recipes_are_not_one_column(tmp_path: Path) -> None:
     one, other = build(tmp_path / "one", "ours", 0.5), build(tmp_path / "two", "prompt-only", 0.1)
-    header, rows = other.folder.scores("fid") or ({}, [])
+    header, rows = scores_of(other.folder, "fid")
     other.folder.write_scores("fid", {**header, "extractor": "another"}, rows)
     with pytest.raises(PrefbenchError, match=r"fid was scored by two recipes, .*toy and .*another: prefbench score"):
         compare([one, ScoredFolder.open(tmp_path / "two")])

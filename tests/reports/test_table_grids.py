@@ -17,12 +17,13 @@ from prefbench.reports.validation.unmet import unmet_notes, unmet_requirements
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
 from prefbench.suites.picturebook.suite import Picturebook
+from tests.support.stored import scores_of
 from tests.support.toy_runs import build
 
 
 def test_fid_at_unequal_n_is_marked(runs: list[ScoredFolder]) -> None:
     assert "not comparable" not in to_markdown(runs_grid(compare(runs)))
-    header, rows = runs[0].folder.scores("fid") or ({}, [])
+    header, rows = scores_of(runs[0].folder, "fid")
     runs[0].folder.write_scores("fid", header, [{**row, "n": 5} for row in rows])
     store_summary(ScoredFolder.open(runs[0].path))
     uneven = [ScoredFolder.open(runs[0].path), *runs[1:]]

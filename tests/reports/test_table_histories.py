@@ -10,6 +10,7 @@ from prefbench.api import Suite
 from prefbench.reports.table.histories import histories_of
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.suites.picturebook.suite import Picturebook
+from tests.support.stored import profile
 from tests.support.toy_runs import build
 
 USERS = ("test-0000", "test-0001", "test-0002")
@@ -31,7 +32,7 @@ def run_of(folder: Path, **changes: object) -> ScoredFolder:
     run.folder.write_description(content)
     suite = Picturebook()
     for user in USERS:
-        run.folder.append_profile({"user": user, "history": suite.history(user).digest})
+        run.folder.append_profile(profile(user, suite.history(user).digest))
     return ScoredFolder.open(folder)
 
 

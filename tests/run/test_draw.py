@@ -227,10 +227,10 @@ def test_profiles_are_made_once_a_user_and_leave_a_row(prepared: Prepared) -> No
     rows = folder.profiles()
     assert set(rows) == {history.digest for history in histories.values()}
     row = rows[histories["user-0"].digest]
-    assert (row["user"], row["status"], row["trained_parameters"]) == ("user-0", "ok", 7)
-    assert row["bytes"] > 0
-    assert row["seconds"] >= 0
-    assert row["peak_memory_bytes"] > 0
+    assert (row.user, row.status, row.trained_parameters) == ("user-0", "ok", 7)
+    assert row.bytes > 0
+    assert row.seconds >= 0
+    assert row.peak_memory_bytes > 0
 
 
 def test_progress_adds_up_to_the_plan_again_and_again(prepared: Prepared) -> None:
@@ -300,14 +300,14 @@ def test_a_failed_profile_fails_its_user_alone(prepared: Prepared) -> None:
     assert failures(folder.samples()) == {"ValueError: nothing to learn from": 10}
     assert method.profiled.count("user-2") == 1
     row = folder.profiles()[histories["user-2"].digest]
-    assert (row["status"], row["error"], row["bytes"]) == ("failed", "ValueError: nothing to learn from", 0)
+    assert (row.status, row.error, row.bytes) == ("failed", "ValueError: nothing to learn from", 0)
 
 
 def test_a_profile_that_succeeds_later_replaces_its_row(prepared: Prepared) -> None:
     _, histories, folder = prepared
     run(prepared, Painter(broken_profile="user-2"))
     assert run(prepared, Painter()).failed == 0
-    assert folder.profiles()[histories["user-2"].digest]["status"] == "ok"
+    assert folder.profiles()[histories["user-2"].digest].status == "ok"
 
 
 class Evil:
@@ -515,14 +515,14 @@ def test_a_broken_profile_is_a_failed_row(prepared: Prepared, made: Any, said: s
     _, histories, folder = prepared
     assert run(prepared, Profiling(made)).failed == N_SAMPLES
     row = folder.profiles()[histories["user-0"].digest]
-    assert (row["status"], row["bytes"], row["trained_parameters"]) == ("failed", 0, 0)
-    assert row["error"].startswith(f"PrefbenchError: {said}")
+    assert (row.status, row.bytes, row.trained_parameters) == ("failed", 0, 0)
+    assert (row.error or "").startswith(f"PrefbenchError: {said}")
     assert {sample.status for sample in folder.samples().values()} == {"failed"}
 
 
 def test_trained_parameters_may_be_a_number_of_numpy(prepared: Prepared) -> None:
     run(prepared, Profiling({"trained_parameters": np.int64(9)}))
-    assert {row["trained_parameters"] for row in prepared[2].profiles().values()} == {9}
+    assert {row.trained_parameters for row in prepared[2].profiles().values()} == {9}
 
 
 def test_a_full_disk_stops_the_run_and_is_no_failed_profile(
@@ -534,7 +534,7 @@ def test_a_full_disk_stops_the_run_and_is_no_failed_profile(
     monkeypatch.setattr(RunFolder, "put_payload", full)
     with pytest.raises(PrefbenchError, match="no space left"):
         run(prepared, Painter())
-    assert {row["status"] for row in prepared[2].profiles().values()} == {"ok"}
+    assert {row.status for row in prepared[2].profiles().values()} == {"ok"}
 
 
 def test_peak_memory_is_bytes_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,7 +554,7 @@ def test_a_draw_forgets_the_peak_of_the_one_before(prepared: Prepared, monkeypat
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: peaks.append(3))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: peaks[-1])
     run(prepared, Painter())
-    assert {row["peak_memory_bytes"] for row in prepared[2].profiles().values()} == {3}
+    assert {row.peak_memory_bytes for row in prepared[2].profiles().values()} == {3}
     assert len(peaks) == 2, "once a draw"
 
 
@@ -572,12 +572,12 @@ def test_a_batch_that_was_cut_is_drawn_again_whole(tmp_path: Path, prepared: Pre
     run(prepared, Painter())
     path = prepared[2].path / "samples" / "0.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[: 2 * BATCH + 3]) + lines[2 * BATCH + 3][:40])
+    path.write_text("".join(lines[: 2 * BATCH + 4]) + lines[2 * BATCH + 4][:40])
     result = run(prepared, method := Painter())
     assert method.batches == [BATCH] * 3
     assert result.drawn == N_SAMPLES - 2 * BATCH - 3
     assert digests(prepared[2]) == whole(tmp_path, prepared)
-    keys = [json.loads(line)["key"] for line in path.read_text().splitlines() if line.endswith("}")]
+    keys = [json.loads(line)["key"] for line in path.read_text().splitlines()[1:]]
     assert len(keys) == len(set(keys)) == N_SAMPLES
 
 

@@ -13,7 +13,7 @@ import torch
 from prefbench.api import PrefbenchError
 from prefbench.models.backbones.batches import usual_batch
 from prefbench.run.execute import execute
-from prefbench.run.folder import RunFolder, read_lines
+from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Settings, prepare
 
 
@@ -66,7 +66,7 @@ def test_a_run_goes_on_in_other_batches_and_records_them(tiny_sd: Path, tmp_path
     for key in own:
         pair = [np.asarray(f.image(d[key] or ""), int) for f, d in ((begun.folder, own), (undisturbed.folder, whole))]
         assert np.abs(pair[0] - pair[1]).max() <= 1
-    assert [row["batch"] for row in read_lines(begun.folder.path / "starts.jsonl")] == [8, 5]
+    assert [row.batch for row in begun.folder.starts()] == [8, 5]
     assert begun.folder.read_description()["spec"]["batch"] == 8
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -120,12 +118,6 @@ def test_rows_of_older_folders_are_not_taken_for_whole_texts() -> None:
     assert counts == DrawnCounts(PictureCounts(2, 2, 0, 0, 0, 0, 0, unmeasured=2))
     assert counts.texts == []
     assert counts.pictures.in_full.endswith("2 not looked at for their colours")
-
-
-def test_counts_come_back_from_json_as_they_were() -> None:
-    cut = {"text_limit": 32, "prompt_cut": 1, "prompt_used_cut": 1, "other_cut": 0, "prompt_used": "a cat"}
-    for counts in (count_drawn([row("1", spread=0.0, **cut)]), count_drawn([row("1")])):
-        assert DrawnCounts.from_json(json.loads(json.dumps(asdict(counts)))) == counts
 
 
 class Wordy(Method):

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from prefbench.run.execute import execute
-from prefbench.run.folder import RunFolder, read_lines
+from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Prepared, Settings, prepare
 from tests.support.tiny import save_tiny_sd15
 
@@ -194,7 +194,7 @@ def wait_for_rows(process: subprocess.Popen[str], out: Path, more_than: int) -> 
     """Waits until the run has stored more than so many samples, and says how many."""
     for _ in range(6000):
         assert process.poll() is None, process.communicate()
-        rows = sum(len(read_lines(path)) for path in out.glob("*/samples/*.jsonl"))
+        rows = sum(len(RunFolder(path.parents[1]).samples()) for path in out.glob("*/samples/*.jsonl"))
         if rows > more_than:
             return rows
         time.sleep(0.02)

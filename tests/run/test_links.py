@@ -18,8 +18,10 @@ from prefbench.check.made_up_runs import made_up_runs
 from prefbench.cli.main import main
 from prefbench.files import write_atomic
 from prefbench.models.extractors.style_statistics import StyleStatistics
-from prefbench.run.folder import RunFolder, append_lines
+from prefbench.run.folder import RunFolder
+from prefbench.run.row_kinds import RepresentationRow, StartRow
 from prefbench.score.cache import FeatureCache
+from tests.support.stored import profile
 
 LEFTOVER = ".prefbench-0123456789abcdef.tmp"
 
@@ -67,14 +69,15 @@ def features(folder: RunFolder) -> None:
     FeatureCache(folder.path, StyleStatistics()).get(["a"], lambda _: [np.asarray(picture())])
 
 
+STATES, START = RepresentationRow("ann", "key", 0.0, "ok"), StartRow("now", 4, None, None, {})
 WRITES: dict[str, tuple[str, Callable[[RunFolder], object]]] = {
     "a sample": ("samples", lambda f: f.append_samples(f.samples().values(), worker="0")),
     "a row": ("samples/0.jsonl", lambda f: f.append_samples(f.samples().values())),
-    "a profile": ("profiles.jsonl", lambda f: f.append_profile({"user": "ann"})),
+    "a profile": ("profiles.jsonl", lambda f: f.append_profile(profile("ann", "0" * 64))),
     "a profile's bytes": ("profiles", lambda f: f.put_payload("0" * 64, b"data")),
     "a representation": ("representations", lambda f: f.put_representation("ann", b"data")),
-    "the row of a representation": ("representations.jsonl", lambda f: f.append_representation({"user": "ann"})),
-    "a start": ("starts.jsonl", lambda f: append_lines(f.path / "starts.jsonl", [{"time": "now"}])),
+    "the row of a representation": ("representations.jsonl", lambda f: f.append_representation(STATES)),
+    "a start": ("starts.jsonl", lambda f: f.append_start(START)),
     "scores": ("scores", lambda f: f.write_scores("made-up-score", {}, [])),
     "scores that go": ("scores", lambda f: f.drop_scores("made-up-score")),
     "an image": ("images", lambda f: f.put_image(picture())),
@@ -129,7 +132,7 @@ def test_a_file_with_a_second_name_elsewhere_is_not_appended_to(theirs: RunFolde
     rows = theirs.path / "starts.jsonl"
     os.link(documents / "notes.txt", rows)
     with pytest.raises(PrefbenchError, match="nothing is written through it"):
-        append_lines(rows, [{"time": "now"}])
+        theirs.append_start(START)
     assert (documents / "notes.txt").read_text() == "mine\n"
 
 

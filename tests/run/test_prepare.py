@@ -12,7 +12,6 @@ import pytest
 
 from prefbench.api import PrefbenchError
 from prefbench.run.execute import execute
-from prefbench.run.folder import read_lines
 from prefbench.run.prepare import Prepared, Settings, load_suite, prepare, suite_of_run
 from prefbench.suites.picturebook.suite import Picturebook
 
@@ -211,17 +210,16 @@ def test_a_suite_without_a_card_is_one_line(suite_file: Path) -> None:
 def test_every_start_that_draws_is_noted(suite_file: Path, settings: dict[str, Any]) -> None:
     asked = Settings(**settings, suite=f"{suite_file}:Toy")
     prepared = prepare(asked)
-    starts = prepared.folder.path / "starts.jsonl"
+    folder = prepared.folder
     execute(prepared)
     execute(prepare(asked))
-    assert len(read_lines(starts)) == 1, "the second start had nothing to draw"
-    (prepared.folder.path / "samples" / "0.jsonl").unlink()
+    assert len(folder.starts()) == 1, "the second start had nothing to draw"
+    (folder.path / "samples" / "0.jsonl").unlink()
     execute(prepare(asked))
-    rows = read_lines(starts)
+    rows = folder.starts()
     assert len(rows) == 2
-    assert {"time", "batch", "commit", "dirty", "versions"} == set(rows[1])
-    assert rows[1]["versions"]["torch"]
-    noted = datetime.fromisoformat(rows[1]["time"])
+    assert rows[1].versions["torch"]
+    noted = datetime.fromisoformat(rows[1].time)
     assert noted.utcoffset() == timedelta(0)
     assert noted.microsecond == 0
     assert abs(datetime.now(UTC) - noted) < timedelta(minutes=5)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +128,9 @@ def test_a_user_is_asked_once_and_read_back_with_verdicts(tmp_path: Path, plans:
     assert shown == {level(i).digest for i in range(8)}
     assert (cem.half_states, cem.half_pictures) == ({}, ((), ()))
     assert cem.item_states["looks"][0].tolist() == [2.0, 140.0, 0.0]
-    rows = [json.loads(line) for line in (tmp_path / "representations.jsonl").read_text().splitlines()]
-    assert [(row["user"], row["status"]) for row in rows] == [(user, "ok") for user in USERS]
-    assert all(row["seconds"] >= 0 for row in rows)
+    rows = list(RunFolder(tmp_path).representations().values())
+    assert [(row.user, row.status) for row in rows] == [(user, "ok") for user in USERS]
+    assert all(row.seconds >= 0 for row in rows)
 
 
 def test_other_questions_are_asked_anew(tmp_path: Path, plans: list[ProbePlan]) -> None:
@@ -161,8 +163,7 @@ def test_what_fails_for_a_user_is_a_row_and_is_tried_again(
     assert (result.collected, list(result.failed)) == (3, ["bob"])
     assert said in result.failed["bob"]
     assert set(load_states(folder, World(), USERS)) == {"ann", "cem", "dot"}  # type: ignore[arg-type]
-    rows = [json.loads(line) for line in (tmp_path / "representations.jsonl").read_text().splitlines()]
-    assert [row["error"] for row in rows if row["user"] == "bob"] == [result.failed["bob"]]
+    assert folder.representations()["bob"].error == result.failed["bob"]
     method.broken = {}
     assert collect_states(plans, method, folder).collected == 1
     assert set(load_states(folder, World(), USERS)) == set(USERS)  # type: ignore[arg-type]
@@ -179,19 +180,49 @@ def test_damaged_files_are_named(tmp_path: Path, plans: list[ProbePlan]) -> None
             load_states(folder, World(), USERS)  # type: ignore[arg-type]
         return str(caught.value)
 
+    def renamed() -> str:
+        """The line for a file that its user's row names."""
+        row = folder.representations()[users[path.stem]]
+        folder.append_representation(replace(row, arrays=hashlib.sha256(path.read_bytes()).hexdigest()))
+        return refused()
+
+    users = {hashlib.sha256(user.encode()).hexdigest()[:24]: user for user in USERS}
     path.write_bytes(whole[: len(whole) // 2])
     assert f"{path} is unusable" in refused()
     with np.load(path.parent / sorted(p.name for p in path.parent.iterdir() if p != path)[0]) as other:
         arrays = dict(other)
     np.savez(path, **arrays)
-    assert "it is of user" in refused()
+    assert "it is not what its row names" in refused()
+    assert "it is of user" in renamed()
     np.savez(path, **{**arrays, "answers 0": np.array([object()])})  # a pickle
-    assert "unusable" in refused()
+    assert "answers 0.npy is no array" in renamed()
     path.write_bytes(whole)
     with np.load(path) as own:
         arrays = {**own, "asked": np.array(["f" * 64])}
     np.savez(path, **arrays)
-    assert f"KeyError: '{'f' * 64}'" in refused()
+    assert f"KeyError: '{'f' * 64}'" in renamed()
+
+
+@pytest.mark.parametrize("lost", ["row", "file", "end of the file", "another user's file"])
+def test_states_that_lost_their_row_or_their_file_are_collected_again(
+    lost: str, tmp_path: Path, plans: list[ProbePlan]
+) -> None:
+    folder = RunFolder(tmp_path)
+    collect_states(plans, Knowing(), folder)
+    expected = {user: states.half_states.keys() for user, states in load_states(folder, World(), USERS).items()}  # type: ignore[arg-type]
+    rows = tmp_path / "representations.jsonl"
+    path = tmp_path / "representations" / f"{hashlib.sha256(USERS[-1].encode()).hexdigest()[:24]}.npz"
+    other = next(one for one in path.parent.iterdir() if one != path)
+    losses: dict[str, Callable[[], object]] = {
+        "row": lambda: rows.write_bytes(rows.read_bytes()[:-40]),
+        "file": path.unlink,
+        "end of the file": lambda: path.write_bytes(path.read_bytes()[:-100]),
+        "another user's file": lambda: path.write_bytes(other.read_bytes()),
+    }
+    losses[lost]()
+    assert collect_states(plans, Knowing(), folder).collected == 1
+    assert {user: states.half_states.keys() for user, states in load_states(folder, World(), USERS).items()} == expected  # type: ignore[arg-type]
+    assert [row.user for row in folder.representations().values()] == list(USERS)
 
 
 class Likes(UserMetric):
@@ -213,7 +244,8 @@ def run_of(folder: Path, name: str, *, represents: bool | None = True, extra: fl
     """A drawn run of two samples a user."""
     spec: dict[str, Any] = {
         "suite": "world", "suite_parameters": {}, "suite_digest": World.digest, "split": "test", "method": name,
-        "parameters": {}, "control": None, "backbone": "b", "backbone_digest": "b", "steps": 2, "guidance": 1.0,
+        "method_version": "1", "parameters": {}, "control": None, "backbone": "b", "backbone_digest": "b",
+        "steps": 2, "guidance": 1.0,
         "dtype": "float32", "seed": 0, "samples_per_case": 2, "users": None, "batch": 4,
     }  # fmt: skip
     store = RunFolder(folder / name)

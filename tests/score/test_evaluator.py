@@ -40,6 +40,7 @@ from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
 from prefbench.score.summarise import summarise
 from prefbench.stats.jackknife import jackknife_half_width
+from tests.support.stored import SPEC, scores_of
 
 USERS, PROMPTS, N = tuple(f"user-{i}" for i in range(6)), ("a cat", "a dog", "a cup"), 2
 HERE = f"{Path(__file__)}"
@@ -167,12 +168,12 @@ def level(value: int) -> Image.Image:
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     names = [(user, prompt, i) for user in USERS for prompt in PROMPTS for i in range(N)]
+    kinds = dict.fromkeys(USERS, "user")
+    folder.write_description({"spec": SPEC, "method": {"name": "m"}, "kinds": kinds, "planned": len(names)})
     folder.append_samples(
         Sample(f"{u}/{p}/{i}", u, f"{u}/{p}", p, i, 0, "ok", folder.put_image(level(200 + k)))
         for k, (u, p, i) in enumerate(names)
     )
-    folder.write_description({"spec": {"control": None}, "method": {"name": "m"}, "kinds": dict.fromkeys(USERS, "user"),
-                     "planned": len(names)})  # fmt: skip
     return folder
 
 
@@ -183,9 +184,7 @@ def score(folder: RunFolder, *metrics: str, world: World | None = None) -> dict[
 
 
 def values(folder: RunFolder, name: str) -> dict[str, float]:
-    found = folder.scores(name)
-    assert found is not None
-    return {row["key"]: row["value"] for row in found[1]}
+    return {row["key"]: row["value"] for row in scores_of(folder, name)[1]}
 
 
 def test_the_halves_of_the_references_are_disjoint_and_of_one_size(folder: RunFolder) -> None:
@@ -216,14 +215,14 @@ def test_a_metric_says_beside_its_scores_how_many_prompts_it_cuts(folder: RunFol
     last = folder.samples()[f"{USERS[0]}/{PROMPTS[0]}/0"]
     folder.append_samples([replace(last, key="long", prompt="a cat in snow", image=folder.put_image(level(7)))])
     score(folder, "Reading", "Blind")
-    headers = {name: folder.score_header(name) or {} for name in ("reading", "blind")}
+    headers = {name: scores_of(folder, name)[0] for name in ("reading", "blind")}
     assert headers["reading"]["texts"] == {"limit": 6, "texts": len(PROMPTS) + 1, "cut": 1, "most": 7}
     assert "texts" not in headers["blind"]
 
 
 def test_scores_that_were_stored_without_that_count_are_up_to_date(folder: RunFolder) -> None:
     score(folder, "Reading")
-    header, rows = folder.scores("reading") or ({}, [])
+    header, rows = scores_of(folder, "reading")
     del header["texts"]
     folder.write_scores("reading", header, rows)
     assert score(folder, "Reading") == {}

@@ -15,6 +15,7 @@ from prefbench.run.folder import RunFolder
 from prefbench.score.score_files import ScoreRow, StoredScores, read_header, read_scores, samples_digest, write_scores
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary, summarise
+from tests.support.stored import SPEC
 
 OLD = Path(__file__).parent / "run-0.1"
 """A run of three users as version 0.1 stored it, without its images."""
@@ -35,7 +36,7 @@ def scored(tmp_path: Path) -> Path:
         for i in range(2)
     ]
     kinds = dict(zip(USERS, ("noisy", "noisy", "plain"), strict=True))
-    folder.write_description({"spec": {"control": None}, "method": {"name": "m"}, "kinds": kinds, "planned": 7})
+    folder.write_description({"spec": SPEC, "method": {"name": "m"}, "kinds": kinds, "planned": 7})
     folder.append_samples(samples)
     header = ScoreHeader("bright@1[mean]", "up", "side", "image", samples_digest(samples), bounds=(0.0, 1.0))
     rows = [ScoreRow(sample.key, "bright", 0.1 * k) for k, sample in enumerate(samples)]
@@ -105,7 +106,7 @@ def test_a_summary_of_other_scores_samples_or_kinds_is_refused(scored: Path) -> 
     folder = RunFolder(scored)
     scores = read_scores(folder, "bright")
     assert scores is not None
-    write_scores(folder, "bright", replace(scores, rows=[row._replace(value=1.0) for row in scores.rows]))
+    write_scores(folder, "bright", replace(scores, rows=[replace(row, value=1.0) for row in scores.rows]))
     with pytest.raises(PrefbenchError, match=r"summary is not of its scores; prefbench score .*run"):
         ScoredFolder.open(scored).summary()
     write_scores(folder, "bright", scores)
@@ -145,7 +146,6 @@ def test_scores_are_read_once_per_run(scored: Path) -> None:
 def test_headers_survive_their_file(scored: Path) -> None:
     folder, header = RunFolder(scored), ScoredFolder.open(scored).headers["bright"]
     assert read_header(folder, "bright") == header
-    assert ScoreHeader.from_json(json.loads(json.dumps(header.to_json()))) == header
     stored = read_scores(folder, "bright")
     assert stored is not None
     assert stored.header == header
@@ -154,32 +154,38 @@ def test_headers_survive_their_file(scored: Path) -> None:
     assert read_header(folder, "other") is None
 
 
-def damaged(header: dict[str, object], damage: dict[str, object], lost: str = "") -> dict[str, object]:
-    return {name: value for name, value in (header | damage).items() if name != lost}
-
-
 @pytest.mark.parametrize(
     ("damage", "lost", "expected"),
     [
-        ({}, "direction", r"it lacks direction"),
-        ({"bounds": [0.0]}, "", r"bounds must be two values, got \(0\.0,\)"),
-        ({"bounds": [0.0, 0.5, 1.0]}, "", r"bounds must be two values, got \(0\.0, 0\.5, 1\.0\)"),
-        ({"bounds": 1}, "", r"bounds must be two values, got 1"),
-        ({"scorer": {"name": "preference", "id": "x", "encoders": [], "trained_on": []}}, "", "it lacks figures"),
+        ({}, "direction", r"direction: Field required"),
+        ({"direction": "sideways"}, "", r"direction: Input should be 'up' or 'down'"),
+        ({"bounds": [0.0]}, "", r"bounds: Field required"),
+        ({"bounds": 1}, "", r"bounds: Input should be a valid array"),
+        (
+            {"scorer": {"name": "preference", "id": "x", "encoders": [], "trained_on": []}},
+            "",
+            r"scorer\.figures: Field required",
+        ),
     ],
 )
-def test_a_damaged_header_names_the_field(scored: Path, damage: dict[str, object], lost: str, expected: str) -> None:
-    path = RunFolder(scored).score_path("bright")
+def test_a_damaged_header_names_the_field(old: Path, damage: dict[str, object], lost: str, expected: str) -> None:
+    """Of a folder without digests; else nothing but the digest would be said."""
+    path = RunFolder(old).score_path("fid")
     header, *rows = path.read_text().splitlines()
-    path.write_text("\n".join([json.dumps(damaged(json.loads(header), damage, lost)), *rows, ""]))
-    with pytest.raises(PrefbenchError, match=rf"the header of the scores of bright is damaged \({expected}\)"):
-        ScoredFolder.open(scored).columns()
+    content = {name: value for name, value in (json.loads(header) | damage).items() if name != lost}
+    path.write_text("\n".join([json.dumps(content), *rows, ""]))
+    with pytest.raises(
+        PrefbenchError, match=rf"fid\.jsonl line 1 is no header of scores \({expected}.*prefbench score"
+    ):
+        ScoredFolder.open(old).columns()
 
 
 @pytest.mark.parametrize("line", ["", "{", "[1]", '{"metric": "bright@1"}'])
 def test_a_damaged_header_is_one_line(scored: Path, line: str) -> None:
     RunFolder(scored).score_path("bright").write_text(f"{line}\n")
-    with pytest.raises(PrefbenchError, match=r"the header of the scores of bright is damaged .*; prefbench score"):
+    with pytest.raises(
+        PrefbenchError, match=r"bright\.jsonl (line 1 is no header|carries no digest).*; prefbench score"
+    ):
         ScoredFolder.open(scored).columns()
 
 
@@ -187,6 +193,6 @@ def test_columns_hold_nan_where_a_sample_has_no_value(scored: Path) -> None:
     folder = RunFolder(scored)
     scores = read_scores(folder, "bright")
     assert scores is not None
-    write_scores(folder, "bright", replace(scores, rows=[scores.rows[0]._replace(value=None), *scores.rows[2:]]))
+    write_scores(folder, "bright", replace(scores, rows=[replace(scores.rows[0], value=None), *scores.rows[2:]]))
     values = ScoredFolder.open(scored).columns()["bright"].scores.values
     assert np.isnan(values).tolist() == [True, True, False, False, False, False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def check_clean(done: Result) -> None:
 def rows_in(out: Path) -> list[dict[str, Any]]:
     """The rows of samples of the one run in a folder."""
     folders = [path.parent for path in out.glob("*/run.json")]
-    return [vars(s) for folder in folders for s in RunFolder(folder).samples().values()]
+    return [asdict(s) for folder in folders for s in RunFolder(folder).samples().values()]
 
 
 def statuses(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
