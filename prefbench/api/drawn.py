@@ -48,10 +48,10 @@ class TextsRead:
         tokens = list(unread)
         return cls(limit, len(tokens), sum(n > 0 for n in tokens), max(tokens, default=0))
 
-    def line(self, what: str) -> str:
-        """The counts in words; `what` is a plural, such as `prompts`."""
+    def line(self, what: str, by: str = "") -> str:
+        """The counts in words; `what` is a plural, such as `prompts`, and `by` names the reader."""
         unread = f", up to {self.most} tokens not read" if self.most else ""
-        return f"{self.cut} of {self.texts} {what} cut at {self.limit} tokens{unread}"
+        return f"{self.cut} of {self.texts} {what} cut at {self.limit} tokens{f' by {by}' if by else ''}{unread}"
 
 
 @dataclass(frozen=True)

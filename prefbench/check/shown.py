@@ -80,8 +80,8 @@ def check_texts(suite: Suite, prompts: Sequence[str]) -> str:
         except PrefbenchError as error:
             absent.append(f"not counted for the {kind} {name}: {error}")
         else:
-            counts += [] if read is None else [(f"by the {kind} {name}", read)]
-    lines = [f"{read.line('prompts')} {by}" for by, read in counts] + absent
+            counts += [] if read is None else [(f"the {kind} {name}", read)]
+    lines = [read.line("prompts", by) for by, read in counts] + absent
     if any(read.cut for _, read in counts):
         warn("; ".join(lines))
     if not counts:

@@ -131,7 +131,12 @@ class Evaluator:
         of_text = metric.extractor == "text"
         readers = [metric, self.inputs.extractor("text") if of_text else getattr(metric, "scorer", None)]
         reader = next((one for one in readers if isinstance(one, api.ReadsTexts)), None)
-        return None if reader is None else reader.texts_read(sorted({sample.prompt for sample in material.drawn}))
+        read = None if reader is None else reader.texts_read(sorted({sample.prompt for sample in material.drawn}))
+        if read is not None and not isinstance(read, api.TextsRead):
+            raise api.PrefbenchError(
+                f"{metric.card.name}: texts_read gave {type(read).__name__}, not TextsRead or None"
+            )
+        return read
 
     def _foreign(self, metric: api.Metric, scorer: api.Scorer | None) -> tuple[str, ...]:
         """What the metric measures with that does not know this suite's pictures, with the suite that it knows."""

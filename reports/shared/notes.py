@@ -87,7 +87,7 @@ def _unread(run: ScoredRun) -> list[str]:
     for name, header in run.headers.items():
         if header.texts is not None and header.texts.cut:
             counts.setdefault(header.texts, []).append(name)
-    return [f"{read.line('prompts')} by the encoder of {', '.join(names)}" for read, names in counts.items()]
+    return [read.line("prompts", f"the encoder of {', '.join(names)}") for read, names in counts.items()]
 
 
 def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:

@@ -68,7 +68,7 @@ def test_a_suite_says_how_many_prompts_its_backbone_and_its_encoder_cut() -> Non
     most = max(len(tokenizer(prompt)["input_ids"]) for prompt in PROMPTS) - 32
     backbone, extractor = finding.detail.split("; ")
     assert finding.outcome == "warning"
-    assert backbone == f"2 of 3 prompts cut at 32 tokens, up to {most} tokens not read by the backbone mini-sd"
+    assert backbone == f"2 of 3 prompts cut at 32 tokens by the backbone mini-sd, up to {most} tokens not read"
     assert extractor == "2 of 3 prompts cut at 32 tokens by the extractor mini-clip"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,6 +219,23 @@ def test_a_metric_says_beside_its_scores_how_many_prompts_it_cuts(folder: RunFol
     headers = {name: scores_of(folder, name)[0] for name in ("reading", "blind")}
     assert headers["reading"]["texts"] == {"limit": 6, "texts": len(PROMPTS) + 1, "cut": 1, "most": 7}
     assert "texts" not in headers["blind"]
+
+
+class Misreading(Reading):
+    card = MetricCard("misreading", "1", "brightness", "side", "up", "image", "mean")
+
+    def texts_read(self, texts: Sequence[str]) -> TextsRead:
+        return len(texts)  # type: ignore[return-value]
+
+    def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
+        return {"misreading": super().score(drawn)["reading"]}
+
+
+def test_a_count_of_another_kind_is_one_line_that_names_the_metric(folder: RunFolder) -> None:
+    suite: Any = World()
+    scoring = Evaluator(suite, [f"{HERE}:Misreading", f"{HERE}:Reading"]).score(Material(folder, suite, "test"))
+    assert scoring.broken == {"misreading": "misreading: texts_read gave int, not TextsRead or None"}
+    assert scoring.computed == ["reading"]
 
 
 def test_scores_that_were_stored_without_that_count_are_up_to_date(folder: RunFolder) -> None:
