@@ -479,7 +479,7 @@ def test_the_command_fails_and_shows_ten_rows(run: RunFolder, clean: Path) -> No
     done = invoke("audit", run.path, clean, "--suite", SUITE)
     assert done.exit_code == 1
     assert "checks FAILED: images" in done.stdout
-    assert done.stdout.count("is missing; run the same command again") == 10
+    assert done.stdout.count("the run's own command draws it again") == 10
     assert "and 2 more, all of them with --json" in done.stdout
     assert done.stdout.count(": clean") == 1
     as_json = invoke("audit", run.path, "--suite", SUITE, "--json")
@@ -502,7 +502,7 @@ def test_the_report_holds_every_finding_of_every_run(run: RunFolder, clean: Path
     assert all(check in sound.title for check in warned)
     (images,) = [row for row in damaged.sections[0] if row[1] == "images"]
     assert images[0] == "FAILED"
-    assert images[2].count("is missing; run the same command again") == 10
+    assert images[2].count("the run's own command draws it again") == 10
     assert images[2].endswith("\nand 2 more, all of them with --json")
     assert not report.passed(result)
     assert report.passed(result[1:])
