@@ -82,7 +82,7 @@ def run(
 
     named, metrics = {} if suite is None else {"suite": suite}, listed("metrics", metrics)
     settings |= {"method": method, "split": split, "users": users, "out": path_of("out", out), **named}
-    drawn = draw_run(settings, metrics, allow_failures, watch or Watch())
+    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score)
     return prefbench.score(drawn, metrics, watch=watch) if score else drawn
 
 

@@ -131,13 +131,18 @@ class ReportResult:
         return guarded(f"report {self.report.card.name!r}", deed, module=module_of(self.report))
 
 
-def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures: float, watch: Watch) -> Run:
+def draw_run(
+    choices: Mapping[str, Any], metrics: Sequence[str], allow_failures: float, watch: Watch, *, scores: bool
+) -> Run:
     """Draws what `choices` for `Settings` name, and collects representations where a metric asks for them.
+
+    Where the call `scores` too, metrics that the suite cannot have and weights that are absent are said before.
 
     Raises:
         FailedSamplesError: more samples, or users' representations, failed than were allowed.
     """
     from prefbench.run.execute import execute, execute_represent, wants_representations
+    from prefbench.score.needs import check_needs
 
     settings = _settings(choices)
     if not (isinstance(allow_failures, int | float) and 0 <= allow_failures <= 1):
@@ -145,6 +150,8 @@ def draw_run(choices: Mapping[str, Any], metrics: Sequence[str], allow_failures:
     check_names(settings)
     check_metrics(metrics)
     prepared = prepare(settings)
+    if scores:
+        check_needs(prepared.suite, metrics or prepared.suite.card.metrics)
     path = prepared.folder.path
     watch.header(prepared)
     with watch.progress("draw", prepared.n_samples) as advance:

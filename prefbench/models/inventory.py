@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prefbench.api import BackboneCard, MethodCard, Scorer, SuiteCard, WeightFiles
+from prefbench.api import BackboneCard, MethodCard, Metric, Scorer, SuiteCard, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.backbones import weights as of_backbones
@@ -93,12 +93,20 @@ class Inventory:
         return [self._part(weights() if callable(weights) else weights) for weights in sources]
 
     def _scorer(self, name: str) -> list[_Part]:
-        scorer: Scorer = make("scorer", name)
+        return self._of_scorer(make("scorer", name))
+
+    def _of_scorer(self, scorer: Scorer) -> list[_Part]:
         return [*self._encoders(scorer.card.encoders), *map(self._part, scorer.weights)]
 
+    def row_of(self, metric: Metric) -> InventoryRow:
+        """The weights of one metric, which need not be registered."""
+        return _row("metric", metric.card.name, self._of_metric(metric))
+
     def _metric(self, name: str) -> list[_Part]:
-        metric = make("metric", name)
-        extractor = self._suite.extractors.get(metric.extractor)
+        return self._of_metric(make("metric", name))
+
+    def _of_metric(self, metric: Metric) -> list[_Part]:
+        extractor = self._suite.extractors.get(metric.extractor) if metric.extractor is not None else None
         if metric.extractor is not None and extractor is None:
             what = f"suite {self._suite.name!r} names no extractor for {metric.extractor!r}"
             return [_Part(MissingWeights(what, ""), [], "")]
@@ -106,8 +114,8 @@ class Inventory:
         mllm: str | None = getattr(metric, "mllm", None)
         return [
             *(self._extractor(extractor) if extractor is not None else ()),
-            *(self._scorer(scorer.card.name) if scorer is not None else ()),
-            *(self._mllm(mllm) if mllm is not None else ()),
+            *(self._of_scorer(scorer) if scorer is not None else ()),
+            *(self._mllm(mllm) if mllm in names("mllm") else ()),
             *(self._shipped(self._suite.weights) if metric.card.asks_truth else ()),
         ]
 

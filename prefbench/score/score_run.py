@@ -51,8 +51,10 @@ def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suit
 
 def _check_something(scoring: Scoring, asked: Sequence[str], *, any_scored: bool) -> None:
     """Raises where nothing that was asked for has scores: then the reasons are all there is to say."""
+    if not asked and not any_scored:
+        raise PrefbenchError("the suite's card names no metrics: name some")
     unmet = {**scoring.refused, **scoring.broken, **({} if any_scored else scoring.idle)}
-    if set(asked) <= unmet.keys():
+    if asked and set(asked) <= unmet.keys():
         lines = dict.fromkeys(text if name in text else f"{name}: {text}" for name, text in unmet.items())
         kind = PrefbenchError if scoring.broken else NotMeasurableError
         raise kind("; ".join(lines))
