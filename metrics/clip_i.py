@@ -42,6 +42,7 @@ class ClipI(ImageMetric):
         asks_histories=("scorer",),
         undirected=("clip-i/others",),
         won_by=("copy",),
+        won_how="a copy is as near to the likes as can be, whatever the prompt",
     )
     extractor: ClassVar[str | None] = "similarity"
 

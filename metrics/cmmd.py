@@ -43,6 +43,7 @@ class ClipDistance(KernelDistance):
         least=100,
         source="https://arxiv.org/abs/2401.09603",
         won_by=("copy",),
+        won_how="it looks at neither prompt nor user, and copied pictures are real ones",
     )
 
     all_pairs = True

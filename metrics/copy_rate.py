@@ -55,6 +55,7 @@ class CopyRate(ImageMetric):
         source="https://arxiv.org/abs/2004.05675",
         asks_histories=("method", "scorer"),
         won_by=("other-user",),
+        won_how="only copies of the own user's likes are counted, not those of anybody else's",
         pixel_columns=("copy-rate/hash",),
     )
     extractor: ClassVar[str | None] = "similarity"

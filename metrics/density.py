@@ -33,6 +33,7 @@ class Density(BallCount):
         source="https://arxiv.org/abs/2002.09797",
         won_by=("copy",),
         least=300,
+        won_how="it looks at neither prompt nor user, and copied pictures are real ones",
     )
 
     def value(self, balls: Balls) -> float:

@@ -34,6 +34,7 @@ class Diversity(ImageMetric):
         recipe="1-cos,same-user-and-prompt,self-excluded",
         bounds=(0.0, 2.0),
         won_by=("random-style", "copy"),
+        won_how="pictures that differ at random are diverse, too",
     )
     extractor: ClassVar[str | None] = "similarity"
 

@@ -36,6 +36,7 @@ class FrechetDistance(SetMetric):
         source="https://arxiv.org/abs/1706.08500",
         won_by=("copy",),
         least=300,
+        won_how="it looks at neither prompt nor user, and copied pictures are real ones",
     )
 
     def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:

@@ -47,6 +47,7 @@ class KernelInceptionDistance(KernelDistance):
         source="https://arxiv.org/abs/1801.01401",
         won_by=("copy",),
         least=100,
+        won_how="it looks at neither prompt nor user, and copied pictures are real ones",
     )
 
     def kernel(self, reference: FeatureSet) -> Kernel:

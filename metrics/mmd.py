@@ -37,6 +37,7 @@ class GaussianDistance(KernelDistance):
         source="https://jmlr.org/papers/v13/gretton12a.html",
         won_by=("copy",),
         least=100,
+        won_how="it looks at neither prompt nor user, and copied pictures are real ones",
     )
 
     def kernel(self, reference: FeatureSet) -> GaussianMixture:

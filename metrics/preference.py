@@ -34,6 +34,7 @@ def _card(name: str, by: str, source: str | None = None) -> MetricCard:
         unit="image",
         recipe=f"own-minus-{OTHERS}-next-users,scorer-part,original-prompt",
         bounds=(-1.0, 1.0),
+        scale="0 is chance: the own user is as likely to like it as any other",
         source=source,
         asks_histories=("scorer",),
         undirected=(f"{name}/others",),

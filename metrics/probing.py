@@ -56,6 +56,7 @@ class Probing(UserMetric):
         summary="within-user AUC of liked against disliked from the method's states, chance 0.5; recall@10: chance 0.1",
         question="side",
         direction="up",
+        scale="0.5 is chance",
         unit="user",
         recipe=f"halves-{HALF_SIZE}+{HALF_SIZE},asked-{ITEMS_PER_SIDE}+{ITEMS_PER_SIDE},"
         f"logistic-{INVERSE_PENALTY:g},one-way-5x4,nested-halves,"

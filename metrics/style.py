@@ -41,6 +41,7 @@ class StyleLikeness(ImageMetric):
         asks_histories=("scorer",),
         undirected=("style/others",),
         won_by=("copy",),
+        won_how="a copy has the style of the likes, whatever the prompt",
     )
     extractor: ClassVar[str | None] = "style"
 

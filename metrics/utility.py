@@ -28,9 +28,11 @@ class Utility(ImageMetric):
         direction="up",
         unit="image",
         recipe="suite-truth",
+        scale="0 is the mean over random images, 1 the best there is for the user",
         bounds=(None, 1.0),
         asks_truth=True,
         won_by=("copy",),
+        won_how="it does not look at the prompt",
     )
 
     def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:

@@ -84,4 +84,5 @@ def _card(reference: Reference, metric_class: type[Metric], inputs: Inputs, sett
         asks_histories=("scorer",) if inputs == "pair" else (),
         undirected=(f"{reference.name}/others",) if inputs == "pair" else (),
         won_by=() if inputs == "image" else ("copy",),
+        won_how="" if inputs == "image" else "copied pictures are real ones, whatever the prompt",
     )

@@ -40,6 +40,27 @@ class Grid:
         return Grid(self.title, tuple(self.columns[i] for i in columns), sections, words=words)
 
 
+def fixed(value: float | None, places: int) -> str:
+    """A number with so many decimals; what rounds to zero has no sign, and none is a dash.
+
+    Example:
+        >>> fixed(-0.0004, 3), fixed(-0.0006, 3)
+        ('0.000', '-0.001')
+    """
+    text = "—" if value is None else f"{value:.{places}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun in the right number.
+
+    Example:
+        >>> counted(1, "user"), counted(2000, "user")
+        ('1 user', '2,000 users')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def printable(text: object, kept: str = "") -> str:
     """Without control or direction characters, so that a terminal shows it and does nothing else.
 
@@ -68,13 +89,3 @@ def _shown(character: str) -> str:
     if category in ("Zl", "Zp") or (category == "Cc" and character.isspace()):
         return " "
     return "�" if category.startswith("C") else character
-
-
-def counted(n: int, what: str) -> str:
-    """A number with its noun.
-
-    Example:
-        >>> counted(1, "user"), counted(20, "user")
-        ('1 user', '20 users')
-    """
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -49,6 +49,10 @@ class MetricCard:
     """Columns of which neither more nor less is better: tables show them without an arrow, and no method wins one."""
     won_by: tuple[str, ...] = ()
     """Controls that can win it without doing what it asks; tables mark it so."""
+    won_how: str = ""
+    """How they win it, as the end of a sentence that names them."""
+    scale: str = ""
+    """What the values of its own column mean, such as `0 is chance`, for the note under a table."""
     pixel_columns: tuple[str, ...] = ()
     """Columns that are measured on pixels alone, of a metric that names an extractor; their headers name none."""
     least: int = 0

@@ -35,6 +35,8 @@ class SuiteCard:
     samples_per_case: int = 2
     weights: tuple[str, ...] = ()
     """The shipped weights that its truth loads."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """What each kind of user is, for the note under a table that lists kinds apart."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, fixed
 from prefbench.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _check_weights(name: str, *, as_json: bool) -> bool:
         print_json([{**asdict(figure), "reached": figure.reached} for figure in figures])
     else:
         rows = [
-            [f.name, f"{f.value:.3f}", "" if f.floor is None else f.floor, f.goal, "ok" if f.reached else "MISSED"]
+            [f.name, fixed(f.value, 3), "" if f.floor is None else f.floor, f.goal, "ok" if f.reached else "MISSED"]
             for f in figures
         ]
         print_table(["figure", "value", "floor", "goal", ""], rows)

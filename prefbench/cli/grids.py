@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Literal
 
 from rich import box
 from rich.console import Console, Group
@@ -13,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from prefbench.api import NOTE_LIMIT, Grid, plain
+
+_LABEL = 30
+"""Letters of a row's name on one line of a terminal; a longer one goes on below."""
 
 
 def to_rich(grid: Grid) -> Group:
@@ -39,7 +42,7 @@ def show(grids: Sequence[Grid], stream: IO[str] | None = None) -> None:
         console = Console(file=target)
         for part in fold(grid, console.width):
             # A column that is wider than the terminal runs over its edge: half a number would be a wrong number.
-            Console(file=target, width=max(console.width, _width(part))).print(_table(part))
+            Console(file=target, width=max(console.width, _width(part, _LABEL))).print(_table(part, _LABEL))
         console.print(*_notes(grid), sep="\n")
 
 
@@ -47,17 +50,19 @@ def fold(grid: Grid, width: int) -> list[Grid]:
     """The table as parts that are at most so wide, each with the kept columns."""
     parts: list[list[int]] = [[]]
     for i in (i for i in range(len(grid.columns)) if i not in grid.kept):
-        if parts[-1] and _width(grid.select(sorted([*grid.kept, *parts[-1], i]))) > width:
+        if parts[-1] and _width(grid.select(sorted([*grid.kept, *parts[-1], i])), _LABEL) > width:
             parts.append([])
         parts[-1].append(i)
     return [grid.select(sorted([*grid.kept, *part])) for part in parts]
 
 
-def _table(grid: Grid) -> Table:
+def _table(grid: Grid, longest: int | None = None) -> Table:
+    """The table; a name in the first column goes on below after `longest` letters."""
     title = Text(plain(grid.title), style="bold")
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for i, column in enumerate(grid.columns):
-        table.add_column(_lines(column), justify="left" if i in grid.words else "right", overflow="fold")
+        side: Literal["left", "right"] = "left" if i in grid.words else "right"
+        table.add_column(_lines(column), justify=side, overflow="fold", max_width=None if i else longest)
     for section in grid.filled:
         for row in section:
             table.add_row(*[_lines(cell) for cell in row])
@@ -65,9 +70,9 @@ def _table(grid: Grid) -> Table:
     return table
 
 
-def _width(grid: Grid) -> int:
+def _width(grid: Grid, longest: int | None = None) -> int:
     """Columns of a terminal that the table needs."""
-    return Console(width=10_000).measure(_table(grid)).maximum
+    return Console(width=10_000).measure(_table(grid, longest)).maximum
 
 
 def _notes(grid: Grid) -> list[Text]:

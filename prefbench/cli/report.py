@@ -17,12 +17,13 @@ from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of
 @click.option("-p", "--option", "texts", multiple=True, metavar="NAME=VALUE", help="An option of the report.")
 @baseline
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
+@click.option("--all", "full", is_flag=True, help="Print every column, not the headline metrics alone.")
 @click.option("--publish", is_flag=True, help="Commit what the report publishes; of a table, to the leaderboard.")
 @suite_of_file
 @as_json
 def report(
-    runs: tuple[Path, ...], name: str, texts: tuple[str, ...], baseline: str | None, out: Path | None, publish: bool,
-    suite: str | None, as_json: bool,
+    runs: tuple[Path, ...], name: str, texts: tuple[str, ...], baseline: str | None, full: bool, out: Path | None,
+    publish: bool, suite: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Tables, figures and galleries of one or more scored runs; or any other report of runs."""
     import prefbench
@@ -31,7 +32,7 @@ def report(
     from prefbench.registry import load
 
     screen = Screen(quiet=as_json)
-    options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline})
+    options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline, "full": full or None})
     of_report = options.pop("suite", None)
     opened = open_runs(runs, screen)
     context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}

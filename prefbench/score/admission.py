@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import ScoreHeader, Scorer, ScorerRecord
+from prefbench.api import ScoreHeader, Scorer, ScorerRecord, fixed
 from prefbench.files import WEIGHTS, cache_folder
 
 
@@ -74,7 +74,8 @@ def _unranked_by_scorer(scorer: ScorerRecord, method: Mapping[str, Any]) -> str:
 def shown(figures: Mapping[str, Any]) -> str:
     """One line for tables: how often it is right, beside the best possible and what knows no user."""
     own, best, crowd = (figures[name] for name in ("within_user_accuracy", "best_possible", "population"))
-    parts = [f"right on {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}] of unseen users' pairs"]
+    value, low, high = (fixed(own[name], 3) for name in ("value", "low", "high"))
+    parts = [f"right on {value} [{low}, {high}] of unseen users' pairs"]
     if best["value"] is not None:
-        parts.append(f"best possible {best['value']:.3f}")
-    return ", ".join([*parts, f"without a user {crowd['value']:.3f}"])
+        parts.append(f"best possible {fixed(best['value'], 3)}")
+    return ", ".join([*parts, f"without a user {fixed(crowd['value'], 3)}"])

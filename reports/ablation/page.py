@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from prefbench.api import Cells, Grid
+from prefbench.api import Cells, Grid, fixed
 from prefbench.files import atomic_file
 from prefbench.training.variants import WHOLE
 
@@ -122,5 +122,5 @@ def _cell(cell: VariantCell) -> str:
 def _number(numbers: Numbers) -> str:
     if numbers["value"] is None:
         return DASH
-    ends = "" if numbers["low"] is None else f" [{numbers['low']:.3f}, {numbers['high']:.3f}]"
-    return f"{numbers['value']:.3f}{ends}"
+    ends = "" if numbers["low"] is None else f" [{fixed(numbers['low'], 3)}, {fixed(numbers['high'], 3)}]"
+    return f"{fixed(numbers['value'], 3)}{ends}"

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Cells, Estimate, Grid
+from prefbench.api import Cells, Estimate, Grid, counted, fixed
 
-from ..shared.cells import APART, DASH, N, counts, encoder, interval, metric_heading, number, p_text
+from ..shared.cells import (
+    APART,
+    DASH,
+    Counts,
+    counts,
+    encoder,
+    interval,
+    metric_heading,
+    number,
+    p_text,
+    stands_note,
+    usual,
+    wrapped,
+)
 from ..shared.frame import is_control
 from ..shared.notes import smallest_note
 from .contrasts import ALPHA, Contrast, MeasuredContrasts
@@ -14,6 +27,8 @@ from .standings import Standing, Standings
 
 _NAMED = 5
 """At most so many users and prompts are named."""
+_PAIR = 24
+"""Letters of a pair on one line: the table fits 100 columns."""
 _EFFECTS = (
     "dz: mean over standard deviation of users' differences. wins: share of users for whom the first is better, ties "
     f"half. turned by: single users and prompts without which significance at {ALPHA:g} is gained or lost."
@@ -23,12 +38,13 @@ _STRENGTHS = "strength: log odds of winning a user's prompt (Bradley-Terry, mean
 
 def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
     """Every contrast, a section for each metric."""
-    columns = ("contrast", "metric", "difference [95 %]", "p", "dz", "wins", "turned by", N, "missing")
+    columns = ("contrast", "metric", "difference [95 %]", "p", "dz", "wins", "turned by")
+    stands_on = usual(row.difference for row in contrasts.rows)
     sections = [
-        [_contrast_row(row) for row in contrasts.rows if row.metric == metric]
+        [_contrast_row(row, stands_on) for row in contrasts.rows if row.metric == metric]
         for metric in dict.fromkeys(row.metric for row in contrasts.rows)
     ]
-    notes = [_tests(contrasts)]
+    notes = [*stands_note(stands_on), _tests(contrasts)]
     if any(row.effect for row in contrasts.rows):
         notes.append(_EFFECTS)
     by = contrasts.standings.metric if contrasts.standings else None
@@ -50,12 +66,11 @@ def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
         f"{metric_heading(standings.metric, standings.direction, encoder(standings))} [95 %]",
         "rank [95 %]",
         "strength [95 %]",
-        N,
-        "missing",
     )
+    stands_on = usual(row.mean for row in standings.rows)
     honest = [row for row in standings.rows if not is_control(contrasts.runs[row.label])]
     controls = [row for row in standings.rows if row not in honest]
-    notes = [APART] if honest and controls else []
+    notes = [*stands_note(stands_on), *([APART] if honest and controls else [])]
     if standings.unlinked is None:
         notes.append(_STRENGTHS)
     else:
@@ -66,7 +81,7 @@ def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
             for pair in standings.overtakings
             if pair.turns
         ] or ["No single user or prompt changes the order of two neighbours in rank."]
-    sections = [[_standing_row(row) for row in group] for group in (honest, controls)]
+    sections = [[_standing_row(row, stands_on) for row in group] for group in (honest, controls)]
     return Grid(f"standings by {standings.metric}", columns, sections, notes, kept=(0,))
 
 
@@ -86,34 +101,39 @@ def _without(names: Sequence[str]) -> str:
     return f"without {examples}" if len(names) == 1 else f"without any one of {examples}"
 
 
-def _contrast_row(row: Contrast) -> Cells:
+def _contrast_row(row: Contrast, stands_on: Counts) -> Cells:
     difference, size = row.difference, row.effect
     if difference.value is None:
         value = f"{DASH} ({difference.missing} missing)"
     else:
         sign, ends = "+" if difference.value > 0 else "", interval(difference) if size else ""
-        value = f"{sign}{number(difference.value)} {ends}".rstrip()
+        value = _with_counts(f"{sign}{number(difference.value)} {ends}".rstrip(), difference, stands_on)
     dz, wins = (None, None) if size is None else (size.dz, size.wins)
     deciding = "" if size is None else _turns(row.turns)
     name = metric_heading(row.metric, row.direction, encoder(row))
-    cells = (value, p_text(row.p_holm), _decimals(dz), _decimals(wins), deciding)
-    return (f"{row.method} − {row.baseline}", name, *cells, counts(difference), str(difference.missing))
+    cells = (value, p_text(row.p_holm).removeprefix("p "), fixed(dz, 2), fixed(wins, 2), deciding)
+    pair = f"{row.method} − {row.baseline}"
+    below = pair if len(pair) <= _PAIR else pair.replace(" −", "\n−")
+    return (below, wrapped(name), *cells)
+
+
+def _with_counts(text: str, estimate: Estimate, stands_on: Counts) -> str:
+    """The text, and below it what it stands on where that is not `stands_on`."""
+    lines = [f"n {counts(estimate)}"] * (counts(estimate) != stands_on[0])
+    lines += [f"{estimate.missing} missing"] * (estimate.missing != stands_on[1])
+    return "\n".join([text, *lines])
 
 
 def _turns(names: Sequence[str]) -> str:
     users = sum(name.startswith("user ") for name in names)
-    parts = [f"{n} {what}{'s' if n > 1 else ''}" for n, what in ((users, "user"), (len(names) - users, "prompt")) if n]
-    return ", ".join(parts) or "none"
+    parts = [counted(n, what) for n, what in ((users, "user"), (len(names) - users, "prompt")) if n]
+    return "\n".join(parts) or "none"
 
 
-def _standing_row(row: Standing) -> Cells:
+def _standing_row(row: Standing, stands_on: Counts) -> Cells:
     rank = f"{row.rank.rank} [{row.rank.low}, {row.rank.high}]" if row.rank else ""
-    return (row.label, _shown(row.mean), rank, _shown(row.strength), counts(row.mean), str(row.mean.missing))
+    return (row.label, _with_counts(_shown(row.mean), row.mean, stands_on), rank, _shown(row.strength))
 
 
 def _shown(estimate: Estimate | None) -> str:
     return DASH if estimate is None or estimate.value is None else f"{number(estimate.value)} {interval(estimate)}"
-
-
-def _decimals(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2f}"

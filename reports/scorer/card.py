@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from prefbench.api import Grid, PrefbenchError
+from prefbench.api import Grid, PrefbenchError, counted, fixed
 from prefbench.files import atomic_file
 
 from ..shared.cells import DASH
@@ -50,7 +50,8 @@ def scorer_grid(scorer: MeasuredScorer) -> Grid:
     ]
     if card.get("n_pairs"):
         notes.append(
-            f"measured on {card['n_pairs']} pairs of {card['n_users']} users of {card['suite']} {card['split']}."
+            f"measured on {counted(card['n_pairs'], 'pair')} of {counted(card['n_users'], 'user')}"
+            f" of {card['suite']} {card['split']}."
         )
     notes.append("admitted to rankings." if card["admitted"] else "not admitted to rankings.")
     notes += [*([scorer.note] if scorer.note else []), *card["caveats"]]
@@ -60,7 +61,7 @@ def scorer_grid(scorer: MeasuredScorer) -> Grid:
 def _interval(figure: Mapping[str, float | None] | None) -> str:
     if figure is None or figure["value"] is None:
         return DASH
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{fixed(figure['value'], 3)} [{fixed(figure['low'], 3)}, {fixed(figure['high'], 3)}]"
 
 
 def draw_reliability(scorer: MeasuredScorer, path: Path) -> Path:

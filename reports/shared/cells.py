@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
-from prefbench.api import Estimate, SummaryRow
-from prefbench.api.grids import counted
+from prefbench.api import Estimate, SummaryRow, counted, fixed
 
 from .frame import GAP
 
@@ -19,6 +18,8 @@ UNRANKED = "§"
 FOREIGN = "¶"
 FEW = "few"
 N = "n users ×\nprompts, samples"
+Counts = tuple[str, int]
+"""What a number stands on: its counts, and how many rows are missing."""
 APART = "The second block holds controls, which are not ranked."
 
 
@@ -30,6 +31,11 @@ def metric_name(row: SummaryRow, *, won: bool = True) -> str:
 def metric_heading(name: str, direction: str, encoder: str) -> str:
     """`fid (mini-clip) ↓`: numbers of different encoders do not compare, so every heading names the one it rests on."""
     return " ".join(filter(None, (name, f"({encoder})" if encoder else "", ARROWS[direction])))
+
+
+def wrapped(heading: str, longest: int = 16) -> str:
+    """A long heading with the name of the encoder on a line of its own."""
+    return heading if len(heading) <= longest else heading.replace(" (", "\n(", 1)
 
 
 class Measured(Protocol):
@@ -52,7 +58,7 @@ def encoder(about: Measured) -> str:
 def number(value: float, like: float | None = None) -> str:
     """A value with decimals by its size, or by the size of the value it stands beside."""
     size = abs(value if like is None else like)
-    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1}f}"
+    return fixed(value, 3 if size < 10 else 2 if size < 100 else 1)
 
 
 def p_text(value: float | None) -> str:
@@ -89,7 +95,7 @@ def absence(row: SummaryRow | Estimate | None) -> str:
     return f"{DASH} ({row.missing} missing)"
 
 
-def stacked(row: SummaryRow | Estimate | None, usual_counts: tuple[str, int] | None = None) -> str:
+def stacked(row: SummaryRow | Estimate | None, usual_counts: Counts | None = None) -> str:
     """Value, interval, and what it stands on unless that is `usual_counts` already."""
     if row is None or row.value is None:
         return absence(row)
@@ -107,7 +113,12 @@ def stacked_value(row: SummaryRow) -> str:
     return f"{number(row.value or 0.0)}{UNRANKED if row.unranked else ''} {interval(row)}"
 
 
-def usual(rows: Iterable[SummaryRow | Estimate]) -> tuple[str, int]:
+def usual(rows: Iterable[SummaryRow | Estimate]) -> Counts:
     """The most frequent counts and number of missing rows: shown once for a whole line."""
     commonest = Counter((counts(row), row.missing) for row in rows).most_common(1)
     return commonest[0][0] if commonest else ("0 × 0, 0", 0)
+
+
+def stands_note(stands_on: Counts) -> list[str]:
+    """What every cell of a table stands on that does not say so itself."""
+    return [f"Cells stand on n {stands_on[0]} (users × prompts, samples), {stands_on[1]} missing, unless they say so."]

@@ -11,6 +11,22 @@ BASELINE, CEILING = default("method.baseline"), default("method.ceiling")
 """The method that differences are to unless another is named, and the best that the same histories allow."""
 UTILITY, GAP = "utility", "gap-closed"
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""
+_HEADLINES: Mapping[str, tuple[str, ...]] = {
+    "preference": (GAP, UTILITY, "preference"),
+    "adherence": ("clip-score", "prompt-fidelity", "vqa-score"),
+    "fidelity": ("fid", "fd-dinov2", "kid"),
+    "side": ("copy-rate", "diversity"),
+}
+"""What a terminal shows of each question where several runs stand side by side: the first that there is."""
+
+
+def headlines(questions: Mapping[str, str]) -> list[str]:
+    """One metric for each question, of metrics with the questions that they answer; without parts such as `/own`."""
+    chosen = []
+    for question, usual in _HEADLINES.items():
+        names = [name for name, own in questions.items() if own == question and "/" not in name]
+        chosen += [name for name in (*usual, *names) if name in names][:1]
+    return chosen
 
 
 def is_control(run: ScoredRun) -> bool:

@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from prefbench.api import Estimate, ScoredRun, SummaryRow, TextsRead
-from prefbench.api.grids import counted
+from prefbench.api import Estimate, ScoredRun, SummaryRow, TextsRead, counted
 from prefbench.stats.power import smallest_shown
 
-from .cells import FOREIGN, UNRANKED, WON, number
+from .cells import FOREIGN, UNRANKED, number
+from .meaning import scale_notes, won_notes
 
 
 def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     """The meaning of the marks that occur in a table."""
     summaries = [row for row in rows if "/" not in row.metric]
-    winners: dict[tuple[str, ...], dict[str, None]] = {}
-    for row in summaries:
-        if row.won_by:
-            winners.setdefault(row.won_by, {})[row.metric] = None
-    lines = list(notes)
-    for names, metrics in winners.items():
-        lines.append(f"{WON} without doing what is asked, {', '.join(names)} can win {', '.join(metrics)}.")
+    lines = [*notes, *scale_notes(list(dict.fromkeys(row.metric for row in summaries))), *won_notes(summaries)]
     lines += _scorer_notes(summaries)
     lines += _encoder_notes(summaries)
     floors = {row.metric: row.floor for row in summaries if row.floor is not None}
@@ -96,9 +90,8 @@ def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
     if not effects:
         return []
     most = max((row for _, row in effects), key=lambda row: row.n_samples)
-    stood_on = (
-        f"{counted(most.n_users, 'user')} × {counted(most.n_prompts, 'prompt')}, {counted(most.n_samples, 'sample')}"
-    )
+    size = f"{counted(most.n_users, 'user')} × {counted(most.n_prompts, 'prompt')}"
+    stood_on = f"{size}, {counted(most.n_samples, 'sample')}"
     over = f" (median over {len(effects)} rows, before Holm)" if len(effects) > 1 else ""
     middle = number(median(smallest for smallest, _ in effects))
     return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]

@@ -25,11 +25,13 @@ from ..shared.cells import (
     usual,
 )
 from ..shared.frame import UTILITY
+from ..shared.meaning import gap_note, kinds_note, size_note
 from ..shared.notes import drawn_lines, drawn_notes, legend, smallest_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 
-_QUESTIONS = ("preference", "adherence", "fidelity", "side")
+QUESTIONS = ("preference", "adherence", "fidelity", "side")
+TESTS = "p: Student's t over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
 
 
 def run_grid(comparison: Comparison, label: str) -> Grid:
@@ -42,12 +44,12 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     columns += ["floor"] * floors + [f"− {comparison.baseline}\n[95 %], p"] * compared
     sections = [
         [_run_row(rows[name], floors, compared) for name in names if rows[name].summary.question == question]
-        for question in _QUESTIONS
+        for question in QUESTIONS
     ]
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
     notes = [*legend([row.summary for row in rows.values()]), *unmet_notes(run.spec["suite"], names)]
-    notes += [*drawn_lines(run), *gap_notes(run)]
+    notes += [*_about(comparison), *drawn_lines(run), *gap_notes(run)]
     return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
 
 
@@ -62,13 +64,12 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     heads = [metric_name(row) for row in summaries.values()]
     ranks = bool(comparison.ranks)
     columns = ("method", *["rank"] * ranks, *heads, N, "missing")
-    honest = [label for label in comparison.runs if _ranked(comparison, label)]
-    honest.sort(key=lambda label: comparison.ranks[label].rank if label in comparison.ranks else len(honest) + 1)
-    controls = [label for label in comparison.runs if label not in honest]
+    honest, controls = ranked_first(comparison)
     sections = [[_runs_row(comparison, label, metrics) for label in group] for group in (honest, controls)]
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
     notes += unmet_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
-    notes += _smallest(comparison)
+    notes += smallest(comparison)
+    notes += [] if parts else _about(comparison)
     notes += [] if parts else drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()})
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"
@@ -82,8 +83,7 @@ def difference_grid(comparison: Comparison) -> Grid:
     heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
     labels = list(dict.fromkeys(row.label for row in rows))
     body = [_differences_row(label, comparison.of(label), names) for label in labels]
-    tests = "p: Student's t over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
-    notes = [tests, *_smallest(comparison)]
+    notes = [TESTS, *smallest(comparison)]
     columns = ("method", *heads, N, "missing")
     return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], notes, kept=_ends(columns))
 
@@ -93,11 +93,11 @@ def kinds_grid(comparison: Comparison, metric: str) -> Grid:
     rows_of_metric = [row.summary for row in comparison.rows if row.summary.metric == metric]
     kinds = list(dict.fromkeys(row.kind for row in rows_of_metric))
     heading = metric_heading(metric, "", encoder(rows_of_metric[0]))
-    body = []
+    body, notes = [], kinds_note(next(iter(comparison.runs.values())))
     for label in comparison.runs:
         rows = [comparison.of(label, kind=kind).get(metric) for kind in kinds]
         body.append((label, *[stacked(row.summary if row else None) for row in rows]))
-    return Grid(f"{heading} by kind of user", ("method", *kinds), [body])
+    return Grid(f"{heading} by kind of user", ("method", *kinds), [body], notes)
 
 
 def cost_grid(comparison: Comparison) -> Grid:
@@ -106,7 +106,7 @@ def cost_grid(comparison: Comparison) -> Grid:
     return Grid("cost", (*columns, "peak memory"), [[_cost_row(label, run) for label, run in comparison.runs.items()]])
 
 
-def _smallest(comparison: Comparison) -> list[str]:
+def smallest(comparison: Comparison) -> list[str]:
     """The line for `utility`, else for the first metric of preference, where runs are compared with a baseline."""
     differences: dict[str, list[Estimate]] = {}
     for row in comparison.rows:
@@ -129,6 +129,25 @@ def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
     return notes
 
 
+def ranked_first(comparison: Comparison) -> tuple[list[str], list[str]]:
+    """The labels of honest methods in their order of rank, and those of controls."""
+    honest = [label for label in comparison.runs if _ranked(comparison, label)]
+    honest.sort(key=lambda label: comparison.ranks[label].rank if label in comparison.ranks else len(honest) + 1)
+    return honest, [label for label in comparison.runs if label not in honest]
+
+
+def rank_cell(comparison: Comparison, label: str) -> str:
+    """The rank with its interval; empty for what is not ranked."""
+    rank = comparison.ranks.get(label)
+    return f"{rank.rank} [{rank.low}, {rank.high}]" if rank else ""
+
+
+def _about(comparison: Comparison) -> list[str]:
+    """What n stands for, and why there is no share of the gap."""
+    runs = comparison.runs.values()
+    return [*size_note(runs), *gap_note(comparison.metrics, [run.method for run in runs])]
+
+
 def _ends(columns: Cells) -> tuple[int, ...]:
     """The name and what its numbers stand on."""
     return (0, len(columns) - 2, len(columns) - 1)
@@ -142,7 +161,7 @@ def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
         cells.append("" if summary.floor is None else number(summary.floor))
     if compared:
         stands_on = (counts(summary), summary.missing)
-        cells.append(_difference(row, stands_on).replace("\n", " ") if row.difference else "")
+        cells.append(difference_cell(row, stands_on).replace("\n", " ") if row.difference else "")
     return tuple(cells)
 
 
@@ -150,8 +169,7 @@ def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str]) -> Cel
     rows = comparison.of(label)
     stands_on = usual(row.summary for name, row in rows.items() if name in metrics)
     cells = [stacked(rows[name].summary if name in rows else None, stands_on) for name in metrics]
-    rank = comparison.ranks.get(label)
-    place = [f"{rank.rank} [{rank.low}, {rank.high}]" if rank else ""] if comparison.ranks else []
+    place = [rank_cell(comparison, label)] if comparison.ranks else []
     return (label, *place, *cells, stands_on[0], str(stands_on[1]))
 
 
@@ -159,10 +177,10 @@ def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequenc
     stands_on = usual(
         difference for name in names if name in rows and (difference := rows[name].difference) is not None
     )
-    return (label, *[_difference(rows.get(name), stands_on) for name in names], stands_on[0], str(stands_on[1]))
+    return (label, *[difference_cell(rows.get(name), stands_on) for name in names], stands_on[0], str(stands_on[1]))
 
 
-def _difference(row: ComparedRow | None, usual_counts: tuple[str, int]) -> str:
+def difference_cell(row: ComparedRow | None, usual_counts: tuple[str, int]) -> str:
     if row is None or row.difference is None:
         return f"{DASH} (not compared)"
     value, *rest = stacked(row.difference, usual_counts).split("\n")

@@ -14,6 +14,7 @@ from ..shared.frame import BASELINE
 from .beside import frame_beside
 from .compare import Comparison, as_json, compare
 from .grids import difference_grid, run_grid, runs_grid
+from .headline import difference_headline, run_headline, runs_headline
 from .histories import histories_of
 from .page import write_page
 
@@ -26,6 +27,7 @@ class Table(Report[Comparison]):
     Args:
         baseline: the method, or the label of the run, that differences are to.
         suite: where the suite is a file's class, `path/to/file.py:Class`.
+        full: show every column on the terminal, as the page does, and not the headline metrics alone.
     """
 
     card: ClassVar[ReportCard] = ReportCard(
@@ -36,8 +38,8 @@ class Table(Report[Comparison]):
         publisher="leaderboard",
     )
 
-    def __init__(self, baseline: str = BASELINE, suite: str | None = None) -> None:
-        self._baseline, self._suite = baseline, suite
+    def __init__(self, baseline: str = BASELINE, suite: str | None = None, full: bool = False) -> None:
+        self._baseline, self._suite, self._full = baseline, suite, full
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Comparison:
         """The comparison. Raises `PrefbenchError` as `compare` does."""
@@ -52,9 +54,11 @@ class Table(Report[Comparison]):
     def tables(self, result: Comparison) -> Sequence[Grid]:
         """One run's metrics as rows; or several runs as rows, then their differences to the baseline."""
         if len(result.runs) == 1:
-            return [run_grid(result, next(iter(result.runs)))]
+            label = next(iter(result.runs))
+            return [run_grid(result, label) if self._full else run_headline(result, label)]
+        of_runs, of_differences = (runs_grid, difference_grid) if self._full else (runs_headline, difference_headline)
         compared = any(row.difference for row in result.rows)
-        return [runs_grid(result), *([difference_grid(result)] if compared else [])]
+        return [of_runs(result), *([of_differences(result)] if compared else [])]
 
     def write(self, result: Comparison, folder: Path) -> Sequence[Path]:
         """Writes `report.md`, the galleries, the figure of several runs, `rows.csv` and `table.tex`; the page first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from prefbench.api import fixed
+
 from ..shared.cells import DASH, metric_heading, p_text
 from .claims import Interval
 from .schema import Rate, ValidationResult
@@ -25,15 +27,14 @@ def share(rate: Rate) -> str:
     """A share with its interval and its n."""
     if rate["rate"] is None:
         return DASH
-    return f"{rate['rate']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}], n {rate['n']}"
+    return f"{fixed(rate['rate'], 3)} [{fixed(rate['low'], 3)}, {fixed(rate['high'], 3)}], n {rate['n']}"
 
 
 def compact(value: float | None, digits: int = 3) -> str:
-    """A number with `digits` decimals, from 10 on with one, and no minus before a zero; a dash for none."""
+    """A number with `digits` decimals, from 10 on with one; a dash for none."""
     if value is None:
         return DASH
-    text = f"{value:.{digits if abs(value) < 10 else 1}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    return fixed(value, digits if abs(value) < 10 else 1)
 
 
 def p_value(p: float | None) -> str:

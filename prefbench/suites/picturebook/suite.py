@@ -68,6 +68,13 @@ class Picturebook(Suite):
             "preference": "mini-dino",
         },
         weights=("reader",),
+        kinds={
+            "consistent": "one taste, little noise",
+            "noisy": "one taste, three times the noise",
+            "two tastes": "either of two tastes, whichever the picture fits better",
+            "interacting": "one taste with a bonus for one pair of values",
+            "sparse": "as consistent, but methods see two likes and no dislikes",
+        },
     )
 
     def __init__(self, *, history: int = 8) -> None:
