@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from prefbench.reports.shared.published import results_folder
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.score.scored_folder import ScoredFolder
-from prefbench.score.summarise import store_summary
 from tests.support.toy_runs import build
 
 
@@ -69,10 +67,8 @@ def test_results_are_whole_and_name_no_machine(runs: list[ScoredFolder]) -> None
 
 
 def test_flat_pictures_are_said_below_the_table_also_of_published_runs(tmp_path: Path) -> None:
-    runs = [build(tmp_path / name, name, value) for name, value in (("prompt-only", 0.1), ("inferred", 0.8))]
-    runs[0].folder.append_samples([replace(sample, spread=0.0) for sample in runs[0].samples])
-    store_summary(ScoredFolder.open(runs[0].path))
-    entries = entries_of([ScoredFolder.open(run.path) for run in runs])
+    flat = build(tmp_path / "prompt-only", "prompt-only", 0.1, spread=0.0)
+    entries = entries_of([flat, build(tmp_path / "inferred", "inferred", 0.8)])
     line = "prompt-only: 12 of 12 pictures are of one colour"
     assert line in render(entries)
     for entry in entries:

@@ -68,7 +68,7 @@ def _sample(store: RunFolder, method: str, user: str, prompt: str, index: int, v
         key=f"{method}/{user}/{prompt}/{index}", user=user, case=f"{user}/{prompt}",
         prompt=options.get("prompts", {}).get(prompt, prompt), index=index, seed=1,
         status="failed" if failed else "ok", image=image, seconds=0.5, nfe=4,
-        error=options.get("error", "RuntimeError: no luck") if failed else None,
+        error=options.get("error", "RuntimeError: no luck") if failed else None, spread=options.get("spread"),
     )  # fmt: skip
 
 
