@@ -16,7 +16,7 @@ from prefbench.registry import load, make, names
 from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
-from prefbench.score.returned import checked_columns, checked_number
+from prefbench.score.returned import checked_columns, checked_set_values
 from prefbench.score.score_files import ScoreRow, StoredScores, is_current, read_header, samples_digests, write_scores
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife
 
@@ -183,14 +183,20 @@ class Evaluator:
         """The value: drawn images to half A of the references; the floor: half B to half A, at equal n."""
         drawn, reference, other_half = self.inputs.sets(metric, material)
         with _asking(metric, "compare"):
-            values = {
+            values: dict[str, float | None] = {
                 SET_KEY: metric.compare(drawn, reference),
-                FLOOR_KEY: metric.compare(other_half, reference),
+                FLOOR_KEY: _where_measurable(metric, other_half, reference),
                 **jackknife(metric, drawn, reference),
             }
-            what = f"metric {metric.card.name!r}: compare"
-            checked = {key: checked_number(what, value) for key, value in values.items()}
+            checked = checked_set_values(metric.card, values)
         return [ScoreRow(key, metric.card.name, value, len(drawn)) for key, value in checked.items()]
+
+
+def _where_measurable(metric: api.SetMetric, drawn: api.FeatureSet, reference: api.FeatureSet) -> float | None:
+    try:
+        return metric.compare(drawn, reference)
+    except api.NotMeasurableError:
+        return None
 
 
 def _idle(metrics: Mapping[str, api.Metric], material: Material) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -113,10 +115,11 @@ class MetricInputs:
             NotMeasurableError: the suite has fewer than 4 reference images of the run's users.
         """
         first, second = self._references(metric.extractor, material)
+        samples = sorted(material.drawn, key=_place)
         drawn = api.FeatureSet(
-            self.features(metric.extractor, material.drawn, material),
-            np.array([sample.user for sample in material.drawn]),
-            np.array([sample.prompt for sample in material.drawn]),
+            self.features(metric.extractor, samples, material),
+            np.array([sample.user for sample in samples]),
+            np.array([sample.prompt for sample in samples]),
         )
         n = min(len(drawn), len(first), len(second))
         return ComparedSets(*(take_evenly(features, n) for features in (drawn, first, second)))
@@ -136,3 +139,8 @@ class MetricInputs:
             rows = np.flatnonzero(owners == user)
             half[rows] = np.arange(len(rows)) % 2
         return whole.select(half == 0), whole.select(half == 1)
+
+
+def _place(sample: api.Sample) -> str:
+    """Where a sample stands among those that sets are cut to: the same for every method, and no choice of anybody's."""
+    return hashlib.sha256(json.dumps([sample.user, sample.prompt, sample.index]).encode()).hexdigest()

@@ -16,7 +16,7 @@ def checked_columns(card: MetricCard, columns: Any, n: int) -> dict[str, list[fl
 
     Raises:
         PrefbenchError: anything but a mapping of names to values, the metric's own name first and then its parts; a
-            value that is no number, or of a proportion outside the card's bounds.
+            value that is no number, or outside the card's bounds.
     """
     if not isinstance(columns, Mapping) or not columns:
         raise PrefbenchError(f"metric {card.name!r} returned {_named(columns)}, not a mapping of columns")
@@ -30,9 +30,21 @@ def checked_columns(card: MetricCard, columns: Any, n: int) -> dict[str, list[fl
     if strays := [name for name in names[1:] if not name.startswith(f"{card.name}/")]:
         raise PrefbenchError(f"metric {card.name!r} named a column {strays[0]!r}; a part is {card.name}/<part>")
     checked = {name: _values(f"metric {card.name!r}: {name}", values, n) for name, values in columns.items()}
-    if card.proportion:
-        _check_proportions(card, checked)
+    _check_bounds(card, checked)
     return checked
+
+
+def checked_set_values(card: MetricCard, values: Mapping[str, Any]) -> dict[str, float | None]:
+    """The values of a metric over sets by their keys; what leaves the card's bounds by rounding is put on them.
+
+    Raises:
+        PrefbenchError: a value that is no number, or outside the card's bounds.
+    """
+    what = f"metric {card.name!r}: compare"
+    checked = {key: None if value is None else checked_number(what, value) for key, value in values.items()}
+    _check_bounds(card, {card.name: list(checked.values())})
+    low, high = (np.nan if bound is None else bound for bound in card.bounds)
+    return {key: None if v is None else float(np.fmin(np.fmax(v, low), high)) for key, v in checked.items()}
 
 
 def _values(what: str, values: Any, n: int) -> list[float | None]:
@@ -55,14 +67,15 @@ def checked_number(what: str, value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _check_proportions(card: MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
-    """Raises `PrefbenchError` for a value outside the bounds that intervals of proportions go by."""
+def _check_bounds(card: MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
+    """Raises `PrefbenchError` for a value outside the card's bounds."""
     low, high = (np.nan if bound is None else bound for bound in card.bounds)
     for column, values in columns.items():
         numbers = np.array([value for value in values if value is not None], dtype=np.float64)
         stray = numbers[(numbers < low - ROUNDING) | (numbers > high + ROUNDING)]
         if len(stray):
-            bounds = f"the bounds of {card.name}, {low:g} to {high:g}"
+            ends = ("no limit" if end is None else f"{end:g}" for end in card.bounds)
+            bounds = f"the bounds of {card.name}, {' to '.join(ends)}"
             raise PrefbenchError(f"{column} gave {stray[0]:.6g}, outside {bounds}")
 
 

@@ -52,16 +52,15 @@ def _column_row(run: ScoredFolder, name: str, kind: str, estimate: Estimate, col
 
 
 def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
-    """The stored value with its jackknife interval over users and prompts, and the floor beside it."""
+    """The stored value with its jackknife interval over users and prompts within the metric's bounds, and the floor."""
     header, values = run.headers[name], run.set_values(name)
-    value, half = values[SET_KEY], set_half_width(run, name)
-    low, high = (None, None) if value is None or half is None else (value - half, value + half)
+    low, high = set_interval(run, name)
     return _row(
         run,
         name,
         ALL,
         header,
-        value=value,
+        value=values[SET_KEY],
         low=low,
         high=high,
         n_users=len({sample.user for sample in run.samples}),
@@ -81,10 +80,15 @@ def _row(run: ScoredFolder, name: str, kind: str, about: Column | ScoreHeader, *
     return SummaryRow(method=run.method, control=run.control, metric=name, kind=kind, **values)
 
 
-def set_half_width(run: ScoredFolder, name: str) -> float | None:
-    """Half the width of the 95 % interval of a set-level value, from the values without each group."""
-    values = run.set_values(name)
-    return jackknife_half_width([[v for key, v in values.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS])
+def set_interval(run: ScoredFolder, name: str) -> tuple[float | None, float | None]:
+    """The 95 % interval of a set-level value within its bounds; (None, None) without one."""
+    values, bounds = run.set_values(name), run.headers[name].bounds
+    value = values[SET_KEY]
+    half = jackknife_half_width([[v for k, v in values.items() if k.startswith(prefix)] for prefix in WITHOUT_KEYS])
+    if value is None or half is None:
+        return None, None
+    low, high = value - half, value + half
+    return low if bounds[0] is None else max(low, bounds[0]), high if bounds[1] is None else min(high, bounds[1])
 
 
 def cost(run: ScoredFolder) -> Cost:

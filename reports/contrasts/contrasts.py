@@ -32,7 +32,7 @@ SWAPS = 499
 class Contrast:
     """One metric of a run minus that of another, on the same users, prompts and seeds.
 
-    `value` and `other` are the two runs' own. Set-level metrics have no interval, no `effect` and no `turns`.
+    `value` and `other` are the two runs' own. Set-level metrics have no `effect` and no `turns`.
     """
 
     metric: str

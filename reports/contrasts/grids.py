@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefbench.api import Cells, Estimate, Grid, counted, fixed
+from prefbench.stats.jackknife import FEWEST_PROMPTS, FEWEST_USERS
 
 from ..shared.cells import (
     APART,
@@ -33,6 +34,10 @@ _EFFECTS = (
     "dz: mean over standard deviation of users' differences. wins: share of users for whom the first is better, ties "
     f"half. turned by: single users and prompts without which significance at {ALPHA:g} is gained or lost."
 )
+_UNTESTED = (
+    f"no interval and no p, since under {FEWEST_USERS} users or {FEWEST_PROMPTS} shared prompts there are, "
+    "or too little is left without one"
+)
 _STRENGTHS = "strength: log odds of winning a user's prompt (Bradley-Terry, mean 0, ties half), interval over users."
 
 
@@ -55,6 +60,8 @@ def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
         for row in contrasts.rows
         if row.turns
     ]
+    untested = dict.fromkeys(row.metric for row in contrasts.rows if row.effect is None and row.p is None)
+    notes += [f"{_UNTESTED}: {', '.join(untested)}."] * bool(untested)
     notes += [f"no {name}: {reason}" for name, reason in contrasts.refused.items()]
     return Grid("contrasts", columns, sections, notes, kept=(0, 1))
 
@@ -87,7 +94,10 @@ def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
 
 def _tests(contrasts: MeasuredContrasts) -> str:
     means = "Student's t over users and prompts, or sign flips over users, the larger"
-    swaps = f"{contrasts.swaps} swaps of labels user by user"
+    swaps = (
+        f"Student's t on values without single users and prompts, or {contrasts.swaps} swaps of labels user by user, "
+        "the larger"
+    )
     over_sets = [row.effect is None for row in contrasts.rows]
     text = swaps if all(over_sets) else f"{means}; for metrics over sets {swaps}" if any(over_sets) else means
     n = len(contrasts.pairs)
@@ -106,8 +116,8 @@ def _contrast_row(row: Contrast, stands_on: Counts) -> Cells:
     if difference.value is None:
         value = f"{DASH} ({difference.missing} missing)"
     else:
-        sign, ends = "+" if difference.value > 0 else "", interval(difference) if size else ""
-        value = _with_counts(f"{sign}{number(difference.value)} {ends}".rstrip(), difference, stands_on)
+        sign = "+" if difference.value > 0 else ""
+        value = _with_counts(f"{sign}{number(difference.value)} {interval(difference)}", difference, stands_on)
     dz, wins = (None, None) if size is None else (size.dz, size.wins)
     deciding = "" if size is None else _turns(row.turns)
     name = metric_heading(row.metric, row.direction, encoder(row))

@@ -25,6 +25,7 @@ from prefbench.reports.contrasts.grids import contrast_grid, standings_grid
 from prefbench.run.folder import RunFolder
 from prefbench.score.score_files import samples_digest
 from prefbench.score.scored_folder import ScoredFolder
+from prefbench.stats.jackknife import jackknife_test
 from prefbench.stats.paired import holm, paired_difference
 from prefbench.stats.permutation import label_swap
 from prefbench.stats.strengths import UnlinkedError, bradley_terry, strengths, unlinked, wins
@@ -326,8 +327,10 @@ def test_compare_tests_metrics_over_images_and_over_sets(drawn: list[Path], tmp_
         assert (row["method"], row["baseline"], row["n_users"], row["n_samples"]) == ("copy", "prompt-only", 3, 30)
         assert row["difference"] == pytest.approx(row["value"] - row["other"])
         assert 0 < row["p"] == row["p_holm"] <= 1
-    assert rows["fid"]["low"] is rows["fid"]["dz"] is None
-    assert rows["utility"]["low"] <= rows["utility"]["difference"] <= rows["utility"]["high"]
+    assert rows["fid"]["dz"] is None
+    for name in ("utility", "fid", "kid"):
+        assert rows[name]["low"] <= rows[name]["difference"] <= rows[name]["high"]
+    assert {rows[name]["extractor"] for name in ("clip-score", "fid", "kid")} == {"mini-clip"}
     # What a run folder holds, its own fid among it, is neither changed nor contradicted.
     stored = [json.loads((folder / "summary.json").read_text())["rows"] for folder in drawn]
     own, other = (next(row["value"] for row in summary if row["metric"] == "fid") for summary in reversed(stored))
@@ -340,15 +343,15 @@ def test_compare_shows_plain_tables(drawn: list[Path]) -> None:
     done = invoke("compare", *drawn, "--metrics", "kid,utility/silent", "--swaps", "19")
     assert done.exit_code == 0, done.output
     assert "copy − prompt-only" in done.stdout
-    tests = "p: Student's t over users and prompts, or sign flips over users, the larger; for metrics over sets 19"
-    assert tests in " ".join(done.stdout.split())
+    text = " ".join(done.stdout.split())
+    assert "for metrics over sets Student's t on values without single users and prompts, or 19 swaps" in text
     assert "standings by utility" in done.stdout
     assert "\x1b" not in done.stdout
 
 
 @pytest.mark.slow
-def test_set_contrasts_are_label_swaps_of_the_metric(drawn: list[Path]) -> None:
-    """Against the swap done by hand on the features, users exchanged one by one."""
+def test_set_contrasts_are_label_swaps_of_the_metric_or_students_t_of_what_leaving_out_moves(drawn: list[Path]) -> None:
+    """Against the swap done by hand on the features, users exchanged one by one, and values without each prompt."""
     from prefbench.reports.contrasts.sets import SetContrasts
     from prefbench.run.prepare import suite_of_run
     from prefbench.score.inputs import MetricInputs
@@ -372,7 +375,21 @@ def test_set_contrasts_are_label_swaps_of_the_metric(drawn: list[Path]) -> None:
             values.append(metric.compare(FeatureSet(*joined), reference))
         return values[0] - values[1]
 
-    assert found.p == label_swap(len(users), difference, replicates=49)
+    left_out = []
+    for field in ("users", "prompts"):
+        names = np.unique(getattr(ordered[0], field))
+        each = []
+        for name in names:
+            if field == "prompts" and len(set(ordered[0].users[ordered[0].prompts == name])) < 2:
+                continue  # it falls with its only user
+            first, second = (s.select(getattr(s, field) != name) for s in ordered)
+            others = reference.select(getattr(reference, field) != name)
+            each.append(metric.compare(first, others) - metric.compare(second, others))
+        left_out.append(each)
+    students = jackknife_test(found.difference.value or 0, left_out)
+    assert students is not None
+    assert found.p == pytest.approx(max(students.p_value, label_swap(len(users), difference, replicates=49)))
+    assert found.difference.high == pytest.approx((found.difference.value or 0) + students.half_width)
     assert found.difference.value == pytest.approx(difference(np.zeros(len(users), dtype=np.bool_)))
 
 

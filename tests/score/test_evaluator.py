@@ -43,7 +43,7 @@ from prefbench.score.summarise import summarise
 from prefbench.stats.jackknife import jackknife_half_width
 from tests.support.stored import SPEC, scores_of
 
-USERS, PROMPTS, N = tuple(f"user-{i}" for i in range(6)), ("a cat", "a dog", "a cup"), 2
+USERS, PROMPTS, N = tuple(f"user-{i}" for i in range(6)), ("a cat", "a dog", "a cup", "a hat"), 2
 HERE = f"{Path(__file__)}"
 
 
@@ -285,7 +285,105 @@ def test_a_set_metrics_interval_is_its_two_jackknives_together(folder: RunFolder
     by_user, by_prompt = ([v for k, v in values(folder, "shift").items() if k.startswith(p)] for p in WITHOUT_KEYS)
     assert (len(by_user), len(by_prompt)) == (len(USERS), len(PROMPTS))
     variance = sum((len(v) - 1) ** 2 / len(v) * np.var(v, ddof=1) for v in (by_user, by_prompt))
-    assert row.high - row.value == pytest.approx(4.3027 * np.sqrt(variance), rel=1e-4), "t with 2 degrees of freedom"
+    assert row.high - row.value == pytest.approx(3.1824 * np.sqrt(variance), rel=1e-4), "t with 3 degrees of freedom"
+
+
+class Spread(SetMetric):
+    """Refuses under 33 drawn images: of 36, fewer are left without one user."""
+
+    card = MetricCard("spread", "1", "range", "fidelity", "up", "set", "range", bounds=(0.0, 200.0), least=40)
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        assert len(reference)
+        if len(drawn) < 33:
+            raise NotMeasurableError(f"spread needs at least 33 drawn images, there are {len(drawn)}")
+        return float(np.ptp(drawn.features))
+
+
+def test_a_value_stands_without_an_interval_where_leaving_users_out_leaves_too_few(folder: RunFolder) -> None:
+    assert score(folder, "Spread") == {"spread": "computed"}
+    stored = values(folder, "spread")
+    assert set(stored) == {
+        SET_KEY,
+        FLOOR_KEY,
+        *(f"{p}{i}" for p, n in zip(WITHOUT_KEYS, (6, 4), strict=True) for i in range(n)),
+    }
+    (row,) = summarise(ScoredFolder.open(folder.path))
+    assert row.value == stored[SET_KEY] > 0
+    assert (row.low, row.high, row.n_samples, row.few) == (None, None, 36, 40)
+
+
+class Enough(Spread):
+    """Next to its upper bound, and moved by what is left out."""
+
+    card = replace(Spread.card, name="enough", least=36)
+
+    def compare(self, drawn: FeatureSet, reference: FeatureSet) -> float:
+        assert len(reference)
+        return 199 - 3 * abs(len(drawn) - 36) - float(drawn.features.sum()) % 10
+
+
+def test_an_interval_ends_at_the_bounds_of_the_card(folder: RunFolder) -> None:
+    assert score(folder, "Enough") == {"enough": "computed"}
+    (row,) = summarise(ScoredFolder.open(folder.path))
+    assert row.value is not None
+    assert row.low is not None
+    assert 0 <= row.low < row.value < row.high == 200
+    assert row.few == 0
+
+
+class Overdone(Spread):
+    card = replace(Spread.card, name="overdone", bounds=(None, 10.0))
+
+
+class Brighter(Blind):
+    """No proportion, but bounded."""
+
+    card = replace(Blind.card, name="blind", bounds=(300.0, None))
+
+
+def test_a_value_outside_the_bounds_of_its_card_is_refused_whatever_its_unit(folder: RunFolder) -> None:
+    assert score(folder, "Overdone")["overdone"].endswith("outside the bounds of overdone, no limit to 10")
+    assert score(folder, "Brighter")["blind"].endswith("outside the bounds of blind, 300 to no limit")
+
+
+def test_few_shared_prompts_give_no_interval_and_own_prompts_fall_with_their_users() -> None:
+    rng, users = np.random.default_rng(0), np.repeat([f"u{i}" for i in range(6)], 4)
+    features, reference = rng.standard_normal((24, 1)), FeatureSet(np.zeros((6, 1)), users[::4], np.full(6, ""))
+
+    def left_out(prompts: list[str]) -> list[list[float | None]]:
+        found = jackknife(MeanShift(), FeatureSet(features, users, np.array(prompts)), reference)
+        return [[value for key, value in found.items() if key.startswith(prefix)] for prefix in WITHOUT_KEYS]
+
+    shared = {n: left_out([f"p{i % n}" for i in range(24)]) for n in (1, 2, 3, 4)}
+    assert [len(by_prompt) for _, by_prompt in shared.values()] == [1, 2, 3, 4]
+    assert shared[1][1] == [None]
+    assert [jackknife_half_width(both) is None for both in shared.values()] == [True, True, True, False]
+    own = left_out([f"p{i}" for i in range(24)])
+    assert own[1] == []
+    assert jackknife_half_width(own) is not None
+    assert left_out([""] * 24) == own
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_equal_pictures_get_equal_values_whatever_their_method_is_called(tmp_path: Path, order: int) -> None:
+    """48 samples of which 36 are compared, under keys in another order and with the rows written in another order."""
+    names = [(user, prompt, i) for user in USERS for prompt in PROMPTS for i in range(N)]
+    found = []
+    for method in ("one", "another"):
+        folder = RunFolder(tmp_path / method)
+        keys = np.random.default_rng(len(method)).permutation(len(names))
+        samples = [
+            Sample(f"{keys[k]:02d}{method}", u, f"{u}/{p}", p, i, 0, "ok", folder.put_image(level(200 + k)))
+            for k, (u, p, i) in enumerate(names)
+        ]
+        folder.append_samples(samples[:: order if method == "one" else 1])
+        kinds = dict.fromkeys(USERS, "")
+        about = {"spec": {"control": None}, "method": {"name": method}, "kinds": kinds, "planned": len(names)}
+        folder.write_description(about)
+        assert score(folder, "MeanShift") == {"shift": "computed"}
+        found.append(values(folder, "shift"))
+    assert found[0] == found[1]
 
 
 @pytest.mark.slow
