@@ -373,15 +373,14 @@ def test_equal_pictures_get_equal_values_whatever_their_method_is_called(tmp_pat
     found = []
     for method in ("one", "another"):
         folder = RunFolder(tmp_path / method)
+        kinds = dict.fromkeys(USERS, "user")
+        folder.write_description({"spec": SPEC, "method": {"name": method}, "kinds": kinds, "planned": len(names)})
         keys = np.random.default_rng(len(method)).permutation(len(names))
         samples = [
             Sample(f"{keys[k]:02d}{method}", u, f"{u}/{p}", p, i, 0, "ok", folder.put_image(level(200 + k)))
             for k, (u, p, i) in enumerate(names)
         ]
         folder.append_samples(samples[:: order if method == "one" else 1])
-        kinds = dict.fromkeys(USERS, "")
-        about = {"spec": {"control": None}, "method": {"name": method}, "kinds": kinds, "planned": len(names)}
-        folder.write_description(about)
         assert score(folder, "MeanShift") == {"shift": "computed"}
         found.append(values(folder, "shift"))
     assert found[0] == found[1]
