@@ -86,7 +86,8 @@ def start(arguments: list[str], log: Path, kill_at: int | None = None) -> Any:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
             if kill_at is not None:
-                os.fsync = _killing(kill_at)
+                module: Any = os
+                module.fsync = _killing(kill_at)
             prefbench.main(args=arguments, prog_name="prefbench", standalone_mode=True)
 
     process = multiprocessing.get_context("fork").Process(target=command)
