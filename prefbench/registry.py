@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -215,6 +216,32 @@ def check_card_of(kind: Kind, name: str, card: object) -> None:
     if not isinstance(card, expected):
         raise PrefbenchError(f"{kind} {name!r}: the class has no card; give it one: card = {expected.__name__}(...)")
     check_card(f"{kind} {name!r}", card)
+    own: str = getattr(card, "name")  # noqa: B009 - every card has one
+    if kind != "method" and is_taken(kind, name, own):  # a method's is shown beside where it comes from instead
+        raise PrefbenchError(f"{kind} {name!r}: the name on its card, {own!r}, is another {kind}'s; give it its own")
+
+
+def is_taken(kind: Kind, name: str, own: str) -> bool:
+    """Whether the name on a card is that of something else.
+
+    Args:
+        kind: of the plug-in.
+        name: how it is loaded: a registered name, a member of a family, `path/to/file.py:Class`, a class's name.
+        own: the name on its card.
+    """
+    registered = {} if file_of(name) else {canonical(one): one for one in names(kind)}
+    if registered.get(canonical(own)) == name:
+        return False
+    family = own.partition(":")[0]
+    if ":" in own and family in families(kind):
+        return file_of(name) is not None or name.partition(":")[0] != family
+    is_derived = kind == "metric" and canonical(own).startswith(api.DERIVED)
+    return is_derived or canonical(own) in map(canonical, names(kind))
+
+
+def canonical(name: str) -> str:
+    """Equal for names that look or are stored alike."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def file_of(name: str) -> Path | None:

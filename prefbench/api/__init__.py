@@ -72,12 +72,13 @@ from prefbench.api.reports import Report, ReportCard, ReportContext
 from prefbench.api.representations import States, UserStates
 from prefbench.api.runs import ALL, Cost, ScoredRun, SummaryRow
 from prefbench.api.scorers import Scorer, ScorerCard
-from prefbench.api.scores import ROUNDING, Column, ScoreHeader, ScorerRecord, Scores
+from prefbench.api.scores import DERIVED, ROUNDING, Column, ScoreHeader, ScorerRecord, Scores
 from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 from prefbench.api.weights import WeightFiles
 
 __all__ = [
-    "ALL", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT",
+    "ALL",
+    "DERIVED", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT",
     "VIEWERS", "Backbone", "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing",
     "DrawnCounts", "DrawnImages", "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError",
     "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric", "Judgment", "Method", "MethodCard",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from functools import cache
 from textwrap import shorten
@@ -11,6 +12,11 @@ from prefbench.api.errors import PrefbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+
+
+_NAME_LIMIT = 100
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)\s*(?:\.|:|$)", re.IGNORECASE)
+"""What Windows takes for a device, whatever follows the dot."""
 
 
 def check_card(whose: str, card: Any) -> None:
@@ -32,7 +38,18 @@ def check_card(whose: str, card: Any) -> None:
             raise PrefbenchError(f"{whose}: {name} on its card cannot be {shown}: {' or '.join(reasons)}") from None
     for name in ("name", "version"):
         if not getattr(card, name).strip() or not getattr(card, name).isprintable():
-            raise PrefbenchError(f"{whose}: {name} on its card cannot be {getattr(card, name)!r}")
+            raise PrefbenchError(f"{whose}: {name} on its card cannot be {shorten(repr(getattr(card, name)), 60)}")
+    if not is_name(card.name):
+        raise PrefbenchError(
+            f"{whose}: name on its card cannot be {shorten(repr(card.name), 60)}: at most {_NAME_LIMIT} characters "
+            "without slashes or blanks at the ends, and no name of a device"
+        )
+
+
+def is_name(name: str) -> bool:
+    """Whether files and columns can be named after it, on every system."""
+    fits = name == name.strip() and len(name) <= _NAME_LIMIT and not name.startswith(".")
+    return fits and not set(name) & set("/\\") and not _DEVICE.match(name)
 
 
 @cache

@@ -44,6 +44,10 @@ class ScorerRecord:
         return {**content, "figures": {**kept, "above_permuted": figures["above_mismatched"]}}
 
 
+DERIVED = ("gap-closed",)
+"""Columns that reports make from those of several runs; no metric bears such a name."""
+
+
 @dataclass(frozen=True)
 class ScoreHeader:
     """The first line of a metric's scores: all that decides the values, and how to read them.

@@ -17,6 +17,7 @@ from prefbench.check.findings import Check, Finding, Listener, fail, run_checks,
 from prefbench.check.shown import check_judged, check_texts, count_judged
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, load_class
+from prefbench.run.texts import check_cases, check_history, check_users
 
 _EVALUATED: tuple[Split, ...] = ("val", "test")
 
@@ -60,6 +61,7 @@ class SuiteChecks:
         return {
             "card": self.card,
             "users": self.users,
+            "texts": self.texts,
             "sample": self.sample,
             "histories": self.histories,
             "pictures disjoint": self.pictures,
@@ -99,6 +101,20 @@ class SuiteChecks:
             fail(f"{len(strays)} users are listed under another split than their own, such as {strays[0]}")
         counts = {str(split): len(self._suite.users(split)) for split in SPLITS}
         return f"{_counts(counts)}; kinds: {_counts(Counter(user.kind for user, _ in members))}"
+
+    def texts(self) -> str:
+        """Ids and prompts are texts that files can hold; no user has a prompt twice, which would be one sample."""
+        whose, n_prompts = f"suite {self._suite.card.name!r}", 0
+        for split in SPLITS:
+            check_users(whose, self._suite.users(split))
+            for user in self._looked_at(split):
+                check_history(whose, self._suite.history(user.id))
+        for split in _EVALUATED:
+            for user in self._suite.users(split):
+                cases = self._suite.cases(user.id)
+                check_cases(whose, cases)
+                n_prompts += len(cases)
+        return f"{n_prompts:,} cases, no prompt twice for one user"
 
     def sample(self) -> str:
         """Says whose pictures the checks below look at."""

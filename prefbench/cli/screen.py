@@ -38,7 +38,7 @@ class Screen(Watch):
         control = f" under the control {spec.control}" if spec.control else ""
         drawn_for = f"{counted(len(prepared.kinds), 'user')}, {counted(prepared.n_samples, 'sample')}"
         lines = [
-            f"method    {prepared.method.card.name}{control}",
+            f"method    {prepared.shown}{control}",
             f"suite     {spec.suite}, split {spec.split}: {drawn_for}",
             f"backbone  {spec.backbone} on {prepared.backbone.device}, {spec.dtype}, {spec.steps} steps, "
             f"guidance {spec.guidance:g}",

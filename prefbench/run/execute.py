@@ -89,7 +89,7 @@ def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
     check_card_of("method", type(prepared.method).card.name, card)
     return {
         "spec": prepared.spec.to_json(),
-        "method": asdict(card),
+        "method": {**asdict(card), "name": prepared.shown},
         "backbone": asdict(prepared.backbone.card),
         "represents": represents,
         "kinds": dict(prepared.kinds),

@@ -19,6 +19,7 @@ from prefbench.api import (
     Viewer,
 )
 from prefbench.api.guard import guarded, module_of
+from prefbench.run.texts import check_cases, check_history, check_users
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -42,13 +43,16 @@ class GuardedSuite(Suite):
         return self._of(str, "digest", lambda: self._suite.digest)
 
     def users(self, split: Split) -> Sequence[User]:
-        return self._all(User, f"users({split!r})", lambda: self._suite.users(split))
+        users = self._all(User, f"users({split!r})", lambda: self._suite.users(split))
+        check_users(self._whose, users)
+        return users
 
     def history(self, user: str, viewer: Viewer = "method") -> History:
         deed = f"history({user!r})"
         history = self._of(History, deed, lambda: self._suite.history(user, viewer))
         if history.user != user:
             raise PrefbenchError(f"{self._whose}: {deed} is of {history.user!r}")
+        check_history(self._whose, history)
         return history
 
     def cases(self, user: str) -> Sequence[Case]:
@@ -56,6 +60,7 @@ class GuardedSuite(Suite):
         cases = self._all(Case, deed, lambda: self._suite.cases(user))
         if stray := next((case for case in cases if case.user != user), None):
             raise PrefbenchError(f"{self._whose}: {deed} holds one of {stray.user!r}")
+        check_cases(self._whose, cases)
         return cases
 
     def references(self, split: Split) -> Sequence[Reference]:

@@ -12,6 +12,7 @@ from PIL import Image
 from prefbench.api import Drawing, History, Method, PrefbenchError, Profile, UnreadableImageError, as_seen
 from prefbench.api.errors import unread_picture
 from prefbench.api.guard import guarded, module_of, reason
+from prefbench.run.texts import text_fault
 
 
 def asking(method: Method, deed: str) -> guarded:
@@ -45,6 +46,8 @@ def _checked_drawing(method: str, drawing: Drawing) -> Drawing:
         )
     if not isinstance(prompt, str):
         raise PrefbenchError(f"{method} returned a drawing whose prompt_used is {_type(prompt)}, not a text")
+    if fault := text_fault(prompt):
+        raise PrefbenchError(f"{method} returned a drawing with a wrong prompt_used: texts {fault}")
     if nfe is None:
         raise PrefbenchError(f"{method} returned {drawing.nfe!r} as nfe; it is a whole number")
     return Drawing(image, prompt, nfe)

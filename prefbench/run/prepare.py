@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from prefbench.api import SPLITS, Backbone, Context, History, Method, PrefbenchError, Split, Suite
+from prefbench.api import SPLITS, Backbone, Context, History, Method, Metric, PrefbenchError, Split, Suite
 from prefbench.api.guard import guarded, module_of
 from prefbench.parameters import checked, restore
-from prefbench.registry import check_name, check_source, construct, default, load, load_class, make, names, unknown
+from prefbench.registry import (
+    canonical,
+    check_name,
+    check_source,
+    construct,
+    default,
+    is_taken,
+    load,
+    load_class,
+    make,
+    names,
+    unknown,
+)
 from prefbench.run.folder import RunFolder
 from prefbench.run.guarded_suite import GuardedSuite
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
@@ -71,6 +83,12 @@ class Prepared:
     command: str = ""
 
     @property
+    def shown(self) -> str:
+        """The method as tables name it: by its card, or by where it comes from if the card says another's name."""
+        own = type(self.method).card.name
+        return self.spec.method if is_taken("method", self.spec.method, own) else own
+
+    @property
     def n_samples(self) -> int:
         return sum(len(batch) for batch in self.plan)
 
@@ -94,8 +112,24 @@ def check_metrics(metrics: Sequence[str]) -> None:
     """Raises `PrefbenchError` for a metric that cannot be loaded or lacks what it needs: before anything is drawn."""
     for name in metrics:
         check_name("metric", name)
-    for name in metrics:
-        make("metric", name)
+    make_metrics(metrics)
+
+
+def make_metrics(names: Sequence[str]) -> dict[str, Metric]:
+    """Metrics by the names on their cards, which begin the names of their columns.
+
+    Raises:
+        PrefbenchError: what `make` raises; or two of them would write one column.
+    """
+    metrics: dict[str, Metric] = {}
+    given: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        metric: Metric = make("metric", name)
+        own = metric.card.name
+        if (other := given.setdefault(canonical(own), name)) != name:
+            raise PrefbenchError(f"metrics {other!r} and {name!r} both write the column {own!r}: score one of them")
+        metrics[own] = metric
+    return metrics
 
 
 def prepare(settings: Settings) -> Prepared:

@@ -12,7 +12,8 @@ from typing import Any
 from prefbench import api
 from prefbench.api.guard import guarded, module_of
 from prefbench.models.memory import Batches
-from prefbench.registry import load, make, names
+from prefbench.registry import load, names
+from prefbench.run.prepare import make_metrics
 from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
@@ -42,8 +43,7 @@ class Evaluator:
 
     def __init__(self, suite: api.Suite, metrics: Sequence[str]) -> None:
         self._suite = suite
-        loaded: list[api.Metric] = [make("metric", name) for name in metrics]
-        self.metrics: Mapping[str, api.Metric] = {metric.card.name: metric for metric in loaded}
+        self.metrics: Mapping[str, api.Metric] = make_metrics(metrics)
         """By the names on their cards."""
         self.inputs = MetricInputs(suite)
 

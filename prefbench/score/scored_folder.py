@@ -132,10 +132,14 @@ class ScoredFolder:
     @cached_property
     def _columns(self) -> Mapping[str, Column]:
         columns: dict[str, Column] = {}
+        of_metric = {name: name for name in self.set_metrics()}
         for metric, header in self.headers.items():
             if header.unit != "set":
                 keys = self._rows if header.unit == "image" else self.kinds
                 stored = score_files.read_columns(self.folder, metric, keys)
+                if both := next((name for name in stored if of_metric.setdefault(name, metric) != metric), None):
+                    two = f"{of_metric[both]} and of {metric}"
+                    raise PrefbenchError(f"{self.path}: the column {both} is in the scores of {two}")
                 columns |= {name: self._column(name, values, header) for name, values in stored.items()}
         return columns
 
@@ -167,7 +171,9 @@ class ScoredFolder:
     def _sample_names(self) -> tuple[np.ndarray[Any, np.dtype[np.str_]], ...]:
         """User, prompt and pairing key per sample: what every per-image column shares."""
         users, prompts = (np.array([getattr(s, name) for s in self.samples]) for name in ("user", "prompt"))
-        return users, prompts, np.array([f"{s.user}|{s.prompt}|{s.index}" for s in self.samples])
+        # Escaped, so that a bar in a user's id makes no other user's key.
+        own = [s.user.replace("\\", r"\\").replace("|", r"\|") for s in self.samples]
+        return users, prompts, np.array([f"{u}|{s.prompt}|{s.index}" for u, s in zip(own, self.samples, strict=True)])
 
     def _by_user(self, values: Mapping[str, float | None]) -> Scores:
         """One row per user of the run; they belong to no prompt."""

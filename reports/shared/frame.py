@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prefbench.api import PrefbenchError, ScoredRun
+from prefbench.api import DERIVED, PrefbenchError, ScoredRun
 from prefbench.registry import default
 
 BASELINE, CEILING = default("method.baseline"), default("method.ceiling")
 """The method that differences are to unless another is named, and the best that the same histories allow."""
-UTILITY, GAP = "utility", "gap-closed"
+UTILITY, GAP = "utility", DERIVED[0]
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""
 _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "preference": (GAP, UTILITY, "preference"),
