@@ -77,7 +77,9 @@ def label_swap(
 ) -> float:
     """Two-sided p value of a difference between two methods in a set-level metric, by users whose labels are swapped.
 
-    If both methods are alike, which of them drew what is arbitrary for each user.
+    If both methods are alike, which of them drew what is arbitrary for each user. It speaks of these prompts alone: two
+    methods that differ from prompt to prompt and not on average are called different, by a third and more of tests. A
+    contrast therefore takes it together with `jackknife.jackknife_test`.
 
     Args:
         users: how many there are.
