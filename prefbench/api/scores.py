@@ -89,13 +89,16 @@ class ScoreHeader:
     texts: TextsRead | None = None
     """How many of the samples' prompts the model behind the values cuts; None where it does not say. A count, which
     decides nothing: scores without it are up to date."""
+    unread: str | None = None
+    """How many of the suite's pictures that the metric needs could not be read, so that it stands on the others; None
+    where it stands on all. Scores with it are made again whenever the run is scored: the pictures may be back."""
     representations: Name | None = None
     """Digest of the stored user states, where the metric asks for them."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that JSON keeps as it is, without the optional fields that are empty."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        optional = ("scorer", "texts", "representations", "mllm", "pixel_columns", "foreign", "least")
+        optional = ("scorer", "texts", "unread", "representations", "mllm", "pixel_columns", "foreign", "least")
         return {name: value for name, value in content.items() if value or name not in optional}
 
     @property

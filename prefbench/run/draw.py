@@ -28,7 +28,6 @@ from prefbench.api import (
     Profile,
     Request,
     Sample,
-    UnreadableImageError,
     colour_spread,
 )
 from prefbench.api.guard import reason
@@ -160,8 +159,9 @@ def _seen(method: Method, outcome: _Outcome) -> _Outcome:
     """The outcome with its image as a person sees it, or a failed one where it cannot be seen."""
     assert outcome.drawing is not None
     try:
-        return replace(outcome, drawing=seen(method.card.name, outcome.drawing))
-    except UnreadableImageError as error:
+        with asking(method, "generate"):  # an image may be a plug-in's own class
+            return replace(outcome, drawing=seen(method.card.name, outcome.drawing))
+    except PrefbenchError as error:
         return _Outcome(outcome.planned, None, outcome.seconds, reason(error))
 
 

@@ -26,7 +26,7 @@ def read_image(run: Path, digest: str) -> Image.Image:
     """A stored image. Raises `UnreadableImageError` where it is missing, damaged, or not what its name says."""
     path = image_path(run, digest)
     if not path.exists():
-        raise UnreadableImageError(f"{path.relative_to(run)} is missing in {run}; {_WAY_OUT}")
+        raise UnreadableImageError(f"{path.relative_to(run)} is missing; {_WAY_OUT}")
     try:
         image = read_picture(path)
     except UnreadableImageError as error:

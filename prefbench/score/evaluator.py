@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any
 
 from prefbench import api
+from prefbench.api.errors import unread_picture
 from prefbench.api.guard import guarded, module_of
 from prefbench.models.memory import Batches
 from prefbench.registry import load, names
@@ -78,9 +79,10 @@ class Evaluator:
             header = self._header(metric, material)
         if is_current(material.folder, metric.card.name, header):
             return False
-        rows = self._rows(metric, material)
+        rows = self._rows_of_readable(metric, material)
         with _asking(metric, "what it reads"):
             header = replace(header, texts=self._texts_read(metric, material))
+        header = replace(header, unread=self.inputs.set_aside.line(metric, material))
         write_scores(material.folder, metric.card.name, StoredScores(header, rows))
         return True
 
@@ -95,6 +97,21 @@ class Evaluator:
             if header is not None and header.samples not in samples_digests(material.samples, material.folder.owner):
                 logger.warning("the scores of %s were of other samples and are removed", name)
                 material.folder.drop_scores(name)
+
+    def _rows_of_readable(self, metric: api.Metric, material: Material) -> list[ScoreRow]:
+        """The rows; without the pictures of the suite that cannot be read, once the metric has failed for one."""
+        try:
+            try:
+                return self._rows(metric, material)
+            except api.PrefbenchError as error:
+                if unread_picture(error) is None or not self.inputs.set_aside.look_at(metric, material):
+                    raise
+            return self._rows(metric, material)
+        except api.NotMeasurableError as error:
+            fewer = self.inputs.set_aside.line(metric, material)
+            if fewer is None or fewer in str(error):
+                raise
+            raise api.NotMeasurableError(f"{error}; {fewer}") from error
 
     def _rows(self, metric: api.Metric, material: Material) -> list[ScoreRow]:
         if isinstance(metric, api.ImageMetric):

@@ -19,6 +19,7 @@ from prefbench.run.states import load_states
 from prefbench.score.cache import FeatureCache
 from prefbench.score.material import Material
 from prefbench.score.returned import checked_features
+from prefbench.score.set_aside import SetAside
 from prefbench.score.sets import take_evenly
 
 _FEWEST_REFERENCES = 4
@@ -45,6 +46,7 @@ class MetricInputs:
         self._suite = suite
         self._extractors: dict[str, api.Extractor] = {}
         self._caches: dict[tuple[Path, str], FeatureCache] = {}
+        self.set_aside = SetAside(suite)
 
     def extractor(self, role: str) -> api.Extractor:
         """The extractor of a role. Raises `PrefbenchError` where the suite names none."""
@@ -85,10 +87,7 @@ class MetricInputs:
         evidence = api.Evidence(
             truth=self._suite.truth if card.asks_truth else None,
             text_features=self._text_features(metric, material),
-            histories={
-                viewer: {user.id: self._suite.history(user.id, viewer) for user in material.users}
-                for viewer in card.asks_histories
-            },
+            histories={viewer: self._histories(viewer, material) for viewer in card.asks_histories},
         )
         if metric.extractor:
             evidence = replace(evidence, judged_features=partial(self.judged_features, metric.extractor, material))
@@ -98,6 +97,10 @@ class MetricInputs:
                 raise api.NotMeasurableError(f"no representations were kept; run again with --metrics {card.name}")
             evidence = replace(evidence, representations=states)
         return evidence
+
+    def _histories(self, viewer: api.Viewer, material: Material) -> dict[str, api.History]:
+        histories = {user.id: self._suite.history(user.id, viewer) for user in material.users}
+        return {user: self.set_aside.readable(history) for user, history in histories.items()}
 
     def _text_features(self, metric: api.Metric, material: Material) -> Mapping[str, api.Features]:
         if metric.extractor != "text":
@@ -127,7 +130,7 @@ class MetricInputs:
     def _references(self, role: str, material: Material) -> tuple[api.FeatureSet, api.FeatureSet]:
         """The reference images of the run's users, split within each user into two halves."""
         users = {sample.user for sample in material.samples}
-        references = [r for r in self._suite.references(material.split) if r.user in users]
+        references = self.set_aside.references(material)
         if len(references) < _FEWEST_REFERENCES:
             least = f"{_FEWEST_REFERENCES} are the least"
             raise api.NotMeasurableError(f"there are {len(references)} reference images of these users; {least}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from prefbench.api import Pixels, Sample, Split, Suite, User, to_pixels
+from prefbench.api import Pixels, Sample, Split, Suite, UnreadableImageError, User, to_pixels
 from prefbench.run.folder import RunFolder
 from prefbench.score.score_files import samples_digest
 
@@ -41,5 +41,12 @@ class Material:
         return samples_digest(self.samples)
 
     def pixels(self, digests: Sequence[str]) -> list[Pixels]:
-        """Images uint8 (H, W, 3) by their digests. Raises `PrefbenchError` where one is missing or damaged."""
-        return [to_pixels(self.folder.image(digest)) for digest in digests]
+        """Images uint8 (H, W, 3) by their digests. Raises `UnreadableImageError` where one is missing or damaged."""
+        return [self._pixels(digest) for digest in digests]
+
+    def _pixels(self, digest: str) -> Pixels:
+        try:
+            return to_pixels(self.folder.image(digest))
+        except UnreadableImageError as error:
+            users = sorted({sample.user for sample in self.drawn if sample.image == digest})
+            raise UnreadableImageError(f"{error} (drawn for {', '.join(users)})") from error

@@ -16,6 +16,7 @@ from .contents import SuiteContents
 _CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "description": provenance.description,
     "suite": provenance.suite,
+    "suite pictures": pictures.readable,
     "users": users.users,
     "rows": users.rows,
     "seeds": users.seeds,

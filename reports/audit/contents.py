@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import VIEWERS, History, Picture, Split, Suite
+from prefbench.api import VIEWERS, History, Picture, Split, Suite, UnreadableImageError
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
+from prefbench.check.findings import Row
 
 Visibility = Literal["shown", "held-out", "learned"]
 """What methods are shown of the run's users; what none may see; what they may have learned from."""
@@ -50,6 +51,8 @@ class SuiteContents:
     """Each user of the split to the prompts of all that they judged, as `plain` writes them."""
     prompts: Mapping[str, str]
     """Every judged prompt and training caption, as `plain` writes it, to one place where it stands."""
+    unread: Sequence[Row] = ()
+    """The pictures that cannot be read, which the groups leave out."""
 
 
 def read_suite(suite: Suite, split: Split) -> SuiteContents:
@@ -61,7 +64,7 @@ def read_suite(suite: Suite, split: Split) -> SuiteContents:
         reader.add(visibility, role, history)
     prompts = reader.prompts | {plain(prompt): CAPTIONS for prompt in suite.training_prompts()}
     own = {user: frozenset(reader.own[user]) for user in histories}
-    return SuiteContents(split, reader.groups(), histories, own, prompts)
+    return SuiteContents(split, reader.groups(), histories, own, prompts, reader.unread)
 
 
 def plain(prompt: str) -> str:
@@ -89,6 +92,7 @@ class _Reader:
     )
     """Visibility to owner and digest, each once, to where the picture stands."""
     reduced: dict[Visibility, list[NDArray[np.float32]]] = field(default_factory=lambda: {s: [] for s in VISIBILITIES})
+    unread: list[Row] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     own: dict[str, set[str]] = field(default_factory=dict)
 
@@ -105,16 +109,23 @@ class _Reader:
         source = Source(history.user, role)
         own = self.own.setdefault(history.user, set())
         for judgment in (*history.liked, *history.disliked):
-            self.put(visibility, source, judgment.picture)
+            self.put(visibility, source, judgment.picture, side="liked" if judgment.liked else "disliked")
             prompt = plain(judgment.prompt)
             own.add(prompt)
             self.prompts.setdefault(prompt, str(source))
 
-    def put(self, visibility: Visibility, source: Source, picture: Picture) -> None:
+    def put(self, visibility: Visibility, source: Source, picture: Picture, *, side: str = "") -> None:
         sources = self.pictures[visibility]
-        if (source.user, picture.digest) not in sources:
-            sources[source.user, picture.digest] = source
-            self.reduced[visibility].append(thumbnail(picture.load()))
+        if (source.user, picture.digest) in sources:
+            return
+        try:
+            reduced = thumbnail(picture.load())
+        except UnreadableImageError as error:
+            row = {"user": source.user, "role": " ".join([side, source.role]).strip(), "fault": str(error)}
+            self.unread += [] if row in self.unread else [row]
+            return
+        sources[source.user, picture.digest] = source
+        self.reduced[visibility].append(reduced)
 
     def groups(self) -> dict[Visibility, PictureGroup]:
         return {visibility: self._group(visibility) for visibility in VISIBILITIES}

@@ -32,6 +32,17 @@ def shown(run: AuditedRun) -> str:
     return check_drawings(count_pictures(run.measured), rows, control=bool(run.description["method"].get("control")))
 
 
+def readable(run: AuditedRun) -> str:
+    """Every picture of the suite can be read and has the digest that the suite says: the others are not compared."""
+    unread = run.contents.unread
+    total = sum(len(group.sources) for group in run.contents.groups.values()) + len(unread)
+    if unread:
+        first = unread[0]
+        such = f"such as {first['fault']} ({first['role']} of {first['user']})"
+        fail(f"{len(unread)} of {total:,} pictures of the suite cannot be read, {such}", unread)
+    return f"{total:,} pictures of the suite, all read"
+
+
 def equal(run: AuditedRun) -> str:
     """No drawn image has the pixels of a picture of the suite."""
     sources: dict[str, str] = {}

@@ -62,7 +62,7 @@ def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
 
 def drawn_lines(run: ScoredRun) -> list[str]:
     """What somebody should look at before any number: pictures of one colour, equal ones, texts that were cut."""
-    return [*run.drawn().lines, *_unread(run)]
+    return [*run.drawn().lines, *_unread(run), *_fewer(run)]
 
 
 def drawn_notes(lines: Mapping[str, Sequence[str]]) -> list[str]:
@@ -82,6 +82,15 @@ def _unread(run: ScoredRun) -> list[str]:
         if header.texts is not None and header.texts.cut:
             counts.setdefault(header.texts, []).append(name)
     return [read.line("prompts", f"the encoder of {', '.join(names)}") for read, names in counts.items()]
+
+
+def _fewer(run: ScoredRun) -> list[str]:
+    """The metrics that stand on fewer of the suite's pictures than there are."""
+    standing: dict[str, list[str]] = {}
+    for name, header in run.headers.items():
+        if header.unread is not None:
+            standing.setdefault(header.unread, []).append(name)
+    return [f"fewer pictures behind {', '.join(names)}: {line}" for line, names in standing.items()]
 
 
 def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from prefbench.api import History, Judgment, Sample, ScoredRun, plain
+from prefbench.api import History, Judgment, Sample, ScoredRun, UnreadableImageError, plain
 from prefbench.files import atomic_file
 
 from ..shared.labels import label_runs
@@ -156,7 +156,7 @@ def _judged(page: Image.Image, row: int, group: str, judgments: Sequence[Judgmen
     if not judgments:
         ImageDraw.Draw(page).text((corner.x, corner.y + 4), "none", fill=_SOFT, font=font(18))
     for i, judgment in enumerate(judgments[: _SHOWN[group]]):
-        _paste(page, fit(judgment.picture.load()), place(row, group, i))
+        _show(page, place(row, group, i), judgment.picture.load)
 
 
 def _drawn(page: Image.Image, row: int, run: ScoredRun, samples: Sequence[Sample]) -> None:
@@ -166,9 +166,17 @@ def _drawn(page: Image.Image, row: int, run: ScoredRun, samples: Sequence[Sample
         if sample.image is None:
             _failed(draw, corner, sample.error or "unknown")
         else:
-            _paste(page, fit(run.image(sample.image)), corner)
+            _show(page, corner, partial(run.image, sample.image))
         caption = wrap(sample.prompt, TILE, 2, font(17))
         draw.multiline_text((corner.x, corner.y + TILE + 4), caption, fill=_INK, font=font(17), spacing=2)
+
+
+def _show(page: Image.Image, corner: Place, load: Callable[[], Image.Image]) -> None:
+    """A picture in its place, or why it cannot be read."""
+    try:
+        _paste(page, fit(load()), corner)
+    except UnreadableImageError as error:
+        _failed(ImageDraw.Draw(page), corner, f"unreadable: {error}")
 
 
 def _failed(draw: ImageDraw.ImageDraw, corner: Place, error: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageOps
 
-from prefbench.api import Picture, PrefbenchError, ReportContext, Sample, image_digest, to_pixels
+from prefbench.api import History, Picture, PrefbenchError, ReportContext, Sample, Viewer, image_digest, to_pixels
 from prefbench.check import Finding, duplicates
 from prefbench.check.duplicates import nearest
 from prefbench.cli.main import main
@@ -479,7 +479,7 @@ def test_the_command_fails_and_shows_ten_rows(run: RunFolder, clean: Path) -> No
     done = invoke("audit", run.path, clean, "--suite", SUITE)
     assert done.exit_code == 1
     assert "checks FAILED: images" in done.stdout
-    assert done.stdout.count(" is missing in ") == 10
+    assert done.stdout.count("is missing; the run's") == 10
     assert "and 2 more, all of them with --json" in done.stdout
     assert done.stdout.count(": clean") == 1
     as_json = invoke("audit", run.path, "--suite", SUITE, "--json")
@@ -496,17 +496,17 @@ def test_the_report_holds_every_finding_of_every_run(run: RunFolder, clean: Path
     context = ReportContext(suite=AuditedSuite, log=lines.append)
     result = report.measure([ScoredFolder.open(run.path), ScoredFolder.open(clean)], context)
     damaged, sound = report.tables(result)
-    assert damaged.title == f"run {run.path.name}: 1 of 17 checks FAILED: images"
+    assert damaged.title == f"run {run.path.name}: 1 of 18 checks FAILED: images"
     assert sound.title.startswith(f"run {clean.name}: clean")
     warned = [finding.check for finding in result[1].findings if finding.outcome == "warning"]
     assert all(check in sound.title for check in warned)
     (images,) = [row for row in damaged.sections[0] if row[1] == "images"]
     assert images[0] == "FAILED"
-    assert images[2].count("the run's own command draws it again") == 10
+    assert images[2].count("is missing; the run's own command draws it again") == 10
     assert images[2].endswith("\nand 2 more, all of them with --json")
     assert not report.passed(result)
     assert report.passed(result[1:])
-    assert [len(audited["findings"]) for audited in report.as_json(result)] == [17, 17]
+    assert [len(audited["findings"]) for audited in report.as_json(result)] == [18, 18]
     assert lines[1:] == [f"audit {run.path.name}", f"audit {clean.name}"], "the suite's pictures are loaded once"
 
 
@@ -521,3 +521,23 @@ def test_mistakes_are_one_line(run: RunFolder, tmp_path: Path) -> None:
 
 def test_the_prompts_of_the_fixture_are_unseen(seen: SuiteContents) -> None:
     assert not set(UNSEEN) & set(seen.prompts)
+
+
+def test_a_picture_of_the_suite_that_cannot_be_read_fails_the_audit_with_its_user_and_side(run: RunFolder) -> None:
+    class Damaged(AuditedSuite):
+        def history(self, user: str, viewer: Viewer = "method") -> History:
+            history = super().history(user, viewer)
+            if (user, viewer) != ("test-1", "method"):
+                return history
+            broken = replace(history.disliked[0].picture, data=b"<html>403 Forbidden</html>")
+            return replace(history, disliked=(replace(history.disliked[0], picture=broken), *history.disliked[1:]))
+
+    suite = Damaged()
+    findings = {one.check: one for one in audit(run, suite, read_suite(suite, "test"))}
+    found = findings["suite pictures"]
+    assert found.outcome == "FAILED"
+    assert found.detail.startswith("1 of ")
+    assert found.detail.endswith("is an HTML page, as of a download that failed, no PNG, JPEG, WebP, GIF, BMP or TIFF"
+                                 " (disliked shown history of test-1)")  # fmt: skip
+    assert [row["user"] for row in found.rows] == ["test-1"]
+    assert findings["near shown"].outcome == "ok"

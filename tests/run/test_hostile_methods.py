@@ -137,6 +137,30 @@ def test_what_generate_returns_wrongly_is_one_line_and_keeps_what_was_drawn(
     assert statuses(rows_in(tmp_path / "runs")) == {"ok": 2}
 
 
+UNSEEN = {
+    "an empty picture": "return [Drawing(Image.new('RGB', (0, 8)), 'x') for r in requests]",
+    "a picture that fails": (
+        "class P(Image.Image):\n    def convert(self, *a, **k): sys.exit(0)\n"
+        "p = P(); p._size = (8, 8)\nreturn [Drawing(p, 'x') for r in requests]"
+    ),
+    "a picture that exits": (
+        "class P(Image.Image):\n    def load(self): sys.exit(0)\n"
+        "p = P(); p._size = (8, 8); p._mode = 'RGB'\nreturn [Drawing(p, 'x') for r in requests]"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", UNSEEN.values(), ids=UNSEEN)
+def test_a_picture_that_cannot_be_seen_fails_its_sample_and_keeps_the_others(
+    body: str, tmp_path: Path, tiny_sd: Path
+) -> None:
+    path = write(tmp_path, method_of("generate", body))
+    done = invoke(*arguments_of_run(path, tiny_sd, "runs", "--no-score", "--json"))
+    check_clean(done)
+    assert done.exit_code == 1, done.output
+    assert statuses(rows_in(tmp_path / "runs")) == {"ok": 2, "failed": 4}
+
+
 @pytest.mark.parametrize("deed", ["generate", "setup", "profile"])
 @pytest.mark.parametrize("body", CHANGED.values(), ids=CHANGED)
 def test_what_a_method_changes_is_put_back(deed: str, body: str, tmp_path: Path, tiny_sd: Path) -> None:
