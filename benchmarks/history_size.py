@@ -21,7 +21,7 @@ from prefbench.run.prepare import Settings, prepare
 from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
 from prefbench.score.scored_folder import ScoredFolder
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.means import mean_interval
 
 
 @click.command()
@@ -54,7 +54,7 @@ def _measure(settings: Settings) -> dict[str, Any]:
     prepared = prepare(settings)
     execute(prepared)
     Evaluator(prepared.suite, ["utility"]).score(Material(prepared.folder, prepared.suite, prepared.spec.split))
-    return asdict(crossed_bootstrap(ScoredFolder.open(prepared.folder.path).columns()["utility"].scores))
+    return asdict(mean_interval(ScoredFolder.open(prepared.folder.path).columns()["utility"].scores))
 
 
 def _draw(method: str, rows: list[dict[str, Any]], path: Path) -> None:

@@ -1,9 +1,9 @@
-"""How fast the statistics are: the crossed bootstrap on a million rows, the Frechet distance at 2,048 dimensions.
+"""How fast the statistics are: intervals and tests of a million rows, the Frechet distance at 2,048 dimensions.
 
-The bootstrap against copying rows, a replicate at a time, in both shapes that a benchmark takes: 10,000 users who share
-100 prompts, and 10,000 users with 100 prompts of their own. The distance against the usual route, a matrix root by
-`scipy.linalg.sqrtm`. Seconds are wall times of one machine, which others may use meanwhile; the ratios are measured in
-one process, in turns. Every bootstrap runs in a process of its own, so that its peak memory is its own:
+The mean with its interval and the paired difference with its test, in both shapes that a benchmark takes: 10,000 users
+who share 100 prompts, and 10,000 users with 100 prompts of their own. The distance against the usual route, a matrix
+root by `scipy.linalg.sqrtm`. Seconds are wall times of one machine, which others may use meanwhile; the ratios are
+measured in one process, in turns. Every shape runs in a process of its own, so that its peak memory is its own:
 
     python benchmarks/statistics_speed.py --out benchmarks/results/statistics.json
 
@@ -25,7 +25,6 @@ from typing import Any
 import click
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from prefbench.api import FloatArray, Scores
@@ -33,11 +32,10 @@ from prefbench.files import write_atomic
 from prefbench.metrics.fid import frechet_distance
 from prefbench.reports.shared.published import portable
 from prefbench.run.environment import code_state, hardware, versions
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.means import mean_interval
+from prefbench.stats.paired import paired_difference
 
-USERS, PROMPTS, REPLICATES = 10_000, 100, 10_000
-NAIVE = 20
-"""Replicates of the slow way that are timed."""
+USERS, PROMPTS = 10_000, 100
 WIDTH = 2048
 
 
@@ -48,13 +46,13 @@ WIDTH = 2048
 def main(threads: int, rounds: int, out: Path | None) -> None:
     """Prints seconds, peak memory, ratios and how far the distances are from the usual route's."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        shapes = {shape: pool.apply(bootstrap, (shape, threads)) for shape in ("shared prompts", "own prompts")}
+        shapes = {shape: pool.apply(of_means, (shape, threads)) for shape in ("shared prompts", "own prompts")}
     with threadpool_limits(threads):
         distances = {f"n = {n}": distance(n, rounds) for n in (1000, 3000)}
     result = {
         "command": portable(shlex.join(["python", *sys.argv])),
         "threads": threads,
-        "crossed_bootstrap": {"rows": USERS * PROMPTS, "users": USERS, "replicates": REPLICATES, **shapes},
+        "means": {"rows": USERS * PROMPTS, "users": USERS, **shapes},
         "frechet_distance": {"d": WIDTH, "rounds": rounds, **distances},
         "code": code_state(),
         "hardware": hardware(),
@@ -66,33 +64,20 @@ def main(threads: int, rounds: int, out: Path | None) -> None:
         write_atomic(out, text + "\n")
 
 
-def bootstrap(shape: str, threads: int) -> dict[str, Any]:
-    """Seconds and peak memory of one interval, and how many times faster a replicate is than by copying rows."""
+def of_means(shape: str, threads: int) -> dict[str, Any]:
+    """Seconds of an interval and of a paired test of a million rows, and peak memory."""
     user = np.repeat(np.arange(USERS), PROMPTS)
     prompt = np.tile(np.arange(PROMPTS), USERS) if shape == "shared prompts" else np.arange(USERS * PROMPTS)
+    names = np.char.add("user-", user.astype(str)), np.char.add("prompt-", prompt.astype(str))
     rng = np.random.default_rng(0)
-    values = rng.standard_normal(USERS)[user] + rng.standard_normal(len(user))
-    scores = Scores(values, np.char.add("user-", user.astype(str)), np.char.add("prompt-", prompt.astype(str)))
+    one, other = (Scores(rng.standard_normal(USERS)[user] + rng.standard_normal(len(user)), *names) for _ in range(2))
     with threadpool_limits(threads):
-        seconds = _seconds(lambda: crossed_bootstrap(scores, replicates=REPLICATES))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        slow = _seconds(lambda: _by_rows(user, prompt if shape == "shared prompts" else None, values, rng)) / NAIVE
+        mean, difference = _seconds(lambda: mean_interval(one)), _seconds(lambda: paired_difference(one, other))
     return {
-        "wall_seconds": round(seconds, 2),
-        "peak_memory_gib": round(peak, 2),
-        "times_faster_than_by_rows": round(slow * REPLICATES / seconds, 1),
+        "mean_wall_seconds": round(mean, 2),
+        "difference_wall_seconds": round(difference, 2),
+        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
-
-
-def _by_rows(
-    user: NDArray[np.int64], prompt: NDArray[np.int64] | None, values: FloatArray, rng: np.random.Generator
-) -> None:
-    """Replicates that weigh every row by how often its user and its prompt were drawn."""
-    for _ in range(NAIVE):
-        weights = np.bincount(rng.integers(USERS, size=USERS), minlength=USERS)[user].astype(np.float64)
-        if prompt is not None:
-            weights *= np.bincount(rng.integers(PROMPTS, size=PROMPTS), minlength=PROMPTS)[prompt]
-        weights @ values / weights.sum()
 
 
 def distance(n: int, rounds: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_every_size_is_within_its_limit(house: ModuleType) -> None:
 
 def test_the_run_path_holds_what_a_run_goes_through(house: ModuleType) -> None:
     names = {path.relative_to(house.PACKAGE).as_posix() for path in house.run_path()}
-    assert {"cli/run.py", "run/draw.py", "run/folder.py", "score/evaluator.py", "stats/bootstrap.py"} <= names
+    assert {"cli/run.py", "run/draw.py", "run/folder.py", "score/evaluator.py", "stats/means.py"} <= names
     assert "cli/doctor.py" not in names
     assert "stats/power.py" not in names
 

@@ -212,3 +212,10 @@ class Estimate:
     n_prompts: int
     n_samples: int
     missing: int
+    """Planned samples without a value."""
+    n_pairs: int = 0
+    """Pairs of a user and a prompt; 0 for values that belong to no prompt."""
+    unpaired: int = 0
+    """Samples that others it is compared with do not have, and which are left out: not drawn for them, or failed."""
+    users_only: bool = False
+    """The interval is over users alone, for these prompts: fewer than four are shared, too few to speak of others."""

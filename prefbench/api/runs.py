@@ -50,6 +50,10 @@ class SummaryRow:
     """Why that encoder is not to be trusted with this suite's pictures; empty where it is."""
     few: int = 0
     """The number of images that the metric's card asks for, where the value stands on fewer; 0 where it has enough."""
+    n_pairs: int = 0
+    """As in `Estimate`, like the two below; 0 in rows that were stored without it."""
+    unpaired: int = 0
+    users_only: bool = False
 
 
 @dataclass(frozen=True)

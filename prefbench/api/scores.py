@@ -132,7 +132,8 @@ class Scores:
         keys: (N,) what pairs a row with the same row of another method, such as case and sample index; unique. Without
             keys, methods must hold their rows in the same order.
         bounds: of proportions, the least and the greatest value there can be: intervals then allow for exceptions that
-            are so rare that a sample may hold none (`stats.proportions.proportion`).
+            are so rare that a sample may hold none (`stats.proportions`).
+        unpaired: how many rows were left out because other methods do not have them.
     """
 
     values: NDArray[np.float64]
@@ -140,6 +141,7 @@ class Scores:
     prompts: NDArray[np.str_]
     keys: NDArray[np.str_] | None = None
     bounds: Bounds = (None, None)
+    unpaired: int = 0
 
     def __post_init__(self) -> None:
         columns = [self.values, self.users, self.prompts, *([] if self.keys is None else [self.keys])]
@@ -160,7 +162,7 @@ class Scores:
     def select(self, rows: NDArray[Any]) -> Scores:
         """Only some rows, by a mask or by their indices."""
         keys = None if self.keys is None else self.keys[rows]
-        return Scores(self.values[rows], self.users[rows], self.prompts[rows], keys, self.bounds)
+        return Scores(self.values[rows], self.users[rows], self.prompts[rows], keys, self.bounds, self.unpaired)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Inter-user probes ask whether two disjoint histories are of one user; intra-user
 image, and are tested on users and prompts that they were not fitted on. Beside every value stands what could imitate
 it: states that know only the content, states that saw another user's history, and labels without meaning (control
 tasks: Hewitt & Liang, EMNLP 2019, arXiv 1909.03368). Layers are chosen on other users than they are reported on. Users
-are the unit, and intervals are those of `stats.bootstrap.crossed_bootstrap` over influence values (`influence.py`).
+are the unit, and intervals are those of `stats.means.mean_interval` over influence values (`influence.py`).
 """
 
 from __future__ import annotations

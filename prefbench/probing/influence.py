@@ -14,9 +14,7 @@ import numpy as np
 
 from prefbench.api import Estimate, FloatArray, Scores
 from prefbench.probing.labels import ProbeLabels
-from prefbench.stats.bootstrap import crossed_bootstrap
-
-REPLICATES = 2000
+from prefbench.stats.means import mean_interval
 
 
 def liking_rows(scores: FloatArray, labels: ProbeLabels) -> tuple[FloatArray, FloatArray]:
@@ -82,15 +80,15 @@ def share_below(values: FloatArray, reference: FloatArray) -> FloatArray:
     return share
 
 
-def mean_of_users(rows: FloatArray, replicates: int, seed: int) -> Estimate:
+def mean_of_users(rows: FloatArray) -> Estimate:
     """The mean of one value per user, with its interval."""
     names = np.arange(len(rows)).astype(str)
-    return mean_of_rows(Scores(rows, names, names), replicates, seed)
+    return mean_of_rows(Scores(rows, names, names))
 
 
-def mean_of_rows(scores: Scores, replicates: int, seed: int) -> Estimate:
+def mean_of_rows(scores: Scores) -> Estimate:
     """The mean over users; ends of intervals stay in 0 to 1, which a first-order value may leave."""
-    mean = crossed_bootstrap(scores, replicates=replicates, seed=seed)
+    mean = mean_interval(scores)
     low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (mean.low, mean.high))
     return replace(mean, low=low, high=high)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prefbench.api import Estimate, FloatArray, PrefbenchError
-from prefbench.probing.influence import REPLICATES, mean_of_users, verification_rows
+from prefbench.probing.influence import mean_of_users, verification_rows
 from prefbench.probing.labels import Indices
 from prefbench.probing.table import ProbedLayer
 from prefbench.probing.user_probe import Comparison, StatePair, similarities, users_of
@@ -65,7 +65,7 @@ def choose_layers(
     one, other = np.array_split(np.random.default_rng(seed).permutation(users), 2)
     halves, of_all = (best(one), best(other)), best(np.arange(users))
     nested = np.concatenate([rows(halves[0], other), rows(halves[1], one)])
-    estimate = mean_of_users(nested, REPLICATES, seed)
+    estimate = mean_of_users(nested)
     return LayerChoice(tuple(layer.layer for layer in of_all), of_all[0].pooling, estimate, halves)
 
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from prefbench.api import Estimate, FloatArray, PrefbenchError, Scores
 from prefbench.probing.folds import Fold, crossed_folds
-from prefbench.probing.influence import REPLICATES, liking_rows, mean_of_rows
+from prefbench.probing.influence import liking_rows, mean_of_rows
 from prefbench.probing.labels import ProbeLabels
 from prefbench.probing.table import LIKING, LIKING_ACCURACY, ProbedLayer, ProbeRow, check_layers, state_matrix
 from prefbench.stats.table import Names
@@ -37,7 +37,6 @@ def liking(
     folds: Sequence[Fold] | None = None,
     inverse_penalty: float = INVERSE_PENALTY,
     seed: int = 0,
-    replicates: int = REPLICATES,
 ) -> Liking:
     """Logistic regression on standardised states (N, W), fitted on other users and other prompts than it is tested on.
 
@@ -51,7 +50,7 @@ def liking(
         PrefbenchError: a state is not finite, or rows and labels differ in number; else as `crossed_folds`.
     """
     scores = liking_scores(states, labels, folds=folds, inverse_penalty=inverse_penalty, seed=seed)
-    return liking_of(scores, labels, seed=seed, replicates=replicates)
+    return liking_of(scores, labels)
 
 
 def liking_scores(
@@ -72,10 +71,10 @@ def liking_scores(
     return scores
 
 
-def liking_of(scores: FloatArray, labels: ProbeLabels, *, seed: int = 0, replicates: int = REPLICATES) -> Liking:
+def liking_of(scores: FloatArray, labels: ProbeLabels) -> Liking:
     """How well given scores (N,) tell liked from disliked; positive ones say liked, zero says neither."""
     rows = liking_rows(scores, labels)
-    return Liking(*(mean_of_rows(Scores(row, labels.users, labels.prompts), replicates, seed) for row in rows))
+    return Liking(*(mean_of_rows(Scores(row, labels.users, labels.prompts)) for row in rows))
 
 
 def control_task(

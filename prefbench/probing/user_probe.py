@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from prefbench.api import Estimate, FloatArray, PrefbenchError
 from prefbench.probing.folds import fold_of_rows
-from prefbench.probing.influence import REPLICATES, mean_of_users, recall_rows, verification_rows
+from prefbench.probing.influence import mean_of_users, recall_rows, verification_rows
 from prefbench.probing.table import RETRIEVAL, VERIFICATION, ProbedLayer, ProbeRow, check_layers, state_matrix
 
 Comparison = Literal["cosine", "whitened"]
@@ -59,15 +59,13 @@ def whitened(pair: StatePair, others: StatePair) -> FloatArray:
     return _cosines(*(scaler.transform(side) @ whiten for side in pair))
 
 
-def verification(
-    pair: StatePair, *, comparison: Comparison = "cosine", folds: int = 5, seed: int = 0, replicates: int = REPLICATES
-) -> Estimate:
+def verification(pair: StatePair, *, comparison: Comparison = "cosine", folds: int = 5, seed: int = 0) -> Estimate:
     """AUC of "are these two histories of one user": all pairs of users under one threshold, chance 0.5.
 
     It does not depend on how many users there are. Raises as `similarities` does.
     """
     rows = verification_rows(similarities(pair, comparison=comparison, folds=folds, seed=seed))
-    return mean_of_users(rows, replicates, seed)
+    return mean_of_users(rows)
 
 
 def retrieval(
@@ -77,7 +75,6 @@ def retrieval(
     comparison: Comparison = "cosine",
     folds: int = 5,
     seed: int = 0,
-    replicates: int = REPLICATES,
 ) -> Estimate:
     """Recall at 1: how often a user's other history is the nearest of `gallery`, chance 1 / gallery.
 
@@ -91,7 +88,7 @@ def retrieval(
     compared = int((~np.isnan(similar)).sum(1).min())
     if not 2 <= gallery <= compared:
         raise PrefbenchError(f"probing: a gallery holds 2 to {compared} users here, not {gallery}")
-    return mean_of_users(recall_rows(similar, gallery), replicates, seed)
+    return mean_of_users(recall_rows(similar, gallery))
 
 
 def probe_users(

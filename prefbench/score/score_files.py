@@ -19,6 +19,7 @@ from prefbench.run.journal import Owner
 from prefbench.run.lines import encoded, fault, parse
 from prefbench.run.row_kinds import PROFILES, SAMPLES
 from prefbench.run.stamps import stamped, unstamped
+from prefbench.stats import VERSION
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -88,6 +89,8 @@ class StoredSummary:
     rows: Sequence[SummaryRow]
     drawn: DrawnCounts | None = None
     """What was drawn; None in older folders."""
+    statistics: str = VERSION
+    """The version of the rules that its intervals follow."""
 
 
 def read_scores(folder: RunFolder, metric: str) -> StoredScores | None:
@@ -215,7 +218,8 @@ def write_summary(folder: RunFolder, spec: Mapping[str, Any], summary: StoredSum
     """Writes `summary.json`, whole or not at all."""
     rows = [asdict(row) for row in summary.rows]
     drawn = {} if summary.drawn is None else {"drawn": asdict(summary.drawn)}
-    content = {"digest": summary.digest, "spec": dict(spec), "cost": asdict(summary.cost), **drawn, "rows": rows}
+    made_by = {"digest": summary.digest, "statistics": summary.statistics}
+    content = {**made_by, "spec": dict(spec), "cost": asdict(summary.cost), **drawn, "rows": rows}
     write_atomic(folder.path / "summary.json", json.dumps(stamped(content), indent=1) + "\n")
 
 
@@ -234,8 +238,9 @@ def read_summary(folder: RunFolder) -> StoredSummary | None:
             return None
         cost = dict(content["cost"])
         cost.setdefault("nfe_per_image", cost.pop("evaluations_per_image", None))  # its name in version 0.1
-        stored = {"digest": content.get("digest", ""), "cost": cost, "rows": content["rows"]}
-        return _summary_adapter().validate_json(json.dumps({**stored, "drawn": content.get("drawn")}))
+        made_by = {"digest": content.get("digest", ""), "statistics": content.get("statistics", "1")}
+        stored = {**made_by, "cost": cost, "rows": content["rows"], "drawn": content.get("drawn")}
+        return _summary_adapter().validate_json(json.dumps(stored))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

@@ -24,6 +24,7 @@ from prefbench.api import (
 )
 from prefbench.run.folder import RunFolder
 from prefbench.score import admission, score_files
+from prefbench.stats import VERSION
 
 if TYPE_CHECKING:
     import pandas
@@ -207,6 +208,8 @@ class ScoredFolder:
         stored = score_files.read_summary(self.folder)
         if stored is None or not self._is_current(stored):
             raise PrefbenchError(f"{self.path}: its summary is not of its scores; prefbench score {self.path}")
+        if stored.digest and stored.statistics != VERSION:
+            raise PrefbenchError(f"{self.path}: its intervals follow older rules; prefbench score {self.path}")
         # Folders of version 0.2 and older name the encoder in the headers of their scores alone.
         rows = [replace(row, extractor=row.extractor or self._encoder_of(row.metric)) for row in stored.rows]
         return replace(stored, rows=rows)

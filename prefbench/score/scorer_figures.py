@@ -22,7 +22,7 @@ from prefbench.api import Estimate, FloatArray, History, Scorer, Scores, Split, 
 from prefbench.files import write_atomic
 from prefbench.score.admission import figures_folder
 from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.means import mean_interval
 from prefbench.stats.paired import paired_difference
 from prefbench.stats.percentiles import user_percentiles
 
@@ -154,7 +154,7 @@ def _as_scores(values: FloatArray, users: Sequence[JudgedPairs]) -> Scores:
 
 
 def _mean(scores: Scores) -> Interval:
-    return Interval.of(crossed_bootstrap(scores))
+    return Interval.of(mean_interval(scores))
 
 
 def _difference(own: Scores, other: Scores) -> Interval:

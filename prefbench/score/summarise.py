@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import ALL, Column, Cost, Estimate, ScoreHeader, Scores, SummaryRow, count_drawn
+from prefbench.api import ALL, Column, Cost, Estimate, ScoredRun, ScoreHeader, Scores, SummaryRow, count_drawn
 from prefbench.files import write_atomic
 from prefbench.score import admission
 from prefbench.score.score_files import StoredSummary, write_summary
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
-from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.jackknife import jackknife_half_width
+from prefbench.stats.means import mean_interval
 
 
 def store_summary(run: ScoredFolder) -> None:
@@ -27,14 +27,15 @@ def store_summary(run: ScoredFolder) -> None:
 
 def summarise(run: ScoredFolder) -> list[SummaryRow]:
     """One row per column over all users, then one per kind of user; set-level metrics over all users alone."""
-    per_unit = [row for name, column in run.columns().items() for row in _column_rows(run, name, column)]
+    per_unit = [row for name, column in run.columns().items() for row in column_rows(run, name, column)]
     return [*per_unit, *(_set_row(run, name) for name in run.set_metrics())]
 
 
-def _column_rows(run: ScoredFolder, name: str, column: Column) -> list[SummaryRow]:
+def column_rows(run: ScoredRun, name: str, column: Column) -> list[SummaryRow]:
+    """The rows of one column, whose scores may be some of the run's: over all users, then per kind of user."""
     kinds = sorted(set(run.kinds.values()))
     rows = [
-        _column_row(run, name, kind, crossed_bootstrap(_of_kind(run, column.scores, kind)), column)
+        _column_row(run, name, kind, mean_interval(_of_kind(run, column.scores, kind)), column)
         for kind in [ALL, *(kinds if len(kinds) > 1 else [])]
     ]
     # Of what is not drawn yet the kind of user is not known here, so only the row over all users counts it.
@@ -42,11 +43,14 @@ def _column_rows(run: ScoredFolder, name: str, column: Column) -> list[SummaryRo
     return [replace(rows[0], missing=rows[0].missing + undrawn), *rows[1:]]
 
 
-def _of_kind(run: ScoredFolder, scores: Scores, kind: str) -> Scores:
-    return scores if kind == ALL else scores.select(np.array([run.kinds[user] == kind for user in scores.users]))
+def _of_kind(run: ScoredRun, scores: Scores, kind: str) -> Scores:
+    if kind == ALL:
+        return scores
+    own = scores.select(np.array([run.kinds[user] == kind for user in scores.users], dtype=np.bool_))
+    return replace(own, unpaired=0)
 
 
-def _column_row(run: ScoredFolder, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
+def _column_row(run: ScoredRun, name: str, kind: str, estimate: Estimate, column: Column) -> SummaryRow:
     about = {field: getattr(column, field) for field in ("unranked", "scorer", "extractor", "foreign")}
     return _row(run, name, kind, column, **about, **asdict(estimate))
 
@@ -75,7 +79,7 @@ def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
     )
 
 
-def _row(run: ScoredFolder, name: str, kind: str, about: Column | ScoreHeader, **values: Any) -> SummaryRow:
+def _row(run: ScoredRun, name: str, kind: str, about: Column | ScoreHeader, **values: Any) -> SummaryRow:
     values |= {"direction": about.direction, "question": about.question, "won_by": about.won_by}
     return SummaryRow(method=run.method, control=run.control, metric=name, kind=kind, **values)
 

@@ -1,4 +1,4 @@
-"""Scores as a table of users x prompts: all that means, bootstrap replicates and variances need of the rows."""
+"""Scores as a table of users x prompts: all that means and their variances need of the rows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
 
 from prefbench.api import Estimate, FloatArray
-from prefbench.stats.resampling import multiplicities
-from prefbench.stats.variance import SquaredErrors, SumOfSquares
+from prefbench.stats.variance import FEWEST_PROMPTS, ErrorSums, GroupedErrors
 
 Names = NDArray[np.str_]
 
@@ -22,7 +20,7 @@ class Table:
 
     A row weighs 1 / (rows of its user), so that every user counts equally: the mean of a quantity is sum S / sum W, the
     mean over users of the user's mean. Column 0 holds the prompts that only one user has: such a prompt is part of its
-    user, and is drawn as often as the user.
+    user.
     """
 
     sums: FloatArray
@@ -70,38 +68,25 @@ class Table:
         means: FloatArray = self.sums.sum(axis=(1, 2)) / self.weights.sum()
         return means
 
-    def replicate(self, replicates: int, seed: int) -> FloatArray:
-        """The K means in each bootstrap replicate, (replicates, K): sum_uc m_u n_c S_uc / sum_uc m_u n_c W_uc.
+    def estimate(self, value: float | None, ends: tuple[float, float] | None, unpaired: int = 0) -> Estimate:
+        """The value with its interval, and what both stand on. An end that is not finite is none, for both."""
+        low, high = ends if ends is not None and np.isfinite(ends).all() else (None, None)
+        return Estimate(
+            value=value if self.n_samples else None,
+            low=low,
+            high=high,
+            n_users=len(self.weights) if self.n_samples else 0,
+            n_prompts=self.n_prompts,
+            n_samples=self.n_samples,
+            missing=self.missing,
+            n_pairs=self.n_pairs if self.n_prompts else 0,
+            unpaired=unpaired,
+            users_only=low is not None and 0 < len(self.shared) < FEWEST_PROMPTS,
+        )
 
-        m_u and n_c are how often user u and prompt c are drawn, n_0 = 1. Replicates without any sample are left out;
-        there are none for fewer than two users.
-        """
-        chunks = [np.empty((0, len(self.sums)))]
-        n_users, n_columns = self.weights.shape
-        for users, shared in multiplicities(n_users, n_columns - 1, replicates=replicates, seed=seed):
-            prompts = np.hstack([np.ones((len(shared), 1)), shared])
-            total = np.einsum("rc,rc->r", users @ self.weights, prompts)
-            sums = np.stack([np.einsum("rc,rc->r", users @ table, prompts) for table in self.sums], axis=1)
-            chunks.append(sums[total > 0] / total[total > 0, None])
-        return np.concatenate(chunks)
-
-    def estimate(self, value: float | None, replicates: FloatArray, errors: FloatArray, level: float) -> Estimate:
-        """The value with the percentile interval of its replicates (R,), and what both stand on.
-
-        `errors` (users, 1 + shared prompts) is what each cell adds to the value, in any unit.
-        """
-        tail = _tail(errors, level)
-        low, high = np.quantile(replicates, [tail, 1 - tail]).tolist() if len(replicates) else (None, None)
-        n_users = len(self.weights) if self.n_samples else 0
-        n = n_users, self.n_prompts, self.n_samples, self.missing
-        return Estimate(value if self.n_samples else None, low, high, *n)
-
-    def variance_components(self, k: int = 0) -> SquaredErrors:
-        """The squared errors of the mean of quantity k by users, by shared prompts and by their cells."""
-        errors = self.errors(k) / self.weights.sum()
-        by_user, by_prompt, cells = errors.sum(axis=1), errors[:, 1:].sum(axis=0), errors[:, 1:]
-        users, prompts = (SumOfSquares(one @ one, len(one)) for one in (by_user, by_prompt))
-        return SquaredErrors(users, prompts, SumOfSquares((cells**2).sum(), int((self.weights[:, 1:] > 0).sum())))
+    def grouped_errors(self, k: int = 0) -> GroupedErrors:
+        """The errors of the mean of quantity k by users, by shared prompts and by their cells."""
+        return group(self.errors(k) / self.weights.sum(), self.weights)
 
     def errors(self, k: int = 0) -> FloatArray:
         """The error of the mean of quantity k by cells, times sum W: S - mean W, (users, 1 + shared prompts)."""
@@ -121,16 +106,9 @@ def _shared_columns(
     return np.where(shared, np.cumsum(shared), 0), shared
 
 
-def _tail(errors: FloatArray, level: float) -> float:
-    """The quantile at which a percentile interval ends so that it is as wide as one of Student's t.
-
-    Phi(t_df sqrt((df + 1) / df)), t_df the quantile of Student's t: the expanded percentile interval for few users or
-    few prompts (Hesterberg 2015, arXiv 1411.5279). The degrees of freedom are Satterthwaite's, from what users and what
-    shared prompts add to the variance.
-    """
-    factors = [sums for sums in (errors.sum(axis=1), errors[:, 1:].sum(axis=0)) if len(sums) > 1]
-    variances = np.array([sums @ sums for sums in factors])
-    if not variances.sum() > 0:
-        return (1 - level) / 2
-    df = variances.sum() ** 2 / sum(v**2 / (len(s) - 1) for v, s in zip(variances, factors, strict=True))
-    return float(ndtr(stdtrit(df, (1 - level) / 2) * np.sqrt((df + 1) / df)))
+def group(errors: FloatArray, weights: FloatArray) -> GroupedErrors:
+    """Sums of squares and cubes of errors (users, 1 + shared prompts), by users, shared prompts and cells."""
+    cells = errors[:, 1:]
+    by_user, by_prompt = errors.sum(axis=1), cells.sum(axis=0)
+    users, prompts = (ErrorSums(one @ one, (one**3).sum(), len(one)) for one in (by_user, by_prompt))
+    return GroupedErrors(users, prompts, ErrorSums((cells**2).sum(), (cells**3).sum(), int((weights[:, 1:] > 0).sum())))

@@ -14,7 +14,7 @@ from prefbench.run.prepare import Settings, load_suite, prepare
 from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
 from prefbench.score.scored_folder import ScoredFolder
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.means import mean_interval
 from prefbench.stats.paired import holm, paired_difference
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 
@@ -137,7 +137,7 @@ def rows_of(variants: Sequence[Variant], columns: Sequence[Mapping[str, Column]]
 
 def _cells(scores: Sequence[Scores]) -> list[VariantCell]:
     """Each variant's mean, and but for the first its paired difference to the first, adjusted over the variants."""
-    cells = [cast(VariantCell, numbers(crossed_bootstrap(of_variant))) for of_variant in scores]
+    cells = [cast(VariantCell, numbers(mean_interval(of_variant))) for of_variant in scores]
     tested = []
     for cell, of_variant in zip(cells[1:], scores[1:], strict=True):
         pair = paired_difference(of_variant, scores[0])

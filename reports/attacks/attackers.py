@@ -12,7 +12,7 @@ from prefbench.stats.paired import paired_difference
 
 from ..shared.frame import GAP, UTILITY, is_control
 from ..shared.numbers import numbers
-from ..shared.paired import on_same_keys
+from ..shared.paired import on_shared_keys
 from ..shared.published import portable
 from ..table.compare import ComparedRow, Comparison, compare
 from .schema import AttackCell, Attacker, AttackResult, Best, ColumnDifference, MetricRecord, Outcome
@@ -159,7 +159,7 @@ def _difference(comparison: Comparison, column: str, label: str, other: str) -> 
     own, best = (comparison.runs[name].columns() for name in (label, other))
     if column not in own or column not in best:
         return None
-    return paired_difference(*on_same_keys(own[column].scores, best[column].scores)).estimate
+    return paired_difference(*on_shared_keys(own[column].scores, best[column].scores)).estimate
 
 
 def _is_above(one: SummaryRow, other: SummaryRow) -> bool:

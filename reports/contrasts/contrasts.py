@@ -6,19 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from prefbench.api import Column, Estimate, PrefbenchError, ScoredRun, ScoreHeader, Scores, Suite
 from prefbench.registry import unknown
-from prefbench.stats.effects import Effect, LeaveOneOut, effect, leave_one_out
-from prefbench.stats.paired import holm, paired_difference
+from prefbench.stats.effects import Effect, effect
+from prefbench.stats.leave_one_out import LeaveOneOut, leave_one_out
+from prefbench.stats.paired import adjusted, paired_difference
 from prefbench.stats.scores import user_means
 
 from ..shared.frame import BASELINE, only
 from ..shared.labels import check_mix, label_runs
-from ..shared.paired import Columns, on_same_keys
+from ..shared.paired import Columns, on_shared_keys
 from ..table.compare import ordered
 from .sets import Pair, SetContrasts, SetDifference
 from .standings import Standings, stand
@@ -56,7 +57,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class MeasuredContrasts:
-    """Contrasts of several runs. A family, over which p values are adjusted, is the contrasts of one metric."""
+    """Contrasts of several runs."""
 
     runs: Mapping[str, ScoredRun]
     pairs: Sequence[Pair]
@@ -65,6 +66,13 @@ class MeasuredContrasts:
     refused: Mapping[str, str]
     """Metrics that were not compared, with the reason."""
     swaps: int = SWAPS
+
+    @property
+    def family(self) -> str:
+        """What p values are adjusted over: the pairs of one metric; of a single pair all that the table holds."""
+        if len(self.pairs) > 1:
+            return f"Holm over the {len(self.pairs)} contrasts of each metric, not over metrics"
+        return f"Holm over the {sum(row.p is not None for row in self.rows)} contrasts of this table"
 
 
 def contrast(
@@ -100,15 +108,16 @@ def contrast(
     pairs = list(combinations(by_label, 2)) if all_pairs else _against(by_label, baseline)
     names, refused = _metrics(by_label, scored, metrics)
     first, headers = columns[pairs[0][0]], over_sets[pairs[0][0]]
-    rows = [row for name in names if name in first for row in _family(name, columns, pairs)]
+    tested = [row for name in names if name in first for row in _of_images(name, columns, pairs)]
     compare_sets = cache(lambda: SetContrasts(suite(), by_label, swaps=swaps))
     for name in [name for name in names if name in headers]:
         try:
-            rows += _set_family(name, headers[name], compare_sets().of(name, pairs), pairs)
+            tested += _of_sets(name, headers[name], compare_sets().of(name, pairs), pairs)
         except PrefbenchError as error:
             if metrics:
                 raise
             refused[name] = str(error)
+    rows = _in_families(tested, by_metric=len(pairs) > 1)
     return MeasuredContrasts(by_label, pairs, rows, stand(by_label, columns, by), refused, swaps)
 
 
@@ -145,14 +154,33 @@ def _metrics(
     return [name for name in names if name not in lacking], lacking
 
 
-def _family(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) -> list[Contrast]:
+class _Tested(NamedTuple):
+    """A contrast that is not adjusted yet, and what it is without single users and prompts; None over sets."""
+
+    row: Contrast
+    without: LeaveOneOut | None
+
+
+def _of_images(name: str, columns: Mapping[str, Columns], pairs: Sequence[Pair]) -> list[_Tested]:
     """The contrasts in one metric over images."""
-    aligned = [on_same_keys(columns[a][name].scores, columns[b][name].scores) for a, b in pairs]
+    aligned = [on_shared_keys(columns[a][name].scores, columns[b][name].scores) for a, b in pairs]
     column = columns[pairs[0][0]][name]
-    rows = [_contrast(name, column, pair, *scores) for pair, scores in zip(pairs, aligned, strict=True)]
-    adjusted = _adjusted([row.p for row in rows])
-    turns = _turns(adjusted, [row.p for row in rows], [leave_one_out(*scores) for scores in aligned])
-    return [replace(row, p_holm=p, turns=t) for row, p, t in zip(rows, adjusted, turns, strict=True)]
+    return [
+        _Tested(_contrast(name, column, pair, *scores), leave_one_out(*scores))
+        for pair, scores in zip(pairs, aligned, strict=True)
+    ]
+
+
+def _in_families(tested: Sequence[_Tested], *, by_metric: bool) -> list[Contrast]:
+    """The contrasts adjusted over those of one metric, else over all, with what turns each."""
+    rows = [one.row for one in tested]
+    for metric in dict.fromkeys(row.metric for row in rows) if by_metric else [""]:
+        places = [i for i, row in enumerate(rows) if metric in ("", row.metric)]
+        of_family = adjusted([rows[i].p for i in places])
+        turns = _turns(of_family, [rows[i].p for i in places], [tested[i].without for i in places])
+        for i, p, turned_by in zip(places, of_family, turns, strict=True):
+            rows[i] = replace(rows[i], p_holm=p, turns=turned_by)
+    return rows
 
 
 def _contrast(name: str, column: Column, pair: Pair, a: Scores, b: Scores) -> Contrast:
@@ -167,34 +195,30 @@ def _contrast(name: str, column: Column, pair: Pair, a: Scores, b: Scores) -> Co
     return replace(row, extractor=column.extractor, foreign=column.foreign)
 
 
-def _set_family(
+def _of_sets(
     name: str, header: ScoreHeader, differences: Sequence[SetDifference], pairs: Sequence[Pair]
-) -> list[Contrast]:
+) -> list[_Tested]:
     """The contrasts in one set-level metric."""
     encoder, foreign = header.encoder_of(name), ", ".join(header.foreign)
     about = partial(Contrast, name, header.direction, extractor=encoder, foreign=foreign)
     return [
-        about(*pair, row.value, row.other, row.difference, row.p, p_holm)
-        for pair, row, p_holm in zip(pairs, differences, _adjusted([row.p for row in differences]), strict=True)
+        _Tested(about(*pair, row.value, row.other, row.difference, row.p), None)
+        for pair, row in zip(pairs, differences, strict=True)
     ]
 
 
-def _adjusted(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjustment over those that there are."""
-    tested = [p for p in p_values if p is not None]
-    adjusted = iter(holm(tested).tolist())
-    return [None if p is None else next(adjusted) for p in p_values]
-
-
 def _turns(
-    adjusted: Sequence[float | None], p_values: Sequence[float | None], without: Sequence[LeaveOneOut]
+    of_family: Sequence[float | None], p_values: Sequence[float | None], without: Sequence[LeaveOneOut | None]
 ) -> list[tuple[str, ...]]:
     """The users and prompts whose removal changes each contrast's significance; the family is tested without each."""
-    leaving = [dict(zip(left_out.names, left_out.p_values.tolist(), strict=True)) for left_out in without]
+    leaving = [
+        {} if left_out is None else dict(zip(left_out.names, left_out.p_values.tolist(), strict=True))
+        for left_out in without
+    ]
     turns: list[list[str]] = [[] for _ in without]
     for name in dict.fromkeys(name for left_out in leaving for name in left_out):
-        again = _adjusted([left_out.get(name, p) for left_out, p in zip(leaving, p_values, strict=True)])
-        for i, (before, after) in enumerate(zip(adjusted, again, strict=True)):
+        again = adjusted([left_out.get(name, p) for left_out, p in zip(leaving, p_values, strict=True)])
+        for i, (before, after) in enumerate(zip(of_family, again, strict=True)):
             if name in leaving[i] and _significant(before) != _significant(after):
                 turns[i].append(name)
     return [tuple(left_out) for left_out in turns]
@@ -214,7 +238,7 @@ def as_json(contrasts: MeasuredContrasts) -> dict[str, Any]:
         own = {name: getattr(row, name) for name in names}
         rows.append({**own, "difference": row.difference.value, **flat, **effects, "turns": list(row.turns)})
     return {
-        "family": f"Holm over the {len(contrasts.pairs)} contrasts of each metric",
+        "family": contrasts.family,
         "label_swaps": contrasts.swaps,
         "rows": rows,
         "standings": contrasts.standings.as_json() if contrasts.standings else None,

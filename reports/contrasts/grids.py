@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from prefbench.api import Cells, Estimate, Grid, counted, fixed
 from prefbench.stats.jackknife import FEWEST_PROMPTS, FEWEST_USERS
+from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.cells import (
     APART,
     DASH,
     Counts,
+    absence,
     counts,
     encoder,
     interval,
@@ -22,7 +24,7 @@ from ..shared.cells import (
     wrapped,
 )
 from ..shared.frame import is_control
-from ..shared.notes import smallest_note
+from ..shared.notes import smallest_note, unpaired_note, users_only_note
 from .contrasts import ALPHA, Contrast, MeasuredContrasts
 from .standings import Standing, Standings
 
@@ -38,7 +40,9 @@ _UNTESTED = (
     f"no interval and no p, since under {FEWEST_USERS} users or {FEWEST_PROMPTS} shared prompts there are, "
     "or too little is left without one"
 )
-_STRENGTHS = "strength: log odds of winning a user's prompt (Bradley-Terry, mean 0, ties half), interval over users."
+_STRENGTHS = (
+    "strength: log odds of winning a user's prompt (Bradley-Terry, mean 0, ties half), interval over users and prompts."
+)
 
 
 def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
@@ -51,7 +55,7 @@ def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
     ]
     notes = [*stands_note(stands_on), _tests(contrasts)]
     if any(row.effect for row in contrasts.rows):
-        notes.append(_EFFECTS)
+        notes += [interval_sentence(ALPHA), *users_only_note(row.difference for row in contrasts.rows), _EFFECTS]
     by = contrasts.standings.metric if contrasts.standings else None
     if by is not None:
         notes += smallest_note(by, [row.difference for row in contrasts.rows if row.metric == by])
@@ -68,7 +72,7 @@ def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
 
 def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
     """Runs by one metric, controls below the rule."""
-    columns = (
+    columns: Cells = (
         "method",
         f"{metric_heading(standings.metric, standings.direction, encoder(standings))} [95 %]",
         "rank [95 %]",
@@ -88,20 +92,20 @@ def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
             for pair in standings.overtakings
             if pair.turns
         ] or ["No single user or prompt changes the order of two neighbours in rank."]
+    notes += [*users_only_note(row.mean for row in standings.rows)]
+    notes += unpaired_note({row.label: row.mean.unpaired for row in standings.rows})
     sections = [[_standing_row(row, stands_on) for row in group] for group in (honest, controls)]
     return Grid(f"standings by {standings.metric}", columns, sections, notes, kept=(0,))
 
 
 def _tests(contrasts: MeasuredContrasts) -> str:
-    means = "Student's t over users and prompts, or sign flips over users, the larger"
     swaps = (
         f"Student's t on values without single users and prompts, or {contrasts.swaps} swaps of labels user by user, "
         "the larger"
     )
     over_sets = [row.effect is None for row in contrasts.rows]
-    text = swaps if all(over_sets) else f"{means}; for metrics over sets {swaps}" if any(over_sets) else means
-    n = len(contrasts.pairs)
-    return f"p: {text}. " + (f"Holm over the {n} contrasts of each metric." if n > 1 else "One contrast a metric.")
+    tests = [p_sentence()] * (not all(over_sets)) + [f"p of metrics over sets: {swaps}."] * any(over_sets)
+    return f"{' '.join(tests)} Adjusted: {contrasts.family}."
 
 
 def _without(names: Sequence[str]) -> str:
@@ -114,7 +118,7 @@ def _without(names: Sequence[str]) -> str:
 def _contrast_row(row: Contrast, stands_on: Counts) -> Cells:
     difference, size = row.difference, row.effect
     if difference.value is None:
-        value = f"{DASH} ({difference.missing} missing)"
+        value = absence(difference)
     else:
         sign = "+" if difference.value > 0 else ""
         value = _with_counts(f"{sign}{number(difference.value)} {interval(difference)}", difference, stands_on)
@@ -131,6 +135,7 @@ def _with_counts(text: str, estimate: Estimate, stands_on: Counts) -> str:
     """The text, and below it what it stands on where that is not `stands_on`."""
     lines = [f"n {counts(estimate)}"] * (counts(estimate) != stands_on[0])
     lines += [f"{estimate.missing} missing"] * (estimate.missing != stands_on[1])
+    lines += [f"{estimate.unpaired} unpaired"] * (estimate.unpaired > 0)
     return "\n".join([text, *lines])
 
 

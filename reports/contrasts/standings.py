@@ -11,13 +11,14 @@ import numpy as np
 
 from prefbench.api import Estimate, PrefbenchError, ScoredRun, Scores
 from prefbench.registry import unknown
-from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.effects import leave_one_out
 from prefbench.stats.joint import Rank, rank_intervals
+from prefbench.stats.leave_one_out import leave_one_out
+from prefbench.stats.means import mean_interval
+from prefbench.stats.scores import differences
 from prefbench.stats.strengths import UnlinkedError, strengths
 
 from ..shared.frame import UTILITY, is_control
-from ..shared.paired import Columns, on_same_keys
+from ..shared.paired import Columns, on_shared_keys, on_shared_samples
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,16 @@ def stand(by_label: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by:
         return None
     column = next(iter(columns.values()))[metric]
     direction = column.direction
-    scores = dict(zip(by_label, on_same_keys(*(own[metric].scores for own in columns.values())), strict=True))
+    shared = on_shared_samples({label: {metric: own[metric]} for label, own in columns.items()})
+    scores = {label: own[metric].scores for label, own in shared.items()}
     unranked = {label for label, own in columns.items() if is_control(by_label[label]) or own[metric].unranked}
-    honest = {label: own for label, own in scores.items() if label not in unranked}
+    honest = {label: own for label, own in scores.items() if label not in unranked and not np.isnan(own.values).all()}
     ranks = _ranked(honest, direction == "up")
     strong, unlinked = _strengths(scores, direction == "up")
-    rows = [Standing(label, crossed_bootstrap(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]
-    rows.sort(key=lambda row: (row.label not in honest, _place(row.mean.value, direction)))
+    rows = [Standing(label, mean_interval(s), ranks.get(label), strong.get(label)) for label, s in scores.items()]
+    rows.sort(key=lambda row: (row.label in unranked, _place(row.mean.value, direction)))
     order = sorted(ranks, key=lambda label: ranks[label].rank)
-    overtakings = [Overtaking(a, b, _reversing(scores[a], scores[b])) for a, b in pairwise(order)]
+    overtakings = [Overtaking(a, b, _reversing(*on_shared_keys(scores[a], scores[b]))) for a, b in pairwise(order)]
     return Standings(metric, direction, rows, overtakings, unlinked, column.extractor, column.foreign)
 
 
@@ -106,23 +108,24 @@ def _place(value: float | None, direction: str) -> float:
 
 
 def _ranked(honest: Mapping[str, Scores], higher_is_better: bool) -> dict[str, Rank]:
-    if len(honest) < 2 or np.isnan(np.stack([s.values for s in honest.values()])).any(axis=0).all():
+    shared = on_shared_keys(*honest.values()) if honest else []
+    if len(honest) < 2 or np.isnan(np.stack([s.values for s in shared])).any(axis=0).all():
         return {}
-    return rank_intervals(honest, higher_is_better=higher_is_better)
+    return rank_intervals(dict(zip(honest, shared, strict=True)), higher_is_better=higher_is_better)
 
 
 def _strengths(scores: Mapping[str, Scores], higher_is_better: bool) -> tuple[dict[str, Estimate], str | None]:
+    """Strengths of all runs that have values, or why there are none."""
+    valued = {label: own for label, own in scores.items() if not np.isnan(own.values).all()}
     try:
-        return strengths(scores, higher_is_better=higher_is_better), None
+        shared = dict(zip(valued, on_shared_keys(*valued.values()), strict=True)) if valued else {}
+        return (strengths(shared, higher_is_better=higher_is_better) if len(shared) > 1 else {}), None
     except UnlinkedError as error:
         return {}, str(error)
 
 
 def _reversing(a: Scores, b: Scores) -> tuple[str, ...]:
     """The users and prompts whose removal, one at a time, changes the sign of `a` minus `b`."""
-    whole, without = (
-        crossed_bootstrap(Scores(a.values - b.values, a.users, a.prompts), replicates=0),
-        leave_one_out(a, b),
-    )
+    whole, without = mean_interval(differences(a, b)), leave_one_out(a, b)
     reverses = without.values * (whole.value or 0) < 0
     return tuple(name for name, reversing in zip(without.names, reverses, strict=True) if reversing)

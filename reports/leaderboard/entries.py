@@ -63,7 +63,7 @@ def entries_of(runs: Sequence[ScoredRun], *, date: str | None = None) -> list[En
         _check_whole(run)
     if any(not any(is_plain(run, name) for run in runs) for name in (BASELINE, CEILING)):
         raise PrefbenchError(f"publishing needs one run each of {BASELINE} and {CEILING} among the runs")
-    comparison = compare(runs)
+    comparison = compare(runs, own_samples=True)
     today = date or datetime.now(UTC).date().isoformat()
     entries = [_entry(comparison, label, run, today) for label, run in comparison.runs.items()]
     paths = [path_of(entry) for entry in entries]

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from prefbench.api import Cells, Grid, PrefbenchError, ScoredRun, Scores
 from prefbench.registry import unknown
-from prefbench.stats.power import (
-    Components,
-    Design,
-    components,
-    design_of,
-    shown_by_scorer,
-    smallest_effect,
-    users_needed,
-)
+from prefbench.stats.components import Components, Design, components, design_of
+from prefbench.stats.permutation import fewest_users
+from prefbench.stats.power import shown_by_scorer, smallest_effect, users_interval, users_needed
+from prefbench.stats.scores import differences
 
 from ..contrasts.standings import shared_metric
-from ..shared.cells import encoder, metric_heading, number
+from ..shared.cells import DASH, encoder, metric_heading, number
 from ..shared.frame import BASELINE, only
 from ..shared.labels import check_mix, label_runs
-from ..shared.paired import on_same_keys
+from ..shared.paired import on_shared_keys
+
+NO_NUMBER = "no number"
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,22 @@ class Question:
     accuracy: float = 1.0
 
 
+PRELIMINARY = 20
+"""Users of a pilot below which what is planned from it is called preliminary."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Users needed for an effect, with the central 95 % of what such pilots say; None where no number suffices."""
+
+    users: int | None
+    low: int
+    high: int | None
+
+
+_NEEDED = tuple(field.name for field in fields(Needed))
+
+
 @dataclass(frozen=True)
 class Pilot:
     """One run, or the difference of two, in one metric: its variances, its design and the one that is planned."""
@@ -43,10 +56,15 @@ class Pilot:
     parts: Components
     design: Design
     planned: Design
-    smallest: float
-    """The smallest effect that the pilot itself shows."""
-    users: Mapping[float, int | None]
-    """Users needed for each effect in the planned design; None where no number suffices."""
+    smallest: float | None
+    """The smallest effect that the pilot itself shows; None for too few users to show any."""
+    users: Mapping[float, Needed | None]
+    """What each effect needs in the planned design; None where nothing varies in the pilot, which plans nothing."""
+
+    @property
+    def preliminary(self) -> bool:
+        """Whether the pilot is too small to plan from with confidence."""
+        return self.design.users < PRELIMINARY
 
 
 @dataclass(frozen=True)
@@ -99,22 +117,27 @@ def _differences(scores: Mapping[str, Scores], base: str | None, request: str) -
     if base is None and (len(scores) > 2 or request != BASELINE):
         raise PrefbenchError(unknown("baseline", request, list(scores)))
     base = base or list(scores)[-1]
-    differences = {}
+    pairs = {}
     for label in [label for label in scores if label != base]:
-        a, b = on_same_keys(scores[label], scores[base])
-        differences[f"{label} − {base}"] = replace(a, values=a.values - b.values)
-    return differences
+        a, b = on_shared_keys(scores[label], scores[base])
+        pairs[f"{label} − {base}"] = differences(a, b)
+    return pairs
 
 
 def _pilot(label: str, scores: Scores, question: Question, prompts: int | None, samples: int | None) -> Pilot:
-    level = {"power": question.power, "alpha": question.alpha}
+    power, alpha = question.power, question.alpha
     design = design_of(scores)
     if design.users < 2:
         raise PrefbenchError(f"{label}: a pilot needs scores of at least two users, there are {design.users}")
     parts, planned, accuracy = components(scores), design.of(prompts=prompts, samples=samples), question.accuracy
-    smallest = smallest_effect(parts, design, **level) / shown_by_scorer(1, accuracy)
-    users = {e: users_needed(shown_by_scorer(e, accuracy), parts, planned, **level) for e in question.effects}
-    return Pilot(label, parts, design, planned, smallest, users)
+    smallest = smallest_effect(parts, design, power=power, alpha=alpha) if parts.total > 0 else None
+    users = {}
+    for effect in question.effects:
+        shown = shown_by_scorer(effect, accuracy)
+        ends = users_interval(shown, scores, planned, power=power, alpha=alpha) if parts.total > 0 else None
+        needed = users_needed(shown, parts, planned, power=power, alpha=alpha)
+        users[effect] = None if ends is None else Needed(needed, *ends)
+    return Pilot(label, parts, design, planned, smallest and smallest / shown_by_scorer(1, accuracy), users)
 
 
 def plan_grid(study: Plan) -> Grid:
@@ -131,9 +154,16 @@ def plan_grid(study: Plan) -> Grid:
 
 def _row(pilot: Pilot, effects: Sequence[float]) -> Cells:
     design, variances = pilot.design, [f"{value:.4g}" for value in asdict(pilot.parts).values()]
-    users = [pilot.users[effect] for effect in effects]
-    needed = ["no number" if n is None else f"{n:,}" for n in users]
-    return (pilot.label, str(design.users), _size(design), *variances, number(pilot.smallest), *needed)
+    smallest = DASH if pilot.smallest is None else number(pilot.smallest)
+    needed = [_needed(pilot, pilot.users[effect]) for effect in effects]
+    return (pilot.label, str(design.users), _size(design), *variances, smallest, *needed)
+
+
+def _needed(pilot: Pilot, needed: Needed | None) -> str:
+    if needed is None:
+        return f"{DASH}\n(nothing varies)"
+    low, high, users = (NO_NUMBER if n is None else f"{n:,}" for n in (needed.low, needed.high, needed.users))
+    return f"{users}\n[{low}, {high}]" + "\npreliminary" * pilot.preliminary
 
 
 def _size(design: Design) -> str:
@@ -142,12 +172,11 @@ def _size(design: Design) -> str:
 
 
 def _notes(study: Plan) -> list[str]:
-    planned = study.pilots[0].planned
     notes = ["smallest shown: the smallest effect that the pilot itself shows with this power."]
-    if study.question.effects and planned != study.pilots[0].design:
-        notes.append(f"users are for prompts × samples of {_size(planned)}.")
-    if any(n is None for pilot in study.pilots for n in pilot.users.values()):
-        notes.append("no number: the shared prompts alone leave too much to chance; more --prompts help, users do not.")
+    if any(pilot.smallest is None and pilot.parts.total > 0 for pilot in study.pilots):
+        notes.append(f"fewer than {fewest_users(study.question.alpha)} users show nothing by the exact sign flips.")
+    if study.question.effects:
+        notes += _notes_on_users(study)
     if any(pilot.parts.sample == 0 and round(pilot.design.samples, 6) <= 1 for pilot in study.pilots):
         notes.append("with one sample a prompt, user × prompt holds the variance of samples too.")
     if any(not pilot.design.pool for pilot in study.pilots):
@@ -162,10 +191,42 @@ def _notes(study: Plan) -> list[str]:
     return notes
 
 
+def _notes_on_users(study: Plan) -> list[str]:
+    pilots, planned = study.pilots, study.pilots[0].planned
+    fewest = fewest_users(study.question.alpha)
+    notes = [
+        "users: needed, with the central 95 % of what pilots of this size and these variances would say. Never fewer "
+        f"than {fewest}, of whom the exact sign flips can fall under {study.question.alpha:g} at all."
+    ]
+    if planned != pilots[0].design:
+        notes.append(f"users are for prompts × samples of {_size(planned)}.")
+    if any(pilot.preliminary for pilot in pilots):
+        notes.append(f"preliminary: a pilot of fewer than {PRELIMINARY} users.")
+    for pilot in pilots:
+        none = [name for name, variance in _estimated(pilot).items() if variance == 0]
+        if none and pilot.parts.total > 0:
+            parts = " and ".join(none)
+            notes.append(f"{pilot.label}: the variance of {parts} is estimated as exactly 0, so more may be needed.")
+    everyone = [needed for pilot in pilots for needed in pilot.users.values() if needed is not None]
+    if any(None in (needed.users, needed.high) for needed in everyone):
+        reason = "the shared prompts alone leave too much to chance; more --prompts help, users do not"
+        notes.append(f"{NO_NUMBER}: {reason}.")
+    return notes
+
+
+def _estimated(pilot: Pilot) -> dict[str, float]:
+    """The variances of users and prompts that the pilot's design can tell from the others."""
+    return {"users": pilot.parts.user} | ({"prompts": pilot.parts.prompt} if pilot.design.pool else {})
+
+
 def as_json(study: Plan) -> dict[str, Any]:
     """Plain data."""
     pilots = [
-        {**asdict(pilot), "users": [{"effect": effect, "users": n} for effect, n in pilot.users.items()]}
+        {
+            **asdict(pilot),
+            "preliminary": pilot.preliminary,
+            "users": [{"effect": e, **(asdict(n) if n else dict.fromkeys(_NEEDED))} for e, n in pilot.users.items()],
+        }
         for pilot in study.pilots
     ]
     return {

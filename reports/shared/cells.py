@@ -17,9 +17,11 @@ WON = "†"
 UNRANKED = "§"
 FOREIGN = "¶"
 FEW = "few"
-N = "n users ×\nprompts, samples"
+N = "n users ×\nprompts ×\nsamples"
 Counts = tuple[str, int]
 """What a number stands on: its counts, and how many rows are missing."""
+USERS_ONLY = "°"
+"""Beside an interval over users alone."""
 APART = "The second block holds controls, which are not ranked."
 
 
@@ -72,14 +74,22 @@ def interval(row: SummaryRow | Estimate) -> str:
     """`[low, high]`, or what stands in its place."""
     if row.value is None or row.low is None or row.high is None:
         return "[no interval]"
-    return f"[{number(row.low, row.value)}, {number(row.high, row.value)}]"
+    return f"[{number(row.low, row.value)}, {number(row.high, row.value)}]{USERS_ONLY * row.users_only}"
 
 
 def counts(row: SummaryRow | Estimate) -> str:
-    """The counts behind a number: `users × prompts, samples`, or users where it has one value of each."""
+    """The counts behind a number: `10 × 5 of 10 × 2 = 100` for ten users with five of ten prompts each, twice.
+
+    Means of uneven counts do not multiply to the last digit: `10 × 4.9 of 10, 97`. Values of users are `10 users`.
+    """
     if row.n_samples and not row.n_prompts:
         return counted(row.n_users, "user")
-    return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
+    if not row.n_pairs:
+        return f"{row.n_users} × {row.n_prompts}, {row.n_samples}"
+    per_user, each = row.n_pairs / row.n_users, row.n_samples / row.n_pairs
+    prompts = f"{row.n_prompts}" if per_user == row.n_prompts else f"{per_user:.3g} of {row.n_prompts}"
+    even = per_user.is_integer() and each.is_integer()
+    return f"{row.n_users} × {prompts}{f' × {each:.0f} =' if even else ','} {row.n_samples}"
 
 
 def absence(row: SummaryRow | Estimate | None) -> str:
@@ -92,7 +102,7 @@ def absence(row: SummaryRow | Estimate | None) -> str:
             if isinstance(row, SummaryRow) and row.metric.startswith(GAP)
             else f"{DASH} (undefined)"
         )
-    return f"{DASH} ({row.missing} missing)"
+    return f"{DASH} ({row.missing} missing{f', {row.unpaired} unpaired' if row.unpaired else ''})"
 
 
 def stacked(row: SummaryRow | Estimate | None, usual_counts: Counts | None = None) -> str:
@@ -121,4 +131,4 @@ def usual(rows: Iterable[SummaryRow | Estimate]) -> Counts:
 
 def stands_note(stands_on: Counts) -> list[str]:
     """What every cell of a table stands on that does not say so itself."""
-    return [f"Cells stand on n {stands_on[0]} (users × prompts, samples), {stands_on[1]} missing, unless they say so."]
+    return [f"Cells stand on n {stands_on[0]} (users × prompts × samples), {stands_on[1]} missing, unless they say so."]

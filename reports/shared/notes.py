@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from prefbench.api import Estimate, ScoredRun, SummaryRow, TextsRead, counted
+from prefbench.api import Estimate, ScoredRun, SummaryRow, TextsRead
 from prefbench.stats.power import smallest_shown
 
-from .cells import FOREIGN, UNRANKED, number
+from .cells import FOREIGN, UNRANKED, USERS_ONLY, counts, number
 from .meaning import scale_notes, won_notes
 
 
@@ -16,6 +16,7 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     """The meaning of the marks that occur in a table."""
     summaries = [row for row in rows if "/" not in row.metric]
     lines = [*notes, *scale_notes(list(dict.fromkeys(row.metric for row in summaries))), *won_notes(summaries)]
+    lines += users_only_note(rows)
     lines += _scorer_notes(summaries)
     lines += _encoder_notes(summaries)
     floors = {row.metric: row.floor for row in summaries if row.floor is not None}
@@ -29,6 +30,21 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
                 f"{metric} stands on {' and '.join(map(str, stood_on))} samples: not comparable between these."
             )
     return lines
+
+
+def users_only_note(rows: Iterable[SummaryRow | Estimate]) -> list[str]:
+    """What the mark of intervals over users alone means; empty without any."""
+    prompts = sorted({row.n_prompts for row in rows if row.users_only})
+    if not prompts:
+        return []
+    n = " and ".join(map(str, prompts))
+    return [f"{USERS_ONLY} over users only: {n} prompt{'s' * (prompts != [1])}, too few to speak of other prompts."]
+
+
+def unpaired_note(unpaired: Mapping[str, int]) -> list[str]:
+    """Whose samples are left out of a table because not every run has them; empty where none are."""
+    left_out = ", ".join(f"{label} {n}" for label, n in unpaired.items() if n)
+    return [f"unpaired: samples left out, since not all runs have a value for them ({left_out})."] * bool(left_out)
 
 
 def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
@@ -99,8 +115,7 @@ def smallest_note(metric: str, differences: Iterable[Estimate]) -> list[str]:
     if not effects:
         return []
     most = max((row for _, row in effects), key=lambda row: row.n_samples)
-    size = f"{counted(most.n_users, 'user')} × {counted(most.n_prompts, 'prompt')}"
-    stood_on = f"{size}, {counted(most.n_samples, 'sample')}"
+    stood_on = f"{counts(most)} samples"
     over = f" (median over {len(effects)} rows, before Holm)" if len(effects) > 1 else ""
     middle = number(median(smallest for smallest, _ in effects))
     return [f"smallest difference in {metric} that {stood_on} show in 4 of 5 cases: {middle}{over}."]

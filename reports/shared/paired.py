@@ -2,37 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from prefbench.api import Column, FloatArray, Scores
+from prefbench.api import Column, Estimate, Scores
 
 Columns = Mapping[str, Column]
 """A run's columns by their names."""
 
 
-def on_same_keys(*several: Scores) -> list[Scores]:
-    """The same scores over the union of their keys, in the order of the keys; NaN where one lacks a key."""
+def on_shared_keys(*several: Scores) -> list[Scores]:
+    """The same scores on the keys that all have, in the order of the keys, with how many others are left out.
+
+    A key that only some have was not drawn for all: it is unpaired, where a key without a value is missing.
+    """
     every_key = [scores.keys for scores in several if scores.keys is not None]
     if len(every_key) < len(several):
         raise ValueError("scores without keys cannot be paired over runs")
-    order = np.argsort(every_key[0])
-    keys = every_key[0][order]
-    if (keys[1:] != keys[:-1]).all() and all(np.array_equal(every_key[0], own) for own in every_key[1:]):
-        return [scores.select(order) for scores in several]
-    keys, first = np.unique(np.concatenate(every_key), return_index=True)
-    users = np.concatenate([scores.users for scores in several])[first]
-    prompts = np.concatenate([scores.prompts for scores in several])[first]
+    first = [np.unique(keys, return_index=True) for keys in every_key]
+    shared = first[0][0]
+    for keys, _ in first[1:]:
+        shared = shared if np.array_equal(shared, keys) else np.intersect1d(shared, keys, assume_unique=True)
+    unpaired = _union(several) - len(shared) if any(len(keys) > len(shared) for keys, _ in first) else 0
     return [
-        Scores(_in_order(scores, own, keys), users, prompts, keys, scores.bounds)
-        for scores, own in zip(several, every_key, strict=True)
+        replace(scores.select(rows[np.searchsorted(keys, shared)]), unpaired=scores.unpaired + unpaired)
+        for scores, (keys, rows) in zip(several, first, strict=True)
     ]
 
 
-def _in_order(scores: Scores, own: NDArray[np.str_], keys: NDArray[np.str_]) -> FloatArray:
-    """The values in the order of the sorted `keys`, of which `own` are some."""
-    values = np.full(len(keys), np.nan)
-    values[np.searchsorted(keys, own)] = scores.values
-    return values
+def with_counts(difference: Estimate, a: Scores, b: Scores) -> Estimate:
+    """A difference over some of the rows of two scores, and the rest counted: keys that both have and one has no value
+    for are missing, all others are unpaired."""
+    one, other = on_shared_keys(a, b)
+    missing = int(np.isnan(one.values + other.values).sum())
+    return replace(difference, missing=missing, unpaired=_union((a, b)) - missing - difference.n_samples)
+
+
+def _union(several: Sequence[Scores]) -> int:
+    """How many different keys there are."""
+    return len(set[str]().union(*(scores.keys.tolist() for scores in several if scores.keys is not None)))
+
+
+def on_shared_samples(runs: Mapping[str, Columns]) -> dict[str, dict[str, Column]]:
+    """The columns of several runs on the samples that all of them have a value for, column by column.
+
+    Then values, differences, ranks and the order of a table come from the same samples, and no run gains by failing
+    where it is hard. A run without any value in a column is left aside; a run's own samples without a value stay, as
+    missing. `Scores.unpaired` counts the values of a run that others lack and which are left out.
+    """
+    restricted: dict[str, dict[str, Column]] = {label: {} for label in runs}
+    for name in dict.fromkeys(name for own in runs.values() for name in own):
+        columns = {label: own[name] for label, own in runs.items() if name in own}
+        keys = [_valued(column.scores) for column in columns.values()]
+        shared = set[str].intersection(*(own for own in keys if own)) if any(keys) else set[str]()
+        alike = all(own in (shared, set()) for own in keys)
+        for label, column in columns.items():
+            restricted[label][name] = column if alike else replace(column, scores=_only(column.scores, shared))
+    return restricted
+
+
+def _valued(scores: Scores) -> set[str]:
+    assert scores.keys is not None
+    return set(scores.keys[~np.isnan(scores.values)].tolist())
+
+
+def _only(scores: Scores, shared: set[str]) -> Scores:
+    """The rows that are shared or have no value."""
+    assert scores.keys is not None
+    kept = np.isnan(scores.values) | np.isin(scores.keys, list(shared))
+    return scores if kept.all() else replace(scores.select(kept), unpaired=int((~kept).sum()))

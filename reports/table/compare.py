@@ -10,12 +10,16 @@ import numpy as np
 
 from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow
 from prefbench.registry import unknown
+from prefbench.score.summarise import column_rows
 from prefbench.stats.joint import Rank, gap_closed, rank_intervals
-from prefbench.stats.paired import holm, paired_difference
+from prefbench.stats.paired import adjusted, paired_difference
 
 from ..shared.frame import BASELINE, CEILING, GAP, UTILITY, is_control, only
 from ..shared.labels import check_mix, label_runs
-from ..shared.paired import Columns, on_same_keys
+from ..shared.paired import Columns, on_shared_keys, on_shared_samples, with_counts
+
+_DIFFERENCE = ("low", "high", "n_users", "n_samples", "missing", "unpaired", "users_only")
+"""Fields of a difference that stand in a row's JSON."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class ComparedRow:
     """One number of one run.
 
     `label` names the run within its comparison. `difference` is this run minus the baseline on the same keys, `p` the
-    p value of no difference, `p_holm` the same adjusted over the runs of the comparison for this metric. `ranked` is
+    p value of no difference, `p_holm` the same adjusted over the family that `Comparison.family` names. `ranked` is
     False for controls.
     """
 
@@ -54,11 +58,13 @@ class Comparison:
         """The rows of one run for one kind of users, by metric."""
         return {row.summary.metric: row for row in self.rows if row.label == label and row.summary.kind == kind}
 
-    def of_first(self, n: int) -> Comparison:
-        """The first n runs with the rows that they have beside the others; ranks only where all runs are kept."""
-        runs = dict(list(self.runs.items())[:n])
-        rows = [row for row in self.rows if row.label in runs]
-        return Comparison(runs, rows, self.ranks if len(runs) == len(self.runs) else {}, self.baseline, self.histories)
+    @property
+    def family(self) -> str:
+        """What the p values of a table are adjusted over."""
+        if len(self.runs) == 1:
+            n = sum(row.p is not None for row in self.rows)
+            return f"Holm over the {n} differences of this run, shown here or not"
+        return "Holm over the runs of each column, not over columns"
 
     @property
     def metrics(self) -> list[str]:
@@ -66,38 +72,59 @@ class Comparison:
         return ordered({row.summary.metric: row.summary.question for row in self.rows})
 
 
-def compare(runs: Sequence[ScoredRun], *, baseline: str = BASELINE) -> Comparison:
-    """Compares scored runs. A key that one of two runs lacks is a missing row of their difference.
+def compare(
+    runs: Sequence[ScoredRun], *, beside: Sequence[ScoredRun] = (), baseline: str = BASELINE, own_samples: bool = False
+) -> Comparison:
+    """Compares scored runs on the samples that all have; what only some have is with_counts in the rows as unpaired.
 
     Args:
+        beside: runs that have no rows of their own, for differences to the baseline and shares of the gap.
         baseline: the label of the run that all others are compared with, or its method where that has one plain run;
             without a run of `prompt-only` there are no differences.
+        own_samples: values are of all samples of each run, which is no comparison of them; differences and shares of
+            the gap stay on what two or three runs share. Always so for a single run.
 
     Raises:
         PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice; a
             baseline other than `prompt-only` that is not among the runs.
     """
-    check_mix(runs)
-    by_label = dict(zip(label_runs(runs), runs, strict=True))
-    columns = {label: run.columns() for label, run in by_label.items()}
-    floor, ceiling = only(by_label, BASELINE), only(by_label, CEILING)
-    base = baseline if baseline != BASELINE and baseline in by_label else only(by_label, baseline)
+    check_mix([*runs, *beside])
+    everyone = dict(zip(label_runs([*runs, *beside]), [*runs, *beside], strict=True))
+    shown = dict(list(everyone.items())[: len(runs)])
+    own_samples = own_samples or len(runs) == 1
+    columns: dict[str, Columns] = {label: run.columns() for label, run in everyone.items()}
+    columns = columns if own_samples else {**on_shared_samples(columns)}
+    floor, ceiling = only(everyone, BASELINE), only(everyone, CEILING)
+    base = baseline if baseline != BASELINE and baseline in everyone else only(everyone, baseline)
     if base is None and baseline != BASELINE:
-        raise PrefbenchError(unknown("baseline", baseline, list(by_label)))
-    rows = [ComparedRow(label, not is_control(run), row) for label, run in by_label.items() for row in run.summary()]
-    for label, run in by_label.items():
-        if not any(row.label == label for row in rows):
-            raise PrefbenchError(f"{run.path} was not scored yet; prefbench score {run.path}")
+        raise PrefbenchError(unknown("baseline", baseline, list(everyone)))
+    rows = [row for label, run in shown.items() for row in _rows(label, run, columns[label])]
     if base is not None:
-        rows = _with_differences(rows, columns, base)
+        everything = {label: run.columns() for label, run in everyone.items()}
+        rows = _with_differences(rows, columns, everything, base, by_metric=len(runs) > 1)
     if floor is not None and ceiling is not None:
         rows += [
             ComparedRow(label, not is_control(run), row)
-            for label, run in by_label.items()
+            for label, run in shown.items()
             for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
         ]
-    honest = {name: columns[name] for name, run in by_label.items() if not is_control(run)}
-    return Comparison(by_label, rows, _ranks(honest), baseline)
+    honest = {name: columns[name] for name, run in shown.items() if not is_control(run)}
+    return Comparison(shown, rows, _ranks(honest), baseline)
+
+
+def _rows(label: str, run: ScoredRun, columns: Columns) -> list[ComparedRow]:
+    """The stored rows of a run; those of columns that lost samples are computed anew."""
+    summary = run.summary()
+    if not summary:
+        raise PrefbenchError(f"{run.path} was not scored yet; prefbench score {run.path}")
+    cut = {name for name, column in columns.items() if column.scores.unpaired}
+    rows: list[SummaryRow] = []
+    for row in summary:
+        if row.metric not in cut:
+            rows.append(row)
+        elif row.kind == ALL:
+            rows += column_rows(run, row.metric, columns[row.metric])
+    return [ComparedRow(label, not is_control(run), row) for row in rows]
 
 
 def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
@@ -124,17 +151,31 @@ def ordered(questions: Mapping[str, str]) -> list[str]:
     return sorted(questions, key=lambda name: rank[name])
 
 
-def _with_differences(rows: Sequence[ComparedRow], columns: Mapping[str, Columns], base: str) -> list[ComparedRow]:
-    """The rows over all users with their difference to `base`, adjusted over the runs for each metric."""
+def _with_differences(
+    rows: Sequence[ComparedRow],
+    columns: Mapping[str, Columns],
+    everything: Mapping[str, Columns],
+    base: str,
+    *,
+    by_metric: bool,
+) -> list[ComparedRow]:
+    """The rows over all users with their difference to `base`, adjusted over the runs for each metric, else over all.
+
+    Differences are of `columns`, of which `everything` has all rows.
+    """
     extended = list(rows)
-    for metric, column in columns[base].items():
-        places = [i for i, row in enumerate(rows) if row.summary.metric == metric and row.summary.kind == ALL]
-        for i in [i for i in places if rows[i].label != base]:
-            difference = paired_difference(*on_same_keys(columns[rows[i].label][metric].scores, column.scores))
-            extended[i] = replace(rows[i], difference=difference.estimate, p=difference.p_value, baseline=base)
-        tested = {i: p for i in places if (p := extended[i].p) is not None}
-        for i, adjusted in zip(tested, holm(list(tested.values())), strict=True):
-            extended[i] = replace(extended[i], p_holm=float(adjusted))
+    families: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        name = row.summary.metric
+        if row.summary.kind != ALL or row.label == base or name not in columns[base] or name not in columns[row.label]:
+            continue
+        difference = paired_difference(*on_shared_keys(columns[row.label][name].scores, columns[base][name].scores))
+        estimate = with_counts(difference.estimate, everything[row.label][name].scores, everything[base][name].scores)
+        extended[i] = replace(row, difference=estimate, p=difference.p_value, baseline=base)
+        families.setdefault(name if by_metric else "", []).append(i)
+    for places in families.values():
+        for i, p in zip(places, adjusted([extended[i].p for i in places]), strict=True):
+            extended[i] = replace(extended[i], p_holm=p)
     return extended
 
 
@@ -143,7 +184,7 @@ def _gap_rows(run: ScoredRun, method: Columns, floor: Columns, ceiling: Columns)
     rows = []
     for name, column in method.items():
         if name.partition("/")[0] == UTILITY and name in floor and name in ceiling:
-            three = on_same_keys(column.scores, floor[name].scores, ceiling[name].scores)
+            three = on_shared_keys(column.scores, floor[name].scores, ceiling[name].scores)
             estimate = gap_closed(*three)
             rows.append(
                 SummaryRow(
@@ -163,16 +204,16 @@ def _gap_rows(run: ScoredRun, method: Columns, floor: Columns, ceiling: Columns)
 def _ranks(columns: Mapping[str, Columns]) -> dict[str, Rank]:
     """Ranks by utility of the methods that have it."""
     scored = {label: own[UTILITY].scores for label, own in columns.items() if UTILITY in own}
+    scored = {label: scores for label, scores in scored.items() if not np.isnan(scores.values).all()}
     if len(scored) < 2:
         return {}
-    aligned = dict(zip(scored, on_same_keys(*scored.values()), strict=True))
-    if np.isnan(np.stack([scores.values for scores in aligned.values()])).any(axis=0).all():
+    shared = dict(zip(scored, on_shared_keys(*scored.values()), strict=True))
+    if np.isnan(np.stack([scores.values for scores in shared.values()])).any(axis=0).all():
         return {}
-    ranks = rank_intervals(aligned)
-    return dict(sorted(ranks.items(), key=lambda item: item[1].rank))
+    return dict(sorted(rank_intervals(shared).items(), key=lambda item: item[1].rank))
 
 
 def _flat_difference(difference: Estimate | None) -> dict[str, Any]:
     fields = asdict(difference) if difference is not None else {}
-    flat = {f"difference_{name}": fields.get(name) for name in ("low", "high", "n_users", "n_samples", "missing")}
+    flat = {f"difference_{name}": fields.get(name) for name in _DIFFERENCE}
     return {"difference": fields.get("value"), **flat}

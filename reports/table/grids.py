@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from prefbench.api import ALL, Cells, Estimate, Grid, ScoredRun, plain
 from prefbench.run.draw import failures
 from prefbench.run.folder import RunFolder
+from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.cells import (
     APART,
@@ -26,12 +27,11 @@ from ..shared.cells import (
 )
 from ..shared.frame import UTILITY
 from ..shared.meaning import gap_note, kinds_note, size_note
-from ..shared.notes import drawn_lines, drawn_notes, legend, smallest_note
+from ..shared.notes import drawn_lines, drawn_notes, legend, smallest_note, unpaired_note, users_only_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 
 QUESTIONS = ("preference", "adherence", "fidelity", "side")
-TESTS = "p: Student's t over users and prompts, or sign flips over users, the larger; Holm over each column's runs."
 
 
 def run_grid(comparison: Comparison, label: str) -> Grid:
@@ -49,6 +49,7 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
     notes = [*legend([row.summary for row in rows.values()]), *unmet_notes(run.spec["suite"], names)]
+    notes += tests_notes(comparison, [row.difference for row in rows.values() if row.difference]) * compared
     notes += [*_about(comparison), *drawn_lines(run), *gap_notes(run)]
     return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
 
@@ -63,7 +64,8 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     summaries = {name: next(r.summary for r in comparison.rows if r.summary.metric == name) for name in metrics}
     heads = [metric_name(row) for row in summaries.values()]
     ranks = bool(comparison.ranks)
-    columns = ("method", *["rank"] * ranks, *heads, N, "missing")
+    unpaired = unpaired_of(comparison)
+    columns = ("method", *["rank"] * ranks, *heads, N, "missing", *["unpaired"] * any(unpaired.values()))
     honest, controls = ranked_first(comparison)
     sections = [[_runs_row(comparison, label, metrics) for label in group] for group in (honest, controls)]
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
@@ -71,6 +73,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     notes += smallest(comparison)
     notes += [] if parts else _about(comparison)
     notes += [] if parts else drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()})
+    notes += unpaired_note(unpaired)
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"
     return Grid(f"{title}, mean over users [95 % interval]", columns, sections, notes, kept=_ends(columns))
@@ -82,9 +85,10 @@ def difference_grid(comparison: Comparison) -> Grid:
     names = [name for name in comparison.metrics if any(row.summary.metric == name for row in rows)]
     heads = [metric_name(next(r.summary for r in rows if r.summary.metric == name), won=False) for name in names]
     labels = list(dict.fromkeys(row.label for row in rows))
-    body = [_differences_row(label, comparison.of(label), names) for label in labels]
-    notes = [TESTS, *smallest(comparison)]
-    columns = ("method", *heads, N, "missing")
+    differences = [row.difference for row in rows if row.difference is not None]
+    notes = [*tests_notes(comparison, differences), *smallest(comparison)]
+    columns = ("method", *heads, N, "missing", *["unpaired"] * any(one.unpaired for one in differences))
+    body = [_differences_row(label, comparison.of(label), names, "unpaired" in columns) for label in labels]
     return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], notes, kept=_ends(columns))
 
 
@@ -148,9 +152,23 @@ def _about(comparison: Comparison) -> list[str]:
     return [*size_note(runs), *gap_note(comparison.metrics, [run.method for run in runs])]
 
 
+def tests_notes(comparison: Comparison, differences: Sequence[Estimate]) -> list[str]:
+    """What p is, what it is adjusted over, how it goes with the intervals."""
+    notes = [f"{p_sentence()} Adjusted: {comparison.family}.", interval_sentence()]
+    return [*notes, *users_only_note(differences)]
+
+
+def unpaired_of(comparison: Comparison) -> dict[str, int]:
+    """How many samples of each run are left out at most in a column, because not all runs have them."""
+    return {
+        label: max((row.summary.unpaired for row in comparison.of(label).values()), default=0)
+        for label in comparison.runs
+    }
+
+
 def _ends(columns: Cells) -> tuple[int, ...]:
     """The name and what its numbers stand on."""
-    return (0, len(columns) - 2, len(columns) - 1)
+    return (0, *range(columns.index(N), len(columns)))
 
 
 def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
@@ -170,14 +188,16 @@ def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str]) -> Cel
     stands_on = usual(row.summary for name, row in rows.items() if name in metrics)
     cells = [stacked(rows[name].summary if name in rows else None, stands_on) for name in metrics]
     place = [rank_cell(comparison, label)] if comparison.ranks else []
-    return (label, *place, *cells, stands_on[0], str(stands_on[1]))
+    left_out = unpaired_of(comparison)
+    return (label, *place, *cells, stands_on[0], str(stands_on[1]), *[str(left_out[label])] * any(left_out.values()))
 
 
-def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequence[str]) -> Cells:
-    stands_on = usual(
-        difference for name in names if name in rows and (difference := rows[name].difference) is not None
-    )
-    return (label, *[difference_cell(rows.get(name), stands_on) for name in names], stands_on[0], str(stands_on[1]))
+def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequence[str], unpaired: bool) -> Cells:
+    differences = [one for name in names if name in rows and (one := rows[name].difference) is not None]
+    stands_on = usual(differences)
+    cells = [difference_cell(rows.get(name), stands_on) for name in names]
+    left_out = [str(max(one.unpaired for one in differences))] * unpaired
+    return (label, *cells, stands_on[0], str(stands_on[1]), *left_out)
 
 
 def difference_cell(row: ComparedRow | None, usual_counts: tuple[str, int]) -> str:

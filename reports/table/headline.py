@@ -9,10 +9,19 @@ from prefbench.api import Cells, Grid
 from ..shared.cells import APART, Counts, absence, counts, metric_name, stacked, stands_note, usual, wrapped
 from ..shared.frame import headlines
 from ..shared.meaning import gap_note, size_note
-from ..shared.notes import drawn_lines, drawn_notes, legend
+from ..shared.notes import drawn_lines, drawn_notes, legend, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
-from .grids import QUESTIONS, TESTS, difference_cell, gap_notes, rank_cell, ranked_first, smallest
+from .grids import (
+    QUESTIONS,
+    difference_cell,
+    gap_notes,
+    rank_cell,
+    ranked_first,
+    smallest,
+    tests_notes,
+    unpaired_of,
+)
 
 
 def run_headline(comparison: Comparison, label: str) -> Grid:
@@ -30,6 +39,7 @@ def run_headline(comparison: Comparison, label: str) -> Grid:
     columns = ("metric", "mean [95 % interval]", *[f"− {comparison.baseline} [95 %], p"] * compared)
     notes = [*stands_note(stands_on), *size_note([run]), *legend([row.summary for row in shown.values()])]
     notes += [*unmet_notes(run.spec["suite"], list(shown)), *_gap(comparison), *_more(comparison, list(shown))]
+    notes += tests_notes(comparison, [row.difference for row in shown.values() if row.difference]) * compared
     return Grid(title, columns, sections, [*notes, *drawn_lines(run), *gap_notes(run)])
 
 
@@ -47,6 +57,7 @@ def runs_headline(comparison: Comparison) -> Grid:
     notes += unmet_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
     notes += [
         *smallest(comparison),
+        *unpaired_note(unpaired_of(comparison)),
         *_gap(comparison),
         *_more(comparison, metrics),
         *drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()}),
@@ -68,7 +79,7 @@ def difference_headline(comparison: Comparison) -> Grid:
     ]
     columns = ("method", *[wrapped(heads[name]) for name in metrics])
     title = f"difference to {comparison.baseline} [95 % interval], p"
-    return Grid(title, columns, [body], [*stands_note(stands_on), TESTS])
+    return Grid(title, columns, [body], [*stands_note(stands_on), *tests_notes(comparison, differences)])
 
 
 def _run_row(row: ComparedRow, stands_on: Counts, compared: bool) -> Cells:

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from prefbench.api import Grid, History, ScoredRun
 from prefbench.api.grids import counted
 from prefbench.files import write_atomic
+from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.escape import code_block, csv_cell, markdown, slug
 from ..shared.grid import to_latex, to_markdown
@@ -66,6 +67,9 @@ def _render(comparison: Comparison, tables: Sequence[Grid], galleries: Mapping[s
         failures=[note for label, run in comparison.runs.items() for note in gap_notes(run, label)],
         compared=any(row.difference for row in comparison.rows),
         ranked=bool(comparison.ranks),
+        family=comparison.family,
+        tests=p_sentence(),
+        intervals=interval_sentence(),
     )
 
 

@@ -44,7 +44,7 @@ class Table(Report[Comparison]):
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Comparison:
         """The comparison. Raises `PrefbenchError` as `compare` does."""
         beside = frame_beside(runs[0]) if len(runs) == 1 else []
-        comparison = compare([*runs, *beside], baseline=self._baseline).of_first(len(runs))
+        comparison = compare(runs, beside=beside, baseline=self._baseline)
         return replace(comparison, histories=partial(histories_of, runs, context.suite, self._suite))
 
     def as_json(self, result: Comparison) -> Sequence[Mapping[str, Any]]:

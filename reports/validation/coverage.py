@@ -6,7 +6,7 @@ import numpy as np
 
 from prefbench.api import FeatureSet, NotMeasurableError, SetMetric
 from prefbench.score.sets import SET_KEY, jackknife
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.means import mean_interval
 
 from .measured import MeasuredSystems
 from .populations import as_scores, case_means
@@ -30,7 +30,7 @@ def _image_coverage(measured: MeasuredSystems, name: str) -> Coverage:
         rng = np.random.default_rng([size.seed, i, 4])
         users = rng.integers(means.shape[0], size=size.sample_users)
         sample = means[np.ix_(users, rng.integers(means.shape[1], size=size.sample_prompts))]
-        interval = crossed_bootstrap(as_scores(sample, bounds), replicates=size.replicates, seed=size.seed)
+        interval = mean_interval(as_scores(sample, bounds))
         above += interval.low is None or interval.low > target
         below += interval.high is not None and interval.high < target
     return _coverage(above, below, size.intervals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefbench.api import NotMeasurableError, SetMetric
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.means import mean_interval
 from prefbench.stats.paired import paired_difference
 from prefbench.stats.permutation import label_swap
 from prefbench.stats.ranks import spearman
@@ -39,8 +39,7 @@ def _point(measured: MeasuredSystems, name: str, system: System, p: float | None
             "floor": of_set["floor"],
             "p": p,
         }
-    size = measured.size
-    estimate = crossed_bootstrap(measured.scores(system, name), replicates=size.replicates, seed=size.seed)
+    estimate = mean_interval(measured.scores(system, name))
     return {
         "strength": system.strength,
         "value": estimate.value,

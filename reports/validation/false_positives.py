@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prefbench.api import FloatArray, NotMeasurableError, Scores, SetMetric
 from prefbench.stats.paired import paired_p_values
 from prefbench.stats.permutation import label_swap
-from prefbench.stats.scores import user_means
+from prefbench.stats.scores import differences, user_means
 
 from .measured import MeasuredSystems
 from .populations import as_scores, case_means
@@ -34,7 +34,7 @@ class NullPair(NamedTuple):
 
 
 class PValues(NamedTuple):
-    """The test's own p value, the two that it is the larger of, and how many users the difference rests on."""
+    """The test's own p value, two that it is the largest of, and how many users the difference rests on."""
 
     both: float
     student: float
@@ -45,7 +45,7 @@ class PValues(NamedTuple):
 def identical(measured: MeasuredSystems) -> dict[str, FalsePositives]:
     """False positives of per-image metrics: different samples of one system, for half of the users each time.
 
-    Beside the test itself stand the two p values that it is the larger of, each alone.
+    Beside the test itself stand two of the p values that it is the largest of, each alone.
     """
     return {name: _identical(measured, name, measured.systems.samples) for name in measured.image_metrics}
 
@@ -99,11 +99,10 @@ def _false_positives(pairs: Iterable[tuple[Scores, Scores]], size: ValidationSiz
 
 
 def _p_values(first: Scores, second: Scores, size: ValidationSize) -> PValues | None:
-    differences = Scores(first.values - second.values, first.users, first.prompts)
-    student, flips = paired_p_values(differences, replicates=size.replicates, seed=size.seed)
-    if student is None or flips is None:
+    both, student, flips = paired_p_values(first, second, replicates=size.replicates, seed=size.seed)
+    if both is None or student is None or flips is None:
         return None
-    return PValues(max(student, flips), student, flips, rests_on(user_means(differences)))
+    return PValues(both, student, flips, rests_on(user_means(differences(first, second))))
 
 
 def rests_on(differences: FloatArray) -> float:

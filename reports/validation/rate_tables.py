@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from prefbench.api import Cells, Grid
+from prefbench.stats.rules import p_sentence
 
 from ..shared.cells import DASH
 from .cells import compact, interval, name_of, share
 from .false_positives import FEWEST
+from .rates import WANTED_RATE
 from .schema import Coverage, FalsePositives, Parts, PickedGain, ValidationResult
 
 _Share = Literal["rate", "student", "flips"]
@@ -47,16 +49,17 @@ def _held(coverage: Coverage) -> tuple[str, str]:
 def why(parts: Parts) -> str:
     """What the rates mean for the test."""
     identical, by_prompt = parts["identical"], parts["differing_by_prompt"]
+    least, most = (f"{share:.0%}" for share in WANTED_RATE)
     return (
-        f"Required of identical methods: 3 to 7 %; found: {_range(identical, 'rate')}. The p value is the larger of "
-        "two: Student's t over users and over what shared prompts add, which asks whether new prompts would show the "
-        f"difference too ({_range(identical, 'student')} alone), and sign flips over users, which keep the prompts, "
-        f"{_range(identical, 'flips')}. Where methods differ from prompt to prompt and not on average, the test "
-        f"rejects {_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. Differences rest on "
-        "(sum of d²)² / sum of d⁴ users, of normal ones a third of them; where that is under "
-        f"{FEWEST} (median), Student's t is known to reject less often than it may, and the rate must reach 3 % where "
-        "half of the pictures are copies instead. Intervals that lie wholly on one side far more often than on the "
-        "other are those of values with rare exceptions."
+        f"Required of identical methods: {least} to {most}; found: {_range(identical, 'rate')}. {p_sentence()} "
+        "Student's t asks whether new prompts would show the difference too "
+        f"({_range(identical, 'student')} alone), sign flips keep the prompts ({_range(identical, 'flips')} alone). "
+        "Where methods differ from prompt to prompt and not on average, the test rejects "
+        f"{_range(by_prompt, 'rate')}, sign flips alone {_range(by_prompt, 'flips')}. "
+        "Differences rest on (sum of d²)² / sum of d⁴ users, of normal ones a third of them; where that is under "
+        f"{FEWEST} (median), Student's t is known to reject less often than it may, and the rate must reach {least} "
+        "where half of the pictures are copies instead. Intervals that lie wholly on one side far more often than on "
+        "the other are those of values with rare exceptions."
     )
 
 

@@ -20,7 +20,7 @@ from prefbench.api import (
 )
 from prefbench.metrics.probing import Probing
 from prefbench.probing.plan import HALF_SIZE, ITEMS_PER_SIDE
-from prefbench.stats.bootstrap import crossed_bootstrap
+from prefbench.stats.means import mean_interval
 
 WIDTH, PROMPTS = 6, 12
 CHANCE = {"probing/recall@10": 0.1, "probing/selectivity": 0.0}
@@ -91,7 +91,7 @@ class World:
         """As a summary makes them: one row per user."""
         users, none = np.array(self.users), np.full(len(self.users), "")
         found = {name: Scores(values, users, none) for name, values in self.columns(known).items()}
-        return {name: crossed_bootstrap(scores, replicates=1000) for name, scores in found.items()}
+        return {name: mean_interval(scores) for name, scores in found.items()}
 
 
 def worth(found: Estimate) -> float:

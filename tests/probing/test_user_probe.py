@@ -31,7 +31,7 @@ def test_intervals_of_verification_cover_the_truth(comparison: Any) -> None:
     for seed in range(100):
         rng = np.random.default_rng(seed)
         first, second = rng.standard_normal((2, USERS, WIDTH)) + 0.6 * rng.standard_normal((USERS, WIDTH))
-        found.append(verification(StatePair(first, second), comparison=comparison, replicates=300))
+        found.append(verification(StatePair(first, second), comparison=comparison))
     truth = np.mean([value_of(estimate) for estimate in found])
     assert 0.6 < truth < 0.9
     covered = np.mean([bounds(e)[0] <= truth <= bounds(e)[1] for e in found])
@@ -90,7 +90,7 @@ def test_whitening_learns_on_other_users_than_it_compares() -> None:
     values = []
     for seed in range(20):
         noise = StatePair(*np.random.default_rng(seed).standard_normal((2, USERS, 30)))
-        values.append(value_of(verification(noise, comparison="whitened", replicates=10)))
+        values.append(value_of(verification(noise, comparison="whitened")))
     assert 0.46 < np.mean(values) < 0.54
 
 

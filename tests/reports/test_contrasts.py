@@ -28,6 +28,7 @@ from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.jackknife import jackknife_test
 from prefbench.stats.paired import holm, paired_difference
 from prefbench.stats.permutation import label_swap
+from prefbench.stats.rules import p_sentence
 from prefbench.stats.strengths import UnlinkedError, bradley_terry, strengths, unlinked, wins
 
 
@@ -165,9 +166,11 @@ def test_wins_are_by_user_and_prompt_with_ties_half_and_gaps_left_out() -> None:
     first = Scores(np.array([1.0, 0.0, 2.0, 3.0, np.nan]), users, prompts)
     second = Scores(np.array([0.0, 0.5, 2.0, 4.0, 1.0]), users, prompts)
     # a: p is won 0.5 : 0.25 on average, q is a tie. b: p is lost, q is not known of both.
-    assert wins([first, second])[:, 0, 1].tolist() == [1.5, 0.0]
-    assert wins([first, second])[:, 1, 0].tolist() == [0.5, 1.0]
-    assert wins([first, second], higher_is_better=False)[:, 0, 1].tolist() == [0.5, 1.0]
+    won = wins([first, second])
+    assert list(zip(won.users, won.prompts, strict=True)) == [("a", "p"), ("a", "q"), ("b", "p"), ("b", "q")]
+    assert won.counts[:, 0, 1].tolist() == [1, 0.5, 0, 0]
+    assert won.counts[:, 1, 0].tolist() == [0, 0.5, 1, 0]
+    assert wins([first, second], higher_is_better=False).counts[:, 0, 1].tolist() == [0, 0.5, 1, 0]
 
 
 def test_intervals_of_strengths_cover_and_shrink_with_users() -> None:
@@ -175,7 +178,7 @@ def test_intervals_of_strengths_cover_and_shrink_with_users() -> None:
 
     def width(users: int) -> float:
         tables = rng.standard_normal((3, users, 6)) + np.array([0.0, 0.2, 0.5])[:, None, None]
-        found = strengths({str(i): scores(t) for i, t in enumerate(tables)}, replicates=200)
+        found = strengths({str(i): scores(t) for i, t in enumerate(tables)})
         for estimate in found.values():
             assert estimate.low is not None
             assert estimate.high is not None
@@ -211,7 +214,7 @@ def test_holm_runs_over_the_contrasts_of_each_metric(tmp_path: Path) -> None:
     found = compared(tmp_path, tables)
     assert [(row.method, row.baseline) for row in found.rows] == [(n, "prompt-only") for n in ("a", "b", "c")]
     assert [row.p_holm for row in found.rows] == pytest.approx(holm([row.p or 0 for row in found.rows]).tolist())
-    assert "Holm over the 3 contrasts of each metric" in " ".join(contrast_grid(found).notes)
+    assert "Holm over the 3 contrasts of each metric, not over metrics" in " ".join(contrast_grid(found).notes)
     runs = list(found.runs.values())
     everyone = contrast(runs, no_suite, all_pairs=True)
     assert len(everyone.rows) == 6
@@ -220,7 +223,7 @@ def test_holm_runs_over_the_contrasts_of_each_metric(tmp_path: Path) -> None:
     swapped = next(row for row in against_a.rows if row.method == "prompt-only")
     assert swapped.difference.value == pytest.approx(-(found.rows[0].difference.value or 0))
     assert json.loads(json.dumps(as_json(found), allow_nan=False))["family"] == (
-        "Holm over the 3 contrasts of each metric"
+        "Holm over the 3 contrasts of each metric, not over metrics"
     )
 
 
@@ -325,12 +328,15 @@ def test_compare_tests_metrics_over_images_and_over_sets(drawn: list[Path], tmp_
     assert set(rows) == set(metrics)
     for row in rows.values():
         assert (row["method"], row["baseline"], row["n_users"], row["n_samples"]) == ("copy", "prompt-only", 3, 30)
-        assert row["difference"] == pytest.approx(row["value"] - row["other"])
-        assert 0 < row["p"] == row["p_holm"] <= 1
+        assert row["difference"] == pytest.approx(row["value"] - row["other"], abs=1e-6)
+        assert 0 < row["p"] <= row["p_holm"] <= 1
     assert rows["fid"]["dz"] is None
-    for name in ("utility", "fid", "kid"):
+    for name in ("fid", "kid"):
         assert rows[name]["low"] <= rows[name]["difference"] <= rows[name]["high"]
     assert {rows[name]["extractor"] for name in ("clip-score", "fid", "kid")} == {"mini-clip"}
+    assert found["family"] == "Holm over the 5 contrasts of this table"
+    assert [rows[name]["p_holm"] for name in metrics] == pytest.approx(holm([rows[n]["p"] for n in metrics]).tolist())
+    assert rows["utility"]["low"] is rows["utility"]["high"] is None, "three users"
     # What a run folder holds, its own fid among it, is neither changed nor contradicted.
     stored = [json.loads((folder / "summary.json").read_text())["rows"] for folder in drawn]
     own, other = (next(row["value"] for row in summary if row["metric"] == "fid") for summary in reversed(stored))
@@ -344,7 +350,8 @@ def test_compare_shows_plain_tables(drawn: list[Path]) -> None:
     assert done.exit_code == 0, done.output
     assert "copy − prompt-only" in done.stdout
     text = " ".join(done.stdout.split())
-    assert "for metrics over sets Student's t on values without single users and prompts, or 19 swaps" in text
+    assert f"{p_sentence()} p of metrics over sets: Student's t on values without single users and prompts" in text
+    assert "Adjusted: Holm over the 2 contrasts of this table." in text
     assert "standings by utility" in done.stdout
     assert "\x1b" not in done.stdout
 

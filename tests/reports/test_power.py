@@ -13,16 +13,14 @@ from statsmodels.stats.power import TTestPower
 
 from prefbench.api import Estimate, Scores
 from prefbench.cli.main import main
+from prefbench.stats.components import Components, Design, components, design_of
 from prefbench.stats.paired import paired_difference
 from prefbench.stats.power import (
-    Components,
-    Design,
     achieved,
-    components,
-    design_of,
     shown_by_scorer,
     smallest_effect,
     smallest_shown,
+    users_interval,
     users_needed,
 )
 from tests.reports.test_contrasts import build
@@ -126,7 +124,7 @@ def test_of_users_alone_it_is_the_power_of_the_paired_t_test(effect: float, alph
 def test_simulated_studies_show_the_smallest_effect_as_often_as_promised(design: Design, parts: Components) -> None:
     """By the test that `compare` makes; at half the users less often."""
     rng, repeats = np.random.default_rng(3), 250
-    effect = smallest_effect(parts, design)
+    effect = smallest_effect(parts, design) or 0.0
 
     def power(one: Design) -> float:
         drawn = [study(rng, one, parts, effect) for _ in range(repeats)]
@@ -139,6 +137,31 @@ def test_simulated_studies_show_the_smallest_effect_as_often_as_promised(design:
     assert power(fewer) == pytest.approx(achieved(effect, parts, fewer), abs=0.1)
 
 
+@pytest.mark.parametrize("design", [Design(5, 10, 1, 10), Design(5, 3, 1, 0), Design(4, 2, 1, 2)])
+def test_no_plan_names_fewer_users_than_the_exact_test_needs(design: Design) -> None:
+    """Of five users all may gain, and the sign flips still say 2 / 32; of six they can say 2 / 64."""
+    parts = Components(0.01, 0.0, 0.01, 0.0)
+    assert achieved(100.0, parts, design) == 0
+    assert smallest_effect(parts, design) is None
+    assert users_needed(1.0, parts, design) == 6
+    assert users_needed(1.0, parts, design, alpha=0.01) == 8
+    five = study(np.random.default_rng(0), Design(5, 10, 1, 10), parts, effect=1.0)
+    assert paired_difference(five, nothing(five)).p_value == 2 / 32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", [Design(8, 5, 1, 5), Design(20, 10, 1, 10)])
+def test_intervals_of_users_needed_hold_the_number_that_the_true_variances_need(design: Design) -> None:
+    rng, parts, repeats, held = np.random.default_rng(1), Components(0.3, 0.02, 1.0, 0.0), 60, 0
+    truth = users_needed(0.4, parts, design)
+    assert truth is not None
+    for i in range(repeats):
+        low, high = users_interval(0.4, study(rng, design, parts), design, replicates=60, seed=i)
+        held += low <= truth and (high is None or truth <= high)
+    # .95 and what 60 repeats leave to chance
+    assert held / repeats >= 0.88
+
+
 def test_no_number_of_users_makes_up_for_too_few_prompts() -> None:
     assert users_needed(0.2, PARTS, Design(50, 5, 2, 5)) is None
     assert users_needed(0.2, PARTS, Design(50, 50, 2, 50)) is not None
@@ -147,8 +170,8 @@ def test_no_number_of_users_makes_up_for_too_few_prompts() -> None:
 
 def test_where_nothing_varies_every_effect_shows() -> None:
     none = Components(0, 0, 0, 0)
-    assert smallest_effect(none, Design(5, 2, 1, 2)) == 0
-    assert users_needed(0.1, none, Design(5, 2, 1, 2)) == 2
+    assert smallest_effect(none, Design(8, 2, 1, 2)) == 0
+    assert users_needed(0.1, none, Design(5, 2, 1, 2)) == 6
     assert achieved(1e6, PARTS, Design(50, 5, 2, 5)) == pytest.approx(1)
 
 
@@ -230,6 +253,38 @@ def test_power_shows_a_plain_table_and_says_what_limits_it(folders: dict[str, Pa
     assert "a scorer of accuracy 0.6 shows 0.2 of them" in done.stdout
     assert "one run: its mean against a fixed value" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_a_small_pilot_is_preliminary_and_its_users_have_an_interval(tmp_path: Path) -> None:
+    """Ten users who differ by nothing but noise: a variance of exactly 0 is said."""
+    rng = np.random.default_rng(7)
+    noise = rng.standard_normal((2, 10, 6))
+    noise -= noise.mean(axis=2, keepdims=True)
+    for values, name in zip(noise, ("prompt-only", "a"), strict=True):
+        build(tmp_path / name, name, values)
+    folders = tmp_path / "a", tmp_path / "prompt-only"
+    done = invoke("power", *folders, "--effect", "0.5")
+    assert done.exit_code == 0, done.output
+    text = " ".join(done.stdout.split())
+    assert "preliminary: a pilot of fewer than 20 users." in text
+    assert (
+        "a − prompt-only: the variance of users and prompts is estimated as exactly 0, so more may be needed." in text
+    )
+    (pilot,) = json.loads(invoke("power", *folders, "--effect", "0.5", "--json").stdout)["pilots"]
+    (needed,) = pilot["users"]
+    assert pilot["preliminary"]
+    assert 6 <= needed["low"] <= needed["users"]
+    assert needed["high"] is None or needed["users"] <= needed["high"]
+
+
+def test_a_pilot_in_which_nothing_varies_plans_nothing(tmp_path: Path) -> None:
+    base = np.random.default_rng(0).standard_normal((12, 4))
+    build(tmp_path / "a", "a", base + 0.5)
+    build(tmp_path / "prompt-only", "prompt-only", base)
+    folders = tmp_path / "a", tmp_path / "prompt-only"
+    (pilot,) = json.loads(invoke("power", *folders, "--effect", "0.5", "--json").stdout)["pilots"]
+    assert pilot["users"] == [{"effect": 0.5, "users": None, "low": None, "high": None}]
+    assert "(nothing varies)" in invoke("power", *folders, "--effect", "0.5").stdout
 
 
 MISTAKES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,15 @@ import pytest
 
 from prefbench.api import PrefbenchError
 from prefbench.cli.grids import to_text
+from prefbench.reports.contrasts.contrasts import contrast
+from prefbench.reports.contrasts.grids import contrast_grid
 from prefbench.reports.table.compare import as_json, compare
-from prefbench.reports.table.grids import difference_grid
+from prefbench.reports.table.grids import difference_grid, run_grid, runs_grid
+from prefbench.reports.table.page import write_page
 from prefbench.score.scored_folder import ScoredFolder
+from prefbench.stats import rules
 from prefbench.stats.paired import holm
+from tests.reports.test_contrasts import no_suite
 from tests.support.stored import scores_of
 from tests.support.toy_runs import build
 
@@ -56,12 +62,12 @@ def test_runs_can_be_held_against_another_method(runs: list[ScoredFolder]) -> No
         compare(runs, baseline="copy")
 
 
-def test_keys_that_one_run_lacks_are_missing_rows(tmp_path: Path) -> None:
+def test_samples_that_one_run_lacks_are_unpaired_and_those_that_failed_are_missing(tmp_path: Path) -> None:
     ours = build(tmp_path / "ours", "ours", {"ann": 0.5, "bob": 0.5}, present=("ann", "bob"))
     base = build(tmp_path / "base", "prompt-only", {"ann": None, "bob": 0.1, "cyd": 0.1})
     difference = compare([ours, base]).of("ours")["utility"].difference
     assert difference is not None
-    assert (difference.n_users, difference.n_samples, difference.missing) == (1, 4, 8)
+    assert (difference.n_users, difference.n_samples, difference.missing, difference.unpaired) == (1, 4, 4, 4)
     assert difference.value == pytest.approx(0.4)
 
 
@@ -107,3 +113,79 @@ def test_json_rows_have_the_promised_keys_and_are_json(runs: list[ScoredFolder])
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
     fid = next(row for row in rows if row["metric"] == "fid" and row["method"] == "ours")
     assert (fid["value"], fid["floor"], fid["n_samples"], fid["difference"]) == (12.5, 3.25, 6, None)
+
+
+SIX = {"ann": 0.1, "bob": 0.2, "cyd": 0.3, "dan": 0.4, "eve": 0.5, "fay": 0.6}
+
+
+def test_values_ranks_and_order_come_from_the_samples_that_all_runs_have(tmp_path: Path) -> None:
+    """`many` is the best of all its users, and the worst of the three that the others have too."""
+    runs = [
+        build(tmp_path / "many", "many", {"ann": 0.0, "bob": 0.0, "cyd": 0.0, "dan": 9.0, "eve": 9.0, "fay": 9.0}),
+        build(tmp_path / "base", "prompt-only", {"ann": 0.2, "bob": 0.2, "cyd": 0.2}),
+        build(tmp_path / "other", "other", {"ann": 0.4, "bob": 0.4, "cyd": 0.4}),
+    ]
+    found = compare(runs)
+    values = {label: found.of(label)["utility"].summary for label in found.runs}
+    assert [(label, rank.rank) for label, rank in found.ranks.items()] == [
+        ("other", 1),
+        ("prompt-only", 2),
+        ("many", 3),
+    ]
+    assert [round(values[label].value or 0, 3) for label in found.ranks] == [0.45, 0.25, 0.05]
+    assert (values["many"].n_users, values["many"].missing, values["many"].unpaired) == (3, 0, 12)
+    difference = found.of("many")["utility"].difference
+    assert difference is not None
+    assert difference.value == pytest.approx((values["many"].value or 0) - (values["prompt-only"].value or 0))
+    assert (difference.n_users, difference.missing, difference.unpaired) == (3, 0, 12)
+    grid = runs_grid(found)
+    assert [row[0] for row in grid.sections[0]] == ["other", "prompt-only", "many"]
+    assert [row[grid.columns.index("unpaired")] for row in grid.sections[0]] == ["0", "0", "12"]
+    assert any(note.startswith("unpaired: samples left out") and "many 12" in note for note in grid.notes)
+    assert found.of("many", kind="noisy")["utility"].summary.value == pytest.approx(0.05), "kinds are cut alike"
+    alone = compare(runs[:1], beside=runs[1:])
+    assert alone.of("many")["utility"].summary.value == pytest.approx(4.55), "one run is shown as it is"
+
+
+def test_all_p_values_of_one_runs_table_are_adjusted_together(tmp_path: Path) -> None:
+    ours = build(tmp_path / "ours", "ours", {user: 2 * value for user, value in SIX.items()})
+    base = build(tmp_path / "base", "prompt-only", SIX)
+    found = compare([ours], beside=[base])
+    rows = [row for row in found.of("ours").values() if row.p is not None]
+    assert [row.summary.metric for row in rows] == ["utility", "utility/silent"]
+    assert [row.p for row in rows] == [2 / 64, 2 / 64]
+    assert [row.p_holm for row in rows] == [4 / 64, 4 / 64]
+    notes = run_grid(found, "ours").notes
+    assert any("Adjusted: Holm over the 2 differences of this run, shown here or not." in note for note in notes)
+    several = compare([ours, base])
+    assert several.of("ours")["utility"].p_holm == 2 / 64
+    assert any("Holm over the runs of each column, not over columns" in note for note in difference_grid(several).notes)
+
+
+def test_intervals_over_users_alone_are_marked_and_explained(tmp_path: Path) -> None:
+    runs = [build(tmp_path / "a", "a", SIX), build(tmp_path / "b", "prompt-only", dict.fromkeys(SIX, 0.1))]
+    text = to_text(runs_grid(compare(runs)))
+    assert "]°" in text
+    assert "° over users only: 2 prompts, too few to speak of other prompts." in text
+    assert "]°" in to_text(difference_grid(compare(runs)))
+
+
+@pytest.mark.parametrize("where", ["table", "page", "contrasts"])
+def test_what_tables_say_of_p_follows_from_the_rules(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, base = build(tmp_path / "ours", "ours", SIX), build(tmp_path / "base", "prompt-only", 0.1)
+
+    def text() -> str:
+        if where == "page":
+            write_page(compare([ours, base]), tmp_path / "report")
+            return (tmp_path / "report" / "report.md").read_text()
+        if where == "contrasts":
+            return " ".join(contrast_grid(contrast([ours, base], no_suite, metrics=["utility"])).notes)
+        return " ".join(difference_grid(compare([ours, base])).notes)
+
+    assert "sign flips over users" in text()
+    assert "coin" not in text()
+    monkeypatch.setattr(rules, "RULES", (*rules.RULES[:2], replace(rules.RULES[2], words="tosses of a coin")))
+    assert "corrected for skewness, and tosses of a coin." in " ".join(text().split())
+    assert "sign flips over users" not in text()

@@ -9,7 +9,7 @@ from pathlib import Path
 from prefbench.cli.grids import fold, to_text
 from prefbench.reports.leaderboard.entries import entries_of
 from prefbench.reports.leaderboard.page import render
-from prefbench.reports.shared.cells import number
+from prefbench.reports.shared.cells import N, number
 from prefbench.reports.shared.grid import to_markdown
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.grids import difference_grid, run_grid, runs_grid
@@ -34,7 +34,7 @@ def test_missing_values_are_shown_and_counted(tmp_path: Path) -> None:
     base = build(tmp_path / "base", "prompt-only", {"ann": 0.1, "bob": None, "cyd": 0.3})
     none = build(tmp_path / "none", "broken", float("nan"))
     text = to_text(run_grid(compare([base]), "prompt-only"))
-    assert re.search(r"utility ↑† +0\.250 \[.*\] +2 × 2, 8 +4$", text, re.MULTILINE)
+    assert re.search(r"utility ↑† +0\.250 \[.*\]° +2 × 2 × 2 = 8 +4$", text, re.MULTILINE)
     assert "4 of 12 samples failed: 4 × RuntimeError: no luck" in text
     both = to_text(runs_grid(compare([base, none])))
     assert "— (12 missing)" in both
@@ -52,12 +52,19 @@ def test_controls_stand_below_the_rule_and_are_not_ranked(runs: list[ScoredFolde
 
 def test_differences_carry_their_p_and_n(runs: list[ScoredFolder]) -> None:
     grid = difference_grid(compare(runs))
-    assert grid.columns == ("method", "utility ↑", "utility/silent ↑", "n users ×\nprompts, samples", "missing")
-    assert grid.sections[0][0][:2] == ("ours", "+0.300\n[0.200, 0.400]\np 0.500")
-    assert grid.sections[0][0][3:] == ("3 × 2, 12", "0")
+    assert grid.columns == ("method", "utility ↑", "utility/silent ↑", N, "missing")
+    assert grid.sections[0][0][:2] == ("ours", "+0.300\n[no interval]\np 0.500")
+    assert grid.sections[0][0][3:] == ("3 × 2 × 2 = 12", "0")
 
 
-def test_tables_of_several_runs_say_what_they_would_have_shown(runs: list[ScoredFolder]) -> None:
+def test_tables_of_several_runs_say_what_they_would_have_shown(tmp_path: Path) -> None:
+    users = ("ann", "bob", "cyd", "dan", "eve", "fay")
+    base, ours, top = (
+        dict(zip(users, values, strict=True))
+        for values in ((0.0, 0.1, 0.2, 0.1, 0.2, 0.0), (0.2, 0.4, 0.6, 0.1, 0.5, 0.3), (0.8, 0.6, 0.7, 0.9, 0.8, 0.7))
+    )
+    methods = {"ours": ours, "prompt-only": base, "inferred": top}
+    runs = [build(tmp_path / name, name, values) for name, values in methods.items()]
     found = compare(runs)
     widths = []
     for label in ("ours", "inferred"):
@@ -68,7 +75,7 @@ def test_tables_of_several_runs_say_what_they_would_have_shown(runs: list[Scored
         widths.append(difference.high - difference.low)
     # Half a width is 1.96 errors; to exceed it in 4 of 5 cases takes 0.84 more.
     smallest = number(sum(widths) / 2 / 2 * (1.96 + 0.8416) / 1.96)
-    note = f"smallest difference in utility that 3 users × 2 prompts, 12 samples show in 4 of 5 cases: {smallest}"
+    note = f"smallest difference in utility that 6 × 2 × 2 = 24 samples show in 4 of 5 cases: {smallest}"
     for grid in (runs_grid(found), difference_grid(found)):
         assert f"{note} (median over 2 rows, before Holm)." in grid.notes
     assert all("4 of 5 cases" not in line for line in runs_grid(compare([runs[0], runs[2]])).notes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prefbench.api import Scores
-from prefbench.reports.shared.paired import on_same_keys
+from prefbench.api import Column, Scores
+from prefbench.reports.shared.paired import on_shared_keys, on_shared_samples
 
 
 def scores(**values: float) -> Scores:
@@ -14,25 +14,40 @@ def scores(**values: float) -> Scores:
     return Scores(np.array(list(values.values())), np.char.add("user-", keys), np.char.add("prompt-", keys), keys)
 
 
-def test_the_same_keys_are_sorted_and_others_are_missing() -> None:
-    a, b = on_same_keys(scores(c=3, a=1, b=2), scores(c=30, a=10, b=20))
+def test_shared_keys_are_sorted_and_others_are_left_out_and_counted() -> None:
+    a, b = on_shared_keys(scores(c=3, a=1, b=2), scores(c=30, a=10, b=20))
     assert [one.values.tolist() for one in (a, b)] == [[1, 2, 3], [10, 20, 30]]
     assert a.users.tolist() == ["user-a", "user-b", "user-c"]
-    a, b, c = on_same_keys(scores(b=2, a=1), scores(c=30, a=10), scores(a=100))
-    assert np.array_equal(a.values, [1, 2, np.nan], equal_nan=True)
-    assert np.array_equal(b.values, [10, np.nan, 30], equal_nan=True)
-    assert np.array_equal(c.values, [100, np.nan, np.nan], equal_nan=True)
+    assert a.unpaired == 0
+    a, b, c = on_shared_keys(scores(b=2, a=1), scores(c=30, a=10), scores(a=100, d=4))
+    assert [one.values.tolist() for one in (a, b, c)] == [[1], [10], [100]]
     assert c.keys is not None
-    assert c.keys.tolist() == ["a", "b", "c"]
-    assert c.prompts.tolist() == ["prompt-a", "prompt-b", "prompt-c"]
+    assert c.keys.tolist() == ["a"]
+    assert c.prompts.tolist() == ["prompt-a"]
+    assert a.unpaired == c.unpaired == 3
+
+
+def test_columns_keep_what_every_run_has_a_value_for_and_their_own_gaps() -> None:
+    nan = float("nan")
+    runs = {
+        "a": scores(p=1, q=2, r=nan, s=4),
+        "b": scores(p=1, q=nan, r=3),
+        "c": scores(p=5, q=6, r=7),
+        "none": scores(p=nan),
+    }
+    found = on_shared_samples({name: {"m": Column(one, "up", "side", ())} for name, one in runs.items()})
+    kept = {name: own["m"].scores for name, own in found.items()}
+    keys = {name: "".join(one.keys if one.keys is not None else []) for name, one in kept.items()}
+    assert keys == {"a": "pr", "b": "pq", "c": "p", "none": "p"}
+    assert {name: one.unpaired for name, one in kept.items()} == {"a": 2, "b": 1, "c": 2, "none": 0}
 
 
 def test_a_key_that_stands_twice_counts_once() -> None:
     twice = Scores(np.array([1.0, 2.0]), np.array(["u", "u"]), np.array(["p", "p"]), np.array(["k", "k"]))
-    (one,) = on_same_keys(twice)
-    assert one.values.tolist() == [2.0]
+    (one,) = on_shared_keys(twice)
+    assert one.values.tolist() == [1.0]
 
 
 def test_scores_without_keys_are_refused() -> None:
     with pytest.raises(ValueError, match="without keys"):
-        on_same_keys(scores(a=1), Scores(np.ones(1), np.array(["u"]), np.array(["p"])))
+        on_shared_keys(scores(a=1), Scores(np.ones(1), np.array(["u"]), np.array(["p"])))

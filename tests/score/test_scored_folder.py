@@ -12,7 +12,16 @@ import pytest
 
 from prefbench.api import ALL, PrefbenchError, Sample, ScoreHeader
 from prefbench.run.folder import RunFolder
-from prefbench.score.score_files import ScoreRow, StoredScores, read_header, read_scores, samples_digest, write_scores
+from prefbench.score.score_files import (
+    ScoreRow,
+    StoredScores,
+    read_header,
+    read_scores,
+    read_summary,
+    samples_digest,
+    write_scores,
+    write_summary,
+)
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary, summarise
 from tests.support.stored import SPEC
@@ -63,9 +72,26 @@ def test_a_folder_of_version_0_1_still_loads() -> None:
     assert run.summary_frame().shape == (len(rows), len(asdict(rows[0])))
 
 
-def test_todays_code_computes_the_numbers_of_version_0_1(old: Path) -> None:
+def test_todays_code_computes_the_values_of_version_0_1(old: Path) -> None:
+    """The rules of intervals are others, so that a folder of these days keeps its own."""
     run = ScoredFolder.open(old)
-    assert [asdict(row) for row in summarise(run)] == [asdict(row) for row in run.summary()]
+    changed = {"low", "high", "n_pairs", "users_only"}
+    todays, stored = (
+        [{name: value for name, value in asdict(row).items() if name not in changed} for row in rows]
+        for rows in (summarise(run), run.summary())
+    )
+    assert todays == stored
+
+
+def test_intervals_by_older_rules_are_refused_in_one_line_that_says_how_to_make_them_again(old: Path) -> None:
+    run = ScoredFolder.open(old)
+    store_summary(run)
+    assert ScoredFolder.open(old).summary()
+    stored = read_summary(run.folder)
+    assert stored is not None
+    write_summary(run.folder, run.spec, replace(stored, statistics="1"))
+    with pytest.raises(PrefbenchError, match="its intervals follow older rules; prefbench score"):
+        ScoredFolder.open(old).summary()
 
 
 def test_columns_of_an_old_folder_name_their_encoders() -> None:

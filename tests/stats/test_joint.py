@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prefbench.stats.bootstrap import crossed_bootstrap
 from prefbench.stats.joint import Rank, gap_closed, rank_intervals
+from prefbench.stats.means import mean_interval
 from tests.support.tables import grid, world
 
 
@@ -32,7 +32,8 @@ def test_gap_closed_at_its_ends_and_between() -> None:
 def test_share_of_a_gap_of_one_is_the_mean_itself() -> None:
     method = world(np.random.default_rng(9), 6, 20)
     floor, ceiling = np.zeros_like(method), np.ones_like(method)
-    assert gap_closed(grid(method), grid(floor), grid(ceiling)) == crossed_bootstrap(grid(method))
+    found, mean = gap_closed(grid(method), grid(floor), grid(ceiling)), mean_interval(grid(method))
+    assert [found.value, found.low, found.high] == pytest.approx([mean.value, mean.low, mean.high], abs=1e-6)
 
 
 def test_gap_that_may_be_none_gives_a_share_without_interval() -> None:
@@ -56,4 +57,25 @@ def test_rank_intervals_separate_what_differs_and_only_that() -> None:
     lower = rank_intervals({name: grid(table) for name, table in methods.items()}, higher_is_better=False)
     assert (lower["best"].rank, lower["worst"].rank) == (4, 1)
     same = rank_intervals({"a": grid(base), "b": grid(base)})
-    assert same == {"a": Rank(1, 1, 1), "b": Rank(1, 1, 1)}
+    assert same == {"a": Rank(1, 1, 2), "b": Rank(1, 1, 2)}, "nothing says that they are equal in truth"
+
+
+def test_means_that_differ_by_rounding_share_a_rank() -> None:
+    base = world(np.random.default_rng(1), 12, 6)
+    rounded = (base * 3 + 0.1).astype(np.float32).astype(np.float64)
+    ranks = rank_intervals({"a": grid(base * 3 + 0.1), "b": grid(rounded), "c": grid(base - 9)})
+    assert [one.rank for one in ranks.values()] == [1, 1, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("users", "prompts"), [(10, 4), (30, 10), (100, 5)])
+@pytest.mark.parametrize("by_prompt", [0.0, 0.5])
+def test_intervals_of_six_equal_methods_hold_all_six_ranks(users: int, prompts: int, by_prompt: float) -> None:
+    rng, hits, repeats = np.random.default_rng(4), 0, 200
+    for _ in range(repeats):
+        shape = (6, users, 1), (6, 1, prompts), (6, users, prompts)
+        tables = [size * rng.standard_normal(s) for size, s in zip((0.3, by_prompt, 1.0), shape, strict=True)]
+        methods = {str(i): grid(table) for i, table in enumerate(tables[0] + tables[1] + tables[2])}
+        hits += all((r.low, r.high) == (1, 6) for r in rank_intervals(methods, replicates=500).values())
+    # At least .93 of the binomial of 200 at .95 lies above this.
+    assert hits / repeats >= 0.92

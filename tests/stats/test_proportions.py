@@ -8,11 +8,11 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from prefbench.api import FloatArray, Scores
-from prefbench.stats.bootstrap import crossed_bootstrap
-from prefbench.stats.paired import difference_margins, paired_difference
-from prefbench.stats.proportions import proportion
+from prefbench.stats.means import mean_interval, proportion
+from prefbench.stats.paired import gains_of, paired_difference
+from prefbench.stats.proportions import Gains, Margins
 from prefbench.stats.table import Table
-from prefbench.stats.variance import variance_of_mean
+from prefbench.stats.variance import spread_of_mean
 
 SHARE = (0.0, 1.0)
 
@@ -29,13 +29,19 @@ def table(*columns: FloatArray) -> Table:
     return Table.of(first.users, first.prompts, [column.ravel() for column in columns])
 
 
+def reach_of(table: Table, k: int, bounds: tuple[float, float]) -> Margins | None:
+    """Margins of the 95 % interval."""
+    one = proportion(table, k, bounds)
+    return None if one is None else one.margins(0.95)
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_without_any_exception_it_is_the_exact_interval_of_as_many_trials_as_pairs(shared: bool) -> None:
     """But for few users: the trials shrink by the square of Student's t over them."""
     users, prompts = 60, 20
     scores = grid(np.zeros((users, prompts)))
     names = scores.prompts if shared else np.arange(len(scores)).astype(str)
-    reach = proportion(Table.of(scores.users, names, [scores.values]), 0, SHARE, 0.95)
+    reach = reach_of(Table.of(scores.users, names, [scores.values]), 0, SHARE)
     assert reach is not None
     trials = users * prompts * (student.ppf(0.975, users * prompts - 1) / student.ppf(0.975, users - 1)) ** 2
     exact = binomtest(0, round(trials)).proportion_ci(method="exact").high
@@ -49,7 +55,7 @@ def test_few_prompts_that_do_not_differ_change_little(prompts: int) -> None:
     widths = []
     for _ in range(20):
         estimates = [
-            crossed_bootstrap(grid(values, bounds), replicates=300)
+            mean_interval(grid(values, bounds))
             for values in [(rng.random((200, prompts)) < 0.3).astype(float)]
             for bounds in ((None, None), SHARE)
         ]
@@ -64,7 +70,7 @@ def test_of_independent_values_it_is_about_the_exact_interval(share: float) -> N
     widths = []
     for _ in range(40):
         values = (rng.random((60, 20)) < share).astype(float)
-        reach = proportion(table(values), 0, SHARE, 0.95)
+        reach = reach_of(table(values), 0, SHARE)
         assert reach is not None
         exact = binomtest(int(values.sum()), values.size).proportion_ci(method="exact")
         widths.append((reach.below + reach.above) / (exact.high - exact.low))
@@ -74,7 +80,7 @@ def test_of_independent_values_it_is_about_the_exact_interval(share: float) -> N
 
 def test_bounds_may_be_any() -> None:
     values = (np.random.default_rng(2).random((20, 10)) < 0.1).astype(float)
-    plain, scaled = (proportion(table(v), 0, b, 0.95) for v, b in ((values, SHARE), (50 * values - 30, (-30, 20))))
+    plain, scaled = (reach_of(table(v), 0, b) for v, b in ((values, SHARE), (50 * values - 30, (-30, 20))))
     assert plain is not None
     assert scaled is not None
     assert tuple(scaled) == pytest.approx([50 * end for end in plain])
@@ -83,8 +89,8 @@ def test_bounds_may_be_any() -> None:
 @pytest.mark.parametrize("bounds", [(None, None), (0.0, None), (None, 1.0)])
 def test_without_both_bounds_there_is_none(bounds: tuple[float | None, float | None]) -> None:
     values = np.zeros((9, 9))
-    assert proportion(table(values), 0, bounds, 0.95) is None
-    estimate = crossed_bootstrap(grid(values, bounds), replicates=50)
+    assert proportion(table(values), 0, bounds) is None
+    estimate = mean_interval(grid(values, bounds))
     assert (estimate.low, estimate.high) == (0, 0)
 
 
@@ -95,41 +101,40 @@ def test_bounds_that_hold_nothing_or_are_left_are_refused(bounds: tuple[float, f
 
 
 def test_one_user_has_no_interval() -> None:
-    assert proportion(table(np.zeros((1, 9))), 0, SHARE, 0.95) is None
-    assert crossed_bootstrap(grid(np.zeros((1, 9))), replicates=50).low is None
+    assert mean_interval(grid(np.zeros((1, 9)))).low is None
 
 
 @pytest.mark.parametrize("share", [0.001, 0.003, 0.01, 0.02])
 def test_intervals_hold_rare_shares(share: float) -> None:
-    """Of single exceptions; the bootstrap alone misses the rarest."""
+    """Of single exceptions; Student's t alone misses the rarest."""
     rng, runs = np.random.default_rng(3), 200
     held = np.zeros(2)
     for _ in range(runs):
         values = (rng.random((50, 10)) < share).astype(float)
         for i, bounds in enumerate(((None, None), SHARE)):
-            estimate = crossed_bootstrap(grid(values, bounds), replicates=200)
+            estimate = mean_interval(grid(values, bounds))
             assert estimate.low is not None
             assert estimate.high is not None
             held[i] += estimate.low <= share <= estimate.high
-    bootstrap, own = held / runs
+    bare, own = held / runs
     assert own >= 0.93
-    assert (bootstrap < 0.9) == (share < 0.01)
+    assert (bare < 0.9) == (share < 0.01)
 
 
 def test_exceptions_that_come_whole_users_at_a_time_are_missed_as_documented() -> None:
     rng, share, runs, held = np.random.default_rng(3), 0.01, 200, 0
     for _ in range(runs):
         values = np.tile(rng.random((50, 1)) < share, (1, 10)).astype(float)
-        estimate = crossed_bootstrap(grid(values), replicates=200)
+        estimate = mean_interval(grid(values))
         held += estimate.low <= share <= estimate.high  # type: ignore[operator]
     assert held / runs < 0.7
 
 
-def test_far_from_bounds_the_bootstrap_decides() -> None:
+def test_far_from_bounds_students_t_decides() -> None:
     rng = np.random.default_rng(4)
     effects = rng.standard_normal((100, 1)) + rng.standard_normal((1, 30)) + rng.standard_normal((100, 30))
     values = 1 / (1 + np.exp(-effects))
-    bare, bounded = (crossed_bootstrap(grid(values, bounds)) for bounds in ((None, None), SHARE))
+    bare, bounded = (mean_interval(grid(values, bounds)) for bounds in ((None, None), SHARE))
     widths = [e.high - e.low for e in (bare, bounded) if e.low is not None and e.high is not None]
     assert widths[0] <= widths[1] < 1.05 * widths[0]
 
@@ -138,13 +143,14 @@ def test_a_difference_joins_what_goes_up_and_what_goes_down() -> None:
     """Zou & Donner by hand, with the correlation of the two means."""
     rng = np.random.default_rng(5)
     apart = rng.choice([-1.0, 0.0, 1.0], (40, 8), p=[0.1, 0.6, 0.3])
-    gains = table(apart, apart.clip(0), (-apart).clip(0))
-    found = difference_margins(gains, SHARE, 0.95)
-    up, down = (proportion(gains, k, SHARE, 0.95) for k in (1, 2))
+    gains = table(*gains_of(apart))
+    variance = spread_of_mean(gains.grouped_errors()).variance
+    found = Gains(proportion(gains, 1, SHARE), proportion(gains, 2, SHARE), variance).margins(0.95)  # type: ignore[arg-type]
+    up, down = (reach_of(gains, k, SHARE) for k in (1, 2))
     assert found is not None
     assert up is not None
     assert down is not None
-    both, first, second = (float(variance_of_mean(gains.variance_components(k)).variance) for k in (0, 1, 2))
+    both, first, second = (float(spread_of_mean(gains.grouped_errors(k)).variance) for k in (0, 1, 2))
     r = (first + second - both) / (2 * np.sqrt(first * second))
     assert -1 < r < 0
     expected = up.below**2 + down.above**2 - 2 * r * up.below * down.above

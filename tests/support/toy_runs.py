@@ -23,21 +23,26 @@ KINDS = {"ann": "noisy", "bob": "sparse", "cyd": "noisy"}
 
 
 def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredFolder:
-    """A scored run; `utility` is one value per user: None for failed samples, NaN for drawn ones without a value."""
+    """A scored run; `utility` is one value per user, of whom there may be more than the three.
+
+    None is for failed samples, NaN for drawn ones without a value.
+    """
     spec = {
         "suite": "toy", "suite_parameters": {}, "suite_digest": "d" * 64, "split": "test", "method": method,
         "method_version": "1", "parameters": {}, "control": None, "backbone": "tiny", "backbone_digest": "b" * 64,
         "steps": 2, "guidance": 1.0, "dtype": "float32", "seed": 0, "samples_per_case": 2, "users": None, "batch": 4,
         **options.get("spec", {}),
     }  # fmt: skip
+    per_user = utility if isinstance(utility, Mapping) else dict.fromkeys(USERS, utility)
+    users = (*USERS, *(user for user in per_user if user not in USERS))
     store = RunFolder(folder)
     is_control = options.get("is_control", method in ("inferred", "copy"))
     store.write_description(
         {
             "spec": spec,
             "method": {"name": method, "version": "1", "control": is_control},
-            "kinds": KINDS,
-            "planned": len(options.get("present", USERS)) * len(PROMPTS) * len(INDICES) + options.get("undrawn", 0),
+            "kinds": {user: KINDS.get(user, "noisy") for user in users},
+            "planned": len(options.get("present", users)) * len(PROMPTS) * len(INDICES) + options.get("undrawn", 0),
             "command": options.get("command", f"prefbench run --method {method} --out /home/me/runs"),
             "environment": {
                 "versions": {"python": "3.11", "torch": "2.9"},
@@ -46,14 +51,13 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredF
             },
         }
     )
-    per_user = utility if isinstance(utility, Mapping) else dict.fromkeys(USERS, utility)
     samples = [
         _sample(store, method, user, p, i, per_user.get(user), options)
-        for user in USERS
+        for user in users
         for p in PROMPTS
         for i in INDICES
     ]
-    samples = [sample for sample in samples if sample.user in options.get("present", USERS)]
+    samples = [sample for sample in samples if sample.user in options.get("present", users)]
     store.append_samples(samples)
     _score(store, samples, per_user)
     store_summary(ScoredFolder.open(folder))
@@ -62,7 +66,7 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredF
 
 def _sample(store: RunFolder, method: str, user: str, prompt: str, index: int, value: Any, options: Any) -> Sample:
     failed = value is None
-    colour = (40 * USERS.index(user), 90 * PROMPTS.index(prompt), 100 + index)
+    colour = (40 * USERS.index(user) if user in USERS else len(user), 90 * PROMPTS.index(prompt), 100 + index)
     image = None if failed else store.put_image(Image.new("RGB", (32, 32), colour))
     return Sample(
         key=f"{method}/{user}/{prompt}/{index}", user=user, case=f"{user}/{prompt}",
