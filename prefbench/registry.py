@@ -28,6 +28,7 @@ from prefbench import api
 from prefbench.api import PrefbenchError
 from prefbench.api.card_checks import check_card
 from prefbench.api.guard import guarded, module_of, reason
+from prefbench.api.near import classes_in, is_file, is_folder, near_file
 
 Kind = Literal[
     "suite", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm", "trainer",
@@ -121,20 +122,19 @@ def check_name(kind: Kind, name: str) -> None:
     if not isinstance(name, str):
         raise PrefbenchError(f"a {kind} is given by its name, got {shorten(repr(name), 60)}")
     if name.endswith(".py"):
-        raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:Class")
+        raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:{' or '.join(classes_in(Path(name)))}")
     path = file_of(name)
     if path is None:
         entry(kind, name)
-    elif not path.is_file():
-        raise PrefbenchError(f"{kind} file {path} does not exist")
+    elif not is_file(path):
+        raise PrefbenchError(f"{kind} file {_cut(str(path))} does not exist{near_file(path)}")
 
 
-def is_folder(text: str) -> bool:
-    """Whether a text is the path of a folder; False also for what no file system takes as a path."""
-    try:
-        return Path(text).is_dir()
-    except (OSError, ValueError):
-        return False
+def _of_source(kind: Kind, source: str) -> str:
+    """The registered name of weights that are known by another, as the end of a message: of a hub id."""
+    sources = {str(getattr(entry(kind, name).load(), "source", "")).lower(): name for name in names(kind)}
+    near = difflib.get_close_matches(source.lower(), sources, n=1, cutoff=0.7)
+    return f"; did you mean {sources[near[0]]!r}, whose weights are {near[0]}?" if near else ""
 
 
 def check_source(kind: Kind, source: str) -> None:
@@ -151,7 +151,8 @@ def check_source(kind: Kind, source: str) -> None:
             raise PrefbenchError(f"{source} is one file; {layout}")
     if len(path.parts) > 1 or source.startswith("."):
         raise PrefbenchError(
-            f"there is no folder {shorten(source, 200)}; {layout} (registered: {', '.join(names(kind))})"
+            f"there is no folder {_cut(source)}{_of_source(kind, source)}; {layout} "
+            f"(registered: {', '.join(names(kind))})"
         )
     check_name(kind, source)
 
@@ -258,7 +259,11 @@ def unknown(what: str, given: str, allowed: list[str], aliases: Mapping[str, str
     names = {name.lower(): meant for name, meant in [*aliases.items(), *zip(allowed, allowed, strict=True)]}
     near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     hint = f"; did you mean {names[near[0]]!r}?" if near else ""
-    return f"unknown {what} {given!r}{hint} (known: {', '.join(allowed)})"
+    return f"unknown {what} {_cut(given)!r}{hint} (known: {', '.join(allowed)})"
+
+
+def _cut(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 @lru_cache(maxsize=len(get_args(Kind)))

@@ -114,7 +114,7 @@ def test_mistakes_with_files_say_what_to_do(method_file: Path, tmp_path: Path) -
 
     assert "does not exist" in message(f"{tmp_path / 'absent.py'}:Mine")
     assert "did you mean 'Mine'?" in message(f"{method_file}:Mein")
-    assert f"{method_file}:Class" in message(str(method_file))
+    assert f"{method_file}:Mine" in message(str(method_file))
     method_file.write_text("def broken(:\n")
     assert "cannot be imported: SyntaxError" in message(f"{method_file}:Mine")
     method_file.write_text("import a_package_that_is_not_here\n")

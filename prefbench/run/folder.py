@@ -22,6 +22,7 @@ from prefbench.run.arrays import unpacked
 from prefbench.run.description import ADVICE, description_text, owner_of, read_description
 from prefbench.run.journal import Journal, Owner
 from prefbench.run.lines import sha256
+from prefbench.run.nearby import no_run
 from prefbench.run.row_kinds import (
     PROFILES,
     REPRESENTATIONS,
@@ -56,7 +57,7 @@ class RunFolder:
         try:
             return read_description(self.path / "run.json")
         except FileNotFoundError:
-            raise PrefbenchError(f"{self.path} is not a run folder: it has no run.json") from None
+            raise PrefbenchError(no_run(self.path)) from None
 
     @property
     def owner(self) -> Owner:
