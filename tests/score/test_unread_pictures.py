@@ -17,6 +17,7 @@ from prefbench.score.material import Material
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
 from tests.score.test_evaluator import USERS, World, level
+from tests.support.stored import SPEC, scores_of
 
 WORLD = f"{Path(__file__).parent / 'test_evaluator.py'}"
 
@@ -69,13 +70,13 @@ class Misnamed(World):
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
+    about = {"spec": SPEC, "method": {"name": "m"}, "kinds": dict.fromkeys(USERS, "user"), "planned": 18}
+    folder.write_description(about)
     folder.append_samples(
         Sample(f"{user}/{i}", user, user, f"prompt {i}", i, 0, "ok", folder.put_image(level(10 * u + i)))
         for u, user in enumerate(USERS)
         for i in range(3)
     )
-    about = {"spec": {"control": None}, "method": {"name": "m"}, "kinds": dict.fromkeys(USERS, "user"), "planned": 18}
-    folder.write_description(about)
     return folder
 
 
@@ -85,9 +86,7 @@ def score(folder: RunFolder, world: World, *metrics: str) -> Scoring:
 
 
 def values(folder: RunFolder, name: str) -> dict[str, float]:
-    header_and_rows = folder.scores(name)
-    assert header_and_rows is not None
-    return {row["key"]: row["value"] for row in header_and_rows[1]}
+    return {row["key"]: row["value"] for row in scores_of(folder, name)[1]}
 
 
 SEEN = f"{Path(__file__)}:Seen"
