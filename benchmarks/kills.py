@@ -44,8 +44,8 @@ OPTIONS = (
     "--metrics",
     "clip-score,utility,preference,fid,probing",
 )
-NOISE = {"seconds", "peak_memory_bytes", "cost"}
-"""What differs between two runs that nobody killed."""
+NOISE = {"seconds", "peak_memory_bytes", "cost", "sum", "sha256", "digest"}
+"""What differs between two runs that nobody killed: times, memory, and digests over rows that hold them."""
 DERIVED = ("report/*", "features/*", "samples.parquet", "starts.jsonl", "run.json", ".*")
 """Files that are made from the others, or describe when and where a run was started."""
 FSYNC = os.fsync
@@ -72,7 +72,7 @@ def _read(path: Path) -> Any:
 
 
 def _quiet(content: Any) -> Any:
-    """The rows without noise; digests over rows with noise are noise too."""
+    """The rows without noise."""
     if isinstance(content, dict):
         return {name: _quiet(value) for name, value in content.items() if name not in NOISE}
     return [_quiet(value) for value in content] if isinstance(content, list) else content
