@@ -65,7 +65,7 @@ class MetricCard:
 
 @dataclass(frozen=True)
 class Scored:
-    """A drawn sample as metrics see it: key, user, original prompt, pixels uint8 (H, W, 3)."""
+    """A drawn sample as metrics see it: key, user, original prompt, pixels uint8 (H, W, 3) as a person sees them."""
 
     key: str
     user: str

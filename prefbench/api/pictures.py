@@ -32,7 +32,7 @@ MAX_PIXELS = 64_000_000
 """Pictures with more pixels are refused before they are decoded."""
 MAX_BYTES = 2**28
 """Files with more bytes are refused before they are decoded."""
-RULE = "as seen: upright, on white, sRGB, 8 bits, first frame"
+RULE = "as a person sees them: upright, alpha on white, sRGB, 8 bits, the first frame"
 """The rule of this module in a line, as cards show it."""
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]

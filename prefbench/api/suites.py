@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SuiteCard:
-    """A data set with its protocol, and what it is run with unless the user says otherwise."""
+    """A data set with its protocol, and what it is run with unless the user says otherwise.
+
+    Its pictures count as a person sees them: upright, on white, in sRGB of 8 bits (`prefbench.api.pictures`).
+    """
 
     name: str
     version: str

@@ -49,6 +49,7 @@ def _run(path: Path) -> dict[str, Any]:
 
 
 def _card(what: str, name: str) -> dict[str, Any]:
+    from prefbench.api.pictures import RULE
     from prefbench.registry import entry, load
 
     (kind,) = kinds_in(what)
@@ -56,7 +57,8 @@ def _card(what: str, name: str) -> dict[str, Any]:
     card = getattr(loaded, "card", loaded)
     if not is_dataclass(card) or isinstance(card, type):
         return {"name": name, "object": entry(kind, name).target, "summary": (loaded.__doc__ or "").strip()}
-    return asdict(card) | ({"encoder": _encoder(loaded())} if kind == "metric" else {})
+    seen = {"pictures": RULE} if kind in ("suite", "method", "metric") else {}
+    return asdict(card) | seen | ({"encoder": _encoder(loaded())} if kind == "metric" else {})
 
 
 def _encoder(metric: Any) -> str:

@@ -202,6 +202,7 @@ def test_every_card_shows(invoke: Invoke, kind: Kind) -> None:
     for name in names(kind):
         shown = json.loads(invoke("show", kind, name, "--json").stdout)
         assert shown["name"] == name
+        assert ("alpha on white" in shown.get("pictures", "")) == (kind in ("suite", "method", "metric"))
         assert invoke("show", kind, name).exit_code == 0
 
 
