@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -54,9 +54,10 @@ class guarded:  # noqa: N801 - a context manager, read like a function
         self._own = _OWN.setdefault(module, {}) if module else {}
 
     def __enter__(self) -> None:
-        self._kept = ExitStack()
-        self._kept.enter_context(_Listening())
-        self._kept.enter_context(surroundings.streams_kept(self._whose))
+        self._listening = _Listening()
+        self._listening.__enter__()
+        self._streams = surroundings.streams_kept(self._whose)
+        self._streams.__enter__()
         self._process, self._pressed = os.getpid(), len(_interrupts)
         self._threads = set(threading.enumerate())
         self._before = surroundings.remembered()
@@ -65,8 +66,9 @@ class guarded:  # noqa: N801 - a context manager, read like a function
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if os.getpid() != self._process:
             self._end_child()
+        self._streams.__exit__(None, None, None)
         surroundings.put_back(self._before, self._own, self._whose)
-        self._kept.close()
+        self._listening.__exit__()
         for thread in set(threading.enumerate()) - self._threads:
             if not thread.daemon:
                 left_running[thread] = f"{self._whose}: {self._deed}"

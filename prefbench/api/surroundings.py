@@ -89,17 +89,18 @@ def streams_kept(whose: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if moved := [fd for fd, spare in spares.items() if _file(spare) not in (None, _file(fd))]:
-            warn_once(whose, f"the descriptor {moved[0]}")
-            for fd in moved:
-                os.dup2(spares[fd], fd)
+        changed = [fd for fd, spare in spares.items() if _file(spare) not in (None, _file(fd))]
+        for fd in changed:
+            os.dup2(spares[fd], fd)
         for spare in spares.values():
             with contextlib.suppress(OSError):
                 os.close(spare)
         for fd, (name, stream) in enumerate(objects.items()):
             if getattr(sys, name) is not stream or getattr(stream, "closed", False):
-                warn_once(whose, f"sys.{name}")
                 setattr(sys, name, _open(fd, stream))
+                changed.append(fd)
+        if changed:  # said now that there is a stream again to say it on
+            warn_once(whose, "the standard streams")
 
 
 def _open(fd: int, stream: Any) -> Any:
