@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from prefbench.api import FailedSamplesError, Grid, PrefbenchError, Report, ReportContext, Suite
 from prefbench.api.guard import guarded, module_of
+from prefbench.api.near import unknown
 from prefbench.files import make_folder
 from prefbench.parameters import declared, restore
-from prefbench.registry import construct, default, load_class, unknown
+from prefbench.registry import construct, default, load_class
 from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
 from prefbench.run.watch import Watch
 

@@ -13,7 +13,8 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from prefbench.api import PrefbenchError
-from prefbench.registry import check_source, unknown
+from prefbench.api.near import unknown
+from prefbench.registry import check_source
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

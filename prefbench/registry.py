@@ -28,7 +28,7 @@ from prefbench import api
 from prefbench.api import PrefbenchError
 from prefbench.api.card_checks import check_card
 from prefbench.api.guard import guarded, module_of, reason
-from prefbench.api.near import classes_in, is_file, is_folder, near_file
+from prefbench.api.near import classes_in, is_file, is_folder, near_file, shortened, unknown
 
 Kind = Literal[
     "suite", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm", "trainer",
@@ -127,7 +127,7 @@ def check_name(kind: Kind, name: str) -> None:
     if path is None:
         entry(kind, name)
     elif not is_file(path):
-        raise PrefbenchError(f"{kind} file {_cut(str(path))} does not exist{near_file(path)}")
+        raise PrefbenchError(f"{kind} file {shortened(str(path))} does not exist{near_file(path)}")
 
 
 def _of_source(kind: Kind, source: str) -> str:
@@ -151,7 +151,7 @@ def check_source(kind: Kind, source: str) -> None:
             raise PrefbenchError(f"{source} is one file; {layout}")
     if len(path.parts) > 1 or source.startswith("."):
         raise PrefbenchError(
-            f"there is no folder {_cut(source)}{_of_source(kind, source)}; {layout} "
+            f"there is no folder {shortened(source)}{_of_source(kind, source)}; {layout} "
             f"(registered: {', '.join(names(kind))})"
         )
     check_name(kind, source)
@@ -249,21 +249,6 @@ def file_of(name: str) -> Path | None:
     """The path in `path/to/file.py:Class`; None for a registered name."""
     path = name.rpartition(":")[0]
     return Path(path) if path.endswith(".py") else None
-
-
-def unknown(what: str, given: str, allowed: list[str], aliases: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The line for a name that is not known: what was given, the nearest match in either case, what is allowed.
-
-    `aliases` are names that are not allowed, each with the allowed one that it stands for.
-    """
-    names = {name.lower(): meant for name, meant in [*aliases.items(), *zip(allowed, allowed, strict=True)]}
-    near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {names[near[0]]!r}?" if near else ""
-    return f"unknown {what} {_cut(given)!r}{hint} (known: {', '.join(allowed)})"
-
-
-def _cut(text: str, limit: int = 200) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 @lru_cache(maxsize=len(get_args(Kind)))

@@ -14,9 +14,10 @@ import pytest
 
 from prefbench.api import BackboneCard, Method, PrefbenchError
 from prefbench.api.errors import PluginError
+from prefbench.api.near import unknown
 from prefbench.cli.list import location
 from prefbench.models.mllms.cards import MllmCard
-from prefbench.registry import CONTRACTS, Entry, Kind, Role, default, entry, load, load_class, names, unknown
+from prefbench.registry import CONTRACTS, Entry, Kind, Role, default, entry, load, load_class, names
 from tests.support.plugin import install
 
 CARDS: dict[Kind, type[BackboneCard | MllmCard]] = {"backbone": BackboneCard, "mllm": MllmCard}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prefbench.api import PrefbenchError
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 
 FAMILY = "torchmetrics"
 ABBREVIATIONS = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.files import read_plain
@@ -43,3 +45,18 @@ def near_file(path: Path) -> str:
         near = difflib.get_close_matches(path.name.lower(), beside, n=1)
         return f"; did you mean {beside[near[0]]}?" if near else ""
     return ""
+
+
+def unknown(what: str, given: str, allowed: list[str], aliases: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The line for a name that is not known: what was given, the nearest match in either case, what is allowed.
+
+    `aliases` are names that are not allowed, each with the allowed one that it stands for.
+    """
+    names = {name.lower(): meant for name, meant in [*aliases.items(), *zip(allowed, allowed, strict=True)]}
+    near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {names[near[0]]!r}?" if near else ""
+    return f"unknown {what} {shortened(given)!r}{hint} (known: {', '.join(allowed)})"
+
+
+def shortened(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from prefbench.api import PrefbenchError
+from prefbench.api.near import unknown
 from prefbench.check.findings import Finding, Listener
 from prefbench.check.method import check_method
 from prefbench.check.metric import check_metric
 from prefbench.check.report import check_report
 from prefbench.check.scorer import check_scorer
 from prefbench.check.suite import check_suite
-from prefbench.registry import unknown
 
 __all__ = [
     "Finding",

@@ -28,7 +28,8 @@ def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> N
 
     KIND is method, metric, scorer, suite, report or weights.
     """
-    from prefbench.registry import check_name, unknown
+    from prefbench.api.near import unknown
+    from prefbench.registry import check_name
 
     if kind not in KINDS:
         raise PrefbenchError(unknown("kind", kind, list(KINDS)))

@@ -11,8 +11,9 @@ from typing import get_args
 import click
 
 from prefbench.api import PrefbenchError
+from prefbench.api.near import unknown
 from prefbench.cli.options import as_json, print_json
-from prefbench.registry import Entry, Kind, entry, families, names, unknown
+from prefbench.registry import Entry, Kind, entry, families, names
 
 
 @click.command(name="list")

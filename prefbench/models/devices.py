@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefbench.api import PrefbenchError
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 
 DEVICES = ("cuda", "mps", "cpu")
 """The best first."""

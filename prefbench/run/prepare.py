@@ -11,6 +11,7 @@ from annotated_types import Ge, Interval
 
 from prefbench.api import SPLITS, Backbone, Context, History, Method, Metric, PrefbenchError, Split, Suite
 from prefbench.api.guard import guarded, module_of
+from prefbench.api.near import unknown
 from prefbench.parameters import checked, restore
 from prefbench.registry import (
     canonical,
@@ -23,7 +24,6 @@ from prefbench.registry import (
     load_class,
     make,
     names,
-    unknown,
 )
 from prefbench.run.folder import RunFolder
 from prefbench.run.guarded_suite import GuardedSuite

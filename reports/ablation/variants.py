@@ -7,7 +7,8 @@ from typing import cast
 
 from prefbench.api import SPLITS, Column, PrefbenchError, Scores, Suite
 from prefbench.api.guard import guarded, module_of
-from prefbench.registry import default, load, unknown
+from prefbench.api.near import unknown
+from prefbench.registry import default, load
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, load_suite, prepare

@@ -10,8 +10,9 @@ from typing import Any
 from PIL import ImageOps
 
 from prefbench.api import SPLITS, Case, History, PrefbenchError, Sample, Split, Suite, colour_spread
+from prefbench.api.near import unknown
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
-from prefbench.registry import load, names, unknown
+from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
 from prefbench.run.prepare import controlled

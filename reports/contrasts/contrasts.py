@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from prefbench.api import Column, Estimate, PrefbenchError, ScoredRun, ScoreHeader, Scores, Suite
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 from prefbench.stats.effects import Effect, effect
 from prefbench.stats.leave_one_out import LeaveOneOut, leave_one_out
 from prefbench.stats.paired import adjusted, paired_difference

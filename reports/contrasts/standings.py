@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from prefbench.api import Estimate, PrefbenchError, ScoredRun, Scores
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 from prefbench.stats.joint import Rank, rank_intervals
 from prefbench.stats.leave_one_out import leave_one_out
 from prefbench.stats.means import mean_interval

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from prefbench.api import Cells, Grid, PrefbenchError, ScoredRun, Scores
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 from prefbench.stats.components import Components, Design, components, design_of
 from prefbench.stats.permutation import fewest_users
 from prefbench.stats.power import shown_by_scorer, smallest_effect, users_interval, users_needed

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 from prefbench.score.summarise import column_rows
 from prefbench.stats.joint import Rank, gap_closed, rank_intervals
 from prefbench.stats.paired import adjusted, paired_difference

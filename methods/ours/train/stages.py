@@ -6,7 +6,7 @@ import logging
 from typing import Annotated
 
 from prefbench.api import PrefbenchError
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 from prefbench.training.requests import TrainRequest
 
 from .job import STAGES, Job, Sources, Stage

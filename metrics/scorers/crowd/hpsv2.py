@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image
 
-from prefbench import registry
 from prefbench.api import Features, PrefbenchError, ScorerCard, TextsRead, WeightFiles
+from prefbench.api.near import unknown
 from prefbench.models.text_limits import read_by_open_clip
 
 from ..files import fitting, read_tensors, state_dict
@@ -92,7 +92,7 @@ class HpsV2(CrowdScorer):
 
         config = open_clip.get_model_config(self.architecture)
         if config is None:
-            raise PrefbenchError(registry.unknown("architecture", self.architecture, open_clip.list_models()))
+            raise PrefbenchError(unknown("architecture", self.architecture, open_clip.list_models()))
         (folder,) = self._folders()
         name, path = self.card.name, folder / self.file
         content = read_tensors(name, path)

@@ -12,8 +12,8 @@ import diffusers
 import torch
 import transformers
 
-from prefbench import registry
 from prefbench.api import BackboneCard, PrefbenchError, TextsRead
+from prefbench.api.near import unknown
 from prefbench.models import loading
 from prefbench.models.backbones import weights
 from prefbench.models.backbones.cards import PIPELINES, card_of_folder
@@ -95,7 +95,7 @@ def _with_settings(card: BackboneCard, steps: int | None, guidance: float | None
 
 def _load(card: BackboneCard, folder: Path, dtype: torch.dtype) -> Any:
     if card.pipeline not in PIPELINES:
-        raise PrefbenchError(registry.unknown("pipeline", card.pipeline, list(PIPELINES)))
+        raise PrefbenchError(unknown("pipeline", card.pipeline, list(PIPELINES)))
     for component, library in weights.components(folder).items():
         if library not in _LIBRARIES:
             raise PrefbenchError(f"{folder}: {component} comes from {library!r}, not from {', '.join(_LIBRARIES)}")

@@ -8,8 +8,8 @@ from typing import get_args
 
 from peft import prepare_model_for_kbit_training
 
-from prefbench import registry
 from prefbench.api import PrefbenchError
+from prefbench.api.near import unknown
 from prefbench.models import hub
 from prefbench.models.mllms.adapters import put_fresh_on
 from prefbench.models.mllms.cards import Tuning
@@ -36,7 +36,7 @@ def tune(mllm: Mllm, tuning: Tuning | None = None) -> Mllm:
     """
     mode = tuning or mllm.card.tuning
     if mode not in get_args(Tuning):
-        raise PrefbenchError(registry.unknown("tuning", mode, list(get_args(Tuning))))
+        raise PrefbenchError(unknown("tuning", mode, list(get_args(Tuning))))
     if mllm.adapter is not None:
         raise PrefbenchError(f"mllm {mllm.card.name!r} has an adapter already; tune the model without it")
     if mode == "full":

@@ -25,7 +25,7 @@ from prefbench.api import (
     User,
     Viewer,
 )
-from prefbench.registry import unknown
+from prefbench.api.near import unknown
 from prefbench.suites.picturebook.data.train_users import train_users
 from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
