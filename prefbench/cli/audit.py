@@ -24,9 +24,10 @@ def audit(runs: tuple[Path, ...], suite: str | None, as_json: bool) -> None:
     from prefbench.cli.screen import Screen
 
     screen = Screen(quiet=as_json)
-    opened = open_runs(runs, screen)
+    opened = open_runs(runs, screen, read="rows")
     result = prefbench.report(opened, "audit", suite=suite, log=screen.line)
     screen.grids(result.tables)
     if as_json:
         print_json(result.as_json())
-    raise SystemExit(0 if result.passed else 1)
+    unread = len(opened) < sum((path / "run.json").exists() for path in runs)
+    raise SystemExit(1 if unread or not result.passed else 0)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
 import prefbench
 from prefbench.calls import Run
+from prefbench.cli.runs import next_report, of_suite
 from prefbench.cli.screen import Screen
 
 
-def show_drawn(screen: Screen, run: Run) -> None:
+def show_drawn(screen: Screen, run: Run, suite: str | None, metrics: Sequence[str]) -> None:
     """The end of a run that is not scored: what somebody should look at, and the command that comes next."""
     for line in run.scored.drawn().lines:
         screen.line(line)
-    screen.next(f"prefbench score {run.path}")
+    named = f" --metrics {quote(','.join(metrics))}" if metrics else ""
+    screen.next(f"prefbench score {quote(str(run.path))}{of_suite(run, suite)}{named}")
 
 
 def report_run(screen: Screen, run: Run, suite: str | None = None) -> list[Any]:
@@ -24,5 +28,5 @@ def report_run(screen: Screen, run: Run, suite: str | None = None) -> list[Any]:
         with screen.status("write the report"):
             page = result.write(run.path / "report")[0]
     screen.line(f"report    {page}")
-    screen.next(f"prefbench report {run.path.parent}/*")
+    screen.next(next_report(run, suite))
     return list(result.as_json())

@@ -34,7 +34,7 @@ def report(
     screen = Screen(quiet=as_json)
     options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline, "full": full or None})
     of_report = options.pop("suite", None)
-    opened = open_runs(runs, screen)
+    opened = open_runs(runs, screen, read="summary" if name == "table" else "rows")
     context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)

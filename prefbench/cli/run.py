@@ -50,8 +50,8 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
     except FailedSamplesError:  # the screen has shown what failed
         raise SystemExit(1) from None
     if no_score:
-        show_drawn(screen, drawn)
-    rows = [] if no_score else report_run(screen, drawn)
+        show_drawn(screen, drawn, options["suite"], names)
+    rows = [] if no_score else report_run(screen, drawn, options["suite"])
     if as_json:
         print_json(rows)
     raise SystemExit(2 if drawn.broken else 1 if names and drawn.refused else 0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,19 +20,70 @@ suite_of_file = click.option(
 )
 baseline = click.option("--baseline", help="The method that differences are to; default: the report's.")
 
+_OF_ONE_TABLE = ("suite_digest", "split", "seed", "backbone_digest")
+
 
 def given(choices: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given; the others stay at the defaults of what they are handed to."""
     return {name: value for name, value in choices.items() if value is not None}
 
 
-def open_runs(paths: Sequence[Path], screen: Screen) -> list[Run]:
-    """The run folders among several paths, as `runs/*` gives them; the others are named on the screen."""
-    import prefbench
+Read = Literal["rows", "scores", "summary"]
+"""What must be readable of a run: its samples; its scores too; and the summary of them."""
 
-    folders = [path for path in paths if (path / "run.json").is_file()]
-    if len(paths) == 1 or not folders:
-        folders = list(paths)
-    for path in [path for path in paths if path not in folders]:
-        screen.line(f"left out  {path}: not a run folder")
-    return [prefbench.load(path) for path in folders]
+
+def open_runs(paths: Sequence[Path], screen: Screen, *, read: Read = "scores") -> list[Run]:
+    """The runs among several paths, as `runs/*` gives them; each other path is named on the screen with the reason.
+
+    Args:
+        paths: one of them alone must be a run.
+        read: what must be readable of each of several.
+
+    Raises:
+        PrefbenchError: the only path is no run that can be read, or none of several is.
+    """
+    import prefbench
+    from prefbench.api import PrefbenchError
+
+    if len(paths) == 1:
+        return [prefbench.load(paths[0])]
+    opened, reasons = [], {}
+    for path in paths:
+        try:
+            run = prefbench.load(path)
+            if read != "rows":
+                run.scored.check(summary=read == "summary")
+            opened.append(run)
+        except PrefbenchError as error:
+            reasons[path] = str(error)
+    if not opened:
+        raise PrefbenchError(f"none of {len(paths)} folders can be used: {next(iter(reasons.values()))}")
+    for path, reason in reasons.items():
+        screen.line(f"left out  {reason}" if reason.startswith(str(path)) else f"left out  {path}: {reason}")
+    return opened
+
+
+def next_report(run: Run, suite: str | None) -> str:
+    """The command that shows a run beside its neighbours: all of the folder where all belong together, else by name.
+
+    Args:
+        suite: as the user named it; a suite that is a file must be named again.
+    """
+    from prefbench.api import PrefbenchError
+    from prefbench.run.folder import RunFolder
+
+    folders = [path for path in sorted(run.path.parent.iterdir()) if (path / "run.json").exists()]
+    together = []
+    for path in folders:
+        with suppress(PrefbenchError):
+            spec = RunFolder(path).read_description()["spec"]
+            together += [path] if all(spec[name] == run.spec[name] for name in _OF_ONE_TABLE) else []
+    together = together or [run.path]
+    whole = together == folders
+    named = f"{quote(str(run.path.parent))}/*" if whole else " ".join(quote(str(path)) for path in together)
+    return f"prefbench report {named}{of_suite(run, suite)}"
+
+
+def of_suite(run: Run, suite: str | None) -> str:
+    """The option that names the suite again, where it is a file's class."""
+    return f" --suite {quote(suite)}" if suite is not None and ":" in str(run.spec["suite"]) else ""

@@ -17,8 +17,9 @@ from prefbench.cli.runs import run_folders, suite_of_file
 @suite_of_file
 @as_json
 def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_json: bool) -> None:
-    """Score run folders; what is scored already is not repeated."""
+    """Score run folders; what is scored already is not repeated. Exit code 2 where one of several could not be."""
     import prefbench
+    from prefbench.api import PrefbenchError
     from prefbench.cli.outcome import report_run
     from prefbench.cli.screen import Screen
 
@@ -26,8 +27,15 @@ def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_jso
     rows: list[Any] = []
     code = 0
     for path in runs:
-        scored = prefbench.score(path, names, suite=suite, watch=screen)
-        rows += report_run(screen, scored, suite)
+        try:
+            scored = prefbench.score(path, names, suite=suite, watch=screen)
+            rows += report_run(screen, scored, suite)
+        except PrefbenchError as error:
+            if len(runs) == 1:
+                raise
+            screen.line(f"left out  {path}: {error}")
+            code = 2
+            continue
         code = max(code, 2 if scored.broken else 1 if names and scored.refused else 0)
     if as_json:
         print_json(rows)

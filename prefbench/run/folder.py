@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -23,6 +24,7 @@ from prefbench.run.description import ADVICE, description_text, owner_of, read_d
 from prefbench.run.journal import Journal, Owner
 from prefbench.run.lines import sha256
 from prefbench.run.nearby import no_run
+from prefbench.run.origins import origin_check
 from prefbench.run.row_kinds import (
     PROFILES,
     REPRESENTATIONS,
@@ -94,7 +96,10 @@ class RunFolder:
         """The last row of every sample, by key. Raises `PrefbenchError` for a row that cannot be relied on."""
         rows: dict[str, Sample] = {}
         for path in sorted((self.path / "samples").glob("*.jsonl")):
-            rows |= {sample.key: sample for sample in self._journal(f"samples/{path.name}", SAMPLES).rows()}
+            journal = self._journal(f"samples/{path.name}", SAMPLES)
+            if self.owner.format == 1:
+                journal = replace(journal, fault=origin_check(self.read_description(), self.profiles().values()))
+            rows |= {sample.key: sample for sample in journal.rows()}
         return rows
 
     def finished(self) -> dict[str, Sample]:

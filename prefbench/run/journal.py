@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,8 @@ class Journal(Generic[R]):
     """The file within the folder: a copy under another name is no file of the run."""
     owner: Owner
     kind: RowKind[R]
+    fault: Callable[[R], str] = lambda _: ""
+    """What is wrong with a row of format 1 that has all its fields."""
 
     @property
     def path(self) -> Path:
@@ -145,6 +147,8 @@ class Journal(Generic[R]):
                     raise PrefbenchError(f"{self.path} {what}; {self._advice}")
                 modern = encoded(self.kind.modern(row))
                 rows += parse(self.kind.adapter, [modern], path=self.path, first=number, advice=self._advice)
+                if fault := self.fault(rows[-1]):
+                    raise PrefbenchError(f"{self.path} line {number} was edited ({fault}); {self._advice}")
         return rows
 
     def _warn(self, number: int) -> None:

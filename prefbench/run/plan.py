@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
 from prefbench.api import Case, History, Split
@@ -70,7 +71,7 @@ class RunSpec:
     def id(self) -> str:
         """A folder name that two different specs never share: letters, digits, dashes, dots and underscores."""
         content = {name: value for name, value in asdict(self).items() if name != "batch"}
-        short = _sha(content)[:8]
+        short = _sha(json.dumps(content, sort_keys=True))[:8]
         names = [_slug(name) for name in (self.suite, self.split, self.method, self.control or "")]
         return "-".join([name for name in names if name] + [short])
 
@@ -87,31 +88,38 @@ class Planned:
 
 def sample_seed(run_seed: int, suite: str, user: str, prompt: str, index: int) -> int:
     """The seed of one sample, 0 to 2**63 - 1: the same for every method, order, shard and batch size."""
-    content = {"run": run_seed, "suite": suite, "user": user, "prompt": prompt, "index": index}
-    return int(_sha(content)[:16], 16) >> 1
+    names = f'"run": {run_seed}, "suite": {_text(suite)}, "user": {_text(user)}'
+    return int(_sha(f'{{"index": {index}, "prompt": {_text(prompt)}, {names}}}')[:16], 16) >> 1
 
 
 def sample_key(spec: RunSpec, history: History, case: Case, index: int) -> str:
     """Names a sample by all that changes its pixels and nothing else."""
-    content = {
-        "version": KEY_VERSION,
-        "spec": spec.pixels,
-        "history": history.digest,
-        "user": case.user,
-        "prompt": case.prompt,
-        "index": index,
-    }
-    return _sha(content)[:32]
+    return key_of(pixels_text(spec), history.digest, case.user, case.prompt, index)
+
+
+def pixels_text(spec: RunSpec) -> str:
+    """What all keys of a run share: made once for them."""
+    return json.dumps(spec.pixels, sort_keys=True)
+
+
+def key_of(pixels: str, history: str, user: str, prompt: str, index: int) -> str:
+    """`sample_key` from `pixels_text`, the history's digest, the user and the prompt.
+
+    Texts are put together, in alphabetical order as `json.dumps` sorts them, since there can be 200,000 to make.
+    """
+    names = f'"spec": {pixels}, "user": {_text(user)}, "version": {KEY_VERSION}'
+    return _sha(f'{{"history": {_text(history)}, "index": {index}, "prompt": {_text(prompt)}, {names}}}')[:32]
 
 
 def make_plan(spec: RunSpec, cases: Sequence[Case], histories: Mapping[str, History]) -> Sequence[Sequence[Planned]]:
     """The batches of a run, in order: whole users one after the other, `spec.batch` samples at a time."""
+    pixels, noise = pixels_text(spec), spec.noise
     planned = [
         Planned(
-            sample_key(spec, histories[case.user], case, index),
+            key_of(pixels, histories[case.user].digest, case.user, case.prompt, index),
             case,
             index,
-            sample_seed(spec.seed, spec.noise, case.user, case.prompt, index),
+            sample_seed(spec.seed, noise, case.user, case.prompt, index),
         )
         for case in cases
         for index in range(spec.samples_per_case)
@@ -125,5 +133,5 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:_SLUG]
 
 
-def _sha(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+def _sha(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -39,6 +39,8 @@ def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suit
     """
     run = ScoredFolder.open(folder.path if isinstance(folder, RunFolder) else folder)
     loaded = suite_of_run(run.spec, suite) if suite is None or isinstance(suite, str) else suite
+    if not (metrics or loaded.card.metrics):
+        raise PrefbenchError(f"the suite {loaded.card.name} names no metrics; name some with --metrics")
     evaluator = Evaluator(loaded, metrics or loaded.card.metrics)
     with run.folder.locked():
         # By its full path: a metric may go elsewhere while it asks for features that are stored here.

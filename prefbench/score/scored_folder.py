@@ -181,6 +181,16 @@ class ScoredFolder:
         users = np.array(sorted(self.kinds))
         return Scores(_numbers(values, users.tolist()), users, np.full(len(users), ""), users)
 
+    def check(self, *, summary: bool = True) -> None:
+        """Reads the scores, and the summary. Raises `PrefbenchError` for the first that cannot be relied on."""
+        if not self.headers:
+            raise PrefbenchError(f"{self.path} was not scored yet; prefbench score {self.path}")
+        if summary:
+            self.summary()
+        self.columns()
+        for metric in self.set_metrics():
+            self.set_values(metric)
+
     def summary(self) -> Sequence[SummaryRow]:
         """The stored rows: one per column over all users, then one per kind of user; set-level metrics over all alone.
 

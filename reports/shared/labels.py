@@ -9,7 +9,7 @@ from prefbench.api import PrefbenchError, ScoredRun
 
 SAMPLER = ("steps", "guidance", "dtype")
 """Settings that a comparison shows in the label of every run where they are not the same for all."""
-_MUST_AGREE = {
+MUST_AGREE = {
     "suite_digest": "the data (suite digest)",
     "split": "the split",
     "seed": "the run seed",
@@ -24,7 +24,7 @@ def check_mix(runs: Sequence[ScoredRun]) -> None:
         raise PrefbenchError("there is no run to compare")
     first = runs[0]
     for other in runs[1:]:
-        for field, meaning in _MUST_AGREE.items():
+        for field, meaning in MUST_AGREE.items():
             if first.spec[field] != other.spec[field]:
                 values = f"{str(first.spec[field])[:12]} and {str(other.spec[field])[:12]}"
                 where = f"{first.path.name} and {other.path.name}"
@@ -54,8 +54,8 @@ def label_runs(runs: Sequence[ScoredRun]) -> list[str]:
     uneven = [key for key in SAMPLER if len({run.spec[key] for run in runs}) > 1]
     labels = []
     for name, run in zip(names, runs, strict=True):
-        twins = [_settings(other) for other_name, other in zip(names, runs, strict=True) if other_name == name]
-        own = _settings(run)
+        twins = [settings_of(other) for other_name, other in zip(names, runs, strict=True) if other_name == name]
+        own = settings_of(run)
         if twins.count(own) > 1:
             raise PrefbenchError(f"{name} is given twice with the same settings ({run.path})")
         differing = [key for key in own if key in uneven or any(twin.get(key) != own[key] for twin in twins)]
@@ -63,7 +63,7 @@ def label_runs(runs: Sequence[ScoredRun]) -> list[str]:
     return labels
 
 
-def _settings(run: ScoredRun) -> dict[str, Any]:
+def settings_of(run: ScoredRun) -> dict[str, Any]:
     """Settings that may tell two runs of one method apart, as flat data; a parameter named like one as `-p name`."""
     spec = dict(run.spec)
     parameters = spec.pop("parameters")

@@ -24,13 +24,13 @@ def frame_beside(run: ScoredRun) -> list[ScoredRun]:
             continue
         try:
             other = ScoredFolder.open(path)
-            same = all(other.spec[name] == run.spec[name] for name in _SHARED) and _scored_alike(other, run)
-        except (PrefbenchError, KeyError) as error:
-            logger.warning("%s is left out: %s", path, error)
-            continue
-        methods = [name for name in (BASELINE, CEILING) if is_plain(other, name) and not is_plain(run, name)]
-        if same and not other.undrawn and methods:
-            frame[methods[0]] = other
+            methods = [name for name in (BASELINE, CEILING) if is_plain(other, name) and not is_plain(run, name)]
+            same = all(other.spec[name] == run.spec[name] for name in _SHARED)
+            if methods and same and not other.undrawn and _scored_alike(other, run):
+                other.check()
+                frame[methods[0]] = other
+        except PrefbenchError as error:
+            logger.warning("left out  %s: %s", path, error)
     return list(frame.values())
 
 

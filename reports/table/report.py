@@ -17,6 +17,7 @@ from .grids import difference_grid, run_grid, runs_grid
 from .headline import difference_headline, run_headline, runs_headline
 from .histories import histories_of
 from .page import write_page
+from .together import together
 
 
 class Table(Report[Comparison]):
@@ -42,7 +43,8 @@ class Table(Report[Comparison]):
         self._baseline, self._suite, self._full = baseline, suite, full
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Comparison:
-        """The comparison. Raises `PrefbenchError` as `compare` does."""
+        """The comparison of the runs that belong together. Raises `PrefbenchError` as `compare` does."""
+        runs = together(runs)
         beside = frame_beside(runs[0]) if len(runs) == 1 else []
         comparison = compare(runs, beside=beside, baseline=self._baseline)
         return replace(comparison, histories=partial(histories_of, runs, context.suite, self._suite))

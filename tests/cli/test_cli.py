@@ -307,9 +307,9 @@ def test_a_run_folder_makes_nobody_load_code(
     evil = tmp_path / "evil.py"
     evil.write_text(f"from pathlib import Path\nPath({str(tmp_path / 'pwned')!r}).touch()\nclass S: pass\n")
     shutil.copytree(whole_run[0], tmp_path / "run")
-    description = json.loads((tmp_path / "run" / "run.json").read_text())
-    description["spec"]["suite"] = f"{evil}:S"
-    (tmp_path / "run" / "run.json").write_text(json.dumps(description))
+    folder = RunFolder(tmp_path / "run")
+    description = folder.read_description()
+    describe(folder, {**description, "spec": {**description["spec"], "suite": f"{evil}:S"}})
     done = invoke(verb, tmp_path / "run", *(["--metrics", "utility"] if verb == "score" else []))
     assert done.exit_code == 2
     assert "which is only loaded when you name it: --suite" in done.stderr
@@ -323,7 +323,7 @@ def test_what_is_no_run_folder_is_left_out_of_a_glob(
     (tmp_path / "run").symlink_to(whole_run[0])
     done = invoke("report", tmp_path / "run", tmp_path / "train", "--out", tmp_path / "report", "--json")
     assert rows_of(done) == rows_of(whole_run[1])
-    assert "train: not a run folder" in done.stderr
+    assert "train is not a run folder" in done.stderr
     assert (tmp_path / "report" / "report.md").is_file(), "--json and --out go together"
 
 

@@ -36,8 +36,6 @@ from tests.support.stored import profile, rewrite_samples, scores_of
 SUITE = f"{audited_suite.__file__}:AuditedSuite"
 METRIC = """
 from prefbench.api import ImageMetric, MetricCard
-from tests.support.stored import describe as write_anew
-from tests.support.stored import profile, rewrite_samples, scores_of
 
 class Redness(ImageMetric):
     card = MetricCard("redness", "1", "share of red", "side", "up", "image", "mean")
