@@ -10,10 +10,12 @@ import click
 from prefbench.cli.options import as_json, command_line, print_json
 from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of_file
 
+_TABLE = "table"
+
 
 @click.command()
 @run_folders
-@click.option("--name", default="table", show_default=True, help="`prefbench list reports` names them.")
+@click.option("--name", default=_TABLE, show_default=True, help="`prefbench list reports` names them.")
 @click.option("-p", "--option", "texts", multiple=True, metavar="NAME=VALUE", help="An option of the report.")
 @baseline
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
@@ -34,7 +36,7 @@ def report(
     screen = Screen(quiet=as_json)
     options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline, "full": full or None})
     of_report = options.pop("suite", None)
-    opened = open_runs(runs, screen, read="summary" if name == "table" else "rows")
+    opened = open_runs(runs, screen, read="summary" if name == _TABLE else "rows")
     context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)

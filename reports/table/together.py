@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
 
 from prefbench.api import ScoredRun
 
@@ -24,16 +25,22 @@ def together(runs: Sequence[ScoredRun]) -> list[ScoredRun]:
     kept = list(runs)
     for field, meaning in MUST_AGREE.items():
         reason = f"it differs from the others in {meaning}"
-        kept = _majority(
-            kept, lambda run, field=field: str(run.spec[field]), f"it differs from the others in {meaning}"
-        )  # type: ignore[misc]
+        kept = _majority(kept, partial(_setting, field), reason)
     for metric in dict.fromkeys(name for run in kept for name in run.recipes()):
         reason = f"its {metric} was scored by another recipe than the others'; prefbench score RUN"
-        kept = _majority(kept, lambda run, metric=metric: run.recipes().get(metric), reason)  # type: ignore[misc]
+        kept = _majority(kept, partial(_recipe, metric), reason)
     kept = _once(kept, _identity, "it has the settings of another run")
     for method in (BASELINE, CEILING):
         kept = _one_plain(kept, method)
     return kept
+
+
+def _setting(field: str, run: ScoredRun) -> str:
+    return str(run.spec[field])
+
+
+def _recipe(metric: str, run: ScoredRun) -> str | None:
+    return run.recipes().get(metric)
 
 
 def _majority(runs: Sequence[ScoredRun], of: Callable[[ScoredRun], str | None], reason: str) -> list[ScoredRun]:

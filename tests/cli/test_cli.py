@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from prefbench.cli.main import main
 from prefbench.registry import Kind, names
 from prefbench.run.folder import RunFolder
+from tests.support.stored import describe
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROW_KEYS = {

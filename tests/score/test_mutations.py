@@ -23,7 +23,7 @@ from prefbench.score.summarise import store_summary
 from tests.support.stored import profile
 from tests.support.toy_runs import USERS, build
 
-VALUES = [
+VALUES: list[Any] = [
     None, True, -1, 0, 1, 2**70, 1e300, -1e300, float("nan"), float("inf"), "", "x" * 5000, "\x1b[31m", "ann", [], {},
     [[]], {"a": 1}, "0" * 64, "../../etc", 0.123456789,
 ]  # fmt: skip
