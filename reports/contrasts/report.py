@@ -37,7 +37,7 @@ class Contrasts(Report[ContrastsResult]):
     """
 
     card: ClassVar[ReportCard] = ReportCard(
-        "contrasts", "1", "paired tests between runs: differences, effect sizes, ranks, strengths", "two runs"
+        "contrasts", "2", "paired tests between runs: differences, effect sizes, ranks, strengths", "two runs"
     )
 
     def __init__(

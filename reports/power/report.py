@@ -27,7 +27,7 @@ class Power(Report[Plan]):
     """
 
     card: ClassVar[ReportCard] = ReportCard(
-        "power", "1", "users that a larger study needs, from runs as pilots", "runs"
+        "power", "2", "users that a larger study needs, from runs as pilots", "runs"
     )
 
     def __init__(
