@@ -763,6 +763,24 @@ def test_a_suite_fails_the_rule_that_it_breaks(suite: type[Suite], broken: set[s
     assert failed(check_suite(suite)) == broken
 
 
+def test_a_picture_that_cannot_be_read_is_named_once_with_its_user_side_and_path(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+
+    class Cut(Small):
+        def picture(self, user: str, viewer: Viewer, side: str, i: int) -> Picture:
+            picture = super().picture(user, viewer, side, i)
+            if (user, viewer, side, i) != ("test-0", "method", "disliked", 1):
+                return picture
+            path.write_bytes((picture.data or b"")[:-40])
+            return Picture(picture.digest, path=path)
+
+    findings = check_suite(Cut)
+    assert failed(findings) == {"histories"}
+    (line,) = [finding.detail for finding in findings if str(path) in finding.detail]
+    assert line.startswith("method history of test-0 has 1 of ")
+    assert f"a picture of the disliked side: {path}: cannot be decoded" in line
+
+
 @pytest.mark.slow
 def test_picturebook_conforms_and_says_how_much_it_looked_at() -> None:
     findings = check_suite("picturebook", users=10)

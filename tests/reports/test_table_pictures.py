@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from prefbench.api import History
 from prefbench.reports.table.compare import Comparison, compare
 from prefbench.reports.table.figures import draw_figure
 from prefbench.reports.table.gallery import TILE, choose_users, draw_gallery, fit, page_size, place
@@ -30,6 +32,25 @@ def test_gallery_shows_each_picture_at_its_place(runs: list[ScoredFolder], tmp_p
         corner = place(row, group, 0)
         tile = page[corner.y + TILE // 2 : corner.y + TILE, corner.x : corner.x + TILE]
         assert (tile == colour).all(), (row, group)
+
+
+def test_what_cannot_be_read_is_said_in_its_place_and_the_rest_is_shown(
+    runs: list[ScoredFolder], tmp_path: Path
+) -> None:
+    def broken(user: str) -> History:
+        own = history(user)
+        lost = replace(own.liked[0], picture=replace(own.liked[0].picture, data=b""))
+        return replace(own, liked=(lost, *own.liked[1:]))
+
+    whole, damaged = (
+        np.asarray(Image.open(draw_gallery(runs[0], one, tmp_path / "gallery.png"))) for one in (history, broken)
+    )
+    changed = (whole != damaged).any(axis=2)
+    for row in range(3):
+        corner = place(row, "liked", 0)
+        assert changed[corner.y : corner.y + TILE, corner.x : corner.x + TILE].any()
+        changed[corner.y : corner.y + TILE, corner.x : corner.x + TILE] = False
+    assert not changed.any()
 
 
 def test_small_pictures_are_enlarged_unsmoothed_and_large_ones_reduced() -> None:
