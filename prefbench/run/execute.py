@@ -32,7 +32,7 @@ def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResu
     code, folder = code_state(), _wherever(prepared.folder)
     with folder.locked():
         if not (folder.path / "run.json").is_file():
-            folder.write_description(_description(prepared, code))
+            folder.write_description(describe(prepared, code))
         finished = folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
             folder.append_start(_start(code, prepared.spec.batch))
@@ -83,7 +83,8 @@ def _start(code: Mapping[str, Any], batch: int) -> StartRow:
     return StartRow(time, batch, code["commit"], code["dirty"], versions())
 
 
-def _description(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
+def describe(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `run.json` of a run that is begun by this code."""
     with asking(prepared.method, "card_in_use"):
         card, represents = prepared.method.card_in_use, bool(prepared.method.represents())
     check_card_of("method", type(prepared.method).card.name, card)

@@ -16,6 +16,7 @@ from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned, RunSpec, make_plan
 from prefbench.run.prepare import controlled
+from prefbench.score.score_files import samples_digests
 
 from .contents import SuiteContents
 
@@ -49,6 +50,11 @@ class AuditedRun:
     def samples(self) -> Sequence[Sample]:
         """All rows, in the order of users and cases."""
         return sorted(self.folder.samples().values(), key=lambda s: (s.user, s.case, s.index, s.key))
+
+    @cached_property
+    def samples_digests(self) -> Sequence[str]:
+        """The digests that scores of these rows may name."""
+        return samples_digests(self.samples, self.folder.owner)
 
     @cached_property
     def cases(self) -> Mapping[str, Case]:

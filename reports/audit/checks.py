@@ -13,7 +13,7 @@ from . import pictures, prompts, provenance, training, users
 from .audited_run import AuditedRun
 from .contents import SuiteContents
 
-_CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
+CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "description": provenance.description,
     "suite": provenance.suite,
     "suite pictures": pictures.readable,
@@ -54,4 +54,4 @@ def audit(
         PrefbenchError: the folder is no run.
     """
     run = AuditedRun(folder, suite, contents)
-    return run_checks({name: partial(check, run) for name, check in _CHECKS.items()}, listener)
+    return run_checks({name: partial(check, run) for name, check in CHECKS.items()}, listener)

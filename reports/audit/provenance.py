@@ -6,7 +6,7 @@ import re
 
 from prefbench.api import PrefbenchError
 from prefbench.check.findings import Row, fail, warn
-from prefbench.score.score_files import read_scores, samples_digests
+from prefbench.score.score_files import read_scores
 
 from .audited_run import AuditedRun
 
@@ -82,7 +82,7 @@ def _score_faults(run: AuditedRun, name: str) -> list[Row]:
     faults = []
     if stored is None or not _METRIC.fullmatch(stored.header.metric):
         faults.append("names no metric, version and recipe")
-    if stored is None or stored.header.samples not in samples_digests(run.samples, run.folder.owner):
+    if stored is None or stored.header.samples not in run.samples_digests:
         faults.append("stale: of other samples")
     if stored is None or stored.header.suite != run.spec.get("suite_digest"):
         faults.append("of another suite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from prefbench.api import plain
 from prefbench.files import atomic_file
@@ -22,10 +24,13 @@ from .compare import ComparedRow, Comparison
 
 _HONEST, _CONTROL, _SOFT = "#0b6fae", "#9a9a9a", "#666666"
 _REFERENCES: Mapping[str, tuple[str, tuple[int, int]]] = {BASELINE: ("#1a1a1a", (4, 3)), CEILING: ("#b5471b", (1, 2))}
-_COLUMNS = 3
-_LINE, _PANEL, _LETTER = 0.4, 2.1, 0.075
-"""Inches: height of a method's line, width of a panel, width of a letter of its name."""
-_ABOVE, _BETWEEN, _BELOW, _BESIDE = 0.3, 0.6, 0.65, 0.25
+_COLUMNS = (3, 4, 2)
+"""Numbers of columns, of which the first that leaves the fewest holes is taken."""
+_LETTERS = 32
+"""Letters of a name on one line."""
+_LINE, _MORE, _PANEL, _LETTER = 0.4, 0.15, 2.1, 0.075
+"""Inches: height of a method's line, of each further line of its name; width of a panel, of a letter of a name."""
+_ABOVE, _BETWEEN, _BELOW, _BESIDE = 0.45, 0.75, 0.65, 0.25
 """Inches around panels: for the first title; for ticks and a title; for ticks and the legend; between two columns."""
 _LEGEND = 0.35
 """Inches that the legend takes more where it stands in three lines."""
@@ -48,7 +53,7 @@ def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | 
     names = list(metrics) if metrics is not None else [name for name in comparison.metrics if "/" not in name]
     labels = _lines(comparison)
     usual_counts = {label: usual(r.summary for n, r in comparison.of(label).items() if n in names) for label in labels}
-    columns = min(len(names), _COLUMNS)
+    columns = _columns(len(names))
     rows = -(-len(names) // columns)
     with matplotlib.rc_context(_STYLE):
         ticks = [_tick(label, *usual_counts[label]) for label in labels]
@@ -59,14 +64,21 @@ def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | 
             axes.set_visible(False)
         panels[0][0].set_yticks(range(len(labels)), ticks)
         panels[0][0].set_ylim(len(labels) - 0.4, -0.6)
-        figure.legend(handles=_marks(), loc="lower center", ncols=5 if columns > 1 else 2, frameon=False, fontsize=8)
+        handles = _marks(comparison)
+        ncols = len(handles) if columns > 1 else 2
+        figure.legend(handles=handles, loc="lower center", ncols=ncols, frameon=False, fontsize=8)
         return _save(figure, stem)
+
+
+def _columns(panels: int) -> int:
+    """How many columns so many panels stand in."""
+    return min((n for n in _COLUMNS if n <= panels), key=lambda n: -panels % n, default=1)
 
 
 def _grid(rows: int, columns: int, names: Sequence[str]) -> tuple[Figure, Any]:
     """A figure with its panels, laid out in inches: working the layout out takes as long as drawing it."""
     side = 0.2 + _LETTER * max(len(line) for name in names for line in name.split("\n"))
-    panel = _LINE * len(names)
+    panel = (_LINE + _MORE * max(name.count("\n") - 1 for name in names)) * len(names)
     width = side + columns * (_PANEL + _BESIDE)
     below = _BELOW + _LEGEND * (columns == 1)
     height = _ABOVE + rows * panel + (rows - 1) * _BETWEEN + below
@@ -99,12 +111,15 @@ def _panel(axes: Axes, comparison: Comparison, usual_counts: Mapping[str, tuple[
     # Set-level metrics stand on fewer samples than the line says: their panel says so once, a dot where it differs.
     own = usual(row.summary for row in rows.values() if row is not None)
     apart = own not in usual_counts.values()
-    if apart:
-        axes.set_title(f"n {own[0]}{_missing(own[1])}", fontsize=7, color=_SOFT, loc="right")
+    if apart and any(row is not None and row.summary.value is not None for row in rows.values()):
+        place: Any = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 3), "textcoords": "offset points"}
+        axes.annotate(f"n {own[0]}{_missing(own[1])}", **place, fontsize=7, color=_SOFT, va="bottom")
     for height, label in enumerate(usual_counts):
         _dot(axes, height, rows[label], own if apart else usual_counts[label])
     head = next((row.summary for row in rows.values() if row is not None), None)
-    axes.set_title(metric if head is None else plain(metric_name(head)), fontsize=9, fontweight="bold", loc="left")
+    title = metric if head is None else plain(metric_name(head))
+    axes.set_title(title, fontsize=9, fontweight="bold", loc="left", pad=13)
+    axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
@@ -129,19 +144,26 @@ def _dot(axes: Axes, height: int, row: ComparedRow | None, usual_counts: tuple[s
 
 
 def _tick(label: str, n: str, missing: int) -> str:
-    """The name, and below it what its numbers stand on."""
-    return f"{plain(label, 32)}\nn {n}{_missing(missing)}"
+    """The whole name, since settings of one method may differ in its end alone; below it what its numbers stand on."""
+    lines = textwrap.wrap(plain(label), _LETTERS, break_on_hyphens=False)
+    return "\n".join([*lines, f"n {n}{_missing(missing)}"])
 
 
 def _missing(count: int) -> str:
     return f", {count} missing" if count else ""
 
 
-def _marks() -> list[Line2D]:
-    """The legend, once for all panels."""
-    lines = [Line2D([], [], color=c, linewidth=0.9, linestyle=(0, d), label=n) for n, (c, d) in _REFERENCES.items()]
-    dots = {"method": ("o", _HONEST), "control": ("s", _CONTROL)}
-    lines += [Line2D([], [], linestyle="", marker=m, markersize=5, color=c, label=n) for n, (m, c) in dots.items()]
+def _marks(comparison: Comparison) -> list[Line2D]:
+    """The legend of what occurs, once for all panels."""
+    references = {name: style for name, style in _REFERENCES.items() if name in comparison.runs}
+    lines = [Line2D([], [], color=c, linewidth=0.9, linestyle=(0, d), label=n) for n, (c, d) in references.items()]
+    dots = {"method": (True, "o", _HONEST), "control": (False, "s", _CONTROL)}
+    kinds = {row.ranked for row in comparison.rows}
+    lines += [
+        Line2D([], [], linestyle="", marker=marker, markersize=5, color=colour, label=name)
+        for name, (ranked, marker, colour) in dots.items()
+        if ranked in kinds
+    ]
     return [*lines, Line2D([], [], linestyle="", label=plain(N))]
 
 
