@@ -32,7 +32,8 @@ from prefbench.cli.train import train
 from prefbench.cli.validate import validate
 
 VERBS = (run, score, report, compare, audit, power, validate, publish, show, list_, check, train, ablate, doctor)
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EEXIST)
 """A disk's reasons to refuse: room, quota, size, rights, a file in a folder's place; and names. Shown as one line."""
 
@@ -99,7 +100,8 @@ def _refusal(error: OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
     if error.errno in _NAMES:
         return f"cannot use{plain(where, 200)}: {error.strerror}"
-    return f"cannot write{where}: {error.strerror}" if error.errno in _DISK else ""
+    way_on = "; make room and give the same command again" if error.errno in _FULL else ""
+    return f"cannot write{where}: {error.strerror}{way_on}" if error.errno in _DISK else ""
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -72,6 +72,15 @@ class _Card:
 
 
 @dataclass(frozen=True)
+class _Environment:
+    __pydantic_config__ = OPEN
+
+    versions: dict[str, Any] | None = None
+    hardware: dict[str, Any] | None = None
+    code: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class _Description:
     __pydantic_config__ = OPEN
 
@@ -82,7 +91,7 @@ class _Description:
     command: Text = ""
     represents: bool = True
     backbone: dict[str, Any] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
+    environment: _Environment = field(default_factory=_Environment)
 
 
 @cache

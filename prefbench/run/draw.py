@@ -80,6 +80,7 @@ def draw(
     progress.drawn(progress.nfe)
     profiles = _Profiles(method, histories, folder)
     _reset_peak_memory()
+    profiles.restore({planned.case.user for batch in plan for planned in batch if planned.key in finished})
     n_drawn = 0
     with ThreadPoolExecutor(max_workers=1) as writer:
         pending: Future[None] | None = None
@@ -218,6 +219,13 @@ class _Profiles:
         self._profiles: dict[str, tuple[Profile | None, str | None]] = {}
         self._rows = folder.profiles()
 
+    def restore(self, drawn: Collection[str]) -> None:
+        """Makes the profiles of users who were drawn for and whose rows are lost: what a run costs stands on all."""
+        for user in sorted(drawn):
+            if self._histories[user].digest not in self._rows:
+                logger.warning("the row of the profile of %s is lost; it is made again", user)
+                self.of(user)
+
     def of(self, user: str) -> tuple[Profile | None, str | None]:
         """The profile, or None and the error."""
         if user not in self._profiles:
@@ -253,7 +261,7 @@ class _Profiles:
         row, data = self._rows.get(history.digest), self._folder.payload(history.digest)
         if row is None or data is None or row.status != "ok":
             return None
-        if row.payload not in (None, hashlib.sha256(data).hexdigest()):
+        if self._folder.owner.format > 1 and row.payload != hashlib.sha256(data).hexdigest():
             logger.warning("the stored profile of %s is another than was made; it is made again", history.user)
             return None
         try:

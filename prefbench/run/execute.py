@@ -7,7 +7,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from prefbench.api import PrefbenchError
 from prefbench.registry import check_card_of, load_class
+from prefbench.run.description import ADVICE, owner_of
 from prefbench.run.draw import RunResult, draw
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import RunFolder
@@ -33,6 +35,8 @@ def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResu
     with folder.locked():
         if not (folder.path / "run.json").is_file():
             folder.write_description(describe(prepared, code))
+        if folder.owner.run != owner_of({"spec": prepared.spec.to_json(), "format": folder.owner.format}).run:
+            raise PrefbenchError(f"{folder.path / 'run.json'} describes another run; {ADVICE}")
         finished = folder.finished()
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
             folder.append_start(_start(code, prepared.spec.batch))

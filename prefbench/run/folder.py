@@ -156,8 +156,10 @@ class RunFolder:
 
     def payload(self, history: str) -> bytes | None:
         """The bytes that `put_payload` stored; None where it stored none."""
-        path = self._payload_path(history)
-        return path.read_bytes() if path.is_file() else None
+        try:
+            return read_plain(self._payload_path(history))
+        except FileNotFoundError:
+            return None
 
     def _payload_path(self, history: str) -> Path:
         return self.path / "profiles" / f"{history}.pt"

@@ -9,11 +9,12 @@ from prefbench.api import Suite
 from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
 
-from . import pictures, prompts, provenance, training, users
+from . import files, pictures, prompts, provenance, training, users
 from .audited_run import AuditedRun
 from .contents import SuiteContents
 
 CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
+    "files": files.whole,
     "description": provenance.description,
     "suite": provenance.suite,
     "suite pictures": pictures.readable,

@@ -434,6 +434,29 @@ def test_what_a_description_lacks_is_named(run: RunFolder, audited: Auditing, pa
     assert {"lacking": name} in audited(run)["description"].rows
 
 
+def test_files_that_are_not_as_they_were_written_are_named(run: RunFolder, audited: Auditing) -> None:
+    assert audited(run)["files"].outcome == "ok"
+    path = run.path / "profiles.jsonl"
+    path.write_text(path.read_text().replace('"seconds": ', '"seconds": 1'))
+    finding = audited(run)["files"]
+    assert finding.outcome == "FAILED"
+    assert "profiles.jsonl line 2 is not as it was written" in str(finding.rows[0]["fault"])
+
+
+def test_users_without_a_profile_are_a_warning(run: RunFolder, audited: Auditing) -> None:
+    (run.path / "profiles.jsonl").unlink()
+    (run.path / "summary.json").unlink()
+    (run.path / "scores").rename(run.path / "no scores")
+    assert audited(run)["files"].detail == "3 users with samples have no profile"
+
+
+def test_folders_without_digests_are_said_to_have_none(tmp_path: Path, audited: Auditing) -> None:
+    old = shutil.copytree(Path(__file__).parents[1] / "score" / "run-0.1", tmp_path / "old")
+    finding = audited(RunFolder(old))["files"]
+    assert finding.outcome == "warning"
+    assert "format 1, as of version 0.2 and older: without digests not every edit can be found" in finding.detail
+
+
 def test_weights_without_a_digest_are_found(run: RunFolder, audited: Auditing) -> None:
     describe(run, lambda content: content["method"].update(weights=["mini-mllm"]))
     assert "the digest of the weights" in audited(run)["description"].detail
@@ -494,7 +517,7 @@ def test_the_report_holds_every_finding_of_every_run(run: RunFolder, clean: Path
     context = ReportContext(suite=AuditedSuite, log=lines.append)
     result = report.measure([ScoredFolder.open(run.path), ScoredFolder.open(clean)], context)
     damaged, sound = report.tables(result)
-    assert damaged.title == f"run {run.path.name}: 1 of 18 checks FAILED: images"
+    assert damaged.title == f"run {run.path.name}: 1 of 19 checks FAILED: images"
     assert sound.title.startswith(f"run {clean.name}: clean")
     warned = [finding.check for finding in result[1].findings if finding.outcome == "warning"]
     assert all(check in sound.title for check in warned)
@@ -504,7 +527,7 @@ def test_the_report_holds_every_finding_of_every_run(run: RunFolder, clean: Path
     assert images[2].endswith("\nand 2 more, all of them with --json")
     assert not report.passed(result)
     assert report.passed(result[1:])
-    assert [len(audited["findings"]) for audited in report.as_json(result)] == [18, 18]
+    assert [len(audited["findings"]) for audited in report.as_json(result)] == [19, 19]
     assert lines[1:] == [f"audit {run.path.name}", f"audit {clean.name}"], "the suite's pictures are loaded once"
 
 

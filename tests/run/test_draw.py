@@ -626,6 +626,31 @@ def test_a_damaged_image_is_drawn_again_by_the_same_command_and_is_the_same(
     assert not caplog.messages
 
 
+def test_a_lost_row_of_a_profile_is_made_again(prepared: Prepared, caplog: pytest.LogCaptureFixture) -> None:
+    _, histories, folder = prepared
+    run(prepared, Painter())
+    path = folder.path / "profiles.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    result = run(prepared, method := Painter())
+    assert (result.drawn, method.profiled) == (0, ["user-3"])
+    assert set(folder.profiles()) == {history.digest for history in histories.values()}
+    assert "is lost; it is made again" in caplog.text
+
+
+def test_the_stored_profile_of_another_user_is_not_drawn_with(prepared: Prepared) -> None:
+    class Naming(Painter):
+        def profile(self, history: History) -> Profile:
+            return replace(super().profile(history), payload={"name": history.user})
+
+    _, histories, folder = prepared
+    run(prepared, Naming())
+    one, other = (folder.path / "profiles" / f"{histories[f'user-{i}'].digest}.pt" for i in range(2))
+    one.write_bytes(other.read_bytes())
+    (folder.path / "samples" / "0.jsonl").unlink()
+    run(prepared, method := Naming())
+    assert method.profiled == ["user-0"]
+
+
 def test_a_deleted_image_is_drawn_again(tmp_path: Path, prepared: Prepared) -> None:
     _, _, folder = prepared
     run(prepared, Painter())

@@ -223,3 +223,15 @@ def test_every_start_that_draws_is_noted(suite_file: Path, settings: dict[str, A
     assert noted.utcoffset() == timedelta(0)
     assert noted.microsecond == 0
     assert abs(datetime.now(UTC) - noted) < timedelta(minutes=5)
+
+
+def test_the_description_of_another_run_is_refused(suite_file: Path, settings: dict[str, Any]) -> None:
+    one, other = (prepare(Settings(**settings, suite=f"{suite_file}:Toy", seed=seed)) for seed in (0, 1))
+    execute(one)
+    execute(other)
+    path = one.folder.path / "run.json"
+    path.write_bytes((other.folder.path / "run.json").read_bytes())
+    with pytest.raises(PrefbenchError, match=r"run\.json describes another run; delete it and run the same command"):
+        execute(one)
+    path.unlink()
+    assert execute(one).drawn == 0

@@ -153,9 +153,9 @@ def mutate(rng: random.Random, path: Path, foreign: Path) -> str:
     what = rng.choice([*MUTATIONS, "gone", "foreign", "moved"])
     if what == "gone":
         file.unlink()
-    elif what == "foreign":
+    elif what == "foreign" and (foreign / name).exists():
         shutil.copyfile(foreign / name, file)
-    elif what == "moved":
+    elif what in ("foreign", "moved"):
         others = [other for other in names if other != name]
         shutil.copyfile(path / rng.choice(others), file)
     else:
@@ -188,3 +188,20 @@ def test_thousands_of_damages_are_one_line_and_never_other_numbers(sound: Path, 
     expected = numbers(sound)
     wrong = [outcome(seed, sound, foreign, tmp_path / "run", expected) for seed in range(1000, 6000)]
     assert [line for line in wrong if line] == []
+
+
+def test_damage_of_a_folder_without_digests_is_one_line(tmp_path: Path, foreign: Path) -> None:
+    """Its numbers may be others, since nothing in it says what was written."""
+    old, wrong = Path(__file__).parent / "run-0.1", []
+    for seed in range(400):
+        scratch = tmp_path / "run"
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.copytree(old, scratch)
+        what = mutate(random.Random(seed), scratch, old if seed % 2 else foreign)
+        try:
+            numbers(scratch)
+        except PrefbenchError as error:
+            wrong += [f"{seed} {what}: {error}"] if "\n" in str(error) else []
+        except Exception as error:  # whatever it is, it is the defect
+            wrong.append(f"{seed} {what}: {type(error).__name__}: {error}")
+    assert wrong == []
