@@ -193,6 +193,7 @@ def hostile_verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], s
             raise error
 
         monkeypatch.setattr(show, "callback", fail)
+        monkeypatch.setattr(logging.getLogger(), "handlers", [])  # the command's own, as at a terminal
         outcome = CliRunner().invoke(main, ["show", "x"])
         return outcome.stderr
 
@@ -204,4 +205,5 @@ def test_an_error_is_one_printable_line(hostile_verb: Callable[[BaseException], 
         sent = hostile_verb(PrefbenchError(f"{text}: no such thing"))
         lines = [line for line in sent.splitlines() if line.startswith("prefbench: ")]
         assert len(lines) == 1, repr(text)
+        assert sent.startswith("WARNING a warning: "), repr(text)
         assert printable(sent, kept="\n") == sent, repr(text)
