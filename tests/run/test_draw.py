@@ -33,10 +33,10 @@ from prefbench.api import (
     encode_png,
 )
 from prefbench.registry import load
-from prefbench.run import draw as drawing
 from prefbench.run import payloads
 from prefbench.run.draw import RunResult, draw, failures
 from prefbench.run.folder import RunFolder
+from prefbench.run.peak_memory import peak_memory
 from prefbench.run.plan import Planned, RunSpec, make_plan
 from prefbench.run.progress import Progress
 
@@ -544,7 +544,7 @@ def test_peak_memory_is_bytes_on_every_system(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("psutil.Process.memory_info", lambda _: SimpleNamespace(rss=2**20, peak_wset=2**22))
     for system in ("linux", "darwin", "win32"):
         monkeypatch.setattr("sys.platform", system)
-        peaks[system] = drawing._peak_memory()
+        peaks[system] = peak_memory()
     assert peaks == {"linux": 2**31, "darwin": 2**21, "win32": 2**22}
 
 
