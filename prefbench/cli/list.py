@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -12,6 +13,7 @@ import click
 
 from prefbench.api import PrefbenchError
 from prefbench.api.near import unknown
+from prefbench.cli.described import described
 from prefbench.cli.options import as_json, print_json
 from prefbench.registry import Entry, Kind, entry, families, names
 
@@ -28,12 +30,25 @@ def list_(kind: str | None, paths: bool, as_json: bool) -> None:
     entries = [entry(one, name) for one in kinds for name in names(one)]
     if kind is not None:
         entries += [replace(family, name=f"{name}:NAME") for name, family in families(kinds[0]).items()]
-    column = "path" if paths else "object"
-    rows = [{"kind": e.kind, "name": e.name, column: location(e) if paths else e.target} for e in entries]
+    rows = [_row(one, paths=paths) for one in entries]
     if as_json:
         print_json(rows)
+    elif paths:
+        print_table(["kind", "name", "defined at"], [[row["kind"], row["name"], row["path"]] for row in rows])
     else:
-        print_table(["kind", "name", "defined at" if paths else "object"], [list(row.values()) for row in rows])
+        shown = ("kind", "name", "group", "summary")
+        print_table(shown, [[row[column] for column in shown] for row in _grouped(rows)])
+
+
+def _row(registered: Entry, *, paths: bool) -> dict[str, str]:
+    where = {"path": location(registered)} if paths else {"object": registered.target}
+    return {"kind": registered.kind, "name": registered.name, **vars(described(registered)), **where}
+
+
+def _grouped(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The same rows, those of one kind and group together: groups in the order in which they first occur."""
+    order = list(dict.fromkeys((row["kind"], row["group"]) for row in rows))
+    return sorted(rows, key=lambda row: order.index((row["kind"], row["group"])))
 
 
 def kinds_in(text: str | None) -> list[Kind]:

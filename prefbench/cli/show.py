@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from contextlib import nullcontext
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from prefbench.cli.options import as_json, print_json
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw a scorer's reliability as PNG.")
 @as_json
 def show(what: str, name: str | None, measure: str | None, plot: Path | None, as_json: bool) -> None:
-    """Show a run folder, or the card of a method, metric, scorer, suite or backbone: `show method NAME`."""
+    """Show a run folder, or a card with its parameters: `show method NAME`, `show weights NAME`, ..."""
     from prefbench.cli.plain import print_table
 
     if what in ("scorer", "scorers") and name is not None:
@@ -32,8 +34,12 @@ def show(what: str, name: str | None, measure: str | None, plot: Path | None, as
     content = _run(Path(what)) if name is None else _card(what, name)
     if as_json:
         print_json(content, default=str)
-    else:
-        print_table(["field", "value"], [[field, value] for field, value in content.items()])
+        return
+    parameters = content.pop("parameters", []) if name is not None else []
+    print_table(["field", "value"], [[field, value] for field, value in content.items()])
+    if parameters:
+        columns = ("name", "type", "default", "meaning")
+        print_table(["-p", *columns[1:]], [[row[column] for column in columns] for row in parameters])
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -50,15 +56,38 @@ def _run(path: Path) -> dict[str, Any]:
 
 def _card(what: str, name: str) -> dict[str, Any]:
     from prefbench.api.pictures import RULE
-    from prefbench.registry import entry, load
+    from prefbench.cli.parameter_rows import parameter_rows
+    from prefbench.registry import CONTRACTS, entry, load
 
     (kind,) = kinds_in(what)
+    if kind == "weights":
+        return _weights(name)
     loaded = load(kind, name)
+    parameters = {"parameters": parameter_rows(loaded)} if kind in CONTRACTS or kind == "trainer" else {}
     card = getattr(loaded, "card", loaded)
     if not is_dataclass(card) or isinstance(card, type):
-        return {"name": name, "object": entry(kind, name).target, "summary": (loaded.__doc__ or "").strip()}
+        about = {
+            "name": name,
+            "object": entry(kind, name).target,
+            "summary": (inspect.getdoc(loaded) or "").partition("\n\n")[0],
+        }
+        return about | parameters
     seen = {"pictures": RULE} if kind in ("suite", "method", "metric") else {}
-    return asdict(card) | seen | ({"encoder": _encoder(loaded())} if kind == "metric" else {})
+    return asdict(card) | seen | ({"encoder": _encoder(loaded())} if kind == "metric" else {}) | parameters
+
+
+def _weights(name: str) -> dict[str, Any]:
+    """The card that lies beside shipped weights: data, training, figures, and the command that made them."""
+    from prefbench.files import WEIGHTS, read_plain
+    from prefbench.registry import check_name
+
+    check_name("weights", name)
+    if not (WEIGHTS / name / "card.json").is_file():
+        raise PrefbenchError(
+            f"the weights {name} lie beside no card.json: prefbench check weights {name} measures them"
+        )
+    card: dict[str, Any] = json.loads(read_plain(WEIGHTS / name / "card.json"))
+    return card
 
 
 def _encoder(metric: Any) -> str:
