@@ -36,7 +36,8 @@ def open_plain(path: Path, limit: int = BYTES_LIMIT) -> Iterator[BinaryIO]:
 
     Raises:
         FileNotFoundError: there is none.
-        PrefbenchError: it is a pipe, a device, a socket or a folder, has over `limit` bytes, or cannot be opened.
+        PrefbenchError: it is a pipe, a device, a socket or a folder, has over `limit` bytes, or cannot be opened or
+            read.
     """
     try:
         _check_plain(path, path.stat(), limit)
@@ -47,7 +48,10 @@ def open_plain(path: Path, limit: int = BYTES_LIMIT) -> Iterator[BinaryIO]:
         raise PrefbenchError(f"cannot read {path}: {error.strerror}") from error
     with os.fdopen(descriptor, "rb") as stream:
         _check_plain(path, os.fstat(descriptor), limit)  # what was opened may not be what was looked at
-        yield stream
+        try:
+            yield stream
+        except OSError as error:  # a disk that fails
+            raise PrefbenchError(f"cannot read {path}: {error.strerror}") from error
 
 
 def read_plain(path: Path, limit: int = BYTES_LIMIT) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 
 from prefbench.api import PrefbenchError
 from prefbench.files import read_plain
+from prefbench.run.lines import blocks
 
 
 @pytest.fixture
@@ -78,3 +79,9 @@ def test_a_loop_of_links_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "rows").symlink_to("rows")
     with pytest.raises(PrefbenchError, match=r"cannot read .*rows: Too many levels of symbolic links"):
         read_plain(tmp_path / "rows")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here fails while it is read")
+def test_a_disk_that_fails_while_a_file_is_read_is_one_line() -> None:
+    with pytest.raises(PrefbenchError, match="cannot read /proc/self/mem: Input/output error"):
+        list(blocks(Path("/proc/self/mem")))

@@ -219,5 +219,8 @@ class RunFolder:
         remove(self.score_path(name), inside=self.path)
 
     def scored(self) -> list[str]:
-        """Names of the metrics that have scores."""
-        return sorted(unquote(path.stem) for path in (self.path / "scores").glob("*.jsonl"))
+        """Names of the metrics that have scores. Raises `PrefbenchError` for a file whose name is not of our making."""
+        paths = sorted((self.path / "scores").glob("*.jsonl"))
+        if foreign := [path for path in paths if self.score_path(unquote(path.stem)) != path]:
+            raise PrefbenchError(f"{foreign[0]} is named as no file of scores is: move it elsewhere")
+        return sorted(unquote(path.stem) for path in paths)

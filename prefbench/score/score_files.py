@@ -131,7 +131,8 @@ def read_header(folder: RunFolder, metric: str) -> ScoreHeader | None:
     """The header of one metric's scores, None where it was not scored; what it says of its rows is checked.
 
     Raises:
-        PrefbenchError: the file is not as it was written, or its header lacks what decides the values.
+        PrefbenchError: the file is not as it was written, is another metric's, or its header lacks what decides the
+            values.
     """
     from pydantic import ValidationError
 
@@ -143,9 +144,12 @@ def read_header(folder: RunFolder, metric: str) -> ScoreHeader | None:
     if stored.format < folder.owner.format:
         raise PrefbenchError(f"{path} carries no digest, as the run's other files do; {advice}")
     try:
-        return _header(stored.content)
+        header = _header(stored.content)
     except ValidationError as error:
         raise PrefbenchError(f"{path} line 1 is no header of scores ({fault(error)}); {advice}") from None
+    if header.metric != metric and not header.metric.startswith(f"{metric}@"):
+        raise PrefbenchError(f"{path} holds the scores of {header.metric.partition('@')[0]}, not of {metric}; {advice}")
+    return header
 
 
 def _header(content: Mapping[str, Any]) -> ScoreHeader:

@@ -12,6 +12,8 @@ import pytest
 
 from prefbench.api import ALL, PrefbenchError, Sample, ScoreHeader
 from prefbench.run.folder import RunFolder
+from prefbench.score.evaluator import Evaluator
+from prefbench.score.material import Material
 from prefbench.score.score_files import (
     ScoreRow,
     StoredScores,
@@ -24,6 +26,7 @@ from prefbench.score.score_files import (
 )
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary, summarise
+from tests.support import toy_runs
 from tests.support.stored import SPEC
 
 OLD = Path(__file__).parent / "run-0.1"
@@ -222,3 +225,25 @@ def test_columns_hold_nan_where_a_sample_has_no_value(scored: Path) -> None:
     write_scores(folder, "bright", replace(scores, rows=[replace(scores.rows[0], value=None), *scores.rows[2:]]))
     values = ScoredFolder.open(scored).columns()["bright"].scores.values
     assert np.isnan(values).tolist() == [True, True, False, False, False, False]
+
+
+def test_scores_under_the_name_of_another_metric_are_refused_and_removed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = toy_runs.build(tmp_path / "run", "mine", 0.5)
+    path = run.folder.score_path("kid")
+    path.write_bytes(run.folder.score_path("fid").read_bytes())
+    with pytest.raises(PrefbenchError, match=r"kid\.jsonl holds the scores of fid, not of kid; prefbench score"):
+        ScoredFolder.open(run.path).set_metrics()
+    with caplog.at_level("WARNING"):
+        Evaluator(toy_runs.HISTORIES, []).score(Material(run.folder, toy_runs.HISTORIES, "test"))
+    assert "kid is removed: " in caplog.text
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["\u202e", "a%2fb", "fid%20", "%"])
+def test_a_file_of_scores_under_a_name_that_prefbench_never_writes_is_one_line(name: str, scored: Path) -> None:
+    path = scored / "scores" / f"{name}.jsonl"
+    path.write_bytes(RunFolder(scored).score_path("bright").read_bytes())
+    with pytest.raises(PrefbenchError, match="is named as no file of scores is: move it elsewhere"):
+        ScoredFolder.open(scored).columns()
