@@ -1,0 +1,68 @@
+"""A hundred inputs of benchmarks/fuzz.py: each is answered rightly or refused in one line; and a wrong answer shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import fuzz
+from benchmarks.fuzzing.trial import Trial
+from prefbench.api import pictures
+
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="inputs are tried in forked processes")
+
+
+@FORKS
+def test_a_hundred_hostile_inputs_are_right_or_refused(tmp_path: Path) -> None:
+    out = tmp_path / "fuzz.json"
+    done = CliRunner().invoke(fuzz.main, ["--inputs", "100", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    record = json.loads(out.read_text())
+    assert record["failed"] == []
+    assert set(record["inputs"]) == set(fuzz.KINDS)
+    assert {name: sum(words.values()) for name, words in record["outcomes"].items()} == record["inputs"]
+
+
+@FORKS
+def test_a_picture_that_is_silently_another_is_a_failure_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "_orientation", lambda _: 1)
+    done = CliRunner().invoke(fuzz.main, ["--inputs", "60", "--only", "pictures"])
+    assert done.exit_code == 1
+    assert "python benchmarks/fuzz.py --seed 0 --only pictures --case" in done.stderr
+
+
+class Misbehaving:
+    """What a campaign must notice beyond wrong answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def answer(self, trial: Trial) -> str:
+        case = int(trial.folder.name.rpartition("-")[2])
+        if case == 1:
+            raise ZeroDivisionError("no line")
+        if case == 2:
+            os._exit(3)
+        if case == 3:
+            time.sleep(60)
+        return "right"
+
+
+@FORKS
+def test_tracebacks_ends_and_hangs_are_failures_and_the_other_inputs_are_still_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fuzz, "LIMIT", 0.5)
+    monkeypatch.setattr(fuzz, "KINDS", {"odd": fuzz.Kind(Misbehaving, 1.0, 10)})
+    with fuzz.workplace() as folder:
+        tried = list(fuzz.answers({"odd": Misbehaving(folder)}, 0, {"odd": 6}, folder, 2))
+    failures = {case: failure for _, case, _, failure in tried}
+    assert sorted(failures) == list(range(6))
+    assert failures[1].startswith("ZeroDivisionError: no line")
+    assert (failures[2], failures[3]) == ("it ended its process", "it hangs")
+    assert {failures[case] for case in (0, 4, 5)} == {""}
