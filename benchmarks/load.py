@@ -47,7 +47,8 @@ from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned
 from prefbench.run.prepare import Prepared, Settings, prepare, suite_of_run
 from prefbench.run.row_kinds import ProfileRow
-from prefbench.score.score_files import ScoreRow, StoredScores, samples_digest, write_scores
+from prefbench.score.score_files import StoredScores, samples_digest, write_scores
+from prefbench.score.score_rows import ScoreRow
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
 

@@ -19,7 +19,8 @@ from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material
 from prefbench.score.returned import checked_columns, checked_set_values
-from prefbench.score.score_files import ScoreRow, StoredScores, is_current, read_header, samples_digests, write_scores
+from prefbench.score.score_files import StoredScores, is_current, read_header, samples_digests, write_scores
+from prefbench.score.score_rows import ScoreRow
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife
 
 logger = logging.getLogger(__name__)

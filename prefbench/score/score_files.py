@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from prefbench.api import Cost, DrawnCounts, PrefbenchError, Sample, ScoreHeader, ScorerRecord, SummaryRow
-from prefbench.api.stored import STRICT, Count, Name, Number
+import numpy as np
+
+from prefbench.api import Cost, DrawnCounts, FloatArray, PrefbenchError, Sample, ScoreHeader, ScorerRecord, SummaryRow
 from prefbench.files import read_plain, write_atomic
 from prefbench.run import tables
 from prefbench.run.folder import RunFolder
@@ -19,49 +20,17 @@ from prefbench.run.journal import Owner
 from prefbench.run.lines import encoded, fault, parse
 from prefbench.run.row_kinds import PROFILES, SAMPLES
 from prefbench.run.stamps import stamped, unstamped
+from prefbench.score.score_rows import ScoreRow, figures_adapter, header_adapter, rows_adapter
+from prefbench.score.sets import SET_KEY
 from prefbench.stats import VERSION
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 logger = logging.getLogger(__name__)
+_UNSEEN = object()
 _COSTS = ("seconds", "nfe")
 _DECIDING = tuple(name for name in SAMPLES.names if name not in _COSTS)
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """One stored value. `key` is a sample's key, a user, or a key of a set-level value (`score.sets`)."""
-
-    __pydantic_config__ = STRICT
-
-    key: Name
-    column: Name
-    value: Number | None
-    n: Count | None = None
-    """The number of images behind a set-level value."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as a line of the file; without `n` where there is none."""
-        content = {"key": self.key, "column": self.column, "value": self.value}
-        return content if self.n is None else {**content, "n": self.n}
-
-
-@dataclass(frozen=True)
-class _Figure:
-    value: Number | None
-    low: Number | None
-    high: Number | None
-
-
-@dataclass(frozen=True)
-class _Figures:
-    """What is read of a scorer's figures (`ScorerFigures.to_json`)."""
-
-    admitted: bool
-    within_user_accuracy: _Figure
-    best_possible: _Figure
-    population: _Figure
 
 
 @dataclass(frozen=True)
@@ -70,13 +39,6 @@ class StoredScores:
 
     header: ScoreHeader
     rows: Sequence[ScoreRow]
-
-    def columns(self) -> dict[str, dict[str, float | None]]:
-        """Column name to key to value, both in the order of the rows."""
-        columns: dict[str, dict[str, float | None]] = {}
-        for row in self.rows:
-            columns.setdefault(row.column, {})[row.key] = row.value
-        return columns
 
 
 @dataclass(frozen=True)
@@ -102,29 +64,41 @@ def read_scores(folder: RunFolder, metric: str) -> StoredScores | None:
     header = read_header(folder, metric)
     if header is None:
         return None
-    rows = [row for _, some in _stored_rows(folder, metric) for row in some]
+    rows = [ScoreRow(**row) for _, some in _stored_rows(folder, metric) for row in some]
+    places = {(row.column, row.key) for row in rows}
+    if len(places) < len(rows) or (header.unit == "set" and SET_KEY not in {row.key for row in rows}):
+        what = "has a row twice" if len(places) < len(rows) else f"lacks the row {SET_KEY!r}"
+        raise PrefbenchError(f"{folder.score_path(metric)} {what}; {_advice(folder)}")
     return StoredScores(header, rows)
 
 
-def read_columns(folder: RunFolder, metric: str, keys: Collection[str]) -> dict[str, dict[str, float | None]]:
-    """Column name to key to value of a metric that was scored, as `StoredScores.columns` has them.
+def read_columns(folder: RunFolder, metric: str, places: Mapping[str, int]) -> dict[str, FloatArray]:
+    """The columns of a metric that was scored, each float64 (N,) with NaN where there is no value.
+
+    Args:
+        places: of each key its place in a column, 0 to N - 1.
 
     Raises:
-        PrefbenchError: as `read_scores` does; a row is of none of `keys`, or there twice.
+        PrefbenchError: as `read_scores` does; a row is of no such key, or there twice.
     """
-    columns: dict[str, dict[str, float | None]] = {}
+    columns: dict[str, list[Any]] = {}
     for first, rows in _stored_rows(folder, metric):
         for number, row in enumerate(rows, start=first):
-            column, key = columns.setdefault(row.column, {}), row.key
-            if key in column or key not in keys:
-                what = "is there twice" if key in column else "is of nothing that the run holds"
+            if (column := columns.get(row["column"])) is None:
+                column = columns[row["column"]] = [_UNSEEN] * len(places)
+            place = places.get(row["key"])
+            if place is None or column[place] is not _UNSEEN:
+                what = "is of nothing that the run holds" if place is None else "is there twice"
                 raise PrefbenchError(f"{folder.score_path(metric)} line {number} {what}; {_advice(folder)}")
-            column[key] = row.value
-    return columns
+            column[place] = row["value"]
+    return {
+        name: np.array([np.nan if value is None or value is _UNSEEN else value for value in column])
+        for name, column in columns.items()
+    }
 
 
-def _stored_rows(folder: RunFolder, metric: str) -> Iterator[tuple[int, list[ScoreRow]]]:
-    return tables.read_rows(folder.score_path(metric), _rows_adapter(), _advice(folder))
+def _stored_rows(folder: RunFolder, metric: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    return tables.read_rows(folder.score_path(metric), rows_adapter(), _advice(folder))
 
 
 def read_header(folder: RunFolder, metric: str) -> ScoreHeader | None:
@@ -157,9 +131,9 @@ def _header(content: Mapping[str, Any]) -> ScoreHeader:
     scorer = content.get("scorer")
     if isinstance(scorer, Mapping):
         content = {**content, "scorer": ScorerRecord.today(scorer)}
-    header = _header_adapter().validate_json(json.dumps(content))
+    header = header_adapter().validate_json(json.dumps(content))
     if header.scorer is not None and header.scorer.figures is not None:
-        _figures_adapter().validate_python(header.scorer.figures)
+        figures_adapter().validate_python(header.scorer.figures)
     return header
 
 
@@ -181,7 +155,7 @@ def write_scores(folder: RunFolder, metric: str, scores: StoredScores) -> None:
     """Writes the scores of one metric, whole or not at all. Raises `PrefbenchError` for what no row can hold."""
     rows = [row.to_json() for row in scores.rows]
     refusal = f"{metric} cannot be stored"
-    parse(_rows_adapter(), [encoded(row) for row in rows], path=folder.score_path(metric), first=2, advice=refusal)
+    parse(rows_adapter(), [encoded(row) for row in rows], path=folder.score_path(metric), first=2, advice=refusal)
     folder.write_scores(metric, scores.header.to_json(), rows)
 
 
@@ -247,27 +221,6 @@ def read_summary(folder: RunFolder) -> StoredSummary | None:
         return _summary_adapter().validate_json(json.dumps(stored))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-@cache
-def _rows_adapter() -> TypeAdapter[list[ScoreRow]]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(list[ScoreRow])
-
-
-@cache
-def _header_adapter() -> TypeAdapter[ScoreHeader]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(ScoreHeader)
-
-
-@cache
-def _figures_adapter() -> TypeAdapter[_Figures]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(_Figures)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from prefbench.api import (
     Column,
     Cost,
     DrawnCounts,
+    FloatArray,
     PrefbenchError,
     Sample,
     ScoreHeader,
@@ -136,15 +137,15 @@ class ScoredFolder:
         of_metric = {name: name for name in self.set_metrics()}
         for metric, header in self.headers.items():
             if header.unit != "set":
-                keys = self._rows if header.unit == "image" else self.kinds
-                stored = score_files.read_columns(self.folder, metric, keys)
+                places = self._rows if header.unit == "image" else self._users
+                stored = score_files.read_columns(self.folder, metric, places)
                 if both := next((name for name in stored if of_metric.setdefault(name, metric) != metric), None):
                     two = f"{of_metric[both]} and of {metric}"
                     raise PrefbenchError(f"{self.path}: the column {both} is in the scores of {two}")
                 columns |= {name: self._column(name, values, header) for name, values in stored.items()}
         return columns
 
-    def _column(self, name: str, values: Mapping[str, float | None], header: ScoreHeader) -> Column:
+    def _column(self, name: str, values: FloatArray, header: ScoreHeader) -> Column:
         scorer = header.scorer
         return Column(
             scores=self._by_sample(values, header) if header.unit == "image" else self._by_user(values),
@@ -158,15 +159,20 @@ class ScoredFolder:
             foreign=", ".join(header.foreign) if header.encoder_of(name) else "",
         )
 
-    def _by_sample(self, values: Mapping[str, float | None], header: ScoreHeader) -> Scores:
+    def _by_sample(self, values: FloatArray, header: ScoreHeader) -> Scores:
         """One row per stored sample; NaN where it has no value."""
         users, prompts, keys = self._sample_names
-        return Scores(_numbers(values, self._rows), users, prompts, keys, header.bounds)
+        return Scores(values, users, prompts, keys, header.bounds)
 
     @cached_property
     def _rows(self) -> Mapping[str, int]:
         """Key to row of every sample, in their order."""
         return {sample.key: row for row, sample in enumerate(self.samples)}
+
+    @cached_property
+    def _users(self) -> Mapping[str, int]:
+        """User to row, in alphabetical order."""
+        return {user: row for row, user in enumerate(sorted(self.kinds))}
 
     @cached_property
     def _sample_names(self) -> tuple[np.ndarray[Any, np.dtype[np.str_]], ...]:
@@ -176,10 +182,10 @@ class ScoredFolder:
         own = [s.user.replace("\\", r"\\").replace("|", r"\|") for s in self.samples]
         return users, prompts, np.array([f"{u}|{s.prompt}|{s.index}" for u, s in zip(own, self.samples, strict=True)])
 
-    def _by_user(self, values: Mapping[str, float | None]) -> Scores:
+    def _by_user(self, values: FloatArray) -> Scores:
         """One row per user of the run; they belong to no prompt."""
-        users = np.array(sorted(self.kinds))
-        return Scores(_numbers(values, users.tolist()), users, np.full(len(users), ""), users)
+        users = np.array(list(self._users))
+        return Scores(values, users, np.full(len(users), ""), users)
 
     def check(self, *, summary: bool = True) -> None:
         """Reads the scores, and the summary. Raises `PrefbenchError` for the first that cannot be relied on."""
@@ -252,9 +258,3 @@ class ScoredFolder:
         frame.insert(2, "kind", [self.kinds[sample.user] for sample in self.samples])
         per_image = {name: column for name, column in self.columns().items() if column.unit == "image"}
         return frame.assign(**{name: column.scores.values for name, column in per_image.items()})
-
-
-def _numbers(values: Mapping[str, float | None], keys: Iterable[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The values of keys, float64 (N,); NaN where there is none."""
-    entries = [values.get(key) for key in keys]
-    return np.array([np.nan if value is None else value for value in entries], dtype=np.float64)

@@ -15,7 +15,6 @@ from prefbench.run.folder import RunFolder
 from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
 from prefbench.score.score_files import (
-    ScoreRow,
     StoredScores,
     read_header,
     read_scores,
@@ -24,6 +23,7 @@ from prefbench.score.score_files import (
     write_scores,
     write_summary,
 )
+from prefbench.score.score_rows import ScoreRow
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary, summarise
 from tests.support import toy_runs
