@@ -36,6 +36,8 @@ import prefbench
 from prefbench.api import Sample, ScoreHeader, colour_spread
 from prefbench.api.metrics import Question
 from prefbench.check.findings import run_checks
+from prefbench.cli.runs import open_runs
+from prefbench.cli.screen import Screen
 from prefbench.files import write_atomic
 from prefbench.reports.audit import checks
 from prefbench.reports.audit.audited_run import AuditedRun
@@ -43,7 +45,6 @@ from prefbench.reports.audit.contents import SuiteContents
 from prefbench.reports.shared.published import portable
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import describe
-from prefbench.run.folder import RunFolder
 from prefbench.run.plan import Planned
 from prefbench.run.prepare import Prepared, Settings, prepare, suite_of_run
 from prefbench.run.row_kinds import ProfileRow
@@ -164,7 +165,7 @@ def _all_stages() -> None:
 
 def report(path: Path) -> None:
     """What `prefbench report RUN --json` does."""
-    result = prefbench.report([path])
+    result = prefbench.report(open_runs([path], Screen(quiet=True)))
     assert [result.tables, result.as_json()]
     result.write(path / "report")
 
@@ -178,7 +179,7 @@ def plan(settings: Settings) -> None:
 
 def audit(path: Path) -> None:
     """The checks of `prefbench audit` that look at no picture, on a suite that shows none but the histories."""
-    folder = RunFolder(path)
+    folder = open_runs([path], Screen(quiet=True))[0].scored.folder
     suite = suite_of_run(folder.read_description()["spec"])
     histories = {user.id: suite.history(user.id) for user in suite.users("test")}
     run = AuditedRun(folder, suite, SuiteContents("test", {}, histories, {}, {}))

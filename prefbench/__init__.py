@@ -153,6 +153,7 @@ def report(
     work: Path | str = "runs",
     command: str = "",
     log: Callable[[str], object] = lambda _: None,
+    watch: Watch | None = None,
     **options: Any,
 ) -> ReportResult:
     """Measures one report of scored runs, once; tables, page and plain data all show the same result.
@@ -164,6 +165,7 @@ def report(
         work: where a report that draws or trains on its own keeps what it can resume from.
         command: what a page names as the way to repeat it.
         log: is told in one line what begins.
+        watch: is told how far long stages are.
         options: of the report, by name.
 
     Returns:
@@ -179,7 +181,9 @@ def report(
     """
     from prefbench.api import ReportContext
     from prefbench.calls import listed, measure_report, path_of, suite_of
+    from prefbench.run.watch import Watch
 
     opened = [load(one) for one in listed("runs", runs)]
-    context = ReportContext(lambda: suite_of(opened, suite), command, path_of("work", work), log)
+    bar = (watch or Watch()).progress
+    context = ReportContext(lambda: suite_of(opened, suite), command, path_of("work", work), log, bar)
     return measure_report(name, opened, options, context, suite)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -30,6 +31,16 @@ class ReportCard:
     """The registered report that commits the runs of this one, where it does not publish by itself."""
 
 
+Bar = Callable[[str, int, str], AbstractContextManager[Callable[[int], object]]]
+"""Given a stage, how many units it has and what they are, wraps it; what it yields is told of further units done."""
+
+
+@contextmanager
+def no_bar(stage: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:  # noqa: ARG001
+    """Shows nothing."""
+    yield lambda _: None
+
+
 @dataclass(frozen=True)
 class ReportContext:
     """What a report may ask for beside the runs."""
@@ -42,6 +53,8 @@ class ReportContext:
     """Folder where a report that draws or trains on its own keeps what it can resume from."""
     log: Callable[[str], object] = lambda _: None
     """Called with one line when a stage begins."""
+    bar: Bar = no_bar
+    """Shows how far a long stage is."""
 
 
 class Report(ABC, Generic[R]):

@@ -11,8 +11,7 @@ Two thresholds in levels of 255, calibrated on 600 scenes of picturebook:
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,18 +60,23 @@ class Nearest:
     distances: NDArray[np.float64]
 
 
-def nearest(first: Thumbnails, second: Thumbnails) -> Nearest:
-    """The nearest picture of `second` for each of `first`, block by block; place -1 and infinity where it is empty."""
+def nearest(first: Thumbnails, second: Thumbnails, advance: Callable[[int], object] = lambda _: None) -> Nearest:
+    """The nearest picture of `second` for each of `first`, block by block; place -1 and infinity where it is empty.
+
+    `advance` is told how many pictures of `first` are done.
+    """
     places = np.full(len(first), -1, np.int64)
     distances = np.full(len(first), np.inf)
-    for row, column in itertools.product(range(0, len(first), _BLOCK), range(0, len(second), _BLOCK)):
+    for row in range(0, len(first), _BLOCK):
         block = slice(row, row + _BLOCK)
-        of_block = _distances(first[block], second[column : column + _BLOCK])
-        best = of_block.argmin(axis=1)
-        closest = of_block[np.arange(len(of_block)), best]
-        closer = closest < distances[block]
-        places[block] = np.where(closer, column + best, places[block])
-        distances[block] = np.where(closer, closest, distances[block])
+        for column in range(0, len(second), _BLOCK):
+            of_block = _distances(first[block], second[column : column + _BLOCK])
+            best = of_block.argmin(axis=1)
+            closest = of_block[np.arange(len(of_block)), best]
+            closer = closest < distances[block]
+            places[block] = np.where(closer, column + best, places[block])
+            distances[block] = np.where(closer, closest, distances[block])
+        advance(len(first[block]))
     return Nearest(places, distances)
 
 

@@ -25,7 +25,7 @@ def audit(runs: tuple[Path, ...], suite: str | None, as_json: bool) -> None:
 
     screen = Screen(quiet=as_json)
     opened = open_runs(runs, screen, read="rows")
-    result = prefbench.report(opened, "audit", suite=suite, log=screen.line)
+    result = prefbench.report(opened, "audit", suite=suite, log=screen.line, watch=screen)
     screen.grids(result.tables)
     if as_json:
         print_json(result.as_json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,8 @@ def open_runs(paths: Sequence[Path], screen: Screen, *, read: Read = "scores") -
     import prefbench
     from prefbench.api import PrefbenchError
 
+    # The rows of a large run are a million objects that stay: looking them over for cycles takes a third of the time.
+    gc.set_threshold(100_000, 50, 100)
     if len(paths) == 1:
         return [prefbench.load(paths[0])]
     opened, reasons = [], {}

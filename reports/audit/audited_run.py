@@ -11,6 +11,7 @@ from PIL import ImageOps
 
 from prefbench.api import SPLITS, Case, History, PrefbenchError, Sample, Split, Suite, colour_spread
 from prefbench.api.near import unknown
+from prefbench.api.reports import Bar, no_bar
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder
@@ -36,6 +37,8 @@ class AuditedRun:
     folder: RunFolder
     suite: Suite
     contents: SuiteContents
+    bar: Bar = no_bar
+    """Shows how far the checks of pictures are."""
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
@@ -110,7 +113,13 @@ class AuditedRun:
     @cached_property
     def _pictures(self) -> Mapping[str, Any]:
         """Digest to the thumbnails of the image and of its mirror image and its spread, or to the file's fault."""
-        return {digest: self._reduced(digest) for digest in {s.image for s in self.samples if s.image is not None}}
+        digests = {sample.image for sample in self.samples if sample.image is not None}
+        with self.bar("read images", len(digests), "img") as advance:
+            pictures = {}
+            for digest in digests:
+                pictures[digest] = self._reduced(digest)
+                advance(1)
+        return pictures
 
     def _reduced(self, digest: str) -> Any:
         try:

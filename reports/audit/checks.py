@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from prefbench.api import Suite
+from prefbench.api.reports import Bar, no_bar
 from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
 
@@ -37,7 +38,12 @@ CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
 
 
 def audit(
-    folder: RunFolder, suite: Suite, contents: SuiteContents, *, listener: Listener = lambda _: None
+    folder: RunFolder,
+    suite: Suite,
+    contents: SuiteContents,
+    *,
+    listener: Listener = lambda _: None,
+    bar: Bar = no_bar,
 ) -> list[Finding]:
     """Audits one run.
 
@@ -46,6 +52,7 @@ def audit(
         suite: the suite that the run names, as it is now.
         contents: what `read_suite` read of that suite for the run's split; runs of one suite and split share it.
         listener: receives each finding as soon as its check ends.
+        bar: shows how far the checks of pictures are.
 
     Returns:
         One finding per check, in the order shown, each with the rows it is about: `FAILED` where a rule is broken,
@@ -54,5 +61,5 @@ def audit(
     Raises:
         PrefbenchError: the folder is no run.
     """
-    run = AuditedRun(folder, suite, contents)
+    run = AuditedRun(folder, suite, contents, bar)
     return run_checks({name: partial(check, run) for name, check in CHECKS.items()}, listener)

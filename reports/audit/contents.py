@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import VIEWERS, History, Picture, Split, Suite, UnreadableImageError
+from prefbench.api.reports import Bar, no_bar
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 from prefbench.check.findings import Row
 
@@ -55,13 +56,16 @@ class SuiteContents:
     """The pictures that cannot be read, which the groups leave out."""
 
 
-def read_suite(suite: Suite, split: Split) -> SuiteContents:
+def read_suite(suite: Suite, split: Split, bar: Bar = no_bar) -> SuiteContents:
     """Loads every picture of the split's, the scorer and the train users once: a minute for 100,000."""
     reader = _Reader()
     histories = {user.id: suite.history(user.id) for user in suite.users(split)}
-    reader.add_references(suite, split)
-    for visibility, role, history in _judged(suite, split, histories):
-        reader.add(visibility, role, history)
+    with bar("references", len(histories), "user") as advance:
+        reader.add_references(suite, split, advance)
+    with bar("judged pictures", _sides(suite, split), "history") as advance:
+        for visibility, role, history in _judged(suite, split, histories):
+            reader.add(visibility, role, history)
+            advance(1)
     prompts = reader.prompts | {plain(prompt): CAPTIONS for prompt in suite.training_prompts()}
     own = {user: frozenset(reader.own[user]) for user in histories}
     return SuiteContents(split, reader.groups(), histories, own, prompts, reader.unread)
@@ -70,6 +74,16 @@ def read_suite(suite: Suite, split: Split) -> SuiteContents:
 def plain(prompt: str) -> str:
     """A prompt without regard to case and spaces."""
     return " ".join(prompt.casefold().split())
+
+
+def _sides(suite: Suite, split: Split) -> int:
+    """How many histories `_judged` gives."""
+    counts = {split: 2 * len(suite.users(split))}
+    if split != "scorer":
+        counts["scorer"] = len(VIEWERS) * len(suite.users("scorer"))
+    if split != "train":
+        counts["train"] = len(suite.users("train"))
+    return sum(counts.values())
 
 
 def _judged(suite: Suite, split: Split, histories: Mapping[str, History]) -> Iterator[tuple[Visibility, str, History]]:
@@ -96,7 +110,7 @@ class _Reader:
     prompts: dict[str, str] = field(default_factory=dict)
     own: dict[str, set[str]] = field(default_factory=dict)
 
-    def add_references(self, suite: Suite, split: Split) -> None:
+    def add_references(self, suite: Suite, split: Split, advance: Callable[[int], object]) -> None:
         for reference in suite.references(split):
             self.put("held-out", Source(reference.user, "reference"), reference.picture)
         for user in suite.users(split):
@@ -104,6 +118,7 @@ class _Reader:
                 for role, picture in (("chosen picture", case.chosen), ("rejected picture", case.rejected)):
                     if picture is not None:
                         self.put("held-out", Source(user.id, role), picture)
+            advance(1)
 
     def add(self, visibility: Visibility, role: str, history: History) -> None:
         source = Source(history.user, role)

@@ -64,7 +64,9 @@ def near(run: AuditedRun, *, visibility: Visibility) -> str:
     group = run.contents.groups[visibility]
     if not group.sources or not run.drawn:
         skip(f"there are {len(run.drawn)} drawn images and {len(group.sources)} {visibility} pictures to compare")
-    upright, mirrored = (nearest(drawn, group.thumbnails) for drawn in (run.thumbnails, run.mirrored))
+    both = (run.thumbnails, run.mirrored)
+    with run.bar(f"compare with {visibility} pictures", sum(map(len, both)), "img") as advance:
+        upright, mirrored = (nearest(drawn, group.thumbnails, advance) for drawn in both)
     distances = np.minimum(upright.distances, mirrored.distances)
     copies, alike = (int((distances < limit).sum()) for limit in (COPY, ALIKE))
     pairs = f"{len(distances)} drawn images and {len(group.sources):,} {visibility} pictures"

@@ -73,9 +73,9 @@ class Audit(Report[Sequence[RunFindings]]):
             if data not in collected:
                 suite = recorded_suite(spec, self._suite)
                 context.log(f"look at the pictures of {suite.card.name}")
-                collected[data] = suite, read_suite(suite, split)
+                collected[data] = suite, read_suite(suite, split, context.bar)
             context.log(f"audit {run.path.name}")
-            audited.append(RunFindings(run.path.name, audit(folder, *collected[data])))
+            audited.append(RunFindings(run.path.name, audit(folder, *collected[data], bar=context.bar)))
         return audited
 
     def as_json(self, result: Sequence[RunFindings]) -> Sequence[Mapping[str, Any]]:

@@ -6,7 +6,8 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -562,3 +563,27 @@ def test_a_picture_of_the_suite_that_cannot_be_read_fails_the_audit_with_its_use
                                  " (disliked shown history of test-1)")  # fmt: skip
     assert [row["user"] for row in found.rows] == ["test-1"]
     assert findings["near shown"].outcome == "ok"
+
+
+def test_every_long_stage_shows_its_share_to_the_end(clean: Path) -> None:
+    told: dict[str, list[int]] = {}
+
+    @contextmanager
+    def bar(stage: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
+        assert unit in ("img", "user", "history")
+        done = told[stage] = [total]
+        yield done.append
+
+    Audit(suite=SUITE).measure([ScoredFolder.open(clean)], ReportContext(suite=AuditedSuite, bar=bar))
+    assert list(told) == [
+        "references", "judged pictures", "read images",
+        "compare with held-out pictures", "compare with shown pictures", "compare with learned pictures",
+    ]  # fmt: skip
+    for stage, (total, *done) in told.items():
+        assert sum(done) == total, stage
+
+
+def test_a_comparison_tells_how_many_pictures_are_done() -> None:
+    told: list[int] = []
+    nearest(np.zeros((3000, 192), np.float32), np.zeros((5, 192), np.float32), told.append)
+    assert told == [2048, 952]
