@@ -232,7 +232,7 @@ class _State:
                 self.ema.load_state_dict(stored["ema"])
                 self.ema.to(device)
             self.progress.__dict__.update(stored["progress"])
-        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())[:200]
             raise PrefbenchError(f"{self.path} does not fit this training ({reason}); use another --out") from error
         logger.info("resumed %s at step %d", self.path, self.progress.step)

@@ -287,7 +287,7 @@ def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, plans: l
     assert "likes" not in table.columns, "its rows are samples"
     shown = to_text(run_grid(compare([run]), "knowing"))
     assert "2 users" in next(line for line in shown.splitlines() if line.strip().startswith("likes ↑"))
-    assert "4 × 1, 8" in next(line for line in shown.splitlines() if line.strip().startswith("utility ↑"))
+    assert "4 × 1 × 2 = 8" in next(line for line in shown.splitlines() if line.strip().startswith("utility ↑"))
 
 
 def test_scores_follow_what_is_kept(tmp_path: Path, plans: list[ProbePlan]) -> None:
