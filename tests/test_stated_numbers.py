@@ -1,0 +1,201 @@
+"""Measured numbers of the README and the docs are those of committed files: each is read from both.
+
+A decimal number on these pages is either in a claim below, which is made from a file, or matches `NOT_MEASURED` with
+the reason. So a number that is written by hand fails, and one whose file has changed since.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from prefbench.api import fixed
+from prefbench.reports.shared.cells import p_text
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+SCORER = "prefbench/weights/preference/card.json"
+VALIDATION, ABLATION = "results/validation/picturebook.json", "results/ablation/ours.picturebook.mini-sd.json"
+NOT_MEASURED: Mapping[str, str] = {
+    r"Python 3\.11": "what the project needs",
+    r"arXiv:? ?\d{4}\.\d{4,5}": "a paper",
+    r"SD 1\.5": "a name",
+    r"Apache-2\.0": "a licence",
+    r"[Vv]ersions? 0\.1\.0|[Vv]ersions 0\.1 and 0\.2|older than 0\.2|version 0\.[12]": "a version",
+    r"learn-user-pref 61\.7 %, PAMELA 66\.3 %, PAL 70\.5 to 71 %": "other papers' numbers, called so",
+    r"strength 0\.25 from 0": "a setting of the validation",
+    r"weight 0\.01": "a setting of training",
+    r"p is under 0\.05|under 0\.05|--effect 0\.05|level of 0\.05": "a level, or a wish",
+    r"0\.5 is chance|[Tt]wice the coin's 0\.5": "chance",
+}
+"""Decimals that are no measurement of this project, with the reason."""
+MEASURED_BY_TESTS: Mapping[str, str] = {
+    r"fails for 2\.8 % of users .{0,60}fails for 7\.5 % of prompts": "tests/stats/test_coverage.py",
+}
+"""Decimals of simulations that a test of the named file repeats."""
+
+
+class Claim(NamedTuple):
+    """A text that a page must hold, with the file that its numbers are from."""
+
+    page: str
+    text: str
+    file: str
+
+
+@cache
+def content(file: str) -> Any:
+    return json.loads((ROOT / file).read_text(encoding="utf-8"))
+
+
+def number(file: str, metric: str, digits: int) -> str:
+    """`value [low, high]` of a metric over all users of a leaderboard's entry."""
+    (row,) = [row for row in content(file)["rows"] if (row["metric"], row["kind"]) == (metric, "all")]
+    return interval(row, digits)
+
+
+def interval(row: Mapping[str, Any], digits: int) -> str:
+    return f"{fixed(row['value'], digits)} [{fixed(row['low'], digits)}, {fixed(row['high'], digits)}]"
+
+
+def entry(name: str) -> str:
+    return f"results/leaderboard/picturebook/{name}.json"
+
+
+def leaderboard_claims() -> Iterator[Claim]:
+    """The table of the README, row by row."""
+    names = {
+        "`ours`": "ours", "`attribute-rewrite`": "attribute-rewrite", "`ip-adapter`": "ip-adapter",
+        "`prompt-only`": "prompt-only", "`ours --control other-user`": "ours.other-user",
+    }  # fmt: skip
+    for shown, name in names.items():
+        gap = "0" if name == "prompt-only" else number(entry(name), "gap-closed", 2)
+        columns = {"utility": 2, "clip-score": 1, "fid": 1}
+        cells = [gap, *(number(entry(name), metric, digits) for metric, digits in columns.items())]
+        yield Claim("README.md", f"| {shown} | {' | '.join(cells)} |", entry(name))
+
+
+def sentence_claims() -> Iterator[Claim]:
+    """Sentences of the README."""
+    rows = [row for row in content("benchmarks/results/utility-ours.json")["rows"] if row["metric"] == "utility"]
+    worst = max(row["p_holm"] for row in rows)
+    yield Claim(
+        "README.md", f"`ours` is above both baselines in utility ({p_text(worst)} after Holm",
+        "benchmarks/results/utility-ours.json",
+    )  # fmt: skip
+    (clip,) = [r for r in content(entry("ours"))["rows"] if (r["metric"], r["kind"]) == ("clip-score", "all")]
+    cost = {"value": -clip["difference"], "low": -clip["difference_high"], "high": -clip["difference_low"]}
+    yield Claim(
+        "README.md",
+        f"costs `ours` {interval(cost, 2)} of it against `prompt-only` (p {clip['p']:.4f}, not adjusted",
+        entry("ours"),
+    )
+    fids = [number(entry(name), "fid", 2).partition(" ")[0] for name in ("random-style", "ours")]
+    random = number(entry("random-style"), "fid", 1).partition(" ")[0]
+    yield Claim("README.md", f"(`random-style`, which knows no user, reaches {random})", entry("random-style"))
+    text = f"`random-style`, which knows no user, reaches {fids[0]} beside {fids[1]} of `ours`"
+    yield Claim("docs/belief.md", text, entry("random-style"))
+    utility = number(entry("ours"), "utility", 3)
+    yield Claim("docs/start.md", f"utility ↑† {utility}", entry("ours"))
+    yield Claim("docs/start.md", f"`{utility.partition(' ')[0]}` is the mean over users", entry("ours"))
+
+
+def scorer_claims() -> Iterator[Claim]:
+    """What the docs say of the preference scorer."""
+    figures = content(SCORER)["figures"]
+    of = {name: interval(figure, 3) for name, figure in figures.items() if isinstance(figure, dict) and "low" in figure}
+    for row in (
+        f"| `preference` | {of['within_user_accuracy']} |",
+        f"| the true taste: the best possible under the users' noise | {of['best_possible']} |",
+        f"| the same scorer without the history | {of['population']} |",
+        f"| with another user's history; mean of 20 permutations of users | {of['mismatched']}; {of['permuted']} |",
+    ):
+        yield Claim("docs/belief.md", row, SCORER)
+    brier, error = (fixed(figures[name]["value"], 3) for name in ("brier", "ece"))
+    text = f"P(liked) has a Brier score of {brier} and an expected calibration error of {error}."
+    yield Claim("docs/belief.md", text, SCORER)
+
+
+def validation_claims() -> Iterator[Claim]:
+    """What the docs say of the metrics."""
+    tau = content(VALIDATION)["parts"]["of_runs"]["tau"]
+    value = {name: fixed(one["value"], 2) for name, one in tau.items()}
+    count = tau["preference"]["n"]
+    for text in (
+        f"| `preference` | {interval(tau['preference'], 2)} |",
+        f"| `clip-score`, `prompt-fidelity` | {value['clip-score']}, {value['prompt-fidelity']} |",
+        f"| `fid`, `kid` | {value['fid']}, {value['kid']} |",
+        f"`clip-i` has a tau of {interval(tau['clip-i'], 2)} too",
+        f"Kendall's tau with true utility over {count} methods, controls and attacks",
+    ):
+        yield Claim("docs/belief.md", text, VALIDATION)
+
+
+def other_claims() -> Iterator[Claim]:
+    """What the docs say of components and of speed."""
+    utility = {row["name"]: row["metrics"]["utility"] for row in content(ABLATION)["rows"]}
+    loss, whole = -utility["own likes"]["difference"]["value"], utility["whole"]["value"]
+    yield Claim("docs/limits.md", f"loses {fixed(loss, 3)} of {fixed(whole, 3)} utility", ABLATION)
+    file = "benchmarks/results/statistics.json"
+    many, few = (content(file)["frechet_distance"][f"n = {n}"]["times_faster_than_sqrtm"] for n in (3000, 1000))
+    text = f"{many:g} times as fast for 3,000 images a side, {few:g} times only for 1,000"
+    yield Claim("docs/numbers.md", text, file)
+
+
+CLAIMS = [
+    *leaderboard_claims(), *sentence_claims(), *scorer_claims(), *validation_claims(), *other_claims(),
+]  # fmt: skip
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def prose(page: str) -> str:
+    """A page without code blocks, the targets of links and addresses, on one line."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```(?!text).*?^```", " ", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^    [a-z$].*$", " ", text, flags=re.MULTILINE)
+    return flat(re.sub(r"\]\([^)]*\)|https?://\S+", " ", text))
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: f"{claim.page} {claim.text[:60]}")
+def test_a_stated_number_is_the_one_in_its_file(claim: Claim) -> None:
+    assert claim.text in flat((ROOT / claim.page).read_text(encoding="utf-8")), f"{claim.file} says: {claim.text}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_decimal_stands_without_a_file(page: str) -> None:
+    text = prose(page)
+    for claim in CLAIMS:
+        text = text.replace(claim.text, " ") if claim.page == page else text
+    for pattern in (*NOT_MEASURED, *MEASURED_BY_TESTS):
+        text = re.sub(pattern, " ", text)
+    text = re.sub(r"`[^`]*`", " ", text)
+    decimals = re.finditer(r"(?<![\w.])-?\d+\.\d+(?![\w.])", text)
+    stray = [text[max(0, at.start() - 60) : at.end() + 30] for at in decimals]
+    assert not stray, stray
+
+
+def test_what_simulations_say_is_in_the_test_that_is_named() -> None:
+    for file in MEASURED_BY_TESTS.values():
+        assert (ROOT / file).is_file()
+
+
+def test_the_counts_of_requirements_are_those_of_the_validation() -> None:
+    outcomes = Counter(row["passed"] for row in content(VALIDATION)["requirements"])
+    text = flat((ROOT / "docs/belief.md").read_text(encoding="utf-8"))
+    whole = re.search(r"all (\d+) requirements hold", text)
+    others = re.search(r"(\d+) of (\d+) hold, (\d+) fail and (\d+) are open", text)
+    assert whole is not None
+    assert others is not None
+    hold, total, fail, unclear = map(int, others.groups())
+    assert (int(whole[1]) + hold, fail, unclear) == (outcomes[True], outcomes[False], outcomes[None])
+    assert total == hold + fail + unclear
