@@ -46,6 +46,8 @@ def open_plain(path: Path, limit: int = BYTES_LIMIT) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise PrefbenchError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # a null character, or one that no encoding has
+        raise PrefbenchError(f"cannot read {str(path)!r}: no file can have this name") from error
     with os.fdopen(descriptor, "rb") as stream:
         _check_plain(path, os.fstat(descriptor), limit)  # what was opened may not be what was looked at
         try:

@@ -85,3 +85,10 @@ def test_a_loop_of_links_is_one_line(tmp_path: Path) -> None:
 def test_a_disk_that_fails_while_a_file_is_read_is_one_line() -> None:
     with pytest.raises(PrefbenchError, match="cannot read /proc/self/mem: Input/output error"):
         list(blocks(Path("/proc/self/mem")))
+
+
+@pytest.mark.parametrize("name", ["null\0", "half a pair \ud800"])
+def test_a_name_that_no_file_can_have_is_one_line(name: str, tmp_path: Path) -> None:
+    with pytest.raises(PrefbenchError, match="no file can have this name") as refused:
+        read_plain(tmp_path / name)
+    assert str(refused.value).isprintable()

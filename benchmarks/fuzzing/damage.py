@@ -63,7 +63,7 @@ def on_lines(trial: Trial, data: bytes, foreign: bytes) -> bytes:
         ("lose", "repeat", "swap", "join", "edit", "edit", "foreign", "replace", "blank", "reverse", "from")
     )
     if deed == "edit":
-        lines[i] = edited(trial, lines[i].decode()).encode(errors="surrogatepass") + b"\n"
+        lines[i] = edited(trial, lines[i].decode(errors="replace")).encode(errors="surrogatepass") + b"\n"
     elif deed == "swap":
         lines[i], lines[j] = lines[j], lines[i]
     elif deed == "join":

@@ -219,7 +219,7 @@ def _rows(trial: Trial) -> str:
     if refusal:
         return "refused"
     stored = list(folder.samples().values())
-    return _expect(repr(stored) == repr([sample]), f"{sample!r:.300} came back as {stored!r:.300}", "right")
+    return _expect(stored == [sample], f"{sample!r:.300} came back as {stored!r:.300}", "right")
 
 
 def _lists(trial: Trial) -> str:

@@ -102,7 +102,7 @@ def read_picture(path: Path) -> Image.Image:
         data = read_plain(path, MAX_BYTES)
     except FileNotFoundError as error:
         raise UnreadableImageError(f"{path}: there is no such file") from error
-    except (PrefbenchError, ValueError) as error:  # ValueError: a path with a null character
+    except PrefbenchError as error:
         raise UnreadableImageError(f"{path}: {error}") from error
     return decode_image(data, origin=str(path))
 

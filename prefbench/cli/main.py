@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from prefbench import __version__
-from prefbench.api import PrefbenchError, plain, printable
+from prefbench.api import PrefbenchError, plain
 from prefbench.api.guard import on_second_interrupt, reason, still_running
 from prefbench.cli.ablate import ablate
 from prefbench.cli.audit import audit
@@ -27,7 +27,7 @@ from prefbench.cli.report import report
 from prefbench.cli.run import run
 from prefbench.cli.score import score
 from prefbench.cli.show import show
-from prefbench.cli.text import harmless_messages, tell
+from prefbench.cli.text import harmless_messages, line_of, tell
 from prefbench.cli.train import train
 from prefbench.cli.validate import validate
 
@@ -70,7 +70,7 @@ class _Group(click.Group):
             tell(f"prefbench: {message}")
             ctx.exit(2)
         except click.ClickException as error:  # it may quote the name of a file
-            vars(error)["message"] = printable(error.message)
+            vars(error)["message"] = line_of(error.message)
             raise
         except KeyboardInterrupt:
             _tell_stopped("stopped")

@@ -16,8 +16,13 @@ _LIMIT = 8000
 
 def tell(text: object) -> None:
     """One line on standard error."""
+    click.echo(line_of(text), err=True)
+
+
+def line_of(text: object) -> str:
+    """A text in one printable line of bounded length."""
     line = printable(str(text).strip())
-    click.echo(line if len(line) <= _LIMIT else f"{line[: _LIMIT - 1]}…", err=True)
+    return line if len(line) <= _LIMIT else f"{line[: _LIMIT - 1]}…"
 
 
 def harmless_messages(*, debug: bool) -> None:

@@ -432,3 +432,9 @@ def test_failures_are_counted_and_stop_a_run_unless_they_are_allowed(
     rows = {row["metric"]: row for row in rows_of(allowed) if row["kind"] == "all"}
     assert (rows["utility"]["n_samples"], rows["utility"]["missing"]) == (15, 15)
     assert (rows["fid"]["n_samples"], rows["fid"]["missing"]) == (15, 15)
+
+
+def test_an_argument_without_end_is_quoted_in_a_line_of_bounded_length() -> None:
+    done = CliRunner().invoke(main, ["run", "--method", "prompt-only", "--users", "y" * 10**6])
+    assert done.exit_code == 2
+    assert max(map(len, done.stderr.splitlines())) < 9000
