@@ -19,6 +19,7 @@ from ..shared.cells import DASH, p_text
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
 from ..shared.numbers import Numbers
+from ..shared.published import age
 from .schema import AblationResult, VariantCell, VariantRow
 
 _CURVES = ("user scale", "user guidance")
@@ -54,7 +55,7 @@ def render(result: AblationResult, stem: str) -> str:
         command=result["command"],
     )
     figure = f"![Curves of preference against prompt fidelity]({stem}.png)\n"
-    return "\n".join([head, to_markdown(grid(result)), figure])
+    return "\n".join([head, *filter(None, [age(result["versions"])]), to_markdown(grid(result)), figure])
 
 
 def grid(result: AblationResult) -> Grid:

@@ -15,6 +15,7 @@ from ..shared.cells import DASH, WON, metric_heading, number
 from ..shared.escape import markdown
 from ..shared.grid import to_markdown
 from ..shared.numbers import Numbers
+from ..shared.published import age
 from .attackers import outranking
 from .schema import AttackCell, AttackResult, MetricRecord, Outcome
 
@@ -52,7 +53,16 @@ def render(result: AttackResult, stem: str) -> str:
         f"- {markdown(row['method'])}: {markdown(row['attack'])} (`{row['command']}`)" for row in result["attackers"]
     ]
     figure = f"\n![Attackers and the metrics that they win]({stem}.png)\n"
-    return "\n".join([head, *_headline(result), to_markdown(grid(result)), *attacks, figure])
+    return "\n".join(
+        [
+            head,
+            *filter(None, [age(result["versions"])]),
+            *_headline(result),
+            to_markdown(grid(result)),
+            *attacks,
+            figure,
+        ]
+    )
 
 
 def grid(result: AttackResult) -> Grid:

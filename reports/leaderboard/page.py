@@ -11,6 +11,7 @@ from ..shared.escape import markdown
 from ..shared.frame import BASELINE, CEILING, GAP, UTILITY
 from ..shared.grid import to_markdown
 from ..shared.notes import drawn_notes, legend, smallest_note
+from ..shared.published import age
 from ..validation.unmet import unmet_notes
 from .entries import GROUP, Entry, rows_of
 from .reported import REPORTED
@@ -54,7 +55,7 @@ def _section(entries: Sequence[Entry]) -> str:
         f"{first['steps']} steps, guidance {first['guidance']:g}, {first['dtype']}. "
         "Commands, versions, hardware and all rows are in the result files."
     )
-    return "\n".join([f"## {markdown(table.title)}\n", markdown(about), "", to_markdown(table)])
+    return "\n".join([f"## {markdown(table.title)}\n", markdown(about), "", age(first["versions"]), to_markdown(table)])
 
 
 def grid(entries: Sequence[Entry]) -> Grid:

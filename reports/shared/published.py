@@ -49,6 +49,17 @@ def read_json(paths: Sequence[Path], parse: Callable[[Any], T], what: str) -> li
     return contents
 
 
+def age(versions: Mapping[str, str | None]) -> str:
+    """A sentence for the head of a page whose numbers were measured under rules that have changed since; else empty."""
+    version = versions.get("prefbench") or ""
+    if not version.startswith("0.1."):
+        return ""
+    return (
+        f"Measured with prefbench {version}: intervals, p values, kid, mmd and the pictures that set metrics compare "
+        "follow the rules of that version, not those that pages of today explain (CHANGELOG.md, 0.2.0).\n"
+    )
+
+
 def stale(page: Path, text: str) -> list[str]:
     """The names of what is not up to date: the page where it is another text, pictures that it shows and lacks."""
     is_current = page.is_file() and page.read_text(encoding="utf-8") == text

@@ -63,7 +63,7 @@ def revised_grid(ladders: Ladders) -> Grid:
     notes = [
         "The first measurement spoke against what was claimed before, or no claim had been made that it could test. "
         "Rules that changed since then too:",
-        *(f"- {rule}" for rule in changed_rules()),
+        *changed_rules(),
     ]
     return Grid("Claims that were argued anew", columns, [rows], notes)
 

@@ -6,7 +6,7 @@ import re
 
 from ..shared.escape import code_block, markdown
 from ..shared.grid import to_markdown
-from ..shared.published import portable
+from ..shared.published import age, portable
 from .schema import ValidationResult
 from .tables import grids
 
@@ -50,7 +50,8 @@ def render(result: ValidationResult, stem: str) -> str:
             users=scale["users"] or "All",
             command=code_block(result["command"]),
             **{key: scale[key] for key in ("split", "per_case", "samples", "pool_users", "pool_prompts")},
-        )
+        ),
+        *filter(None, [age(result["versions"])]),
     ]
     if result["left_out"]:
         reasons = "; ".join(f"{markdown(name)}: {markdown(reason)}" for name, reason in result["left_out"].items())
