@@ -179,10 +179,10 @@ def plan(settings: Settings) -> None:
 
 def audit(path: Path) -> None:
     """The checks of `prefbench audit` that look at no picture, on a suite that shows none but the histories."""
-    folder = open_runs([path], Screen(quiet=True))[0].scored.folder
-    suite = suite_of_run(folder.read_description()["spec"])
+    scored = open_runs([path], Screen(quiet=True), read="rows")[0].scored
+    suite = suite_of_run(scored.spec)
     histories = {user.id: suite.history(user.id) for user in suite.users("test")}
-    run = AuditedRun(folder, suite, SuiteContents("test", {}, histories, {}, {}))
+    run = AuditedRun(scored.folder, suite, SuiteContents("test", {}, histories, {}, {}), rows=scored.samples)
     findings = run_checks({name: partial(checks.CHECKS[name], run) for name in WITHOUT_PICTURES}, lambda _: None)
     assert all(finding.passed for finding in findings), [one for one in findings if not one.passed]
 

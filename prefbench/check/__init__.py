@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, counted
 from prefbench.api.near import unknown
 from prefbench.check.findings import Finding, Listener
 from prefbench.check.method import check_method
@@ -58,7 +58,11 @@ def conclusion(findings: Sequence[Finding]) -> str:
     """All findings in one line."""
     failed = [finding.check for finding in findings if not finding.passed]
     if failed:
-        return f"{len(failed)} of {len(findings)} checks FAILED: {', '.join(failed)}"
+        return f"{len(failed)} of {counted(len(findings), 'check')} FAILED: {', '.join(failed)}"
     skipped = sum(finding.outcome == "not applicable" for finding in findings)
     # What little was checked must not read like all of it.
-    return f"{skipped} of {len(findings)} checks not applicable, in the others it conforms" if skipped else "conforms"
+    return (
+        f"{skipped} of {counted(len(findings), 'check')} not applicable, in the others it conforms"
+        if skipped
+        else "conforms"
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import History, Judgment, Split, Suite, UnreadableImageError, User, Viewer, colour_spread
+from prefbench.api import History, Judgment, Split, Suite, UnreadableImageError, User, Viewer, colour_spread, counted
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
@@ -75,7 +75,11 @@ def _readable(judgments: Sequence[Judgment]) -> tuple[list[tuple[Judgment, Image
             images.append((judgment, judgment.picture.load()))
         except UnreadableImageError as error:
             unread.append(f"a picture of the {'liked' if judgment.liked else 'disliked'} side: {error}")
-    first = f"has {len(unread)} of {len(judgments)} pictures that cannot be read; {unread[0]}" if unread else None
+    first = (
+        f"has {len(unread)} of {counted(len(judgments), 'picture')} that cannot be read; {unread[0]}"
+        if unread
+        else None
+    )
     return images, first
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import as_seen
+from prefbench.api import as_seen, counted
 
 COPY, ALIKE = 3.0, 12.0
 _SIDE = 8
@@ -38,7 +38,9 @@ class Likeness:
     nearest: float
 
     def __str__(self) -> str:
-        return f"{self.copies} copies and {self.alike} alike in {self.pairs:,} pairs, nearest {self.nearest:.1f}"
+        return (
+            f"{self.copies} copies and {self.alike} alike in {counted(self.pairs, 'pair')}, nearest {self.nearest:.1f}"
+        )
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prefbench.api import DrawnImages, Evidence, Features, ImageMetric, Picture, PrefbenchError, Scored
+from prefbench.api import DrawnImages, Evidence, Features, ImageMetric, Picture, PrefbenchError, Scored, counted
 from prefbench.check.columns import Columns, as_text, check_columns, check_finite
 from prefbench.check.findings import Check, fail, warn
 from prefbench.check.made_up import PROMPTS, MadeUpTruth, made_up_features, made_up_history
@@ -79,7 +79,7 @@ class ImageMetricChecks:
         numbers = [value for value in columns[self._metric.card.name] if value is not None]
         if not numbers:
             warn("no sample got a value")
-        return f"{len(numbers)} of {len(self._samples)} samples, {min(numbers):.4g} to {max(numbers):.4g}"
+        return f"{len(numbers)} of {counted(len(self._samples), 'sample')}, {min(numbers):.4g} to {max(numbers):.4g}"
 
     def bounds(self) -> str:
         """The metric's own column stays within the card's bounds."""

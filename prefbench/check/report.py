@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun
+from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, counted
 from prefbench.check.cards import check_card, check_defaults, registered_name
 from prefbench.check.findings import Check, Finding, Listener, fail, one_line, run_checks, skip
 from prefbench.check.made_up import MadeUpSuite
@@ -112,7 +112,7 @@ class ReportChecks:
             if "\n" in str(error):
                 fail(f"what is wrong must be one line: {str(error)!r}"[:200])
             skip(f"made-up runs are refused: {one_line(error)}")
-        return f"{len(self._runs)} runs"
+        return f"{counted(len(self._runs), 'run')}"
 
     def plain_data(self) -> str:
         """JSON without NaN or infinity that reads back as it was written, and names no folder of this machine."""
@@ -138,7 +138,7 @@ class ReportChecks:
         for grid in grids:
             _check_grid(grid)
         rows = sum(len(section) for grid in grids for section in grid.sections)
-        return f"{len(grids)} tables of {rows} rows"
+        return f"{counted(len(grids), 'table')} of {counted(rows, 'row')}"
 
     def files(self) -> str:
         """`write` leaves every file that it names, and no half-written one."""
@@ -149,14 +149,14 @@ class ReportChecks:
             fail(f"{min(lacking).name} was named and is not in the folder")
         if temporary := [path.name for path in written if path.name.endswith(".tmp") or path.stat().st_size == 0]:
             fail(f"{min(temporary)} is not a whole file")
-        return f"{len(written)} files" if written else "none"
+        return f"{counted(len(written), 'file')}" if written else "none"
 
     def untouched(self) -> str:
         """Measuring and writing change no run."""
         self._report.write(self._result, self._folder / "again")
         if _contents(self._folder / "runs") != self._before:
             fail("a run is not what it was before")
-        return f"{len(self._before)} files of {len(self._runs)} runs"
+        return f"{counted(len(self._before), 'file')} of {counted(len(self._runs), 'run')}"
 
 
 def _check_grid(grid: Grid) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer
+from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer, counted
 from prefbench.check.cards import check_defaults, check_scorer_card, registered_name
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
 from prefbench.check.made_up import PROMPTS, made_up_history
@@ -111,13 +111,13 @@ class ScorerChecks:
         if not isinstance(values, np.ndarray) or values.dtype != np.float64:
             fail(f"values are float64, got {getattr(values, 'dtype', type(values).__name__)}")
         if values.shape != (len(self._pictures),):
-            fail(f"values {values.shape} for {len(self._pictures)} pictures")
+            fail(f"values {values.shape} for {counted(len(self._pictures), 'picture')}")
         wrong = values[~(np.isfinite(values) & (values >= 0) & (values <= 1))]
         if len(wrong):
             fail(f"{wrong[0]:.6g} is not within 0 and 1")
         if np.ptp(values) == 0:
             warn(f"every picture got {values[0]:.4g}")
-        return f"{len(values)} pictures, {values.min():.4g} to {values.max():.4g}"
+        return f"{counted(len(values), 'picture')}, {values.min():.4g} to {values.max():.4g}"
 
     def repeats(self) -> str:
         """The same again gets equal values."""

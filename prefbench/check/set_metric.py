@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from prefbench.api import Features, FeatureSet, PrefbenchError, Resampling, SetMetric
+from prefbench.api import Features, FeatureSet, PrefbenchError, Resampling, SetMetric, counted
 from prefbench.check.findings import Check, fail, one_line, skip
 
 _ROWS, _USERS, _PROMPTS, _WIDTH = 60, 12, 5, 16
@@ -109,7 +109,7 @@ class SetMetricChecks:
             except PrefbenchError as error:
                 refusals.append(one_line(error))
             else:
-                fail(f"{n} samples got the value {value!r}; raise PrefbenchError")
+                fail(f"{counted(n, 'sample')} got the value {value!r}; raise PrefbenchError")
         return refusals[-1]
 
     def permuted_difference(self) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from prefbench.api import SPLITS, Case, Split, Suite, SuiteCard, User, Viewer
+from prefbench.api import SPLITS, Case, Split, Suite, SuiteCard, User, Viewer, counted
 from prefbench.check.cards import check_card, registered_name
 from prefbench.check.collection import VIEWERS, Collection, collect
 from prefbench.check.duplicates import compare
@@ -114,14 +114,14 @@ class SuiteChecks:
                 cases = self._suite.cases(user.id)
                 check_cases(whose, cases)
                 n_prompts += len(cases)
-        return f"{n_prompts:,} cases, no prompt twice for one user"
+        return f"{counted(n_prompts, 'case')}, no prompt twice for one user"
 
     def sample(self) -> str:
         """Says whose pictures the checks below look at."""
         shares = [(split, len(self._looked_at(split)), len(self._suite.users(split))) for split in SPLITS]
         pictures = sum(map(len, self._collection.thumbnails.values()))
         cut = ", ".join(f"{split} {n} of {total}" for split, n, total in shares)
-        return f"users looked at: {cut}; {pictures:,} pictures"
+        return f"users looked at: {cut}; {counted(pictures, 'picture')}"
 
     def histories(self) -> str:
         """Each history is its user's, every judgment stands on its own side, no picture on both."""
@@ -130,8 +130,8 @@ class SuiteChecks:
             if faulty:
                 more = f"; and {len(faulty) - 1} other histories" if len(faulty) > 1 else ""
                 fail(f"{viewer} history of {faulty[0].user} {faulty[0].fault}{more}")
-        counted = {viewer: Counter(o.size for o in outlines) for viewer, outlines in self._collection.outlines.items()}
-        return "likes+dislikes: " + "; ".join(f"{viewer} {_sizes(sizes)}" for viewer, sizes in counted.items())
+        outlined = {viewer: Counter(o.size for o in outlines) for viewer, outlines in self._collection.outlines.items()}
+        return "likes+dislikes: " + "; ".join(f"{viewer} {_sizes(sizes)}" for viewer, sizes in outlined.items())
 
     def pictures(self) -> str:
         """No picture in two splits, nor seen by two viewers."""
@@ -168,7 +168,9 @@ class SuiteChecks:
             shared = sum(n > 1 for n in Counter(case.prompt for case in cases).values())
             per_user = Counter(Counter(case.user for case in cases).values())
             prompts = len({case.prompt for case in cases})
-            lines.append(f"{split}: {_sizes(per_user)} a user, {prompts} prompts, {shared} of them shared by users")
+            lines.append(
+                f"{split}: {_sizes(per_user)} a user, {counted(prompts, 'prompt')}, {shared} of them shared by users"
+            )
         return "; ".join(lines)
 
     def prompts(self) -> str:
@@ -206,7 +208,7 @@ class SuiteChecks:
             total += len(mine)
         if not total:
             fail("there are no references")
-        return f"{total:,} references, all likes that only scorers see, in no history that methods see"
+        return f"{counted(total, 'reference')}, all likes that only scorers see, in no history that methods see"
 
     def near_duplicates(self) -> str:
         """No copy, however retouched, between evaluated histories, what only scorers see, and what is learned from."""
@@ -252,9 +254,11 @@ def _twice(ids: Iterable[str]) -> list[str]:
     return [name for name, n in Counter(ids).items() if n > 1]
 
 
-def _counts(counted: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {n}" for name, n in counted.items())
+def _counts(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in numbers.items())
 
 
-def _sizes(counted: Counter[str] | Counter[int]) -> str:
-    return ", ".join(f"{size}" if len(counted) == 1 else f"{size} ({n} users)" for size, n in counted.most_common())
+def _sizes(sizes: Counter[str] | Counter[int]) -> str:
+    return ", ".join(
+        f"{size}" if len(sizes) == 1 else f"{size} ({counted(n, 'user')})" for size, n in sizes.most_common()
+    )

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from prefbench.api import Evidence, History, Judgment, Picture, PrefbenchError, UserMetric, UserStates, Viewer
+from prefbench.api import Evidence, History, Judgment, Picture, PrefbenchError, UserMetric, UserStates, Viewer, counted
 from prefbench.check.columns import Columns, as_text, check_columns, check_finite
 from prefbench.check.findings import Check, fail, one_line, warn
 from prefbench.check.made_up import MadeUpTruth, made_up_features
@@ -100,7 +100,7 @@ class UserMetricChecks:
         numbers = [v for v in columns[self._metric.card.name] if v is not None]
         if not numbers:
             warn("no user got a value")
-        return f"{len(numbers)} of {len(self._users)} users, {min(numbers):.4g} to {max(numbers):.4g}"
+        return f"{len(numbers)} of {counted(len(self._users), 'user')}, {min(numbers):.4g} to {max(numbers):.4g}"
 
     def bounds(self) -> str:
         """The mean over users stays within the card's bounds; a single influence value may leave them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -39,6 +39,8 @@ class AuditedRun:
     contents: SuiteContents
     bar: Bar = no_bar
     """Shows how far the checks of pictures are."""
+    rows: Iterable[Sample] | None = None
+    """The stored rows, where they were read before."""
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
@@ -52,7 +54,13 @@ class AuditedRun:
     @cached_property
     def samples(self) -> Sequence[Sample]:
         """All rows, in the order of users and cases."""
-        return sorted(self.folder.samples().values(), key=lambda s: (s.user, s.case, s.index, s.key))
+        rows = self.folder.samples().values() if self.rows is None else self.rows
+        return sorted(rows, key=lambda s: (s.user, s.case, s.index, s.key))
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Key of a row to its place in `samples`."""
+        return {sample.key: place for place, sample in enumerate(self.samples)}
 
     @cached_property
     def samples_digests(self) -> Sequence[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from prefbench.api import Suite
+from prefbench.api import Sample, Suite
 from prefbench.api.reports import Bar, no_bar
 from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
@@ -44,6 +44,7 @@ def audit(
     *,
     listener: Listener = lambda _: None,
     bar: Bar = no_bar,
+    rows: Iterable[Sample] | None = None,
 ) -> list[Finding]:
     """Audits one run.
 
@@ -53,6 +54,7 @@ def audit(
         contents: what `read_suite` read of that suite for the run's split; runs of one suite and split share it.
         listener: receives each finding as soon as its check ends.
         bar: shows how far the checks of pictures are.
+        rows: of the run, where they were read before.
 
     Returns:
         One finding per check, in the order shown, each with the rows it is about: `FAILED` where a rule is broken,
@@ -61,5 +63,5 @@ def audit(
     Raises:
         PrefbenchError: the folder is no run.
     """
-    run = AuditedRun(folder, suite, contents, bar)
+    run = AuditedRun(folder, suite, contents, bar, rows)
     return run_checks({name: partial(check, run) for name, check in CHECKS.items()}, listener)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, counted
 from prefbench.check.findings import fail, warn
 from prefbench.score.score_files import read_scores, read_summary
 
@@ -32,7 +32,7 @@ def whole(run: AuditedRun) -> str:
         warn("the files are of format 1, as of version 0.2 and older: without digests not every edit can be found")
     profiled = {row.user for row in folder.profiles().values()}
     if lost := sorted({sample.user for sample in run.samples} - profiled):
-        warn(f"{len(lost)} users with samples have no profile", [{"user": user} for user in lost])
+        warn(f"{counted(len(lost), 'user')} with samples have no profile", [{"user": user} for user in lost])
     return f"{len(readers)} kinds of file, of format {stored}, each as it was written"
 
 

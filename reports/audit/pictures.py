@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from prefbench.api import NEAR_CONSTANT, Sample, count_pictures
+from prefbench.api import NEAR_CONSTANT, Sample, count_pictures, counted
 from prefbench.check.duplicates import ALIKE, COPY, Nearest, nearest
 from prefbench.check.findings import Row, fail, skip, warn
 from prefbench.check.shown import check_drawings
@@ -39,8 +39,8 @@ def readable(run: AuditedRun) -> str:
     if unread:
         first = unread[0]
         such = f"such as {first['fault']} ({first['role']} of {first['user']})"
-        fail(f"{len(unread)} of {total:,} pictures of the suite cannot be read, {such}", unread)
-    return f"{total:,} pictures of the suite, all read"
+        fail(f"{len(unread)} of {counted(total, 'picture')} of the suite cannot be read, {such}", unread)
+    return f"{counted(total, 'picture')} of the suite, all read"
 
 
 def equal(run: AuditedRun) -> str:
@@ -56,7 +56,7 @@ def equal(run: AuditedRun) -> str:
     ]
     if rows:
         fail(f"{len(rows)} of {len(run.drawn)} drawn images are pictures of the suite", rows)
-    return f"{len(run.drawn)} drawn images, none among {len(sources):,} pictures of the suite"
+    return f"{len(run.drawn)} drawn images, none among {counted(len(sources), 'picture')} of the suite"
 
 
 def near(run: AuditedRun, *, visibility: Visibility) -> str:

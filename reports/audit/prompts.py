@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from prefbench.api import count_drawn
+from prefbench.api import count_drawn, counted
 from prefbench.check.findings import Row, fail, skip, warn
 
 from .audited_run import AuditedRun
@@ -29,7 +29,7 @@ def targets(run: AuditedRun) -> str:
     ]
     if rows:
         fail(f"{len(rows)} cases ask for a prompt that their user judged", rows)
-    return f"{len(run.cases)} cases, none of a prompt that its user judged"
+    return f"{counted(len(run.cases), 'case')}, none of a prompt that its user judged"
 
 
 def exact(run: AuditedRun) -> str:
@@ -40,7 +40,7 @@ def exact(run: AuditedRun) -> str:
     ]
     if rows:
         fail(f"{len(rows)} of {len(prompts)} prompts were seen", rows)
-    return f"{len(prompts)} prompts, none among {len(sources)} of histories and training captions"
+    return f"{counted(len(prompts), 'prompt')}, none among {len(sources)} of histories and training captions"
 
 
 def near(run: AuditedRun) -> str:

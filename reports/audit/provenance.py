@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, ScoreHeader, counted
 from prefbench.check.findings import Row, fail, warn
-from prefbench.score.score_files import read_scores
+from prefbench.score.score_files import read_columns, read_header, read_scores
 
 from .audited_run import AuditedRun
 
@@ -71,19 +71,28 @@ def scores(run: AuditedRun) -> str:
         fail(f"{len({row['metric'] for row in faulty})} of {len(metrics)} metrics' scores cannot be relied on", faulty)
     if not metrics:
         warn("the run was not scored yet")
-    return f"{len(metrics)} metrics, of these samples: {', '.join(metrics)}"
+    return f"{counted(len(metrics), 'metric')}, of these samples: {', '.join(metrics)}"
 
 
 def _score_faults(run: AuditedRun, name: str) -> list[Row]:
     try:
-        stored = read_scores(run.folder, name)
+        header = read_header(run.folder, name)
+        faults = _header_faults(run, header)
+        if header is not None and header.unit == "image" and not faults:
+            read_columns(run.folder, name, run.places)
+        else:
+            read_scores(run.folder, name)
     except PrefbenchError as error:
         return [{"metric": name, "fault": str(error)}]
-    faults = []
-    if stored is None or not _METRIC.fullmatch(stored.header.metric):
-        faults.append("names no metric, version and recipe")
-    if stored is None or stored.header.samples not in run.samples_digests:
-        faults.append("stale: of other samples")
-    if stored is None or stored.header.suite != run.spec.get("suite_digest"):
-        faults.append("of another suite")
     return [{"metric": name, "fault": fault} for fault in faults]
+
+
+def _header_faults(run: AuditedRun, header: ScoreHeader | None) -> list[str]:
+    faults = []
+    if header is None or not _METRIC.fullmatch(header.metric):
+        faults.append("names no metric, version and recipe")
+    if header is None or header.samples not in run.samples_digests:
+        faults.append("stale: of other samples")
+    if header is None or header.suite != run.spec.get("suite_digest"):
+        faults.append("of another suite")
+    return faults

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefbench.api import Cells, Grid, Report, ReportCard, ReportContext, ScoredRun, Suite
+from prefbench.api import Cells, Grid, Report, ReportCard, ReportContext, ScoredRun, Suite, counted
 from prefbench.check.findings import Finding
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import recorded_suite
@@ -37,7 +37,7 @@ class RunFindings:
         """The outcome of all checks in words: `clean` where none failed, with the warnings that remain."""
         warned = [finding.check for finding in self.findings if finding.outcome == "warning"]
         if self.failed:
-            return f"{len(self.failed)} of {len(self.findings)} checks FAILED: {', '.join(self.failed)}"
+            return f"{len(self.failed)} of {counted(len(self.findings), 'check')} FAILED: {', '.join(self.failed)}"
         return f"clean, with warnings: {', '.join(warned)}" if warned else "clean"
 
 
@@ -75,7 +75,8 @@ class Audit(Report[Sequence[RunFindings]]):
                 context.log(f"look at the pictures of {suite.card.name}")
                 collected[data] = suite, read_suite(suite, split, context.bar)
             context.log(f"audit {run.path.name}")
-            audited.append(RunFindings(run.path.name, audit(folder, *collected[data], bar=context.bar)))
+            findings = audit(folder, *collected[data], bar=context.bar, rows=run.samples)
+            audited.append(RunFindings(run.path.name, findings))
         return audited
 
     def as_json(self, result: Sequence[RunFindings]) -> Sequence[Mapping[str, Any]]:

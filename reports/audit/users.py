@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from prefbench.api import SPLITS, Sample
+from prefbench.api import SPLITS, Sample, counted
 from prefbench.check.findings import Row, fail, skip, warn
 
 from .audited_run import AuditedRun
@@ -33,7 +33,7 @@ def users(run: AuditedRun) -> str:
     ]
     if strays:
         fail(f"{len(strays)} of {len(members)} users are not of the split {split}", strays)
-    return f"{len(members)} users of {split}, none of another split"
+    return f"{counted(len(members), 'user')} of {split}, none of another split"
 
 
 def rows(run: AuditedRun) -> str:
@@ -43,13 +43,13 @@ def rows(run: AuditedRun) -> str:
     faulty += [{"user": u, "case": c, "index": i, "fault": f"{n} rows"} for (u, c, i), n in places.items() if n > 1]
     faulty += _foreign_profiles(run)
     if faulty:
-        fail(f"{len(faulty)} faults in {len(run.samples)} rows", faulty)
+        fail(f"{len(faulty)} faults in {counted(len(run.samples), 'row')}", faulty)
     undrawn = int(run.description["planned"]) - len(run.samples)
     failed = [{"key": s.key, "user": s.user, "error": s.error} for s in run.samples if s.status == "failed"]
     if undrawn > 0 or failed:
         warn(f"{undrawn} rows are not drawn yet, {len(failed)} failed", failed)
     checked = "each as planned" if run.plan is not None else "planned under a control that is not registered"
-    return f"{len(run.samples)} rows, {checked}"
+    return f"{counted(len(run.samples), 'row')}, {checked}"
 
 
 def seeds(run: AuditedRun) -> str:
@@ -60,7 +60,7 @@ def seeds(run: AuditedRun) -> str:
         fail(f"{len(shared)} rows share a seed with another", shared)
     if not counts:
         skip("nothing was drawn")
-    return f"{len(counts)} seeds, each once"
+    return f"{counted(len(counts), 'seed')}, each once"
 
 
 def _faults(run: AuditedRun, sample: Sample) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from prefbench.api import ALL, Cells, Estimate, Grid, ScoredRun, plain
+from prefbench.api import ALL, Cells, Estimate, Grid, ScoredRun, counted, plain
 from prefbench.run.draw import failures
 from prefbench.run.folder import RunFolder
 from prefbench.stats.rules import interval_sentence, p_sentence
@@ -129,7 +129,7 @@ def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
     reasons: Counter[str] = failures({sample.key: sample for sample in run.samples})
     if reasons:
         examples = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))
-        notes.append(f"{name}{reasons.total()} of {len(run.samples)} samples failed: {examples}")
+        notes.append(f"{name}{reasons.total()} of {counted(len(run.samples), 'sample')} failed: {examples}")
     return notes
 
 

@@ -140,7 +140,7 @@ def test_a_report_without_a_write_of_its_own_writes_its_data(tmp_path: Path) -> 
     assert json.loads(path.read_text()) == {"a": 0.5}
     assert list(path.parent.iterdir()) == [path]
     (files,) = (finding for finding in check_report(Plain) if finding.check == "files")
-    assert (files.outcome, files.detail) == ("ok", "1 files")
+    assert (files.outcome, files.detail) == ("ok", "1 file")
 
 
 def test_what_is_no_report_is_refused() -> None:
