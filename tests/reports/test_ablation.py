@@ -57,6 +57,7 @@ def result() -> dict[str, Any]:
         "training": {"images": 40_000},
         "defaults": {"user_scale": 1.0, "user_guidance": 3.0},
         "command": "prefbench ablate ours --out /somewhere/else --images 40000",
+        "versions": {"prefbench": "0.2.0"},
         "rows": rows_of(VARIANTS, columns),
     }
 
