@@ -3,8 +3,9 @@
     python benchmarks/fuzz.py --inputs 10000 --out benchmarks/results/fuzz.json
 
 Six campaigns: pictures through the one door; damaged files of a run folder; links, pipes and giants in one; names and
-values; backbone folders; plug-ins. A traceback, a hang, a process that ends, and a number or picture that is silently
-another are failures; each is printed with the command that repeats it alone. Exit code 1 where there is one.
+values; backbone folders; plug-ins. A traceback, a hang, a process that ends, more than 4 GiB, and a number or picture
+that is silently another are failures; each is printed with the command that repeats it alone. Exit code 1 where there
+is one.
 
 Inputs are tried in forked processes, so that what one does to its process is gone with the next.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -43,6 +45,8 @@ from prefbench.run.environment import code_state, hardware, versions
 
 LIMIT = 10.0
 """Seconds within which every input is answered."""
+MEMORY = 4 * 2**30
+"""Bytes that a process has at most after any input."""
 
 
 class Campaign(Protocol):
@@ -86,6 +90,7 @@ def try_cases(
     campaign: Campaign, name: str, seed: int, cases: Sequence[int], folder: Path, answers: Connection
 ) -> None:
     """What a process does: it sends an answer and a failure, one of them empty, for each case."""
+    resource.setrlimit(resource.RLIMIT_AS, (6 * MEMORY, 6 * MEMORY))
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(silence, stream)
@@ -110,8 +115,10 @@ def try_case(campaign: Campaign, trial: Trial) -> tuple[str, str]:
         return "", f"{type(error).__name__}: {error}\n{traceback.format_exc()[-3000:]}"
     finally:
         os.chdir(home)
-    took = time.monotonic() - started
-    return (outcome, "") if took < LIMIT else ("", f"it took {took:.0f} seconds")
+    took, peak = time.monotonic() - started, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if took < LIMIT and peak < MEMORY:
+        return outcome, ""
+    return "", f"it took {took:.0f} seconds and {peak / 2**30:.1f} GiB"
 
 
 def answers(

@@ -39,6 +39,11 @@ def text(trial: Trial) -> str:
     return "".join(pieces)
 
 
+def _argument(given: str) -> str:
+    """A text as a system can hand it to a program: without null characters, with bytes that are no UTF-8."""
+    return given.replace("\0", "").replace("\ud800", "\udcff")
+
+
 class _Chosen:
     """Parameters of every kind that constructors have."""
 
@@ -93,7 +98,7 @@ class Names:
         }
         if given.strip() in right or _is_number(given) or is_folder(given) or not names_in(given):
             given = f"no such {given}"
-        given = given.replace("\0", "")  # the system hands no such argument to a program
+        given = _argument(given)
         words = [word for pair in {**options, option: given}.items() for word in pair]
         done = command("run", *words, "--no-score")
         if done.code != 2 or (trial.folder / "runs").exists():
@@ -103,7 +108,7 @@ class Names:
         return "refused by run"
 
     def _shown(self, trial: Trial) -> str:
-        name = text(trial).replace("\0", "")
+        name = _argument(text(trial))
         verb = trial.of(("show", "list", "report", "score", "audit", "check", "power", "compare"))
         kind = trial.of(SHOWN)
         words = {
