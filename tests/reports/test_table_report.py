@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from prefbench.api import ReportContext
-from prefbench.reports.shared.cells import number
+from prefbench.reports.shared.cells import counts, number
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.report import Table
 from prefbench.score.scored_folder import ScoredFolder
@@ -52,7 +56,7 @@ def test_the_report_holds_every_number_with_its_n(runs: list[ScoredFolder], tmp_
     for row in compare(runs).rows:
         if row.summary.value is not None and "/" not in row.summary.metric:
             assert number(row.summary.value) in page
-            assert f"{row.summary.n_users} × {row.summary.n_prompts}, {row.summary.n_samples}" in page
+            assert counts(row.summary) in page
     for link in re.findall(r"\]\(([^)]+)\)", page):
         assert (path.parent / link).is_file()
     assert "p 0.500" in page
@@ -60,3 +64,22 @@ def test_the_report_holds_every_number_with_its_n(runs: list[ScoredFolder], tmp_
     table = list(csv.DictReader(io.StringIO((path.parent / "rows.csv").read_text())))
     assert len(table) == len(compare(runs).rows)
     assert float(table[0]["value"]) == compare(runs).rows[0].summary.value
+
+
+def test_a_report_opens_each_file_of_scores_three_times_at_most(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    """Its header, its digest, its rows."""
+    opened: Counter[str] = Counter()
+    listening = True
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        if listening and event == "open" and "/scores/" in str(arguments[0]):
+            opened[Path(arguments[0]).name] += 1
+
+    alone = shutil.copytree(runs[0].path, tmp_path / "alone" / "run")
+    sys.addaudithook(count)  # it cannot be taken away again
+    table = Table()
+    result = table.measure([ScoredFolder.open(alone)], CONTEXT)
+    assert [table.tables(result), table.as_json(result), table.write(result, tmp_path / "out")]
+    listening = False
+    assert set(opened) == {"fid.jsonl", "utility.jsonl"}
+    assert max(opened.values()) <= 3, opened
