@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -53,13 +54,14 @@ def parse(adapter: TypeAdapter[list[R]], lines: Sequence[bytes], *, path: Path, 
     """The rows of some lines, all of them at once. Raises `PrefbenchError` for the first that is not of the schema."""
     from pydantic import ValidationError
 
-    try:
-        if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
-            rows = adapter.validate_json(b"[" + b",".join(lines) + b"]")
+    if not lines:
+        return []
+    text = b"\n".join(lines)
+    with suppress(ValidationError):  # one object a line: then all of them at once, in a fraction of the time
+        if text[:1] + text[-1:] == b"{}" and text.count(b"}\n{") == len(lines) - 1:
+            rows = adapter.validate_json(b"[" + text.replace(b"}\n{", b"},\n{") + b"]")
             if len(rows) == len(lines):
                 return rows
-    except ValidationError:
-        pass
     for number, line in enumerate(lines, start=first):
         try:
             if len(adapter.validate_json(b"[" + line + b"]")) != 1:

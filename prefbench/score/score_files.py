@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -161,7 +162,7 @@ def write_scores(folder: RunFolder, metric: str, scores: StoredScores) -> None:
 
 def samples_digest(samples: Sequence[Sample]) -> str:
     """Changes whenever the set of samples, any image, or what is known of any sample does but its cost."""
-    rows = sorted(json.dumps([getattr(sample, name) for name in _DECIDING]) for sample in samples)
+    rows = sorted(map(json.JSONEncoder().encode, map(attrgetter(*_DECIDING), samples)))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 

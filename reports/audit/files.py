@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping
 
 from prefbench.api import PrefbenchError, counted
 from prefbench.check.findings import fail, warn
-from prefbench.score.score_files import read_scores, read_summary
+from prefbench.score.score_files import read_summary
 
 from .audited_run import AuditedRun
 
 
 def whole(run: AuditedRun) -> str:
-    """Every file has a format, every row its fields and its sum; each user with drawings has a profile."""
+    """Every file has a format, every row its fields and its sum; each user with drawings has a profile.
+
+    Scores have a check of their own.
+    """
     folder = run.folder
-    scores = {f"scores of {name}": lambda name=name: read_scores(folder, name) for name in folder.scored()}
     readers: Mapping[str, Callable[[], object]] = {
-        "samples": folder.samples,
+        "samples": lambda: run.samples,
         "profiles": folder.profiles,
         "starts": folder.starts,
         "representations": folder.representations,
-        **scores,
     }
     faults = {name: fault for name, read in readers.items() if (fault := _fault(read))}
     if folder.scored() and not faults and read_summary(folder) is None:
