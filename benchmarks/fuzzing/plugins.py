@@ -7,15 +7,24 @@ sample: pictures and numbers that are stored are compared with those that the so
 from __future__ import annotations
 
 import json
-import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fuzzing.trial import SUITE, WORLD, Trial, WrongError, arguments_of_run, command, copied, tiny_backbone
+from benchmarks.fuzzing.trial import (
+    METRICS,
+    SUITE,
+    WORLD,
+    Trial,
+    WrongError,
+    arguments_of_run,
+    command,
+    copied,
+    tiny_backbone,
+)
 from benchmarks.fuzzing.world import noise
 from prefbench.api import image_digest
 from prefbench.run.folder import RunFolder
@@ -126,6 +135,13 @@ CARDS = ("MethodCard('bad', '1', 'x')", "MethodCard('prompt-only', '1', 'x')", "
          "MethodCard('b|_{}d', '1', 'x', attack='[a](b)')")  # fmt: skip
 
 
+KNOWN: Mapping[str, float | None] = {
+    "0.5": 0.5, "1": 1.0, "None": None, "float('nan')": None, "-0.0": -0.0, "1e-320": 1e-320, "2": 2.0, "-1": -1.0,
+    "np.float32(0.1)": float(np.float32(0.1)), "np.int8(1)": 1.0, "np.float16(0.1)": float(np.float16(0.1)),
+}  # fmt: skip
+"""What some of them are stored as."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A plug-in, and what it must store where it is not refused."""
@@ -142,6 +158,7 @@ class Plugins:
         self.backbone = tiny_backbone(folder)
         drawn = folder / "drawn"
         if not drawn.exists():
+            command(*arguments_of_run(self.backbone, folder / "scored"), "--metrics", METRICS)  # loads every library
             command(*arguments_of_run(self.backbone, drawn), "--no-score")
         self.drawn = next(path.parent for path in drawn.glob("*/run.json"))
 
@@ -231,7 +248,7 @@ def _method(trial: Trial) -> Source:
 
 def _metric(trial: Trial) -> Source:
     """A metric that returns a mixture of values, or fails."""
-    number = trial.of(NUMBERS)
+    number = trial.of((trial.of(NUMBERS), trial.of(tuple(KNOWN))))
     mixed = trial.chance(0.5)
     values = [number if not mixed or i % 3 else "0.5" for i in range(12)]
     column = trial.of(("'mine'", "'mine'", trial.of(COLUMNS)))
@@ -243,18 +260,13 @@ def _metric(trial: Trial) -> Source:
         ("(None, None)", "(None, None)", "(-1.0, None)", "(0.0, 1.0)", trial.of(("(1, 0)", "('a', None)", "None")))
     )
     card = f"MetricCard('mine', '1', 'x', 'side', 'up', 'image', 'r', bounds={bounds})"
-    fault = [trial.of((*RAISED, *DEEDS))] if trial.chance(0.4) else []
+    fault = [trial.of((*RAISED, *DEEDS))] if trial.chance(0.25) else []
     text = f"class Bad(ImageMetric):\n    card = {card}\n    def score(self, drawn):\n{_body(*fault, returned)}\n"
     return Source(text, values=values if shape in ("[{}]", "({},)") else ())
 
 
 def _stored(values: Sequence[object], n: int) -> list[float | None] | None:
     """What must be stored of these texts of numbers, None where that is not known here."""
-    known = {"0.5": 0.5, "1": 1.0, "None": None, "float('nan')": None, "-0.0": -0.0, "1e-320": 1e-320, "2": 2.0,
-        "-1": -1.0,
-             "np.float32(0.1)": float(np.float32(0.1)), "np.int8(1)": 1.0, "torch.tensor(0.25)": 0.25,
-             "np.float16(0.1)": float(np.float16(0.1))}  # fmt: skip
-    if len(values) != n or not all(value in known for value in values):
+    if len(values) != n or not all(value in KNOWN for value in values):
         return None
-    numbers = [known[str(value)] for value in values]
-    return [None if number is None or math.isnan(number) else number for number in numbers]
+    return [KNOWN[str(value)] for value in values]
