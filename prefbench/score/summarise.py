@@ -59,6 +59,9 @@ def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
     """The stored value with its jackknife interval over users and prompts within the metric's bounds, and the floor."""
     header, values = run.headers[name], run.set_values(name)
     low, high = set_interval(run, name)
+    drawn = [sample for sample in run.samples if sample.image is not None]
+    # Of fewer images than were drawn it is not stored whose they are.
+    pairs = len({(sample.user, sample.prompt) for sample in drawn}) if run.set_size(name) == len(drawn) else 0
     return _row(
         run,
         name,
@@ -70,7 +73,8 @@ def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
         n_users=len({sample.user for sample in run.samples}),
         n_prompts=len({sample.prompt for sample in run.samples}),
         n_samples=run.set_size(name),
-        missing=sum(sample.image is None for sample in run.samples) + run.undrawn,
+        n_pairs=pairs,
+        missing=len(run.samples) - len(drawn) + run.undrawn,
         floor=values.get(FLOOR_KEY),
         unranked=admission.unranked(header, run.description["method"]),
         extractor=header.encoder_of(name),

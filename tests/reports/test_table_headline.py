@@ -20,6 +20,7 @@ from prefbench.reports.table.compare import ComparedRow, Comparison, compare
 from prefbench.reports.table.headline import difference_headline, run_headline, runs_headline
 from prefbench.reports.table.report import Table
 from prefbench.score.scored_folder import ScoredFolder
+from prefbench.score.summarise import summarise
 from tests.support.toy_runs import build
 
 METRICS = {
@@ -185,3 +186,11 @@ def test_kinds_of_user_are_explained_in_the_words_of_their_suite(runs: list[Scor
         "sparse, as consistent, but methods see two likes and no dislikes."
     ]
     assert kinds_note(runs[0]) == []
+
+
+def test_a_set_of_all_images_stands_on_what_the_other_metrics_do(
+    runs: list[ScoredFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {row.n_pairs for row in summarise(runs[0]) if row.metric == "fid"} == {0}, "6 of 12 images"
+    monkeypatch.setattr(ScoredFolder, "set_size", lambda *_: 12)
+    assert len({counts(row) for row in summarise(runs[0]) if row.kind == "all"}) == 1
