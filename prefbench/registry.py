@@ -141,7 +141,7 @@ def check_source(kind: Kind, source: str) -> None:
     """Raises `PrefbenchError` for what is neither a folder of weights nor a registered name. Imports nothing."""
     if is_folder(source) or source in names(kind):
         return
-    if kind in CONTRACTS:
+    if kind in CONTRACTS or file_of(source) is not None:
         check_name(kind, source)
         return
     path = Path(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,8 @@ def identical_mixed(measured: MeasuredSystems) -> dict[str, FalsePositives]:
 
 
 def _identical(measured: MeasuredSystems, name: str, pool: System) -> FalsePositives:
-    scores = measured.scores(pool, name)
+    # Two samples of one case are compared here, so their keys differ; rows lie case by case.
+    scores = replace(measured.scores(pool, name), keys=None)
     nulls = _splits(scores.users, measured.size, measured.size.nulls)
     pairs = ((scores.select(null.first), scores.select(null.second)) for null in nulls)
     return _false_positives(pairs, measured.size)

@@ -80,7 +80,7 @@ class Preparation:
             for name in self.metrics:
                 try:
                     evaluator = Evaluator(self.suite, [name])
-                    refused = evaluator.score(Material(folder, self.suite, system.split)).refused
+                    refused = self._unmet(evaluator, folder, system)
                 except PrefbenchError as error:
                     self.left_out[name] = str(error)
                     continue
@@ -97,8 +97,13 @@ class Preparation:
                 # Features are stored by the pictures' digests, so those of the references serve every system.
                 shutil.copytree(features, folder.path / "features")
             draw_system(system, self.suite, folder)
-            self.left_out |= evaluator.score(Material(folder, self.suite, system.split)).refused
+            self.left_out |= self._unmet(evaluator, folder, system)
         return ScoredFolder.open(folder.path)
+
+    def _unmet(self, evaluator: Evaluator, folder: RunFolder, system: System) -> dict[str, str]:
+        """Scores a system; the metrics that have no scores, with the reasons."""
+        scoring = evaluator.score(Material(folder, self.suite, system.split))
+        return {**scoring.refused, **scoring.broken}
 
     def _copy(self, run: ScoredRun) -> RunFolder:
         """The run's folder, copied; copied anew where the copy holds other samples than the run."""

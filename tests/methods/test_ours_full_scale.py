@@ -507,7 +507,7 @@ def one_line(error: pytest.ExceptionInfo[PrefbenchError]) -> str:
 
 def test_an_unreadable_image_in_a_history(method: PrefGen) -> None:
     bad = Judgment(Picture("0" * 64, path=Path("gone.png")), "a fox", True)
-    with pytest.raises(PrefbenchError, match=r"user 'ada' cannot be read: gone\.png: No such file") as error:
+    with pytest.raises(PrefbenchError, match=r"user 'ada' cannot be read: gone\.png: there is no such file") as error:
         method.profile(History("ada", (bad,), ()))
     one_line(error)
 
