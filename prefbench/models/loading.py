@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 def find_card(kind: Kind, source: str | Path | C, card_class: type[C], of_folder: Callable[[Path], C]) -> C:
-    """The card itself, or that of a registered name or of a folder."""
+    """The card itself, or that of a registered name, of `path/to/file.py:CARD` or of a folder."""
     if isinstance(source, card_class):
         return source
     registry.check_source(kind, str(source))
-    if str(source) not in registry.names(kind):
+    if str(source) not in registry.names(kind) and registry.file_of(str(source)) is None:
         return of_folder(Path(str(source)))
     card = registry.load(kind, str(source))
     if not isinstance(card, card_class):
