@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 logger = logging.getLogger(__name__)
+_SUMMARY_BYTES = 2**28
 _UNSEEN = object()
 _COSTS = ("seconds", "nfe")
 _DECIDING = tuple(name for name in SAMPLES.names if name not in _COSTS)
@@ -212,7 +213,7 @@ def read_summary(folder: RunFolder) -> StoredSummary | None:
     """
     path = folder.path / "summary.json"
     try:
-        content = unstamped(path, read_plain(path))
+        content = unstamped(path, read_plain(path, _SUMMARY_BYTES))
         if content["format"] < folder.owner.format:
             return None
         cost = dict(content["cost"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shlex
@@ -172,3 +173,13 @@ def test_an_audit_of_several_fails_where_one_cannot_be_read(runs: Path) -> None:
     done = invoke("audit", *sorted(runs.iterdir()), "--suite", SUITE)
     assert done.exit_code == 1
     assert "left out" in done.output
+
+
+def test_a_full_disk_anywhere_says_how_to_go_on(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("prefbench.calls.ReportResult.write", full)
+    done = invoke("report", one(runs), "--suite", SUITE)
+    assert done.exit_code == 2
+    assert "No space left on device; make room and give the same command again" in done.output

@@ -15,7 +15,9 @@ from PIL import Image
 
 from prefbench.api import PrefbenchError, Sample, UnreadableImageError, image_digest, pictures
 from prefbench.files import explained_disk_errors
+from prefbench.models.extractors.style_statistics import StyleStatistics
 from prefbench.run.folder import RunFolder
+from prefbench.score.cache import FeatureCache
 from tests.support.stored import SPEC, profile
 
 DRAWN_AGAIN = "the run's own command draws it again"
@@ -208,6 +210,14 @@ def test_a_full_disk_is_one_line_and_leaves_no_part_of_an_image(folder: RunFolde
         folder.put_image(picture(1))
     assert files(folder) == {f"images/{kept[:2]}/{kept}.png"}
     assert folder.put_image(picture(1)) == image_digest(picture(1))
+
+
+def test_features_that_do_not_fit_name_their_file_and_the_way_on(folder: RunFolder) -> None:
+    cache = FeatureCache(folder.path, StyleStatistics())
+    said = r"no space left while writing .*features/.*npz; make room and run the same command again"
+    with limited_files(100), pytest.raises(PrefbenchError, match=said):
+        cache.get(["a"], lambda _: [np.asarray(picture())])
+    assert [name for name in files(folder) if name.startswith("features")] == []
 
 
 def test_rows_cut_by_a_full_disk_cost_those_rows_alone(folder: RunFolder) -> None:
