@@ -68,7 +68,13 @@ def checked_number(what: str, value: Any) -> float | None:
 
 
 def _check_bounds(card: MetricCard, columns: Mapping[str, Sequence[float | None]]) -> None:
-    """Raises `PrefbenchError` for a value outside the card's bounds."""
+    """Raises `PrefbenchError` for a value outside the card's bounds.
+
+    Those of users are not held to them: a user's value may be what the user adds to a mean over pairs of users, as in
+    `probing/verification`, or a difference, as in `probing/selectivity`.
+    """
+    if card.unit == "user":
+        return
     low, high = (np.nan if bound is None else bound for bound in card.bounds)
     for column, values in columns.items():
         numbers = np.array([value for value in values if value is not None], dtype=np.float64)

@@ -343,7 +343,7 @@ class Brighter(Blind):
     card = replace(Blind.card, name="blind", bounds=(300.0, None))
 
 
-def test_a_value_outside_the_bounds_of_its_card_is_refused_whatever_its_unit(folder: RunFolder) -> None:
+def test_a_value_outside_the_bounds_of_its_card_is_refused(folder: RunFolder) -> None:
     assert score(folder, "Overdone")["overdone"].endswith("outside the bounds of overdone, no limit to 10")
     assert score(folder, "Brighter")["blind"].endswith("outside the bounds of blind, 300 to no limit")
 
