@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from prefbench.api.errors import PrefbenchError
+from prefbench.api.errors import NoSpaceError, PrefbenchError
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Package data: one folder per model, each with a `card.json`."""
@@ -81,7 +81,7 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             message = f"no space left while writing {path}; make room and run the same command again"
-            raise PrefbenchError(message) from error
+            raise NoSpaceError(message) from error
         raise
 
 

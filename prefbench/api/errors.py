@@ -33,6 +33,10 @@ class NotMeasurableError(PrefbenchError):
     """A run offers too little for a metric to mean anything: the metric is left out and the reason reported."""
 
 
+class NoSpaceError(PrefbenchError):
+    """A disk or quota is full. Nothing is wrong with what was to be written: the same command goes on with room."""
+
+
 class FailedSamplesError(PrefbenchError):
     """More of a run failed than was allowed. What was drawn is stored, and the same call tries the rest again."""
 

@@ -31,7 +31,7 @@ class Setting:
 
     read: Callable[[], Any]
     write: Callable[[Any], None]
-    told: bool = True
+    announced: bool = True
     """Whether a change is worth a line; libraries change the others as they are imported."""
     kept: bool = True
     """Whether a plug-in finds its own value again in its next call."""
@@ -53,7 +53,7 @@ def put_back(before: Mapping[str, Any], own: dict[str, Any], whose: str) -> None
                 own[name] = _changes(before[name], now) if isinstance(now, dict) else now
             with contextlib.suppress(Exception):
                 setting.write(before[name])
-            if setting.told:
+            if setting.announced:
                 warn_once(whose, name)
 
 
@@ -191,10 +191,10 @@ def _set_strict_warnings(kept: list[Any]) -> None:
 
 _PROCESS: Mapping[str, Setting] = {
     "the working folder": Setting(_folder, os.chdir),
-    "the environment": Setting(_environment, _set_environment, told=False),
+    "the environment": Setting(_environment, _set_environment, announced=False),
     "the handlers of signals": Setting(_read_handlers, _set_handlers, kept=False),
     "the alarm clock": Setting(_read_alarm, _set_alarm, kept=False),
-    "the handlers of logs": Setting(_read_logging, _set_logging, told=False, kept=False),
+    "the handlers of logs": Setting(_read_logging, _set_logging, announced=False, kept=False),
     "the filters of warnings": Setting(_strict_warnings, _set_strict_warnings),
     "NumPy's handling of errors": Setting(np.geterr, lambda state: np.seterr(**state) and None),
     "the limit of recursion": Setting(sys.getrecursionlimit, sys.setrecursionlimit),
@@ -219,7 +219,7 @@ def _of_torch(torch: Any) -> Mapping[str, Setting]:
                 "PyTorch's default type": Setting(torch.get_default_dtype, torch.set_default_dtype),
                 "PyTorch's default device": Setting(torch.get_default_device, torch.set_default_device),
                 "PyTorch's recording of gradients": Setting(torch.is_grad_enabled, torch.set_grad_enabled),
-                "PyTorch's number of threads": Setting(torch.get_num_threads, torch.set_num_threads, told=False),
+                "PyTorch's number of threads": Setting(torch.get_num_threads, torch.set_num_threads, announced=False),
                 "PyTorch's precision of products": Setting(
                     torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
                 ),

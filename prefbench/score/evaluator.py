@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from prefbench import api
-from prefbench.api.errors import unread_picture
+from prefbench.api.errors import NoSpaceError, unread_picture
 from prefbench.api.guard import guarded, module_of
 from prefbench.models.memory import Batches
 from prefbench.registry import load, names
@@ -53,7 +53,7 @@ class Evaluator:
         """Scores what is missing. Scores of other metrics that are of other samples than these are removed.
 
         Raises:
-            PrefbenchError: the run drew nothing.
+            PrefbenchError: the run drew nothing, or the disk is full; scores stay as they were then.
         """
         if not material.drawn:
             raise api.PrefbenchError(f"{material.folder.path} has no drawn sample to score")
@@ -67,6 +67,8 @@ class Evaluator:
                 continue
             try:
                 computed += [name] if self._bring_up_to_date(metric, material) else []
+            except NoSpaceError:
+                raise
             except api.PrefbenchError as error:
                 kind = refused if isinstance(error, api.NotMeasurableError) else broken
                 kind[name] = str(error)

@@ -26,20 +26,20 @@ from .grids import (
 
 def run_headline(comparison: Comparison, label: str) -> Grid:
     """One run's metrics without their parts, a section for each question, beside its difference to the baseline."""
-    rows = {name: row for name, row in comparison.of(label).items() if "/" not in name}
-    shown = {name: rows[name] for name in comparison.metrics if name in rows}
-    stands_on = usual(row.summary for row in shown.values())
-    compared = any(row.difference for row in shown.values())
+    by_name = {name: row for name, row in comparison.of(label).items() if "/" not in name}
+    rows = {name: by_name[name] for name in comparison.metrics if name in by_name}
+    stands_on = usual(row.summary for row in rows.values())
+    compared = any(row.difference for row in rows.values())
     sections = [
-        [_run_row(row, stands_on, compared) for row in shown.values() if row.summary.question == question]
+        [_run_row(row, stands_on, compared) for row in rows.values() if row.summary.question == question]
         for question in QUESTIONS
     ]
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
     columns = ("metric", "mean [95 % interval]", *[f"− {comparison.baseline} [95 %], p"] * compared)
-    notes = [*stands_note(stands_on), *size_note([run]), *legend([row.summary for row in shown.values()])]
-    notes += [*unmet_notes(run.spec["suite"], list(shown)), *_gap(comparison), *_more(comparison, list(shown))]
-    notes += tests_notes(comparison, [row.difference for row in shown.values() if row.difference]) * compared
+    notes = [*stands_note(stands_on), *size_note([run]), *legend([row.summary for row in rows.values()])]
+    notes += [*unmet_notes(run.spec["suite"], list(rows)), *_gap(comparison), *_more(comparison, list(rows))]
+    notes += tests_notes(comparison, [row.difference for row in rows.values() if row.difference]) * compared
     return Grid(title, columns, sections, [*notes, *drawn_lines(run), *gap_notes(run)])
 
 

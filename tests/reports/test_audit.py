@@ -566,24 +566,24 @@ def test_a_picture_of_the_suite_that_cannot_be_read_fails_the_audit_with_its_use
 
 
 def test_every_long_stage_shows_its_share_to_the_end(clean: Path) -> None:
-    told: dict[str, list[int]] = {}
+    steps_told: dict[str, list[int]] = {}
 
     @contextmanager
     def bar(stage: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
         assert unit in ("img", "user", "history")
-        done = told[stage] = [total]
+        done = steps_told[stage] = [total]
         yield done.append
 
     Audit(suite=SUITE).measure([ScoredFolder.open(clean)], ReportContext(suite=AuditedSuite, bar=bar))
-    assert list(told) == [
+    assert list(steps_told) == [
         "references", "judged pictures", "read images",
         "compare with held-out pictures", "compare with shown pictures", "compare with learned pictures",
     ]  # fmt: skip
-    for stage, (total, *done) in told.items():
+    for stage, (total, *done) in steps_told.items():
         assert sum(done) == total, stage
 
 
 def test_a_comparison_tells_how_many_pictures_are_done() -> None:
-    told: list[int] = []
-    nearest(np.zeros((3000, 192), np.float32), np.zeros((5, 192), np.float32), told.append)
-    assert told == [2048, 952]
+    steps_told: list[int] = []
+    nearest(np.zeros((3000, 192), np.float32), np.zeros((5, 192), np.float32), steps_told.append)
+    assert steps_told == [2048, 952]

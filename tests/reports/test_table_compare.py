@@ -25,8 +25,8 @@ from tests.support.toy_runs import build
 
 
 def test_difference_gap_and_holm_by_hand(runs: list[ScoredFolder]) -> None:
-    found = compare(runs)
-    ours, top = found.of("ours")["utility"], found.of("inferred")["utility"]
+    comparison = compare(runs)
+    ours, top = comparison.of("ours")["utility"], comparison.of("inferred")["utility"]
     assert ours.summary.value == pytest.approx((0.2 + 0.4 + 0.6) / 3 + 0.05)
     assert ours.difference is not None
     assert ours.difference.value == pytest.approx((0.2 + 0.3 + 0.4) / 3)
@@ -35,29 +35,29 @@ def test_difference_gap_and_holm_by_hand(runs: list[ScoredFolder]) -> None:
     assert top.p is not None
     assert [ours.p_holm, top.p_holm] == pytest.approx(holm([ours.p, top.p]).tolist())
     assert ours.p_holm == pytest.approx(0.5)
-    gap = found.of("ours")["gap-closed"].summary
+    gap = comparison.of("ours")["gap-closed"].summary
     assert gap.value == pytest.approx((0.2 + 0.3 + 0.4) / (0.8 + 0.5 + 0.5))
     assert gap.low is not None
     assert gap.high is not None
     assert gap.low < gap.value < gap.high
-    assert found.of("ours")["gap-closed/silent"].summary.value == pytest.approx(0.5)
-    assert found.of("prompt-only")["gap-closed"].summary.value == 0
-    assert found.of("inferred")["gap-closed"].summary.value == 1
-    assert found.of("prompt-only")["utility"].difference is None
+    assert comparison.of("ours")["gap-closed/silent"].summary.value == pytest.approx(0.5)
+    assert comparison.of("prompt-only")["gap-closed"].summary.value == 0
+    assert comparison.of("inferred")["gap-closed"].summary.value == 1
+    assert comparison.of("prompt-only")["utility"].difference is None
 
 
 def test_runs_can_be_held_against_another_method(runs: list[ScoredFolder]) -> None:
-    found = compare(runs, baseline="ours")
+    comparison = compare(runs, baseline="ours")
     usual = compare(runs)
     label = next(name for name, run in usual.runs.items() if run.spec["method"] == "prompt-only")
     ours = next(name for name, run in usual.runs.items() if run.spec["method"] == "ours" and run.control is None)
-    swapped, straight = found.of(label)["utility"].difference, usual.of(ours)["utility"].difference
+    swapped, straight = comparison.of(label)["utility"].difference, usual.of(ours)["utility"].difference
     assert swapped is not None
     assert straight is not None
     assert swapped.value == pytest.approx(-straight.value)
-    assert found.of(ours)["utility"].difference is None
-    assert "difference to ours" in to_text(difference_grid(found))
-    assert {row["baseline"] for row in as_json(found.rows)} == {None, ours}
+    assert comparison.of(ours)["utility"].difference is None
+    assert "difference to ours" in to_text(difference_grid(comparison))
+    assert {row["baseline"] for row in as_json(comparison.rows)} == {None, ours}
     with pytest.raises(PrefbenchError, match="unknown baseline 'copy'"):
         compare(runs, baseline="copy")
 
@@ -96,8 +96,8 @@ def test_two_recipes_are_not_one_column(tmp_path: Path) -> None:
 
 
 def test_ranks_are_of_honest_methods_only(runs: list[ScoredFolder]) -> None:
-    found = compare(runs)
-    assert [(label, rank.rank) for label, rank in found.ranks.items()] == [("ours", 1), ("prompt-only", 2)]
+    comparison = compare(runs)
+    assert [(label, rank.rank) for label, rank in comparison.ranks.items()] == [("ours", 1), ("prompt-only", 2)]
 
 
 def test_a_class_from_a_file_is_no_baseline_whatever_it_calls_itself(tmp_path: Path) -> None:
@@ -125,24 +125,24 @@ def test_values_ranks_and_order_come_from_the_samples_that_all_runs_have(tmp_pat
         build(tmp_path / "base", "prompt-only", {"ann": 0.2, "bob": 0.2, "cyd": 0.2}),
         build(tmp_path / "other", "other", {"ann": 0.4, "bob": 0.4, "cyd": 0.4}),
     ]
-    found = compare(runs)
-    values = {label: found.of(label)["utility"].summary for label in found.runs}
-    assert [(label, rank.rank) for label, rank in found.ranks.items()] == [
+    comparison = compare(runs)
+    values = {label: comparison.of(label)["utility"].summary for label in comparison.runs}
+    assert [(label, rank.rank) for label, rank in comparison.ranks.items()] == [
         ("other", 1),
         ("prompt-only", 2),
         ("many", 3),
     ]
-    assert [round(values[label].value or 0, 3) for label in found.ranks] == [0.45, 0.25, 0.05]
+    assert [round(values[label].value or 0, 3) for label in comparison.ranks] == [0.45, 0.25, 0.05]
     assert (values["many"].n_users, values["many"].missing, values["many"].unpaired) == (3, 0, 12)
-    difference = found.of("many")["utility"].difference
+    difference = comparison.of("many")["utility"].difference
     assert difference is not None
     assert difference.value == pytest.approx((values["many"].value or 0) - (values["prompt-only"].value or 0))
     assert (difference.n_users, difference.missing, difference.unpaired) == (3, 0, 12)
-    grid = runs_grid(found)
+    grid = runs_grid(comparison)
     assert [row[0] for row in grid.sections[0]] == ["other", "prompt-only", "many"]
     assert [row[grid.columns.index("unpaired")] for row in grid.sections[0]] == ["0", "0", "12"]
     assert any(note.startswith("unpaired: samples left out") and "many 12" in note for note in grid.notes)
-    assert found.of("many", kind="noisy")["utility"].summary.value == pytest.approx(0.05), "kinds are cut alike"
+    assert comparison.of("many", kind="noisy")["utility"].summary.value == pytest.approx(0.05), "kinds are cut alike"
     alone = compare(runs[:1], beside=runs[1:])
     assert alone.of("many")["utility"].summary.value == pytest.approx(4.55), "one run is shown as it is"
 
@@ -150,12 +150,12 @@ def test_values_ranks_and_order_come_from_the_samples_that_all_runs_have(tmp_pat
 def test_all_p_values_of_one_runs_table_are_adjusted_together(tmp_path: Path) -> None:
     ours = build(tmp_path / "ours", "ours", {user: 2 * value for user, value in SIX.items()})
     base = build(tmp_path / "base", "prompt-only", SIX)
-    found = compare([ours], beside=[base])
-    rows = [row for row in found.of("ours").values() if row.p is not None]
+    comparison = compare([ours], beside=[base])
+    rows = [row for row in comparison.of("ours").values() if row.p is not None]
     assert [row.summary.metric for row in rows] == ["utility", "utility/silent"]
     assert [row.p for row in rows] == [2 / 64, 2 / 64]
     assert [row.p_holm for row in rows] == [4 / 64, 4 / 64]
-    notes = run_grid(found, "ours").notes
+    notes = run_grid(comparison, "ours").notes
     assert any("Adjusted: Holm over the 2 differences of this run, shown here or not." in note for note in notes)
     several = compare([ours, base])
     assert several.of("ours")["utility"].p_holm == 2 / 64

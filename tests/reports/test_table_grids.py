@@ -65,10 +65,10 @@ def test_tables_of_several_runs_say_what_they_would_have_shown(tmp_path: Path) -
     )
     methods = {"ours": ours, "prompt-only": base, "inferred": top}
     runs = [build(tmp_path / name, name, values) for name, values in methods.items()]
-    found = compare(runs)
+    comparison = compare(runs)
     widths = []
     for label in ("ours", "inferred"):
-        difference = found.of(label)["utility"].difference
+        difference = comparison.of(label)["utility"].difference
         assert difference is not None
         assert difference.low is not None
         assert difference.high is not None
@@ -76,7 +76,7 @@ def test_tables_of_several_runs_say_what_they_would_have_shown(tmp_path: Path) -
     # Half a width is 1.96 errors; to exceed it in 4 of 5 cases takes 0.84 more.
     smallest = number(sum(widths) / 2 / 2 * (1.96 + 0.8416) / 1.96)
     note = f"smallest difference in utility that 6 × 2 × 2 = 24 samples show in 4 of 5 cases: {smallest}"
-    for grid in (runs_grid(found), difference_grid(found)):
+    for grid in (runs_grid(comparison), difference_grid(comparison)):
         assert f"{note} (median over 2 rows, before Holm)." in grid.notes
     assert all("4 of 5 cases" not in line for line in runs_grid(compare([runs[0], runs[2]])).notes)
     page = render(entries_of(runs))

@@ -36,8 +36,8 @@ class Terminal(io.StringIO):
 
 def wide(runs: list[ScoredFolder]) -> Comparison:
     """The comparison of the runs with a row of each metric for each run, as wide as numbers get."""
-    found = compare(runs)
-    row = next(row for row in found.rows if row.summary.metric == "utility" and row.difference)
+    comparison = compare(runs)
+    row = next(row for row in comparison.rows if row.summary.metric == "utility" and row.difference)
     difference = Estimate(-102.3, -202.1, -2.3, 100, 10, 1000, 0)
 
     def of(label: str, metric: str, question: str) -> ComparedRow:
@@ -47,8 +47,8 @@ def wide(runs: list[ScoredFolder]) -> Comparison:
         summary = replace(summary, users_only=metric != "fid")
         return replace(row, label=label, summary=summary, difference=difference, p_holm=0.0001)
 
-    rows = [of(label, metric, question) for label in found.runs for metric, question in METRICS.items()]
-    return replace(found, rows=rows)
+    rows = [of(label, metric, question) for label in comparison.runs for metric, question in METRICS.items()]
+    return replace(comparison, rows=rows)
 
 
 def widest(text: str) -> int:
@@ -76,9 +76,9 @@ def test_the_table_of_one_run_fits_100_columns_and_leaves_parts_out(runs: list[S
 def test_contrasts_and_standings_fit_100_columns(tmp_path: Path) -> None:
     names = ("attribute-rewrite", "prompt-only", "ip-adapter")
     runs = [build(tmp_path / name, name, {"ann": i, "bob": 2.0 * i, "cyd": -i}) for i, name in enumerate(names)]
-    found = contrast(runs, lambda: pytest.fail("no set-level metric"), all_pairs=True, metrics=("utility",))
-    assert found.standings is not None
-    for grid in (contrast_grid(found), standings_grid(found, found.standings)):
+    comparison = contrast(runs, lambda: pytest.fail("no set-level metric"), all_pairs=True, metrics=("utility",))
+    assert comparison.standings is not None
+    for grid in (contrast_grid(comparison), standings_grid(comparison, comparison.standings)):
         assert widest(to_text(replace(grid, notes=()))) <= 100
 
 

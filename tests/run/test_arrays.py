@@ -101,7 +101,7 @@ def test_features_that_cannot_be_used_are_made_again(
 ) -> None:
     extractor = StyleStatistics()
     digests = ["a", "b", "c"]
-    wanted = FeatureCache(tmp_path, extractor).get(digests, lambda names: [pixels(ord(name)) for name in names])
+    expected = FeatureCache(tmp_path, extractor).get(digests, lambda names: [pixels(ord(name)) for name in names])
     (path,) = tmp_path.rglob("*.npz")
     stored = dict(unpacked(path))
     edits: dict[str, dict[str, np.ndarray]] = {
@@ -119,7 +119,7 @@ def test_features_that_cannot_be_used_are_made_again(
         return [pixels(ord(name)) for name in names]
 
     again = FeatureCache(tmp_path, extractor).get(digests, load)  # type: ignore[arg-type]
-    assert np.array_equal(again, wanted)
+    assert np.array_equal(again, expected)
     assert asked == digests
     assert "is unusable" in caplog.text
     asked.clear()

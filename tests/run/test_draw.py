@@ -235,9 +235,9 @@ def test_profiles_are_made_once_a_user_and_leave_a_row(prepared: Prepared) -> No
 
 def test_progress_adds_up_to_the_plan_again_and_again(prepared: Prepared) -> None:
     for _ in range(2):
-        told: list[int] = []
-        run(prepared, Painter(), told.append)
-        assert sum(told) == N_SAMPLES
+        steps_told: list[int] = []
+        run(prepared, Painter(), steps_told.append)
+        assert sum(steps_told) == N_SAMPLES
 
 
 def test_a_second_run_over_a_finished_folder_draws_nothing(prepared: Prepared) -> None:

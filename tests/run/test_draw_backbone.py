@@ -71,20 +71,20 @@ def test_a_run_goes_on_in_other_batches_and_records_them(tiny_sd: Path, tmp_path
 
 
 def test_progress_moves_within_a_batch_and_adds_up(tiny_sd: Path, tmp_path: Path) -> None:
-    told: list[int] = []
-    execute(prepare(settings(tiny_sd, tmp_path, steps=8)), advance=told.append)
+    steps_told: list[int] = []
+    execute(prepare(settings(tiny_sd, tmp_path, steps=8)), advance=steps_told.append)
     # Two batches of 8 and one of 4 in 8 steps: a picture a step, the last one when its batch is there.
-    assert told == [1] * 20
+    assert steps_told == [1] * 20
 
 
 def test_progress_of_a_method_that_draws_several_and_keeps_one_never_overtakes(tiny_sd: Path, tmp_path: Path) -> None:
-    told: list[int] = []
+    steps_told: list[int] = []
     prepared = prepare(settings(tiny_sd, tmp_path, method="best-of-n", parameters={"n": 2}, users=1, batch=5))
-    execute(prepared, advance=lambda more: told.append(sum(told[-1:]) + more))
-    assert told[-1] == 10
+    execute(prepared, advance=lambda more: steps_told.append(sum(steps_told[-1:]) + more))
+    assert steps_told[-1] == 10
     # The first batch is taken for that of a method that draws once; its last picture waits for its end.
-    assert told[:2] == [2, 4]
-    assert told == sorted(set(told))
+    assert steps_told[:2] == [2, 4]
+    assert steps_told == sorted(set(steps_told))
 
 
 def test_the_batch_is_chosen_by_device_and_size_of_the_pictures() -> None:

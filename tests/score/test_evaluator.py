@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -186,6 +188,24 @@ def score(folder: RunFolder, *metrics: str, world: World | None = None) -> dict[
 
 def values(folder: RunFolder, name: str) -> dict[str, float]:
     return {row["key"]: row["value"] for row in scores_of(folder, name)[1]}
+
+
+def test_a_full_disk_is_no_fault_of_a_metric(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its older scores stay, and the metrics after it are not tried either."""
+    score(folder, "Members")
+    before = (folder.path / "scores" / "members.jsonl").read_bytes()
+    sample = next(iter(folder.samples().values()))
+    folder.append_samples([replace(sample, key="another", index=N)])
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(PrefbenchError, match=r"no space left while writing .*; make room and run the same command"):
+            score(folder, "Members")
+    assert (folder.path / "scores" / "members.jsonl").read_bytes() == before
+    assert score(folder, "Members") == {"members": "computed"}
 
 
 def test_the_halves_of_the_references_are_disjoint_and_of_one_size(folder: RunFolder) -> None:
