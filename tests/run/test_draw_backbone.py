@@ -34,9 +34,10 @@ def test_a_cut_batch_of_a_real_backbone_ends_with_the_same_images(tiny_sd: Path,
     execute(cut)
     path = cut.folder.path / "samples" / "0.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    for row in map(json.loads, lines[5:]):
+    head, rows = lines[:1], lines[1:]
+    for row in map(json.loads, rows[5:]):
         cut.folder.image_path(row["image"]).unlink()
-    path.write_text("".join(lines[:5]))
+    path.write_text("".join(head + rows[:5]))
     assert execute(prepare(settings(tiny_sd, tmp_path / "cut"))).drawn == 15
     assert digests(cut.folder) == digests(reference.folder)
 
