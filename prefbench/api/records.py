@@ -219,3 +219,7 @@ class Estimate:
     """Samples that others it is compared with do not have, and which are left out: not drawn for them, or failed."""
     users_only: bool = False
     """The interval is over users alone, for these prompts: fewer than four are shared, too few to speak of others."""
+    shared: int | None = None
+    """Prompts that more than one user has; None where that is not known."""
+    alike: bool = False
+    """No user and no shared prompt differs from another, so that the interval knows of single exceptions alone."""

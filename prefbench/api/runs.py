@@ -54,6 +54,9 @@ class SummaryRow:
     """As in `Estimate`, like the two below; 0 in rows that were stored without it."""
     unpaired: int = 0
     users_only: bool = False
+    shared: int | None = None
+    """As in `Estimate`, like the next; None and False in rows that were stored without them."""
+    alike: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -44,7 +44,8 @@ def gap_closed(method: Scores, floor: Scores, ceiling: Scores, *, level: float =
     gain, gap = table.means()
     if not gap > 0:
         return table.estimate(None, None, method.unpaired)
-    return table.estimate(float(gain / gap), _share_ends(table, 1 - level), method.unpaired)
+    # The floor and the ceiling are at 0 and 1 by definition, and not because nothing varies.
+    return replace(table.estimate(float(gain / gap), _share_ends(table, 1 - level), method.unpaired), alike=False)
 
 
 def _share_ends(table: Table, alpha: float) -> tuple[float, float] | None:

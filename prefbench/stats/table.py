@@ -12,6 +12,8 @@ from prefbench.api import Estimate, FloatArray
 from prefbench.stats.variance import FEWEST_PROMPTS, ErrorSums, GroupedErrors
 
 Names = NDArray[np.str_]
+_ROUNDING = 1e-12
+"""Share of the largest sum by which equal means differ."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,13 @@ class Table:
             n_pairs=self.n_pairs if self.n_prompts else 0,
             unpaired=unpaired,
             users_only=low is not None and 0 < len(self.shared) < FEWEST_PROMPTS,
+            shared=len(self.shared),
+            alike=low is not None and self._is_constant(),
         )
+
+    def _is_constant(self) -> bool:
+        """Whether the first quantity is the same for all users and shared prompts, but for rounding."""
+        return bool(np.abs(self.errors()).max() <= _ROUNDING * np.abs(self.sums[0]).max())
 
     def grouped_errors(self, k: int = 0) -> GroupedErrors:
         """The errors of the mean of quantity k by users, by shared prompts and by their cells."""

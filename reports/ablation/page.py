@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from prefbench.api import Cells, Grid, fixed
 from prefbench.files import atomic_file
+from prefbench.stats.trust import are_few, few_groups_sentence
 from prefbench.training.variants import WHOLE
 
 from ..shared.cells import DASH, p_text
@@ -66,7 +67,9 @@ def grid(result: AblationResult) -> Grid:
         [(f"{group}: {row['name']}" if group != WHOLE else WHOLE, *_cells(row, metrics)) for row in members]
         for group, members in groupby(rows, key=lambda row: str(row["group"]))
     ]
-    return Grid(f"ablations of {result['method']}", ("variant", *metrics), sections)
+    few = any(are_few(cell["n_users"], cell["n_prompts"]) for row in rows for cell in row["metrics"].values())
+    notes = [f"All intervals stand on few: {few_groups_sentence()}"] * few
+    return Grid(f"ablations of {result['method']}", ("variant", *metrics), sections, notes)
 
 
 def draw(result: AblationResult, path: Path) -> None:

@@ -16,15 +16,15 @@ from ..shared.cells import (
     counts,
     encoder,
     interval,
+    marked,
     metric_heading,
-    number,
     p_text,
     stands_note,
     usual,
     wrapped,
 )
 from ..shared.frame import is_control
-from ..shared.notes import smallest_note, unpaired_note, users_only_note
+from ..shared.notes import interval_notes, smallest_note, unpaired_note
 from .contrasts import ALPHA, Contrast, MeasuredContrasts
 from .standings import Standing, Standings
 
@@ -55,7 +55,8 @@ def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
     ]
     notes = [*stands_note(stands_on), _tests(contrasts)]
     if any(row.effect for row in contrasts.rows):
-        notes += [interval_sentence(ALPHA), *users_only_note(row.difference for row in contrasts.rows), _EFFECTS]
+        notes += [interval_sentence(ALPHA), _EFFECTS]
+    notes += interval_notes(row.difference for row in contrasts.rows)
     by = contrasts.standings.metric if contrasts.standings else None
     if by is not None:
         notes += smallest_note(by, [row.difference for row in contrasts.rows if row.metric == by])
@@ -92,7 +93,7 @@ def standings_grid(contrasts: MeasuredContrasts, standings: Standings) -> Grid:
             for pair in standings.overtakings
             if pair.turns
         ] or ["No single user or prompt changes the order of two neighbours in rank."]
-    notes += [*users_only_note(row.mean for row in standings.rows)]
+    notes += interval_notes(estimate for row in standings.rows for estimate in (row.mean, row.strength) if estimate)
     notes += unpaired_note({row.label: row.mean.unpaired for row in standings.rows})
     sections = [[_standing_row(row, stands_on) for row in group] for group in (honest, controls)]
     return Grid(f"standings by {standings.metric}", columns, sections, notes, kept=(0,))
@@ -121,7 +122,7 @@ def _contrast_row(row: Contrast, stands_on: Counts) -> Cells:
         value = absence(difference)
     else:
         sign = "+" if difference.value > 0 else ""
-        value = _with_counts(f"{sign}{number(difference.value)} {interval(difference)}", difference, stands_on)
+        value = _with_counts(f"{sign}{marked(difference)} {interval(difference)}", difference, stands_on)
     dz, wins = (None, None) if size is None else (size.dz, size.wins)
     deciding = "" if size is None else _turns(row.turns)
     name = metric_heading(row.metric, row.direction, encoder(row))
@@ -151,4 +152,4 @@ def _standing_row(row: Standing, stands_on: Counts) -> Cells:
 
 
 def _shown(estimate: Estimate | None) -> str:
-    return DASH if estimate is None or estimate.value is None else f"{number(estimate.value)} {interval(estimate)}"
+    return DASH if estimate is None or estimate.value is None else f"{marked(estimate)} {interval(estimate)}"

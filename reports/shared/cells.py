@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from prefbench.api import Estimate, SummaryRow, counted, fixed
+from prefbench.stats.trust import has_few_groups, is_constant
 
 from .frame import GAP
 
@@ -21,7 +22,11 @@ N = "n users ×\nprompts ×\nsamples"
 Counts = tuple[str, int]
 """What a number stands on: its counts, and how many rows are missing."""
 USERS_ONLY = "°"
-"""Beside an interval over users alone."""
+"""Beside a value whose interval is over users alone."""
+FEW_GROUPS = "‡"
+"""Beside a value whose interval stands on too few users or prompts for skewed effects."""
+ALIKE = "="
+"""Beside the mean of values that are all the same."""
 APART = "The second block holds controls, which are not ranked."
 
 
@@ -74,7 +79,14 @@ def interval(row: SummaryRow | Estimate) -> str:
     """`[low, high]`, or what stands in its place."""
     if row.value is None or row.low is None or row.high is None:
         return "[no interval]"
-    return f"[{number(row.low, row.value)}, {number(row.high, row.value)}]{USERS_ONLY * row.users_only}"
+    return f"[{number(row.low, row.value)}, {number(row.high, row.value)}]"
+
+
+def marked(row: SummaryRow | Estimate) -> str:
+    """The value with the marks that limit it or its interval: there they widen no column, as the interval is longer."""
+    unranked = isinstance(row, SummaryRow) and bool(row.unranked)
+    of_interval = USERS_ONLY * row.users_only + FEW_GROUPS * has_few_groups(row) + ALIKE * is_constant(row)
+    return f"{number(row.value or 0.0)}{UNRANKED * unranked}{of_interval}"
 
 
 def counts(row: SummaryRow | Estimate) -> str:
@@ -109,8 +121,7 @@ def stacked(row: SummaryRow | Estimate | None, usual_counts: Counts | None = Non
     """Value, interval, and what it stands on unless that is `usual_counts` already."""
     if row is None or row.value is None:
         return absence(row)
-    mark = UNRANKED if isinstance(row, SummaryRow) and row.unranked else ""
-    lines = [number(row.value) + mark, interval(row)]
+    lines = [marked(row), interval(row)]
     if usual_counts is None or counts(row) != usual_counts[0]:
         lines.append(f"n {counts(row)}")
     if row.missing != (usual_counts[1] if usual_counts else 0):
@@ -119,8 +130,8 @@ def stacked(row: SummaryRow | Estimate | None, usual_counts: Counts | None = Non
 
 
 def stacked_value(row: SummaryRow) -> str:
-    """Value, mark and interval on one line."""
-    return f"{number(row.value or 0.0)}{UNRANKED if row.unranked else ''} {interval(row)}"
+    """Value, marks and interval on one line."""
+    return f"{marked(row)} {interval(row)}"
 
 
 def usual(rows: Iterable[SummaryRow | Estimate]) -> Counts:

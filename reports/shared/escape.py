@@ -22,6 +22,7 @@ _LATEX = {
     "×": r"$\times$",
     "—": "---",
     "†": r"\dag{}",
+    "‡": r"\ddag{}",
     "|": r"\textbar{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }

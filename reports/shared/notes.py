@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from prefbench.api import Estimate, ScoredRun, SummaryRow, TextsRead
+from prefbench.api import ALL, Estimate, ScoredRun, SummaryRow, TextsRead
 from prefbench.stats.power import smallest_shown
+from prefbench.stats.trust import constant_sentence, few_groups_sentence, has_few_groups, is_constant
 
-from .cells import FOREIGN, UNRANKED, USERS_ONLY, counts, number
+from .cells import ALIKE, FEW_GROUPS, FOREIGN, UNRANKED, USERS_ONLY, counts, number
 from .meaning import scale_notes, won_notes
 
 
 def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
-    """The meaning of the marks that occur in a table."""
+    """The meaning of the marks that occur in a table, which shows the rows over all users."""
     summaries = [row for row in rows if "/" not in row.metric]
     lines = [*notes, *scale_notes(list(dict.fromkeys(row.metric for row in summaries))), *won_notes(summaries)]
-    lines += users_only_note(rows)
+    lines += interval_notes(row for row in rows if row.kind == ALL)
     lines += _scorer_notes(summaries)
     lines += _encoder_notes(summaries)
     floors = {row.metric: row.floor for row in summaries if row.floor is not None}
@@ -32,8 +33,18 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     return lines
 
 
-def users_only_note(rows: Iterable[SummaryRow | Estimate]) -> list[str]:
-    """What the mark of intervals over users alone means; empty without any."""
+def interval_notes(rows: Iterable[SummaryRow | Estimate]) -> list[str]:
+    """What the marks beside intervals mean, of those that occur."""
+    shown = list(rows)
+    few, constant = (list(filter(has, shown)) for has in (has_few_groups, is_constant))
+    return [
+        *_users_only_note(shown),
+        *[f"{FEW_GROUPS} {few_groups_sentence()}"] * bool(few),
+        *[f"{ALIKE} {constant_sentence(constant)}" for _ in constant[:1]],
+    ]
+
+
+def _users_only_note(rows: Sequence[SummaryRow | Estimate]) -> list[str]:
     prompts = sorted({row.n_prompts for row in rows if row.users_only})
     if not prompts:
         return []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
-from prefbench.api import ALL, Cells, Estimate, Grid, ScoredRun, counted, plain
+from prefbench.api import ALL, Cells, Estimate, Grid, Sample, ScoredRun, counted, plain
 from prefbench.run.draw import failures
 from prefbench.run.folder import RunFolder
 from prefbench.stats.rules import interval_sentence, p_sentence
@@ -27,7 +28,7 @@ from ..shared.cells import (
 )
 from ..shared.frame import UTILITY
 from ..shared.meaning import gap_note, kinds_note, size_note
-from ..shared.notes import drawn_lines, drawn_notes, legend, smallest_note, unpaired_note, users_only_note
+from ..shared.notes import drawn_lines, drawn_notes, interval_notes, legend, smallest_note, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 
@@ -51,7 +52,7 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     notes = [*legend([row.summary for row in rows.values()]), *unmet_notes(run.spec["suite"], names)]
     notes += tests_notes(comparison, [row.difference for row in rows.values() if row.difference]) * compared
     notes += [*_about(comparison), *drawn_lines(run), *gap_notes(run)]
-    return Grid(title, tuple(columns), sections, notes, kept=(0, 2, 3))
+    return Grid(title, tuple(columns), sections, list(dict.fromkeys(notes)), kept=(0, 2, 3))
 
 
 def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
@@ -101,6 +102,7 @@ def kinds_grid(comparison: Comparison, metric: str) -> Grid:
     for label in comparison.runs:
         rows = [comparison.of(label, kind=kind).get(metric) for kind in kinds]
         body.append((label, *[stacked(row.summary if row else None) for row in rows]))
+    notes = [*notes, *interval_notes(rows_of_metric)]
     return Grid(f"{heading} by kind of user", ("method", *kinds), [body], notes)
 
 
@@ -130,7 +132,17 @@ def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
     if reasons:
         examples = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))
         notes.append(f"{name}{reasons.total()} of {counted(len(run.samples), 'sample')} failed: {examples}")
-    return notes
+    return [*notes, *[f"{name}{line}" for line in whole_failures(run.samples)]]
+
+
+def whole_failures(samples: Sequence[Sample]) -> list[str]:
+    """A line where all samples of a user or of a prompt failed: numbers stand on the others, who may be easier."""
+    parts = []
+    for what, of in (("user", attrgetter("user")), ("prompt", attrgetter("prompt"))):
+        everyone, drawn = {of(one) for one in samples}, {of(one) for one in samples if one.image is not None}
+        lost = len(everyone) - len(drawn)
+        parts += [f"{lost} of {counted(len(everyone), what)}"] * (lost > 0)
+    return [f"{' and '.join(parts)} failed altogether: no number speaks of such users or prompts"] * bool(parts)
 
 
 def ranked_first(comparison: Comparison) -> tuple[list[str], list[str]]:
@@ -155,7 +167,7 @@ def _about(comparison: Comparison) -> list[str]:
 def tests_notes(comparison: Comparison, differences: Sequence[Estimate]) -> list[str]:
     """What p is, what it is adjusted over, how it goes with the intervals."""
     notes = [f"{p_sentence()} Adjusted: {comparison.family}.", interval_sentence()]
-    return [*notes, *users_only_note(differences)]
+    return [*notes, *interval_notes(differences)]
 
 
 def unpaired_of(comparison: Comparison) -> dict[str, int]:

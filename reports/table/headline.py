@@ -40,7 +40,7 @@ def run_headline(comparison: Comparison, label: str) -> Grid:
     notes = [*stands_note(stands_on), *size_note([run]), *legend([row.summary for row in rows.values()])]
     notes += [*unmet_notes(run.spec["suite"], list(rows)), *_gap(comparison), *_more(comparison, list(rows))]
     notes += tests_notes(comparison, [row.difference for row in rows.values() if row.difference]) * compared
-    return Grid(title, columns, sections, [*notes, *drawn_lines(run), *gap_notes(run)])
+    return Grid(title, columns, sections, list(dict.fromkeys([*notes, *drawn_lines(run), *gap_notes(run)])))
 
 
 def runs_headline(comparison: Comparison) -> Grid:

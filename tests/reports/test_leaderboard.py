@@ -53,7 +53,7 @@ def test_leaderboard_sets_the_frame_apart_and_keeps_reported_figures_below(runs:
     ours = next(line for line in page.splitlines() if line.startswith("| ours "))
     assert "3 × 2 × 2 = 12" in ours
     assert "0123456" in ours
-    assert "0.500<br>" in ours
+    assert "0.500°‡<br>" in ours
 
 
 def test_results_are_whole_and_name_no_machine(runs: list[ScoredFolder]) -> None:

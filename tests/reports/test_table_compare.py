@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,9 +166,10 @@ def test_all_p_values_of_one_runs_table_are_adjusted_together(tmp_path: Path) ->
 def test_intervals_over_users_alone_are_marked_and_explained(tmp_path: Path) -> None:
     runs = [build(tmp_path / "a", "a", SIX), build(tmp_path / "b", "prompt-only", dict.fromkeys(SIX, 0.1))]
     text = to_text(runs_grid(compare(runs)))
-    assert "]°" in text
+    assert re.search(r"\d°‡", text)
+    assert "‡ under 16 users or 10 shared prompts: where few of them decide" in text
     assert "° over users only: 2 prompts, too few to speak of other prompts." in text
-    assert "]°" in to_text(difference_grid(compare(runs)))
+    assert re.search(r"\d°‡", to_text(difference_grid(compare(runs))))
 
 
 @pytest.mark.parametrize("where", ["table", "page", "contrasts"])

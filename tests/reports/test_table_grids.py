@@ -11,8 +11,9 @@ from prefbench.reports.leaderboard.entries import entries_of
 from prefbench.reports.leaderboard.page import render
 from prefbench.reports.shared.cells import N, number
 from prefbench.reports.shared.grid import to_markdown
+from prefbench.reports.shared.notes import legend
 from prefbench.reports.table.compare import compare
-from prefbench.reports.table.grids import difference_grid, run_grid, runs_grid
+from prefbench.reports.table.grids import difference_grid, kinds_grid, run_grid, runs_grid
 from prefbench.reports.validation.unmet import unmet_notes, unmet_requirements
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
@@ -34,7 +35,8 @@ def test_missing_values_are_shown_and_counted(tmp_path: Path) -> None:
     base = build(tmp_path / "base", "prompt-only", {"ann": 0.1, "bob": None, "cyd": 0.3})
     none = build(tmp_path / "none", "broken", float("nan"))
     text = to_text(run_grid(compare([base]), "prompt-only"))
-    assert re.search(r"utility ↑† +0\.250 \[.*\]° +2 × 2 × 2 = 8 +4$", text, re.MULTILINE)
+    assert re.search(r"utility ↑† +0\.250°‡ \[.*\] +2 × 2 × 2 = 8 +4$", text, re.MULTILINE)
+    assert "1 of 3 users failed altogether: no number speaks of such users or prompts" in text
     assert "4 of 12 samples failed: 4 × RuntimeError: no luck" in text
     both = to_text(runs_grid(compare([base, none])))
     assert "— (12 missing)" in both
@@ -102,3 +104,21 @@ def test_unmet_requirements_stand_under_the_table(tmp_path: Path) -> None:
     published = set(unmet_requirements("picturebook"))
     assert "clip-i" in published, "what is published is told"
     assert not published & set(Picturebook.card.metrics), "a metric of the default tables must hold what is required"
+
+
+def test_values_that_are_all_equal_are_marked_and_the_line_says_what_stays_unseen(tmp_path: Path) -> None:
+    base = build(tmp_path / "base", "prompt-only", dict.fromkeys(("ann", "bob", "cyd"), 0.25))
+    for text in (to_text(run_grid(compare([base]), "prompt-only")), to_text(runs_grid(compare([base])))):
+        assert re.search(r"0\.300°‡=", text)
+        assert text.count("= no user and no prompt differs") == 1
+        assert "up to 63 % of users (3 alike) and 78 % of prompts (2 alike) differ as a whole" in " ".join(text.split())
+
+
+def test_marks_of_kinds_of_users_are_explained_under_their_own_table_alone(tmp_path: Path) -> None:
+    users = {f"u{i}": i / 40 for i in range(13)}  # 16 in all, of whom 15 are noisy
+    comparison = compare([build(tmp_path / "base", "prompt-only", {"ann": 0.1, "bob": 0.2, "cyd": 0.4, **users})])
+    of_utility = [row.summary for row in comparison.rows if row.summary.metric == "utility"]
+    assert not any("‡" in note for note in legend(of_utility))
+    kinds = kinds_grid(comparison, "utility")
+    assert any(note.startswith("‡ under 16 users") for note in kinds.notes)
+    assert any("‡" in cell for section in kinds.sections for row in section for cell in row)

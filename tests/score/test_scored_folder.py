@@ -78,7 +78,7 @@ def test_a_folder_of_version_0_1_still_loads() -> None:
 def test_todays_code_computes_the_values_of_version_0_1(old: Path) -> None:
     """The rules of intervals are others, so that a folder of these days keeps its own."""
     run = ScoredFolder.open(old)
-    changed = {"low", "high", "n_pairs", "users_only"}
+    changed = {"low", "high", "n_pairs", "users_only", "shared", "alike"}
     todays, stored = (
         [{name: value for name, value in asdict(row).items() if name not in changed} for row in rows]
         for rows in (summarise(run), run.summary())

@@ -125,6 +125,6 @@ def test_holm_on_hand_made_values() -> None:
 @pytest.mark.parametrize("decimals", [1, 2, 16])
 def test_holm_is_that_of_statsmodels_to_the_last_bit(decimals: int) -> None:
     rng = np.random.default_rng(decimals)
-    for n in range(1, 30):
+    for n in (1, 2, 3, 5, 9, 17, 29):  # statsmodels collects garbage in every call
         p = rng.random(n).round(decimals)
         assert holm(p.tolist()).tolist() == multipletests(p, method="holm")[1].tolist()
