@@ -1,7 +1,8 @@
 """The one door to plug-in code: whatever it raises, changes or leaves behind ends in one line that names it.
 
 Every call into a method, metric, scorer, suite, report, control, extractor or trainer stands in `with guarded(...)`.
-What cannot be caught inside one process: a plug-in that ends it (`os._exit`, a crash of C code) or never returns.
+What cannot be caught inside one process: a plug-in that ends it (`os._exit`, a crash of C code), never returns, traces
+calls with a function that raises, or replaces functions of other modules.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from prefbench.api import surroundings
-from prefbench.api.errors import NotMeasurableError, PluginError, PrefbenchError, without_addresses
+from prefbench.api.errors import NoSpaceError, NotMeasurableError, PluginError, PrefbenchError, without_addresses
 from prefbench.api.grids import plain
 
 REASON_LIMIT = 500
@@ -26,6 +27,9 @@ _TOLD_LIMIT = 4000
 """Characters of a message that a plug-in wrote for the user."""
 _PATIENCE = 1.0
 """Seconds within which a second Ctrl-C is the first one, heard twice."""
+_OURS = __name__.partition(".")[0]
+_NAMED = "names its plug-in"
+"""Set on a refusal that names its plug-in already, so that an outer call adds no second name."""
 _OWN: dict[str, dict[str, Any]] = {}
 """Whose settings, by the module of a plug-in: what it set for itself."""
 _interrupts: list[float] = []
@@ -52,6 +56,7 @@ class guarded:  # noqa: N801 - a context manager, read like a function
     def __init__(self, whose: str, deed: str, *, module: str = "", passes: tuple[type[BaseException], ...] = ()):
         self._whose, self._deed, self._passes = whose, deed, passes
         self._own = _OWN.setdefault(module, {}) if module else {}
+        self._foreign = bool(module) and module.partition(".")[0] != _OURS
 
     def __enter__(self) -> None:
         self._listening = _Listening()
@@ -96,10 +101,17 @@ class guarded:  # noqa: N801 - a context manager, read like a function
         text = _text(error)
         if not text:
             return False
-        if text.isprintable() and len(text) <= _TOLD_LIMIT:
+        if text.isprintable() and len(text) <= _TOLD_LIMIT and not self._is_nameless(error, text):
             return True
         kind = NotMeasurableError if isinstance(error, NotMeasurableError) else PrefbenchError
-        raise kind(f"{self._whose}: {plain(text, _TOLD_LIMIT)}") from error
+        told = kind(f"{self._whose}: {plain(text, _TOLD_LIMIT)}")
+        vars(told)[_NAMED] = True
+        raise told from error
+
+    def _is_nameless(self, error: PrefbenchError, text: str) -> bool:
+        """Whether a refusal does not say whose it is; those of prefbench's own code are worded for the user."""
+        of_others = self._foreign and not isinstance(error, PluginError | NotMeasurableError | NoSpaceError)
+        return of_others and not hasattr(error, _NAMED) and self._whose.partition("'")[2].strip("'") not in text
 
 
 def module_of(plugin: object) -> str:

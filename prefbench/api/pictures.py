@@ -144,7 +144,8 @@ def _decoded(data: bytes) -> Image.Image:
 @contextmanager
 def _explained() -> Iterator[None]:
     """Strict decoding, whatever a plug-in set; what Pillow raises (files can make it raise anything) as one line."""
-    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, MAX_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -161,7 +162,7 @@ def _explained() -> Iterator[None]:
             f"cannot be decoded ({type(error).__name__}: {without_addresses(str(error))})"
         ) from error
     finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before
 
 
 def _check(image: Image.Image) -> None:

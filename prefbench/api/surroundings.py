@@ -189,6 +189,33 @@ def _set_strict_warnings(kept: list[Any]) -> None:
     warnings.filters[:] = [*kept, *others]  # type: ignore[index]
 
 
+def _restore_path(before: tuple[str, ...]) -> None:
+    """Puts back what is missing in the search path of modules; what a plug-in added stays, as its imports need it."""
+    sys.path.extend(folder for folder in before if folder not in sys.path)
+
+
+def _read_hooks() -> tuple[Any, ...]:
+    return sys.excepthook, sys.unraisablehook, threading.excepthook, sys.gettrace(), sys.getprofile()
+
+
+def _set_hooks(hooks: tuple[Any, ...]) -> None:
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks[:3]
+    if sys.gettrace() is not hooks[3]:
+        sys.settrace(hooks[3])
+    if sys.getprofile() is not hooks[4]:
+        sys.setprofile(hooks[4])
+
+
+def _set_umask(mask: int) -> None:
+    os.umask(mask)
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o077)  # there is no way to read it alone
+    os.umask(mask)
+    return mask
+
+
 _PROCESS: Mapping[str, Setting] = {
     "the working folder": Setting(_folder, os.chdir),
     "the environment": Setting(_environment, _set_environment, announced=False),
@@ -198,6 +225,9 @@ _PROCESS: Mapping[str, Setting] = {
     "the filters of warnings": Setting(_strict_warnings, _set_strict_warnings),
     "NumPy's handling of errors": Setting(np.geterr, lambda state: np.seterr(**state) and None),
     "the limit of recursion": Setting(sys.getrecursionlimit, sys.setrecursionlimit),
+    "the search path of modules": Setting(lambda: tuple(sys.path), _restore_path, announced=False, kept=False),
+    "the hooks of the interpreter": Setting(_read_hooks, _set_hooks, announced=False, kept=False),
+    "the rights of new files": Setting(_read_umask, _set_umask),
     "sys.argv": Setting(lambda: list(sys.argv), lambda words: setattr(sys, "argv", words), kept=False),
 }
 

@@ -22,11 +22,12 @@ def train(name: str, out: Path, parameters: tuple[str, ...], as_json: bool, **ch
     from prefbench.api.guard import guarded, module_of
     from prefbench.parameters import bind, parse_pairs
     from prefbench.registry import load
-    from prefbench.training.requests import TrainRequest
+    from prefbench.run.identity import portable_name
+    from prefbench.training.requests import TrainRequest, trained_card
 
     trainer = load("trainer", name)
     bound = bind(trainer, parse_pairs(parameters))
     with guarded(f"trainer {name!r}", "training", module=module_of(trainer)):
-        card = trainer(TrainRequest((out / name).absolute(), **choices), **bound)
+        card = trained_card(trainer(TrainRequest((out / portable_name(name)).absolute(), **choices), **bound))
     if as_json and card is not None:  # one process of several has it
         print_json(card)

@@ -14,9 +14,9 @@ import numpy as np
 
 from prefbench import api
 from prefbench.api.guard import guarded, module_of
-from prefbench.registry import make
 from prefbench.run.states import load_states
 from prefbench.score.cache import FeatureCache
+from prefbench.score.guarded_extractor import make_extractor
 from prefbench.score.material import Material
 from prefbench.score.returned import checked_features
 from prefbench.score.set_aside import SetAside
@@ -54,7 +54,7 @@ class MetricInputs:
         if name is None:
             raise api.PrefbenchError(f"{self._suite.card.name} names no extractor for the role {role!r}")
         if name not in self._extractors:
-            self._extractors[name] = make("extractor", name)
+            self._extractors[name] = make_extractor(name)
         return self._extractors[name]
 
     def features(self, role: str, samples: Sequence[api.Sample], material: Material) -> api.Features:
@@ -132,8 +132,8 @@ class MetricInputs:
         users = {sample.user for sample in material.samples}
         references = self.set_aside.references(material)
         if len(references) < _FEWEST_REFERENCES:
-            least = f"{_FEWEST_REFERENCES} are the least"
-            raise api.NotMeasurableError(f"there are {len(references)} reference images of these users; {least}")
+            here = f"{api.counted(len(references), 'reference image')} of these users"
+            raise api.NotMeasurableError(f"{here}; {_FEWEST_REFERENCES} are the least")
         features = self.judged_features(role, material, [r.picture for r in references])
         owners = np.array([r.user for r in references])
         whole = api.FeatureSet(features, owners, np.array([r.prompt for r in references]))

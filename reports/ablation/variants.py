@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
-from prefbench.api import SPLITS, Column, PrefbenchError, Scores, Suite
+from prefbench.api import SPLITS, Column, PrefbenchError, Scores, Suite, counted
 from prefbench.api.guard import guarded, module_of
 from prefbench.api.near import unknown
-from prefbench.registry import default, load
+from prefbench.registry import default, load, load_class
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.prepare import Settings, load_suite, prepare
@@ -17,7 +17,7 @@ from prefbench.score.material import Material
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.means import mean_interval
 from prefbench.stats.paired import holm, paired_difference
-from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
+from prefbench.training.variants import Ablation, AblationRequest, Variant, checked_ablation
 
 from ..shared.numbers import numbers
 from .schema import AblationResult, VariantCell, VariantDifference, VariantRow
@@ -43,13 +43,11 @@ def ablate(
             samples failed or metrics were refused.
     """
     suite, users = _measurable(request)
+    load_class("method", name)
     metrics = [metric for metric in METRICS if metric in suite.card.metrics]
     train = load("ablation", name)
     with guarded(f"ablation {name!r}", "training", module=module_of(train)):
-        ablation: Ablation = train(request, log)
-    whole = ablation.variants[0]
-    if whole.name != WHOLE:
-        raise PrefbenchError(f"the first variant of {name} must be {WHOLE!r}, got {whole.name!r}")
+        ablation = checked_ablation(f"ablation {name!r}", train(request, log))
     runs = []
     for variant in ablation.variants:
         log(f"draw {variant.group}: {variant.name}")
@@ -112,7 +110,8 @@ def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> Scor
     prepared = prepare(settings)
     result = execute(prepared)
     if result.failed:
-        raise PrefbenchError(f"{result.failed} samples of {variant.name} failed; the same command tries them again")
+        failed = counted(result.failed, "sample")
+        raise PrefbenchError(f"{failed} of {variant.name} failed; the same command tries again")
     with prepared.folder.locked():
         material = Material(prepared.folder, prepared.suite, prepared.spec.split)
         refused = Evaluator(prepared.suite, metrics).score(material).refused

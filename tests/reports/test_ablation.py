@@ -184,5 +184,5 @@ def test_without_a_training_there_is_nothing_to_leave_out(tmp_path: Path) -> Non
 
 def test_the_first_variant_must_be_the_whole_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(variants, "load", lambda *_: lambda *_: Ablation(VARIANTS[1:], {}, {}))
-    with pytest.raises(PrefbenchError, match="the first variant of ours must be 'whole', got 'without e_img'"):
+    with pytest.raises(PrefbenchError, match="ablation 'ours': the first variant must be 'whole', got 'without e_img'"):
         variants.ablate("ours", AblationRequest(tmp_path))
