@@ -101,7 +101,7 @@ def score(
         The run with its numbers; `refused` names the metrics that it offers too little for.
 
     Raises:
-        PrefbenchError: an unknown metric, a folder that is no run or was drawn for another suite, a damaged image.
+        PrefbenchError: an unknown metric, a folder that is no run or was drawn for another suite.
 
     Example:
         >>> prefbench.score("runs/picturebook-test-ours-c5b2a9d1", ["utility", "fid"]).refused  # doctest: +SKIP

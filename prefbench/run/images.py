@@ -14,7 +14,8 @@ from prefbench.api import MAX_BYTES, MAX_PIXELS, UnreadableImageError, image_dig
 from prefbench.api.pictures import digest_of_plain, read_picture
 from prefbench.files import read_plain
 
-_WAY_OUT = "the run's own command draws it again"
+OWN_COMMAND = "the run's own command"
+_WAY_OUT = f"{OWN_COMMAND} draws it again"
 
 
 def image_path(run: Path, digest: str) -> Path:

@@ -82,10 +82,10 @@ class Evaluator:
             header = self._header(metric, material)
         if is_current(material.folder, metric.card.name, header):
             return False
-        rows = self._rows_of_readable(metric, material)
+        rows, readable = self._rows_of_readable(metric, material)
         with _asking(metric, "what it reads"):
             header = replace(header, texts=self._texts_read(metric, material))
-        header = replace(header, unread=self.inputs.set_aside.line(metric, material))
+        header = replace(header, unread="; ".join(self._unread(metric, readable)) or None)
         write_scores(material.folder, metric.card.name, StoredScores(header, rows))
         return True
 
@@ -101,20 +101,33 @@ class Evaluator:
                 logger.warning("the scores of %s were of other samples and are removed", name)
                 material.folder.drop_scores(name)
 
-    def _rows_of_readable(self, metric: api.Metric, material: Material) -> list[ScoreRow]:
-        """The rows; without the pictures of the suite that cannot be read, once the metric has failed for one."""
-        try:
+    def _rows_of_readable(self, metric: api.Metric, material: Material) -> tuple[list[ScoreRow], Material]:
+        """The rows, and the material that they are of: once the metric has failed for a picture of the suite or a drawn
+        one that cannot be read, what can be read."""
+        while True:
             try:
-                return self._rows(metric, material)
+                return self._rows(metric, material), material
             except api.PrefbenchError as error:
-                if unread_picture(error) is None or not self.inputs.set_aside.look_at(metric, material):
-                    raise
-            return self._rows(metric, material)
-        except api.NotMeasurableError as error:
-            fewer = self.inputs.set_aside.line(metric, material)
-            if fewer is None or fewer in str(error):
-                raise
-            raise api.NotMeasurableError(f"{error}; {fewer}") from error
+                fewer = self._readable(metric, material, error)
+                if fewer is None:
+                    lines = [line for line in self._unread(metric, material) if line not in str(error)]
+                    if not lines or not isinstance(error, api.NotMeasurableError):
+                        raise
+                    raise api.NotMeasurableError("; ".join([str(error), *lines])) from error
+                material = fewer
+
+    def _readable(self, metric: api.Metric, material: Material, error: api.PrefbenchError) -> Material | None:
+        """The material, what cannot be read set aside; None where that is not the cause of the error."""
+        picture = unread_picture(error)
+        if material.holds(picture):
+            fewer = material.without_lost()
+            return fewer if len(fewer.lost) > len(material.lost) else None
+        is_new = picture is not None and self.inputs.set_aside.look_at(metric, material)
+        return material if is_new else None
+
+    def _unread(self, metric: api.Metric, material: Material) -> list[str]:
+        """What the metric stands without."""
+        return [line for line in (self.inputs.set_aside.line(metric, material), material.lost_line) if line]
 
     def _rows(self, metric: api.Metric, material: Material) -> list[ScoreRow]:
         if isinstance(metric, api.ImageMetric):

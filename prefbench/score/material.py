@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from prefbench.api import Pixels, Sample, Split, Suite, UnreadableImageError, User, to_pixels
+from prefbench.api import (
+    Picture,
+    Pixels,
+    PrefbenchError,
+    Sample,
+    Split,
+    Suite,
+    UnreadableImageError,
+    User,
+    counted,
+    plain,
+    to_pixels,
+)
 from prefbench.run.folder import RunFolder
+from prefbench.run.images import OWN_COMMAND
 from prefbench.score.score_files import samples_digest
 
 
@@ -18,6 +31,8 @@ class Material:
     folder: RunFolder
     suite: Suite
     split: Split
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Images that cannot be read and are set aside, by their digests, with the reasons."""
 
     @cached_property
     def samples(self) -> Sequence[Sample]:
@@ -26,8 +41,8 @@ class Material:
 
     @cached_property
     def drawn(self) -> Sequence[Sample]:
-        """The samples that have an image."""
-        return [sample for sample in self.samples if sample.image is not None]
+        """The samples that have an image, without those that are set aside."""
+        return [sample for sample in self.samples if sample.image is not None and sample.image not in self.lost]
 
     @cached_property
     def users(self) -> Sequence[User]:
@@ -48,5 +63,44 @@ class Material:
         try:
             return to_pixels(self.folder.image(digest))
         except UnreadableImageError as error:
-            users = sorted({sample.user for sample in self.drawn if sample.image == digest})
-            raise UnreadableImageError(f"{error} (drawn for {', '.join(users)})") from error
+            users = ", ".join(sorted({sample.user for sample in self.drawn if sample.image == digest}))
+            said = str(error).replace(OWN_COMMAND, self._command)
+            picture = Picture(digest, path=self.folder.image_path(digest))
+            raise UnreadableImageError(f"{said} (drawn for {users})", picture) from error
+
+    @cached_property
+    def _command(self) -> str:
+        """What draws a lost image again."""
+        command = self.folder.read_description().get("command")
+        return plain(command) if isinstance(command, str) and command else OWN_COMMAND
+
+    def holds(self, picture: object) -> bool:
+        """Whether a picture is one that was drawn, and none of the suite's."""
+        return isinstance(picture, Picture) and picture.path == self.folder.image_path(picture.digest)
+
+    def without_lost(self) -> Material:
+        """The material with every image set aside that cannot be read; all are decoded.
+
+        Raises:
+            PrefbenchError: none of them can be read.
+        """
+        lost = dict(self.lost)
+        for digest in dict.fromkeys(sample.image for sample in self.drawn if sample.image):
+            try:
+                self._pixels(digest)
+            except UnreadableImageError as error:
+                lost[digest] = str(error)
+        fewer = replace(self, lost=lost)
+        if not fewer.drawn:
+            raise PrefbenchError(fewer.lost_line or "no sample is drawn")
+        return fewer
+
+    @property
+    def lost_line(self) -> str | None:
+        """How many images are set aside, such as which; None where none is."""
+        drawn = [sample for sample in self.samples if sample.image is not None]
+        n_lost = len(drawn) - len(self.drawn)
+        first = next(iter(self.lost.values()), "")
+        return (
+            f"{n_lost} of {counted(len(drawn), 'drawn image')} could not be read, such as {first}" if n_lost else None
+        )

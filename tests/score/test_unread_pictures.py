@@ -157,13 +157,64 @@ def test_references_under_other_digests_than_their_pixels_are_refused(folder: Ru
     assert "(reference of user-0)" in scoring.refused["shift"]
 
 
-def test_a_damaged_drawing_fails_what_looks_at_it_and_is_named_with_its_user(folder: RunFolder) -> None:
+def damage(folder: RunFolder, *keys: str) -> list[Path]:
+    """Puts other pictures in the place of the drawn ones."""
+    paths = [folder.image_path(folder.samples()[key].image or "") for key in keys]
+    for path in paths:
+        path.write_bytes(encode_png(level(77)))
+    return paths
+
+
+def test_a_damaged_drawing_is_missing_where_it_is_looked_at_and_nowhere_else(folder: RunFolder) -> None:
     assert score(folder, World(), SHIFT).computed == ["shift"]
-    image = folder.samples()["user-2/1"].image or ""
-    folder.image_path(image).write_bytes(encode_png(level(77)))
+    whole = values(folder, "shift")
+    (path,) = damage(folder, "user-2/1")
     scoring = score(folder, World(), SHIFT, BLIND)
-    assert scoring.broken == {
-        "blind": f"{folder.image_path(image)} holds another picture than its name says;"
+    assert (scoring.computed, scoring.refused, scoring.broken) == (["blind"], {}, {})
+    assert values(folder, "shift") == whole, "its features are stored: it needs no picture"
+    assert set(values(folder, "blind")) == set(folder.samples()) - {"user-2/1"}
+    run = ScoredFolder.open(folder.path)
+    assert run.headers["shift"].unread is None
+    assert run.headers["blind"].unread == (
+        f"1 of 18 drawn images could not be read, such as {path} holds another picture than its name says;"
         " the run's own command draws it again (drawn for user-2)"
-    }
-    assert (folder.scored(), scoring.refused) == (["shift"], {})
+    )
+    store_summary(run)
+    (row,) = [row for row in ScoredFolder.open(folder.path).summary() if row.metric == "blind" and row.kind == "all"]
+    assert (row.n_samples, row.missing) == (17, 1)
+
+
+def test_the_line_about_a_damaged_drawing_names_the_command_that_draws_it_again(folder: RunFolder) -> None:
+    folder.write_description({**folder.read_description(), "command": "prefbench run --method m"})
+    damage(folder, "user-2/1", "user-0/0")
+    assert score(folder, World(), SHIFT).computed == ["shift"]
+    line = ScoredFolder.open(folder.path).headers["shift"].unread or ""
+    assert line.startswith("2 of 18 drawn images could not be read, such as ")
+    assert "; prefbench run --method m draws it again (drawn for user-" in line
+
+
+def test_a_drawing_that_is_back_is_scored_again(folder: RunFolder) -> None:
+    (path,) = damage(folder, "user-2/1")
+    score(folder, World(), BLIND)
+    path.unlink()
+    folder.put_image(level(21))
+    assert score(folder, World(), BLIND).computed == ["blind"]
+    assert ScoredFolder.open(folder.path).headers["blind"].unread is None
+    assert set(values(folder, "blind")) == set(folder.samples())
+    assert score(folder, World(), BLIND).computed == []
+
+
+def test_damaged_drawings_and_damaged_references_are_both_set_aside(folder: RunFolder) -> None:
+    damage(folder, "user-0/1")
+    assert score(folder, Damaged(), SHIFT).computed == ["shift"]
+    line = ScoredFolder.open(folder.path).headers["shift"].unread or ""
+    assert line.startswith("1 of 78 references could not be read, such as ")
+    assert "; 1 of 18 drawn images could not be read, such as " in line
+
+
+def test_a_run_of_which_no_drawing_can_be_read_breaks_what_looks_at_them_alone(folder: RunFolder) -> None:
+    assert score(folder, World(), SHIFT).computed == ["shift"]
+    damage(folder, *folder.samples())
+    scoring = score(folder, World(), SHIFT, BLIND)
+    assert (folder.scored(), scoring.computed, scoring.refused) == (["shift"], [], {})
+    assert scoring.broken["blind"].startswith("18 of 18 drawn images could not be read, such as ")
