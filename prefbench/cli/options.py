@@ -60,6 +60,8 @@ metrics = click.option(
     help="Comma-separated names, also path/to/file.py:Class and torchmetrics:NAME; default: the suite's.",
 )
 
+every_column = click.option("--all", "full", is_flag=True, help="Print every column, not the headline metrics alone.")
+
 
 def command_line() -> str:
     """The command as it was typed, to be copied into a shell."""

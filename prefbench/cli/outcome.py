@@ -20,10 +20,13 @@ def show_drawn(screen: Screen, run: Run, suite: str | None, metrics: Sequence[st
     screen.next(f"prefbench score {quote(str(run.path))}{of_suite(run, suite)}{named}")
 
 
-def report_run(screen: Screen, run: Run, suite: str | None = None) -> list[Any]:
-    """Shows the table of one scored run, writes its report into its folder, and returns the rows as plain data."""
+def report_run(screen: Screen, run: Run, suite: str | None = None, *, full: bool = False) -> list[Any]:
+    """Shows the table of one scored run, writes its report into its folder, and returns the rows as plain data.
+
+    `full` shows every column, not the headline metrics alone.
+    """
     with run.scored.folder.locked():
-        result = prefbench.report([run], suite=suite)
+        result = prefbench.report([run], suite=suite, full=full)
         screen.grids(result.tables)
         with screen.status("write the report"):
             page = result.write(run.path / "report")[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line, print_json
+from prefbench.cli.options import as_json, command_line, every_column, print_json
 from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of_file
 
 _TABLE = "table"
@@ -19,7 +19,7 @@ _TABLE = "table"
 @click.option("-p", "--option", "texts", multiple=True, metavar="NAME=VALUE", help="An option of the report.")
 @baseline
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
-@click.option("--all", "full", is_flag=True, help="Print every column, not the headline metrics alone.")
+@every_column
 @click.option("--publish", is_flag=True, help="Commit what the report publishes; of a table, to the leaderboard.")
 @suite_of_file
 @as_json

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, command_line, metrics, names_in, print_json
+from prefbench.cli.options import as_json, command_line, every_column, metrics, names_in, print_json
 from prefbench.registry import default
 
 
@@ -31,8 +31,9 @@ from prefbench.registry import default
 @click.option("--allow-failures", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE")
 @metrics
 @click.option("--no-score", is_flag=True, help="Draw only.")
+@every_column
 @as_json
-def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **options: Any) -> None:
+def run(method: str, metrics: str | None, no_score: bool, full: bool, as_json: bool, **options: Any) -> None:
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
     import prefbench
     from prefbench.api import FailedSamplesError
@@ -51,7 +52,7 @@ def run(method: str, metrics: str | None, no_score: bool, as_json: bool, **optio
         raise SystemExit(1) from None
     if no_score:
         show_drawn(screen, drawn, options["suite"], names)
-    rows = [] if no_score else report_run(screen, drawn, options["suite"])
+    rows = [] if no_score else report_run(screen, drawn, options["suite"], full=full)
     if as_json:
         print_json(rows)
     raise SystemExit(2 if drawn.broken else 1 if names and drawn.refused else 0)

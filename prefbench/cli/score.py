@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prefbench.cli.options import as_json, metrics, names_in, print_json
+from prefbench.cli.options import as_json, every_column, metrics, names_in, print_json
 from prefbench.cli.runs import run_folders, suite_of_file
 
 
@@ -15,8 +15,9 @@ from prefbench.cli.runs import run_folders, suite_of_file
 @run_folders
 @metrics
 @suite_of_file
+@every_column
 @as_json
-def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_json: bool) -> None:
+def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, full: bool, as_json: bool) -> None:
     """Score run folders; what is scored already is not repeated. Exit code 2 where one of several could not be."""
     import prefbench
     from prefbench.api import PrefbenchError
@@ -29,7 +30,7 @@ def score(runs: tuple[Path, ...], metrics: str | None, suite: str | None, as_jso
     for path in runs:
         try:
             scored = prefbench.score(path, names, suite=suite, watch=screen)
-            rows += report_run(screen, scored, suite)
+            rows += report_run(screen, scored, suite, full=full)
         except PrefbenchError as error:
             if len(runs) == 1:
                 raise

@@ -84,3 +84,14 @@ def test_a_run_counts_the_prompts_that_its_text_encoder_and_its_metric_cut(run: 
 def test_words_that_a_method_appends_behind_the_limit_are_counted(run: Run) -> None:
     output, _ = run("Appended", "--no-score")
     assert "2 of 3 rewritten prompts cut at 32 tokens" in last_lines(output)
+
+
+def test_run_and_score_print_every_column_where_all_are_asked_for(run: Run) -> None:
+    output, folder = run("prompt-only", "--metrics", "utility", "--users", "2", suite="picturebook")
+    assert "utility/" not in output
+    again, _ = run("prompt-only", "--metrics", "utility", "--users", "2", "--all", suite="picturebook")
+    scored = CliRunner().invoke(main, ["score", str(folder), "--metrics", "utility", "--all"])
+    assert scored.exit_code == 0, scored.output
+    for text in (again, scored.output):
+        assert "utility/" in text
+        assert "--all shows them" not in text
