@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from prefbench.api import DrawnImages, Features, ImageMetric, MetricCard, PrefbenchError
+from prefbench.api import DrawnImages, Features, ImageMetric, MetricCard, PrefbenchError, counted
 
 
 class ClipScore(ImageMetric):
@@ -44,7 +44,8 @@ class ClipScore(ImageMetric):
             raise PrefbenchError("clip-score needs one feature row per sample; give the suite a `text` extractor")
         unknown = sorted({s.prompt for s in drawn.samples} - set(drawn.evidence.text_features))
         if unknown:
-            raise PrefbenchError(f"clip-score has no text features for {len(unknown)} prompts, such as {unknown[0]!r}")
+            prompts = counted(len(unknown), "prompt")
+            raise PrefbenchError(f"clip-score has no text features for {prompts}, such as {unknown[0]!r}")
         texts, pairs = drawn.evidence.text_features, zip(drawn.samples, drawn.features, strict=True)
         values = [100 * _cosine(features, texts[sample.prompt]) for sample, features in pairs]
         return {self.card.name: [value if np.isfinite(value) else None for value in values]}

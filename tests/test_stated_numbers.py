@@ -40,15 +40,17 @@ NOT_MEASURED: Mapping[str, str] = {
 }
 """Decimals and percentages that are no measurement of this project, with the reason."""
 COVERAGE, CONTRASTS = "tests/stats/test_coverage.py", "tests/stats/test_set_contrast_rates.py"
+RATES = "benchmarks/rates.py"
 MEASURED_BY_TESTS: Mapping[str, str] = {
     r"hold at least 92 % in simulations of normal effects": COVERAGE,
-    r"lognormal effects they hold 93 % \(20 users\) to 95 % \(100 users\) .{0,30}92 to 93 % where 10 to 20": COVERAGE,
     r"fails for 2\.8 % of users .{0,60}fails for 7\.5 % of prompts altogether in 54 %": COVERAGE,
+    r"lognormal effects they hold 91 to 96 % .{0,60}80 to 92 % with fewer": RATES,
+    r"skewed effects are held in 80 to 92 %": RATES,
+    r"skewed in this way reject 6 to 11 %": RATES,
     r"at most 5 % of equal methods are called different, mostly under 2 %": CONTRASTS,
 }
-"""Numbers of simulations that a test of the named file repeats."""
+"""Numbers of simulations that the named test or benchmark repeats."""
 MEASURED_ONCE: Mapping[str, str] = {
-    r"82 to 90 % \(measured once\)": "intervals over fewer than eight skewed users",
     r"68 to 76 % instead of 80 % \(measured once\)": "the power of small pilots",
 }
 """Numbers of simulations that nothing repeats: the page says so."""

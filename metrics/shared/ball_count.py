@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from prefbench.api import Features, FeatureSet, NotMeasurableError, Resampling, SetMetric
+from prefbench.api import Features, FeatureSet, NotMeasurableError, Resampling, SetMetric, agreeing
 
 from .checks import check_features
 
@@ -116,7 +116,8 @@ def _radii(distances: Features) -> Features:
 def _check(metric: str, drawn: FeatureSet, reference: FeatureSet) -> None:
     check_features(metric, drawn, reference)
     if len(reference) < LEAST:
-        raise NotMeasurableError(f"{metric} needs at least {LEAST} reference images, there are {len(reference)}")
+        there = f"there {agreeing(len(reference), 'is', 'are')} {len(reference)}"
+        raise NotMeasurableError(f"{metric} needs at least {LEAST} reference images, {there}")
 
 
 def _inside(reference: Features, drawn: Features, groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:

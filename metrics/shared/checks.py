@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Features, FeatureSet, NotMeasurableError, PrefbenchError, Scored
+from prefbench.api import Features, FeatureSet, NotMeasurableError, PrefbenchError, Scored, agreeing
 from prefbench.stats.mmd import apart, group_codes
 
 
@@ -24,7 +24,8 @@ def check_features(metric: str, drawn: FeatureSet, reference: FeatureSet, *, min
     """
     for side, features in (("drawn", drawn.features), ("reference", reference.features)):
         if len(features) < minimum:
-            raise NotMeasurableError(f"{metric} needs at least {minimum} {side} images, there are {len(features)}")
+            there = f"there {agreeing(len(features), 'is', 'are')} {len(features)}"
+            raise NotMeasurableError(f"{metric} needs at least {minimum} {side} images, {there}")
     if drawn.features.shape[1] != reference.features.shape[1]:
         widths = f"{drawn.features.shape[1]} and {reference.features.shape[1]}"
         raise PrefbenchError(f"{metric}: features of drawn and reference images have different widths, {widths}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from prefbench.api import Features, FeatureSet, NotMeasurableError, PrefbenchError, SetMetric
+from prefbench.api import Features, FeatureSet, NotMeasurableError, PrefbenchError, SetMetric, counted
 
 from ..shared.checks import check_features
 from .classes import build, one_line
@@ -50,7 +50,7 @@ class TorchSetMetric(SetMetric):
                 raise
             except Exception as error:
                 raise NotMeasurableError(
-                    f"{self.card.name} cannot measure {len(drawn)} drawn and {len(reference)} reference images:"
+                    f"{self.card.name} fails: {len(drawn)} drawn and {counted(len(reference), 'reference image')}:"
                     f" {one_line(error)}"
                 ) from error
         return float(value[0] if isinstance(value, tuple) else value)

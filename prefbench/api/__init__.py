@@ -26,7 +26,7 @@ from prefbench.api.features import (
     ReadsTexts,
     as_features,
 )
-from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, counted, fixed, plain, printable
+from prefbench.api.grids import NOTE_LIMIT, TEXT_LIMIT, Cells, Grid, agreeing, counted, fixed, plain, printable
 from prefbench.api.methods import Context, Method, MethodCard
 from prefbench.api.metrics import (
     DrawnImages,
@@ -86,7 +86,7 @@ __all__ = [
     "ProbeItem", "Profile", "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request",
     "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
     "SetMetric", "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth",
-    "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "as_features", "as_seen",
-    "colour_spread", "count_drawn", "count_pictures", "counted", "decode_image", "encode_png", "fixed", "image_digest",
-    "plain", "printable", "to_pixels",
+    "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "agreeing", "as_features",
+    "as_seen", "colour_spread", "count_drawn", "count_pictures", "counted", "decode_image", "encode_png", "fixed",
+    "image_digest", "plain", "printable", "to_pixels",
 ]  # fmt: skip

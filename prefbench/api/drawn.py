@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from prefbench.api.grids import agreeing, counted
 from prefbench.api.pictures import as_seen
 from prefbench.api.records import Sample
 
@@ -50,7 +51,7 @@ class TextsRead:
 
     def line(self, what: str, by: str = "") -> str:
         """The counts in words; `what` is a plural, such as `prompts`, and `by` names the reader."""
-        unread = f", up to {self.most} tokens not read" if self.most else ""
+        unread = f", up to {counted(self.most, 'token')} not read" if self.most else ""
         return f"{self.cut} of {self.texts} {what} cut at {self.limit} tokens{f' by {by}' if by else ''}{unread}"
 
 
@@ -90,7 +91,10 @@ class PictureCounts:
             return []
         nearly = self.near_constant > self.one_colour
         rule = f" or nearly (pixels with a standard deviation under {NEAR_CONSTANT:g} of 255)" if nearly else ""
-        return [f"{self.near_constant} of {self.pictures} pictures are of one colour{rule}"]
+        flat = (
+            f"{self.near_constant} of {counted(self.pictures, 'picture')} {agreeing(self.near_constant, 'is', 'are')}"
+        )
+        return [f"{flat} of one colour{rule}"]
 
     def _equal(self) -> list[str]:
         kinds = {"prompt": self.other_prompt, "user": self.other_user, "seed": self.other_seed}
@@ -98,7 +102,7 @@ class PictureCounts:
         if not equal:
             return []
         to_what = ", ".join(f"{n} to one of another {kind}" for kind, n in kinds.items() if n)
-        pictures = f"{equal} of {self.pictures} pictures equal another"
+        pictures = f"{equal} of {counted(self.pictures, 'picture')} {agreeing(equal, 'equals', 'equal')} another"
         return [f"{pictures} ({to_what}); {self.different} different in all"]
 
 

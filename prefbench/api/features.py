@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from prefbench.api.drawn import TextsRead
 from prefbench.api.errors import PrefbenchError
+from prefbench.api.grids import counted
 from prefbench.api.pictures import Pixels
 
 FloatArray = NDArray[np.float64]
@@ -76,7 +77,7 @@ def as_features(values: object, owner: str, rows: Sequence[str] = ()) -> Feature
     bad = np.flatnonzero(~np.isfinite(sizes))
     if len(bad):
         first = rows[bad[0]] if len(rows) else f"row {bad[0]}"
-        raise PrefbenchError(f"{owner}: {len(bad)} rows of features are not finite, first {first}")
+        raise PrefbenchError(f"{owner}: {counted(len(bad), 'row')} of features not finite, first {first}")
     largest, (low, high) = float(sizes.max(initial=0)), RANGE
     if largest > high or 0 < largest < low:
         raise PrefbenchError(f"{owner}: features reach {largest:.3g}, their products leave float64; scale them")

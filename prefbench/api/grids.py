@@ -61,6 +61,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def agreeing(count: int, one: str, many: str) -> str:
+    """The form of a verb or a pronoun that goes with a count.
+
+    Example:
+        >>> agreeing(1, "is", "are"), agreeing(0, "is", "are")
+        ('is', 'are')
+    """
+    return one if count == 1 else many
+
+
 def printable(text: object, kept: str = "") -> str:
     """Without control or direction characters, so that a terminal shows it and does nothing else.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features, FeatureSet
+from prefbench.api.grids import counted
 from prefbench.api.pictures import Pixels
 from prefbench.api.records import Bounds, History, Picture, Viewer
 from prefbench.api.representations import UserStates
@@ -167,7 +168,7 @@ class UserMetric(ABC):
 
 
 def _no_features(pictures: Sequence[Picture]) -> Features:
-    raise PrefbenchError(f"features of {len(pictures)} judged pictures were asked for without an extractor")
+    raise PrefbenchError(f"features of {counted(len(pictures), 'judged picture')} asked for without an extractor")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from prefbench.api import History, Judgment, Split, Suite, UnreadableImageError, User, Viewer, colour_spread, counted
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
+from prefbench.check.others import key_of
 
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
 Group = tuple[Split, Viewer]
@@ -35,6 +36,8 @@ class Collection:
     scorer_likes: set[tuple[str, str]] = field(default_factory=set)
     """User and digest of every liked picture that only scorers see."""
     thumbnails: dict[Group, Thumbnails] = field(default_factory=dict)
+    looked_at: set[tuple[object, ...]] = field(default_factory=set)
+    """The keys of all pictures of histories, also of those that cannot be read."""
     judged: list[tuple[str, str, float]] = field(default_factory=list)
     """Prompt, digest and `colour_spread` of every judged picture."""
 
@@ -60,6 +63,7 @@ def _add(collection: Collection, history: History, user: User, group: Group) -> 
     fault = unread or _fault(history, user)
     collection.outlines[group[1]].append(Outline(user.id, f"{len(history.liked)}+{len(history.disliked)}", fault))
     collection.digests.setdefault(group, set()).update(judgment.picture.digest for judgment in judgments)
+    collection.looked_at.update(key_of(judgment.picture) for judgment in judgments)
     collection.judged += [(j.prompt, j.picture.digest, colour_spread(image)) for j, image in images]
     collection.prompts.update(judgment.prompt for judgment in judgments)
     if group[1] == "scorer":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from prefbench.api import counted
 from prefbench.check.findings import fail
 
 Columns = Mapping[str, Sequence[float | None]]
@@ -19,7 +20,7 @@ def check_columns(columns: Columns, name: str, n: int, unit: str) -> str:
         fail(f"column {strange[0]!r} must read {name}/<part>")
     for column, values in columns.items():
         if len(values) != n:
-            fail(f"{column} has {len(values)} values for {n} {unit}")
+            fail(f"{column} has {counted(len(values), 'value')} for {n} {unit}")
     return ", ".join(columns)
 
 

@@ -20,7 +20,7 @@ _ROUNDING = 1e-6
 
 
 def _no_features(pictures: Sequence[Picture]) -> Features:
-    raise PrefbenchError(f"the metric names no extractor, so {len(pictures)} judged pictures have no features")
+    raise PrefbenchError(f"the metric names no extractor: no features of {counted(len(pictures), 'judged picture')}")
 
 
 class ImageMetricChecks:

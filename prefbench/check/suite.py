@@ -9,11 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from prefbench.api import SPLITS, Case, Split, Suite, SuiteCard, User, Viewer, counted
+from prefbench.api import SPLITS, Case, Split, Suite, SuiteCard, User, Viewer, agreeing, counted
 from prefbench.check.cards import check_card, registered_name
 from prefbench.check.collection import VIEWERS, Collection, collect
 from prefbench.check.duplicates import compare
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
+from prefbench.check.others import check_others
 from prefbench.check.shown import check_judged, check_texts, count_judged
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, load_class
@@ -66,6 +67,7 @@ class SuiteChecks:
             "histories": self.histories,
             "pictures disjoint": self.pictures,
             "pictures shown": self.shown,
+            "other pictures": self.others,
             "cases": self.cases,
             "prompts unseen": self.prompts,
             "prompts read": self.read,
@@ -77,7 +79,10 @@ class SuiteChecks:
 
     @cached_property
     def _collection(self) -> Collection:
-        return collect(self._suite, {split: self._looked_at(split) for split in SPLITS})
+        return collect(self._suite, self._users_looked_at())
+
+    def _users_looked_at(self) -> dict[Split, Sequence[User]]:
+        return {split: self._looked_at(split) for split in SPLITS}
 
     def _looked_at(self, split: Split) -> Sequence[User]:
         return self._suite.users(split)[: self._limit]
@@ -95,10 +100,11 @@ class SuiteChecks:
         members = [(user, split) for split in SPLITS for user in self._suite.users(split)]
         twice = _twice(user.id for user, _ in members)
         if twice:
-            fail(f"{len(twice)} ids are listed twice, such as {twice[0]}")
+            fail(f"{counted(len(twice), 'id')} {agreeing(len(twice), 'is', 'are')} listed twice, such as {twice[0]}")
         strays = [user.id for user, split in members if user.split != split]
         if strays:
-            fail(f"{len(strays)} users are listed under another split than their own, such as {strays[0]}")
+            listed = f"{counted(len(strays), 'user')} {agreeing(len(strays), 'is', 'are')} listed"
+            fail(f"{listed} under another split than their own, such as {strays[0]}")
         counts = {str(split): len(self._suite.users(split)) for split in SPLITS}
         return f"{_counts(counts)}; kinds: {_counts(Counter(user.kind for user, _ in members))}"
 
@@ -128,7 +134,7 @@ class SuiteChecks:
         for viewer, outlines in self._collection.outlines.items():
             faulty = [outline for outline in outlines if outline.fault]
             if faulty:
-                more = f"; and {len(faulty) - 1} other histories" if len(faulty) > 1 else ""
+                more = f" (and {len(faulty) - 1} more)" if len(faulty) > 1 else ""
                 fail(f"{viewer} history of {faulty[0].user} {faulty[0].fault}{more}")
         outlined = {viewer: Counter(o.size for o in outlines) for viewer, outlines in self._collection.outlines.items()}
         return "likes+dislikes: " + "; ".join(f"{viewer} {_sizes(sizes)}" for viewer, sizes in outlined.items())
@@ -142,12 +148,17 @@ class SuiteChecks:
         shared = [groups for groups in owners.values() if len(groups) > 1]
         if shared:
             example = " and ".join(sorted("/".join(group) for group in shared[0]))
-            fail(f"{len(shared)} pictures are in more than one split or view, such as in {example}")
-        return f"{len(owners):,} different pictures, each in one split and view"
+            n_shared = f"{counted(len(shared), 'picture')} {agreeing(len(shared), 'is', 'are')}"
+            fail(f"{n_shared} in more than one split or view, such as in {example}")
+        return f"{counted(len(owners), 'different picture')}, each in one split and view"
 
     def shown(self) -> str:
         """No picture of one colour, none judged for several prompts."""
         return check_judged(count_judged(self._collection.judged))
+
+    def others(self) -> str:
+        """Pictures of references, of cases and of what methods learn from can be read too."""
+        return check_others(self._suite, self._users_looked_at(), self._collection.looked_at)
 
     def read(self) -> str:
         """No prompt is longer than what reads it."""
@@ -189,8 +200,9 @@ class SuiteChecks:
         prompts = {_plain(case.prompt) for split in _EVALUATED for case in self._cases(split)}
         common = sorted(prompts & others)
         if common:
-            fail(f"{len(common)} of {len(prompts)} case prompts are among the {what}, such as {common[0]!r}")
-        return f"{len(prompts)} case prompts, none among {len(others)} {what}"
+            of_all = f"{len(common)} of {counted(len(prompts), 'case prompt')} {agreeing(len(common), 'is', 'are')}"
+            fail(f"{of_all} among the {what}, such as {common[0]!r}")
+        return f"{counted(len(prompts), 'case prompt')}, none among {len(others)} {what}"
 
     def references(self) -> str:
         """References are the users' likes that only scorers see; no method sees one."""
@@ -201,10 +213,12 @@ class SuiteChecks:
             mine = [(r.user, r.picture.digest) for r in self._suite.references(split) if r.user in users]
             strays = set(mine) - self._collection.scorer_likes
             if strays:
-                fail(f"{len(strays)} references are not likes that only scorers see, such as one of {min(strays)[0]}")
+                listed = f"{counted(len(strays), 'reference')} {agreeing(len(strays), 'is no like', 'are not likes')}"
+                fail(f"{listed} that only scorers see, such as one of {min(strays)[0]}")
             leaks = [user for user, digest in mine if digest in public]
             if leaks:
-                fail(f"{len(leaks)} references are in a history that methods see, such as one of {leaks[0]}")
+                listed = f"{counted(len(leaks), 'reference')} {agreeing(len(leaks), 'is', 'are')}"
+                fail(f"{listed} in a history that methods see, such as one of {leaks[0]}")
             total += len(mine)
         if not total:
             fail("there are no references")

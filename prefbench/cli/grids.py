@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import IO, Literal
 
 from rich import box
@@ -12,7 +13,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from prefbench.api import NOTE_LIMIT, Grid, plain
+from prefbench.api import NOTE_LIMIT, Cells, Grid, plain
 
 _LABEL = 30
 """Letters of a row's name on one line of a terminal; a longer one goes on below."""
@@ -47,7 +48,23 @@ def show(grids: Sequence[Grid], stream: IO[str] | None = None) -> None:
 
 
 def fold(grid: Grid, width: int) -> list[Grid]:
-    """The table as parts that are at most so wide, each with the kept columns."""
+    """The table as parts that are at most so wide, each with the kept columns.
+
+    Where fewer parts are enough if intervals stand below their values, they do.
+    """
+    return min(_parts(grid, width), _parts(_stacked(grid), width), key=len)
+
+
+def _stacked(grid: Grid) -> Grid:
+    """The table with the intervals below their values."""
+
+    def below(cells: Cells) -> Cells:
+        return tuple(cell if i in grid.words else cell.replace(" [", "\n[", 1) for i, cell in enumerate(cells))
+
+    return replace(grid, columns=below(grid.columns), sections=[[below(row) for row in rows] for rows in grid.sections])
+
+
+def _parts(grid: Grid, width: int) -> list[Grid]:
     parts: list[list[int]] = [[]]
     for i in (i for i in range(len(grid.columns)) if i not in grid.kept):
         if parts[-1] and _width(grid.select(sorted([*grid.kept, *parts[-1], i])), _LABEL) > width:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from prefbench.api import counted
+
 if TYPE_CHECKING:
     from prefbench.calls import Run
     from prefbench.cli.screen import Screen
@@ -60,7 +62,7 @@ def open_runs(paths: Sequence[Path], screen: Screen, *, read: Read = "scores") -
         except PrefbenchError as error:
             reasons[path] = str(error)
     if not opened:
-        raise PrefbenchError(f"none of {len(paths)} folders can be used: {next(iter(reasons.values()))}")
+        raise PrefbenchError(f"none of {counted(len(paths), 'folder')} can be used: {next(iter(reasons.values()))}")
     for path, reason in reasons.items():
         screen.line(f"left out  {reason}" if reason.startswith(str(path)) else f"left out  {path}: {reason}")
     return opened

@@ -75,7 +75,7 @@ class Screen(Watch):
         """The counts of samples drawn now, stored before, and failed."""
         rate = f", {result.drawn / result.seconds:.1f} a second" if result.drawn and result.seconds > 0 else ""
         others = _others(result.planned - result.drawn, result.failed)
-        self.line(f"drew {result.drawn} of {result.planned} samples{rate}{others}: {path}")
+        self.line(f"drew {result.drawn} of {counted(result.planned, 'sample')}{rate}{others}: {path}")
 
     def represented(self, result: CollectedStates) -> None:
         """The counts of users represented now, stored before, and failed."""

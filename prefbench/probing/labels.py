@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, agreeing
 from prefbench.stats.table import Names
 
 Bools = NDArray[np.bool_]
@@ -40,7 +40,8 @@ class ProbeLabels:
             raise PrefbenchError(f"probing: liked must be of dtype bool, not {self.liked.dtype}")
         both = len(np.intersect1d(self.users[self.liked], self.users[~self.liked]))
         if both < 2:
-            raise PrefbenchError(f"probing: {both} of the users have liked and disliked images, at least 2 must")
+            users = f"{both} of the users {agreeing(both, 'has', 'have')}"
+            raise PrefbenchError(f"probing: {users} liked and disliked images, at least 2 must")
         if len(np.unique(self.images)) != len(set(zip(self.images.tolist(), self.prompts.tolist(), strict=True))):
             raise PrefbenchError("probing: an image stands under two prompts, so folds cannot keep it apart")
 

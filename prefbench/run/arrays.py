@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import plain
+from prefbench.api import counted, plain
 from prefbench.files import read_plain
 
 _MEMBERS = 10_000
@@ -39,7 +39,7 @@ def unpacked(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
             if len(members) > _MEMBERS:
-                raise ValueError(f"it has {len(members):,} arrays")
+                raise ValueError(f"it has {counted(len(members), 'array')}")
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except Exception as error:  # bytes from outside can make zipfile and numpy raise anything
         raise ValueError(plain(f"{type(error).__name__}: {error}")) from error

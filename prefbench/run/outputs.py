@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from prefbench.api import Drawing, History, Method, PrefbenchError, Profile, UnreadableImageError, as_seen
+from prefbench.api import Drawing, History, Method, PrefbenchError, Profile, UnreadableImageError, as_seen, counted
 from prefbench.api.errors import unread_picture
 from prefbench.api.guard import guarded, module_of, reason
 from prefbench.run.texts import text_fault
@@ -29,7 +29,8 @@ def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing
     if not isinstance(drawings, Sequence):
         raise PrefbenchError(f"{method} returned {_type(drawings)}, not a sequence of drawings")
     if len(drawings) != requested:
-        raise PrefbenchError(f"{method} returned {len(drawings)} drawings for {requested} requests")
+        given, asked = counted(len(drawings), "drawing"), counted(requested, "request")
+        raise PrefbenchError(f"{method} returned {given} for {asked}")
     odd = next((_type(drawing) for drawing in drawings if not isinstance(drawing, Drawing)), None)
     if odd is not None:
         raise PrefbenchError(f"{method} returned {odd} where a Drawing belongs")

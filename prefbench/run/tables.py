@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, counted
 from prefbench.api.stored import FORMAT
 from prefbench.run.lines import blocks, encoded, parse, sealed, sha256, unsealed
 from prefbench.run.stamps import check_format
@@ -58,8 +58,9 @@ def read_header(path: Path, advice: str) -> Header:
         raise PrefbenchError(f"{path} is empty; {advice}")
     content, n_rows = dict(header.content), header.content.get("rows")
     if header.format > 1 and (header.digest != hashed.hexdigest() or content.pop("rows", None) != n_lines - 1):
-        counted = f"{n_lines - 1} rows, {n_rows} were written" if n_rows != n_lines - 1 else "its digest does not fit"
-        raise PrefbenchError(f"{path} is not as it was written ({counted}); {advice}")
+        n_here = n_lines - 1
+        fault = f"{counted(n_here, 'row')}, {n_rows} written" if n_rows != n_here else "its digest does not fit"
+        raise PrefbenchError(f"{path} is not as it was written ({fault}); {advice}")
     return header._replace(content=content)
 
 

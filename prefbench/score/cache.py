@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Extractor, Features, Pixels, PrefbenchError, as_features, plain
+from prefbench.api import Extractor, Features, Pixels, PrefbenchError, as_features, counted, plain
 from prefbench.api.guard import guarded, module_of
 from prefbench.api.stored import FORMAT
 from prefbench.files import remove, write_atomic
@@ -61,7 +61,8 @@ class FeatureCache:
 
     def _extract(self, digests: Sequence[str], pictures: Sequence[Pixels]) -> Features:
         if len(pictures) != len(digests):
-            raise PrefbenchError(f"{len(digests)} images were to be loaded for features, {len(pictures)} were")
+            wanted = counted(len(digests), "image")
+            raise PrefbenchError(f"{len(pictures)} of {wanted} loaded for features")
         with guarded(f"extractor {self.extractor.id}", "images", module=module_of(self.extractor)):
             return checked_features(self.extractor.id, self.extractor.images(pictures), digests)
 

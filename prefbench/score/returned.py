@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import ROUNDING, Features, MetricCard, PrefbenchError, as_features
+from prefbench.api import ROUNDING, Features, MetricCard, PrefbenchError, as_features, counted
 
 
 def checked_columns(card: MetricCard, columns: Any, n: int) -> dict[str, list[float | None]]:
@@ -51,7 +51,7 @@ def _values(what: str, values: Any, n: int) -> list[float | None]:
     if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str | bytes) or np.ndim(values) > 1:
         raise PrefbenchError(f"{what} is {_named(values)}, not a sequence of numbers")
     if len(values) != n:
-        raise PrefbenchError(f"{what} has {len(values)} values, not {n}")
+        raise PrefbenchError(f"{what} has {counted(len(values), 'value')}, not {n}")
     return [None if value is None else checked_number(what, value) for value in values]
 
 
@@ -88,10 +88,10 @@ def _check_bounds(card: MetricCard, columns: Mapping[str, Sequence[float | None]
 def checked_features(extractor: str, features: Any, items: Sequence[str]) -> Features:
     """Features as float64, one row per item. Raises `PrefbenchError` for less than that, and as `as_features` does."""
     if not isinstance(features, np.ndarray):
-        raise PrefbenchError(f"{extractor}: features {_named(features)} for {len(items)} items")
+        raise PrefbenchError(f"{extractor}: features {_named(features)} for {counted(len(items), 'item')}")
     table = as_features(features, extractor, items)
     if len(table) != len(items) or not table.shape[1]:
-        raise PrefbenchError(f"{extractor}: features {table.shape} for {len(items)} items")
+        raise PrefbenchError(f"{extractor}: features {table.shape} for {counted(len(items), 'item')}")
     return table
 
 

@@ -93,7 +93,7 @@ def unbiased_mmd(x: A, y: A, kernel: Kernel = cubic_kernel, *, groupings: Sequen
     if groupings:
         own_x, own_y = group_codes(*groupings)
         if (len(own_x), len(own_y)) != (len(x), len(y)):
-            raise ValueError(f"{len(own_x)} and {len(own_y)} groups were given for {len(x)} and {len(y)} rows")
+            raise ValueError(f"{len(own_x)} and {len(own_y)} groups given for {len(x)} and {len(y)} rows")
     else:  # every row is its own group, and none of them is in both sets
         own_x, own_y = np.split(np.arange(len(x) + len(y))[:, None], [len(x)])
     within = _mean(x, x, kernel, (own_x, own_x)) + _mean(y, y, kernel, (own_y, own_y))

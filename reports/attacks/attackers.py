@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from prefbench.api import Estimate, MethodCard, PrefbenchError, ScoredRun, SummaryRow
+from prefbench.api import Estimate, MethodCard, PrefbenchError, ScoredRun, SummaryRow, counted
 from prefbench.registry import load, names
 from prefbench.run.environment import code_state, versions
 from prefbench.stats.paired import paired_difference
@@ -104,7 +104,7 @@ def outcome(attacker: SummaryRow, best: SummaryRow, difference: Estimate | None)
 def _check(runs: Sequence[ScoredRun]) -> None:
     for run in runs:
         if run.undrawn:
-            raise PrefbenchError(f"{run.path} is unfinished ({run.undrawn} samples); run its command again")
+            raise PrefbenchError(f"{run.path} is unfinished ({counted(run.undrawn, 'sample')}); run its command again")
         for name in ("users", "samples_per_case"):
             if run.spec[name] != runs[0].spec[name]:
                 values = f"{runs[0].spec[name] or 'all'} and {run.spec[name] or 'all'}"

@@ -27,7 +27,8 @@ def whole(run: AuditedRun) -> str:
     if folder.scored() and not faults and read_summary(folder) is None:
         faults["summary"] = f"it is not as it was written; prefbench score {folder.path}"
     if faults:
-        fail(f"{len(faults)} kinds of file cannot be relied on", [{"file": n, "fault": f} for n, f in faults.items()])
+        rows = [{"file": name, "fault": fault} for name, fault in faults.items()]
+        fail(f"{counted(len(faults), 'kind')} of file cannot be relied on", rows)
     stored = folder.owner.format
     if stored == 1:
         warn("the files are of format 1, as of version 0.2 and older: without digests not every edit can be found")

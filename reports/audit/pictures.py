@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from prefbench.api import NEAR_CONSTANT, Sample, count_pictures, counted
+from prefbench.api import NEAR_CONSTANT, Sample, agreeing, count_pictures, counted
 from prefbench.check.duplicates import ALIKE, COPY, Nearest, nearest
 from prefbench.check.findings import Row, fail, skip, warn
 from prefbench.check.shown import check_drawings
@@ -55,21 +55,22 @@ def equal(run: AuditedRun) -> str:
         if s.image is not None and s.image in sources
     ]
     if rows:
-        fail(f"{len(rows)} of {len(run.drawn)} drawn images are pictures of the suite", rows)
-    return f"{len(run.drawn)} drawn images, none among {counted(len(sources), 'picture')} of the suite"
+        of_all = f"{len(rows)} of {counted(len(run.drawn), 'drawn image')}"
+        fail(f"{of_all} {agreeing(len(rows), 'is a picture', 'are pictures')} of the suite", rows)
+    return f"{counted(len(run.drawn), 'drawn image')}, none among {counted(len(sources), 'picture')} of the suite"
 
 
 def near(run: AuditedRun, *, visibility: Visibility) -> str:
     """Counts drawn images that are copies of a picture of one visibility; copies of held-out ones are a leak."""
     group = run.contents.groups[visibility]
     if not group.sources or not run.drawn:
-        skip(f"there are {len(run.drawn)} drawn images and {len(group.sources)} {visibility} pictures to compare")
+        skip(f"{_both(len(run.drawn), len(group.sources), visibility)} to compare")
     both = (run.thumbnails, run.mirrored)
     with run.bar(f"compare with {visibility} pictures", sum(map(len, both)), "img") as advance:
         upright, mirrored = (nearest(drawn, group.thumbnails, advance) for drawn in both)
     distances = np.minimum(upright.distances, mirrored.distances)
     copies, alike = (int((distances < limit).sum()) for limit in (COPY, ALIKE))
-    pairs = f"{len(distances)} drawn images and {len(group.sources):,} {visibility} pictures"
+    pairs = _both(len(distances), len(group.sources), visibility)
     detail = f"{copies} copies and {alike} alike among {pairs}, nearest {distances.min():.1f}"
     rows = [
         _row(run.drawn[i], group, mirrored if mirrored.distances[i] < upright.distances[i] else upright, i)
@@ -91,3 +92,7 @@ def _row(sample: Sample, group: PictureGroup, neighbour: Nearest, i: int) -> Row
         "picture": group.digests[index],
         "distance": round(float(neighbour.distances[i]), 2),
     }
+
+
+def _both(n_drawn: int, n_pictures: int, visibility: Visibility) -> str:
+    return f"{counted(n_drawn, 'drawn image')} and {counted(n_pictures, f'{visibility} picture')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from prefbench.api import count_drawn, counted
+from prefbench.api import agreeing, count_drawn, counted
 from prefbench.check.findings import Row, fail, skip, warn
 
 from .audited_run import AuditedRun
@@ -28,7 +28,8 @@ def targets(run: AuditedRun) -> str:
         if plain(prompt) in own.get(user, ())
     ]
     if rows:
-        fail(f"{len(rows)} cases ask for a prompt that their user judged", rows)
+        asking = f"{counted(len(rows), 'case')} {agreeing(len(rows), 'asks', 'ask')}"
+        fail(f"{asking} for a prompt that {agreeing(len(rows), 'its', 'their')} user judged", rows)
     return f"{counted(len(run.cases), 'case')}, none of a prompt that its user judged"
 
 
@@ -39,7 +40,7 @@ def exact(run: AuditedRun) -> str:
         {"prompt": prompt, **row, "found": sources[key]} for key, (prompt, row) in prompts.items() if key in sources
     ]
     if rows:
-        fail(f"{len(rows)} of {len(prompts)} prompts were seen", rows)
+        fail(f"{len(rows)} of {counted(len(prompts), 'prompt')} {agreeing(len(rows), 'was', 'were')} seen", rows)
     return f"{counted(len(prompts), 'prompt')}, none among {len(sources)} of histories and training captions"
 
 
@@ -60,10 +61,8 @@ def near(run: AuditedRun) -> str:
         for key, (other, value) in alike.items()
     ]
     if rows:
-        warn(
-            f"{len(rows)} of {len(prompts)} prompts have content words in common with a seen one (Jaccard ≥ {_NEAR:g})",
-            rows,
-        )
+        of_all = f"{len(rows)} of {counted(len(prompts), 'prompt')} {agreeing(len(rows), 'has', 'have')}"
+        warn(f"{of_all} content words in common with a seen one (Jaccard ≥ {_NEAR:g})", rows)
     return f"no two of {len(prompts)} × {len(sources)} prompts with a Jaccard similarity of content words ≥ {_NEAR:g}"
 
 

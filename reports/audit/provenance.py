@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from prefbench.api import PrefbenchError, ScoreHeader, counted
+from prefbench.api import PrefbenchError, ScoreHeader, agreeing, counted
 from prefbench.check.findings import Row, fail, warn
 from prefbench.score.score_files import read_columns, read_header, read_scores
 
@@ -59,8 +59,11 @@ def images(run: AuditedRun) -> str:
         if s.image is None and s.status == "ok"
     ]
     if faulty:
-        fail(f"{len(faulty)} of {len(run.samples)} rows name no sound image", faulty)
-    return f"{len({s.image for s in run.drawn})} images of {len(run.drawn)} rows hold what their names say"
+        of_all = f"{len(faulty)} of {counted(len(run.samples), 'row')}"
+        fail(f"{of_all} {agreeing(len(faulty), 'names', 'name')} no sound image", faulty)
+    n_images = len({sample.image for sample in run.drawn})
+    holding = f"{counted(n_images, 'image')} of {counted(len(run.drawn), 'row')} {agreeing(n_images, 'holds', 'hold')}"
+    return f"{holding} what {agreeing(n_images, 'its name says', 'their names say')}"
 
 
 def scores(run: AuditedRun) -> str:
@@ -68,7 +71,8 @@ def scores(run: AuditedRun) -> str:
     metrics = run.folder.scored()
     faulty = [row for name in metrics for row in _score_faults(run, name)]
     if faulty:
-        fail(f"{len({row['metric'] for row in faulty})} of {len(metrics)} metrics' scores cannot be relied on", faulty)
+        n_faulty = len({row["metric"] for row in faulty})
+        fail(f"the scores of {n_faulty} of {counted(len(metrics), 'metric')} cannot be relied on", faulty)
     if not metrics:
         warn("the run was not scored yet")
     return f"{counted(len(metrics), 'metric')}, of these samples: {', '.join(metrics)}"

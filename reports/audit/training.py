@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prefbench.api import MethodCard
+from prefbench.api import MethodCard, counted
 from prefbench.check.findings import fail, warn
 from prefbench.files import WEIGHTS
 from prefbench.registry import load, names
@@ -37,7 +37,7 @@ def declared(run: AuditedRun) -> str:
         if data in excluded
     ]
     if rows:
-        fail(f"{len(rows)} declarations of data that the run is evaluated on", rows)
+        fail(f"{counted(len(rows), 'declaration')} of data that the run is evaluated on", rows)
     detail = "; ".join(f"{who}: {', '.join(data) or 'nothing'}" for who, data in declarations.items())
     if doubts:
         warn(detail, doubts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from prefbench.api import SPLITS, Sample, counted
+from prefbench.api import SPLITS, Sample, agreeing, counted
 from prefbench.check.findings import Row, fail, skip, warn
 
 from .audited_run import AuditedRun
@@ -24,7 +24,7 @@ def users(run: AuditedRun) -> str:
             homes.setdefault(user.id, []).append(name)
     twice = [{"user": user, "splits": splits} for user, splits in homes.items() if len(splits) > 1]
     if twice:
-        fail(f"{len(twice)} ids are listed twice", twice)
+        fail(f"{counted(len(twice), 'id')} {agreeing(len(twice), 'is', 'are')} listed twice", twice)
     members = sorted({*run.description["kinds"], *(sample.user for sample in run.samples)})
     strays = [
         {"user": user, "split": home[0] if home else None}
@@ -32,7 +32,8 @@ def users(run: AuditedRun) -> str:
         if (home := homes.get(user, [])) != [split]
     ]
     if strays:
-        fail(f"{len(strays)} of {len(members)} users are not of the split {split}", strays)
+        of_all = f"{len(strays)} of {counted(len(members), 'user')}"
+        fail(f"{of_all} {agreeing(len(strays), 'is', 'are')} not of the split {split}", strays)
     return f"{counted(len(members), 'user')} of {split}, none of another split"
 
 
@@ -40,14 +41,16 @@ def rows(run: AuditedRun) -> str:
     """Each row is the case it names, of the user it names, and one that the spec plans; each profile is its user's."""
     faulty = [row for sample in run.samples for row in _faults(run, sample)]
     places = Counter((sample.user, sample.case, sample.index) for sample in run.samples)
-    faulty += [{"user": u, "case": c, "index": i, "fault": f"{n} rows"} for (u, c, i), n in places.items() if n > 1]
+    faulty += [
+        {"user": u, "case": c, "index": i, "fault": counted(n, "row")} for (u, c, i), n in places.items() if n > 1
+    ]
     faulty += _foreign_profiles(run)
     if faulty:
-        fail(f"{len(faulty)} faults in {counted(len(run.samples), 'row')}", faulty)
+        fail(f"{counted(len(faulty), 'fault')} in {counted(len(run.samples), 'row')}", faulty)
     undrawn = int(run.description["planned"]) - len(run.samples)
     failed = [{"key": s.key, "user": s.user, "error": s.error} for s in run.samples if s.status == "failed"]
     if undrawn > 0 or failed:
-        warn(f"{undrawn} rows are not drawn yet, {len(failed)} failed", failed)
+        warn(f"{counted(undrawn, 'row')} {agreeing(undrawn, 'is', 'are')} not drawn yet, {len(failed)} failed", failed)
     checked = "each as planned" if run.plan is not None else "planned under a control that is not registered"
     return f"{counted(len(run.samples), 'row')}, {checked}"
 
@@ -57,7 +60,7 @@ def seeds(run: AuditedRun) -> str:
     counts = Counter(sample.seed for sample in run.samples)
     shared = [{"key": s.key, "user": s.user, "seed": s.seed} for s in run.samples if counts[s.seed] > 1]
     if shared:
-        fail(f"{len(shared)} rows share a seed with another", shared)
+        fail(f"{counted(len(shared), 'row')} {agreeing(len(shared), 'shares', 'share')} a seed with another", shared)
     if not counts:
         skip("nothing was drawn")
     return f"{counted(len(counts), 'seed')}, each once"

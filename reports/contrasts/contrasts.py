@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from prefbench.api import Column, Estimate, PrefbenchError, ScoredRun, ScoreHeader, Scores, Suite
+from prefbench.api import Column, Estimate, PrefbenchError, ScoredRun, ScoreHeader, Scores, Suite, counted
 from prefbench.api.near import unknown
 from prefbench.stats.effects import Effect, effect
 from prefbench.stats.leave_one_out import LeaveOneOut, leave_one_out
@@ -71,8 +71,9 @@ class MeasuredContrasts:
     def family(self) -> str:
         """What p values are adjusted over: the pairs of one metric; of a single pair all that the table holds."""
         if len(self.pairs) > 1:
-            return f"Holm over the {len(self.pairs)} contrasts of each metric, not over metrics"
-        return f"Holm over the {sum(row.p is not None for row in self.rows)} contrasts of this table"
+            return f"Holm over the {counted(len(self.pairs), 'contrast')} of each metric, not over metrics"
+        n_tests = sum(row.p is not None for row in self.rows)
+        return f"Holm over the {counted(n_tests, 'contrast')} of this table"
 
 
 def contrast(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from prefbench.api import ALL, PrefbenchError, ScoredRun, SummaryRow
+from prefbench.api import ALL, PrefbenchError, ScoredRun, SummaryRow, counted
 
 from ..shared.escape import slug
 from ..shared.frame import BASELINE, CEILING, is_control, is_plain
@@ -100,7 +100,7 @@ def rows_of(entry: Entry) -> dict[str, SummaryRow]:
 
 def _check_whole(run: ScoredRun) -> None:
     if run.undrawn:
-        raise PrefbenchError(f"{run.path.name} is unfinished ({run.undrawn} samples); run its command again")
+        raise PrefbenchError(f"{run.path.name} is unfinished ({counted(run.undrawn, 'sample')}); run its command again")
     if run.spec["split"] != "test" or run.spec["users"] is not None:
         part = f"the split {run.spec['split']}, users {run.spec['users'] or 'all'}"
         raise PrefbenchError(f"the leaderboard shows all users of the split test; {run.path.name} is of {part}")

@@ -128,7 +128,7 @@ def _pilot(label: str, scores: Scores, question: Question, prompts: int | None, 
     power, alpha = question.power, question.alpha
     design = design_of(scores)
     if design.users < 2:
-        raise PrefbenchError(f"{label}: a pilot needs scores of at least two users, there are {design.users}")
+        raise PrefbenchError(f"{label}: a pilot needs scores of at least two users, got {design.users}")
     parts, planned, accuracy = components(scores), design.of(prompts=prompts, samples=samples), question.accuracy
     smallest = smallest_effect(parts, design, power=power, alpha=alpha) if parts.total > 0 else None
     users = {}

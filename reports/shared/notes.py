@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from prefbench.api import ALL, Estimate, ScoredRun, SummaryRow, TextsRead
+from prefbench.api import ALL, Estimate, ScoredRun, SummaryRow, TextsRead, agreeing, counted
 from prefbench.stats.power import smallest_shown
 from prefbench.stats.trust import constant_sentence, few_groups_sentence, has_few_groups, is_constant
 
 from .cells import ALIKE, FEW_GROUPS, FOREIGN, UNRANKED, USERS_ONLY, counts, number
 from .meaning import scale_notes, won_notes
+from .paired import Cut
 
 
 def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
@@ -56,6 +57,15 @@ def unpaired_note(unpaired: Mapping[str, int]) -> list[str]:
     """Whose samples are left out of a table because not every run has them; empty where none are."""
     left_out = ", ".join(f"{label} {n}" for label, n in unpaired.items() if n)
     return [f"unpaired: samples left out, since not all runs have a value for them ({left_out})."] * bool(left_out)
+
+
+def cut_note(cut: Cut | None) -> list[str]:
+    """Which runs the samples are left out for, and how many the others share; empty where it is none."""
+    if cut is None:
+        return []
+    names, n = ", ".join(cut.labels), len(cut.labels)
+    shared = f"{agreeing(n, 'shares', 'share')} only {counted(cut.shared, 'sample')} of {cut.metric} with the others"
+    return [f"{names} {shared}; without {agreeing(n, 'it', 'them')} the others share {cut.without:,}."]
 
 
 def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,3 +74,41 @@ def _only(scores: Scores, shared: set[str]) -> Scores:
     assert scores.keys is not None
     kept = np.isnan(scores.values) | np.isin(scores.keys, list(shared))
     return scores if kept.all() else replace(scores.select(kept), unpaired=int((~kept).sum()))
+
+
+class Cut(NamedTuple):
+    """Runs that most of what a table leaves out is left out for."""
+
+    labels: tuple[str, ...]
+    metric: str
+    shared: int
+    """Samples with a value of the metric that all runs share."""
+    without: int
+    """Samples that the other runs share."""
+
+
+_WORTH_NAMING = 1.1
+"""How many times as many samples the others must share for runs to be named."""
+
+
+def cutting(runs: Mapping[str, Columns], metrics: Sequence[str]) -> Cut | None:
+    """The fewest runs without which the others share most samples, by the first metric that such runs exist for.
+
+    Looked at are each run alone, and those with the fewest samples together. None where the others, two at least, would
+    share hardly more.
+    """
+    for metric in metrics:
+        columns = {label: own[metric] for label, own in runs.items() if metric in own}
+        keys = {label: _valued(one.scores) for label, one in columns.items() if one.unit == "image"}
+        keys = {label: own for label, own in keys.items() if own}
+        if len(set(map(frozenset, keys.values()))) < 2:
+            continue
+        by_size = sorted(keys, key=lambda label: len(keys[label]))
+        several = [tuple(by_size[:n]) for n in range(2, len(keys) - 1)]
+        candidates = [*((label,) for label in by_size), *several] if len(keys) > 2 else []
+        shared = len(set.intersection(*keys.values()))
+        left = {labels: len(set.intersection(*(keys[k] for k in keys if k not in labels))) for labels in candidates}
+        best = max(left, key=lambda labels: (left[labels], -len(labels)), default=())
+        if best and left[best] > _WORTH_NAMING * shared:
+            return Cut(best, metric, shared, left[best])
+    return None

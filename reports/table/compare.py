@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow
+from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow, counted
 from prefbench.api.near import unknown
 from prefbench.score.summarise import column_rows
 from prefbench.stats.joint import Rank, gap_closed, rank_intervals
@@ -16,7 +16,7 @@ from prefbench.stats.paired import adjusted, paired_difference
 
 from ..shared.frame import BASELINE, CEILING, GAP, UTILITY, is_control, only
 from ..shared.labels import check_mix, label_runs
-from ..shared.paired import Columns, on_shared_keys, on_shared_samples, with_counts
+from ..shared.paired import Columns, Cut, cutting, on_shared_keys, on_shared_samples, with_counts
 
 _DIFFERENCE = ("low", "high", "n_users", "n_samples", "missing", "unpaired", "users_only")
 """Fields of a difference that stand in a row's JSON."""
@@ -53,6 +53,8 @@ class Comparison:
     """The method that differences are to."""
     histories: Callable[[], Callable[[str], History]] | None = None
     """Makes what gives a user's history, which the galleries show; None for a page without galleries."""
+    cut: Cut | None = None
+    """The runs that the others are compared on fewer samples for; None without any."""
 
     def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
         """The rows of one run for one kind of users, by metric."""
@@ -63,7 +65,7 @@ class Comparison:
         """What the p values of a table are adjusted over."""
         if len(self.runs) == 1:
             n = sum(row.p is not None for row in self.rows)
-            return f"Holm over the {n} differences of this run, shown here or not"
+            return f"Holm over the {counted(n, 'difference')} of this run, shown here or not"
         return "Holm over the runs of each column, not over columns"
 
     @property
@@ -93,7 +95,9 @@ def compare(
     shown = dict(list(everyone.items())[: len(runs)])
     own_samples = own_samples or len(runs) == 1
     columns: dict[str, Columns] = {label: run.columns() for label, run in everyone.items()}
-    columns = columns if own_samples else {**on_shared_samples(columns)}
+    cut = None
+    if not own_samples:
+        cut, columns = cutting(columns, _ordered_metrics(columns)), {**on_shared_samples(columns)}
     floor, ceiling = only(everyone, BASELINE), only(everyone, CEILING)
     base = baseline if baseline != BASELINE and baseline in everyone else only(everyone, baseline)
     if base is None and baseline != BASELINE:
@@ -109,7 +113,11 @@ def compare(
             for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
         ]
     honest = {name: columns[name] for name, run in shown.items() if not is_control(run)}
-    return Comparison(shown, rows, _ranks(honest), baseline)
+    return Comparison(shown, rows, _ranks(honest), baseline, cut=cut)
+
+
+def _ordered_metrics(columns: Mapping[str, Columns]) -> list[str]:
+    return ordered({name: column.question for own in columns.values() for name, column in own.items()})
 
 
 def _rows(label: str, run: ScoredRun, columns: Columns) -> list[ComparedRow]:

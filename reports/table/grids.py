@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
-from prefbench.api import ALL, Cells, Estimate, Grid, Sample, ScoredRun, counted, plain
+from prefbench.api import ALL, Cells, Estimate, Grid, Sample, ScoredRun, agreeing, counted, plain
 from prefbench.run.draw import failures
 from prefbench.run.folder import RunFolder
 from prefbench.stats.rules import interval_sentence, p_sentence
@@ -28,7 +28,7 @@ from ..shared.cells import (
 )
 from ..shared.frame import UTILITY
 from ..shared.meaning import gap_note, kinds_note, size_note
-from ..shared.notes import drawn_lines, drawn_notes, interval_notes, legend, smallest_note, unpaired_note
+from ..shared.notes import cut_note, drawn_lines, drawn_notes, interval_notes, legend, smallest_note, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 
@@ -74,7 +74,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     notes += smallest(comparison)
     notes += [] if parts else _about(comparison)
     notes += [] if parts else drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()})
-    notes += unpaired_note(unpaired)
+    notes += [*unpaired_note(unpaired), *cut_note(comparison.cut)]
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
     title = "by group of axes" if parts else "all runs"
     return Grid(f"{title}, mean over users [95 % interval]", columns, sections, notes, kept=_ends(columns))
@@ -127,7 +127,9 @@ def gap_notes(run: ScoredRun, label: str | None = None) -> list[str]:
     name = f"{label}: " if label else ""
     notes = []
     if run.undrawn:
-        notes.append(f"{name}unfinished, {run.undrawn} of {run.description['planned']} samples are not drawn yet")
+        planned = counted(run.description["planned"], "sample")
+        undrawn = f"{run.undrawn} of {planned} {agreeing(run.undrawn, 'is', 'are')} not drawn yet"
+        notes.append(f"{name}unfinished, {undrawn}")
     reasons: Counter[str] = failures({sample.key: sample for sample in run.samples})
     if reasons:
         examples = "; ".join(f"{count} × {plain(reason)}" for reason, count in reasons.most_common(5))

@@ -9,7 +9,7 @@ from prefbench.api import Cells, Grid
 from ..shared.cells import APART, Counts, absence, counts, metric_name, stacked, stands_note, usual, wrapped
 from ..shared.frame import headlines
 from ..shared.meaning import gap_note, size_note
-from ..shared.notes import drawn_lines, drawn_notes, legend, unpaired_note
+from ..shared.notes import cut_note, drawn_lines, drawn_notes, legend, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 from .grids import (
@@ -58,6 +58,7 @@ def runs_headline(comparison: Comparison) -> Grid:
     notes += [
         *smallest(comparison),
         *unpaired_note(unpaired_of(comparison)),
+        *cut_note(comparison.cut),
         *_gap(comparison),
         *_more(comparison, metrics),
         *drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()}),

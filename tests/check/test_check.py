@@ -44,6 +44,7 @@ from prefbench.api import (
     Split,
     Suite,
     SuiteCard,
+    TrainUser,
     User,
     UserMetric,
     UserStates,
@@ -779,6 +780,68 @@ def test_a_picture_that_cannot_be_read_is_named_once_with_its_user_side_and_path
     (line,) = [finding.detail for finding in findings if str(path) in finding.detail]
     assert line.startswith("method history of test-0 has 1 of ")
     assert f"a picture of the disliked side: {path}: cannot be decoded" in line
+
+
+class Unread(Small):
+    """Three pictures outside histories, with files of their own, one of which may be cut off."""
+
+    folder: Path
+    cut = ""
+
+    def own(self, name: str) -> Picture:
+        picture, path = noise(name), self.folder / f"{name}.png"
+        data = picture.data or b""
+        path.write_bytes(data[:-40] if name == self.cut else data)
+        return Picture(picture.digest, path=path)
+
+    def references(self, split: Split) -> Sequence[Reference]:
+        first, *others = super().references(split)
+        (self.folder / "reference.png").write_bytes(
+            (first.picture.data or b"")[: -40 if self.cut == "reference" else None]
+        )
+        own = Picture(first.picture.digest, path=self.folder / "reference.png")
+        return [replace(first, picture=own) if split == "test" else first, *others]
+
+    def cases(self, user: str) -> Sequence[Case]:
+        first, *others = super().cases(user)
+        if user != "test-0":
+            return [first, *others]
+        return [replace(first, chosen=self.own("chosen"), rejected=self.own("rejected")), *others]
+
+    def train_users(self) -> Sequence[TrainUser]:
+        first, *others = super().train_users()
+        own = Judgment(self.own("learned"), "a dog", True)
+        return [replace(first, history=replace(first.history, liked=(own, *first.history.liked))), *others]
+
+
+@pytest.mark.parametrize(
+    ("cut", "place"),
+    [
+        ("reference", "reference of test-0"),
+        ("chosen", "chosen in case test-0/0"),
+        ("rejected", "rejected in case test-0/0"),
+        ("learned", "liked by train-0, to learn from"),
+    ],
+)
+def test_a_picture_outside_histories_that_cannot_be_read_is_named_too(cut: str, place: str, tmp_path: Path) -> None:
+    suite = type("Unread", (Unread,), {"cut": cut, "folder": tmp_path})
+    findings = check_suite(suite)
+    assert failed(findings) == {"other pictures"}
+    finding = next(one for one in findings if not one.passed)
+    assert finding.detail.startswith("1 of 4 pictures outside histories cannot be read; ")
+    assert f"{tmp_path / cut}.png: cannot be decoded" in finding.detail
+    assert finding.detail.endswith(f"({place})")
+
+
+def test_pictures_outside_histories_are_counted_and_what_is_not_looked_at_is_said(tmp_path: Path) -> None:
+    suite = type("Unread", (Unread,), {"folder": tmp_path})
+    details = {one.check: one.detail for one in check_suite(suite, users=3)}
+    assert details["other pictures"] == "4 pictures beside those of histories"
+    details = {one.check: one.detail for one in check_suite(suite, users=1)}
+    assert details["other pictures"] == (
+        "3 pictures beside those of histories; "
+        "what methods learn from comes for all train users at once, 3, and was not looked at"
+    )
 
 
 @pytest.mark.slow

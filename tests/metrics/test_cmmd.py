@@ -126,7 +126,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(NotMeasurableError, match="cmmd: a feature vector is 0"):
         ClipDistance().compare(blank, reference)
     for metric in (GaussianDistance(), ClipDistance()):
-        with pytest.raises(PrefbenchError, match="at least 2 drawn images, there are 1"):
+        with pytest.raises(PrefbenchError, match="at least 2 drawn images, there is 1"):
             metric.compare(drawn.select(np.array([0])), reference)
         with pytest.raises(PrefbenchError, match="different widths, 6 and 5"):
             metric.compare(drawn, FeatureSet(reference.features[:, :5], reference.users, reference.prompts))

@@ -134,7 +134,7 @@ def test_too_few_references_are_refused(metric: Density | Coverage) -> None:
         NotMeasurableError, match=f"{metric.card.name} needs at least 20 reference images, there are 19"
     ):
         metric.compare(many, few)
-    with pytest.raises(NotMeasurableError, match="at least 2 drawn images, there are 1"):
+    with pytest.raises(NotMeasurableError, match="at least 2 drawn images, there is 1"):
         metric.compare(many.select(np.arange(1)), many)
     with pytest.raises(PrefbenchError, match="different widths, 3 and 4"):
         metric.compare(feature_set(many.features[:, :3]), many)

@@ -148,7 +148,7 @@ def test_kid_drops_pairs_of_a_user_or_a_prompt_and_does_not_depend_on_order() ->
 @pytest.mark.parametrize("metric", [FrechetDistance(), KernelInceptionDistance()])
 def test_set_metrics_refuse_what_means_nothing(metric: SetMetric) -> None:
     x, y = (feature_set(s) for s in two_sets(4, 9, 8))
-    with pytest.raises(PrefbenchError, match="at least 2 drawn images, there are 1"):
+    with pytest.raises(PrefbenchError, match="at least 2 drawn images, there is 1"):
         metric.compare(x.select(np.array([0])), y)
     with pytest.raises(PrefbenchError, match="different widths, 4 and 3"):
         metric.compare(x, feature_set(y.features[:, :3]))
@@ -219,7 +219,7 @@ def test_clip_score_is_the_cosine_to_the_original_prompt() -> None:
     features = np.array([[2.0, 2.0], [0.0, 0.0], [0.0, 7.0], [4.0, 3.0]])
     columns = ClipScore().score(DrawnImages(SAMPLES, features, Evidence(None, texts)))
     assert columns == {"clip-score": [pytest.approx(100 / np.sqrt(2)), None, pytest.approx(100), pytest.approx(-80)]}
-    with pytest.raises(PrefbenchError, match="no text features for 1 prompts, such as '30'"):
+    with pytest.raises(PrefbenchError, match="no text features for 1 prompt, such as '30'"):
         ClipScore().score(DrawnImages(SAMPLES, features, Evidence(None, {"10": texts["10"], "0": texts["0"]})))
     for missing in (None, features[:2]):
         with pytest.raises(PrefbenchError, match="one feature row per sample"):

@@ -26,7 +26,7 @@ def test_bad_questions_are_one_clear_line() -> None:
     everything = np.ones(len(labels), dtype=bool)
     changes: list[tuple[dict[str, Any], str]] = [
         ({"liked": everything}, "0 of the users have liked and disliked images"),
-        ({"users": np.full(len(labels), "ann")}, "1 of the users have liked and disliked"),
+        ({"users": np.full(len(labels), "ann")}, "1 of the users has liked and disliked"),
         ({"users": labels.users[:-1]}, "differ in length"),
         ({"liked": np.where(labels.liked, 1.0, np.nan)}, "liked must be of dtype bool, not float64"),
         ({"images": np.full(len(labels), "one")}, "under two prompts"),

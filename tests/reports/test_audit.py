@@ -252,7 +252,7 @@ def test_an_unfinished_run_is_said_to_be_one(run: RunFolder, audited: Auditing) 
     rewrite(run, lambda _: None)
     finding = audited(run)["rows"]
     assert finding.outcome == "warning"
-    assert finding.detail.startswith("1 rows are not drawn yet")
+    assert finding.detail.startswith("1 row is not drawn yet")
 
 
 def test_another_history_behind_a_profile_is_found(run: RunFolder, audited: Auditing) -> None:

@@ -294,7 +294,7 @@ MISTAKES = {
     "no run": (["nowhere"], "nowhere is not a run folder"),
     "effect": (["a", "--effect", "-1"], "Invalid value for '--effect'"),
     "accuracy": (["a", "--accuracy", "0.5"], "Invalid value for '--accuracy'"),
-    "one user": (["lone"], "lone: a pilot needs scores of at least two users, there are 1"),
+    "one user": (["lone"], "lone: a pilot needs scores of at least two users, got 1"),
 }
 
 

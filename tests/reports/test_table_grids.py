@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from prefbench.api import Grid
 from prefbench.cli.grids import fold, to_text
 from prefbench.reports.leaderboard.entries import entries_of
 from prefbench.reports.leaderboard.page import render
@@ -122,3 +123,13 @@ def test_marks_of_kinds_of_users_are_explained_under_their_own_table_alone(tmp_p
     kinds = kinds_grid(comparison, "utility")
     assert any(note.startswith("‡ under 16 users") for note in kinds.notes)
     assert any("‡" in cell for section in kinds.sections for row in section for cell in row)
+
+
+def test_a_terminal_of_80_columns_shows_a_run_and_its_differences_in_one_table() -> None:
+    row = ("preference (mini-dino) ↑", "0.025 [0.016, 0.036]", "+0.012 [-0.013, 0.038] p 0.335")
+    columns = ("metric", "mean [95 % interval]", "− prompt-only [95 %], p")
+    grid = Grid("copy on picturebook test", columns, [[row]])
+    (whole,), (narrow,) = fold(grid, 100), fold(grid, 80)
+    assert whole.sections == [[row]]
+    assert narrow.sections == [[(row[0], "0.025\n[0.016, 0.036]", "+0.012\n[-0.013, 0.038] p 0.335")]]
+    assert max(map(len, to_text(narrow).splitlines())) <= 80

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from prefbench.api import Column, Scores
 from prefbench.reports.shared.paired import on_shared_keys, on_shared_samples
+from prefbench.reports.table.compare import compare
+from prefbench.reports.table.grids import runs_grid
+from prefbench.reports.table.headline import runs_headline
+from prefbench.score.scored_folder import ScoredFolder
+from tests.support.toy_runs import USERS, build
 
 
 def scores(**values: float) -> Scores:
@@ -51,3 +58,34 @@ def test_a_key_that_stands_twice_counts_once() -> None:
 def test_scores_without_keys_are_refused() -> None:
     with pytest.raises(ValueError, match="without keys"):
         on_shared_keys(scores(a=1), Scores(np.ones(1), np.array(["u"]), np.array(["p"])))
+
+
+def run_of(folder: Path, method: str, *present: str) -> ScoredFolder:
+    return build(folder / method, method, {user: 0.1 * len(method) for user in USERS}, present=present or USERS)
+
+
+SHORT = {
+    "one run of few samples": ({"short": ("ann",)}, "short shares only 4 samples of utility", "without it"),
+    "two of them": ({"short": ("ann",), "brief": ("ann",)}, "brief, short share only 4 samples", "without them"),
+    "other users": ({"short": ("ann",), "brief": ("bob",)}, "brief, short share only 0 samples", "without them"),
+}
+
+
+@pytest.mark.parametrize(("present", "said", "without"), SHORT.values(), ids=SHORT)
+def test_runs_that_cut_a_comparison_are_named_with_what_the_others_share(
+    present: dict[str, tuple[str, ...]], said: str, without: str, tmp_path: Path
+) -> None:
+    methods = ("ours", "prompt-only", "other", *sorted(present))
+    comparison = compare([run_of(tmp_path, name, *present.get(name, ())) for name in methods])
+    for grid in (runs_grid(comparison), runs_headline(comparison)):
+        (line,) = [note for note in grid.notes if "the others share" in note]
+        assert line.startswith(said)
+        assert line.endswith(f"with the others; {without} the others share 12.")
+
+
+def test_no_run_is_named_where_all_share_their_samples_or_only_two_are_compared(tmp_path: Path) -> None:
+    whole = [run_of(tmp_path, name) for name in ("ours", "prompt-only", "other")]
+    short = run_of(tmp_path, "short", "ann")
+    assert compare(whole).cut is None
+    assert compare([whole[0], short]).cut is None
+    assert compare([*whole, short], own_samples=True).cut is None

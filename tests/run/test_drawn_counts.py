@@ -59,7 +59,7 @@ def test_pictures_of_one_colour_are_counted_apart_from_those_that_are_nearly_so(
     assert (counts.pictures, counts.one_colour, counts.near_constant) == (3, 1, 2)
     line = "2 of 3 pictures are of one colour or nearly (pixels with a standard deviation under 2 of 255)"
     assert counts.lines == [line]
-    assert count_drawn(rows[:1]).pictures.lines == ["1 of 1 pictures are of one colour"]
+    assert count_drawn(rows[:1]).pictures.lines == ["1 of 1 picture is of one colour"]
 
 
 def test_equal_pictures_are_counted_by_what_else_they_were_drawn_for() -> None:

@@ -24,7 +24,7 @@ RETURNED = {
     "an empty mapping": ("{}", "not a mapping of columns"),
     "a list": (f"[0.0] * {N}", "a list, not a mapping"),
     "a text": ("'x'", "a str, not a mapping"),
-    "too few": ("{'bad': [0.0]}", "has 1 values, not 6"),
+    "too few": ("{'bad': [0.0]}", "has 1 value, not 6"),
     "too many": (f"{{'bad': [0.0] * ({N} + 1)}}", "has 7 values, not 6"),
     "texts": (f"{{'bad': ['a'] * {N}}}", "gave a str, not a number"),
     "one text": ("{'bad': 'abcdef'}", "a str, not a sequence"),

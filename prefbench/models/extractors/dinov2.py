@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
+from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles, counted
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.extractors.common import checked_picture, in_batches, loading, loads, run_network, world_of
@@ -65,7 +65,7 @@ class EncoderExtractor:
     def texts(self, texts: Sequence[str]) -> Features:
         """Raises `PrefbenchError`: there is no text tower."""
         name = self._id.partition("[")[0]
-        raise PrefbenchError(f"extractor {name!r} has no text tower; {len(texts)} texts need another one")
+        raise PrefbenchError(f"extractor {name!r} has no text tower; {counted(len(texts), 'text')} given")
 
     def _encode(self, pictures: Sequence[Pixels]) -> Features:
         images = [Image.fromarray(checked_picture(picture)) for picture in pictures]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles
+from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles, counted
 from prefbench.files import cache_folder
 from prefbench.models import hub
 from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, loads, run_network
@@ -58,7 +58,7 @@ class InceptionExtractor:
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Raises `PrefbenchError`: there is no text tower."""
-        raise PrefbenchError(f"extractor 'inception' has no text tower; {len(texts)} texts need another one")
+        raise PrefbenchError(f"extractor 'inception' has no text tower; {counted(len(texts), 'text')} given")
 
     def _encode(self, pictures: Sequence[Pixels]) -> Features:
         import torch

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from prefbench.api import ExtractorCard, Features, Pixels, PrefbenchError
+from prefbench.api import ExtractorCard, Features, Pixels, PrefbenchError, counted
 from prefbench.models.extractors.common import checked_picture
 
 _SIDES = (128, 64, 32)
@@ -38,7 +38,7 @@ class StyleStatistics:
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Raises `PrefbenchError`: there is no text tower."""
-        raise PrefbenchError(f"extractor 'style-statistics' has no text tower; {len(texts)} texts need another one")
+        raise PrefbenchError(f"extractor 'style-statistics' has no text tower; {counted(len(texts), 'text')} given")
 
 
 def _describe(picture: Pixels) -> Features:
