@@ -36,13 +36,15 @@ def open_plain(path: Path, limit: int = BYTES_LIMIT) -> Iterator[BinaryIO]:
 
     Raises:
         FileNotFoundError: there is none.
-        PrefbenchError: it is a pipe, a device, a socket or a folder, has over `limit` bytes, or cannot be opened or
-            read.
+        PrefbenchError: it is a pipe, a device, a socket, a folder or a link to nothing, has over `limit` bytes, or
+            cannot be opened or read.
     """
     try:
         _check_plain(path, path.stat(), limit)
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
+        if path.is_symlink():  # a listing of the folder names it
+            raise PrefbenchError(f"{path} is a link to nothing") from None
         raise
     except OSError as error:
         raise PrefbenchError(f"cannot read {path}: {error.strerror}") from error

@@ -35,10 +35,14 @@ def test_the_bytes_of_a_plain_file_are_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_no_other_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_plain(tmp_path / "rows")
+
+
+def test_a_link_to_nothing_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
-    for name in ("rows", "link"):
-        with pytest.raises(FileNotFoundError):
-            read_plain(tmp_path / name)
+    with pytest.raises(PrefbenchError, match="link is a link to nothing"):
+        read_plain(tmp_path / "link")
 
 
 @pytest.mark.usefixtures("deadline")

@@ -5,7 +5,9 @@
   cannot be used: then, as without one, values are taken as sRGB. Gamma chunks are passed over.
 - Palettes, grey, 1 bit, CMYK, YCbCr, HSV and LAB become RGB; of 16 bits a channel the upper eight are kept. Floats and
   32-bit integers are refused: nothing tells their range.
-- Of an animation the first frame is taken.
+- Of an animation the first frame is taken, or the one that it was moved to.
+- What is handed in as a file that `PIL.Image.open` returned is judged by the file. What is made in memory, a copy of a
+  file included, is judged by its mode: 16-bit grey from 0 to 65,535, a transparent colour on the scale of the pixels.
 - Files are PNG, JPEG, WebP, GIF, BMP or TIFF, at most `MAX_BYTES` long; pictures have at most `MAX_PIXELS` pixels. Both
   are looked at before anything is decoded.
 """
@@ -49,6 +51,8 @@ _OTHERS = {
     rb"%PDF": "a PDF page",
     rb".{4}ftyp(avif|avis|hei|mif1)": "an AVIF or HEIC picture",
 }
+_SCALED = "_prefbench_scaled"
+"""The attribute of a file whose transparent colour was brought to the scale of its pixels here."""
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -70,6 +74,8 @@ def as_seen(image: Image.Image) -> Image.Image:
     """
     with _explained():
         _check(image)
+        _check_transparent_colour(image)
+        _show_animation(image)
         frame = _frame_in_canvas(image)
         _scale_transparent_grey(image)
         image.load()
@@ -183,6 +189,16 @@ def _check(image: Image.Image) -> None:
         raise UnreadableImageError("is a grey TIFF of 12 bits, or of 16 with 0 as white; give 8, or 16 with 0 as black")
 
 
+def _check_transparent_colour(image: Image.Image) -> None:
+    """Raises `UnreadableImageError` for a PNG that is decoded already: the scale of its transparent colour is lost."""
+    is_decoded = isinstance(image, ImageFile.ImageFile) and image.format == "PNG" and not image.tile
+    has_colour = image.mode in ("L", "RGB") and image.info.get("transparency") is not None
+    if is_decoded and has_colour and not hasattr(image, _SCALED):
+        raise UnreadableImageError(
+            "was decoded with a transparent colour, whose scale its file alone tells; give it undecoded, or as RGBA"
+        )
+
+
 def _is_plain(image: Image.Image) -> bool:
     """Whether it is RGB in memory and nothing beside its pixels changes what is seen."""
     return (
@@ -202,11 +218,17 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in _UPRIGHT else 1
 
 
+def _show_animation(image: Image.Image) -> None:
+    """Goes to the first frame of an animated PNG whose still picture, shown where nothing moves, is no frame of it."""
+    if getattr(image, "default_image", False) and not image.tell():
+        image.seek(1)
+
+
 def _frame_in_canvas(image: Image.Image) -> tuple[int, int, int, int] | None:
     """The part of a GIF's canvas that its first frame covers, where that is not all; viewers show nothing around it."""
-    if not isinstance(image, ImageFile.ImageFile) or image.format != "GIF" or not image.tile:
+    if not isinstance(image, ImageFile.ImageFile) or image.format != "GIF" or image.tell():
         return None
-    extents = image.tile[0].extents
+    extents = image.tile[0].extents if image.tile else getattr(image, "dispose_extent", None)
     return None if extents is None or extents == (0, 0, *image.size) else extents
 
 
@@ -221,6 +243,7 @@ def _scale_transparent_grey(image: Image.Image) -> None:
     raw_mode, transparent = image.tile[0].args, image.info.get("transparency")
     if transparent is not None and raw_mode == "RGB;16B":
         raise UnreadableImageError("has a transparent colour of 16 bits a channel; give it an alpha channel")
+    setattr(image, _SCALED, True)
     if isinstance(transparent, int) and raw_mode in ("L;2", "L;4"):
         image.info["transparency"] = transparent * (85 if raw_mode == "L;2" else 17)
 

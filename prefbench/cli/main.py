@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -46,6 +47,9 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Ends with the command's exit code even where plug-ins left threads that would never let it end."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal of another encoding than UTF-8 lacks some signs
+                stream.reconfigure(errors="replace")
         try:
             return super().main(*args, **extra)
         except SystemExit as end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import replace
+from textwrap import shorten
 from typing import Any
 
 from PIL import Image
@@ -50,7 +51,7 @@ def _checked_drawing(method: str, drawing: Drawing) -> Drawing:
     if fault := text_fault(prompt):
         raise PrefbenchError(f"{method} returned a drawing with a wrong prompt_used: texts {fault}")
     if nfe is None:
-        raise PrefbenchError(f"{method} returned {drawing.nfe!r} as nfe; it is a whole number")
+        raise PrefbenchError(f"{method} returned {_shown(drawing.nfe)} as nfe; it is a {_WHOLE}")
     return Drawing(image, prompt, nfe)
 
 
@@ -69,13 +70,23 @@ def named(error: Exception, history: History) -> str:
     return reason(error) + (f" ({sides[0]} by {history.user})" if sides else "")
 
 
+_MOST = 2**63 - 1
+_WHOLE = "whole number from 0 to 2^63 - 1"
+
+
+def _shown(value: Any) -> str:
+    """A value as an error names it. Python writes out no number of over 4,300 digits."""
+    is_huge = isinstance(value, int) and value.bit_length() > 64
+    return f"{'-' * (value < 0)}2^{value.bit_length() - 1} or more" if is_huge else shorten(repr(value), 60)
+
+
 def _count(value: Any) -> int | None:
-    """A whole number from 0 on as int, also one of numpy's; None for anything else."""
+    """A whole number as `_WHOLE` says as int, also one of numpy's; None for anything else."""
     try:
         count = operator.index(value)
     except TypeError:
         return None
-    return count if count >= 0 else None
+    return count if 0 <= count <= _MOST else None
 
 
 def _type(value: Any) -> str:
@@ -91,6 +102,6 @@ def checked_profile(method: str, output: Any, user: str) -> Profile:
     trained = _count(output.trained_parameters)
     if trained is None:
         raise PrefbenchError(
-            f"{method} returned {output.trained_parameters!r} trained parameters; they are a whole number"
+            f"{method} returned {_shown(output.trained_parameters)} trained parameters; they are a {_WHOLE}"
         )
     return replace(output, trained_parameters=trained)

@@ -144,7 +144,10 @@ def prepare(settings: Settings) -> Prepared:
     if control is not None:
         histories = controlled(cast("str", settings.control), control, histories)
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
-    plan = make_plan(spec, [case for user in kinds for case in suite.cases(user)], histories)
+    cases = [case for user in kinds for case in suite.cases(user)]
+    if not cases:
+        raise PrefbenchError(f"suite {suite.card.name!r} has no case to draw for users of {settings.split}")
+    plan = make_plan(spec, cases, histories)
     folder = RunFolder(settings.out / spec.id)
     return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command)
 

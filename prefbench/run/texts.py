@@ -28,6 +28,8 @@ def check_cases(whose: str, cases: Sequence[Case]) -> None:
     """
     _check(whose, "case ids", [case.id for case in cases], ID_LIMIT + TEXT_LIMIT)
     _check(whose, "prompts", [case.prompt for case in cases], TEXT_LIMIT)
+    if empty := next((case for case in cases if not case.prompt.strip()), None):
+        raise PrefbenchError(f"{whose}: user {empty.user!r} has a case without a prompt, {empty.id!r}")
     if (twice := _first_twice([case.prompt for case in cases])) is not None:
         user = next(case.user for case in cases if case.prompt == twice)
         raise PrefbenchError(

@@ -62,9 +62,9 @@ def achieved(effect: float, variances: Components, design: Design, *, alpha: flo
     of_prompts = expected.prompts * prompts[None]
     excess = np.maximum(of_prompts - expected.cells, 0)
     of_users = expected.users * users[:, None]
-    df = (of_users + excess) ** 2 / (
-        of_users**2 / (design.users - 1) + np.where(excess > 0, of_prompts, 0) ** 2 / (design.pool - 1)
-    )
+    spread = of_users**2 / (design.users - 1) + np.where(excess > 0, of_prompts, 0) ** 2 / (design.pool - 1)
+    # Where nothing would be seen to vary the bound is 0 whatever the degrees of freedom.
+    df = np.divide((of_users + excess) ** 2, spread, out=np.ones_like(spread), where=spread > 0)
     bound = stdtrit(df, 1 - alpha / 2) * np.sqrt((of_users + excess) / (expected.users + expected.excess))
     shift = effect / np.sqrt(expected.users + expected.excess)
     return float((ndtr(shift - bound) + ndtr(-shift - bound)).mean())

@@ -69,6 +69,12 @@ class Comparison:
         return "Holm over the runs of each column, not over columns"
 
     @property
+    def methods(self) -> list[str]:
+        """The methods of the runs, and the baseline where a run beside is compared with."""
+        beside = [self.baseline] * any(row.difference is not None for row in self.rows)
+        return [*(run.method for run in self.runs.values()), *beside]
+
+    @property
     def metrics(self) -> list[str]:
         """Every metric that some run has, in the order in which tables show them."""
         return ordered({row.summary.metric: row.summary.question for row in self.rows})

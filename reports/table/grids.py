@@ -163,7 +163,7 @@ def rank_cell(comparison: Comparison, label: str) -> str:
 def _about(comparison: Comparison) -> list[str]:
     """What n stands for, and why there is no share of the gap."""
     runs = comparison.runs.values()
-    return [*size_note(runs), *gap_note(comparison.metrics, [run.method for run in runs])]
+    return [*size_note(runs), *gap_note(comparison.metrics, comparison.methods)]
 
 
 def tests_notes(comparison: Comparison, differences: Sequence[Estimate]) -> list[str]:

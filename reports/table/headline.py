@@ -106,7 +106,7 @@ def _headlines(comparison: Comparison) -> list[str]:
 
 
 def _gap(comparison: Comparison) -> list[str]:
-    return gap_note(comparison.metrics, [run.method for run in comparison.runs.values()])
+    return gap_note(comparison.metrics, comparison.methods)
 
 
 def _more(comparison: Comparison, shown: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ import itertools
 import os
 import stat
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -245,16 +246,73 @@ def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     assert close(seen(data)[0, :1], np.array([[255, 0, 0]]), 1)
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_the_frame_that_an_animation_was_moved_to_is_taken_whole(at: int) -> None:
+    """Later frames of a GIF hold what changed alone; a person sees it on what was there before."""
+    frames = [Image.new("RGB", (8, 8), "red")]
+    for n in (1, 2):
+        frames.append(frames[-1].copy())
+        frames[-1].putpixel((n, n), (0, 0, 255))
+    with Image.open(io.BytesIO(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))) as image:
+        image.seek(at)
+        assert close(to_pixels(image), np.asarray(frames[at]), 1)
+
+
+def apng_with_a_still_picture() -> bytes:
+    """Blue where nothing moves; its one animated frame is red."""
+    still, frame = (encoded(Image.new("RGB", (4, 4), colour), "PNG") for colour in ("blue", "red"))
+    (head, *_, end), data = chunks(still), dict(chunks(still))[b"IDAT"]
+    control = struct.pack(">IIIIIHHBB", 0, 4, 4, 0, 0, 1, 1, 0, 0)
+    parts = [head, (b"acTL", struct.pack(">II", 1, 0)), (b"IDAT", data), (b"fcTL", control)]
+    parts += [(b"fdAT", struct.pack(">I", 1) + dict(chunks(frame))[b"IDAT"]), end]
+    return still[:8] + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in parts
+    )
+
+
+def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
+    at, found = 8, []
+    while at < len(png):
+        length = int.from_bytes(png[at : at + 4], "big")
+        found.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + length]))
+        at += length + 12
+    return found
+
+
+def test_of_an_animated_png_a_still_picture_that_is_no_frame_is_not_shown() -> None:
+    assert np.array_equal(seen(apng_with_a_still_picture())[0, 0], (255, 0, 0))
+
+
+def test_a_decoded_file_is_seen_as_its_file_or_refused() -> None:
+    """Decoding loses the scale of a transparent colour; the place of a GIF's first frame it keeps."""
+    grey = Image.new("L", (2, 1))
+    grey.putdata([0, 85])
+    data = encoded(grey, "PNG", bits=2, transparency=1)
+    assert np.array_equal(seen(data)[0], [(0, 0, 0), (255, 255, 255)])
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        with pytest.raises(UnreadableImageError, match="was decoded with a transparent colour"):
+            to_pixels(image)
+    with Image.open(io.BytesIO(small_first_frame())) as gif:
+        gif.load()
+        assert np.array_equal(to_pixels(gif), seen(small_first_frame()))
+
+
 def test_nothing_is_shown_around_a_first_frame_that_is_smaller_than_its_canvas() -> None:
+    expected = np.full((4, 4, 3), 255)
+    expected[1:3, 1:3] = (255, 0, 0)
+    assert np.array_equal(seen(small_first_frame()), expected)
+
+
+def small_first_frame() -> bytes:
+    """A GIF of 4 x 4 pixels whose first frame is red and covers the middle four."""
     data = bytearray(encoded(Image.new("P", (2, 2)), "GIF"))
     table = 13 + 3 * 2 ** ((data[10] & 7) + 1)
     data[13:16] = (255, 0, 0)
     data[6:10] = struct.pack("<HH", 4, 4)
     place = data.index(b",", table)
     data[place + 1 : place + 5] = struct.pack("<HH", 1, 1)
-    expected = np.full((4, 4, 3), 255)
-    expected[1:3, 1:3] = (255, 0, 0)
-    assert np.array_equal(seen(bytes(data)), expected)
+    return bytes(data)
 
 
 def test_a_cmyk_photograph_is_shown_in_its_inks() -> None:

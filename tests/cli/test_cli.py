@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from prefbench.cli.main import main
 from prefbench.registry import Kind, names
 from prefbench.run.folder import RunFolder
 from tests.support.stored import describe
+from tests.support.toy_runs import build
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROW_KEYS = {
@@ -99,6 +101,28 @@ def test_the_module_runs_as_the_command() -> None:
         [sys.executable, "-m", "prefbench.cli.main", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("prefbench, version ")
+
+
+@pytest.mark.slow
+def test_a_terminal_of_another_encoding_gets_the_table_without_the_signs_that_it_lacks(tmp_path: Path) -> None:
+    build(tmp_path / "run", "honest", 0.5)
+    command = [sys.executable, "-m", "prefbench.cli.main", "report", str(tmp_path / "run")]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert "utility ?" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_link_to_nothing_among_the_scores_leaves_its_run_out_and_the_other_in(tmp_path: Path, invoke: Invoke) -> None:
+    folders = [build(tmp_path / name, name, 0.5).path for name in ("intact", "linked")]
+    score = next((folders[1] / "scores").iterdir())
+    score.unlink()
+    score.symlink_to(tmp_path / "nowhere")
+    done = invoke("report", *folders)
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert f"{score} is a link to nothing" in done.output
+    assert "intact on toy test" in done.stdout
 
 
 # --------------------------------------------------------------------------------------------------- mistakes

@@ -310,3 +310,8 @@ def test_a_mistake_is_one_line(
     assert (done.exit_code, done.stdout) == (2, "")
     assert expected in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_pilot_in_which_prompts_alone_vary_is_planned_for_without_a_warning() -> None:
+    assert users_needed(5, Components(0, 0.43, 0, 0), Design(3, 7, 2, 4)) == 6

@@ -439,7 +439,9 @@ def test_histories_may_be_empty_or_one_sided(method: str, sides: str, tmp_path: 
         (Changing(image=np.zeros((8, 8, 3))), "painter returned a drawing whose image is ndarray, not a PIL image", 0),
         (Changing(prompt_used=None), "painter returned a drawing whose prompt_used is NoneType, not a text", 0),
         (Changing(nfe=2.5), "painter returned 2.5 as nfe; it is a whole number", 0),
-        (Changing(nfe=-1), "painter returned -1 as nfe", 0),
+        (Changing(nfe=-1), "painter returned -1 as nfe; it is a whole number from 0 to 2", 0),
+        (Changing(nfe=2**63), "painter returned 9223372036854775808 as nfe", 0),
+        (Changing(nfe=10**5000), "painter returned 2.16609 or more as nfe", 0),
         (Changing(nfe=None), "painter returned None as nfe", 0),
     ],
 )
@@ -507,7 +509,10 @@ def test_evaluations_may_be_numbers_of_numpy(prepared: Prepared) -> None:
         ([1.0], "painter returned list, not a Profile"),
         (None, "painter returned NoneType, not a Profile"),
         ({"user": "bob"}, "painter returned the profile of 'bob' for 'user-0'"),
-        ({"trained_parameters": "many"}, "painter returned 'many' trained parameters; they are a whole number"),
+        (
+            {"trained_parameters": "many"},
+            "painter returned 'many' trained parameters; they are a whole number from 0 to 2^63 - 1",
+        ),
         ({"payload": lambda: None}, "painter returned a profile that does not pickle ("),
     ],
 )

@@ -235,3 +235,9 @@ def test_the_description_of_another_run_is_refused(suite_file: Path, settings: d
         execute(one)
     path.unlink()
     assert execute(one).drawn == 0
+
+
+def test_a_suite_without_cases_is_refused_before_drawing(tmp_path: Path) -> None:
+    (tmp_path / "toy.py").write_text(SUITE.replace('return [Case(f"{user}/0", user, "a cat")]', "return []"))
+    with pytest.raises(PrefbenchError, match="suite 'toy' has no case to draw for users of val"):
+        prepare(Settings("prompt-only", suite=f"{tmp_path / 'toy.py'}:Toy", split="val", out=tmp_path / "runs"))

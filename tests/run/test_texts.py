@@ -81,9 +81,16 @@ def test_what_is_no_text_that_files_hold_is_refused_before_drawing(where: str, w
         asked(Odd(where=where, text=text))
 
 
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_a_case_without_a_prompt_is_refused(text: str) -> None:
+    """Statistics take an empty prompt for none, so such cases would not count as a prompt."""
+    with pytest.raises(PrefbenchError, match=r"^suite 'made-up': user '.*' has a case without a prompt"):
+        asked(Odd(where="prompt", text=text))
+
+
 @pytest.mark.parametrize("where", WORDS)
 def test_any_other_text_is_taken(where: str) -> None:
-    for text in FINE:
+    for text in filter(str.strip, FINE) if where == "prompt" else FINE:
         asked(Odd(where=where, text=text))
 
 
