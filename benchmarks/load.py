@@ -11,6 +11,7 @@ a stage passes its limit at 200,000 rows, or grows faster than rows do.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import math
@@ -151,6 +152,7 @@ def warm_up() -> None:
     for name in apart(_all_stages).modules:
         with suppress(Exception):  # some modules are made by hand and cannot be imported
             importlib.import_module(name)
+    gc.freeze()  # a search for garbage in a fork would copy every page of what was imported
 
 
 def _all_stages() -> None:

@@ -125,8 +125,13 @@ def digest_of_plain(image: Image.Image) -> str:
 
 def encode_png(image: Image.Image) -> bytes:
     """The picture as a person sees it as PNG bytes, lossless."""
+    return png_of_plain(as_seen(image))
+
+
+def png_of_plain(image: Image.Image, *, compressed: bool = True) -> bytes:
+    """The PNG bytes of a picture that is plain RGB already."""
     stream = io.BytesIO()
-    as_seen(image).save(stream, format="PNG")
+    image.save(stream, format="PNG", compress_level=6 if compressed else 0)
     return stream.getvalue()
 
 

@@ -20,6 +20,7 @@ from prefbench.api.stored import FORMAT
 from prefbench.files import check_own, read_plain, remove, remove_leftovers, write_atomic
 from prefbench.run import images
 from prefbench.run.arrays import unpacked
+from prefbench.run.collection import uncollected
 from prefbench.run.description import ADVICE, description_text, owner_of, read_description
 from prefbench.run.journal import Journal, Owner
 from prefbench.run.lines import sha256
@@ -92,6 +93,7 @@ class RunFolder:
         """Writes a whole file of the folder."""
         write_atomic(path, data, inside=self.path)
 
+    @uncollected()
     def samples(self) -> dict[str, Sample]:
         """The last row of every sample, by key. Raises `PrefbenchError` for a row that cannot be relied on."""
         rows: dict[str, Sample] = {}
@@ -99,9 +101,10 @@ class RunFolder:
             journal = self._journal(f"samples/{path.name}", SAMPLES)
             if self.owner.format == 1:
                 journal = replace(journal, fault=origin_check(self.read_description(), self.profiles().values()))
-            rows |= {sample.key: sample for sample in journal.rows()}
+            rows.update((sample.key, sample) for sample in journal.rows())
         return rows
 
+    @uncollected()
     def finished(self) -> dict[str, Sample]:
         """Samples that need not be drawn again: their stored image shows what its name says. Others are warned of."""
         drawn = {key: sample for key, sample in self.samples().items() if sample.image}
@@ -110,7 +113,8 @@ class RunFolder:
         if damaged := sorted(stored - intact):
             text = "%d of %d stored images are missing or damaged and are drawn again, such as %s"
             logger.warning(text, len(damaged), len(stored), self.image_path(damaged[0]))
-        return {key: sample for key, sample in drawn.items() if sample.image in intact}
+            return {key: sample for key, sample in drawn.items() if sample.image in intact}
+        return drawn
 
     def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
         """Adds rows in one write and flushes them to disk."""

@@ -19,7 +19,7 @@ from typing import IO, Any, Generic, NamedTuple, TypeVar
 from prefbench.api import PrefbenchError
 from prefbench.api.stored import FORMAT
 from prefbench.files import open_append
-from prefbench.run.lines import LINE_LIMIT, Block, blocks, encoded, parse, sealed, sha256, unsealed
+from prefbench.run.lines import LINE_LIMIT, blocks, encoded, parse, sealed, sha256, unsealed
 from prefbench.run.row_kinds import RowKind
 
 R = TypeVar("R")
@@ -93,24 +93,24 @@ class Journal(Generic[R]):
         before = ""
         for block in blocks(self.path):
             lines, first = block.lines, block.first
-            if first == 1 and lines:
+            if first == 1:
                 if not block.ended:
                     self._warn(block.first)
                     break
                 self._check_header(lines[0])
                 lines, first, before = lines[1:], 2, sha256(lines[0])[:_SUM]
-            bare, before = self._unchained(Block(first, lines, block.ended), before)
+            bare, before = self._unchained(lines, first, before, ended=block.ended)
             rows += parse(self.kind.adapter, bare, path=self.path, first=first, advice=self._advice)
         return rows
 
-    def _unchained(self, block: Block, before: str) -> tuple[list[bytes], str]:
-        """The rows of a block without their sums, and the last sum."""
+    def _unchained(self, lines: Sequence[bytes], first: int, before: str, *, ended: bool) -> tuple[list[bytes], str]:
+        """The rows of a block from line `first` on without their sums, and the last sum."""
         bare, last = [], before.encode()
-        for number, line in enumerate(block.lines, start=block.first):
+        for number, line in enumerate(lines, start=first):
             row = line[:-_TAIL] + b"}"
             expected = hashlib.sha256(last + row).hexdigest()[:_SUM].encode()
             if line[-_TAIL:] != b', "sum": "' + expected + b'"}':
-                if not block.ended:
+                if not ended:
                     self._warn(number)
                     break
                 what = "is not as it was written, or lines before it are missing, repeated or moved"

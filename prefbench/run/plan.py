@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from json.encoder import encode_basestring_ascii as _text
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefbench.api import Case, History, Split
 from prefbench.api.stored import OPEN, Count, Name, Number
+from prefbench.run.collection import uncollected
 
 KEY_VERSION = 1
 """Raised when keys change meaning; a golden test pins it."""
@@ -76,7 +77,7 @@ class RunSpec:
         return "-".join([name for name in names if name] + [short])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Planned:
     """One sample to draw."""
 
@@ -88,8 +89,7 @@ class Planned:
 
 def sample_seed(run_seed: int, suite: str, user: str, prompt: str, index: int) -> int:
     """The seed of one sample, 0 to 2**63 - 1: the same for every method, order, shard and batch size."""
-    names = f'"run": {run_seed}, "suite": {_text(suite)}, "user": {_text(user)}'
-    return int(_sha(f'{{"index": {index}, "prompt": {_text(prompt)}, {names}}}')[:16], 16) >> 1
+    return _seed(_seeds_of(run_seed, suite, user, prompt), index)
 
 
 def sample_key(spec: RunSpec, history: History, case: Case, index: int) -> str:
@@ -103,28 +103,47 @@ def pixels_text(spec: RunSpec) -> str:
 
 
 def key_of(pixels: str, history: str, user: str, prompt: str, index: int) -> str:
-    """`sample_key` from `pixels_text`, the history's digest, the user and the prompt.
-
-    Texts are put together, in alphabetical order as `json.dumps` sorts them, since there can be 200,000 to make.
-    """
-    names = f'"spec": {pixels}, "user": {_text(user)}, "version": {KEY_VERSION}'
-    return _sha(f'{{"history": {_text(history)}, "index": {index}, "prompt": {_text(prompt)}, {names}}}')[:32]
+    """`sample_key` from `pixels_text`, the history's digest, the user and the prompt."""
+    return _key(_keys_of(pixels, history, user, prompt), index)
 
 
+@uncollected()
 def make_plan(spec: RunSpec, cases: Sequence[Case], histories: Mapping[str, History]) -> Sequence[Sequence[Planned]]:
     """The batches of a run, in order: whole users one after the other, `spec.batch` samples at a time."""
-    pixels, noise = pixels_text(spec), spec.noise
-    planned = [
-        Planned(
-            key_of(pixels, histories[case.user].digest, case.user, case.prompt, index),
-            case,
-            index,
-            sample_seed(spec.seed, noise, case.user, case.prompt, index),
-        )
-        for case in cases
-        for index in range(spec.samples_per_case)
-    ]
+    pixels, noise, planned = pixels_text(spec), spec.noise, list[Planned]()
+    for case in cases:
+        keys = _keys_of(pixels, histories[case.user].digest, case.user, case.prompt)
+        seeds = _seeds_of(spec.seed, noise, case.user, case.prompt)
+        planned += [Planned(_key(keys, i), case, i, _seed(seeds, i)) for i in range(spec.samples_per_case)]
     return [planned[i : i + spec.batch] for i in range(0, len(planned), spec.batch)]
+
+
+class _Hashed(NamedTuple):
+    """What is hashed for each sample of a case: a JSON object, in alphabetical order as `json.dumps` sorts it, but put
+    together from what stands before and after the index, since there can be 200,000 of them.
+    """
+
+    before: bytes
+    after: bytes
+
+
+def _keys_of(pixels: str, history: str, user: str, prompt: str) -> _Hashed:
+    names = f', "prompt": {_text(prompt)}, "spec": {pixels}, "user": {_text(user)}, "version": {KEY_VERSION}}}'
+    return _Hashed(f'{{"history": {_text(history)}, "index": '.encode(), names.encode())
+
+
+def _seeds_of(run_seed: int, suite: str, user: str, prompt: str) -> _Hashed:
+    names = f', "prompt": {_text(prompt)}, "run": {run_seed}, "suite": {_text(suite)}, "user": {_text(user)}}}'
+    return _Hashed(b'{"index": ', names.encode())
+
+
+def _key(hashed: _Hashed, index: int) -> str:
+    return hashlib.sha256(b"%b%d%b" % (hashed.before, index, hashed.after)).hexdigest()[:32]
+
+
+def _seed(hashed: _Hashed, index: int) -> int:
+    digest = hashlib.sha256(b"%b%d%b" % (hashed.before, index, hashed.after)).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _slug(name: str) -> str:

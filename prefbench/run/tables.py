@@ -46,14 +46,13 @@ def read_header(path: Path, advice: str) -> Header:
         PrefbenchError: the header is damaged, of a later format, or not of these rows; `advice` ends the message.
     """
     hashed, header, n_lines = hashlib.sha256(), None, 0
-    for block in blocks(path):
-        n_lines += len(block.lines)
-        lines = block.lines
-        if header is None and lines:
-            header = _header(path, lines[0], advice)
-            hashed.update(unsealed(lines[0], "digest", _DIGEST)[0] + b"\n")
-            lines = lines[1:]
-        hashed.update(b"".join(line + b"\n" if block.ended else line for line in lines))
+    for first, text in blocks(path):
+        n_lines += text.count(b"\n") + (not text.endswith(b"\n"))
+        if first == 1:
+            line, _, text = text.partition(b"\n")
+            header = _header(path, line, advice)
+            hashed.update(unsealed(line, "digest", _DIGEST)[0] + b"\n")
+        hashed.update(text)
     if header is None:
         raise PrefbenchError(f"{path} is empty; {advice}")
     content, n_rows = dict(header.content), header.content.get("rows")
@@ -70,9 +69,9 @@ def read_rows(path: Path, adapter: TypeAdapter[list[R]], advice: str) -> Iterato
     Raises:
         PrefbenchError: a line is no row.
     """
-    for first, lines, _ in blocks(path):
-        skipped = 1 if first == 1 else 0
-        yield first + skipped, parse(adapter, lines[skipped:], path=path, first=first + skipped, advice=advice)
+    for block in blocks(path):
+        first, lines = (2, block.lines[1:]) if block.first == 1 else (block.first, block.lines)
+        yield first, parse(adapter, lines, path=path, first=first, advice=advice)
 
 
 def _header(path: Path, line: bytes, advice: str) -> Header:

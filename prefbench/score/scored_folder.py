@@ -242,7 +242,7 @@ class ScoredFolder:
 
     def summary_digest(self) -> str:
         """The digest of what a summary of this run is computed from."""
-        return score_files.summary_digest(self.folder, self.description, self.samples)
+        return score_files.summary_digest(self.folder, self.description, self.samples, self._samples_digests[0])
 
     def summary_frame(self) -> pandas.DataFrame:
         """The summary as a frame: one row per column and kind of user, the fields of `SummaryRow` as columns."""

@@ -39,7 +39,11 @@ def users(run: AuditedRun) -> str:
 
 def rows(run: AuditedRun) -> str:
     """Each row is the case it names, of the user it names, and one that the spec plans; each profile is its user's."""
-    faulty = [row for sample in run.samples for row in _faults(run, sample)]
+    faulty: list[Row] = [
+        {"key": sample.key, "user": sample.user, "case": sample.case, "fault": fault}
+        for sample in run.samples
+        for fault in _faults(run, sample)
+    ]
     places = Counter((sample.user, sample.case, sample.index) for sample in run.samples)
     faulty += [
         {"user": u, "case": c, "index": i, "fault": counted(n, "row")} for (u, c, i), n in places.items() if n > 1
@@ -66,24 +70,23 @@ def seeds(run: AuditedRun) -> str:
     return f"{counted(len(counts), 'seed')}, each once"
 
 
-def _faults(run: AuditedRun, sample: Sample) -> Iterator[Row]:
-    where = {"key": sample.key, "user": sample.user, "case": sample.case}
+def _faults(run: AuditedRun, sample: Sample) -> Iterator[str]:
     case, plan = run.cases.get(sample.case), run.plan
     if case is None:
-        yield {**where, "fault": "no case of the split"}
+        yield "no case of the split"
     elif case.user != sample.user:
-        yield {**where, "fault": f"a case of {case.user}"}
+        yield f"a case of {case.user}"
     elif case.prompt != sample.prompt:
-        yield {**where, "fault": f"its case asks for {case.prompt!r}, the row for {sample.prompt!r}"}
+        yield f"its case asks for {case.prompt!r}, the row for {sample.prompt!r}"
     if plan is None:
         return
     planned = plan.get(sample.key)
     if planned is None:
-        yield {**where, "fault": "a key that the spec does not plan"}
+        yield "a key that the spec does not plan"
     elif (planned.case.id, planned.index) != (sample.case, sample.index):
-        yield {**where, "fault": f"its key is planned for {planned.case.id}, sample {planned.index}"}
+        yield f"its key is planned for {planned.case.id}, sample {planned.index}"
     elif planned.seed != sample.seed:
-        yield {**where, "fault": f"seed {sample.seed}, planned {planned.seed}"}
+        yield f"seed {sample.seed}, planned {planned.seed}"
 
 
 def _foreign_profiles(run: AuditedRun) -> list[Row]:

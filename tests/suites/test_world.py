@@ -57,6 +57,15 @@ def test_pictures_are_pinned() -> None:
     assert hashlib.sha256(b"".join(p.tobytes() for p in pictures)).hexdigest() == PINNED
 
 
+@pytest.mark.parametrize("n", [1, 3, 64, 1000])
+def test_uniform_styles_are_those_of_one_draw_for_each_axis(n: int) -> None:
+    """The chance behind every judgment: a draw for all axes at once takes as much of it, in the same order."""
+    at_once, one_by_one = np.random.default_rng(n), np.random.default_rng(n)
+    columns = [one_by_one.integers(len(axis), size=n) for axis in STYLE]
+    assert np.array_equal(sample_styles(at_once, n, uniform=STYLE_NAMES), np.stack(columns, axis=1))
+    assert at_once.bit_generator.state == one_by_one.bit_generator.state
+
+
 def test_a_picture_is_a_function_of_scene_and_seed() -> None:
     scene, other = some_scenes(2)
     again = Scene.of(**scene.named)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prefbench.api import SPLITS, Split, Viewer
 from prefbench.suites.picturebook.users.choices import judge_four
 from prefbench.suites.picturebook.users.taste import KINDS, SHARPNESS, Taste, TasteSpec, UserKind, sample_spec
 from prefbench.suites.picturebook.world.axes import (
+    AXES,
     STYLE_NAMES,
     Content,
     IntArray,
@@ -30,6 +32,8 @@ SCORER_HISTORY = 20
 """Judgments per side that only scorers and references see."""
 CASES = 5
 _SPARSE_LIKES = 2
+_VALUES = max(len(axis) for axis in AXES)
+_STYLE_AXES = np.arange(len(AXES) - len(STYLE_NAMES), len(AXES))
 _STREAMS = {"taste": 0, "method": 1, "scorer": 2, "cases": 3}
 
 
@@ -80,10 +84,9 @@ class SimulatedUser:
     def _judge(self, viewer: Viewer, rng: np.random.Generator) -> tuple[JudgedScene, JudgedScene]:
         contents = training_contents()
         content = contents[int(rng.integers(len(contents)))]
-        scenes = _candidates(content, f"{self.split}/{viewer}", rng)
-        styles = np.array([scene.style for scene in scenes])
+        styles = _candidates(content, f"{self.split}/{viewer}", rng)
         liked, disliked = judge_four(self.taste.of_styles(styles), SHARPNESS[self.kind], rng)
-        return _judged(scenes[liked], rng), _judged(scenes[disliked], rng)
+        return _judged(content, styles[liked], rng), _judged(content, styles[disliked], rng)
 
     def prompts(self) -> Sequence[Content]:
         """The contents of this user's cases: a fixed number from the split's shared pool, balanced over users."""
@@ -118,14 +121,13 @@ def _stream(split: Split, index: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([SEED, SPLITS.index(split), index, 1 + _STREAMS[purpose]])
 
 
-def _candidates(content: Content, owner: str, rng: np.random.Generator) -> list[Scene]:
-    """Four scenes of one content with uniform styles, all from the share of scenes that belongs to `owner`."""
-    scenes: list[Scene] = []
-    while len(scenes) < 4:
-        batch: IntArray = sample_styles(rng, 64, uniform=STYLE_NAMES)
-        rows = ((content.object, content.setting, *style) for style in batch.tolist())
-        scenes += [Scene(row) for row in rows if scene_owner(row) == owner]
-    return scenes[:4]
+def _candidates(content: Content, owner: str, rng: np.random.Generator) -> IntArray:
+    """Four styles (4, style axes) for one content, drawn uniformly from those whose scene is the `owner`'s."""
+    styles = np.empty((0, len(STYLE_NAMES)), dtype=np.int64)
+    while len(styles) < 4:
+        drawn = sample_styles(rng, 64, uniform=STYLE_NAMES)
+        styles = np.concatenate([styles, drawn[_is_owned(content, drawn, owner)]])
+    return styles[:4]
 
 
 _OWNERS = (
@@ -138,12 +140,34 @@ _OWNERS = (
     *("test/method",) * 2,
     *("test/scorer",) * 2,
 )
+"""The split and viewer whose judgments may show a scene, by the CRC-32 of its indices, so that no two share one."""
 
 
-def scene_owner(indices: tuple[int, ...]) -> str:
-    """The split and viewer whose judgments may show the scene of these indices, so that no two ever share a scene."""
-    return _OWNERS[zlib.crc32(bytes(indices)) % len(_OWNERS)]
+def _is_owned(content: Content, styles: IntArray, owner: str) -> NDArray[np.bool_]:
+    """Which of the scenes of these styles (N, style axes) may be shown by an owner's judgments, (N,).
+
+    CRC-32 is linear over GF(2): that of a scene is the sum of what each index alone changes in it.
+    """
+    none, changes = _crc_changes()
+    of_content = none ^ changes[0, content.object] ^ changes[1, content.setting]
+    crc = of_content ^ np.bitwise_xor.reduce(changes[_STYLE_AXES, styles], axis=1)
+    owned: NDArray[np.bool_] = _shares(owner)[crc % len(_OWNERS)]
+    return owned
 
 
-def _judged(scene: Scene, rng: np.random.Generator) -> JudgedScene:
-    return JudgedScene(scene, int(rng.integers(2**31)))
+@cache
+def _shares(owner: str) -> NDArray[np.bool_]:
+    return np.array([one == owner for one in _OWNERS])
+
+
+@cache
+def _crc_changes() -> tuple[np.uint32, NDArray[np.uint32]]:
+    """The CRC-32 of a scene of zeros, and (axes, values) how it changes where one axis has another value."""
+    zeros = bytes(len(AXES))
+    none = zlib.crc32(zeros)
+    units = [[zeros[:i] + bytes([value]) + zeros[i + 1 :] for value in range(_VALUES)] for i in range(len(AXES))]
+    return np.uint32(none), np.array([[zlib.crc32(unit) ^ none for unit in row] for row in units], dtype=np.uint32)
+
+
+def _judged(content: Content, style: IntArray, rng: np.random.Generator) -> JudgedScene:
+    return JudgedScene(content.scene(style.tolist()), int(rng.integers(2**31)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from prefbench.api import Pixels
 from prefbench.suites.picturebook.world.axes import Scene
-from prefbench.suites.picturebook.world.shapes import COMPANIONS, OBJECTS, Part, Points
+from prefbench.suites.picturebook.world.shapes import COMPANIONS, OBJECTS, Part
 
 SIZE = 32
 """Side of a picture in pixels."""
@@ -65,9 +66,14 @@ def show(pixels: Pixels, scale: int = 4) -> Image.Image:
 
 
 def _palette(name: str, rng: np.random.Generator) -> dict[str, Color]:
-    base = np.array([_parse(code) for code in _PALETTES[name]])
+    base = _base_colours(name)
     jittered = np.clip(base + rng.normal(0, 3, base.shape), 0, 255).astype(int)
     return {role: (int(r), int(g), int(b)) for role, (r, g, b) in zip(_ROLES, jittered, strict=True)}
+
+
+@cache
+def _base_colours(name: str) -> NDArray[np.int64]:
+    return np.array([_parse(code) for code in _PALETTES[name]])
 
 
 def _parse(code: str) -> Color:
@@ -76,7 +82,8 @@ def _parse(code: str) -> Color:
 
 def _background(kind: str, colors: Mapping[str, Color]) -> Image.Image:
     image = Image.new("RGB", (_CANVAS, _CANVAS), colors["sky"])
-    image.paste(colors["pattern"], mask=_pattern_mask(kind))
+    if kind != "plain":
+        image.paste(colors["pattern"], mask=_pattern_mask(kind))
     return image
 
 
@@ -85,7 +92,6 @@ def _pattern_mask(kind: str) -> Image.Image:
     """Mask of the pattern's colour; the period is eight pixels and its phase is fixed."""
     y, x = np.mgrid[0:_CANVAS, 0:_CANVAS] / _SUPER
     masks = {
-        "plain": np.zeros_like(x, dtype=bool),
         "striped": (x % 8) < 4,
         "dotted": ((x + 4 * ((y // 8) % 2)) % 8 - 4) ** 2 + (y % 8 - 4) ** 2 < 2.4**2,
         "checkered": ((x // 8) + (y // 8)) % 2 < 1,
@@ -95,7 +101,7 @@ def _pattern_mask(kind: str) -> Image.Image:
 
 def _draw_setting(image: Image.Image, setting: str, colors: Mapping[str, Color], rng: np.random.Generator) -> None:
     if setting == "at night":
-        image.paste(image.point(lambda v: int(v * 0.42)))
+        image.paste(image.point(_levels(0.42)))
     draw = ImageDraw.Draw(image)
     wave = rng.uniform(0, 2 * math.pi)
     if setting == "on a hill":
@@ -108,6 +114,12 @@ def _draw_setting(image: Image.Image, setting: str, colors: Mapping[str, Color],
         _ellipse(draw, 7.6, 4.4, 3.6, 3.6, _mix(colors["sky"], (0, 0, 0), 0.58))
     else:
         _rain(draw, wave, _mix(colors["ground"], colors["line"], 0.3), _mix(colors["sky"], (255, 255, 255), 0.75))
+
+
+@cache
+def _levels(share: float, ceiling: int = 0) -> tuple[int, ...]:
+    """What becomes of the values 0 to 255 of each channel: `share` of their way from `ceiling`."""
+    return tuple(int(ceiling - (ceiling - v) * share) for v in range(256)) * 3
 
 
 def _waves(draw: ImageDraw.ImageDraw, top: float, phase: float, color: Color) -> None:
@@ -142,11 +154,12 @@ def _draw_objects(
     rim = {"no": None, "dark": colors["line"], "white": (255, 255, 255)}[values["line"]]
     parts = OBJECTS[values["object"]]
     for center in _centers(composition, rng):
-        placed = [Part(part.role, _place(part.points, center, size, turn)) for part in parts]
+        placed = _placed(parts, center, size, turn)
         if rim is not None:
             _outline(image, placed, rim, 12 if composition == "close-up" else 10)
         _fill(layer, mask, placed, colors)
-    image.paste(_textured(layer, values["fill"], composition), mask=mask)
+    box = mask.getbbox() or (0, 0, *image.size)
+    image.paste(_textured(layer, values["fill"], composition, box), box[:2], mask.crop(box))
 
 
 def _centers(composition: str, rng: np.random.Generator) -> Sequence[tuple[float, float]]:
@@ -158,42 +171,49 @@ def _centers(composition: str, rng: np.random.Generator) -> Sequence[tuple[float
     return [(x + 0.6 * dx, y + 0.6 * dy) for x, y in _TILES]
 
 
-def _place(points: Points, center: tuple[float, float], half: float, turn: float) -> Points:
+class _Placed(NamedTuple):
+    """A polygon on the canvas: its role and its corners x, y, x, y and so on."""
+
+    role: str
+    corners: list[float]
+
+
+def _placed(parts: Sequence[Part], center: tuple[float, float], half: float, turn: float) -> list[_Placed]:
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    placed: Points = (points @ rotation.T * half + np.array(center)) * _SUPER
-    return placed
+    middle = np.array(center)
+    points = (((part.points @ rotation.T * half + middle) * _SUPER).ravel().tolist() for part in parts)
+    return [_Placed(part.role, corners) for part, corners in zip(parts, points, strict=True)]
 
 
-def _corners(points: Points) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in points.tolist()]
-
-
-def _outline(image: Image.Image, parts: Sequence[Part], color: Color, width: int) -> None:
+def _outline(image: Image.Image, parts: Sequence[_Placed], color: Color, width: int) -> None:
     """A rim around the silhouette, drawn before the parts cover its inner half."""
-    draw = ImageDraw.Draw(image)
-    for part in parts:
-        corners = _corners(part.points)
-        draw.line([*corners, *corners[:2]], fill=color, width=width)
-        for x, y in corners[:: max(1, len(corners) // 8)]:
-            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=color)
+    draw, reach = ImageDraw.Draw(image), width / 2
+    for _, corners in parts:
+        draw.line([*corners, *corners[:4]], fill=color, width=width)
+        step = 2 * max(1, len(corners) // 16)
+        for x, y in zip(corners[::step], corners[1::step], strict=True):
+            draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=color)
 
 
-def _fill(layer: Image.Image, mask: Image.Image, parts: Sequence[Part], colors: Mapping[str, Color]) -> None:
-    draw, mask_draw = ImageDraw.Draw(layer), ImageDraw.Draw(mask)
-    for part in parts:
-        corners = _corners(part.points)
-        draw.polygon(corners, fill=colors[part.role])
-        mask_draw.polygon(corners, fill=255)
+def _fill(layer: Image.Image, mask: Image.Image | None, parts: Sequence[_Placed], colors: Mapping[str, Color]) -> None:
+    """Fills the parts in their colours on the layer, and with 255 on the mask."""
+    draw, mask_draw = ImageDraw.Draw(layer), None if mask is None else ImageDraw.Draw(mask)
+    for role, corners in parts:
+        draw.polygon(corners, fill=colors[role])
+        if mask_draw is not None:
+            mask_draw.polygon(corners, fill=255)
 
 
-def _textured(layer: Image.Image, fill: str, composition: str) -> Image.Image:
+def _textured(layer: Image.Image, fill: str, composition: str, box: tuple[int, int, int, int]) -> Image.Image:
+    """The part of a layer within a box, hatched or shaded."""
+    part = layer.crop(box)
     if fill == "hatched":
-        layer.paste(layer.point(lambda v: int(v * 0.45)), mask=_hatching())
+        part.paste(part.point(_levels(0.45)), mask=_hatching().crop(box))
     elif fill == "shaded":
-        light, dark = _shading(composition)
-        layer.paste(layer.point(lambda v: int(255 - (255 - v) * 0.35)), mask=light)
-        layer.paste(layer.point(lambda v: int(v * 0.28)), mask=dark)
-    return layer
+        light, dark = (mask.crop(box) for mask in _shading(composition))
+        part.paste(part.point(_levels(0.35, 255)), mask=light)
+        part.paste(part.point(_levels(0.28)), mask=dark)
+    return part
 
 
 @cache
@@ -217,12 +237,12 @@ def _shading(composition: str) -> tuple[Image.Image, Image.Image]:
 
 
 def _draw_companion(image: Image.Image, name: str, colors: Mapping[str, Color]) -> None:
-    placed = [Part(part.role, _place(part.points, (25.6, 6.4), 4.6, 0.0)) for part in COMPANIONS[name]]
-    if not placed:
+    if name == "none":
         return
+    placed = _placed(COMPANIONS[name], (25.6, 6.4), 4.6, 0.0)
     _outline(image, placed, colors["line"], 9)
     bright = _mix(colors["second"], (255, 255, 255), 0.35)
-    _fill(image, Image.new("L", image.size), placed, {"fill": bright, "core": colors["main"]})
+    _fill(image, None, placed, {"fill": bright, "core": colors["main"]})
 
 
 def _mix(a: Color, b: Color, share: float) -> Color:
