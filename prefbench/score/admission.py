@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import ScoreHeader, Scorer, ScorerRecord, fixed
-from prefbench.files import WEIGHTS, cache_folder
+from pydantic_core import from_json
+
+from prefbench.api import PrefbenchError, ScoreHeader, Scorer, ScorerRecord, fixed
+from prefbench.files import WEIGHTS, read_plain
+from prefbench.score.figures import checked_figures, kept_figures, read_kept
+
+logger = logging.getLogger(__name__)
 
 
 def stored(scorer: Scorer, suite: str) -> dict[str, Any] | None:
@@ -20,17 +25,35 @@ def measured(scorer: Scorer) -> list[dict[str, Any]]:
     """Everything measured of this scorer with its present weights: what was kept here, the latest first, then its card.
 
     Raises:
-        PrefbenchError: its weights are absent, so that it cannot be told whose figures these are.
+        PrefbenchError: its weights are absent, so that it cannot be told whose figures these are; or the card is
+            damaged.
     """
-    paths = sorted(figures_folder().glob(f"{scorer.card.name}-*.json"), key=lambda one: one.stat().st_mtime)[::-1]
-    shipped = WEIGHTS / scorer.card.name / "card.json"
-    records = [json.loads(path.read_text(encoding="utf-8"))["figures"] for path in (*paths, shipped) if path.is_file()]
-    return [figures for figures in records if figures["scorer"] == scorer.id]
+    every = kept_figures(scorer.card.name, "*")
+    paths = sorted(every.parent.glob(every.name), key=lambda one: one.stat().st_mtime)[::-1]
+    records = [*(_kept(path) for path in paths), _shipped(WEIGHTS / scorer.card.name / "card.json", scorer.id)]
+    return [figures for figures in records if figures is not None and figures["scorer"] == scorer.id]
 
 
-def figures_folder() -> Path:
-    """The folder that `scorer_figures.keep` writes figures into."""
-    return cache_folder() / "scorers"
+def _kept(path: Path) -> dict[str, Any] | None:
+    """Figures that were kept on this machine; what cannot be relied on is named and left out, as if it was deleted."""
+    try:
+        return read_kept(path)
+    except FileNotFoundError:
+        return None
+    except PrefbenchError as error:
+        logger.warning("%s; it is left out: delete it, or measure the scorer again", error)
+        return None
+
+
+def _shipped(card: Path, scorer: str) -> dict[str, Any] | None:
+    """The figures of a scorer on the card of its weights; None where it has none."""
+    try:
+        figures = from_json(read_plain(card)).get("figures", {})
+        return checked_figures(figures) if figures.get("scorer") == scorer else None
+    except FileNotFoundError:
+        return None
+    except (ValueError, AttributeError) as error:
+        raise PrefbenchError(f"{card} holds no figures that can be relied on ({error})") from None
 
 
 def record(scorer: Scorer, suite: str) -> ScorerRecord:

@@ -9,18 +9,17 @@ given is the part of a user's judgments that only scorers see; the pairs are of 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import Estimate, FloatArray, History, Scorer, Scores, Split, Suite
+from prefbench.api import FloatArray, History, Scorer, Scores, Split, Suite
 from prefbench.files import write_atomic
-from prefbench.score.admission import figures_folder
+from prefbench.run.stamps import stamped
+from prefbench.score.figures import Bin, Interval, ScorerFigures, kept_figures
 from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
 from prefbench.stats.means import mean_interval
 from prefbench.stats.paired import paired_difference
@@ -29,68 +28,6 @@ from prefbench.stats.percentiles import user_percentiles
 BINS = 10
 _REPLICATES = 2000
 _NOBODY = History("nobody", (), ())
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95 % interval over users; all None where it cannot be measured."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-    @classmethod
-    def of(cls, estimate: Estimate) -> Interval:
-        """The interval of an estimate over users and prompts."""
-        return cls(estimate.value, estimate.low, estimate.high)
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One bar of a reliability plot."""
-
-    said: float
-    """The mean P(liked) that the scorer gave."""
-    true: float
-    """The share that was liked."""
-    n: int
-    """Judgments."""
-
-
-@dataclass(frozen=True)
-class ScorerFigures:
-    """What `measure` returns. Accuracies and AUC: 0 to 1, chance 0.5. Brier score and calibration error (ECE): 0 best.
-
-    `above_population` and `above_permuted` are differences in accuracy on the same pairs: both must be above 0 with
-    their whole intervals for a scorer to be admitted to rankings.
-    """
-
-    scorer: str
-    suite: str
-    split: str
-    n_users: int
-    n_pairs: int
-    within_user_accuracy: Interval
-    within_user_auc: Interval
-    population: Interval
-    mismatched: Interval
-    permuted: Interval
-    best_possible: Interval
-    above_population: Interval
-    above_permuted: Interval
-    brier: Interval
-    ece: Interval
-    reliability: tuple[Bin, ...]
-
-    @property
-    def admitted(self) -> bool:
-        """Whether the scorer may rank methods: it knows more with the user's history than without, or with others'."""
-        ends = (self.above_population.low, self.above_permuted.low)
-        return all(end is not None and end > 0 for end in ends)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, with `admitted` beside the fields."""
-        return {**asdict(self), "admitted": self.admitted}
 
 
 def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations: int = 20) -> ScorerFigures:
@@ -141,9 +78,8 @@ def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations
 
 def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
     """Keeps measured figures in the cache folder, where `admission.stored` finds them."""
-    name = re.sub(r"[^\w.-]+", "_", f"{scorer.card.name}-{figures.suite}")
-    path = figures_folder() / f"{name}.json"
-    write_atomic(path, json.dumps({"figures": figures.to_json()}, indent=1) + "\n")
+    path = kept_figures(scorer.card.name, figures.suite)
+    write_atomic(path, json.dumps(stamped({"figures": figures.to_json()}), indent=1) + "\n")
     return path
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from prefbench.api import Suite
 from prefbench.registry import load
-from prefbench.score.scorer_figures import ScorerFigures, measure
+from prefbench.score.figures import ScorerFigures
+from prefbench.score.scorer_figures import measure
 from prefbench.training.figures import QualityFigure
 
 from .scorer import PreferenceScorer
