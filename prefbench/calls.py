@@ -155,8 +155,7 @@ def draw_run(
         check_needs(prepared.suite, metrics or prepared.suite.card.metrics)
     path = prepared.folder.path
     watch.header(prepared)
-    with watch.progress("draw", prepared.n_samples) as advance:
-        drawn = execute(prepared, advance=advance)
+    drawn = execute(prepared, bar=watch.progress)
     watch.drawn(drawn, path)
     if drawn.failed > allow_failures * drawn.planned:
         watch.failures(path)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from prefbench.api import PrefbenchError
+from prefbench.api.reports import Bar, no_bar
 from prefbench.registry import check_card_of, load_class
 from prefbench.run.description import ADVICE, owner_of
 from prefbench.run.draw import RunResult, draw
@@ -15,17 +16,18 @@ from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import asking
 from prefbench.run.prepare import Prepared
-from prefbench.run.progress import Advance, Progress
+from prefbench.run.progress import Progress
 from prefbench.run.row_kinds import StartRow
 
 if TYPE_CHECKING:
     from prefbench.run.states import CollectedStates
 
 
-def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResult:
+def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
     """Draws what the folder lacks. The folder is locked meanwhile; each start that draws is recorded in `starts.jsonl`.
 
-    A run may be continued with another batch than it was begun with; each start records its own.
+    A run may be continued with another batch than it was begun with; each start records its own. `bar` shows how far
+    the reading of stored images is, then how far the drawing.
 
     Raises:
         PrefbenchError: another process holds the folder, the disk is full, or the method broke its contract.
@@ -37,20 +39,21 @@ def execute(prepared: Prepared, *, advance: Advance = lambda _: None) -> RunResu
             folder.write_description(describe(prepared, code))
         if folder.owner.run != owner_of({"spec": prepared.spec.to_json(), "format": folder.owner.format}).run:
             raise PrefbenchError(f"{folder.path / 'run.json'} describes another run; {ADVICE}")
-        finished = folder.finished()
+        finished = folder.finished(bar)
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
             folder.append_start(_start(code, prepared.spec.batch))
-        progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
-        prepared.backbone.on_evaluations = progress.evaluated
-        return draw(
-            prepared.plan,
-            prepared.method,
-            prepared.histories,
-            folder,
-            texts=texts,
-            progress=progress,
-            finished=finished,
-        )
+        with bar("draw", prepared.n_samples, "img") as advance:
+            progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
+            prepared.backbone.on_evaluations = progress.evaluated
+            return draw(
+                prepared.plan,
+                prepared.method,
+                prepared.histories,
+                folder,
+                texts=texts,
+                progress=progress,
+                finished=finished,
+            )
 
 
 def _wherever(folder: RunFolder) -> RunFolder:

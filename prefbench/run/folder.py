@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench.api import PrefbenchError, Sample, encode_png, image_digest
+from prefbench.api.reports import Bar, no_bar
 from prefbench.api.stored import FORMAT
 from prefbench.files import check_own, read_plain, remove, remove_leftovers, write_atomic
 from prefbench.run import images
@@ -105,11 +106,17 @@ class RunFolder:
         return rows
 
     @uncollected()
-    def finished(self) -> dict[str, Sample]:
-        """Samples that need not be drawn again: their stored image shows what its name says. Others are warned of."""
+    def finished(self, bar: Bar = no_bar) -> dict[str, Sample]:
+        """Samples that need not be drawn again: their stored image shows what its name says. Others are warned of.
+
+        All these images are decoded, which can take long: `bar` shows how far that is.
+        """
         drawn = {key: sample for key, sample in self.samples().items() if sample.image}
         stored = {sample.image or "" for sample in drawn.values()}
-        intact = images.intact(self.path, stored)
+        if not stored:
+            return {}
+        with bar("read images", len(stored), "img") as advance:
+            intact = images.intact(self.path, stored, advance)
         if damaged := sorted(stored - intact):
             text = "%d of %d stored images are missing or damaged and are drawn again, such as %s"
             logger.warning(text, len(damaged), len(stored), self.image_path(damaged[0]))

@@ -13,6 +13,7 @@ from PIL import Image
 from prefbench.api import MAX_BYTES, MAX_PIXELS, UnreadableImageError, image_digest
 from prefbench.api.pictures import digest_of_plain, read_picture
 from prefbench.files import read_plain
+from prefbench.run.progress import Advance
 
 OWN_COMMAND = "the run's own command"
 _WAY_OUT = f"{OWN_COMMAND} draws it again"
@@ -37,12 +38,18 @@ def read_image(run: Path, digest: str) -> Image.Image:
     return image
 
 
-def intact(run: Path, digests: Iterable[str]) -> set[str]:
-    """Those of the stored images that show what their names say; all are decoded, on all cores."""
-    names = sorted(set(digests))
+def intact(run: Path, digests: Iterable[str], advance: Advance = lambda _: None) -> set[str]:
+    """Those of the stored images that show what their names say; all are decoded, on all cores, and told one by one."""
+    names, whole = sorted(set(digests)), set[str]()
     with ThreadPoolExecutor() as threads:
-        whole = threads.map(lambda name: is_intact(run, name), names)
-        return {name for name, is_whole in zip(names, whole, strict=True) if is_whole}
+        try:
+            for name, is_whole in zip(names, threads.map(lambda name: is_intact(run, name), names), strict=True):
+                whole |= {name} if is_whole else set()
+                advance(1)
+        except BaseException:  # Ctrl-C waits for no image that is not begun
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    return whole
 
 
 def is_intact(run: Path, digest: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from prefbench.api import PrefbenchError
+from prefbench.api.reports import Bar
 from prefbench.models.backbones.batches import usual_batch
 from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
@@ -71,9 +74,21 @@ def test_a_run_goes_on_in_other_batches_and_records_them(tiny_sd: Path, tmp_path
     assert begun.folder.read_description()["spec"]["batch"] == 8
 
 
+def telling(advance: Callable[[int], object]) -> Bar:
+    """A bar for the drawing alone."""
+
+    @contextmanager
+    def bar(stage: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
+        assert (stage, unit) == ("draw", "img")
+        assert total >= 10
+        yield advance
+
+    return bar
+
+
 def test_progress_moves_within_a_batch_and_adds_up(tiny_sd: Path, tmp_path: Path) -> None:
     steps_told: list[int] = []
-    execute(prepare(settings(tiny_sd, tmp_path, steps=8)), advance=steps_told.append)
+    execute(prepare(settings(tiny_sd, tmp_path, steps=8)), bar=telling(steps_told.append))
     # Two batches of 8 and one of 4 in 8 steps: a picture a step, the last one when its batch is there.
     assert steps_told == [1] * 20
 
@@ -81,7 +96,7 @@ def test_progress_moves_within_a_batch_and_adds_up(tiny_sd: Path, tmp_path: Path
 def test_progress_of_a_method_that_draws_several_and_keeps_one_never_overtakes(tiny_sd: Path, tmp_path: Path) -> None:
     steps_told: list[int] = []
     prepared = prepare(settings(tiny_sd, tmp_path, method="best-of-n", parameters={"n": 2}, users=1, batch=5))
-    execute(prepared, advance=lambda more: steps_told.append(sum(steps_told[-1:]) + more))
+    execute(prepared, bar=telling(lambda more: steps_told.append(sum(steps_told[-1:]) + more)))
     assert steps_told[-1] == 10
     # The first batch is taken for that of a method that draws once; its last picture waits for its end.
     assert steps_told[:2] == [2, 4]

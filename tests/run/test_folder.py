@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 from prefbench.api import PrefbenchError, Sample, UnreadableImageError, image_digest, pictures
 from prefbench.files import explained_disk_errors
 from prefbench.models.extractors.style_statistics import StyleStatistics
+from prefbench.run import images
 from prefbench.run.folder import RunFolder
 from prefbench.score.cache import FeatureCache
 from tests.support.stored import SPEC, profile
@@ -73,6 +75,43 @@ def test_a_sample_without_its_image_is_not_finished(folder: RunFolder) -> None:
     folder.append_samples([sample("a", digest)])
     folder.image_path(digest).unlink()
     assert folder.finished() == {}
+
+
+def test_a_resumed_run_tells_how_far_the_reading_of_its_images_is(folder: RunFolder) -> None:
+    """Every stored image once, however many samples show it, damaged ones too; nothing where there is none."""
+    told: list[tuple[str, int, str] | int] = []
+
+    @contextmanager
+    def bar(stage: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
+        told.append((stage, total, unit))
+        yield told.append
+
+    folder.append_samples([sample("failed", error="out of luck")])
+    assert folder.finished(bar) == {}
+    assert told == []
+    first, second = (folder.put_image(picture(shade)) for shade in (1, 2))
+    folder.append_samples([sample("a", first), sample("b", second), sample("c", first)])
+    folder.image_path(second).write_bytes(b"")
+    assert set(folder.finished(bar)) == {"a", "c"}
+    assert told == [("read images", 2, "img"), 1, 1]
+
+
+def test_a_stop_while_images_are_read_waits_for_no_other(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def slowly(_: Path, digest: str) -> bool:
+        time.sleep(0.01)
+        read.append(digest)
+        return True
+
+    monkeypatch.setattr(images, "is_intact", slowly)
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        images.intact(folder.path, [f"{i:064x}" for i in range(2_000)], stop)
+    assert len(read) < 200
 
 
 def test_rows_of_several_workers_are_read(folder: RunFolder) -> None:
