@@ -173,7 +173,11 @@ def on_second_interrupt(end: Callable[[], object]) -> None:
 
 def _hears_interrupts() -> bool:
     """Whether a `KeyboardInterrupt` that nobody noted can only be the plug-in's own."""
-    return not _is_main() or signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _note_interrupt)
+    return not _is_main() or signal.getsignal(signal.SIGINT) in (
+        signal.default_int_handler,
+        _note_interrupt,
+        signal.SIG_IGN,  # of a job in the background, which no Ctrl-C reaches
+    )
 
 
 def _is_main() -> bool:

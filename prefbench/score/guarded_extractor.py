@@ -20,10 +20,8 @@ class GuardedExtractor:
         self._extractor, self._whose = extractor, f"extractor {name!r}"
         self._module = str(getattr(type(extractor), "__module__", ""))  # of an object that may fail when looked at
         with self._asked("what it offers"):
-            lacking = [part for part in ("images", "texts") if not callable(getattr(extractor, part, None))]
-            if lacking:
-                kind = type(extractor).__name__
-                raise PrefbenchError(f"{self._whose}: a {kind} is no extractor, it lacks {', '.join(lacking)}")
+            if not callable(getattr(extractor, "images", None)):
+                raise PrefbenchError(f"{self._whose}: a {type(extractor).__name__} is no extractor, it lacks images")
 
     @cached_property
     def id(self) -> str:
@@ -43,6 +41,8 @@ class GuardedExtractor:
     def texts(self, texts: Sequence[str]) -> Features:
         """What it returns; `MetricInputs` checks it."""
         with self._asked("texts"):
+            if not callable(getattr(self._extractor, "texts", None)):
+                raise PrefbenchError(f"{self._whose}: it embeds pictures alone, it has no texts")
             return self._extractor.texts(texts)
 
     def texts_read(self, texts: Sequence[str]) -> TextsRead | None:
