@@ -1,9 +1,10 @@
 """One lazy registry: names to `module:Attr` strings, resolved only when asked.
 
 Names come from entry points (group `prefbench.<kind>`): prefbench's own, which stand in its `pyproject.toml`, then
-those of other installed packages. Two more forms are names too: `path/to/file.py:Class` for a file outside any package,
-and `NAME:MEMBER` for a member of a family: the function registered as NAME under the kind `<kind>_family` gives the
-class of the text MEMBER.
+those of other installed packages. Three more forms are names too: `path/to/file.py:Class` for a file outside any
+package; `NAME:MEMBER` for a member of a family: the function registered as NAME under the kind `<kind>_family` gives
+the class of the text MEMBER; and the path of a folder, for kinds with a function under `<kind>_folder` that gives its
+class.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import shorten
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from prefbench import api
 from prefbench.api import PrefbenchError
@@ -31,8 +32,8 @@ from prefbench.api.guard import guarded, module_of, reason
 from prefbench.api.near import classes_in, is_file, is_folder, near_file, shortened, unknown
 
 Kind = Literal[
-    "suite", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm", "trainer",
-    "ablation", "weights", "report",
+    "suite", "suite_folder", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm",
+    "trainer", "ablation", "weights", "report", "converter",
 ]  # fmt: skip
 Role = Literal["suite", "mllm", "method.baseline", "method.ceiling"]
 """A kind; and, where several of a kind play a role, which of them."""
@@ -124,9 +125,9 @@ def check_name(kind: Kind, name: str) -> None:
     if name.endswith(".py"):
         raise PrefbenchError(f"{kind} {name!r} must name a class too: {name}:{' or '.join(classes_in(Path(name)))}")
     path = file_of(name)
-    if path is None:
+    if path is None and folder_of(kind, name) is None:
         entry(kind, name)
-    elif not is_file(path):
+    elif path is not None and not is_file(path):
         raise PrefbenchError(f"{kind} file {shortened(str(path))} does not exist{near_file(path)}")
 
 
@@ -167,6 +168,8 @@ def load(kind: Kind, name: str) -> Any:
     path = file_of(name)
     if path is not None:
         loaded = _load_file(kind, path, name.rpartition(":")[2])
+    elif folder_of(kind, name) is not None:
+        loaded = _of_folder(kind, name)
     else:
         registered = entry(kind, name)
         loaded = registered.load()
@@ -249,6 +252,21 @@ def file_of(name: str) -> Path | None:
     """The path in `path/to/file.py:Class`; None for a registered name."""
     path = name.rpartition(":")[0]
     return Path(path) if path.endswith(".py") else None
+
+
+def folder_of(kind: Kind, name: str) -> Path | None:
+    """The folder that a name is the path of, for kinds that folders can be; None for other names. A registered name is
+    never a folder.
+    """
+    is_one = f"{kind}_folder" in get_args(Kind) and name not in names(kind) and is_folder(name)
+    return Path(name) if is_one else None
+
+
+def _of_folder(kind: Kind, name: str) -> Any:
+    group = cast("Kind", f"{kind}_folder")
+    [reader] = [entry(group, one).load() for one in names(group)]
+    with guarded(f"{kind} {name!r}", "the folder", module=module_of(reader)):
+        return reader(name)
 
 
 @lru_cache(maxsize=len(get_args(Kind)))

@@ -140,6 +140,10 @@ class Suite(ABC):
         """The prompts of all captions that shipped models were trained on, without their style words."""
         return frozenset()
 
+    def inventory(self) -> Mapping[str, str]:
+        """What of the data was found, what is left out, and why, a line under each name; none where nothing is read."""
+        return {}
+
     def untrained_backbone(self) -> DiffusionPipeline:
         """The default backbone with random weights, as conformance checks draw with: they need no trained ones.
 

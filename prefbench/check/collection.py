@@ -88,7 +88,9 @@ def _readable(judgments: Sequence[Judgment]) -> tuple[list[tuple[Judgment, Image
 
 
 def _fault(history: History, user: User) -> str | None:
-    liked, disliked = ({judgment.picture.digest for judgment in side} for side in (history.liked, history.disliked))
+    liked, disliked = (
+        {(judgment.picture.digest, judgment.pair) for judgment in side} for side in (history.liked, history.disliked)
+    )
     if history.user != user.id:
         return f"belongs to {history.user}"
     if not all(j.liked for j in history.liked) or any(j.liked for j in history.disliked):

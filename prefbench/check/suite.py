@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from prefbench.check.findings import Check, Finding, Listener, fail, run_checks,
 from prefbench.check.others import check_others
 from prefbench.check.shown import check_judged, check_texts, count_judged
 from prefbench.parameters import bind, parse_pairs
-from prefbench.registry import construct, load_class
+from prefbench.registry import construct, folder_of, load_class
 from prefbench.run.texts import check_cases, check_history, check_users
 
 _EVALUATED: tuple[Split, ...] = ("val", "test")
@@ -47,7 +47,9 @@ def check_suite(
         made: Suite = construct(f"suite {suite!r}", constructor, bind(constructor, parse_pairs(parameters)))
         return made
 
-    return run_checks(SuiteChecks(make, users, registered_name(suite)).all(), listener)
+    is_folder = isinstance(suite, str) and folder_of("suite", suite) is not None
+    registered = None if is_folder else registered_name(suite)
+    return run_checks(SuiteChecks(make, users, registered).all(), listener)
 
 
 class SuiteChecks:
@@ -61,6 +63,7 @@ class SuiteChecks:
         """Name to check, in the order they are shown."""
         return {
             "card": self.card,
+            **{name: partial(str, line) for name, line in self._suite.inventory().items()},
             "users": self.users,
             "texts": self.texts,
             "sample": self.sample,
@@ -167,12 +170,16 @@ class SuiteChecks:
 
     def cases(self) -> str:
         """Every evaluated user has cases of their own; no id twice."""
+        if self._suite.inventory() and not any(self._cases(split) for split in _EVALUATED):
+            skip("there is nothing to draw for")
         lines = []
         for split in _EVALUATED:
             cases = self._cases(split)
             twice = _twice(case.id for case in cases)
             if twice:
                 fail(f"case {twice[0]} is there twice")
+            if not self._suite.users(split):
+                continue
             for user in self._suite.users(split):
                 if {case.user for case in self._suite.cases(user.id)} != {user.id}:
                     fail(f"{user.id} has no case, or one of somebody else")

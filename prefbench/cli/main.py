@@ -19,6 +19,7 @@ from prefbench.cli.ablate import ablate
 from prefbench.cli.audit import audit
 from prefbench.cli.check import check
 from prefbench.cli.compare import compare
+from prefbench.cli.convert import convert
 from prefbench.cli.doctor import doctor
 from prefbench.cli.list import list_
 from prefbench.cli.options import command_line
@@ -32,7 +33,23 @@ from prefbench.cli.text import harmless_messages, line_of, tell
 from prefbench.cli.train import train
 from prefbench.cli.validate import validate
 
-VERBS = (run, score, report, compare, audit, power, validate, publish, show, list_, check, train, ablate, doctor)
+VERBS = (
+    run,
+    score,
+    report,
+    compare,
+    audit,
+    power,
+    validate,
+    publish,
+    show,
+    list_,
+    check,
+    train,
+    convert,
+    ablate,
+    doctor,
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISK = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EEXIST)

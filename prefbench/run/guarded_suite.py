@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prefbench.api import (
@@ -71,6 +71,9 @@ class GuardedSuite(Suite):
 
     def training_prompts(self) -> frozenset[str]:
         return self._of(frozenset, "training_prompts", self._suite.training_prompts)
+
+    def inventory(self) -> Mapping[str, str]:
+        return self._of(dict, "inventory", lambda: dict(self._suite.inventory()))
 
     def untrained_backbone(self) -> DiffusionPipeline:
         return self._asked("untrained_backbone", self._suite.untrained_backbone)

@@ -19,6 +19,7 @@ from prefbench.registry import (
     check_source,
     construct,
     default,
+    folder_of,
     is_taken,
     load,
     load_class,
@@ -146,7 +147,11 @@ def prepare(settings: Settings) -> Prepared:
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
     cases = [case for user in kinds for case in suite.cases(user)]
     if not cases:
-        raise PrefbenchError(f"suite {suite.card.name!r} has no case to draw for users of {settings.split}")
+        why = [
+            f"suite {suite.card.name!r} has no case to draw for users of {settings.split}",
+            *suite.inventory().values(),
+        ]
+        raise PrefbenchError("; ".join(why))
     plan = make_plan(spec, cases, histories)
     folder = RunFolder(settings.out / spec.id)
     return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command)
@@ -210,7 +215,15 @@ def recorded_suite(spec: Mapping[str, Any], named: str | None = None) -> Suite:
     return GuardedSuite(construct(f"suite {recorded!r}", constructor, restore(constructor, parameters)))
 
 
+def _suite_name(suite: str) -> str:
+    """A suite as the spec names it; of a folder its own name with a slash, wherever it lies."""
+    folder = folder_of("suite", suite)
+    return portable_name(suite, pinned=True) if folder is None else f"{folder.resolve().name}/"
+
+
 def _not_loaded(suite: str) -> str:
+    if suite.endswith("/"):
+        return f"the run's suite {suite!r} is a folder, which is only read when you name it: --suite path/to/{suite}"
     if ":" not in suite:
         return unknown("suite of the run", suite, names("suite"))
     return f"the run's suite {suite!r} is a file, which is only loaded when you name it: --suite path/to/file.py:Class"
@@ -252,7 +265,7 @@ def _spec(
     from prefbench.models.backbones.batches import usual_batch
 
     return RunSpec(
-        suite=portable_name(settings.suite, pinned=True),
+        suite=_suite_name(settings.suite),
         suite_parameters=suite_parameters,
         suite_digest=suite.digest,
         split=cast("Split", settings.split),

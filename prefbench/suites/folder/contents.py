@@ -1,0 +1,149 @@
+"""What a folder holds once its judgments are read, checked, and divided between methods and scorers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from prefbench.api import SPLITS, VIEWERS, PrefbenchError, Split, counted
+from prefbench.suites.folder.layout import read_layout
+from prefbench.suites.folder.likes import with_likes
+from prefbench.suites.folder.parts import Parts, with_parts
+from prefbench.suites.folder.pictures import with_digests
+from prefbench.suites.folder.prompts import read_prompts
+from prefbench.suites.folder.table import Judged, find_table, read_table
+
+_NAMED = 5
+"""Users and files that a line names; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The judgments that count.
+
+    Attributes:
+        rows: one per judgment, those of a user together, in the order of time or else of the table.
+        users: ids by split, in the order of the table.
+        places: the rows of each user.
+        prompts: as `read_prompts`.
+        inventory: as `Suite.inventory`.
+    """
+
+    rows: pd.DataFrame
+    users: Mapping[Split, tuple[str, ...]]
+    places: Mapping[str, slice]
+    prompts: Mapping[str, tuple[str, ...]] | None
+    inventory: Mapping[str, str]
+
+
+def read_contents(folder: Path, least: int) -> Contents:
+    """Reads a folder.
+
+    Args:
+        folder: with a table of judgments or folders of likes and dislikes.
+        least: likes that a user must have in each part.
+
+    Raises:
+        PrefbenchError: in one line, what cannot be read or contradicts itself; or no user has enough likes.
+    """
+    table = find_table(folder)
+    judged = read_layout(folder) if table is None else read_table(table)
+    prompts = read_prompts(folder)
+    left_out: Counter[str] = Counter()
+    rows, unreadable = _readable(folder, judged.rows)
+    if rows.empty:
+        raise PrefbenchError(f"{folder}: no picture can be read; unreadable: {_some(unreadable)}")
+    rows = with_likes(rows, left_out, judged.source)
+    if rows.empty:
+        raise PrefbenchError(f"{folder}: no judgment is left; {'; '.join(f'{n} {why}' for why, n in left_out.items())}")
+    parts = with_parts(rows, _held_out(prompts), judged.source)
+    left_out["of pairs that fell apart into both parts"] = parts.apart
+    rows, few = _enough(parts.rows, least)
+    if rows.empty:
+        raise PrefbenchError(_too_few(folder, judged, few, least, unreadable))
+    rows = _ordered(rows)
+    lost = [f"{counted(n, 'judgment')} {reason}" for reason, n in left_out.items() if n]
+    lines = {
+        "data": _data_line(judged, rows),
+        "parts": _parts_line(rows, parts),
+        "unreadable": _some(unreadable),
+        "judgments left out": "; ".join(lost),
+        "users left out": f"{_some(few)}: under {counted(least, 'like')} in a part" if few else "",
+        "not used": _some(judged.unused),
+    }
+    inventory = {name: line for name, line in lines.items() if line}
+    return Contents(rows, _users(rows), _places(rows), prompts, inventory)
+
+
+def _readable(folder: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows whose pictures can be read, with their digests; and what is wrong with the others."""
+    claimed = rows[rows["digest"] != ""].drop_duplicates("file_name")
+    names = list(dict.fromkeys(rows["file_name"]))
+    index = with_digests(folder, names, dict(zip(claimed["file_name"], claimed["digest"], strict=True)))
+    unreadable = index[index["fault"] != ""]["fault"]
+    rows = rows.assign(digest=rows["file_name"].map(index["digest"]))
+    return rows[rows["digest"] != ""], [f"{name} ({why})" for name, why in unreadable.items()]
+
+
+def _held_out(prompts: Mapping[str, tuple[str, ...]] | None) -> frozenset[str]:
+    return frozenset(prompt for own in (prompts or {}).values() for prompt in own)
+
+
+def _enough(rows: pd.DataFrame, least: int) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of users with enough likes in either part, and the other users."""
+    likes = rows[rows["liked"]].groupby(["user", "part"]).size().unstack(fill_value=0)
+    likes = likes.reindex(index=list(dict.fromkeys(rows["user"])), columns=list(VIEWERS), fill_value=0)
+    enough = (likes >= least).all(axis=1)
+    return rows[rows["user"].map(enough)], list(enough.index[~enough])
+
+
+def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each user together, in the order of time."""
+    codes = pd.factorize(rows["user"])[0]
+    order = np.lexsort((rows.index, rows["time"].fillna(-np.inf), codes))
+    return rows.iloc[order].assign(split=lambda ordered: ordered["split"].where(ordered["split"] != "", "test"))
+
+
+def _users(rows: pd.DataFrame) -> dict[Split, tuple[str, ...]]:
+    first = rows.drop_duplicates("user")
+    return {split: tuple(first["user"][first["split"] == split]) for split in SPLITS}
+
+
+def _places(rows: pd.DataFrame) -> dict[str, slice]:
+    codes, users = pd.factorize(rows["user"])
+    bounds = np.searchsorted(codes, np.arange(len(users) + 1))
+    return {str(user): slice(int(a), int(b)) for user, (a, b) in zip(users, pairwise(bounds), strict=True)}
+
+
+def _data_line(judged: Judged, rows: pd.DataFrame) -> str:
+    used, pictures = rows["user"].nunique(), rows["digest"].nunique()
+    of = judged.rows["user"].nunique()
+    return (
+        f"{used:,} of {counted(of, 'user')}, {counted(pictures, 'picture')}, "
+        f"{len(rows):,} of {counted(len(judged.rows), 'judgment')} of {judged.source.name}"
+    )
+
+
+def _parts_line(rows: pd.DataFrame, parts: Parts) -> str:
+    shares = [f"{(rows['part'] == viewer).sum():,} judgments that {viewer}s alone see" for viewer in VIEWERS]
+    return f"{', '.join(shares)}; no {' and no '.join(['picture', *parts.chained])} in both"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def _too_few(folder: Path, judged: Judged, few: Sequence[str], least: int, unreadable: Sequence[str]) -> str:
+    why = f"; unreadable: {_some(unreadable)}" if unreadable else ""
+    who = f" ({_some(few)})" if few else ""
+    return (
+        f"{folder}: none of {counted(judged.rows['user'].nunique(), 'user')}{who} has "
+        f"{counted(least, 'like')} that methods see and {least} that only scorers see{why}"
+    )

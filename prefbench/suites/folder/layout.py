@@ -1,0 +1,58 @@
+"""A folder of judged pictures without a table: `<user>/liked/*` and `<user>/disliked/*`, of one person these two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from prefbench.api import PrefbenchError
+from prefbench.suites.folder.table import COLUMNS, PERSON, TEXTS, Judged
+
+SIDES = {"liked": True, "disliked": False}
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+"""Files of other endings are passed over."""
+_DOOR = "metadata.csv with the columns file_name, user, liked; or <user>/liked/ and <user>/disliked/"
+
+
+def read_layout(folder: Path) -> Judged:
+    """One row per picture file, in the order of their names.
+
+    Raises:
+        PrefbenchError: there is neither `liked/` nor a folder with one, or a user has nothing but other folders.
+    """
+    people = {PERSON: folder} if _is_person(folder) else {path.name: path for path in _folders(folder)}
+    if not any(map(_is_person, people.values())):
+        raise PrefbenchError(f"{folder} has no judged pictures: {_DOOR}")
+    strange = [path for path in people.values() if not _is_person(path)]
+    if strange:
+        raise PrefbenchError(f"{strange[0]} has neither liked/ nor disliked/: one folder for each user, or {_DOOR}")
+    entries = [(user, liked, path) for user, home in people.items() for liked, path in _files(home)]
+    pictures = [(user, liked, path) for user, liked, path in entries if path.suffix.lower() in SUFFIXES]
+    if not pictures:
+        raise PrefbenchError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    rows = pd.DataFrame("", index=range(1, len(pictures) + 1), columns=list(TEXTS), dtype="str")
+    rows["file_name"] = [path.relative_to(folder).as_posix() for _, _, path in pictures]
+    rows["user"] = [user for user, _, _ in pictures]
+    rows["liked"] = pd.array([liked for _, liked, _ in pictures], dtype="boolean")
+    rows["rating"], rows["time"] = float("nan"), float("nan")
+    others = len(entries) - len(pictures)
+    unused = (f"{others} files that are no pictures",) if others else ()
+    return Judged(rows[list(COLUMNS)], folder, unused)
+
+
+def _is_person(folder: Path) -> bool:
+    return any((folder / side).is_dir() for side in SIDES)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _files(home: Path) -> Iterator[tuple[bool, Path]]:
+    """The files of both sides; hidden ones are of the system."""
+    for side, liked in SIDES.items():
+        if (home / side).is_dir():
+            paths = sorted((home / side).iterdir())
+            yield from ((liked, path) for path in paths if path.is_file() and not path.name.startswith("."))

@@ -1,0 +1,129 @@
+"""A folder of judged pictures as a suite: `--suite FOLDER`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from prefbench.api import (
+    Case,
+    History,
+    Judgment,
+    Picture,
+    PrefbenchError,
+    Reference,
+    Split,
+    Suite,
+    SuiteCard,
+    User,
+    Viewer,
+)
+from prefbench.api.near import unknown
+from prefbench.suites.folder.card import card_of
+from prefbench.suites.folder.contents import read_contents
+
+DRAWN_FOR = "methods draw for the prompts of prompts.txt, one a line, or of prompts.csv (prompt, user)"
+
+
+class FolderSuite(Suite):
+    """People's judgments of pictures in one folder, with the prompts to draw for.
+
+    Args:
+        history: the latest judgments of each side that methods see at most; None for all.
+        least: likes that methods, and that scorers, must have of a user; users with fewer are left out.
+    """
+
+    card: ClassVar[SuiteCard]
+    folder: ClassVar[Path]
+
+    def __init__(self, *, history: int | None = None, least: int = 1) -> None:
+        if history is not None and history < 1:
+            raise PrefbenchError(f"history must be at least 1, got {history}")
+        if least < 1:
+            raise PrefbenchError(f"least must be at least 1, got {least}")
+        self._shown = history
+        self._contents = read_contents(self.folder, least)
+
+    @cached_property
+    def digest(self) -> str:
+        """Covers every judgment with the pixels of its picture, its part and its place, and every prompt."""
+        columns = ["user", "split", "part", "digest", "liked", "pair", "prompt", "rating", "comment", "source"]
+        parts = [json.dumps([self.card.version, self._shown, self._contents.prompts], sort_keys=True)]
+        parts += ["\0".join(map(str, self._contents.rows[name].tolist())) for name in columns]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def users(self, split: Split) -> Sequence[User]:
+        return [User(user, split) for user in self._contents.users.get(split, ())]
+
+    def history(self, user: str, viewer: Viewer = "method") -> History:
+        rows = self._of(user, viewer)
+        sides = [self._judgments(rows[rows["liked"] == liked], viewer) for liked in (True, False)]
+        return History(user, *sides)
+
+    def cases(self, user: str) -> Sequence[Case]:
+        prompts = self._contents.prompts
+        if prompts is not None:
+            own = dict.fromkeys([*prompts.get("", ()), *prompts.get(user, ())])
+            return [Case(f"{user}/{n}", user, prompt) for n, prompt in enumerate(own)]
+        rows = self._of(user, "scorer")
+        judged = rows[rows["prompt"] != ""].groupby("prompt", sort=False)
+        return [self._judged_case(user, n, str(prompt), own) for n, (prompt, own) in enumerate(judged)]
+
+    def references(self, split: Split) -> Sequence[Reference]:
+        members = {*self._contents.users.get(split, ())}
+        rows = self._contents.rows
+        chosen = rows[rows["user"].isin(members) & (rows["part"] == "scorer") & rows["liked"]]
+        chosen = chosen.drop_duplicates(["user", "digest"])
+        columns = ["user", "prompt", "file_name", "digest"]
+        return [
+            Reference(user, prompt, self._picture(name, digest))
+            for user, prompt, name, digest in _plain(chosen, columns)
+        ]
+
+    def inventory(self) -> Mapping[str, str]:
+        prompts = self._contents.prompts
+        none = prompts is None and not (self._contents.rows["prompt"] != "").any()
+        return {**self._contents.inventory, **({"prompts": f"nothing to draw for: {DRAWN_FOR}"} if none else {})}
+
+    def _of(self, user: str, viewer: Viewer) -> pd.DataFrame:
+        if user not in self._contents.places:
+            raise PrefbenchError(unknown("user", user, list(self._contents.places)[:5]))
+        rows = self._contents.rows.iloc[self._contents.places[user]]
+        return rows[rows["part"] == viewer]
+
+    def _judgments(self, rows: pd.DataFrame, viewer: Viewer) -> tuple[Judgment, ...]:
+        if viewer == "method" and self._shown is not None:
+            rows = rows.iloc[-self._shown :]
+        columns = ["file_name", "digest", "prompt", "liked", "pair", "rating", "comment", "source"]
+        return tuple(
+            Judgment(self._picture(name, digest), prompt, liked, pair or None, rating, comment or None, source or None)
+            for name, digest, prompt, liked, pair, rating, comment, source in _plain(rows, columns)
+        )
+
+    def _judged_case(self, user: str, n: int, prompt: str, rows: pd.DataFrame) -> Case:
+        """A case of a prompt that the user judged, with a liked and a disliked picture where there are both."""
+        sides = [rows[rows["liked"] == liked] for liked in (True, False)]
+        chosen, rejected = (
+            None if side.empty else self._picture(*next(_plain(side, ["file_name", "digest"]))) for side in sides
+        )
+        return Case(f"{user}/{n}", user, prompt, chosen, rejected)
+
+    def _picture(self, name: str, digest: str) -> Picture:
+        return Picture(digest, path=self.folder / name)
+
+
+def _plain(rows: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values row by row, with None for what is missing."""
+    return zip(*(rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in columns), strict=True)
+
+
+def suite_of(folder: str) -> type[FolderSuite]:
+    """The class of a folder, whose card says what is known of it. Raises `PrefbenchError` for a wrong `suite.toml`."""
+    path = Path(folder)
+    return type("FolderSuite", (FolderSuite,), {"card": card_of(path), "folder": path, "__module__": __name__})
