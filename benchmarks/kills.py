@@ -132,11 +132,13 @@ def chain(method: str, folder: Path, moments: random.Random, seconds: float, kil
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
 def main(methods: str, kills: int, length: int, seed: int, out: Path | None) -> None:
-    """Prints one line per chain."""
+    """Prints one line per chain. With `--out` each is kept, and the same command of one commit goes on from there."""
     torch.set_num_threads(1)
-    moments, names = random.Random(seed), methods.split(",")
-    counts: Counter[str] = Counter()
-    rows: list[dict[str, Any]] = []
+    names, code_now = methods.split(","), code_state()
+    rows = _kept(out, seed, code_now)
+    counts = Counter[str]()
+    for row in rows:
+        counts += Counter(row["kills"])
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         whole = {method: _undisturbed(method, root / "whole" / method) for method in names}
@@ -144,20 +146,36 @@ def main(methods: str, kills: int, length: int, seed: int, out: Path | None) -> 
             method = names[len(rows) % len(names)]
             expected, expected_code, seconds = whole[method]
             folder = root / f"chain-{len(rows)}"
-            code, killed = chain(method, folder, moments, seconds, length)
+            code, killed = chain(method, folder, random.Random(f"{seed} {len(rows)}"), seconds, length)
             differences = _differences(expected, folder) + ["exit code"] * (code != expected_code)
             rows.append({"method": method, "kills": dict(killed), "exit": code, "differences": differences})
             counts += killed
+            _write(out, seed, rows, code_now)
             click.echo(f"{method:12s} {killed.total():3d} kills, exit {code}, {', '.join(differences) or 'equal'}")
             if code != expected_code:
                 click.echo((folder / "log.txt").read_text()[-2000:], err=True)
     failed = [row for row in rows if row["differences"]]
     click.echo(f"{counts.total()} kills in {len(rows)} run folders ({dict(counts)}), {len(failed)} folders differ")
-    if out is not None:
-        record = {"seed": seed, "kills": dict(counts), "folders": len(rows), "failed": failed, "rows": rows}
-        record |= {"code": code_state(), "hardware": hardware(), "versions": versions()}
-        write_atomic(out, json.dumps(record, indent=1) + "\n")
     sys.exit(1 if failed else 0)
+
+
+def _kept(out: Path | None, seed: int, code: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The chains of an earlier call with this seed and code."""
+    if out is None or not out.is_file():
+        return []
+    record = json.loads(out.read_text())
+    is_same = (record["seed"], record["code"]["commit"]) == (seed, code["commit"])
+    rows: list[dict[str, Any]] = record["rows"] if is_same else []
+    return rows
+
+
+def _write(out: Path | None, seed: int, rows: list[dict[str, Any]], code: Mapping[str, Any]) -> None:
+    if out is None:
+        return
+    counts: Counter[str] = sum((Counter(row["kills"]) for row in rows), Counter())
+    failed = [row for row in rows if row["differences"]]
+    record = {"seed": seed, "kills": dict(counts), "folders": len(rows), "failed": failed, "rows": rows, "code": code}
+    write_atomic(out, json.dumps(record | {"hardware": hardware(), "versions": versions()}, indent=1) + "\n")
 
 
 def _undisturbed(method: str, folder: Path) -> tuple[Mapping[str, Any], int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from prefbench.api import TrainUser
     from prefbench.methods.ours.train.judged_images import JudgedImages
     from prefbench.models.mllms.model import Mllm
+
+
+# A job in the background ignores Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
