@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -125,13 +126,13 @@ def digest_of_plain(image: Image.Image) -> str:
 
 def encode_png(image: Image.Image) -> bytes:
     """The picture as a person sees it as PNG bytes, lossless."""
-    return png_of_plain(as_seen(image))
+    return encode_plain(as_seen(image), "PNG")
 
 
-def png_of_plain(image: Image.Image, *, compressed: bool = True) -> bytes:
-    """The PNG bytes of a picture that is plain RGB already."""
+def encode_plain(image: Image.Image, form: Literal["PNG", "BMP"]) -> bytes:
+    """The bytes of a picture that is plain RGB already, in a lossless form."""
     stream = io.BytesIO()
-    image.save(stream, format="PNG", compress_level=6 if compressed else 0)
+    image.save(stream, format=form)
     return stream.getvalue()
 
 

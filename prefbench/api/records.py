@@ -11,7 +11,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from prefbench.api.errors import UnreadableImageError
-from prefbench.api.pictures import as_seen, decode_image, digest_of_plain, image_digest, png_of_plain, read_picture
+from prefbench.api.pictures import as_seen, decode_image, digest_of_plain, encode_plain, image_digest, read_picture
 from prefbench.api.stored import STRICT, Count, Digest, Name, Size, Text
 
 Split = Literal["train", "scorer", "val", "test"]
@@ -20,7 +20,7 @@ Viewer = Literal["method", "scorer"]
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
 """Whose view of a user's judgments: those that methods see, or those that only scorers and references see."""
 _SMALL = 2**12
-"""Pixels of a picture that takes longer to compress than it is worth in memory."""
+"""Pixels of a picture that takes longer to compress than it is worth."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Picture:
     def of(cls, image: Image.Image) -> Picture:
         """A picture held in memory."""
         seen = as_seen(image)
-        large = seen.width * seen.height > _SMALL
-        return cls(digest_of_plain(seen), data=png_of_plain(seen, compressed=large))
+        small = seen.width * seen.height <= _SMALL
+        return cls(digest_of_plain(seen), data=encode_plain(seen, "BMP" if small else "PNG"))
 
     def load(self) -> Image.Image:
         """The picture as a person sees it, in RGB, by the rule of `prefbench.api.pictures`.

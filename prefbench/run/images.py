@@ -16,6 +16,7 @@ from prefbench.files import read_plain
 from prefbench.run.progress import Advance
 
 OWN_COMMAND = "the run's own command"
+_AT_ONCE = 8
 _WAY_OUT = f"{OWN_COMMAND} draws it again"
 
 
@@ -39,13 +40,15 @@ def read_image(run: Path, digest: str) -> Image.Image:
 
 
 def intact(run: Path, digests: Iterable[str], advance: Advance = lambda _: None) -> set[str]:
-    """Those of the stored images that show what their names say; all are decoded, on all cores, and told one by one."""
+    """Those of the stored images that show what their names say; all are decoded, on all cores, a few at a time."""
     names, whole = sorted(set(digests)), set[str]()
+    parts = [names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)]
     with ThreadPoolExecutor() as threads:
         try:
-            for name, is_whole in zip(names, threads.map(lambda name: is_intact(run, name), names), strict=True):
-                whole |= {name} if is_whole else set()
-                advance(1)
+            checked = threads.map(lambda part: [is_intact(run, one) for one in part], parts)
+            for part, found in zip(parts, checked, strict=True):
+                whole.update(name for name, is_whole in zip(part, found, strict=True) if is_whole)
+                advance(len(part))
         except BaseException:  # Ctrl-C waits for no image that is not begun
             threads.shutdown(wait=False, cancel_futures=True)
             raise

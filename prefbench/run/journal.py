@@ -109,7 +109,7 @@ class Journal(Generic[R]):
         for number, line in enumerate(lines, start=first):
             row = line[:-_TAIL] + b"}"
             expected = hashlib.sha256(last + row).hexdigest()[:_SUM].encode()
-            if line[-_TAIL:] != b', "sum": "' + expected + b'"}':
+            if not line.endswith(b', "sum": "%b"}' % expected):
                 if not ended:
                     self._warn(number)
                     break

@@ -77,13 +77,12 @@ class RunSpec:
         return "-".join([name for name in names if name] + [short])
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """One sample to draw."""
 
     key: str
     case: Case
-    index: int
+    index: int  # type: ignore[assignment]  # not the place of a value in a tuple
     seed: int
 
 

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FloatArray
+
+
+class Places:
+    """Of each key its place in a column, 0 to N - 1."""
+
+    def __init__(self, places: Mapping[str, int]) -> None:
+        self._places, self._keys = places, list(places)
+        self._in_order = np.fromiter(places.values(), np.int64, len(places))
+
+    def of(self, keys: list[str]) -> NDArray[np.int64]:
+        """The places of keys, -1 for one that has none. Those that stand in the usual order are found at once."""
+        first = self._places.get(keys[0], 0)
+        if self._keys[first : first + len(keys)] == keys:
+            return self._in_order[first : first + len(keys)]
+        return np.array([self._places.get(key, -1) for key in keys])
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from prefbench.run.journal import Owner
 from prefbench.run.lines import encoded, fault, parse
 from prefbench.run.row_kinds import PROFILES, SAMPLES
 from prefbench.run.stamps import stamped, unstamped
-from prefbench.score.score_columns import FilledColumn
+from prefbench.score.score_columns import FilledColumn, Places
 from prefbench.score.score_rows import ScoreRow, figures_adapter, header_adapter, rows_adapter
 from prefbench.score.sets import SET_KEY
 from prefbench.stats import VERSION
@@ -87,9 +87,10 @@ def read_columns(folder: RunFolder, metric: str, places: Mapping[str, int]) -> d
         PrefbenchError: as `read_scores` does; a row is of no such key, or there twice.
     """
     columns: dict[str, FilledColumn] = {}
-    for first, rows in _stored_rows(folder, metric):
-        at = np.array([places.get(row["key"], -1) for row in rows])
-        values, names = np.array([row["value"] for row in rows], dtype=np.float64), [row["column"] for row in rows]
+    known = Places(places)
+    for first, rows in (part for part in _stored_rows(folder, metric) if part[1]):
+        at, names = known.of([row["key"] for row in rows]), [row["column"] for row in rows]
+        values = np.array([row["value"] for row in rows], dtype=np.float64)
         for name in dict.fromkeys(names):
             if name not in columns:
                 columns[name] = FilledColumn(np.full(len(places), np.nan), np.zeros(len(places), dtype=np.int64))

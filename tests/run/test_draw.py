@@ -200,7 +200,7 @@ def test_only_controls_see_what_the_user_chose(prepared: Prepared, control: bool
 
     plan, histories, folder = prepared
     pictures: dict[str, Any] = {"chosen": Picture.of(paint(1)), "rejected": Picture.of(paint(2))}
-    known = [[replace(planned, case=replace(planned.case, **pictures)) for planned in batch] for batch in plan]
+    known = [[planned._replace(case=replace(planned.case, **pictures)) for planned in batch] for batch in plan]
     draw(known, Curious(), histories, folder)
     expected = [planned.case for batch in (known if control else plan) for planned in batch]
     assert seen == expected

@@ -77,6 +77,7 @@ STYLE: tuple[Axis, ...] = (
     _silent("tilt", ("left", "upright", "right")),
 )
 AXES: tuple[Axis, ...] = (OBJECT, SETTING, *STYLE)
+_SIZES: tuple[int, ...] = tuple(map(len, AXES))
 AXIS: Mapping[str, Axis] = {axis.name: axis for axis in AXES}
 STYLE_NAMES: tuple[str, ...] = tuple(axis.name for axis in STYLE)
 _STYLE_SIZES: IntArray = np.array([[len(axis)] for axis in STYLE])
@@ -97,9 +98,9 @@ class Scene:
     def __post_init__(self) -> None:
         if len(self.indices) != len(AXES):
             raise ValueError(f"a scene has {len(AXES)} indices, got {len(self.indices)}")
-        for axis, index in zip(AXES, self.indices, strict=True):
-            if not 0 <= index < len(axis):
-                raise ValueError(f"{axis.name} has values 0 to {len(axis) - 1}, got {index}")
+        for axis, size, index in zip(AXES, _SIZES, self.indices, strict=True):
+            if not 0 <= index < size:
+                raise ValueError(f"{axis.name} has values 0 to {size - 1}, got {index}")
 
     @classmethod
     def of(cls, **values: str | int) -> Scene:

@@ -148,16 +148,19 @@ def _draw_objects(
     image: Image.Image, values: Mapping[str, str], colors: Mapping[str, Color], rng: np.random.Generator
 ) -> None:
     composition = values["composition"]
-    layer, mask = image.copy(), Image.new("L", image.size, 0)
     turn = math.radians(_TILT[values["tilt"]] + rng.normal(0, 2))
     size = _HALF_SIZE[composition] * rng.uniform(0.95, 1.05)
     rim = {"no": None, "dark": colors["line"], "white": (255, 255, 255)}[values["line"]]
     parts = OBJECTS[values["object"]]
-    for center in _centers(composition, rng):
-        placed = _placed(parts, center, size, turn)
-        if rim is not None:
-            _outline(image, placed, rim, 12 if composition == "close-up" else 10)
-        _fill(layer, mask, placed, colors)
+    placed = [part for center in _centers(composition, rng) for part in _placed(parts, center, size, turn)]
+    if rim is not None:
+        _outline(image, placed, rim, 12 if composition == "close-up" else 10)
+    if values["fill"] == "flat":
+        _fill(image, placed, colors)
+        return
+    layer, mask = image.copy(), Image.new("L", image.size)
+    _fill(layer, placed, colors)
+    _fill(mask, placed, dict.fromkeys(colors, 255))
     box = mask.getbbox() or (0, 0, *image.size)
     image.paste(_textured(layer, values["fill"], composition, box), box[:2], mask.crop(box))
 
@@ -195,13 +198,10 @@ def _outline(image: Image.Image, parts: Sequence[_Placed], color: Color, width: 
             draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=color)
 
 
-def _fill(layer: Image.Image, mask: Image.Image | None, parts: Sequence[_Placed], colors: Mapping[str, Color]) -> None:
-    """Fills the parts in their colours on the layer, and with 255 on the mask."""
-    draw, mask_draw = ImageDraw.Draw(layer), None if mask is None else ImageDraw.Draw(mask)
+def _fill(image: Image.Image, parts: Sequence[_Placed], colors: Mapping[str, Color] | Mapping[str, int]) -> None:
+    draw = ImageDraw.Draw(image)
     for role, corners in parts:
         draw.polygon(corners, fill=colors[role])
-        if mask_draw is not None:
-            mask_draw.polygon(corners, fill=255)
 
 
 def _textured(layer: Image.Image, fill: str, composition: str, box: tuple[int, int, int, int]) -> Image.Image:
@@ -209,7 +209,7 @@ def _textured(layer: Image.Image, fill: str, composition: str, box: tuple[int, i
     part = layer.crop(box)
     if fill == "hatched":
         part.paste(part.point(_levels(0.45)), mask=_hatching().crop(box))
-    elif fill == "shaded":
+    else:
         light, dark = (mask.crop(box) for mask in _shading(composition))
         part.paste(part.point(_levels(0.35, 255)), mask=light)
         part.paste(part.point(_levels(0.28)), mask=dark)
@@ -242,7 +242,7 @@ def _draw_companion(image: Image.Image, name: str, colors: Mapping[str, Color]) 
     placed = _placed(COMPANIONS[name], (25.6, 6.4), 4.6, 0.0)
     _outline(image, placed, colors["line"], 9)
     bright = _mix(colors["second"], (255, 255, 255), 0.35)
-    _fill(image, None, placed, {"fill": bright, "core": colors["main"]})
+    _fill(image, placed, {"fill": bright, "core": colors["main"]})
 
 
 def _mix(a: Color, b: Color, share: float) -> Color:
