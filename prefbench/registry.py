@@ -258,7 +258,8 @@ def folder_of(kind: Kind, name: str) -> Path | None:
     """The folder that a name is the path of, for kinds that folders can be; None for other names. A registered name is
     never a folder.
     """
-    is_one = f"{kind}_folder" in get_args(Kind) and name not in names(kind) and is_folder(name)
+    can_be = f"{kind}_folder" in get_args(Kind) and name not in names(kind)
+    is_one = can_be and bool(name.strip()) and is_folder(name)  # an empty path is the working folder
     return Path(name) if is_one else None
 
 

@@ -320,6 +320,16 @@ def test_a_folder_without_prompts_says_so_when_it_is_drawn_for(tmp_path: Path) -
         prepare(Settings("prompt-only", suite=str(folder), out=tmp_path / "runs"))
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_name_of_nothing_is_not_the_working_folder(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_layout(tmp_path / "mine", USERS))
+    check_name("suite", ".")
+    with pytest.raises(PrefbenchError, match="unknown suite"):
+        check_name("suite", name)
+
+
 def test_a_folder_is_no_method(tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match="unknown method"):
         check_name("method", str(tmp_path))
