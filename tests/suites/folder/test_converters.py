@@ -53,10 +53,10 @@ def test_a_choice_is_a_pair_of_a_liked_and_a_disliked_picture(tmp_path: Path, ch
     source = table(tmp_path / "source", rows)
     written = write_folder(tmp_path / "mine", CHOICES.read(source), SAID)
     assert (written.judgments, written.pictures, dict(written.left_out)) == (32, 32, {})
-    found = judgments(tmp_path / "mine")
-    assert len(found) == 32
-    first = next(j for j in found if j.liked and j.picture.load().tobytes() == first_of(source, "ann0.png"))
-    other = next(j for j in found if j.pair == first.pair and not j.liked)
+    judged = judgments(tmp_path / "mine")
+    assert len(judged) == 32
+    first = next(j for j in judged if j.liked and j.picture.load().tobytes() == first_of(source, "ann0.png"))
+    other = next(j for j in judged if j.pair == first.pair and not j.liked)
     assert other.picture.load().tobytes() == first_of(source, "ann8.png")
 
 
@@ -75,9 +75,9 @@ def test_ratings_keep_their_numbers(tmp_path: Path) -> None:
     source = table(tmp_path / "source", rows)
     written = write_folder(tmp_path / "mine", RATINGS.read(source, user="person", rating="score"), SAID)
     assert written.judgments == 18
-    found = judgments(tmp_path / "mine")
-    assert sorted(j.rating or 0.0 for j in found if j.liked) == [2.5, 2.5, 3.0, 3.0, 3.5, 3.5, 4.0, 4.0]
-    assert {j.prompt for j in found} == {f"p{n}" for n in range(9) if n != 4}
+    judged = judgments(tmp_path / "mine")
+    assert sorted(j.rating or 0.0 for j in judged if j.liked) == [2.5, 2.5, 3.0, 3.0, 3.5, 3.5, 4.0, 4.0]
+    assert {j.prompt for j in judged} == {f"p{n}" for n in range(9) if n != 4}
 
 
 def test_a_converted_folder_conforms(tmp_path: Path) -> None:

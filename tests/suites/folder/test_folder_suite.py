@@ -194,15 +194,15 @@ def test_equal_pictures_under_two_names_are_one(tmp_path: Path) -> None:
 
 def test_another_pixel_another_judgment_or_another_prompt_is_another_suite(tmp_path: Path) -> None:
     folder = write_layout(tmp_path / "mine", USERS)
-    found = [load_suite(str(folder))[0].digest]
-    assert load_suite(str(folder))[0].digest == found[0]
+    suites = [load_suite(str(folder))[0].digest]
+    assert load_suite(str(folder))[0].digest == suites[0]
     picture(1).save(folder / "ann/liked/ann-liked-0.png")
-    found.append(load_suite(str(folder))[0].digest)
+    suites.append(load_suite(str(folder))[0].digest)
     (folder / "ann/liked/ann-liked-1.png").rename(folder / "ann/disliked/x.png")
-    found.append(load_suite(str(folder))[0].digest)
+    suites.append(load_suite(str(folder))[0].digest)
     (folder / "prompts.txt").write_text("a red cat\n")
-    found.append(load_suite(str(folder))[0].digest)
-    assert len(set(found)) == 4
+    suites.append(load_suite(str(folder))[0].digest)
+    assert len(set(suites)) == 4
 
 
 def test_the_name_of_the_folder_does_not_matter_where_it_lies(tmp_path: Path) -> None:
