@@ -18,6 +18,7 @@ FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="inputs are tried in 
 
 
 @FORKS
+@pytest.mark.slow
 def test_a_hundred_hostile_inputs_are_right_or_refused(tmp_path: Path) -> None:
     out = tmp_path / "fuzz.json"
     done = CliRunner().invoke(fuzz.main, ["--inputs", "100", "--out", str(out)])
@@ -54,6 +55,7 @@ class Misbehaving:
 
 
 @FORKS
+@pytest.mark.slow
 def test_tracebacks_ends_and_hangs_are_failures_and_the_other_inputs_are_still_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

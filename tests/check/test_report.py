@@ -97,6 +97,7 @@ class Verbose(Means):
 
 
 @pytest.mark.parametrize("name", registry.names("report"))
+@pytest.mark.slow
 def test_what_ships_conforms(name: str) -> None:
     findings = check_report(name)
     assert [finding for finding in findings if not finding.passed] == []

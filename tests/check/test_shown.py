@@ -57,6 +57,7 @@ def test_of_a_control_it_is_stated_alone() -> None:
     assert (finding.outcome, finding.detail.split(" (")[0]) == ("ok", "7 of 7 pictures equal another")
 
 
+@pytest.mark.slow
 def test_an_honest_method_on_random_weights_is_not_complained_of() -> None:
     finding = of_method("prompt-only")
     assert (finding.outcome, finding.detail) == ("ok", "7, 7 different, 0 of one colour or nearly")
@@ -72,6 +73,7 @@ def test_a_suite_says_how_many_prompts_its_backbone_and_its_encoder_cut() -> Non
     assert extractor == "2 of 3 prompts cut at 32 tokens by the extractor mini-clip"
 
 
+@pytest.mark.slow
 def test_a_suite_of_short_prompts_is_read_whole() -> None:
     finding = {finding.check: finding for finding in check_suite("picturebook", users=1)}["prompts read"]
     assert finding.outcome == "ok"

@@ -73,6 +73,7 @@ def damage(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("ending", [[], ["--no-score"]])
+@pytest.mark.slow
 def test_the_next_command_of_a_run_on_a_suite_of_a_file_works(drawn: Path, tiny_sd: Path, ending: list[str]) -> None:
     done = draw(drawn, tiny_sd, "prompt-only", *ending)
     command = next_command(done.output)
@@ -80,6 +81,7 @@ def test_the_next_command_of_a_run_on_a_suite_of_a_file_works(drawn: Path, tiny_
     assert invoke(*command).exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_next_command_names_the_runs_that_belong_together(drawn: Path, tiny_sd: Path) -> None:
     """Beside them stand runs of another seed, one that is damaged, and what is no run."""
     elsewhere = drawn / "elsewhere"

@@ -86,6 +86,7 @@ def test_words_that_a_method_appends_behind_the_limit_are_counted(run: Run) -> N
     assert "2 of 3 rewritten prompts cut at 32 tokens" in last_lines(output)
 
 
+@pytest.mark.slow
 def test_run_and_score_print_every_column_where_all_are_asked_for(run: Run) -> None:
     output, folder = run("prompt-only", "--metrics", "utility", "--users", "2", suite="picturebook")
     assert "utility/" not in output

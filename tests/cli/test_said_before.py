@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from prefbench.check.cards import check_defaults
 from tests.support.hostile import invoke
 
@@ -13,6 +15,7 @@ class Kinds:
         self.kind, self.size = kind, size
 
 
+@pytest.mark.slow
 def test_a_set_metric_that_one_user_is_too_few_for_is_the_message(tmp_path: Path, tiny_sd: Path) -> None:
     options = ["--backbone", str(tiny_sd), "--device", "cpu", "--users", "1", "--samples", "1", "--steps", "1"]
     done = invoke("run", "--method", "prompt-only", *options, "--metrics", "kid", "--out", str(tmp_path / "runs"))

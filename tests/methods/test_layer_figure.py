@@ -14,6 +14,7 @@ from prefbench.probing import LIKING_ACCURACY, VERIFICATION, StatePair, probe_li
 from tests.support.probing import USER_LAYER, USERS, item_states, pairs, probe_labels
 
 
+@pytest.mark.slow
 def test_both_probes_are_drawn_and_the_chosen_layers_shaded(tmp_path: Path) -> None:
     rng = np.random.default_rng(15)
     labels = probe_labels(rng)

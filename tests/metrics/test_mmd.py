@@ -113,6 +113,7 @@ def test_biased_statistic_has_its_closed_form_bias() -> None:
     assert biased_mmd(x, x, kernel) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_widths_follow_the_median_distance() -> None:
     x = np.array([[0.0], [1.0], [3.0]])
     assert median_distance(x) == 2.0

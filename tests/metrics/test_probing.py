@@ -118,6 +118,7 @@ def test_where_there_is_no_taste_intervals_hold_chance() -> None:
         assert abs(np.mean([worth(estimates[name]) for estimates in found]) - chance) < 0.03, name
 
 
+@pytest.mark.slow
 def test_planted_taste_and_identity_are_found() -> None:
     world = World(1)
     found = world.estimates(world.seen(taste=1.0, identity=1.0))

@@ -79,6 +79,7 @@ def test_one_population_on_both_sides_is_at_0(metric: SetMetric, n_prompts: int)
         assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(SIMULATIONS // 2)
 
 
+@pytest.mark.slow
 def test_the_designs_populations_are_those_of_the_moments() -> None:
     rng = np.random.default_rng(0)
     sd = np.sqrt(BY_USER**2 + BY_PROMPT**2 + NOISE**2)

@@ -25,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_qwen(tmp_path_factory.mktemp("mllm") / "qwen")
 
 
+@pytest.mark.slow
 def test_it_is_the_probability_of_yes_among_yes_and_no(folder: Path) -> None:
     plain = Plain(folder, "<|im_start|>assistant\n", "", "<|im_end|>")
     ids = [plain.first_token(word) for word in ("Yes", "No")]

@@ -130,6 +130,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize(("name", "steps"), TAKEN.items())
+@pytest.mark.slow
 def test_a_folder_draws_without_a_word_from_the_library(
     name: str, steps: int, folder: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

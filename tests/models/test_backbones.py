@@ -223,6 +223,7 @@ def _fails_above(batch: int, module: torch.nn.Module, error: RuntimeError) -> to
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
+@pytest.mark.slow
 def test_halves_the_batch_when_memory_runs_out(
     error: RuntimeError, load: Callable[..., DiffusersBackbone], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -78,6 +78,7 @@ READERS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("before", ["", "a paragraph\n", "- an item\n\n"])
+@pytest.mark.slow
 def test_a_text_is_a_paragraph_wherever_a_line_begins_with_it(reader: str, before: str) -> None:
     render, outside = READERS[reader], ["p", "ul", "li"]
     for text in texts(1500):
@@ -86,6 +87,7 @@ def test_a_text_is_a_paragraph_wherever_a_line_begins_with_it(reader: str, befor
         assert page.tags == Tags(render(f"{before}word")).tags or not markdown(text), repr(text)
 
 
+@pytest.mark.slow
 def test_a_reader_of_markdown_sees_the_text_itself() -> None:
     for text in texts():
         page = Tags(MarkdownIt("commonmark").render(markdown(text)))
@@ -93,6 +95,7 @@ def test_a_reader_of_markdown_sees_the_text_itself() -> None:
 
 
 @pytest.mark.parametrize("reader", ["with tables", "Python-Markdown"])
+@pytest.mark.slow
 def test_a_text_stays_in_its_cell_of_a_markdown_table(reader: str) -> None:
     for text in texts(1500):
         grid = Grid("t", ("method", "n"), [[(text.replace("\n", " "), "1")]], [text])
@@ -101,6 +104,7 @@ def test_a_text_stays_in_its_cell_of_a_markdown_table(reader: str) -> None:
         assert page.tags == [*cells, *(["p"] if plain(text) else [])], repr(text)
 
 
+@pytest.mark.slow
 def test_a_code_block_holds_its_line_and_ends() -> None:
     for text in texts():
         page = Tags(MarkdownIt("commonmark").render(f"{code_block(text)}\n\nafter"))

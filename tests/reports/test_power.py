@@ -211,6 +211,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / name for name in ("prompt-only", "a", "b")}
 
 
+@pytest.mark.slow
 def test_power_of_one_run_and_of_differences(folders: dict[str, Path]) -> None:
     one = invoke("power", folders["a"], "--effect", "0.5", "--effect", "0.25", "--json")
     assert one.exit_code == 0, one.output
@@ -227,6 +228,7 @@ def test_power_of_one_run_and_of_differences(folders: dict[str, Path]) -> None:
     assert [found["label"] for found in pair["pilots"]] == ["b − a"]
 
 
+@pytest.mark.slow
 def test_accuracy_prompts_and_samples_change_the_plan(folders: dict[str, Path]) -> None:
     def users(*options: object) -> int:
         done = invoke("power", folders["a"], folders["prompt-only"], "--effect", "0.1", *options, "--json")
@@ -244,6 +246,7 @@ def test_accuracy_prompts_and_samples_change_the_plan(folders: dict[str, Path]) 
     assert users("--alpha", "0.2") < usual
 
 
+@pytest.mark.slow
 def test_power_shows_a_plain_table_and_says_what_limits_it(folders: dict[str, Path]) -> None:
     done = invoke("power", folders["a"], "--effect", "0.01", "--prompts", "2", "--accuracy", "0.6")
     assert done.exit_code == 0, done.output
@@ -255,6 +258,7 @@ def test_power_shows_a_plain_table_and_says_what_limits_it(folders: dict[str, Pa
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_small_pilot_is_preliminary_and_its_users_have_an_interval(tmp_path: Path) -> None:
     """Ten users who differ by nothing but noise: a variance of exactly 0 is said."""
     rng = np.random.default_rng(7)

@@ -173,6 +173,7 @@ def test_intervals_over_users_alone_are_marked_and_explained(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("where", ["table", "page", "contrasts"])
+@pytest.mark.slow
 def test_what_tables_say_of_p_follows_from_the_rules(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_figure_is_written_twice_and_repeats_exactly(runs: list[ScoredFolder], t
     assert draw_figure(found, tmp_path / "again")[1].read_bytes() == pdf.read_bytes()
 
 
+@pytest.mark.slow
 def test_figures_of_one_metric_and_of_long_names_cut_nothing(runs: list[ScoredFolder], tmp_path: Path) -> None:
     """Around what is drawn stays a white margin on every side."""
     long = build(tmp_path / "long", "a method of a very long name that goes on below in a second line", 0.3)

@@ -59,6 +59,7 @@ def test_another_batch_size_moves_pixels_by_rounding_only(tiny_sd: Path, tmp_pat
         assert np.abs(pair[0] - pair[1]).mean() < 1
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_in_other_batches_and_records_them(tiny_sd: Path, tmp_path: Path) -> None:
     undisturbed = prepare(settings(tiny_sd, tmp_path / "whole"))
     execute(undisturbed)
@@ -86,6 +87,7 @@ def telling(advance: Callable[[int], object]) -> Bar:
     return bar
 
 
+@pytest.mark.slow
 def test_progress_moves_within_a_batch_and_adds_up(tiny_sd: Path, tmp_path: Path) -> None:
     steps_told: list[int] = []
     execute(prepare(settings(tiny_sd, tmp_path, steps=8)), bar=telling(steps_told.append))

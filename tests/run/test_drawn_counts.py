@@ -139,6 +139,7 @@ def drawn(method: str | type[Method], tiny_sd: Path, out: Path) -> Sequence[Samp
     return list(prepared.folder.samples().values())
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_run_say_what_its_text_encoder_left_unread(tiny_sd: Path, tmp_path: Path) -> None:
     from transformers import CLIPTokenizer
 

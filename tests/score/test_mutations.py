@@ -177,6 +177,7 @@ def outcome(seed: int, sound: Path, foreign: Path, scratch: Path, expected: str)
     return "" if same else f"{seed} {what}: other numbers"
 
 
+@pytest.mark.slow
 def test_damage_of_any_file_is_one_line_and_never_other_numbers(sound: Path, foreign: Path, tmp_path: Path) -> None:
     expected = numbers(sound)
     wrong = [outcome(seed, sound, foreign, tmp_path / "run", expected) for seed in range(400)]
@@ -190,6 +191,7 @@ def test_thousands_of_damages_are_one_line_and_never_other_numbers(sound: Path, 
     assert [line for line in wrong if line] == []
 
 
+@pytest.mark.slow
 def test_damage_of_a_folder_without_digests_is_one_line(tmp_path: Path, foreign: Path) -> None:
     """Its numbers may be others, since nothing in it says what was written."""
     old, wrong = Path(__file__).parent / "run-0.1", []

@@ -158,6 +158,7 @@ def test_a_difference_joins_what_goes_up_and_what_goes_down() -> None:
 
 
 @pytest.mark.parametrize("common", [0.0, 0.1, 0.5])
+@pytest.mark.slow
 def test_a_rare_difference_of_methods_that_agree_is_held(common: float) -> None:
     """One method is the other but for 0.3 % of the pictures, whatever both do with the rest."""
     rng, share, runs, held = np.random.default_rng(6), 0.003, 200, 0
