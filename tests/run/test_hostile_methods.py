@@ -16,6 +16,7 @@ import torch
 from prefbench.api import surroundings
 from tests.support.hostile import arguments_of_run, check_clean, invoke, method_of, rows_in, statuses, write
 
+pytestmark = pytest.mark.slow
 RAISED = {
     "an exception": ("raise ValueError('no')", "ValueError: no"),
     "sys.exit(0)": ("sys.exit(0)", "SystemExit: 0"),

@@ -18,6 +18,7 @@ from prefbench.models.memory import Batches, is_out_of_memory
 from prefbench.run.folder import RunFolder
 from tests.support.hostile import SUITE, arguments_of_run, check_clean, invoke, method_of, write
 
+pytestmark = pytest.mark.slow
 N = "len(drawn.samples)"
 RETURNED = {
     "nothing": ("None", "a NoneType, not a mapping"),
@@ -94,7 +95,6 @@ def test_what_a_metric_returns_wrongly_costs_its_own_scores_alone(returned: str,
 
 
 @pytest.mark.parametrize(("body", "told"), RAISED.values(), ids=RAISED)
-@pytest.mark.slow
 def test_what_a_metric_raises_costs_its_own_scores_alone(body: str, told: str, run: Path) -> None:
     done = score(run, METRIC.format(body=body))
     check_clean(done)
@@ -203,7 +203,6 @@ def test_what_a_metric_lacks_is_said_before_anything_is_drawn(
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
     ],
 )  # fmt: skip
-@pytest.mark.slow
 def test_features_go_on_with_half_the_batch(error: Exception) -> None:
     tried: list[int] = []
 
@@ -219,7 +218,6 @@ def test_features_go_on_with_half_the_batch(error: Exception) -> None:
     assert set(tried[3:-1]) == {8}
 
 
-@pytest.mark.slow
 def test_one_item_that_does_not_fit_is_one_line() -> None:
     def work(*_: int) -> None:
         raise MemoryError
