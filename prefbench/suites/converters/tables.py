@@ -9,8 +9,8 @@ import pandas as pd
 
 from prefbench.api import PrefbenchError
 from prefbench.api.near import unknown
+from prefbench.run.columns import check_rows, read_columns
 from prefbench.suites.converters.converter import Converter
-from prefbench.suites.folder.table import check_rows, read_columns
 from prefbench.suites.folder.writer import JudgedPicture
 
 _TRUE, _FALSE = ("1", "true", "left", "yes"), ("0", "false", "right", "no")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from prefbench.suites.folder.table import check_rows
+from prefbench.run.columns import check_rows
 
 
 def with_likes(rows: pd.DataFrame, left_out: dict[str, int], source: Path) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_matrix
 from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
-from prefbench.suites.folder.table import check_rows
+from prefbench.run.columns import check_rows
 
 _LARGEST = 0.25
 """The share of all judgments that one chain may hold."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from prefbench.api import PrefbenchError
 from prefbench.files import read_plain
-from prefbench.suites.folder.table import check_rows, read_columns
+from prefbench.run.columns import check_rows, read_columns
 
 FILES = ("prompts.txt", "prompts.csv", "prompts.jsonl", "prompts.parquet")
 
