@@ -103,7 +103,18 @@ def entry(kind: Kind, name: str) -> Entry:
         return Entry(kind, name, targets[name])
     if ":" in name and family in families(kind):
         return families(kind)[family]
-    raise PrefbenchError(unknown(kind, name, [*targets, *(f"{one}:NAME" for one in families(kind))]))
+    known = [*targets, *(f"{one}:NAME" for one in families(kind))]
+    raise PrefbenchError(unknown(kind, name, known) + (_no_folder(kind, name) if _can_be_folder(kind) else ""))
+
+
+def _no_folder(kind: Kind, name: str) -> str:
+    """What keeps a name from being the path of a folder, as the end of a message."""
+    path = Path(name)
+    if is_file(path):
+        return (
+            f"; {shortened(name)} is a file, and a {kind} the path of a folder, such as {shortened(str(path.parent))}"
+        )
+    return f"; the path of a folder is a {kind} too, and there is no such folder"
 
 
 @cache
@@ -258,9 +269,13 @@ def folder_of(kind: Kind, name: str) -> Path | None:
     """The folder that a name is the path of, for kinds that folders can be; None for other names. A registered name is
     never a folder.
     """
-    can_be = f"{kind}_folder" in get_args(Kind) and name not in names(kind)
+    can_be = _can_be_folder(kind) and name not in names(kind)
     is_one = can_be and bool(name.strip()) and is_folder(name)  # an empty path is the working folder
     return Path(name) if is_one else None
+
+
+def _can_be_folder(kind: Kind) -> bool:
+    return f"{kind}_folder" in get_args(Kind)
 
 
 def _of_folder(kind: Kind, name: str) -> Any:

@@ -65,6 +65,7 @@ def test_a_name_resolves(kind: Kind, name: str) -> None:
         assert target.name == name
     else:
         assert callable(target.convert if kind == "converter" else target)
+        assert kind != "converter" or target.card.name == name
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name in NAMES if kind in ("method", *CARDS)])

@@ -12,8 +12,8 @@ import click
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of the converter.")
-@click.option("--accept-terms", is_flag=True, help="You have read the data set's terms and keep to them.")
-def convert(name: str, source: Path, folder: Path, parameters: tuple[str, ...], accept_terms: bool) -> None:
+@click.option("--accept-licence", is_flag=True, help="You have read the data set's licence and terms and keep to them.")
+def convert(name: str, source: Path, folder: Path, parameters: tuple[str, ...], accept_licence: bool) -> None:
     """Convert a local copy of a data set, SOURCE, to a folder that is a suite. `prefbench list converters`."""
     from prefbench.api import counted
     from prefbench.api.guard import guarded, module_of
@@ -21,9 +21,13 @@ def convert(name: str, source: Path, folder: Path, parameters: tuple[str, ...], 
     from prefbench.registry import load
 
     converter = load("converter", name)
+    card, screen = converter.card, Screen()
+    converter.check(source, licence_accepted=accept_licence)
+    for field in ("name", "source", "licence", "terms", "people", "keeps", "drops"):
+        if text := getattr(card, field):
+            screen.line(f"{field:<10}{text}")
     with guarded(f"converter {name!r}", "reading", module=module_of(converter.read)):
-        written = converter.convert(source, folder, parameters, terms_kept=accept_terms)
-    screen = Screen()
+        written = converter.convert(source, folder, parameters, licence_accepted=accept_licence)
     for why, n in written.left_out.items():
         screen.line(f"left out  {counted(n, 'judgment')}: {why}, such as {written.examples[why]}")
     screen.line(

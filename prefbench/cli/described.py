@@ -82,6 +82,8 @@ def _card(definition: Definition) -> dict[str, Any]:
                 value = node.value
     elif isinstance(definition, ast.Assign | ast.AnnAssign):
         value = definition.value
+    if isinstance(value, ast.Call) and value.args and isinstance(value.args[0], ast.Call):
+        value = value.args[0]  # an object whose first argument is its card
     if not isinstance(value, ast.Call):
         return {}
     constants = {one.arg: one.value.value for one in value.keywords if one.arg and isinstance(one.value, ast.Constant)}

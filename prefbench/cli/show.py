@@ -63,7 +63,8 @@ def _card(what: str, name: str) -> dict[str, Any]:
     if kind == "weights":
         return _weights(name)
     loaded = load(kind, name)
-    parameters = {"parameters": parameter_rows(loaded)} if kind in CONTRACTS or kind == "trainer" else {}
+    takes = loaded.read if kind == "converter" else loaded if kind in CONTRACTS or kind == "trainer" else None
+    parameters = {} if takes is None else {"parameters": parameter_rows(takes)}
     card = getattr(loaded, "card", loaded)
     if not is_dataclass(card) or isinstance(card, type):
         about = {

@@ -10,7 +10,7 @@ import pandas as pd
 from prefbench.api import PrefbenchError
 from prefbench.api.near import unknown
 from prefbench.run.columns import check_rows, read_columns
-from prefbench.suites.converters.converter import Converter
+from prefbench.suites.converters.converter import Converter, ConverterCard
 from prefbench.suites.folder.writer import JudgedPicture
 
 _TRUE, _FALSE = ("1", "true", "left", "yes"), ("0", "false", "right", "no")
@@ -30,7 +30,9 @@ def read_choices(
 
     Args:
         source: a CSV, JSON Lines or Parquet file with one choice a row.
-        user, left, right: columns with the person and the file names of the two pictures.
+        user: the column with the person.
+        left: the column with the file name of one picture.
+        right: the column with that of the other.
         chosen: the column with the choice: `left` or `right`, true or 1 for left, or the chosen file's name.
         prompt: the column with the prompt of both; passed over where there is none.
         pictures: the folder with the pictures; by default the table's, or `pictures/` in it.
@@ -38,10 +40,12 @@ def read_choices(
     table = _columns(source, {"user": user, "left": left, "right": right, "chosen": chosen}, prompt)
     folder = _folder(source, pictures)
     is_left = _chose_left(source, table)
-    for n, row in enumerate(table.assign(is_left=is_left).to_dict("records"), 1):
-        for side in ("left", "right"):
-            liked = row["is_left"] == (side == "left")
-            yield JudgedPicture(folder / row[side], row["user"], liked, pair=str(n), prompt=row["prompt"])
+    names = ["user", "left", "right", "prompt"]
+    for n, (person, *sides, text, is_first) in enumerate(
+        zip(*(table[name] for name in names), is_left, strict=True), 1
+    ):
+        for name, liked in zip(sides, (bool(is_first), not is_first), strict=True):
+            yield JudgedPicture(folder / name, person, liked, pair=str(n), prompt=text)
 
 
 def read_ratings(
@@ -57,7 +61,9 @@ def read_ratings(
 
     Args:
         source: a CSV, JSON Lines or Parquet file with one rating a row.
-        user, picture, rating: columns with the person, the picture's file name, and a number that is higher for better.
+        user: the column with the person.
+        picture: the column with the picture's file name.
+        rating: the column with a number that is higher for better.
         prompt: the column with the picture's prompt; passed over where there is none.
         pictures: the folder with the pictures; by default the table's, or `pictures/` in it.
     """
@@ -102,6 +108,28 @@ def _chose_left(source: Path, table: pd.DataFrame) -> pd.Series[bool]:
     return is_left
 
 
-_OWN = {"source": "a table of your own", "licence": "that of the table", "terms": "", "get": "SOURCE is the table"}
-CHOICES = Converter("choices", "forced choices between two pictures, one a row", read=read_choices, **_OWN)
-RATINGS = Converter("ratings", "ratings of pictures, one a row", read=read_ratings, **_OWN)
+_SOURCE, _LICENCE, _GET = "a table of your own", "that of the table", "SOURCE is a CSV, JSON Lines or Parquet file"
+CHOICES = Converter(
+    ConverterCard(
+        name="choices",
+        summary="forced choices between two pictures, one a row, in a table of your own",
+        source=_SOURCE,
+        licence=_LICENCE,
+        get=_GET,
+        takes="file",
+        keeps="two rows for each choice, the chosen picture liked and the other not",
+    ),
+    read_choices,
+)
+RATINGS = Converter(
+    ConverterCard(
+        name="ratings",
+        summary="ratings of pictures, one a row, in a table of your own",
+        source=_SOURCE,
+        licence=_LICENCE,
+        get=_GET,
+        takes="file",
+        keeps="one row for each rating; above the user's own median is a like, below it a dislike",
+    ),
+    read_ratings,
+)
