@@ -55,7 +55,7 @@ CONTRACTS: Mapping[Kind, Contract] = {
     "suite": Contract((api.Suite,), api.SuiteCard),
     "method": Contract((api.Method,), api.MethodCard),
     "metric": Contract((api.ImageMetric, api.SetMetric, api.UserMetric), api.MetricCard),
-    "scorer": Contract((api.Scorer,), api.ScorerCard),
+    "scorer": Contract((api.Scorer, api.PairScorer), api.ScorerCard),
     "report": Contract((api.Report,), api.ReportCard),
 }
 """The kinds whose objects are classes. The others are functions and cards."""

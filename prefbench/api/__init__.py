@@ -71,7 +71,7 @@ from prefbench.api.records import (
 from prefbench.api.reports import Report, ReportCard, ReportContext
 from prefbench.api.representations import States, UserStates
 from prefbench.api.runs import ALL, Cost, ScoredRun, SummaryRow
-from prefbench.api.scorers import Scorer, ScorerCard
+from prefbench.api.scorers import PairScorer, Scorer, ScorerCard
 from prefbench.api.scores import DERIVED, ROUNDING, Column, ScoreHeader, ScorerRecord, Scores
 from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 from prefbench.api.weights import WeightFiles
@@ -82,7 +82,7 @@ __all__ = [
     "VIEWERS", "Backbone", "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing",
     "DrawnCounts", "DrawnImages", "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError",
     "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric", "Judgment", "Method", "MethodCard",
-    "Metric", "MetricCard", "NotMeasurableError", "Picture", "PictureCounts", "Pixels", "PrefbenchError",
+    "Metric", "MetricCard", "NotMeasurableError", "PairScorer", "Picture", "PictureCounts", "Pixels", "PrefbenchError",
     "ProbeItem", "Profile", "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request",
     "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
     "SetMetric", "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth",

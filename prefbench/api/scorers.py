@@ -1,4 +1,4 @@
-"""What a scorer is: a learned model of preference, whose card states its accuracy and known faults."""
+"""What a scorer is: a model of preference, of one picture or between two, whose card states its known faults."""
 
 from __future__ import annotations
 
@@ -70,4 +70,37 @@ class Scorer(ABC):
 
         Raises:
             PrefbenchError: weights are absent, or a personal scorer is given a history that it cannot read.
+        """
+
+
+class PairScorer(ABC):
+    """P(the first of two pictures is preferred), given what a user judged: a pairwise judge.
+
+    Judges favour a place, the first picture or the second. So whoever evaluates asks in both orders: answers that name
+    different pictures are a tie, and how far the first place is favoured is the judge's position bias
+    (`prefbench.score.both_orders`). The constructor loads nothing; the first call does.
+    """
+
+    card: ClassVar[ScorerCard]
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """Name, version and SHA-256 of the weights: what its numbers depend on."""
+
+    @property
+    def weights(self) -> tuple[WeightFiles, ...]:
+        """The weights that it loads with its parameters; `prefbench doctor` says what of that is missing."""
+        return ()
+
+    @abstractmethod
+    def prefer_first(
+        self, history: History, prompts: Sequence[str], first: Sequence[Pixels], second: Sequence[Pixels]
+    ) -> Features:
+        """The probability (N,) that the history's user prefers each first picture to the second of its prompt.
+
+        Asked in this order alone. A judge that is not personal ignores the history.
+
+        Raises:
+            PrefbenchError: weights are absent, or a personal judge is given a history that it cannot read.
         """

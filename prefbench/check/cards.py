@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import get_args
 
-from prefbench.api import ImageMetric, Method, MethodCard, Metric, MetricCard, Scorer, ScorerCard, UserMetric
+from prefbench.api import (
+    ImageMetric,
+    Method,
+    MethodCard,
+    Metric,
+    MetricCard,
+    PairScorer,
+    Scorer,
+    ScorerCard,
+    UserMetric,
+)
 from prefbench.api.metrics import Question
 from prefbench.check.findings import fail
 from prefbench.parameters import bind, declared
@@ -74,7 +85,7 @@ def check_metric_card(metric: Metric, registered: str | None) -> str:
     return f"{card.id}, {card.direction}"
 
 
-def check_scorer_card(constructor: type[Scorer], registered: str | None) -> str:
+def check_scorer_card(constructor: type[Scorer | PairScorer], registered: str | None) -> str:
     """What the scorer is, where it comes from, and what is known of it."""
     card = getattr(constructor, "card", None)
     check_card(card, ScorerCard, registered)
@@ -88,6 +99,16 @@ def check_scorer_card(constructor: type[Scorer], registered: str | None) -> str:
         fail(f"card holds an empty text in {', '.join(blank)}")
     kind = "personal" if card.personal else "of the crowd"
     return f"{card.name} {card.version}, {kind}, {'a probability' if card.scale is None else 'no probability'}"
+
+
+def check_scorer_id(scorer: Scorer | PairScorer) -> str:
+    """Name, version and a SHA-256 in one line, the same at every look."""
+    card, identity = scorer.card, scorer.id
+    if card.name not in identity or card.version not in identity or not re.search(r"[0-9a-f]{64}", identity):
+        fail(f"the id names {card.name}, version {card.version} and a SHA-256, got {identity!r}")
+    if "\n" in identity or scorer.id != identity:
+        fail(f"the id is one line and stays what it is, got {identity!r}")
+    return identity
 
 
 def check_card(card: object, card_class: type, registered: str | None) -> None:

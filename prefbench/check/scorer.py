@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
-from prefbench.api import Features, History, Judgment, Pixels, PrefbenchError, Scorer, counted
-from prefbench.check.cards import check_defaults, check_scorer_card, registered_name
+from prefbench.api import Features, History, Judgment, PairScorer, Pixels, PrefbenchError, Scorer, counted
+from prefbench.check.cards import check_defaults, check_scorer_card, check_scorer_id, registered_name
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
 from prefbench.check.made_up import PROMPTS, made_up_history
+from prefbench.check.pair_scorer import PairScorerChecks
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, load
 
@@ -20,12 +20,12 @@ _ROUNDING = 1e-4
 
 
 def check_scorer(
-    scorer: str | type[Scorer],
+    scorer: str | type[Scorer | PairScorer],
     parameters: Sequence[str] = (),
     *,
     listener: Listener = lambda _: None,
 ) -> list[Finding]:
-    """Checks a scorer: card, values, that pictures do not influence each other, and what histories may do.
+    """Checks a scorer or pairwise judge: card, values, that pictures do not influence each other, and histories.
 
     Weights that are absent are a warning, provided that one line says so; what needs them is then not applicable.
 
@@ -35,20 +35,22 @@ def check_scorer(
         listener: receives each finding as soon as its check ends.
 
     Raises:
-        PrefbenchError: an unknown name or parameter, or an object that is no `Scorer`.
+        PrefbenchError: an unknown name or parameter, or an object that is no `Scorer` and no `PairScorer`.
     """
     constructor: object = load("scorer", scorer) if isinstance(scorer, str) else scorer
-    if not (isinstance(constructor, type) and issubclass(constructor, Scorer)):
-        raise PrefbenchError(f"{scorer} is not a subclass of prefbench.api.Scorer")
+    if not (isinstance(constructor, type) and issubclass(constructor, Scorer | PairScorer)):
+        raise PrefbenchError(f"{scorer} is not a subclass of prefbench.api.Scorer or PairScorer")
     findings = run_checks({"parameters": partial(check_defaults, constructor, parameters)}, listener)
     if not findings[0].passed:
         return findings
-    instance: Scorer = construct(f"scorer {scorer!r}", constructor, bind(constructor, parse_pairs(parameters)))
+    instance: Scorer | PairScorer = construct(
+        f"scorer {scorer!r}", constructor, bind(constructor, parse_pairs(parameters))
+    )
     card: dict[str, Check] = {"card": partial(check_scorer_card, constructor, registered_name(scorer))}
     findings += run_checks(card, listener)
     if not findings[-1].passed:
         return findings
-    checks = ScorerChecks(instance)
+    checks = PairScorerChecks(instance) if isinstance(instance, PairScorer) else ScorerChecks(instance)
     (weights,) = run_checks({"weights": checks.weights}, listener)
     if not weights.passed:
         return [*findings, weights]
@@ -98,12 +100,7 @@ class ScorerChecks:
 
     def id(self) -> str:
         """Name, version and a SHA-256, the same at every look."""
-        card, identity = self._scorer.card, self._scorer.id
-        if card.name not in identity or card.version not in identity or not re.search(r"[0-9a-f]{64}", identity):
-            fail(f"the id names {card.name}, version {card.version} and a SHA-256, got {identity!r}")
-        if "\n" in identity or self._scorer.id != identity:
-            fail(f"the id is one line and stays what it is, got {identity!r}")
-        return identity
+        return check_scorer_id(self._scorer)
 
     def values(self) -> str:
         """One finite number in [0, 1] per picture."""

@@ -9,19 +9,19 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from prefbench.api import PrefbenchError, ScoreHeader, Scorer, ScorerRecord, fixed
+from prefbench.api import PairScorer, PrefbenchError, ScoreHeader, Scorer, ScorerRecord, fixed
 from prefbench.files import WEIGHTS, read_plain
 from prefbench.score.figures import checked_figures, kept_figures, read_kept
 
 logger = logging.getLogger(__name__)
 
 
-def stored(scorer: Scorer, suite: str) -> dict[str, Any] | None:
+def stored(scorer: Scorer | PairScorer, suite: str) -> dict[str, Any] | None:
     """The figures of this scorer on this suite: of its shipped card, or kept on this machine; None without any."""
     return next((figures for figures in measured(scorer) if figures["suite"] == suite), None)
 
 
-def measured(scorer: Scorer) -> list[dict[str, Any]]:
+def measured(scorer: Scorer | PairScorer) -> list[dict[str, Any]]:
     """Everything measured of this scorer with its present weights: what was kept here, the latest first, then its card.
 
     Raises:
@@ -56,7 +56,7 @@ def _shipped(card: Path, scorer: str) -> dict[str, Any] | None:
         raise PrefbenchError(f"{card} holds no figures that can be relied on ({error})") from None
 
 
-def record(scorer: Scorer, suite: str) -> ScorerRecord:
+def record(scorer: Scorer | PairScorer, suite: str) -> ScorerRecord:
     """The record of a scorer in the header of its scores, with its figures on the suite."""
     card = scorer.card
     return ScorerRecord(card.name, scorer.id, tuple(card.encoders), tuple(card.trained_on), stored(scorer, suite))
@@ -68,7 +68,7 @@ def unranked(header: ScoreHeader, method: Mapping[str, Any]) -> str:
     The reason is the scorer's where it has one, else that both look through one encoder, which the method may please
     without doing what is asked.
     """
-    reason = "" if header.scorer is None else _unranked_by_scorer(header.scorer, method)
+    reason = "" if header.scorer is None else unranked_by(header.scorer, method)
     shared = sorted(set(header.encoders) & set(method.get("encoders", ())))
     return reason or (f"shares {', '.join(shared)} with {header.metric.partition('@')[0]}" if shared else "")
 
@@ -79,7 +79,8 @@ def foreign(cards: Sequence[Any], suite: str) -> tuple[str, ...]:
     return tuple(f"{card.name} knows {card.world} alone" for card in bound)
 
 
-def _unranked_by_scorer(scorer: ScorerRecord, method: Mapping[str, Any]) -> str:
+def unranked_by(scorer: ScorerRecord, method: Mapping[str, Any]) -> str:
+    """Why a scorer must not rank a method, given the method's card; empty where it may."""
     name, figures = scorer.name, scorer.figures
     if figures is None:
         return f"{name} was never measured on this suite"
