@@ -35,7 +35,7 @@ class BothOrders:
     @property
     def differ(self) -> Features:
         """(N,) 1 where the answers do not name the same picture, else 0."""
-        return (self.wins == 0.5).astype(np.float64)
+        return np.asarray(self.wins == 0.5, np.float64)
 
     @property
     def position_bias(self) -> Features:
