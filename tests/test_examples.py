@@ -19,22 +19,24 @@ EXAMPLES = {
     "report": "win_rates.py:WinRates",
 }
 """Kind of plug-in to the example of it."""
+PAGES = [*EXAMPLES.items(), ("scorer", "nearer_picture.py:NearerPicture")]
+"""Kind of plug-in, whose page it is, and an example."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", EXAMPLES)
-def test_the_example_conforms(kind: str) -> None:
-    outcome = CliRunner().invoke(main, ["check", kind, f"{ROOT / 'examples' / EXAMPLES[kind]}"])
+@pytest.mark.parametrize(("kind", "example"), PAGES)
+def test_the_example_conforms(kind: str, example: str) -> None:
+    outcome = CliRunner().invoke(main, ["check", kind, f"{ROOT / 'examples' / example}"])
     assert outcome.exit_code == 0, outcome.output
     assert "FAILED" not in outcome.output
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
-def test_the_page_shows_the_whole_example_and_its_command(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "example"), PAGES)
+def test_the_page_shows_the_whole_example_and_its_command(kind: str, example: str) -> None:
     page = (ROOT / "docs" / "extend" / f"{kind}.md").read_text(encoding="utf-8")
-    file = EXAMPLES[kind].partition(":")[0]
+    file = example.partition(":")[0]
     assert f'--8<-- "examples/{file}"' in page
-    assert f"prefbench check {kind} examples/{EXAMPLES[kind]}" in (ROOT / "examples" / file).read_text(encoding="utf-8")
+    assert f"prefbench check {kind} examples/{example}" in (ROOT / "examples" / file).read_text(encoding="utf-8")
 
 
 def test_the_page_on_python_shows_the_whole_notebook() -> None:
