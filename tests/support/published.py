@@ -89,3 +89,11 @@ def write_prefgen(folder: Path, users: int = 12, pieces: int = 3) -> Path:
     write_tar(folder / "diffusiondb.tar", prefgen_members(records))
     cut(folder / "diffusiondb.tar", pieces)
     return folder
+
+
+def write_pictures_as(folder: Path, names: list[str], form: str = "PNG") -> None:
+    """A picture for each name, its noise that of its place in the list."""
+    for n, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(image_bytes(n, form))
