@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from prefbench.api import (
+    CrossFittedScorer,
     DrawnImages,
     Features,
     History,
@@ -24,7 +26,8 @@ OTHERS = 8
 """Other users that every image is judged under: those that follow its own in the suite's order."""
 
 
-def _card(name: str, by: str, source: str | None = None) -> MetricCard:
+def preference_card(name: str, by: str, source: str | None = None) -> MetricCard:
+    """The card of `preference` by another scorer."""
     return MetricCard(
         name=name,
         version="1",
@@ -50,7 +53,7 @@ class Preference(ImageMetric):
     `preference/others`. None where the user, or every other user, has no such judgments.
     """
 
-    card: ClassVar[MetricCard] = _card("preference", "prefbench's own scorer")
+    card: ClassVar[MetricCard] = preference_card("preference", "prefbench's own scorer")
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -68,13 +71,20 @@ class Preference(ImageMetric):
             rows = [i for i, sample in enumerate(drawn.samples) if sample.user == user]
             mine = [drawn.samples[i] for i in rows]
             own[rows] = self._liked(histories[user], mine)
-            if strangers := _others(user, histories):
+            if strangers := self._strangers(user, histories):
                 others[rows] = np.mean([self._liked(other, mine) for other in strangers], axis=0)
         parts = {"": own - others, "/own": own, "/others": others}
         return {
             f"{self.card.name}{part}": [float(v) if np.isfinite(v) else None for v in values]
             for part, values in parts.items()
         }
+
+    def _strangers(self, user: str, histories: Mapping[str, History]) -> Sequence[History]:
+        """Histories of others. Of what is learned across people the image's own user stays left out."""
+        others = _others(user, histories)
+        if isinstance(self.scorer, CrossFittedScorer):
+            return [replace(other, user=user) for other in others]
+        return others
 
     def _liked(self, history: History, samples: Sequence[Scored]) -> Features:
         if not len(history):
@@ -85,13 +95,13 @@ class Preference(ImageMetric):
 class ViperProxyMetric(Preference):
     """`preference` by ViPer's proxy metric, which learned to tell users apart and never a user's own dislikes."""
 
-    card = _card("viper-proxy", "ViPer's proxy metric (Idefics2)", "https://arxiv.org/abs/2407.17365")
+    card = preference_card("viper-proxy", "ViPer's proxy metric (Idefics2)", "https://arxiv.org/abs/2407.17365")
 
 
 class LearnUserPrefMetric(Preference):
     """`preference` by learn-user-pref, which orders 61.7 % of real users' pairs as they did, by its authors' count."""
 
-    card = _card("learn-user-pref", "learn-user-pref (Idefics2)", "https://arxiv.org/abs/2508.08220")
+    card = preference_card("learn-user-pref", "learn-user-pref (Idefics2)", "https://arxiv.org/abs/2508.08220")
 
 
 def _others(user: str, histories: Mapping[str, History]) -> list[History]:

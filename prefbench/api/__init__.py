@@ -71,7 +71,7 @@ from prefbench.api.records import (
 from prefbench.api.reports import Report, ReportCard, ReportContext
 from prefbench.api.representations import States, UserStates
 from prefbench.api.runs import ALL, Cost, ScoredRun, SummaryRow
-from prefbench.api.scorers import PairScorer, Scorer, ScorerCard
+from prefbench.api.scorers import CrossFittedScorer, PairScorer, Scorer, ScorerCard
 from prefbench.api.scores import DERIVED, ROUNDING, Column, ScoreHeader, ScorerRecord, Scores
 from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 from prefbench.api.weights import WeightFiles
@@ -79,14 +79,14 @@ from prefbench.api.weights import WeightFiles
 __all__ = [
     "ALL",
     "DERIVED", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT",
-    "VIEWERS", "Backbone", "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "Drawing",
-    "DrawnCounts", "DrawnImages", "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError",
+    "VIEWERS", "Backbone", "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "CrossFittedScorer",
+    "Drawing", "DrawnCounts", "DrawnImages", "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError",
     "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric", "Judgment", "Method", "MethodCard",
     "Metric", "MetricCard", "NotMeasurableError", "PairScorer", "Picture", "PictureCounts", "Pixels", "PrefbenchError",
-    "ProbeItem", "Profile", "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request",
-    "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores",
-    "SetMetric", "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth",
-    "UnreadableImageError", "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "agreeing", "as_features",
-    "as_seen", "colour_spread", "count_drawn", "count_pictures", "counted", "decode_image", "encode_png", "fixed",
-    "image_digest", "plain", "printable", "to_pixels",
+    "ProbeItem", "Profile", "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request", "Resampling",
+    "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores", "SetMetric",
+    "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth", "UnreadableImageError",
+    "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "agreeing", "as_features", "as_seen", "colour_spread",
+    "count_drawn", "count_pictures", "counted", "decode_image", "encode_png", "fixed", "image_digest", "plain",
+    "printable", "to_pixels",
 ]  # fmt: skip

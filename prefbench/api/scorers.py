@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -103,4 +103,23 @@ class PairScorer(ABC):
 
         Raises:
             PrefbenchError: weights are absent, or a personal judge is given a history that it cannot read.
+        """
+
+
+class CrossFittedScorer(Scorer):
+    """A scorer that learns from the people of a suite, for each of them from the others alone.
+
+    Whoever evaluates calls `fit` once with the judgments of many people that no method sees, then `score`. The user
+    that a history names is the person that is left out: nothing that is learned across people, no scale or constant
+    either, depends on what `fit` was told of them. What is known of the person is in the history alone. So an empty
+    history under a person's id asks what the others would say, and another person's judgments under it ask how much of
+    the accuracy is the person's own. A user whom `fit` was not told of leaves nobody out.
+    """
+
+    @abstractmethod
+    def fit(self, histories: Mapping[str, History]) -> None:
+        """Learns from the judgments of people by their ids, in whatever order; forgets what it learned before.
+
+        Raises:
+            PrefbenchError: weights are absent, or a picture cannot be read.
         """

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from prefbench.api import Features, History, Judgment, PairScorer, Pixels, PrefbenchError, Scorer, counted
+from prefbench.api import (
+    CrossFittedScorer,
+    Features,
+    History,
+    Judgment,
+    PairScorer,
+    Pixels,
+    PrefbenchError,
+    Scorer,
+    counted,
+)
 from prefbench.check.cards import check_defaults, check_scorer_card, check_scorer_id, registered_name
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
 from prefbench.check.made_up import PROMPTS, made_up_history
@@ -72,6 +83,7 @@ class ScorerChecks:
 
     def all(self) -> dict[str, Check]:
         """Name to check, in the order they are shown."""
+        scorer = self._scorer
         return {
             "id": self.id,
             "values": self.values,
@@ -82,6 +94,7 @@ class ScorerChecks:
             "history": self.history,
             "empty history": self.empty,
             "inputs untouched": self.untouched,
+            **({"across people": partial(self.people, scorer)} if isinstance(scorer, CrossFittedScorer) else {}),
         }
 
     def unchecked(self) -> dict[str, Check]:
@@ -180,6 +193,26 @@ class ScorerChecks:
         if history != twin:
             fail("the scorer changed the history")
         return "pictures, prompts and history"
+
+    def people(self, scorer: CrossFittedScorer) -> str:
+        """What a scorer learns across people follows neither their order nor the person that it is asked about."""
+        people = {user: made_up_history(user) for user in ("val-0000", "val-0001", "val-0002", "val-0003")}
+        me = self._history.user
+        told = self._after(scorer, people)
+        if not np.array_equal(told, self._after(scorer, dict(reversed(people.items())))):
+            fail("the same people in another order give other values")
+        if not np.array_equal(told, self._after(scorer, {**people, me: _flipped(self._history)})):
+            fail(f"what it was told of {me} by fit moves the values of {me}")
+        flipped = self._after(scorer, {user: _flipped(people[user]) for user in people})
+        moved = float(np.abs(flipped - told).max())
+        if moved == 0:
+            fail("the judgments of all others, with their sides exchanged, change nothing")
+        return f"neither their order nor the person moves a value, the others by up to {moved:.3g}"
+
+    def _after(self, scorer: CrossFittedScorer, people: Mapping[str, History]) -> Features:
+        """The values under the person's history, then under an empty one, once these people are learned from."""
+        scorer.fit(people)
+        return np.concatenate([self._score(self._history), self._score(replace(self._history, liked=(), disliked=()))])
 
     def _score(self, history: History, rows: Sequence[int] | range | None = None) -> Features:
         """The scores of copies, so that no check sees what a scorer did in another."""

@@ -184,6 +184,7 @@ class Evaluator:
 
     def _image_rows(self, metric: api.ImageMetric, material: Material) -> list[ScoreRow]:
         evidence = self.inputs.evidence(metric, material)
+        self.inputs.fit(metric.scorer, material)
         refusal = f"metric {metric.card.name!r}: not even the images of one user fit into memory together"
         # Whole users at a time: metrics may ask the truth about one user's samples together.
         in_order = sorted(material.drawn, key=lambda s: (s.user, s.key))

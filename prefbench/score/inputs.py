@@ -46,6 +46,7 @@ class MetricInputs:
         self._suite = suite
         self._extractors: dict[str, api.Extractor] = {}
         self._caches: dict[tuple[Path, str], FeatureCache] = {}
+        self._fitted: dict[str, dict[str, str]] = {}
         self.set_aside = SetAside(suite)
 
     def extractor(self, role: str) -> api.Extractor:
@@ -97,6 +98,21 @@ class MetricInputs:
                 raise api.NotMeasurableError(f"no representations were kept; run again with --metrics {card.name}")
             evidence = replace(evidence, representations=states)
         return evidence
+
+    def fit(self, scorer: api.Scorer | None, material: Material) -> None:
+        """Lets a scorer that learns across people learn from all users of the run's split, of whom it may draw some.
+
+        Once for each scorer, and again when pictures were set aside.
+        """
+        if not isinstance(scorer, api.CrossFittedScorer):
+            return
+        users = self._suite.users(material.split)
+        histories = {u.id: self.set_aside.readable(self._suite.history(u.id, "scorer")) for u in users}
+        judgments = {user: history.digest for user, history in histories.items()}
+        if self._fitted.get(scorer.id) != judgments:
+            with guarded(f"scorer {scorer.card.name!r}", "fit", module=module_of(scorer)):
+                scorer.fit(histories)
+            self._fitted[scorer.id] = judgments
 
     def _histories(self, viewer: api.Viewer, material: Material) -> dict[str, api.History]:
         histories = {user.id: self._suite.history(user.id, viewer) for user in material.users}

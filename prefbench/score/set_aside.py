@@ -71,7 +71,8 @@ class SetAside:
         return [r for r in references if r.user in users and r.picture not in self._faults]
 
     def _judged(self, metric: api.Metric, material: Material) -> list[Judged]:
-        users = [user.id for user in material.users]
+        learns = isinstance(getattr(metric, "scorer", None), api.CrossFittedScorer)
+        users = [user.id for user in (self._suite.users(material.split) if learns else material.users)]
         if isinstance(metric, api.SetMetric):
             references = self._suite.references(material.split)
             return [Judged(r.picture, f"reference of {r.user}") for r in references if r.user in set(users)]

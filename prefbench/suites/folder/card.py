@@ -13,7 +13,7 @@ from prefbench.files import read_plain
 DESCRIPTION = "suite.toml"
 FIELDS = ("name", "version", "summary", "licence", "source")
 EXTRACTORS = {"fidelity": "mini-clip", "text": "mini-clip", "similarity": "mini-clip", "style": "style-statistics"}
-METRICS = ("preference", "clip-score", "fid", "kid", "clip-i", "diversity", "copy-rate")
+METRICS = ("personal-gain", "preference", "clip-score", "fid", "kid", "clip-i", "diversity", "copy-rate")
 
 
 def card_of(folder: Path) -> SuiteCard:

@@ -1,0 +1,29 @@
+"""`personal-gain`: preference under a drawing's own user minus that under other users, wherever there are judgments."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from prefbench.api import CrossFittedScorer
+from prefbench.registry import make
+
+from .preference import Preference, preference_card
+
+
+class PersonalGain(Preference):
+    """`preference` by the scorer `fitted`, which needs no trained model of preference: on every suite with judgments.
+
+    The chance that the user prefers the drawing to the average judged picture, minus the mean of that chance under
+    other users. Each of these is asked with the same knowledge of all people but the drawing's own user, so that only
+    the histories differ. -1 to 1, higher is better; 0 is an image that suits its user no better than others. Columns:
+    `personal-gain`, `personal-gain/own`, `personal-gain/others`. None where the user, or every other user, has no
+    judgments that no method sees.
+    """
+
+    card = preference_card("personal-gain", "logistic regression on judgments that no method sees")
+
+    @cached_property
+    def scorer(self) -> CrossFittedScorer:
+        """The scorer `fitted`, through the best encoder that is here."""
+        scorer: CrossFittedScorer = make("scorer", "fitted")
+        return scorer

@@ -1,0 +1,1 @@
+"""`fitted`: a scorer that needs no trained model of preference, only judgments."""
