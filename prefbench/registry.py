@@ -35,7 +35,7 @@ Kind = Literal[
     "suite", "suite_folder", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm",
     "trainer", "ablation", "weights", "report", "converter",
 ]  # fmt: skip
-Role = Literal["suite", "mllm", "method.baseline", "method.ceiling"]
+Role = Literal["suite", "mllm", "method.baseline", "method.ceiling", "method.crowd", "control.mismatch"]
 """A kind; and, where several of a kind play a role, which of them."""
 
 

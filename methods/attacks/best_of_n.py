@@ -23,6 +23,8 @@ from prefbench.api import (
 )
 from prefbench.registry import load
 
+from ..shared.candidates import draw_candidates
+
 
 class BestOfN(Method):
     """Selection by the scorer that judges: any lead over `prompt-only` in a metric by that scorer comes from selection.
@@ -72,13 +74,9 @@ class BestOfN(Method):
         return Profile(history.user, history)
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
-        backbone = self.context.backbone
-        prompts = [request.prompt for request in requests]
-        seeds = [candidate_seeds(request.seed, self.n) for request in requests]
-        rounds = [backbone.generate(prompts, [own[k] for own in seeds]) for k in range(self.n)]
-        candidates = list(zip(*rounds, strict=True))
+        candidates = draw_candidates(self.context.backbone, requests, self.n)
         best = [self._best(request, images) for request, images in zip(requests, candidates, strict=True)]
-        nfe = self.n * backbone.nfe
+        nfe = self.n * self.context.backbone.nfe
         choices = zip(requests, candidates, best, strict=True)
         return [Drawing(images[i], request.prompt, nfe) for request, images, i in choices]
 
@@ -91,9 +89,3 @@ class BestOfN(Method):
         if np.shape(scores) != (len(pixels),) or not np.isfinite(scores).all():
             raise PrefbenchError(f"scorer {self.judge.card.name} gave no number for each image of {request.prompt!r}")
         return int(np.argmax(scores))
-
-
-def candidate_seeds(seed: int, n: int) -> list[int]:
-    """The sample's own seed, then n - 1 that follow from it."""
-    more = np.random.default_rng(seed).integers(2**63, size=n - 1)
-    return [seed, *(int(other) for other in more)]

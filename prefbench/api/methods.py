@@ -35,6 +35,8 @@ class MethodCard:
     """Encoders whose features it uses or was trained on; a scorer that shares one says nothing about it."""
     selected_by: tuple[str, ...] = ()
     """Scorers that it trained with or picks by."""
+    asks_people: bool = False
+    """Whether it learns from other people's judgments when it is set up (`Context.people`)."""
     control: bool = False
     """Whether it exists to expose a weakness of a metric; it may read the suite's truth and is never ranked."""
     attack: str = ""
@@ -50,13 +52,16 @@ class MethodCard:
 class Context:
     """What a method is set up with. Only controls get `truth` and `train_users`; honest methods get None.
 
-    An honest method learns from the train users earlier, in its trainer.
+    An honest method learns from the train users earlier, in its trainer, or from `people`.
     """
 
     backbone: Backbone
     truth: Truth | None = None
     train_users: Callable[[], Sequence[TrainUser]] | None = None
     """Returns the judgments of the suite's train users."""
+    people: Callable[[], Sequence[TrainUser]] | None = None
+    """For methods whose cards ask for it: returns the train users, or where a suite has none the users of the split
+    that is drawn with what methods see of them. Of those a method leaves out the user that it draws for."""
 
 
 class Method(ABC):

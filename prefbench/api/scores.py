@@ -44,7 +44,7 @@ class ScorerRecord:
         return {**content, "figures": {**kept, "above_permuted": figures["above_mismatched"]}}
 
 
-DERIVED = ("gap-closed",)
+DERIVED = ("gap-closed", "win-rate")
 """Columns that reports make from those of several runs; no metric bears such a name."""
 
 

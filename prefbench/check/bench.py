@@ -8,7 +8,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from prefbench.api import (
 )
 from prefbench.models.backbones.loader import find_card, load_backbone
 from prefbench.run.plan import sample_seed
+from prefbench.run.prepare import people_of
 
 _STEPS = 2
 """Enough for prompts, seeds and profiles to show, even in the drawings of random weights."""
@@ -62,13 +63,15 @@ class Bench:
     def __post_init__(self) -> None:
         self._contexts: list[WatchedContext] = []
         self._train_users = cache(self.suite.train_users)
+        self._people = cache(partial(people_of, self.suite, "val"))
 
     def fresh(self) -> Method:
         """A new method on a backbone of its own: setting up may change the pipeline."""
         backbone = load_backbone(self.card, device=self.device)
         method = self.constructor(**self.parameters)
-        privileged = (self.suite.truth, self._train_users) if method.card.control else ()
-        context = WatchedContext(backbone, *privileged)
+        people = self._people if method.card.asks_people else None
+        truth, train_users = (self.suite.truth, self._train_users) if method.card.control else (None, None)
+        context = WatchedContext(backbone, truth, train_users, people)
         self._contexts.append(context)
         method.setup(context)
         return method

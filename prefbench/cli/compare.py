@@ -16,7 +16,10 @@ from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of
 @baseline
 @click.option("--pairs", type=click.Choice(["baseline", "all"]), default="baseline", show_default=True)
 @click.option("--metrics", help="Comma-separated, columns too (utility/silent); default: all that every run has.")
-@click.option("--by", help="The metric of ranks and strengths; default: utility, else the first of preference.")
+@click.option(
+    "--by",
+    help="The metric of ranks and strengths; default: utility, else personal-gain, preference.",
+)
 @click.option(
     "--swaps", type=click.IntRange(1), default=499, show_default=True, help="Permutations per set-level metric."
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from prefbench.api import SPLITS, Backbone, Context, History, Method, Metric, PrefbenchError, Split, Suite
+from prefbench.api import SPLITS, Backbone, Context, History, Method, Metric, PrefbenchError, Split, Suite, TrainUser
 from prefbench.api.guard import guarded, module_of
 from prefbench.api.near import unknown
 from prefbench.parameters import checked, restore
@@ -169,9 +170,18 @@ def controlled(
         return dict(changed)
 
 
-def context_of(method: Method, backbone: Backbone, suite: Suite) -> Context:
+def context_of(method: Method, backbone: Backbone, suite: Suite, split: Split = "test") -> Context:
     """The context that a method is set up with; the suite's truth and train users are for controls only."""
-    return Context(backbone, suite.truth, suite.train_users) if type(method).card.control else Context(backbone)
+    card = type(method).card
+    people = partial(people_of, suite, split) if card.asks_people else None
+    return (
+        Context(backbone, suite.truth, suite.train_users, people) if card.control else Context(backbone, people=people)
+    )
+
+
+def people_of(suite: Suite, split: Split) -> Sequence[TrainUser]:
+    """The train users; where a suite has none, the users of a split with what methods see of them."""
+    return suite.train_users() or [TrainUser(suite.history(user.id)) for user in suite.users(split)]
 
 
 def load_suite(name: str, parameters: Parameters = ()) -> tuple[Suite, dict[str, Any]]:
@@ -248,7 +258,7 @@ def _set_up(settings: Settings, identity: MethodIdentity, suite: Suite) -> tuple
     backbone = load_backbone(
         name, device=settings.device, dtype=settings.dtype, steps=settings.steps, guidance=settings.guidance
     )
-    context = context_of(method, backbone, suite)
+    context = context_of(method, backbone, suite, cast("Split", settings.split))
     with asking(method, "setup"):
         method.setup(context)
     return method, backbone

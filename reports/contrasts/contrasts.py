@@ -93,7 +93,7 @@ def contrast(
         baseline: the label or method of the run that all others are compared with.
         all_pairs: every pair instead, in the order of the runs.
         metrics: columns of per-image metrics, and set-level metrics; by default those without their parts.
-        by: the metric of ranks and strengths; by default `utility`, else the first one of preference.
+        by: the metric of ranks and strengths; by default `utility`, else the headline, else the first of preference.
 
     Raises:
         PrefbenchError: fewer than two runs, runs that do not belong together, no such baseline, a metric that no run

@@ -32,7 +32,7 @@ class Contrasts(Report[ContrastsResult]):
         baseline: the label or method of the run that all others are compared with.
         pairs: `all` compares every pair of runs instead.
         metrics: columns of per-image metrics and set-level metrics; by default all that every run has, without parts.
-        by: the metric of ranks and strengths; by default `utility`, else the first one of preference.
+        by: the metric of ranks and strengths; by default `utility`, else the headline, else the first of preference.
         swaps: replicates of the permutation test of set-level metrics.
     """
 

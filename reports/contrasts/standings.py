@@ -17,7 +17,7 @@ from prefbench.stats.means import mean_interval
 from prefbench.stats.scores import differences
 from prefbench.stats.strengths import UnlinkedError, strengths
 
-from ..shared.frame import UTILITY, is_control
+from ..shared.frame import is_control, ranking_metric
 from ..shared.paired import Columns, on_shared_keys, on_shared_samples
 
 
@@ -88,7 +88,7 @@ def stand(by_label: Mapping[str, ScoredRun], columns: Mapping[str, Columns], by:
 
 
 def shared_metric(columns: Mapping[str, Columns], request: str | None) -> str | None:
-    """The metric asked for, else `utility`, else the first one of preference; None where there is none.
+    """The metric asked for, else the known truth, else the headline, else the first of preference; None without any.
 
     Raises:
         PrefbenchError: the one asked for is no metric over images that all runs have and that can be won.
@@ -100,7 +100,7 @@ def shared_metric(columns: Mapping[str, Columns], request: str | None) -> str | 
     if request is not None and request not in shared:
         raise PrefbenchError(unknown("metric over images that all runs have", request, shared))
     preferences = [name for name in shared if first[name].question == "preference"]
-    return request or (UTILITY if UTILITY in preferences else next(iter(preferences), None))
+    return request or ranking_metric(preferences) or next(iter(preferences), None)
 
 
 def _place(value: float | None, direction: str) -> float:

@@ -11,11 +11,12 @@ from typing import Any, NotRequired, TypedDict
 from prefbench.api import ALL, PrefbenchError, ScoredRun, SummaryRow, counted
 
 from ..shared.escape import slug
-from ..shared.frame import BASELINE, CEILING, is_control, is_plain
-from ..shared.labels import SAMPLER
+from ..shared.frame import BASELINE, CEILING, GAIN, UTILITY, is_control, is_plain, own_column
+from ..shared.labels import SAMPLER, label_runs
 from ..shared.notes import drawn_lines
 from ..shared.published import portable, read_json
 from ..table.compare import Comparison, as_json, compare
+from ..table.wins import lacking
 
 GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", *SAMPLER)
 """Entries that differ in any of these stand in different tables."""
@@ -50,19 +51,21 @@ class Entry(TypedDict):
     cost: dict[str, float | None]
     drawn: NotRequired[list[str]]
     """What somebody should look at before any number; entries that were published before it was there lack it."""
+    unbeaten: NotRequired[list[str]]
+    """Of the crowd and the own mismatched control those that a method which draws from histories does not beat; entries
+    that were published before it was there lack it."""
 
 
 def entries_of(runs: Sequence[ScoredRun], *, date: str | None = None) -> list[Entry]:
     """The entry of every run, compared with the frame among them.
 
     Raises:
-        PrefbenchError: a run of another split, of only some users or samples, no frame (`prompt-only` and `inferred`)
-            among the runs, two runs that would share one file, or runs that `compare` refuses.
+        PrefbenchError: a run of another split, of only some users or samples, no frame among the runs (`_check_frame`),
+            two runs that would share one file, or runs that `compare` refuses.
     """
     for run in runs:
         _check_whole(run)
-    if any(not any(is_plain(run, name) for run in runs) for name in (BASELINE, CEILING)):
-        raise PrefbenchError(f"publishing needs one run each of {BASELINE} and {CEILING} among the runs")
+    _check_frame(runs)
     comparison = compare(runs, own_samples=True)
     today = date or datetime.now(UTC).date().isoformat()
     entries = [_entry(comparison, label, run, today) for label, run in comparison.runs.items()]
@@ -106,6 +109,23 @@ def _check_whole(run: ScoredRun) -> None:
         raise PrefbenchError(f"the leaderboard shows all users of the split test; {run.path.name} is of {part}")
 
 
+def _check_frame(runs: Sequence[ScoredRun]) -> None:
+    """Where the truth is known the frame is baseline and ceiling; elsewhere the baseline, the crowd, and of each method
+    that draws from histories its mismatched control, beside which nothing tells what is personal.
+    """
+    if any(UTILITY in run.recipes() for run in runs):
+        if any(not any(is_plain(run, name) for run in runs) for name in (BASELINE, CEILING)):
+            raise PrefbenchError(f"publishing needs one run each of {BASELINE} and {CEILING} among the runs")
+        return
+    by_label = dict(zip(label_runs(runs), runs, strict=True))
+    if missing := lacking(by_label, by_label):
+        listed = "; ".join(f"{name} ({command})" for name, command in missing.items())
+        raise PrefbenchError(f"where no truth is known, publishing needs among the runs {listed}")
+    for label, run in by_label.items():
+        if own_column([run.columns()]) is None:
+            raise PrefbenchError(f"{label} lacks the headline {GAIN}: prefbench score {run.path} --metrics {GAIN}")
+
+
 def _entry(comparison: Comparison, label: str, run: ScoredRun, date: str) -> Entry:
     spec, environment = run.spec, run.description["environment"]
     rows: list[dict[str, Any]] = as_json([row for row in comparison.rows if row.label == label])
@@ -127,6 +147,7 @@ def _entry(comparison: Comparison, label: str, run: ScoredRun, date: str) -> Ent
         "rows": [{name: value for name, value in row.items() if name not in ("label", "p_holm")} for row in rows],
         "cost": asdict(run.cost()),
         "drawn": drawn_lines(run),
+        "unbeaten": comparison.unbeaten.get(label, []),
     }
     entry: Entry = content
     return entry

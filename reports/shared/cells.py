@@ -41,8 +41,8 @@ def metric_heading(name: str, direction: str, encoder: str) -> str:
 
 
 def wrapped(heading: str, longest: int = 16) -> str:
-    """A long heading with the name of the encoder on a line of its own."""
-    return heading if len(heading) <= longest else heading.replace(" (", "\n(", 1)
+    """A long heading with the name of the encoder, and the run that a win rate is over, on lines of their own."""
+    return heading if len(heading) <= longest else heading.replace(" (", "\n(", 1).replace(" over ", "\nover ", 1)
 
 
 class Measured(Protocol):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 
 from prefbench.api import DERIVED, PrefbenchError, ScoredRun
 from prefbench.registry import default
 
 BASELINE, CEILING = default("method.baseline"), default("method.ceiling")
 """The method that differences are to unless another is named, and the best that the same histories allow."""
+CROWD, MISMATCH = default("method.crowd"), default("control.mismatch")
+"""The method that draws what most people like for everybody, and the control that shows a method another history."""
 UTILITY, GAP = "utility", DERIVED[0]
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""
+GAIN, WIN = "personal-gain", DERIVED[1]
+"""The headline where no truth is known, and how the columns begin that are made from what is under the own user."""
+PERSONAL = (GAIN, "preference", "learn-user-pref", "viper-proxy")
+"""Scorers' P(liked) under the own user minus under others, in the order in which the headline is taken."""
+_OWN = "/own"
 _HEADLINES: Mapping[str, tuple[str, ...]] = {
-    "preference": (GAP, UTILITY, "preference"),
+    "preference": (GAP, UTILITY, *PERSONAL),
     "adherence": ("clip-score", "prompt-fidelity", "vqa-score"),
     "fidelity": ("fid", "fd-dinov2", "kid"),
     "side": ("copy-rate", "diversity"),
@@ -21,12 +29,69 @@ _HEADLINES: Mapping[str, tuple[str, ...]] = {
 
 
 def headlines(questions: Mapping[str, str]) -> list[str]:
-    """One metric for each question, of metrics with the questions that they answer; without parts such as `/own`."""
+    """One metric for each question, of metrics with the questions that they answer; without parts such as `/own`.
+
+    Beside the first of preference stand the win rates, unless the truth is known.
+    """
     chosen = []
     for question, usual in _HEADLINES.items():
         names = [name for name, own in questions.items() if own == question and "/" not in name]
         chosen += [name for name in (*usual, *names) if name in names][:1]
+        if question == "preference" and UTILITY not in questions:
+            chosen += [name for name in names if name.startswith(WIN) and name not in chosen]
     return chosen
+
+
+def ranking_metric(names: Iterable[str]) -> str | None:
+    """The metric of ranks among those that there are: the known truth, else the headline without one."""
+    known = set(names)
+    return next((name for name in (UTILITY, *PERSONAL) if name in known), None)
+
+
+def own_column(runs: Collection[Collection[str]]) -> str | None:
+    """The P(liked) under the own user that win rates are made from, given the columns of each run; None without any.
+
+    That of the first headline that all runs have, else of the first that some have.
+    """
+    names = [f"{name}{_OWN}" for name in PERSONAL]
+    of_some = [name for name in names if any(name in columns for columns in runs)]
+    of_all = [name for name in of_some if all(name in columns for columns in runs)]
+    return next(iter([*of_all, *of_some]), None)
+
+
+def mismatched(runs: Mapping[str, ScoredRun], label: str) -> str | None:
+    """The label of the same method, parameters and settings with another user's history; None without one."""
+    own = runs[label]
+    if own.control is not None:
+        return None
+    return next((other for other, run in runs.items() if run.control == MISMATCH and _same_but_control(own, run)), None)
+
+
+def _same_but_control(one: ScoredRun, other: ScoredRun) -> bool:
+    free = ("control", "batch", "users", "samples_per_case")
+    return all(one.spec.get(name) == other.spec.get(name) for name in one.spec if name not in free)
+
+
+def is_personal(run: ScoredRun) -> bool:
+    """Whether an honest method draws from the histories: what must beat the crowd and its own mismatched control."""
+    card = run.description["method"]
+    reads = card.get("uses_liked", True) or card.get("uses_disliked", True)
+    return reads and not is_control(run) and not any(is_plain(run, name) for name in (BASELINE, CROWD))
+
+
+def command_for(run: ScoredRun, method: str, control: str | None = None) -> str:
+    """The command that draws a method for what a run was drawn for; the run's own method with its parameters."""
+    spec = run.spec
+    options = {
+        "--suite": None if spec["suite"] == default("suite") else spec["suite"],
+        "--split": None if spec["split"] == "test" else spec["split"],
+        "--users": spec["users"],
+        "--method": method,
+        "--control": control,
+    }
+    words = [str(word) for option in options.items() if option[1] is not None for word in option]
+    own = spec["parameters"] if method == spec["method"] else {}
+    return shlex.join(["prefbench", "run", *words, *(w for p in own.items() for w in ("-p", "=".join(map(str, p))))])
 
 
 def is_control(run: ScoredRun) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import median_low
 
 from prefbench.api import MetricCard, PrefbenchError, ScoredRun, SuiteCard, SummaryRow, counted
 from prefbench.registry import load, names
 
 from .cells import WON
-from .frame import BASELINE, CEILING, GAP, UTILITY
+from .frame import BASELINE, CEILING, GAP, UTILITY, ranking_metric
 
 
 def metric_card(column: str) -> MetricCard | None:
@@ -53,12 +53,14 @@ def kinds_note(run: ScoredRun) -> list[str]:
     return [f"kinds of user: {'; '.join(lines)}."] if lines else []
 
 
-def gap_note(metrics: Iterable[str], methods: Iterable[str]) -> list[str]:
+def gap_note(metrics: Collection[str], methods: Iterable[str]) -> list[str]:
     """Why a table has no share of the gap closed, and what to run for it; empty where it has."""
     if GAP in metrics:
         return []
     if UTILITY not in metrics:
-        return [f"no {GAP}: it is made from {UTILITY}, which only a suite that knows the truth has."]
+        headline = ranking_metric(metrics)
+        instead = f"; the headline here is {headline}" if headline else ""
+        return [f"no {GAP}: it is made from {UTILITY}, which only a suite that knows the truth has{instead}."]
     lacking = [name for name in (BASELINE, CEILING) if name not in methods]
     if not lacking:
         return []

@@ -10,6 +10,7 @@ from prefbench.stats.power import smallest_shown
 from prefbench.stats.trust import constant_sentence, few_groups_sentence, has_few_groups, is_constant
 
 from .cells import ALIKE, FEW_GROUPS, FOREIGN, UNRANKED, USERS_ONLY, counts, number
+from .frame import WIN
 from .meaning import scale_notes, won_notes
 from .paired import Cut
 
@@ -69,7 +70,8 @@ def cut_note(cut: Cut | None) -> list[str]:
 
 
 def _scorer_notes(rows: Sequence[SummaryRow]) -> list[str]:
-    """How far each learned scorer can be believed, and whom it must not rank."""
+    """How far each learned scorer can be believed, and whom it must not rank; win rates are by the same one."""
+    rows = [row for row in rows if not row.metric.startswith(WIN)]
     believed = {row.metric: row.scorer for row in rows if row.scorer}
     reasons: dict[tuple[str, str], dict[str, None]] = {}
     for row in rows:
@@ -92,7 +94,10 @@ def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
             unknown.setdefault(row.foreign, {})[row.metric] = None
     few = {row.metric: row for row in rows if row.few}
     return [
-        *(f"{FOREIGN} {reason}: on other pictures {', '.join(names)} say little." for reason, names in unknown.items()),
+        *(
+            f"{FOREIGN} {reason}: on other pictures {', '.join(names)} {agreeing(len(names), 'says', 'say')} little."
+            for reason, names in unknown.items()
+        ),
         *(f"few: {name} stands on {row.n_samples} images, its card asks for {row.few}." for name, row in few.items()),
     ]
 

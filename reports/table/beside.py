@@ -7,7 +7,7 @@ import logging
 from prefbench.api import PrefbenchError, ScoredRun
 from prefbench.score.scored_folder import ScoredFolder
 
-from ..shared.frame import BASELINE, CEILING, is_plain
+from ..shared.frame import BASELINE, CEILING, CROWD, MISMATCH, is_plain, mismatched
 
 logger = logging.getLogger(__name__)
 _SHARED = (
@@ -16,15 +16,21 @@ _SHARED = (
 """Settings that a run must share with the frame that it is shown beside."""
 
 
+_FRAME = (BASELINE, CEILING, CROWD)
+
+
 def frame_beside(run: ScoredRun) -> list[ScoredRun]:
-    """The finished, scored runs of the baseline and the ceiling next to a run that it can be compared with."""
+    """The finished, scored runs next to a run that it can be compared with: baseline, ceiling, crowd, and the run's own
+    mismatched control.
+    """
     frame: dict[str, ScoredRun] = {}
     for path in sorted(run.path.resolve().parent.iterdir()):
         if path == run.path.resolve() or not (path / "summary.json").is_file():
             continue
         try:
             other = ScoredFolder.open(path)
-            methods = [name for name in (BASELINE, CEILING) if is_plain(other, name) and not is_plain(run, name)]
+            methods = [name for name in _FRAME if is_plain(other, name) and not is_plain(run, name)]
+            methods += [MISMATCH] * (mismatched({"own": run, "other": other}, "own") is not None)
             same = all(other.spec[name] == run.spec[name] for name in _SHARED)
             if methods and same and not other.undrawn and _scored_alike(other, run):
                 other.check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,22 @@ from prefbench.score.summarise import column_rows
 from prefbench.stats.joint import Rank, gap_closed, rank_intervals
 from prefbench.stats.paired import adjusted, paired_difference
 
-from ..shared.frame import BASELINE, CEILING, GAP, UTILITY, is_control, only
+from ..shared.frame import (
+    BASELINE,
+    CEILING,
+    GAP,
+    PERSONAL,
+    UTILITY,
+    WIN,
+    is_control,
+    is_personal,
+    only,
+    own_column,
+    ranking_metric,
+)
 from ..shared.labels import check_mix, label_runs
 from ..shared.paired import Columns, Cut, cutting, on_shared_keys, on_shared_samples, with_counts
+from .wins import beaten_by_none, lacking, wins
 
 _DIFFERENCE = ("low", "high", "n_users", "n_samples", "missing", "unpaired", "users_only")
 """Fields of a difference that stand in a row's JSON."""
@@ -27,8 +40,8 @@ class ComparedRow:
     """One number of one run.
 
     `label` names the run within its comparison. `difference` is this run minus the baseline on the same keys, `p` the
-    p value of no difference, `p_holm` the same adjusted over the family that `Comparison.family` names. `ranked` is
-    False for controls.
+    p value of no difference, of a win rate that of one half, `p_holm` the same adjusted over the family that
+    `Comparison.family` names. `ranked` is False for controls.
     """
 
     label: str
@@ -38,7 +51,7 @@ class ComparedRow:
     p: float | None = None
     p_holm: float | None = None
     baseline: str | None = None
-    """The label of the run that `difference` is to."""
+    """The label of the run that `difference` is to, or a win rate is over."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +61,18 @@ class Comparison:
     runs: Mapping[str, ScoredRun]
     rows: Sequence[ComparedRow]
     ranks: Mapping[str, Rank]
-    """By utility, best first; empty for fewer than two honest methods."""
+    """By `ranked_by`, best first; empty for fewer than two honest methods."""
     baseline: str = BASELINE
     """The method that differences are to."""
     histories: Callable[[], Callable[[str], History]] | None = None
     """Makes what gives a user's history, which the galleries show; None for a page without galleries."""
     cut: Cut | None = None
     """The runs that the others are compared on fewer samples for; None without any."""
+    ranked_by: str | None = None
+    own: str | None = None
+    """The column that win rates are made from; None where no run has one."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """What of the frame is not there, to the command that draws it."""
 
     def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
         """The rows of one run for one kind of users, by metric."""
@@ -64,8 +82,10 @@ class Comparison:
     def family(self) -> str:
         """What the p values of a table are adjusted over."""
         if len(self.runs) == 1:
-            n = sum(row.p is not None for row in self.rows)
-            return f"Holm over the {counted(n, 'difference')} of this run, shown here or not"
+            differences = counted(sum(row.difference is not None for row in self.rows), "difference")
+            n_wins = sum(row.p is not None and row.difference is None for row in self.rows)
+            tested = f"{differences} and {counted(n_wins, 'win rate')}" if n_wins else differences
+            return f"Holm over the {tested} of this run, shown here or not"
         return "Holm over the runs of each column, not over columns"
 
     @property
@@ -73,6 +93,12 @@ class Comparison:
         """The methods of the runs, and the baseline where a run beside is compared with."""
         beside = [self.baseline] * any(row.difference is not None for row in self.rows)
         return [*(run.method for run in self.runs.values()), *beside]
+
+    @property
+    def unbeaten(self) -> dict[str, list[str]]:
+        """Methods that draw from histories to whom of the crowd and their own mismatched control they do not beat."""
+        personal = [label for label, run in self.runs.items() if is_personal(run)]
+        return {label: beaten_by_none({n: r.summary for n, r in self.of(label).items()}) for label in personal}
 
     @property
     def metrics(self) -> list[str]:
@@ -109,9 +135,14 @@ def compare(
     if base is None and baseline != BASELINE:
         raise PrefbenchError(unknown("baseline", baseline, list(everyone)))
     rows = [row for label, run in shown.items() for row in _rows(label, run, columns[label])]
+    everything = {label: run.columns() for label, run in everyone.items()}
     if base is not None:
-        everything = {label: run.columns() for label, run in everyone.items()}
-        rows = _with_differences(rows, columns, everything, base, by_metric=len(runs) > 1)
+        rows = _with_differences(rows, columns, everything, base)
+    rows += [
+        ComparedRow(one.label, not is_control(shown[one.label]), one.summary, p=one.p, baseline=one.opponent)
+        for one in wins(shown, everyone, columns, everything, base)
+    ]
+    rows = _adjusted(rows, by_metric=len(runs) > 1)
     if floor is not None and ceiling is not None:
         rows += [
             ComparedRow(label, not is_control(run), row)
@@ -119,7 +150,9 @@ def compare(
             for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
         ]
     honest = {name: columns[name] for name, run in shown.items() if not is_control(run)}
-    return Comparison(shown, rows, _ranks(honest), baseline, cut=cut)
+    by = ranking_metric({name for own in columns.values() for name in own})
+    compared = Comparison(shown, rows, _ranks(honest, by), baseline, cut=cut, ranked_by=by)
+    return replace(compared, own=own_column(everything.values()), lacking=lacking(shown, everyone))
 
 
 def _ordered_metrics(columns: Mapping[str, Columns]) -> list[str]:
@@ -161,24 +194,20 @@ def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
 def ordered(questions: Mapping[str, str]) -> list[str]:
     """Metric names in the order of the questions they answer: preference, adherence, fidelity, side conditions."""
     order = ["preference", "adherence", "fidelity", "side"]
-    rank = {name: (order.index(question), not name.startswith(GAP)) for name, question in questions.items()}
-    return sorted(questions, key=lambda name: rank[name])
+    return sorted(questions, key=lambda name: (order.index(questions[name]), _place(name)))
+
+
+def _place(name: str) -> int:
+    """The place of a column among those of its question: headlines first."""
+    first = (GAP, *PERSONAL, WIN)
+    return next((i for i, headline in enumerate(first) if name.startswith(headline)), len(first))
 
 
 def _with_differences(
-    rows: Sequence[ComparedRow],
-    columns: Mapping[str, Columns],
-    everything: Mapping[str, Columns],
-    base: str,
-    *,
-    by_metric: bool,
+    rows: Sequence[ComparedRow], columns: Mapping[str, Columns], everything: Mapping[str, Columns], base: str
 ) -> list[ComparedRow]:
-    """The rows over all users with their difference to `base`, adjusted over the runs for each metric, else over all.
-
-    Differences are of `columns`, of which `everything` has all rows.
-    """
+    """The rows over all users with their difference to `base`, of `columns`, of which `everything` has all rows."""
     extended = list(rows)
-    families: dict[str, list[int]] = {}
     for i, row in enumerate(rows):
         name = row.summary.metric
         if row.summary.kind != ALL or row.label == base or name not in columns[base] or name not in columns[row.label]:
@@ -186,10 +215,18 @@ def _with_differences(
         difference = paired_difference(*on_shared_keys(columns[row.label][name].scores, columns[base][name].scores))
         estimate = with_counts(difference.estimate, everything[row.label][name].scores, everything[base][name].scores)
         extended[i] = replace(row, difference=estimate, p=difference.p_value, baseline=base)
-        families.setdefault(name if by_metric else "", []).append(i)
+    return extended
+
+
+def _adjusted(rows: Sequence[ComparedRow], *, by_metric: bool) -> list[ComparedRow]:
+    """The rows with their p values adjusted over the runs for each metric, else over all."""
+    extended, families = list(rows), dict[str, list[int]]()
+    for i, row in enumerate(rows):
+        if row.baseline is not None:
+            families.setdefault(row.summary.metric if by_metric else "", []).append(i)
     for places in families.values():
-        for i, p in zip(places, adjusted([extended[i].p for i in places]), strict=True):
-            extended[i] = replace(extended[i], p_holm=p)
+        for i, p in zip(places, adjusted([rows[i].p for i in places]), strict=True):
+            extended[i] = replace(rows[i], p_holm=p)
     return extended
 
 
@@ -215,9 +252,10 @@ def _gap_rows(run: ScoredRun, method: Columns, floor: Columns, ceiling: Columns)
     return rows
 
 
-def _ranks(columns: Mapping[str, Columns]) -> dict[str, Rank]:
-    """Ranks by utility of the methods that have it."""
-    scored = {label: own[UTILITY].scores for label, own in columns.items() if UTILITY in own}
+def _ranks(columns: Mapping[str, Columns], by: str | None) -> dict[str, Rank]:
+    """Ranks of the methods that have the metric and that it may rank."""
+    having = {label: own[by] for label, own in columns.items() if by is not None and by in own}
+    scored = {label: column.scores for label, column in having.items() if not column.unranked}
     scored = {label: scores for label, scores in scored.items() if not np.isnan(scores.values).all()}
     if len(scored) < 2:
         return {}

@@ -21,16 +21,16 @@ from ..shared.cells import (
     metric_heading,
     metric_name,
     number,
-    p_text,
     stacked,
     stacked_value,
     usual,
 )
-from ..shared.frame import UTILITY
+from ..shared.frame import UTILITY, ranking_metric
 from ..shared.meaning import gap_note, kinds_note, size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, interval_notes, legend, smallest_note, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
+from .compared_cells import difference_cell, name_cell, rank_cell, rank_note, tested_cell, value_cell, win_lines
 
 QUESTIONS = ("preference", "adherence", "fidelity", "side")
 
@@ -39,7 +39,7 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     """Every number of one run over all users, a section for each question, beside its difference to the baseline."""
     rows = comparison.of(label)
     names = [name for name in comparison.metrics if name in rows]
-    compared = any(row.difference for row in rows.values())
+    compared = any(row.p is not None for row in rows.values())
     floors = any(row.summary.floor is not None for row in rows.values())
     columns = ["metric", "value [95 %]", N, "missing"]
     columns += ["floor"] * floors + [f"− {comparison.baseline}\n[95 %], p"] * compared
@@ -50,6 +50,7 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
     notes = [*legend([row.summary for row in rows.values()]), *unmet_notes(run.spec["suite"], names)]
+    notes += win_lines(comparison, names)
     notes += tests_notes(comparison, [row.difference for row in rows.values() if row.difference]) * compared
     notes += [*_about(comparison), *drawn_lines(run), *gap_notes(run)]
     return Grid(title, tuple(columns), sections, list(dict.fromkeys(notes)), kept=(0, 2, 3))
@@ -72,7 +73,7 @@ def runs_grid(comparison: Comparison, *, parts: bool = False) -> Grid:
     notes = legend([row.summary for row in comparison.rows], [APART] if controls and honest else [])
     notes += unmet_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
     notes += smallest(comparison)
-    notes += [] if parts else _about(comparison)
+    notes += [] if parts else [*win_lines(comparison, metrics), *_about(comparison), *rank_note(comparison)]
     notes += [] if parts else drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()})
     notes += [*unpaired_note(unpaired), *cut_note(comparison.cut)]
     notes += [note for label, run in comparison.runs.items() for note in gap_notes(run, label)]
@@ -113,12 +114,12 @@ def cost_grid(comparison: Comparison) -> Grid:
 
 
 def smallest(comparison: Comparison) -> list[str]:
-    """The line for `utility`, else for the first metric of preference, where runs are compared with a baseline."""
+    """The line for the metric of ranks, else for the first of preference, where runs are compared with a baseline."""
     differences: dict[str, list[Estimate]] = {}
     for row in comparison.rows:
         if row.difference is not None and row.summary.question == "preference":
             differences.setdefault(row.summary.metric, []).append(row.difference)
-    metric = UTILITY if UTILITY in differences else next(iter(differences), UTILITY)
+    metric = ranking_metric(differences) or next(iter(differences), UTILITY)
     return smallest_note(metric, differences.get(metric, []))
 
 
@@ -154,12 +155,6 @@ def ranked_first(comparison: Comparison) -> tuple[list[str], list[str]]:
     return honest, [label for label in comparison.runs if label not in honest]
 
 
-def rank_cell(comparison: Comparison, label: str) -> str:
-    """The rank with its interval; empty for what is not ranked."""
-    rank = comparison.ranks.get(label)
-    return f"{rank.rank} [{rank.low}, {rank.high}]" if rank else ""
-
-
 def _about(comparison: Comparison) -> list[str]:
     """What n stands for, and why there is no share of the gap."""
     runs = comparison.runs.values()
@@ -193,17 +188,24 @@ def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
         cells.append("" if summary.floor is None else number(summary.floor))
     if compared:
         stands_on = (counts(summary), summary.missing)
-        cells.append(difference_cell(row, stands_on).replace("\n", " ") if row.difference else "")
+        cells.append(tested_cell(row, stands_on))
     return tuple(cells)
 
 
 def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str]) -> Cells:
     rows = comparison.of(label)
     stands_on = usual(row.summary for name, row in rows.items() if name in metrics)
-    cells = [stacked(rows[name].summary if name in rows else None, stands_on) for name in metrics]
+    cells = [value_cell(rows, name, stands_on) for name in metrics]
     place = [rank_cell(comparison, label)] if comparison.ranks else []
     left_out = unpaired_of(comparison)
-    return (label, *place, *cells, stands_on[0], str(stands_on[1]), *[str(left_out[label])] * any(left_out.values()))
+    return (
+        name_cell(comparison, label),
+        *place,
+        *cells,
+        stands_on[0],
+        str(stands_on[1]),
+        *[str(left_out[label])] * any(left_out.values()),
+    )
 
 
 def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequence[str], unpaired: bool) -> Cells:
@@ -212,14 +214,6 @@ def _differences_row(label: str, rows: Mapping[str, ComparedRow], names: Sequenc
     cells = [difference_cell(rows.get(name), stands_on) for name in names]
     left_out = [str(max(one.unpaired for one in differences))] * unpaired
     return (label, *cells, stands_on[0], str(stands_on[1]), *left_out)
-
-
-def difference_cell(row: ComparedRow | None, usual_counts: tuple[str, int]) -> str:
-    if row is None or row.difference is None:
-        return f"{DASH} (not compared)"
-    value, *rest = stacked(row.difference, usual_counts).split("\n")
-    sign = "+" if (row.difference.value or 0) > 0 else ""
-    return "\n".join([f"{sign}{value}", *rest, p_text(row.p_holm)])
 
 
 def _cost_row(label: str, run: ScoredRun) -> Cells:

@@ -12,16 +12,8 @@ from ..shared.meaning import gap_note, size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, legend, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
-from .grids import (
-    QUESTIONS,
-    difference_cell,
-    gap_notes,
-    rank_cell,
-    ranked_first,
-    smallest,
-    tests_notes,
-    unpaired_of,
-)
+from .compared_cells import difference_cell, name_cell, rank_cell, rank_note, tested_cell, value_cell, win_lines
+from .grids import QUESTIONS, gap_notes, ranked_first, smallest, tests_notes, unpaired_of
 
 
 def run_headline(comparison: Comparison, label: str) -> Grid:
@@ -29,7 +21,7 @@ def run_headline(comparison: Comparison, label: str) -> Grid:
     by_name = {name: row for name, row in comparison.of(label).items() if "/" not in name}
     rows = {name: by_name[name] for name in comparison.metrics if name in by_name}
     stands_on = usual(row.summary for row in rows.values())
-    compared = any(row.difference for row in rows.values())
+    compared = any(row.p is not None for row in rows.values())
     sections = [
         [_run_row(row, stands_on, compared) for row in rows.values() if row.summary.question == question]
         for question in QUESTIONS
@@ -38,7 +30,8 @@ def run_headline(comparison: Comparison, label: str) -> Grid:
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
     columns = ("metric", "mean [95 % interval]", *[f"− {comparison.baseline} [95 %], p"] * compared)
     notes = [*stands_note(stands_on), *size_note([run]), *legend([row.summary for row in rows.values()])]
-    notes += [*unmet_notes(run.spec["suite"], list(rows)), *_gap(comparison), *_more(comparison, list(rows))]
+    notes += [*win_lines(comparison, list(rows)), *unmet_notes(run.spec["suite"], list(rows))]
+    notes += [*_gap(comparison), *_more(comparison, list(rows))]
     notes += tests_notes(comparison, [row.difference for row in rows.values() if row.difference]) * compared
     return Grid(title, columns, sections, list(dict.fromkeys([*notes, *drawn_lines(run), *gap_notes(run)])))
 
@@ -53,12 +46,13 @@ def runs_headline(comparison: Comparison) -> Grid:
     sections = [[_runs_row(comparison, label, metrics, stands_on) for label in group] for group in (honest, controls)]
     columns = ("method", *["rank"] * ranks, *[wrapped(heads[name]) for name in metrics])
     notes = [*stands_note(stands_on), *size_note(comparison.runs.values())]
-    notes += legend(of_all, [APART] if controls and honest else [])
+    notes += [*legend(of_all, [APART] if controls and honest else []), *win_lines(comparison, metrics)]
     notes += unmet_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
     notes += [
         *smallest(comparison),
         *unpaired_note(unpaired_of(comparison)),
         *cut_note(comparison.cut),
+        *rank_note(comparison),
         *_gap(comparison),
         *_more(comparison, metrics),
         *drawn_notes({label: drawn_lines(run) for label, run in comparison.runs.items()}),
@@ -91,18 +85,21 @@ def _run_row(row: ComparedRow, stands_on: Counts, compared: bool) -> Cells:
     if not compared:
         return cells
     own = (counts(summary), summary.missing)
-    return (*cells, difference_cell(row, own).replace("\n", " ") if row.difference else "")
+    return (*cells, tested_cell(row, own))
 
 
 def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str], stands_on: Counts) -> Cells:
     rows = comparison.of(label)
-    cells = [stacked(rows[name].summary if name in rows else None, stands_on) for name in metrics]
-    return (label, *[rank_cell(comparison, label)] * bool(comparison.ranks), *cells)
+    cells = [value_cell(rows, name, stands_on) for name in metrics]
+    return (name_cell(comparison, label), *[rank_cell(comparison, label)] * bool(comparison.ranks), *cells)
 
 
 def _headlines(comparison: Comparison) -> list[str]:
+    """The headline metrics; one that no run has a value of gives way to the next that some run has one of."""
     questions: Mapping[str, str] = {row.summary.metric: row.summary.question for row in comparison.rows}
-    return headlines({name: questions[name] for name in comparison.metrics})
+    valued = {row.summary.metric for row in comparison.rows if row.summary.value is not None}
+    names = [name for name in comparison.metrics if name in valued] or comparison.metrics
+    return headlines({name: questions[name] for name in names})
 
 
 def _gap(comparison: Comparison) -> list[str]:

@@ -17,6 +17,7 @@ from prefbench.files import write_atomic
 from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.escape import code_block, csv_cell, markdown, slug
+from ..shared.frame import GAP
 from ..shared.grid import to_latex, to_markdown
 from .compare import Comparison, as_json
 from .figures import draw_figure
@@ -67,6 +68,8 @@ def _render(comparison: Comparison, tables: Sequence[Grid], galleries: Mapping[s
         failures=[note for label, run in comparison.runs.items() for note in gap_notes(run, label)],
         compared=any(row.difference for row in comparison.rows),
         ranked=bool(comparison.ranks),
+        ranked_by=comparison.ranked_by,
+        gap=GAP in comparison.metrics,
         family=comparison.family,
         tests=p_sentence(),
         intervals=interval_sentence(),

@@ -9,7 +9,7 @@ from functools import partial
 
 from prefbench.api import ScoredRun
 
-from ..shared.frame import BASELINE, CEILING, is_plain
+from ..shared.frame import BASELINE, CEILING, CROWD, is_plain
 from ..shared.labels import MUST_AGREE, SAMPLER, settings_of
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def together(runs: Sequence[ScoredRun]) -> list[ScoredRun]:
     """The runs that belong with most of the others, of equally many those that come first; each other is warned of.
 
     They share data, split, seed, backbone and the recipes of their metrics; of runs with equal settings, and of
-    several of the baseline or of the ceiling, one is kept.
+    several of the baseline, the ceiling or the crowd, one is kept.
     """
     kept = list(runs)
     for field, meaning in MUST_AGREE.items():
@@ -30,7 +30,7 @@ def together(runs: Sequence[ScoredRun]) -> list[ScoredRun]:
         reason = f"its {metric} was scored by another recipe than the others'; prefbench score RUN"
         kept = _majority(kept, partial(_recipe, metric), reason)
     kept = _once(kept, _identity, "it has the settings of another run")
-    for method in (BASELINE, CEILING):
+    for method in (BASELINE, CEILING, CROWD):
         kept = _one_plain(kept, method)
     return kept
 

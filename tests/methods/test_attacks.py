@@ -27,15 +27,17 @@ from prefbench.api import (
     to_pixels,
 )
 from prefbench.cli.main import main
-from prefbench.methods.attacks.best_of_n import BestOfN, candidate_seeds
+from prefbench.methods.attacks.best_of_n import BestOfN
 from prefbench.methods.attacks.copy_crop import CopyCrop
 from prefbench.methods.attacks.copy_flip import CopyFlip
 from prefbench.methods.attacks.copy_liked import CopyLiked
 from prefbench.methods.attacks.liked_image import LikedImageAttack
 from prefbench.methods.attacks.mean_of_likes import MeanOfLikes
-from prefbench.methods.attacks.popular_style import PopularStyle, popular_phrases
+from prefbench.methods.attacks.popular_style import PopularStyle
 from prefbench.methods.attacks.style_clone import StyleClone
 from prefbench.methods.prompt_only import PromptOnly
+from prefbench.methods.shared.candidates import candidate_seeds
+from prefbench.methods.shared.phrases import popular_phrases
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder

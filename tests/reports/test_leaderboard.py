@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from prefbench.api import PrefbenchError
-from prefbench.reports.leaderboard.entries import entries_of, load_entries
+from prefbench.reports.leaderboard.entries import entries_of, load_entries, path_of
 from prefbench.reports.leaderboard.page import render
 from prefbench.reports.leaderboard.report import Leaderboard
 from prefbench.reports.shared.grid import to_markdown
@@ -166,3 +166,71 @@ def test_what_is_committed_of_ours_is_personal() -> None:
         others = [rows[name][distance]["value"] for name in ("prompt-only", "ip-adapter", "attribute-rewrite")]
         assert ours[distance]["value"] < min(others)
     assert rows.keys() >= {"ours", "ip-adapter", "attribute-rewrite", "ours.other-user", "ours.flipped"}
+
+
+def unknown_truth(folder: Path, **own: float) -> list[ScoredFolder]:
+    """Runs of a suite without truth by P(liked) under the own user: `ours_other_user` is `ours` under that control."""
+    users = dict.fromkeys((f"user {i}" for i in range(9)), 0.0)
+    runs = []
+    for name, value in own.items():
+        method, _, control = name.replace("_", "-").partition("-other")
+        spec = {"suite": "mine/", "control": "other-user" if control else None}
+        gain = {"gain": lambda *sample, value=value: value + 0.01 * sample[2], "truth": False}
+        runs.append(build(folder / name, method, users, present=tuple(users), spec=spec, **gain))
+    return runs
+
+
+FRAMED = {"ours": 0.9, "prompt_only": 0.4, "crowd": 0.6, "ours_other_user": 0.5}
+
+
+def test_a_suite_without_truth_is_published_under_its_own_headline(tmp_path: Path) -> None:
+    entries = entries_of(unknown_truth(tmp_path, **FRAMED))
+    page = render(entries)
+    assert "## mine/, test users, tiny" in page
+    head = next(line for line in page.splitlines() if line.startswith("| method |"))
+    over = [f"win-rate over {name} ↑" for name in ("prompt-only", "crowd", "other-user")]
+    assert head.startswith(f"| method | personal-gain ↑ | {' | '.join(over)} | n |")
+    names = [line.split("|")[1].strip() for line in page.splitlines() if "0123456" in line]
+    assert names == ["ours", "crowd", "prompt-only", "ours + other-user"], "by personal-gain, controls apart"
+    assert "personal-gain, a scorer's P(liked) under the own user minus under others" in page
+    assert "≈" not in page
+    assert path_of(entries[0]) == Path("mine/ours.json")
+
+
+def test_who_does_not_beat_the_crowd_is_marked_on_the_page_from_the_files_alone(tmp_path: Path) -> None:
+    report, results = Leaderboard(), tmp_path / "results"
+    report.publish(entries_of(unknown_truth(tmp_path, **FRAMED | {"crowd": 0.95})), results)
+    page = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+    assert "| ours ≈ |" in page
+    assert "≈ ours does not beat crowd: it has personalised nothing that matters here" in page
+    (entry,) = [e for e in load_entries(results / "leaderboard") if (e["method"], e["control"]) == ("ours", None)]
+    assert entry["unbeaten"] == ["crowd"]
+    del entry["unbeaten"]
+    assert "≈" not in render([entry]), "entries of older versions lack it"
+
+
+@pytest.mark.parametrize(
+    ("without", "missing"),
+    [
+        ("crowd", r"among the runs crowd \(prefbench run --suite mine/ --method crowd\)$"),
+        ("prompt_only", r"among the runs prompt-only \(prefbench run --suite mine/ --method prompt-only\)$"),
+        ("ours_other_user", r"ours \+ other-user \(prefbench run --suite mine/ --method ours --control other-user\)$"),
+    ],
+)
+def test_what_a_frame_without_truth_lacks_is_named_with_its_command(tmp_path: Path, without: str, missing: str) -> None:
+    own = {name: value for name, value in FRAMED.items() if name != without}
+    with pytest.raises(PrefbenchError, match=missing):
+        entries_of(unknown_truth(tmp_path, **own))
+
+
+def test_a_run_without_the_headline_is_not_published_where_no_truth_is_known(tmp_path: Path) -> None:
+    runs = unknown_truth(tmp_path, **FRAMED)
+    (runs[0].path / "scores" / "personal-gain.jsonl").unlink()
+    with pytest.raises(PrefbenchError, match=r"prefbench score .*ours --metrics personal-gain$"):
+        entries_of([ScoredFolder.open(runs[0].path), *runs[1:]])
+
+
+def test_rows_of_two_suites_stand_in_two_tables_with_a_headline_each(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    page = render([*entries_of(runs), *entries_of(unknown_truth(tmp_path / "mine", **FRAMED))])
+    heads = [line for line in page.splitlines() if line.startswith("| method |")]
+    assert [head.split("|")[2].strip() for head in heads[:2]] == ["personal-gain ↑", "gap-closed ↑†"]

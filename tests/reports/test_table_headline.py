@@ -119,6 +119,15 @@ def test_the_headline_is_the_first_of_each_question_and_a_plug_in_takes_no_place
     assert headlines(own) == ["aaa", "zz"]
 
 
+def test_a_headline_without_any_value_gives_way_to_the_next(runs: list[ScoredFolder]) -> None:
+    comparison = wide(runs)
+    rows = [
+        replace(row, summary=replace(row.summary, value=None)) if row.summary.metric == "copy-rate" else row
+        for row in comparison.rows
+    ]
+    assert runs_headline(replace(comparison, rows=rows)).columns[-1] == "diversity ↑†"
+
+
 def test_what_rounds_to_zero_has_no_minus() -> None:
     assert [number(value) for value in (-0.0, -0.0004, -0.0006, 0.0004)] == ["0.000", "0.000", "-0.001", "0.000"]
     assert number(-0.04, like=-250.0) == "0.0"
@@ -136,7 +145,8 @@ def test_a_table_without_the_gap_says_what_to_run() -> None:
     assert line.endswith("prefbench run --method inferred.")
     assert gap_note(["utility", "gap-closed"], ["ours"]) == []
     assert gap_note(["preference"], ["ours"]) == [
-        "no gap-closed: it is made from utility, which only a suite that knows the truth has."
+        "no gap-closed: it is made from utility, which only a suite that knows the truth has; "
+        "the headline here is preference."
     ]
 
 

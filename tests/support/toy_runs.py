@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from tests.support.colours import ColourSuite
 USERS, PROMPTS, INDICES = ("ann", "bob", "cyd"), ("a cat", "a dog"), (0, 1)
 HOSTILE = "x|y <script>alert(1)</script> [red]bold[/red] =cmd() **b** `c`\x1b[31m\nhttps://e.vil @you"
 Values = Mapping[str, float | None] | float
+Gain = Callable[[str, str, int], float | None]
 KINDS = {"ann": "noisy", "bob": "sparse", "cyd": "noisy"}
 
 
 def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredFolder:
     """A scored run; `utility` is one value per user, of whom there may be more than the three.
 
-    None is for failed samples, NaN for drawn ones without a value.
+    None is for failed samples, NaN for drawn ones without a value. With `gain` there is `personal-gain` too: P(liked)
+    under the own user by user, prompt and index, None where it has none; without `truth` there is no `utility`.
     """
     spec = {
         "suite": "toy", "suite_parameters": {}, "suite_digest": "d" * 64, "split": "test", "method": method,
@@ -59,7 +61,10 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredF
     ]
     samples = [sample for sample in samples if sample.user in options.get("present", users)]
     store.append_samples(samples)
-    _score(store, samples, per_user)
+    if options.get("truth", True):
+        _score(store, samples, per_user)
+    if "gain" in options:
+        _score_gain(store, samples, options["gain"])
     store_summary(ScoredFolder.open(folder))
     return ScoredFolder.open(folder)
 
@@ -109,6 +114,25 @@ def _score(store: RunFolder, samples: Sequence[Sample], per_user: Mapping[str, f
     }
     values = {"set": 12.5, "floor": 3.25, **{f"without/user/{i}": 12.0 + i for i in range(len(USERS))}}
     store.write_scores("fid", fid, [{"key": k, "column": "fid", "value": v, "n": 6} for k, v in values.items()])
+
+
+def _score_gain(store: RunFolder, samples: Sequence[Sample], gain: Gain) -> None:
+    """Rows as `personal-gain` writes them; every other user likes a picture at 0.5."""
+    header = {
+        "metric": "personal-gain@1[toy]",
+        "direction": "up",
+        "question": "preference",
+        "unit": "image",
+        "undirected": ["personal-gain/others"],
+        "extractor": None,
+        "samples": samples_digest(samples),
+    }
+    rows = []
+    for sample in [one for one in samples if one.image]:
+        own = gain(sample.user, sample.prompt, sample.index)
+        parts = {"": None if own is None else own - 0.5, "/own": own, "/others": 0.5}
+        rows += [{"key": sample.key, "column": f"personal-gain{part}", "value": v} for part, v in parts.items()]
+    store.write_scores("personal-gain", header, rows)
 
 
 def history(user: str) -> History:

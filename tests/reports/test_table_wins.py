@@ -1,0 +1,241 @@
+"""Win rates in tables: over whom they are, what they stand on, whom they call impersonal, what they miss."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefbench.cli.grids import fold, show, to_text
+from prefbench.reports.shared.frame import command_for, headlines, mismatched, own_column, ranking_metric
+from prefbench.reports.table.beside import frame_beside
+from prefbench.reports.table.compare import Comparison, as_json, compare
+from prefbench.reports.table.grids import run_grid, runs_grid
+from prefbench.reports.table.headline import run_headline, runs_headline
+from prefbench.reports.table.report import Table
+from prefbench.score.scored_folder import ScoredFolder
+from tests.support.toy_runs import Gain, build
+
+USERS = tuple(f"user {i}" for i in range(9))
+OVER = "win-rate over {}".format
+
+
+def level(value: float) -> Gain:
+    return lambda *sample: value + 0.01 * sample[2]
+
+
+def run(folder: Path, method: str, own: float | Gain, **options: Any) -> ScoredFolder:
+    """A run of a suite without truth; `own` is P(liked) under the own user."""
+    gain = own if callable(own) else level(own)
+    values = options.pop("values", dict.fromkeys(USERS, 0.0))
+    name = "-".join(filter(None, [method, options.get("control")]))
+    spec = {"control": options.pop("control", None), **options.pop("spec", {})}
+    options = {"present": USERS, "truth": False, **options}
+    return build(folder / name, method, values, gain=gain, spec=spec, **options)
+
+
+def framed(folder: Path, own: float = 0.9, crowd: float = 0.6, other: float = 0.5) -> list[ScoredFolder]:
+    """`ours` with its frame."""
+    return [
+        run(folder, "ours", own),
+        run(folder, "prompt-only", 0.4),
+        run(folder, "crowd", crowd),
+        run(folder, "ours", other, control="other-user"),
+    ]
+
+
+def rates(comparison: Comparison, label: str = "ours") -> dict[str, float | None]:
+    return {n: row.summary.value for n, row in comparison.of(label).items() if n.startswith("win-rate")}
+
+
+def notes(comparison: Comparison) -> str:
+    return "\n".join(runs_headline(comparison).notes)
+
+
+def test_a_run_is_set_against_the_frame_and_its_own_control(tmp_path: Path) -> None:
+    comparison = compare(framed(tmp_path))
+    assert rates(comparison) == {OVER("prompt-only"): 1.0, OVER("crowd"): 1.0, OVER("other-user"): 1.0}
+    assert rates(comparison, "crowd") == {OVER("prompt-only"): 1.0}
+    assert rates(comparison, "prompt-only") == {OVER("crowd"): 0.0}
+    assert rates(comparison, "ours + other-user") == {OVER("prompt-only"): 1.0, OVER("crowd"): 0.0}
+
+
+def test_it_is_a_count_of_wins_and_half_of_ties_on_shared_samples(tmp_path: Path) -> None:
+    """Of 9 users with 4 samples: the first sample wins, the last is tied but for rounding, the others lose."""
+
+    def own(_: str, prompt: str, index: int) -> float:
+        return {("a cat", 0): 0.9, ("a dog", 1): 0.5 + 1e-9}.get((prompt, index), 0.1)
+
+    runs = [run(tmp_path, "ours", own), run(tmp_path, "prompt-only", lambda *_: 0.5)]
+    (row,) = [row for row in compare(runs).rows if row.summary.metric == OVER("prompt-only")]
+    assert row.summary.value == pytest.approx((1 + 0.5) / 4)
+    assert row.summary.n_samples == 36
+    assert (row.baseline, row.difference) == ("prompt-only", None)
+    assert row.p == row.p_holm
+
+
+def test_failed_samples_are_missing_and_those_of_one_run_alone_unpaired(tmp_path: Path) -> None:
+    failed = {**dict.fromkeys(USERS, 0.0), USERS[0]: None}
+    runs = [
+        run(tmp_path, "ours", 0.9, values=failed),
+        run(tmp_path, "prompt-only", lambda user, *_: None if user == USERS[1] else 0.4),
+    ]
+    for comparison in (compare(runs, own_samples=True), compare(runs)):
+        (row,) = [row for row in comparison.rows if row.summary.metric == OVER("prompt-only")]
+        assert (row.summary.value, row.summary.n_users, row.summary.missing) == (1.0, 7, 8)
+    fewer = run(tmp_path / "few", "prompt-only", 0.4, present=USERS[2:])
+    (row,) = [row for row in compare([runs[0], fewer]).rows if row.summary.metric == OVER("prompt-only")]
+    assert (row.summary.n_users, row.summary.missing, row.summary.unpaired) == (7, 0, 8)
+
+
+def test_any_baseline_gives_a_column_that_names_it(tmp_path: Path) -> None:
+    runs = [*framed(tmp_path), run(tmp_path, "ip-adapter", 0.95)]
+    comparison = compare(runs, baseline="ip-adapter")
+    assert rates(comparison)[OVER("ip-adapter")] == 0.0
+    assert OVER("ip-adapter") not in rates(comparison, "ip-adapter")
+    assert OVER("crowd") in rates(compare(runs, baseline="crowd"))
+
+
+def test_the_scorer_of_the_headline_is_asked_and_one_that_all_runs_have() -> None:
+    both = ["preference", "preference/own", "personal-gain", "personal-gain/own"]
+    assert own_column([both, both]) == "personal-gain/own"
+    assert own_column([both, both[:2]]) == "preference/own"
+    assert own_column([both[2:], both[:2]]) == "personal-gain/own"
+    assert own_column([["clip-i/own"]]) is None
+    assert own_column([]) is None
+
+
+def test_headlines_without_truth_are_the_gain_and_the_win_rates() -> None:
+    names = dict.fromkeys(("preference", "personal-gain", OVER("crowd"), "zz"), "preference") | {"fid": "fidelity"}
+    assert headlines(names) == ["personal-gain", OVER("crowd"), "fid"]
+    assert headlines(names | {"utility": "preference", "gap-closed": "preference"}) == ["gap-closed", "fid"]
+    assert ranking_metric(names) == "personal-gain"
+    assert ranking_metric({"utility", *names}) == "utility"
+    assert ranking_metric({"zz"}) is None, "no plug-in ranks by its name"
+
+
+def test_without_truth_methods_are_ranked_by_the_gain(tmp_path: Path) -> None:
+    comparison = compare([*framed(tmp_path), run(tmp_path, "ip-adapter", 0.7)])
+    assert list(comparison.ranks)[:2] == ["ours", "ip-adapter"]
+    assert "rank: by personal-gain among the methods that it may rank." in notes(comparison)
+
+
+@pytest.mark.parametrize(
+    ("crowd", "other", "unbeaten"),
+    [(0.6, 0.5, []), (0.95, 0.5, ["crowd"]), (0.6, 0.9, ["other-user"]), (0.9, 0.95, ["crowd", "other-user"])],
+)
+def test_who_does_not_beat_the_crowd_and_the_own_control_is_marked(
+    tmp_path: Path, crowd: float, other: float, unbeaten: list[str]
+) -> None:
+    comparison = compare(framed(tmp_path, 0.9, crowd, other))
+    assert comparison.unbeaten == {"ours": unbeaten}
+    marked = [cells[0] for cells in runs_headline(comparison).sections[0] if "≈" in cells[0]]
+    assert marked == ["ours ≈"] * bool(unbeaten)
+    line = f"≈ ours does not beat {' and '.join(unbeaten)}: it has personalised nothing that matters here"
+    assert (line in notes(comparison)) is bool(unbeaten)
+
+
+def test_a_scorer_that_may_not_rank_a_method_marks_nobody(tmp_path: Path) -> None:
+    comparison = compare(framed(tmp_path, 0.5, 0.9, 0.9))
+    rows = [replace(row, summary=replace(row.summary, unranked="shares an encoder")) for row in comparison.rows]
+    assert replace(comparison, rows=rows).unbeaten == {"ours": []}
+
+
+def test_what_is_missing_from_the_frame_is_named_with_its_command(tmp_path: Path) -> None:
+    alone = run(tmp_path, "ours", 0.9, spec={"suite": "mine/", "split": "val", "users": 9})
+    comparison = compare([alone])
+    about = "--suite mine/ --split val --users 9 --method"
+    assert comparison.lacking == {
+        "prompt-only": f"prefbench run {about} prompt-only",
+        "crowd": f"prefbench run {about} crowd",
+        "ours + other-user": f"prefbench run {about} ours --control other-user",
+    }
+    for grid in (run_headline(comparison, "ours"), run_grid(comparison, "ours")):
+        assert any(note.startswith("missing from the frame: prompt-only (prefbench run") for note in grid.notes)
+    assert "missing from the frame" not in notes(compare(framed(tmp_path / "whole")))
+
+
+def test_a_parameter_is_part_of_the_command_and_of_whose_control_it_is(tmp_path: Path) -> None:
+    runs = framed(tmp_path)
+    scaled = run(tmp_path / "scaled", "ours", 0.9, spec={"parameters": {"scale": 0.5}})
+    everyone = {"ours": runs[0], "control": runs[3], "scaled": scaled}
+    assert mismatched(everyone, "ours") == "control"
+    assert mismatched(everyone, "scaled") is None
+    assert mismatched(everyone, "control") is None
+    assert command_for(scaled, "ours", "other-user").endswith("--method ours --control other-user -p scale=0.5")
+    assert "-p" not in command_for(scaled, "crowd")
+
+
+def test_without_a_scorer_of_users_there_are_no_win_rates_and_no_advice_about_them(tmp_path: Path) -> None:
+    comparison = compare([build(tmp_path / "a", "ours", 0.5), build(tmp_path / "b", "prompt-only", 0.4)])
+    assert rates(comparison) == {}
+    assert "win-rate" not in notes(comparison)
+    assert "missing from the frame" not in notes(comparison)
+
+
+def test_a_single_run_is_shown_beside_the_crowd_and_its_own_control(tmp_path: Path) -> None:
+    runs = framed(tmp_path)
+    beside = frame_beside(runs[0])
+    assert {(one.method, one.control) for one in beside} == {
+        ("prompt-only", None),
+        ("crowd", None),
+        ("ours", "other-user"),
+    }
+    comparison = compare(runs[:1], beside=beside)
+    assert set(rates(comparison)) == {OVER("prompt-only"), OVER("crowd"), OVER("other-user")}
+    assert "and 3 win rates of this run" in comparison.family
+    (cells,) = [c for section in run_headline(comparison, "ours").sections for c in section if "over crowd" in c[0]]
+    assert re.fullmatch(r"p (< 0\.001|0\.\d{3})", cells[-1]), "no difference to prompt-only, but a p value"
+
+
+def test_tables_fit_100_columns_in_two_parts_and_hold_a_p_value_for_each_win_rate(tmp_path: Path) -> None:
+    grid = runs_headline(compare(framed(tmp_path)))
+    parts = fold(replace(grid, notes=()), 100)
+    assert len(parts) == 2
+    assert max(len(line) for part in parts for line in to_text(part).splitlines()) <= 100
+    assert [name.replace("\n", " ") for name in grid.columns] == [
+        "method", "rank", "personal-gain ↑", "win-rate over prompt-only ↑", "win-rate over crowd ↑",
+        "win-rate over other-user ↑",
+    ]  # fmt: skip
+    ours = grid.sections[0][0]
+    assert all(re.search(r"\np (< )?0\.\d{3}$", cell) for cell in ours[3:])
+    assert [cells[3] for cells in grid.sections[0] if cells[0] == "prompt-only"] == ["—"]
+
+
+def test_one_line_says_what_a_win_rate_is(tmp_path: Path) -> None:
+    comparison = compare(framed(tmp_path))
+    lines = [line for line in notes(comparison).splitlines() if line.startswith("win-rate:")]
+    assert len(lines) == 1
+    assert "(personal-gain/own)" in lines[0]
+    assert "ties count half, 0.5 is alike" in lines[0]
+
+
+def test_page_rows_and_figure_hold_them_too(tmp_path: Path) -> None:
+    comparison = compare(framed(tmp_path, crowd=0.95))
+    table = Table()
+    paths = table.write(comparison, tmp_path / "page")
+    page = paths[0].read_text(encoding="utf-8")
+    assert "win-rate over crowd ↑" in page
+    assert "ours ≈" in page
+    assert "Ranks are by personal-gain." in page
+    assert "win-rate over crowd" in (tmp_path / "page" / "rows.csv").read_text(encoding="utf-8")
+    rows = json.loads(json.dumps(as_json(comparison.rows)))
+    (row,) = [row for row in rows if (row["label"], row["metric"]) == ("ours", OVER("crowd"))]
+    assert (row["value"], row["baseline"], row["difference"]) == (0.0, "crowd", None)
+    screen = io.StringIO()
+    show(list(table.tables(comparison)), screen)
+    assert "win-rate" in screen.getvalue()
+    assert "gap-closed is the share" not in page
+
+
+def test_every_column_of_the_full_table_is_there(tmp_path: Path) -> None:
+    grid = runs_grid(compare(framed(tmp_path)))
+    assert grid.columns[2:6] == (
+        "personal-gain ↑",
+        *(f"{OVER(name)} ↑" for name in ("prompt-only", "crowd", "other-user")),
+    )
