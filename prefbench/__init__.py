@@ -1,6 +1,6 @@
 """prefbench: a benchmark for preference-conditioned image generation.
 
-Five calls do what the command line does:
+Six calls do what the command line does:
 
     import prefbench
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Runs: TypeAlias = Run | Path | str | Iterable[Run | Path | str]
 
 __version__ = "0.2.0"
-__all__ = ["compare", "load", "report", "run", "score"]
+__all__ = ["compare", "load", "report", "run", "score", "score_images"]
 
 if not Path(__file__).with_name("methods").is_dir():
     # A checkout: its own plug-ins stand beside the package, whichever checkout is installed.
@@ -111,6 +111,52 @@ def score(
     from prefbench.run.watch import Watch
 
     return score_run(load(run), listed("metrics", metrics), suite, watch or Watch())
+
+
+def score_images(
+    images: Path | str,
+    *,
+    suite: str | None = None,
+    name: str | None = None,
+    card: Path | str | None = None,
+    out: Path | str = "runs",
+    metrics: str | Iterable[str] = (),
+    allow_missing: bool = False,
+    watch: Watch | None = None,
+    **settings: Any,
+) -> Run:
+    """Stores images that something else drew as a run, and scores it. No backbone is loaded; the same call goes on.
+
+    Args:
+        images: of one method: a table with the columns `user`, `prompt` or `case`, and `image`, a path relative to the
+            table; or a folder `<user>/<case>-<n>.png`. `prefbench export cases` writes what to draw.
+        suite: a registered name, a folder or `path/to/file.py:Class`; None for the default suite.
+        name: of the method; by default that on its card, or of the file or folder.
+        card: a `card.toml`; by default the one in the folder, or beside the table.
+        out: the folder that the run's own folder is made in.
+        metrics: one name or several; the suite's where none are named.
+        allow_missing: goes on where an image is missing or cannot be read; each is a failed sample.
+        watch: is told how it goes.
+        settings: `split`, `users`, `seed` and `suite_parameters` as of `run`; `samples`, how many images a case has.
+
+    Returns:
+        The run with its numbers.
+
+    Raises:
+        PrefbenchError: any mistake, in one line; an image that is missing, cannot be read, or is there twice.
+
+    Example:
+        >>> run = prefbench.score_images("drawn", suite="mine", name="my method")  # doctest: +SKIP
+    """
+    from prefbench.calls import Run, listed, path_of
+    from prefbench.run.watch import Watch
+    from prefbench.score.given_images import read_given, store_given
+
+    own, metrics, watch = card and path_of("card", card), listed("metrics", metrics), watch or Watch()
+    settings |= {"suite": suite, "out": path_of("out", out)}
+    given = read_given(settings, path_of("images", images), name, own or None, watch)
+    path = store_given(given, metrics, watch, allow_missing=allow_missing)
+    return prefbench.score(Run.open(path), metrics, suite=suite, watch=watch)
 
 
 def load(path: Run | Path | str) -> Run:

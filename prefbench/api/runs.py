@@ -16,6 +16,13 @@ from prefbench.api.stored import OPEN, Number
 
 ALL = "all"
 """The kind of a row that speaks of all users."""
+NO_BACKBONE, NO_DIGEST = "none (images given)", "0" * 64
+"""The backbone, and the digest in its place, of a run whose images were given: nothing here drew them."""
+
+
+def is_given(spec: Mapping[str, Any]) -> bool:
+    """Whether the images of a run were given, by its spec."""
+    return bool(spec["backbone_digest"] == NO_DIGEST)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from prefbench.cli.check import check
 from prefbench.cli.compare import compare
 from prefbench.cli.convert import convert
 from prefbench.cli.doctor import doctor
+from prefbench.cli.export import export
 from prefbench.cli.list import list_
 from prefbench.cli.options import command_line
 from prefbench.cli.power import power
@@ -34,22 +35,9 @@ from prefbench.cli.train import train
 from prefbench.cli.validate import validate
 
 VERBS = (
-    run,
-    score,
-    report,
-    compare,
-    audit,
-    power,
-    validate,
-    publish,
-    show,
-    list_,
-    check,
-    train,
-    convert,
-    ablate,
-    doctor,
-)
+    run, score, report, compare, audit, power, validate, publish, show, list_,
+    check, train, convert, export, ablate, doctor,
+)  # fmt: skip
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISK = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.EEXIST)

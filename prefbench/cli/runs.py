@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from prefbench.api import counted
+from prefbench.api.runs import is_given
 
 if TYPE_CHECKING:
     from prefbench.calls import Run
     from prefbench.cli.screen import Screen
 
 run_folders = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+runs_or_none = click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 suite_of_file = click.option(
     "--suite", help="The suite, where it is a file's class: a run folder alone never makes prefbench load code."
 )
@@ -82,7 +84,9 @@ def next_report(run: Run, suite: str | None) -> str:
     for path in folders:
         with suppress(PrefbenchError):
             spec = RunFolder(path).read_description()["spec"]
-            together += [path] if all(spec[name] == run.spec[name] for name in _OF_ONE_TABLE) else []
+            # Given images stand beside runs of any backbone.
+            telling = _OF_ONE_TABLE[:-1] if is_given(spec) or is_given(run.spec) else _OF_ONE_TABLE
+            together += [path] if all(spec[name] == run.spec[name] for name in telling) else []
     together = together or [run.path]
     whole = together == folders
     named = f"{quote(str(run.path.parent))}/*" if whole else " ".join(quote(str(path)) for path in together)
@@ -90,5 +94,6 @@ def next_report(run: Run, suite: str | None) -> str:
 
 
 def of_suite(run: Run, suite: str | None) -> str:
-    """The option that names the suite again, where it is a file's class."""
-    return f" --suite {quote(suite)}" if suite is not None and ":" in str(run.spec["suite"]) else ""
+    """The option that names the suite again, where it is a file's class or a folder."""
+    recorded = str(run.spec["suite"])
+    return f" --suite {quote(suite)}" if suite is not None and (":" in recorded or recorded.endswith("/")) else ""

@@ -28,7 +28,7 @@ def read_columns(path: Path, texts: tuple[str, ...]) -> pd.DataFrame:
 
     with open_plain(path) as stream:
         try:
-            table = _read(path.suffix, stream, texts)
+            table = _read(path.suffix.lower(), stream, texts)
         except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
             raise PrefbenchError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     names = table.column_names

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, Sample
 from prefbench.api.reports import Bar, no_bar
 from prefbench.registry import check_card_of, load_class
 from prefbench.run.description import ADVICE, owner_of
@@ -15,6 +16,7 @@ from prefbench.run.draw import RunResult, draw
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import RunFolder
 from prefbench.run.outputs import asking
+from prefbench.run.plan import RunSpec
 from prefbench.run.prepare import Prepared
 from prefbench.run.progress import Progress
 from prefbench.run.row_kinds import StartRow
@@ -34,14 +36,9 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
     """
     # Before the lock: a git process that outlives a kill of this one would keep the folder locked.
     code, folder = code_state(), _wherever(prepared.folder)
-    with folder.locked():
-        if not (folder.path / "run.json").is_file():
-            folder.write_description(describe(prepared, code))
-        if folder.owner.run != owner_of({"spec": prepared.spec.to_json(), "format": folder.owner.format}).run:
-            raise PrefbenchError(f"{folder.path / 'run.json'} describes another run; {ADVICE}")
-        finished = folder.finished(bar)
+    with continued(folder, prepared.spec, lambda: describe(prepared, code), bar) as finished:
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
-            folder.append_start(_start(code, prepared.spec.batch))
+            folder.append_start(start_row(code, prepared.spec.batch))
         with bar("draw", prepared.n_samples, "img") as advance:
             progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
             prepared.backbone.on_evaluations = progress.evaluated
@@ -54,6 +51,19 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
                 progress=progress,
                 finished=finished,
             )
+
+
+@contextmanager
+def continued(
+    folder: RunFolder, spec: RunSpec, description: Callable[[], Mapping[str, Any]], bar: Bar
+) -> Iterator[dict[str, Sample]]:
+    """Holds the folder of a run that begins, with its description, or goes on; yields `RunFolder.finished`."""
+    with folder.locked():
+        if not (folder.path / "run.json").is_file():
+            folder.write_description(description())
+        if folder.owner.run != owner_of({"spec": spec.to_json(), "format": folder.owner.format}).run:
+            raise PrefbenchError(f"{folder.path / 'run.json'} describes another run; {ADVICE}")
+        yield folder.finished(bar)
 
 
 def _wherever(folder: RunFolder) -> RunFolder:
@@ -84,7 +94,7 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
         return collect_states(plans, prepared.method, folder, advance=advance)
 
 
-def _start(code: Mapping[str, Any], batch: int) -> StartRow:
+def start_row(code: Mapping[str, Any], batch: int) -> StartRow:
     """When, in which batches and by which code a run was begun or continued; `run.json` has the first one's alone."""
     time = datetime.now(UTC).isoformat(timespec="seconds")
     return StartRow(time, batch, code["commit"], code["dirty"], versions())

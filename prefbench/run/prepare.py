@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from prefbench.api import SPLITS, Backbone, Context, History, Method, Metric, PrefbenchError, Split, Suite, TrainUser
+from prefbench.api import (
+    SPLITS,
+    Backbone,
+    Case,
+    Context,
+    History,
+    Method,
+    Metric,
+    PrefbenchError,
+    Split,
+    Suite,
+    TrainUser,
+)
 from prefbench.api.guard import guarded, module_of
 from prefbench.api.near import unknown
 from prefbench.parameters import checked, restore
@@ -99,13 +111,18 @@ def check_names(settings: Settings) -> None:
     """Raises `PrefbenchError` for a name that is not known. Imports nothing, so that a mistake is answered at once."""
     if isinstance(settings.method, str):
         check_name("method", settings.method)
-    check_name("suite", settings.suite)
-    if settings.split not in SPLITS:
-        raise PrefbenchError(unknown("split", settings.split, list(SPLITS)))
+    check_data(settings)
     if settings.control is not None:
         check_name("control", settings.control)
     if settings.backbone is not None:
         check_source("backbone", settings.backbone)
+
+
+def check_data(settings: Settings) -> None:
+    """The same for the suite, the split and the folder that the run's own is made in."""
+    check_name("suite", settings.suite)
+    if settings.split not in SPLITS:
+        raise PrefbenchError(unknown("split", settings.split, list(SPLITS)))
     if not next(folder for folder in (settings.out, *settings.out.absolute().parents) if folder.exists()).is_dir():
         raise PrefbenchError(f"cannot write into {settings.out}: a file stands where a folder should be")
 
@@ -140,20 +157,13 @@ def prepare(settings: Settings) -> Prepared:
     identity = identify(settings.method, settings.parameters)
     control = load("control", settings.control) if settings.control else None
     suite, suite_parameters = load_suite(settings.suite, settings.suite_parameters)
-    kinds = _kinds_of_users(suite, cast("Split", settings.split), settings.users)
+    kinds = kinds_of_users(suite, cast("Split", settings.split), settings.users)
     method, backbone = _set_up(settings, identity, suite)
     histories = {user: suite.history(user) for user in kinds}
     if control is not None:
         histories = controlled(cast("str", settings.control), control, histories)
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
-    cases = [case for user in kinds for case in suite.cases(user)]
-    if not cases:
-        why = [
-            f"suite {suite.card.name!r} has no case to draw for users of {settings.split}",
-            *suite.inventory().values(),
-        ]
-        raise PrefbenchError("; ".join(why))
-    plan = make_plan(spec, cases, histories)
+    plan = make_plan(spec, cases_of(suite, kinds, settings.split), histories)
     folder = RunFolder(settings.out / spec.id)
     return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command)
 
@@ -225,10 +235,27 @@ def recorded_suite(spec: Mapping[str, Any], named: str | None = None) -> Suite:
     return GuardedSuite(construct(f"suite {recorded!r}", constructor, restore(constructor, parameters)))
 
 
-def _suite_name(suite: str) -> str:
+def suite_name(suite: str) -> str:
     """A suite as the spec names it; of a folder its own name with a slash, wherever it lies."""
     folder = folder_of("suite", suite)
     return portable_name(suite, pinned=True) if folder is None else f"{folder.resolve().name}/"
+
+
+def kinds_of_users(suite: Suite, split: Split, limit: int | None) -> dict[str, str]:
+    """User id to kind, in the suite's order."""
+    users = suite.users(split)
+    if limit is not None and not 1 <= limit <= len(users):
+        raise PrefbenchError(f"users must be 1 to {len(users)}, got {limit}")
+    return {user.id: user.kind for user in users[:limit]}
+
+
+def cases_of(suite: Suite, users: Iterable[str], split: str) -> list[Case]:
+    """The cases of users, in their order. Raises `PrefbenchError` where there is none."""
+    cases = [case for user in users for case in suite.cases(user)]
+    if not cases:
+        why = f"suite {suite.card.name!r} has no case to draw for users of {split}"
+        raise PrefbenchError("; ".join([why, *suite.inventory().values()]))
+    return cases
 
 
 def _not_loaded(suite: str) -> str:
@@ -237,14 +264,6 @@ def _not_loaded(suite: str) -> str:
     if ":" not in suite:
         return unknown("suite of the run", suite, names("suite"))
     return f"the run's suite {suite!r} is a file, which is only loaded when you name it: --suite path/to/file.py:Class"
-
-
-def _kinds_of_users(suite: Suite, split: Split, limit: int | None) -> dict[str, str]:
-    """User id to kind, in the suite's order."""
-    users = suite.users(split)
-    if limit is not None and not 1 <= limit <= len(users):
-        raise PrefbenchError(f"users must be 1 to {len(users)}, got {limit}")
-    return {user.id: user.kind for user in users[:limit]}
 
 
 def _set_up(settings: Settings, identity: MethodIdentity, suite: Suite) -> tuple[Method, DiffusersBackbone]:
@@ -275,7 +294,7 @@ def _spec(
     from prefbench.models.backbones.batches import usual_batch
 
     return RunSpec(
-        suite=_suite_name(settings.suite),
+        suite=suite_name(settings.suite),
         suite_parameters=suite_parameters,
         suite_digest=suite.digest,
         split=cast("Split", settings.split),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from prefbench.run.draw import RunResult
+    from prefbench.run.given.prepare import GivenRun
     from prefbench.run.prepare import Prepared
     from prefbench.run.states import CollectedStates
 
@@ -18,6 +19,12 @@ class Watch:
 
     def header(self, prepared: Prepared) -> None:
         """Called with the prepared run before drawing."""
+
+    def covered(self, given: GivenRun) -> None:
+        """Called with a run of given images, and what was found of them, before anything is stored."""
+
+    def stored(self, given: GivenRun, count: int) -> None:
+        """Called with the number of given images that were stored now."""
 
     @contextmanager
     def progress(self, stage: str, total: int, unit: str = "img") -> Iterator[Callable[[int], object]]:  # noqa: ARG002

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from prefbench.api import PrefbenchError, counted
+from prefbench.api.runs import is_given
 from prefbench.check.findings import fail, warn
 from prefbench.score.score_files import read_summary
 
@@ -12,7 +13,7 @@ from .audited_run import AuditedRun
 
 
 def whole(run: AuditedRun) -> str:
-    """Every file has a format, every row its fields and its sum; each user with drawings has a profile.
+    """Every file has a format, every row its fields and its sum; each user that was drawn for here has a profile.
 
     Scores have a check of their own.
     """
@@ -33,7 +34,8 @@ def whole(run: AuditedRun) -> str:
     if stored == 1:
         warn("the files are of format 1, as of version 0.2 and older: without digests not every edit can be found")
     profiled = {row.user for row in folder.profiles().values()}
-    if lost := sorted({sample.user for sample in run.samples} - profiled):
+    lost = sorted({sample.user for sample in run.samples} - profiled)
+    if lost and not is_given(run.spec):
         warn(f"{counted(len(lost), 'user')} with samples have no profile", [{"user": user} for user in lost])
     return f"{len(readers)} kinds of file, of format {stored}, each as it was written"
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prefbench.api import MethodCard, counted
+from prefbench.api.runs import is_given
 from prefbench.check.findings import fail, warn
 from prefbench.files import WEIGHTS
 from prefbench.registry import load, names
+from prefbench.run.given.card import not_stated
 
 from .audited_run import AuditedRun
 
@@ -24,6 +26,7 @@ def declared(run: AuditedRun) -> str:
     excluded = {f"{suite}:{split}" for split in (run.contents.split, "scorer")} | {suite}
     declarations = {f"method {run.description['method']['name']}": tuple(run.description["method"]["trained_on"])}
     doubts = [{"picks by": name, "fault": f"scores by {name} say nothing of this run"} for name in _selecting(run)]
+    doubts += [{"images": "given", "fault": f"{what} not stated"} for what in _unsaid(run)]
     for name in _weights(run):
         data = data_of(name)
         if data is None:
@@ -38,7 +41,8 @@ def declared(run: AuditedRun) -> str:
     ]
     if rows:
         fail(f"{counted(len(rows), 'declaration')} of data that the run is evaluated on", rows)
-    detail = "; ".join(f"{who}: {', '.join(data) or 'nothing'}" for who, data in declarations.items())
+    none = "not stated" if "training data" in _unsaid(run) else "nothing"
+    detail = "; ".join(f"{who}: {', '.join(data) or none}" for who, data in declarations.items())
     if doubts:
         warn(detail, doubts)
     return detail
@@ -47,6 +51,11 @@ def declared(run: AuditedRun) -> str:
 def _selecting(run: AuditedRun) -> Sequence[str]:
     scorers: Sequence[str] = run.description["method"].get("selected_by", ())
     return scorers
+
+
+def _unsaid(run: AuditedRun) -> list[str]:
+    """What nobody said of the method, where the images were given."""
+    return not_stated(run.description) if is_given(run.spec) else []
 
 
 def _weights(run: AuditedRun) -> list[str]:
@@ -60,7 +69,7 @@ def _weights(run: AuditedRun) -> list[str]:
     if weights is None and method in names("method"):
         registered: MethodCard = load("method", method).card
         weights = registered.weights
-    return [str(run.spec["backbone"]), *(weights or ())]
+    return [*([] if is_given(run.spec) else [str(run.spec["backbone"])]), *(weights or ())]
 
 
 def data_of(name: str) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefbench.api import PrefbenchError, ScoredRun
+from prefbench.api.runs import is_given
 
 SAMPLER = ("steps", "guidance", "dtype")
 """Settings that a comparison shows in the label of every run where they are not the same for all."""
@@ -22,14 +23,20 @@ def check_mix(runs: Sequence[ScoredRun]) -> None:
     """Raises `PrefbenchError` for no runs, and for runs of other data, seeds, backbones or recipes than the first."""
     if not runs:
         raise PrefbenchError("there is no run to compare")
-    first = runs[0]
-    for other in runs[1:]:
-        for field, meaning in MUST_AGREE.items():
+    for field, meaning in MUST_AGREE.items():
+        telling = [run for run in runs if must_agree(field, run)]
+        first = telling[0] if telling else runs[0]
+        for other in telling[1:]:
             if first.spec[field] != other.spec[field]:
                 values = f"{str(first.spec[field])[:12]} and {str(other.spec[field])[:12]}"
                 where = f"{first.path.name} and {other.path.name}"
                 raise PrefbenchError(f"these runs differ in {meaning}, {values}: {where}; report them apart")
     _check_recipes(runs)
+
+
+def must_agree(field: str, run: ScoredRun) -> bool:
+    """Whether a run must share a setting with the others: of given images nobody knows the backbone."""
+    return field not in ("backbone_digest", *SAMPLER) or not is_given(run.spec)
 
 
 def _check_recipes(runs: Sequence[ScoredRun]) -> None:
@@ -51,14 +58,16 @@ def label_runs(runs: Sequence[ScoredRun]) -> list[str]:
     Raises `PrefbenchError` for two runs of one spec.
     """
     names = [f"{run.method} + {run.control}" if run.control else run.method for run in runs]
-    uneven = [key for key in SAMPLER if len({run.spec[key] for run in runs}) > 1]
+    drawn = [run for run in runs if not is_given(run.spec)]
+    uneven = [key for key in SAMPLER if len({run.spec[key] for run in drawn}) > 1]
     labels = []
     for name, run in zip(names, runs, strict=True):
         twins = [settings_of(other) for other_name, other in zip(names, runs, strict=True) if other_name == name]
         own = settings_of(run)
         if twins.count(own) > 1:
             raise PrefbenchError(f"{name} is given twice with the same settings ({run.path})")
-        differing = [key for key in own if key in uneven or any(twin.get(key) != own[key] for twin in twins)]
+        apart = [key for key in uneven if must_agree(key, run)]
+        differing = [key for key in own if key in apart or any(twin.get(key) != own[key] for twin in twins)]
         labels.append(f"{name} ({', '.join(f'{key}={own[key]}' for key in differing)})" if differing else name)
     return labels
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from prefbench.api import ALL, Estimate, ScoredRun, SummaryRow, TextsRead, agreeing, counted
+from prefbench.api.runs import is_given
+from prefbench.run.given.card import not_stated
 from prefbench.stats.power import smallest_shown
 from prefbench.stats.trust import constant_sentence, few_groups_sentence, has_few_groups, is_constant
 
@@ -104,7 +106,16 @@ def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
 
 def drawn_lines(run: ScoredRun) -> list[str]:
     """What somebody should look at before any number: pictures of one colour, equal ones, texts that were cut."""
-    return [*run.drawn().lines, *_unread(run), *_fewer(run)]
+    return [*_given(run), *run.drawn().lines, *_unread(run), *_fewer(run)]
+
+
+def _given(run: ScoredRun) -> list[str]:
+    """That the images were given, and what nobody said of what drew them."""
+    if not is_given(run.spec):
+        return []
+    unsaid = not_stated(run.description)
+    known = f"; {', '.join(unsaid)} not stated" if unsaid else ""
+    return [f"images given, not drawn here{known}: a difference to another run is of backbone and method together"]
 
 
 def drawn_notes(lines: Mapping[str, Sequence[str]]) -> list[str]:

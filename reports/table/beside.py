@@ -8,6 +8,7 @@ from prefbench.api import PrefbenchError, ScoredRun
 from prefbench.score.scored_folder import ScoredFolder
 
 from ..shared.frame import BASELINE, CEILING, CROWD, MISMATCH, is_plain, mismatched
+from ..shared.labels import must_agree
 
 logger = logging.getLogger(__name__)
 _SHARED = (
@@ -31,7 +32,7 @@ def frame_beside(run: ScoredRun) -> list[ScoredRun]:
             other = ScoredFolder.open(path)
             methods = [name for name in _FRAME if is_plain(other, name) and not is_plain(run, name)]
             methods += [MISMATCH] * (mismatched({"own": run, "other": other}, "own") is not None)
-            same = all(other.spec[name] == run.spec[name] for name in _SHARED)
+            same = all(other.spec[name] == run.spec[name] for name in _SHARED if must_agree(name, run))
             if methods and same and not other.undrawn and _scored_alike(other, run):
                 other.check()
                 frame[methods[0]] = other

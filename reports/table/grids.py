@@ -222,7 +222,7 @@ def _cost_row(label: str, run: ScoredRun) -> Cells:
     return (
         label,
         _cost(cost.seconds_per_user, 3),
-        str(len(RunFolder(run.path).profiles())),
+        str(len(RunFolder(run.path).profiles()) or DASH),
         _cost(cost.seconds_per_image, 3),
         _cost(cost.nfe_per_image, 1),
         str(drawn),

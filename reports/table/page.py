@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from prefbench.api import Grid, History, ScoredRun
 from prefbench.api.grids import counted
+from prefbench.api.runs import is_given
 from prefbench.files import write_atomic
 from prefbench.stats.rules import interval_sentence, p_sentence
 
@@ -117,8 +118,7 @@ def _ran(label: str, run: ScoredRun) -> Ran:
         "control": spec["control"] or "none",
         "parameters": ", ".join(f"{name}={value}" for name, value in spec["parameters"].items()) or "none",
         "suite": f"{spec['suite']} {spec['split']}, digest {spec['suite_digest'][:12]}",
-        "backbone": f"{spec['backbone']}, digest {spec['backbone_digest'][:12]}, {spec['dtype']}",
-        "drawing": f"{spec['steps']} steps, guidance {spec['guidance']}, run seed {spec['seed']}",
+        **_drawn_by(run),
         "samples": _samples(run),
         "pictures": run.drawn().pictures.in_full,
         "texts": "; ".join(run.drawn().texts) or "not counted",
@@ -131,6 +131,19 @@ def _ran(label: str, run: ScoredRun) -> Ran:
         ", ".join(f"{name} {version}" for name, version in environment.get("versions", {}).items() if version),
         ", ".join(f"{name} {_listed(value)}" for name, value in environment.get("hardware", {}).items()),
     )
+
+
+def _drawn_by(run: ScoredRun) -> dict[str, str]:
+    """Backbone and sampler; of given images what is said of them."""
+    spec = run.spec
+    if is_given(spec):
+        said, given = run.description.get("backbone", {}), run.description.get("given", {})
+        stated = f"{spec['backbone']}; by its card: {said.get('stated', 'not stated')}"
+        return {"backbone": stated, "drawing": f"seeds: {given.get('seeds', 'not stated')}, run seed {spec['seed']}"}
+    return {
+        "backbone": f"{spec['backbone']}, digest {spec['backbone_digest'][:12]}, {spec['dtype']}",
+        "drawing": f"{spec['steps']} steps, guidance {spec['guidance']}, run seed {spec['seed']}",
+    }
 
 
 def _listed(value: Any) -> str:

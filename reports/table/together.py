@@ -10,7 +10,7 @@ from functools import partial
 from prefbench.api import ScoredRun
 
 from ..shared.frame import BASELINE, CEILING, CROWD, is_plain
-from ..shared.labels import MUST_AGREE, SAMPLER, settings_of
+from ..shared.labels import MUST_AGREE, SAMPLER, must_agree, settings_of
 
 logger = logging.getLogger(__name__)
 _SIZE = ("users", "samples_per_case")
@@ -35,8 +35,8 @@ def together(runs: Sequence[ScoredRun]) -> list[ScoredRun]:
     return kept
 
 
-def _setting(field: str, run: ScoredRun) -> str:
-    return str(run.spec[field])
+def _setting(field: str, run: ScoredRun) -> str | None:
+    return str(run.spec[field]) if must_agree(field, run) else None
 
 
 def _recipe(metric: str, run: ScoredRun) -> str | None:

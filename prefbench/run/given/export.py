@@ -1,0 +1,125 @@
+"""What to draw, for methods that run elsewhere: cases, histories as folders of pictures, and how to hand images back.
+
+It holds what a method sees here and nothing else: of a user's judgments the methods' part, of a case its prompt.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any, Literal, get_args
+
+from prefbench.api import History, Judgment, PrefbenchError, encode_png
+from prefbench.api.reports import Bar, no_bar
+from prefbench.files import write_atomic
+from prefbench.run.given.prepare import Data
+
+Form = Literal["csv", "jsonl"]
+HISTORIES, README = "histories", "README.md"
+_COLUMNS = ("user", "case", "prompt", "sample", "seed", "image")
+_JUDGED = ("file_name", "user", "liked", "prompt", "pair", "rating", "comment", "source")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    users: int
+    images: int
+    """Images to draw."""
+    pictures: int
+    """Judged pictures in the histories."""
+
+
+def export_cases(data: Data, folder: Path, bar: Bar = no_bar, *, form: Form = "csv") -> Exported:
+    """Writes what a suite asks for into a folder: `cases.csv` or `cases.jsonl`, `histories/` and `README.md`.
+
+    Each history is `histories/<user>/liked/` and `disliked/`, with all judgments in `histories/metadata.csv`, so that
+    it is a folder of judged pictures itself. The table of cases comes last: with it an export is whole.
+
+    Raises:
+        PrefbenchError: the folder holds an export, a picture of a history cannot be read, or the disk is full.
+    """
+    tables = [folder / f"cases.{one}" for one in get_args(Form)]
+    if present := [path for path in tables if path.exists()]:
+        raise PrefbenchError(f"{present[0]} exists already: name another folder, or delete this one")
+    names, places = data.folders, data.targets().by_place
+    rows = [_case(place, planned.case.prompt, planned.seed, names) for place, planned in places.items()]
+    judged: list[dict[str, Any]] = []
+    with bar("write histories", sum(map(len, data.histories.values())), "img") as advance:
+        for user, history in data.histories.items():
+            judged += _write_history(folder, names[user], history)
+            advance(len(history))
+    _write(folder, f"{HISTORIES}/metadata.csv", _table(_JUDGED, judged))
+    _write(folder, README, _readme(data, f"cases.{form}"))
+    lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    _write(folder, f"cases.{form}", _table(_COLUMNS, rows) if form == "csv" else "".join(lines))
+    return Exported(len(data.histories), len(rows), len(judged))
+
+
+def _case(place: tuple[str, int, int], prompt: str, seed: int, names: Mapping[str, str]) -> dict[str, Any]:
+    user, case, sample = place
+    image = f"{names[user]}/{case}-{sample}.png"
+    return {"user": user, "case": case, "prompt": prompt, "sample": sample, "seed": seed, "image": image}
+
+
+def _write_history(folder: Path, name: str, history: History) -> list[dict[str, Any]]:
+    """Writes the pictures of one history, numbered in its order; the rows of its judgments."""
+    rows = []
+    for side, judgments in (("liked", history.liked), ("disliked", history.disliked)):
+        for n, judgment in enumerate(judgments):
+            file = f"{name}/{side}/{n:03d}.png"
+            write_atomic(folder / HISTORIES / file, encode_png(judgment.picture.load()), inside=folder)
+            rows.append({"file_name": file, "user": history.user, **_judged(judgment)})
+    return rows
+
+
+def _judged(judgment: Judgment) -> dict[str, Any]:
+    """What a method sees of a judgment beside its picture."""
+    optional = {name: getattr(judgment, name) for name in ("pair", "rating", "comment", "source")}
+    liked = "true" if judgment.liked else "false"
+    return {"liked": liked, "prompt": judgment.prompt, **{name: "" if v is None else v for name, v in optional.items()}}
+
+
+def _table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    write_atomic(folder / name, text, inside=folder)
+
+
+def _readme(data: Data, cases: str) -> str:
+    """Three lines: what to draw, what to save, what to do with it."""
+    lines = [
+        f"Draw one picture for each row of `{cases}`, from its `prompt` and `seed`, to the taste of its `user`, whose "
+        f"likes and dislikes are in `{HISTORIES}/`.",
+        "Save each under the name in its column `image`, `<user>/<case>-<n>.png`, in one folder, `drawn`.",
+        f'Hand them back: `prefbench score --images drawn --suite {_suite(data)} --name "my method"{_options(data)}`.',
+    ]
+    return "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1)) + "\n"
+
+
+def _suite(data: Data) -> str:
+    """The suite as it is named again; of a path its last part, since where it lies is nobody's business."""
+    return quote(data.draft.suite.partition("+")[0].rstrip("/"))
+
+
+def _options(data: Data) -> str:
+    """The options that must be given again, where they differ from the defaults."""
+    draft = data.draft
+    given = {"split": draft.split, "users": draft.users, "samples": draft.samples_per_case, "seed": draft.seed}
+    usual = {"split": "test", "users": None, "samples": data.suite.card.samples_per_case, "seed": 0}
+    own = [f" --{name} {value}" for name, value in given.items() if value != usual[name]]
+    parameters = data.settings.suite_parameters
+    pairs = [f"{name}={value}" for name, value in parameters.items()] if isinstance(parameters, Mapping) else parameters
+    return "".join([*own, *(f" -s {quote(pair)}" for pair in pairs)])
