@@ -25,8 +25,10 @@ lint: .venv/test.stamp
 	@$(BIN)/mypy --no-error-summary
 
 # Every method and control on all test users, then the tables and leaderboard.md.
-FRAME := prompt-only inferred ideal truth copy random-style "inferred --control other-user" "inferred --control flipped"
-METHODS := ours ip-adapter attribute-rewrite "ours --control other-user" "ours --control flipped"
+FRAME := prompt-only crowd inferred ideal truth copy random-style "inferred --control other-user" \
+	"inferred --control flipped"
+METHODS := ours ip-adapter attribute-rewrite "ours --control other-user" "ip-adapter --control other-user" \
+	"attribute-rewrite --control other-user" "ours --control flipped"
 leaderboard: .venv/run.stamp
 	@for method in $(FRAME) $(METHODS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
 	@$(BIN)/prefbench report runs/leaderboard/*-* --out runs/leaderboard/report --publish

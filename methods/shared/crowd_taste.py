@@ -16,6 +16,8 @@ _SIDE = 32
 _JUDGMENTS = 16
 """Judgments of a side that are read of each person: the latest."""
 _LEAST_SPREAD = 1e-6
+_REACH = 3.0
+"""Spreads from the mean beyond which looks count alike: what nobody judged says nothing of anybody's taste."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class CrowdTaste:
         """How much nearer each picture is to what is liked than to what is disliked (N,); where nothing is disliked,
         how near to what is liked. Higher is better.
         """
-        looks = (np.stack([looks_of(picture) for picture in pictures]) - self.mean) / self.spread
+        looks = np.stack([looks_of(picture) for picture in pictures])
+        looks = ((looks - self.mean) / self.spread).clip(-_REACH, _REACH)
         liked = ((looks - self.liked) ** 2).sum(axis=1)
         return np.asarray(-liked if self.disliked is None else ((looks - self.disliked) ** 2).sum(axis=1) - liked)
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from prefbench.cli.options import as_json, command_line, every_column, print_json
-from prefbench.cli.runs import baseline, given, open_runs, run_folders, suite_of_file
+from prefbench.cli.runs import baseline, given, open_runs, results, run_folders, suite_of_file
 
 _TABLE = "table"
 
@@ -21,11 +21,12 @@ _TABLE = "table"
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
 @every_column
 @click.option("--publish", is_flag=True, help="Commit what the report publishes; of a table, to the leaderboard.")
+@results
 @suite_of_file
 @as_json
 def report(
     runs: tuple[Path, ...], name: str, texts: tuple[str, ...], baseline: str | None, full: bool, out: Path | None,
-    publish: bool, suite: str | None, as_json: bool,
+    publish: bool, results: Path | None, suite: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Tables, figures and galleries of one or more scored runs; or any other report of runs."""
     import prefbench
@@ -33,6 +34,8 @@ def report(
     from prefbench.parameters import bind, parse_pairs
     from prefbench.registry import load
 
+    if results is not None and not publish:
+        raise click.UsageError("--results is where --publish writes: give both, or --out for the report alone")
     screen = Screen(quiet=as_json)
     options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline, "full": full or None})
     of_report = options.pop("suite", None)
@@ -45,7 +48,7 @@ def report(
     if publish:
         publisher = result.report.card.publisher
         published = prefbench.report(opened, publisher, **context) if publisher else result
-        for path in published.publish():
+        for path in published.publish(results):
             screen.written(path)
     if as_json:
         print_json(result.as_json())

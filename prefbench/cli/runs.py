@@ -25,6 +25,12 @@ suite_of_file = click.option(
 )
 baseline = click.option("--baseline", help="The method that differences are to; default: the report's.")
 
+results = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the published results, leaderboard.md beside it; default: results/ of the clone.",
+)
+
 _OF_ONE_TABLE = ("suite_digest", "split", "seed", "backbone_digest")
 
 

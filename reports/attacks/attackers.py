@@ -10,7 +10,7 @@ from prefbench.registry import load, names
 from prefbench.run.environment import code_state, versions
 from prefbench.stats.paired import paired_difference
 
-from ..shared.frame import GAP, UTILITY, is_control
+from ..shared.frame import GAP, UTILITY, WIN, is_control
 from ..shared.numbers import numbers
 from ..shared.paired import on_shared_keys
 from ..shared.published import portable
@@ -34,7 +34,7 @@ def attacks(runs: Sequence[ScoredRun], *, date: str | None = None) -> AttackResu
     attackers = {label: attack for label, run in comparison.runs.items() if (attack := attack_of(run))}
     if not honest or not attackers:
         raise PrefbenchError("a table of attacks needs runs of attackers, such as copy, and of honest methods")
-    whole = [name for name in comparison.metrics if "/" not in name]
+    whole = [name for name in comparison.metrics if "/" not in name and not name.startswith(WIN)]
     best = {name: row for name in whole if (row := _best(comparison, honest, name)) is not None}
     spec = runs[0].spec
     return {

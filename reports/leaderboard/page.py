@@ -102,7 +102,7 @@ def grid(entries: Sequence[Entry]) -> Grid:
 
 def columns_of(rows: Collection[Mapping[str, SummaryRow]]) -> tuple[str, ...]:
     """The columns of a table whose entries have these rows by metric, the headline first."""
-    known = dict.fromkeys(name for own in rows for name in own)
+    known = {name for own in rows for name, row in own.items() if row.value is not None}
     headline = ranking_metric(known)
     if headline is None or UTILITY in known:
         return COLUMNS

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from typing import Any
 
 from prefbench.api import DERIVED, PrefbenchError, ScoredRun
-from prefbench.registry import default
+from prefbench.parameters import bind
+from prefbench.registry import default, load, names
 
 BASELINE, CEILING = default("method.baseline"), default("method.ceiling")
 """The method that differences are to unless another is named, and the best that the same histories allow."""
@@ -100,8 +103,18 @@ def is_control(run: ScoredRun) -> bool:
 
 
 def is_plain(run: ScoredRun, method: str) -> bool:
-    """Whether the run is the registered method of that name under no control: a file's class may take any name."""
-    return bool(run.spec["method"] == method) and run.control is None
+    """Whether the run is the registered method of that name, with its default parameters, under no control: a file's
+    class may take any name, and a variant is no frame.
+    """
+    if run.spec["method"] != method or run.control is not None:
+        return False
+    return all(run.spec["parameters"].get(name, value) == value for name, value in _defaults(method).items())
+
+
+@cache
+def _defaults(method: str) -> Mapping[str, Any]:
+    """The parameters of a registered method as they are without any given."""
+    return bind(load("method", method), {}) if method in names("method") else {}
 
 
 def only(runs: Mapping[str, ScoredRun], method: str) -> str | None:

@@ -41,7 +41,10 @@ def scale_notes(metrics: Iterable[str]) -> list[str]:
     scales = {name: card.scale for name in metrics if name != GAP and (card := metric_card(name)) and card.scale}
     if GAP in metrics:
         scales[GAP] = f"0 is {BASELINE}, 1 is {CEILING}"
-    return ["; ".join(f"{name}: {scale}" for name, scale in scales.items()) + "."] if scales else []
+    saying: dict[str, list[str]] = {}
+    for name, scale in scales.items():
+        saying.setdefault(scale, []).append(name)
+    return ["; ".join(f"{', '.join(named)}: {scale}" for scale, named in saying.items()) + "."] if scales else []
 
 
 def kinds_note(run: ScoredRun) -> list[str]:

@@ -28,7 +28,7 @@ def results_folder() -> Path:
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "pyproject.toml").is_file() or not (root / "results").is_dir():
-        raise PrefbenchError("results are published from a clone of the repository, not from an installed wheel")
+        raise PrefbenchError("an installed wheel holds no results: name a folder for them, --results FOLDER")
     return root / "results"
 
 

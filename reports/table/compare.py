@@ -82,9 +82,10 @@ class Comparison:
     def family(self) -> str:
         """What the p values of a table are adjusted over."""
         if len(self.runs) == 1:
-            differences = counted(sum(row.difference is not None for row in self.rows), "difference")
+            n = sum(row.difference is not None for row in self.rows)
             n_wins = sum(row.p is not None and row.difference is None for row in self.rows)
-            tested = f"{differences} and {counted(n_wins, 'win rate')}" if n_wins else differences
+            parts = [counted(n, "difference")] * (n > 0 or not n_wins) + [counted(n_wins, "win rate")] * (n_wins > 0)
+            tested = " and ".join(parts)
             return f"Holm over the {tested} of this run, shown here or not"
         return "Holm over the runs of each column, not over columns"
 

@@ -31,6 +31,14 @@ def rank_cell(comparison: Comparison, label: str) -> str:
     return f"{rank.rank} [{rank.low}, {rank.high}]" if rank else ""
 
 
+def difference_heading(comparison: Comparison, label: str, gap: str) -> list[str]:
+    """The heading of a run's differences and p values; of p values alone, or none, where there are no others."""
+    rows = comparison.of(label).values()
+    if any(row.difference for row in rows):
+        return [f"− {comparison.baseline}{gap}[95 %], p"]
+    return ["p"] * any(row.p is not None for row in rows)
+
+
 def tested_cell(row: ComparedRow, stands_on: tuple[str, int]) -> str:
     """The difference to the baseline with its p value on one line; of a win rate, which is no difference, p alone."""
     if row.difference is None:

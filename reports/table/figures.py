@@ -18,9 +18,10 @@ from matplotlib.ticker import MaxNLocator
 from prefbench.api import plain
 from prefbench.files import atomic_file
 
-from ..shared.cells import N, counts, metric_name, usual
-from ..shared.frame import BASELINE, CEILING
+from ..shared.cells import N, counts, metric_heading, metric_name, usual
+from ..shared.frame import BASELINE, CEILING, WIN
 from .compare import ComparedRow, Comparison
+from .wins import EVEN
 
 _HONEST, _CONTROL, _SOFT = "#0b6fae", "#9a9a9a", "#666666"
 _REFERENCES: Mapping[str, tuple[str, tuple[int, int]]] = {BASELINE: ("#1a1a1a", (4, 3)), CEILING: ("#b5471b", (1, 2))}
@@ -46,11 +47,12 @@ _STYLE: Any = {
 def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | None = None) -> list[Path]:
     """Writes `<stem>.png` (200 dpi) and `<stem>.pdf` and returns their paths.
 
-    One panel per metric (all but the single groups unless named), one line per run: honest methods above in their
-    order of rank, controls below in grey. `prompt-only` and `inferred` also stand as vertical lines. Whiskers are the
-    95 % intervals. Below each name stands its n, below a dot its own where it differs.
+    One panel per metric (all that some run has a value of but the single groups, unless named), one line per run:
+    honest methods above in their order of rank, controls below in grey. `prompt-only` and `inferred` also stand as
+    vertical lines, in panels of win rates 0.5. Whiskers are the 95 % intervals. Below each name stands its n, below a
+    dot its own where it differs.
     """
-    names = list(metrics) if metrics is not None else [name for name in comparison.metrics if "/" not in name]
+    names = list(metrics) if metrics is not None else _shown(comparison)
     labels = _lines(comparison)
     usual_counts = {label: usual(r.summary for n, r in comparison.of(label).items() if n in names) for label in labels}
     columns = _columns(len(names))
@@ -68,6 +70,13 @@ def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | 
         ncols = len(handles) if columns > 1 else 2
         figure.legend(handles=handles, loc="lower center", ncols=ncols, frameon=False, fontsize=8)
         return _save(figure, stem)
+
+
+def _shown(comparison: Comparison) -> list[str]:
+    """The metrics with a panel of their own."""
+    whole = [name for name in comparison.metrics if "/" not in name]
+    valued = {row.summary.metric for row in comparison.rows if row.summary.value is not None}
+    return [name for name in whole if name in valued] or whole
 
 
 def _columns(panels: int) -> int:
@@ -104,26 +113,38 @@ def _lines(comparison: Comparison) -> list[str]:
 
 def _panel(axes: Axes, comparison: Comparison, usual_counts: Mapping[str, tuple[str, int]], metric: str) -> None:
     rows = {label: comparison.of(label).get(metric) for label in usual_counts}
-    for label, (colour, dashes) in _REFERENCES.items():
-        row = rows.get(label)
-        if row is not None and row.summary.value is not None:
-            axes.axvline(row.summary.value, color=colour, linewidth=0.9, linestyle=(0, dashes), zorder=0)
+    _references(axes, metric, rows)
     # Set-level metrics stand on fewer samples than the line says: their panel says so once, a dot where it differs.
     own = usual(row.summary for row in rows.values() if row is not None)
     apart = own not in usual_counts.values()
     if apart and any(row is not None and row.summary.value is not None for row in rows.values()):
         place: Any = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 3), "textcoords": "offset points"}
         axes.annotate(f"n {own[0]}{_missing(own[1])}", **place, fontsize=7, color=_SOFT, va="bottom")
+    of_wins = metric.startswith(WIN)
     for height, label in enumerate(usual_counts):
-        _dot(axes, height, rows[label], own if apart else usual_counts[label])
+        if rows[label] is not None or not of_wins:
+            _dot(axes, height, rows[label], own if apart else usual_counts[label])
     head = next((row.summary for row in rows.values() if row is not None), None)
-    title = metric if head is None else plain(metric_name(head))
+    # The panel of the scorer's own metric names the encoder of the win rates.
+    title = metric if head is None else metric_heading(metric, head.direction, "") if of_wins else metric_name(head)
+    title = plain(title)
     axes.set_title(title, fontsize=9, fontweight="bold", loc="left", pad=13)
     axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.08)
+
+
+def _references(axes: Axes, metric: str, rows: Mapping[str, ComparedRow | None]) -> None:
+    """Vertical lines: the frame's own values; of win rates what is alike."""
+    if metric.startswith(WIN):
+        axes.axvline(EVEN, color=_SOFT, linewidth=0.9, zorder=0)
+        return
+    for label, (colour, dashes) in _REFERENCES.items():
+        row = rows.get(label)
+        if row is not None and row.summary.value is not None:
+            axes.axvline(row.summary.value, color=colour, linewidth=0.9, linestyle=(0, dashes), zorder=0)
 
 
 def _dot(axes: Axes, height: int, row: ComparedRow | None, usual_counts: tuple[str, int]) -> None:

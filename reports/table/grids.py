@@ -30,7 +30,16 @@ from ..shared.meaning import gap_note, kinds_note, size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, interval_notes, legend, smallest_note, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
-from .compared_cells import difference_cell, name_cell, rank_cell, rank_note, tested_cell, value_cell, win_lines
+from .compared_cells import (
+    difference_cell,
+    difference_heading,
+    name_cell,
+    rank_cell,
+    rank_note,
+    tested_cell,
+    value_cell,
+    win_lines,
+)
 
 QUESTIONS = ("preference", "adherence", "fidelity", "side")
 
@@ -39,10 +48,11 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     """Every number of one run over all users, a section for each question, beside its difference to the baseline."""
     rows = comparison.of(label)
     names = [name for name in comparison.metrics if name in rows]
-    compared = any(row.p is not None for row in rows.values())
+    heading = difference_heading(comparison, label, "\n")
+    compared = bool(heading)
     floors = any(row.summary.floor is not None for row in rows.values())
     columns = ["metric", "value [95 %]", N, "missing"]
-    columns += ["floor"] * floors + [f"− {comparison.baseline}\n[95 %], p"] * compared
+    columns += ["floor"] * floors + heading
     sections = [
         [_run_row(rows[name], floors, compared) for name in names if rows[name].summary.question == question]
         for question in QUESTIONS

@@ -12,7 +12,16 @@ from ..shared.meaning import gap_note, size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, legend, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
-from .compared_cells import difference_cell, name_cell, rank_cell, rank_note, tested_cell, value_cell, win_lines
+from .compared_cells import (
+    difference_cell,
+    difference_heading,
+    name_cell,
+    rank_cell,
+    rank_note,
+    tested_cell,
+    value_cell,
+    win_lines,
+)
 from .grids import QUESTIONS, gap_notes, ranked_first, smallest, tests_notes, unpaired_of
 
 
@@ -21,14 +30,15 @@ def run_headline(comparison: Comparison, label: str) -> Grid:
     by_name = {name: row for name, row in comparison.of(label).items() if "/" not in name}
     rows = {name: by_name[name] for name in comparison.metrics if name in by_name}
     stands_on = usual(row.summary for row in rows.values())
-    compared = any(row.p is not None for row in rows.values())
+    heading = difference_heading(comparison, label, " ")
+    compared = bool(heading)
     sections = [
         [_run_row(row, stands_on, compared) for row in rows.values() if row.summary.question == question]
         for question in QUESTIONS
     ]
     run = comparison.runs[label]
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
-    columns = ("metric", "mean [95 % interval]", *[f"− {comparison.baseline} [95 %], p"] * compared)
+    columns = ("metric", "mean [95 % interval]", *heading)
     notes = [*stands_note(stands_on), *size_note([run]), *legend([row.summary for row in rows.values()])]
     notes += [*win_lines(comparison, list(rows)), *unmet_notes(run.spec["suite"], list(rows))]
     notes += [*_gap(comparison), *_more(comparison, list(rows))]

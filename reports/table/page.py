@@ -18,7 +18,7 @@ from prefbench.files import write_atomic
 from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.escape import code_block, csv_cell, markdown, slug
-from ..shared.frame import GAP
+from ..shared.frame import BASELINE, CEILING, GAP
 from ..shared.grid import to_latex, to_markdown
 from .compare import Comparison, as_json
 from .figures import draw_figure
@@ -72,8 +72,10 @@ def _render(comparison: Comparison, tables: Sequence[Grid], galleries: Mapping[s
         ranked_by=comparison.ranked_by,
         gap=GAP in comparison.metrics,
         family=comparison.family,
-        tests=p_sentence(),
-        intervals=interval_sentence(),
+        tests=Safe(p_sentence()),
+        intervals=Safe(interval_sentence()),
+        own=comparison.own,
+        lines=[name for name in (BASELINE, CEILING) if name in comparison.methods],
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from prefbench.api import ALL, Column, Estimate, ScoredRun, SummaryRow, agreeing
 from prefbench.stats.wins import win_rate
 
+from ..shared.cells import DASH
 from ..shared.frame import (
     BASELINE,
     CROWD,
@@ -89,13 +90,13 @@ def lacking(shown: Mapping[str, ScoredRun], everyone: Mapping[str, ScoredRun]) -
 def beaten_by_none(rows: Mapping[str, SummaryRow]) -> list[str]:
     """Of the crowd and the own mismatched control those that a run, given its rows by metric, does not beat.
 
-    Beaten is what the whole interval of the win rate lies above `EVEN` for. A scorer that must not rank the run says
-    nothing, and neither does a run that is not there.
+    Beaten is what the whole interval of the win rate lies above `EVEN` for, whether the scorer may rank the run or not:
+    one that may not is no proof of anything personal either. A run that is not there says nothing.
     """
     names = []
     for name in (CROWD, MISMATCH):
         row = rows.get(win_column(name))
-        if row is not None and row.value is not None and not row.unranked and (row.low is None or row.low <= EVEN):
+        if row is not None and row.value is not None and (row.low is None or row.low <= EVEN):
             names.append(name)
     return names
 
@@ -105,12 +106,12 @@ def win_notes(own: str | None, shown: Iterable[str]) -> list[str]:
     columns = [name for name in shown if name.startswith(WIN)]
     lines = [
         f"{WIN}: share of samples with a higher P(liked) under the own user ({own}) than that of the run named for the "
-        f"same user, prompt and seed; ties count half, {EVEN:g} is alike, p is of {EVEN:g}."
+        f"same user, prompt and seed; ties count half, {EVEN:g} is alike, p is of {EVEN:g}, {DASH} is the run itself."
     ] * bool(columns)
     return [*lines, *[_MISMATCHED] * (win_column(MISMATCH) in columns)]
 
 
-_MISMATCHED = f"over {MISMATCH}: over the same method when it is shown another user's history."
+_MISMATCHED = f"over {MISMATCH}: over the same method when it is shown another user's history, where it was drawn so."
 
 
 def unproven_notes(unbeaten: Mapping[str, list[str]]) -> list[str]:

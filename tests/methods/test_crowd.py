@@ -161,6 +161,15 @@ def test_what_is_liked_is_preferred_to_what_is_disliked_and_nothing_but_likes_wi
     assert CrowdTaste.of([Looks.of(person("a", None, 20))]) is None
 
 
+def test_what_nobody_judged_does_not_outweigh_what_everybody_did() -> None:
+    """All judged pictures have one texture: a drawing of another is judged by its brightness all the same."""
+    taste = CrowdTaste.of([Looks.of(person(name, 200, 20)) for name in "ab"])
+    assert taste is not None
+    rough = np.random.default_rng(7).integers(-40, 41, (32, 32, 3))
+    dark, bright = ((np.full((32, 32, 3), level) + rough).astype(np.uint8) for level in (60, 200))
+    assert taste.liking([bright])[0] > taste.liking([dark])[0]
+
+
 def test_a_picture_looks_alike_in_any_size_and_ten_numbers_are_what_they_say() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     large = pixels.repeat(4, axis=0).repeat(4, axis=1)

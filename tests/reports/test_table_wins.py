@@ -140,10 +140,10 @@ def test_who_does_not_beat_the_crowd_and_the_own_control_is_marked(
     assert (line in notes(comparison)) is bool(unbeaten)
 
 
-def test_a_scorer_that_may_not_rank_a_method_marks_nobody(tmp_path: Path) -> None:
-    comparison = compare(framed(tmp_path, 0.5, 0.9, 0.9))
+def test_a_scorer_that_may_not_rank_a_method_is_no_proof_of_anything_personal_either(tmp_path: Path) -> None:
+    comparison = compare(framed(tmp_path, 0.5, 0.9, 0.4))
     rows = [replace(row, summary=replace(row.summary, unranked="shares an encoder")) for row in comparison.rows]
-    assert replace(comparison, rows=rows).unbeaten == {"ours": []}
+    assert replace(comparison, rows=rows).unbeaten == {"ours": ["crowd"]}
 
 
 def test_what_is_missing_from_the_frame_is_named_with_its_command(tmp_path: Path) -> None:
@@ -171,6 +171,15 @@ def test_a_parameter_is_part_of_the_command_and_of_whose_control_it_is(tmp_path:
     assert "-p" not in command_for(scaled, "crowd")
 
 
+def test_a_variant_of_the_crowd_is_a_method_and_no_frame(tmp_path: Path) -> None:
+    variant = run(tmp_path / "variant", "crowd", 0.95, spec={"parameters": {"words": 1, "n": 4}})
+    runs = framed(tmp_path)
+    assert len(frame_beside(runs[0])) == 3
+    comparison = compare([*runs, variant])
+    assert rates(comparison)[OVER("crowd")] == 1.0
+    assert rates(comparison, "crowd (n=4, words=1)")[OVER("crowd")] == 1.0
+
+
 def test_without_a_scorer_of_users_there_are_no_win_rates_and_no_advice_about_them(tmp_path: Path) -> None:
     comparison = compare([build(tmp_path / "a", "ours", 0.5), build(tmp_path / "b", "prompt-only", 0.4)])
     assert rates(comparison) == {}
@@ -191,6 +200,14 @@ def test_a_single_run_is_shown_beside_the_crowd_and_its_own_control(tmp_path: Pa
     assert "and 3 win rates of this run" in comparison.family
     (cells,) = [c for section in run_headline(comparison, "ours").sections for c in section if "over crowd" in c[0]]
     assert re.fullmatch(r"p (< 0\.001|0\.\d{3})", cells[-1]), "no difference to prompt-only, but a p value"
+
+
+def test_where_there_is_no_difference_the_column_is_p_alone(tmp_path: Path) -> None:
+    runs = framed(tmp_path)
+    comparison = compare(runs[1:2], beside=runs[2:3])
+    for grid in (run_headline(comparison, "prompt-only"), run_grid(comparison, "prompt-only")):
+        assert grid.columns[-1] == "p"
+    assert comparison.family == "Holm over the 1 win rate of this run, shown here or not"
 
 
 def test_tables_fit_100_columns_in_two_parts_and_hold_a_p_value_for_each_win_rate(tmp_path: Path) -> None:
