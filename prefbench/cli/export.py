@@ -42,7 +42,7 @@ def export(
     from prefbench.api import counted
     from prefbench.api.near import unknown
     from prefbench.cli.screen import Screen
-    from prefbench.run.given.export import export_cases
+    from prefbench.run.given.export import export_cases, options_again
     from prefbench.run.given.prepare import open_data
     from prefbench.run.prepare import Settings
 
@@ -58,4 +58,4 @@ def export(
     written = export_cases(data, folder, screen.progress, form="jsonl" if jsonl else "csv")
     screen.line(f"wrote     {counted(written.images, 'image')} to draw for {counted(written.users, 'user')}: {folder}")
     screen.line(f"histories {counted(written.pictures, 'picture')} that these users judged")
-    screen.next(f"prefbench score --images DRAWN --suite {quote(suite)} --name 'my method'")
+    screen.next(f"prefbench score --images DRAWN --suite {quote(suite)} --name 'my method'{options_again(data)}")

@@ -47,9 +47,7 @@ def score(
     if images and runs:
         raise PrefbenchError(f"give runs or --images, not both: {runs[0]} and --images {images[0]}")
     if not images and (option := next(iter(given), None)):
-        raise PrefbenchError(
-            f"--{option.replace('_', '-').removesuffix('s')} is for --images".replace("-user ", "-users ")
-        )
+        raise PrefbenchError(f"--{_FLAGS.get(option, option)} is for --images, and none is given")
     if not images and not runs:
         raise click.UsageError("Missing argument 'RUNS...'; or give --images.")
     if images:

@@ -62,6 +62,17 @@ def export_cases(data: Data, folder: Path, bar: Bar = no_bar, *, form: Form = "c
     return Exported(len(data.histories), len(rows), len(judged))
 
 
+def options_again(data: Data) -> str:
+    """The options that must be given again, where they differ from the defaults."""
+    draft = data.draft
+    given = {"split": draft.split, "users": draft.users, "samples": draft.samples_per_case, "seed": draft.seed}
+    usual = {"split": "test", "users": None, "samples": data.suite.card.samples_per_case, "seed": 0}
+    own = [f" --{name} {value}" for name, value in given.items() if value != usual[name]]
+    parameters = data.settings.suite_parameters
+    pairs = [f"{name}={value}" for name, value in parameters.items()] if isinstance(parameters, Mapping) else parameters
+    return "".join([*own, *(f" -s {quote(pair)}" for pair in pairs)])
+
+
 def _case(place: tuple[str, int, int], prompt: str, seed: int, names: Mapping[str, str]) -> dict[str, Any]:
     user, case, sample = place
     image = f"{names[user]}/{case}-{sample}.png"
@@ -100,11 +111,12 @@ def _write(folder: Path, name: str, text: str) -> None:
 
 def _readme(data: Data, cases: str) -> str:
     """Three lines: what to draw, what to save, what to do with it."""
+    command = f'prefbench score --images drawn --suite {_suite(data)} --name "my method"{options_again(data)}'
     lines = [
         f"Draw one picture for each row of `{cases}`, from its `prompt` and `seed`, to the taste of its `user`, whose "
         f"likes and dislikes are in `{HISTORIES}/`.",
         "Save each under the name in its column `image`, `<user>/<case>-<n>.png`, in one folder, `drawn`.",
-        f'Hand them back: `prefbench score --images drawn --suite {_suite(data)} --name "my method"{_options(data)}`.',
+        f"Hand them back: `{command}`.",
     ]
     return "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1)) + "\n"
 
@@ -112,14 +124,3 @@ def _readme(data: Data, cases: str) -> str:
 def _suite(data: Data) -> str:
     """The suite as it is named again; of a path its last part, since where it lies is nobody's business."""
     return quote(data.draft.suite.partition("+")[0].rstrip("/"))
-
-
-def _options(data: Data) -> str:
-    """The options that must be given again, where they differ from the defaults."""
-    draft = data.draft
-    given = {"split": draft.split, "users": draft.users, "samples": draft.samples_per_case, "seed": draft.seed}
-    usual = {"split": "test", "users": None, "samples": data.suite.card.samples_per_case, "seed": 0}
-    own = [f" --{name} {value}" for name, value in given.items() if value != usual[name]]
-    parameters = data.settings.suite_parameters
-    pairs = [f"{name}={value}" for name, value in parameters.items()] if isinstance(parameters, Mapping) else parameters
-    return "".join([*own, *(f" -s {quote(pair)}" for pair in pairs)])
