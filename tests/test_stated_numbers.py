@@ -29,7 +29,7 @@ NOT_MEASURED: Mapping[str, str] = {
     r"Python 3\.11": "what the project needs",
     r"arXiv:? ?\d{4}\.\d{4,5}": "a paper",
     r"SD 1\.5": "a name",
-    r"Apache-2\.0": "a licence",
+    r"Apache-2\.0|CC-BY(-NC)?-4\.0|CC0-1\.0": "a licence",
     r"[Vv]ersions? 0\.1\.0|[Vv]ersions 0\.1 and 0\.2|older than 0\.2|version 0\.[12]": "a version",
     r"learn-user-pref 61\.7 %, PAMELA 66\.3 %, PAL 70\.5 to 71 %": "other papers' numbers, called so",
     r"strength 0\.25 from 0": "a setting of the validation",

@@ -32,7 +32,7 @@ class Collection:
 
     outlines: dict[Viewer, list[Outline]] = field(default_factory=lambda: {viewer: [] for viewer in VIEWERS})
     digests: dict[Group, set[str]] = field(default_factory=dict)
-    prompts: set[str] = field(default_factory=set)
+    prompts: dict[Viewer, set[str]] = field(default_factory=lambda: {viewer: set() for viewer in VIEWERS})
     scorer_likes: set[tuple[str, str]] = field(default_factory=set)
     """User and digest of every liked picture that only scorers see."""
     thumbnails: dict[Group, Thumbnails] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def _add(collection: Collection, history: History, user: User, group: Group) -> 
     collection.digests.setdefault(group, set()).update(judgment.picture.digest for judgment in judgments)
     collection.looked_at.update(key_of(judgment.picture) for judgment in judgments)
     collection.judged += [(j.prompt, j.picture.digest, colour_spread(image)) for j, image in images]
-    collection.prompts.update(judgment.prompt for judgment in judgments)
+    collection.prompts[group[1]].update(judgment.prompt for judgment in judgments)
     if group[1] == "scorer":
         collection.scorer_likes.update((user.id, judgment.picture.digest) for judgment in history.liked)
     return [thumbnail(image) for _, image in images]

@@ -166,6 +166,8 @@ class SuiteChecks:
     def read(self) -> str:
         """No prompt is longer than what reads it."""
         prompts = {case.prompt for split in _EVALUATED for case in self._cases(split)}
+        if not prompts:
+            skip("there is nothing to draw for")
         return check_texts(self._suite, sorted(prompts))
 
     def cases(self) -> str:
@@ -192,9 +194,13 @@ class SuiteChecks:
         return "; ".join(lines)
 
     def prompts(self) -> str:
-        """No prompt of an evaluated case in any history of any split."""
-        others = {_plain(prompt) for prompt in self._collection.prompts}
-        return self._none_of(others, "prompts of histories")
+        """No prompt of an evaluated case in any history that methods see, of any split; those that scorers alone see
+        are counted: a case may be drawn for what its user judged.
+        """
+        seen, kept = ({_plain(prompt) for prompt in self._collection.prompts[viewer]} for viewer in VIEWERS)
+        line = self._none_of(seen, "prompts of histories that methods see")
+        common = len(self._case_prompts() & kept)
+        return f"{line}; {common} among those that scorers alone see" if common else line
 
     def captions(self) -> str:
         """No prompt of an evaluated case in what shipped models were trained on."""
@@ -204,12 +210,15 @@ class SuiteChecks:
         return self._none_of(others, "prompts of training captions")
 
     def _none_of(self, others: set[str], what: str) -> str:
-        prompts = {_plain(case.prompt) for split in _EVALUATED for case in self._cases(split)}
+        prompts = self._case_prompts()
         common = sorted(prompts & others)
         if common:
             of_all = f"{len(common)} of {counted(len(prompts), 'case prompt')} {agreeing(len(common), 'is', 'are')}"
             fail(f"{of_all} among the {what}, such as {common[0]!r}")
         return f"{counted(len(prompts), 'case prompt')}, none among {len(others)} {what}"
+
+    def _case_prompts(self) -> set[str]:
+        return {_plain(case.prompt) for split in _EVALUATED for case in self._cases(split)}
 
     def references(self) -> str:
         """References are the users' likes that only scorers see; no method sees one."""

@@ -33,4 +33,6 @@ def convert(name: str, source: Path, folder: Path, parameters: tuple[str, ...], 
     screen.line(
         f"wrote     {counted(written.judgments, 'judgment')} of {counted(written.pictures, 'picture')} to {folder}"
     )
+    if not written.prompts:
+        screen.line(f"prompts   none: write what to draw for into {folder}/prompts.txt, one prompt a line")
     screen.line(f"next      prefbench check suite {folder}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sqlite3
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,7 @@ def write_simulacra(folder: Path) -> Path:
 
 
 COPIES: Mapping[str, Callable[[Path], Path]] = {
-    "prefgen": write_prefgen,
+    "prefgen": partial(write_prefgen, users=24),
     "pamela": write_pamela,
     "pipbench": write_pipbench,
     "preferimg": write_preferimg,

@@ -13,34 +13,46 @@ from prefbench.suites.converters.readers.rows import read_rows
 from prefbench.suites.folder.writer import Judged, JudgedPicture, LeftOut
 
 _COLUMNS = ("participant_id", "image_path", "original_score")
-_OF_NEW_PEOPLE: dict[str, Split] = {"pamela_val_unseen": "val", "pamela_test_unseen": "test"}
+_NEW_PEOPLE: dict[Split, str] = {"test": "pamela_test_unseen", "val": "pamela_val_unseen"}
+_SHARED = "of a picture that people of another split rated"
 
 
-def read_pamela(source: Path, *, splits: Literal["official", "none"] = "official") -> Iterator[Judged]:
+def read_pamela(source: Path, *, splits: Literal["none", "official"] = "none") -> Iterator[Judged]:
     """One rating a row.
 
     Args:
         source: the folder with `annotations/` and `images/`.
-        splits: `official` has the people of `pamela_test_unseen` for `test`, those of `pamela_val_unseen` for `val`,
-            and all others with all their ratings for `train`; `none` has everybody for `test`.
+        splits: `none` has everybody for `test`; `official` has the people of `pamela_test_unseen` for `test`, those of
+            `pamela_val_unseen` for `val`, and all others for `train`. A picture then counts in one split alone, in that
+            of `test` first, in that of `train` last.
     """
     tables = _tables(source)
-    split_of: dict[str, Split] = {}
-    for table in tables:
-        if (split := _OF_NEW_PEOPLE.get(table.stem)) and splits == "official":
-            split_of |= {row.text("participant_id"): split for row in read_rows(table, _COLUMNS)}
+    people, pictures = _held_out(tables) if splits == "official" else ({}, {})
     files = Pictures(source, below=("", "PAMELA"))
     for table in tables:
         for row in read_rows(table, _COLUMNS, ["prompt"]):
             person, score = row.text("participant_id"), row.float("original_score")
+            split = people.get(person, "train") if splits == "official" else "test"
             picture = files.pick(row.values["image_path"])
             if not person or score is None:
                 yield LeftOut("without a participant or a score", str(row))
             elif isinstance(picture, LeftOut):
                 yield picture
+            elif pictures.get(row.text("image_path"), split) != split:
+                yield LeftOut(_SHARED, str(row))
             else:
-                split = split_of.get(person, "train") if splits == "official" else "test"
                 yield JudgedPicture(picture, person, rating=score, prompt=row.text("prompt"), split=split)
+
+
+def _held_out(tables: Sequence[Path]) -> tuple[dict[str, Split], dict[str, Split]]:
+    """The split of new people, and of the pictures that they rated."""
+    people: dict[str, Split] = {}
+    pictures: dict[str, Split] = {}
+    for split, name in _NEW_PEOPLE.items():
+        for row in (row for table in tables if table.stem == name for row in read_rows(table, _COLUMNS)):
+            people.setdefault(row.text("participant_id"), split)
+            pictures.setdefault(row.text("image_path"), split)
+    return people, pictures
 
 
 def _tables(source: Path) -> Sequence[Path]:
@@ -61,9 +73,11 @@ PAMELA = Converter(
         get="hf download --repo-type dataset bethgelab/PAMELA --local-dir PAMELA",
         size="5,077 pictures, about 2.25 GB",
         people="199 people, 69,904 ratings, about 15 people a picture",
-        keeps="each rating; whose ratings are in a split of new people are its users, all others are train",
+        keeps="each rating; everybody is in test, or with -p splits=official new people in val and test, others in "
+        "train",
         drops="ratings without a participant or a score; age, nationality and what else is told of people; group, "
-        "style and type of a picture; that some ratings of people in train are the owner's tests on known people",
+        "style and type of a picture; with official splits, ratings whose picture another split has; the owner's tests "
+        "of known people, whose ratings stand beside their others",
         columns="participant_id, image_path, original_score as a reader of the data has them "
         "(vivekchakraverty/mr-ai-marketer), files and numbers as its card; a prompt column was not seen and is read "
         "where there is one",

@@ -72,6 +72,8 @@ class Written:
 
     judgments: int = 0
     pictures: int = 0
+    prompts: bool = False
+    """Whether some judgment says what its picture was drawn for."""
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
@@ -113,6 +115,7 @@ def write_folder(folder: Path, judged: Iterable[Judged], said: Mapping[str, str]
                 written.examples.setdefault(row.why, row.example)
                 continue
             rows.append(row)
+            written.prompts = written.prompts or bool(row["prompt"])
             if len(rows) == _BATCH:
                 written.judgments += _flush(writer, rows)
                 _LOG.info("%s judgments of %s pictures written", f"{written.judgments:,}", f"{pictures.count:,}")

@@ -83,7 +83,17 @@ def test_the_card_is_printed_with_what_was_written(tmp_path: Path) -> None:
     done = invoke("convert", "ratings", str(table), str(tmp_path / "mine"))
     assert done.exit_code == 0, done.output
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[0] for line in lines] == ["name", "source", "licence", "people", "keeps", "drops", "wrote", "next"]
+    assert [line[0] for line in lines] == [
+        "name",
+        "source",
+        "licence",
+        "people",
+        "keeps",
+        "drops",
+        "wrote",
+        "prompts",
+        "next",
+    ]
 
 
 def test_a_picture_is_in_one_part_alone_whatever_its_file(tmp_path: Path) -> None:

@@ -69,15 +69,20 @@ def test_what_is_written_is_a_suite(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "mine" / "suite.toml").read_text().count(load("converter", name).card.licence) == 1
 
 
-def test_pamela_has_new_people_in_splits_of_their_own(tmp_path: Path) -> None:
+def test_pamela_can_have_new_people_and_their_pictures_in_splits_of_their_own(tmp_path: Path) -> None:
     source = write_pamela(tmp_path / "source")
     written, rows = convert("pamela", source, tmp_path / "mine")
-    assert rows.groupby("user")["split"].unique().explode().to_dict() == {"1": "train", "2": "val", "3": "test"}
-    assert (len(rows), written.pictures) == (24, 8)
+    assert (len(rows), written.pictures, {*rows["split"]}) == (24, 8, {"test"})
     assert dict(written.left_out) == {"without a participant or a score": 1, UNREADABLE: 1}
     assert sorted(rows["rating"].unique()) == [1, 2, 3, 4, 5]
-    _, together = convert("pamela", source, tmp_path / "all", "splits=none")
-    assert {*together["split"]} == {"test"}
+    unseen = [source / "annotations" / f"pamela_{split}_unseen.json" for split in ("val", "test")]
+    for path, kept in zip(unseen, (slice(0, 4), slice(2, 6)), strict=True):
+        write_json(path, json.loads(path.read_text())[kept])
+    written, rows = convert("pamela", source, tmp_path / "official", "splits=official")
+    assert rows.groupby("user")["split"].unique().explode().to_dict() == {"1": "train", "2": "val", "3": "test"}
+    assert rows.groupby("user").size().to_dict() == {"1": 2, "2": 2, "3": 4}
+    assert written.left_out["of a picture that people of another split rated"] == 8
+    assert rows.groupby("digest")["split"].nunique().max() == 1
     (source / "annotations" / "pamela_train.json").write_text('[{"participant": 1}]')
     assert (
         "pamela_train.json row 1 has no column participant_id, image_path, original_score; its columns are"
