@@ -108,7 +108,7 @@ def _refusal(error: OSError) -> str:
     """What a disk refuses, in one line; empty for any other error."""
     where = f" {error.filename}" if error.filename else ""
     if error.errno in _NAMES:
-        return f"cannot use{plain(where, 200)}: {error.strerror}"
+        return f"cannot use {plain(where, 200)}: {error.strerror}"
     way_on = "; make room and give the same command again" if error.errno in _FULL else ""
     return f"cannot write{where}: {error.strerror}{way_on}" if error.errno in _DISK else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from prefbench.api import PrefbenchError, ScoreHeader, agreeing, counted
+from prefbench.api.runs import is_given
 from prefbench.check.findings import Row, fail, warn
 from prefbench.score.score_files import read_columns, read_header, read_scores
 
@@ -30,7 +31,8 @@ def description(run: AuditedRun) -> str:
     if lacking:
         fail(f"run.json lacks {', '.join(lacking)}", [{"lacking": name} for name in lacking])
     code = environment["code"]
-    origin = f"method {spec['method']} {spec['method_version']}, backbone {spec['backbone_digest'][:12]}"
+    backbone = "images given" if is_given(spec) else f"backbone {spec['backbone_digest'][:12]}"
+    origin = f"method {spec['method']} {spec['method_version']}, {backbone}"
     if code.get("commit") is None:
         warn(f"{origin}; the commit of the code is not known")
     if code.get("dirty"):

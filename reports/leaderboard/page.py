@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from prefbench.api import ALL, Cells, Estimate, Grid, SummaryRow
+from prefbench.api.runs import is_given
 
 from ..shared.cells import APART, DASH, Counts, metric_name, stacked, usual
 from ..shared.escape import markdown
@@ -68,11 +69,11 @@ def render(entries: Sequence[Entry]) -> str:
 def _section(entries: Sequence[Entry]) -> str:
     """One suite and setting: how it was drawn, and its table."""
     first, table = entries[0], grid(entries)
-    about = (
-        f"Data {first['suite_digest'][:12]}, backbone {first['backbone_digest'][:12]}, run seed {first['seed']}. "
-        f"{first['steps']} steps, guidance {first['guidance']:g}, {first['dtype']}. "
-        "Commands, versions, hardware and all rows are in the result files."
-    )
+    data, seed = f"Data {first['suite_digest'][:12]}", f"run seed {first['seed']}"
+    sampler = f"{first['steps']} steps, guidance {first['guidance']:g}, {first['dtype']}"
+    drawn = f"{data}, backbone {first['backbone_digest'][:12]}, {seed}. {sampler}."
+    about = f"{data}, images given and not drawn here, {seed}." if is_given(first) else drawn
+    about += " Commands, versions, hardware and all rows are in the result files."
     return "\n".join([f"## {markdown(table.title)}\n", markdown(about), "", age(first["versions"]), to_markdown(table)])
 
 

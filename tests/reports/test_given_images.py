@@ -9,6 +9,8 @@ import pytest
 
 from prefbench.api import PrefbenchError, ScoredRun
 from prefbench.api.runs import NO_BACKBONE, NO_DIGEST
+from prefbench.reports.leaderboard.entries import entries_of
+from prefbench.reports.leaderboard.page import render
 from prefbench.reports.shared.frame import is_plain
 from prefbench.reports.shared.labels import check_mix, label_runs
 from prefbench.reports.shared.notes import drawn_lines
@@ -63,3 +65,13 @@ def test_what_nobody_said_of_the_images_stands_under_each_table(tmp_path: Path) 
         "a difference to another run is of backbone and method together"
     )
     assert not any("given" in line for line in drawn_lines(drawn(tmp_path, "ours")))
+
+
+def test_published_images_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
+    runs = [drawn(tmp_path, "prompt-only"), drawn(tmp_path, "inferred"), given(tmp_path)]
+    page = render(entries_of(runs))
+    own = page.partition("## toy, test users, none (images given)")[2].partition("\n## ")[0]
+    assert "Data dddddddddddd, images given and not drawn here, run seed 0." in own
+    assert "| images:theirs |" in own
+    assert "| prompt-only |" not in own
+    assert "steps, guidance" not in own

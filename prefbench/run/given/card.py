@@ -58,8 +58,9 @@ def read_card(path: Path | None, name: str | None, usual: str) -> GivenCard:
             or the name is or looks like that of a registered method or control.
     """
     said = {} if path is None else _said(path)
-    whose = str(path) if path is not None else f"method {name or usual!r}"
-    own = said.get("name", name or usual)
+    called = usual if name is None else name
+    whose = str(path) if path is not None else f"method {called!r}"
+    own = said.get("name", called)
     if name is not None and own != name:
         raise PrefbenchError(f"{path} is the card of {own!r}, not of {name!r}: give one of the names")
     backbone = said.pop("backbone", "")

@@ -32,6 +32,8 @@ def read_images(path: Path) -> GivenImages:
     columns = columns.rename(columns={name: low for name in columns if (low := str(name).strip().lower()) in COLUMNS})
     _check_columns(path, list(map(str, columns)))
     others = [f"column {name}{meant(str(name), COLUMNS)}" for name in columns if name not in COLUMNS]
+    if columns.empty:
+        raise PrefbenchError(f"{path} has no rows")
     rows = columns.reindex(columns=list(COLUMNS), fill_value="")
     _check_texts(path, rows)
     numbers = {name: _whole(path, name, rows[name]) for name in ("sample", "seed")}

@@ -96,6 +96,7 @@ def test_images_are_never_the_frame_of_a_table(tmp_path: Path, monkeypatch: pyte
         ("control = true", "control is for methods that run here"),
         ("weights = ['x']", "weights is for methods that run here"),
         ("version = 3", "version on its card cannot be 3"),
+        ("name = ''", "name on its card cannot be ''"),
         ("version = ''", "version on its card cannot be ''"),
         ("name = 'a/b'", "name on its card cannot be 'a/b'"),
         ("encoders = 'clip'", "encoders on its card cannot be 'clip'"),

@@ -157,6 +157,13 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path, columns: dict[st
         of_rows(tmp_path, [columns])
 
 
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    write_drawn(tmp_path / "out")
+    (tmp_path / "out" / "a.csv").write_text("user,prompt,image\n")
+    with pytest.raises(PrefbenchError, match=r"a.csv has no rows"):
+        given(tmp_path, tmp_path / "out" / "a.csv")
+
+
 def test_columns_in_capitals_are_read_and_others_are_named(tmp_path: Path) -> None:
     rows = [{" User": row["user"], "PROMPT": row["prompt"], "Image": row["image"], "promt": "x"} for row in all_rows()]
     content = of_rows(tmp_path, rows)
