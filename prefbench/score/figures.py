@@ -53,12 +53,27 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Known:
+    """Accuracy where less is known of a user."""
+
+    __pydantic_config__ = STRICT
+
+    judgments: Count
+    """Of the history: pairs, or judgments where it has no pairs."""
+    accuracy: Interval
+
+
+_NOT_MEASURED = Interval(None, None, None)
+
+
+@dataclass(frozen=True)
 class ScorerFigures:
     """What `scorer_figures.measure` returns.
 
     Accuracies and AUC: 0 to 1, chance 0.5. Brier score and calibration error (ECE): 0 best.
-    `above_population` and `above_permuted` are differences in accuracy on the same pairs: both must be above 0 with
-    their whole intervals for a scorer to be admitted to rankings.
+    What begins with `above` are personal points: accuracy with the own history minus another accuracy on the same
+    pairs. Both `above_population` (the same scorer without a user: what it says of everybody) and `above_permuted`
+    (with other users' histories) must be above 0 with their whole intervals for a scorer to be admitted to rankings.
     """
 
     __pydantic_config__ = STRICT
@@ -79,6 +94,17 @@ class ScorerFigures:
     brier: Interval
     ece: Interval
     reliability: tuple[Bin, ...]
+    vote: Interval = _NOT_MEASURED
+    """What most others who judged the same two pictures chose."""
+    above_vote: Interval = _NOT_MEASURED
+    crowd_scorer: str = ""
+    """The best of the scorers of the crowd that were asked too."""
+    crowd: Interval = _NOT_MEASURED
+    above_crowd: Interval = _NOT_MEASURED
+    again: Interval = _NOT_MEASURED
+    """The same user, asked another time: no scorer can do much better."""
+    by_size: tuple[Known, ...] = ()
+    """Accuracy with shorter histories."""
 
     @property
     def admitted(self) -> bool:

@@ -2,35 +2,44 @@
 
 A scorer is asked which of two pictures of one prompt a user liked. Beside its accuracy stand those of what could
 imitate it: a scorer that knows no user (the same one with an empty history), one that knows another user, one whose
-users are permuted many times over, and the best that is possible where the suite knows the truth. The history it is
-given is the part of a user's judgments that only scorers see; the pairs are of the part that methods see.
+users are permuted many times over, what most others chose, scorers of the crowd, and the best that is possible where
+the suite knows the truth. The history it is given is the part of a user's judgments that only scorers see; the pairs
+are of the part that methods see.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import FloatArray, History, Scorer, Scores, Split, Suite
+from prefbench.api import FloatArray, Scorer, Scores, Split, Suite
 from prefbench.files import write_atomic
 from prefbench.run.stamps import stamped
-from prefbench.score.figures import Bin, Interval, ScorerFigures, kept_figures
-from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
+from prefbench.score.figures import Bin, Interval, Known, ScorerFigures, kept_figures
+from prefbench.score.scorer_answers import Answers, ask
+from prefbench.score.scorer_pairs import JudgedPairs
 from prefbench.stats.means import mean_interval
 from prefbench.stats.paired import paired_difference
 from prefbench.stats.percentiles import user_percentiles
 
 BINS = 10
 _REPLICATES = 2000
-_NOBODY = History("nobody", (), ())
+_NONE = Interval(None, None, None)
 
 
-def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations: int = 20) -> ScorerFigures:
+def measure(
+    scorer: Scorer,
+    suite: Suite,
+    *,
+    split: Split = "test",
+    permutations: int = 20,
+    crowd: Sequence[Scorer] = (),
+) -> ScorerFigures:
     """Measures a scorer on the users of a split who have liked and disliked pictures in the part that methods see.
 
     Args:
@@ -38,42 +47,56 @@ def measure(scorer: Scorer, suite: Suite, *, split: Split = "test", permutations
         suite: whose judgments it is asked about.
         split: of the users; none that the scorer was trained on.
         permutations: how many times every user is given another user's history; `mismatched` is the first of them.
+        crowd: scorers that know no user, which it must beat.
 
     Raises:
-        PrefbenchError: fewer than 3 such users, or what the scorer raises.
+        PrefbenchError: fewer than 3 such users, or what a scorer raises.
     """
-    users = judged_pairs(suite, split)
-    histories = [suite.history(user.user, "scorer") for user in users]
-    own = answers(scorer, histories, users)
-    others = [answers(scorer, [histories[i] for i in order], users) for order in derangements(len(users), permutations)]
-    accuracy = {
-        "own": accuracies(own, users),
-        "population": accuracies(answers(scorer, [_NOBODY] * len(users), users), users),
-        "mismatched": accuracies(others[0], users),
-        "permuted": np.mean([accuracies(values, users) for values in others], axis=0),
-    }
-    if (truth := suite.truth) is not None:
-        accuracy["truth"] = accuracies([truth.utility(user.user, user.pixels)["total"] for user in users], users)
-    scores = {name: _as_scores(values, users) for name, values in accuracy.items()}
-    calibration = _Calibration.of(own, users)
+    answered = ask(scorer, suite, split=split, permutations=permutations, crowd=crowd)
+    return figures_of(answered, scorer=scorer.id, suite=suite.card.name, split=split)
+
+
+def figures_of(answered: Answers, *, scorer: str, suite: str, split: Split = "test") -> ScorerFigures:
+    """The figures of answers, which may be of several parts of one data set."""
+    users = answered.users
+    aucs = [_auc(values, user.liked) for values, user in zip(answered.own, users, strict=True)]
+    scores = {name: as_scores(values, users) for name, values in answered.right.items()}
+    calibration = _Calibration.of(answered.own, users)
+    best = max(answered.crowd, key=lambda name: mean_of(scores[name]).value or 0.0, default="")
     return ScorerFigures(
-        scorer=scorer.id,
-        suite=suite.card.name,
+        scorer=scorer,
+        suite=suite,
         split=split,
-        n_users=len(users),
+        n_users=len({user.user for user in users}),
         n_pairs=len(scores["own"]),
-        within_user_accuracy=_mean(scores["own"]),
-        within_user_auc=_mean_of_users([_auc(p, user.liked) for p, user in zip(own, users, strict=True)]),
-        population=_mean(scores["population"]),
-        mismatched=_mean(scores["mismatched"]),
-        permuted=_mean(scores["permuted"]),
-        best_possible=_mean(scores["truth"]) if "truth" in scores else Interval(None, None, None),
-        above_population=_difference(scores["own"], scores["population"]),
-        above_permuted=_difference(scores["own"], scores["permuted"]),
+        within_user_accuracy=mean_of(scores["own"]),
+        within_user_auc=_mean_of_users(aucs, users),
+        population=mean_of(scores["population"]),
+        mismatched=mean_of(scores["mismatched"]),
+        permuted=mean_of(scores["permuted"]),
+        best_possible=_where_known(scores, "truth"),
+        above_population=difference_of(scores["own"], scores["population"]),
+        above_permuted=difference_of(scores["own"], scores["permuted"]),
         brier=calibration.brier(),
         ece=calibration.ece(),
         reliability=tuple(_bins(calibration.predicted, calibration.liked)),
+        vote=_where_known(scores, "vote"),
+        above_vote=_above(scores, "vote"),
+        crowd_scorer=best,
+        crowd=_where_known(scores, best),
+        above_crowd=_above(scores, best),
+        again=_where_known(scores, "again"),
+        by_size=tuple(Known(n, mean_of(as_scores(values, users))) for n, values in (answered.sizes or {}).items()),
     )
+
+
+def _where_known(scores: Mapping[str, Scores], name: str) -> Interval:
+    return mean_of(scores[name]) if name in scores and not np.isnan(scores[name].values).all() else _NONE
+
+
+def _above(scores: Mapping[str, Scores], name: str) -> Interval:
+    known = name in scores and not np.isnan(scores[name].values).all()
+    return difference_of(scores["own"], scores[name]) if known else _NONE
 
 
 def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
@@ -83,24 +106,27 @@ def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
     return path
 
 
-def _as_scores(values: FloatArray, users: Sequence[JudgedPairs]) -> Scores:
+def as_scores(values: FloatArray, users: Sequence[JudgedPairs]) -> Scores:
     """One value per pair as scores, with the users and prompts of the pairs."""
     owners = np.repeat([user.user for user in users], [len(user.pairs) for user in users])
     return Scores(values, owners, np.array([user.judgments[a].prompt for user in users for a, _ in user.pairs]))
 
 
-def _mean(scores: Scores) -> Interval:
+def mean_of(scores: Scores) -> Interval:
+    """The mean over users with its interval."""
     return Interval.of(mean_interval(scores))
 
 
-def _difference(own: Scores, other: Scores) -> Interval:
+def difference_of(own: Scores, other: Scores) -> Interval:
+    """The mean difference on the same pairs with its interval."""
     return Interval.of(paired_difference(own, other).estimate)
 
 
-def _mean_of_users(values: Sequence[float]) -> Interval:
-    """The mean of one value per user."""
-    names = np.arange(len(values)).astype(str)
-    return _mean(Scores(np.array(values), names, names))
+def _mean_of_users(values: Sequence[float], users: Sequence[JudgedPairs]) -> Interval:
+    """The mean over users of values, of which a user may have several."""
+    places = {user: str(n) for n, user in enumerate(dict.fromkeys(one.user for one in users))}
+    owners = np.array([places[one.user] for one in users])
+    return mean_of(Scores(np.array(values), owners, np.arange(len(values)).astype(str)))
 
 
 def _auc(p_liked: FloatArray, liked: NDArray[np.bool_]) -> float:
@@ -125,13 +151,16 @@ class _Calibration:
 
     @classmethod
     def of(cls, values: Sequence[FloatArray], users: Sequence[JudgedPairs]) -> _Calibration:
-        ends = np.cumsum([len(user.judgments) for user in users])
         liked = np.concatenate([user.liked for user in users]).astype(np.float64)
-        return cls(np.concatenate(values), liked, np.split(np.arange(ends[-1]), ends[:-1]))
+        owners = np.repeat([user.user for user in users], [len(user.judgments) for user in users])
+        rows = [np.flatnonzero(owners == user) for user in dict.fromkeys(one.user for one in users)]
+        return cls(np.concatenate(values), liked, rows)
 
     def brier(self) -> Interval:
         """The mean over users of their mean squared error."""
-        return _mean_of_users([((self.predicted - self.liked)[rows] ** 2).mean() for rows in self.rows_of])
+        values = np.array([((self.predicted - self.liked)[rows] ** 2).mean() for rows in self.rows_of])
+        names = np.arange(len(values)).astype(str)
+        return mean_of(Scores(values, names, names))
 
     def ece(self) -> Interval:
         """The calibration error of all judgments, its interval by resampling users."""

@@ -23,6 +23,10 @@ class JudgedPairs:
     pairs: NDArray[np.int64]
     """(P, 2) rows of a liked and a disliked judgment."""
 
+    def digest(self, row: int) -> str:
+        """The digest of the picture that the judgment of a row is of."""
+        return self.judgments[row].picture.digest
+
     @property
     def liked(self) -> NDArray[np.bool_]:
         """(J,) whether each judgment is a like."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,15 @@ FIGURES: Mapping[str, str] = {
     "brier": "mean squared error of P(liked); 0.25 knows nothing",
     "ece": "expected calibration error of P(liked), ten bins",
 }
-"""The figures of a scorer, and how to read them."""
+"""The figures of every measured scorer, and how to read them."""
+OF_PEOPLE: Mapping[str, str] = {
+    "vote": "what most others who judged both pictures chose",
+    "above_vote": "accuracy above that vote",
+    "crowd": "the best scorer here that knows no user",
+    "above_crowd": "accuracy above that scorer",
+    "again": "the same user, asked another time",
+}
+"""Figures that are shown where they could be measured."""
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -38,24 +46,50 @@ class MeasuredScorer:
     card: Mapping[str, Any]
     note: str = ""
     """Why figures are missing."""
+    others: Sequence[Mapping[str, Any]] = ()
+    """Its figures on other suites."""
 
 
 def scorer_grid(scorer: MeasuredScorer) -> Grid:
-    """A row per figure, the card in the notes."""
-    card = scorer.card
-    figures = [(f"{name.replace('_', ' ')}: {meaning}", _interval(card[name])) for name, meaning in FIGURES.items()]
+    """A row per figure and a column per suite, so that made-up users and people stand side by side; notes below."""
+    card, measured = scorer.card, [scorer.card, *scorer.others]
+    people = [row for row in _rows(OF_PEOPLE, measured) if {*row[1:]} != {DASH}]
+    blocks = [_rows(FIGURES, measured), people, _by_size(measured)]
     notes = [
         f"{card['summary']} ({card['licence']}).",
-        f"encoders: {', '.join(card['encoders']) or 'none'}; trained on {', '.join(card['trained_on'])}.",
+        f"encoders: {', '.join(card['encoders']) or 'none'}; trained on {', '.join(card['trained_on']) or 'nothing'}.",
+        *(_stands_on(one) for one in measured if one.get("n_pairs")),
     ]
-    if card.get("n_pairs"):
-        notes.append(
-            f"measured on {counted(card['n_pairs'], 'pair')} of {counted(card['n_users'], 'user')}"
-            f" of {card['suite']} {card['split']}."
-        )
-    notes.append("admitted to rankings." if card["admitted"] else "not admitted to rankings.")
+    if not card.get("n_pairs"):
+        notes.append("not admitted to rankings.")
     notes += [*([scorer.note] if scorer.note else []), *card["caveats"]]
-    return Grid(f"scorer {card['name']}", ("figure", "value [95 %]"), [figures], notes)
+    suites = [f"{one['suite']} {one['split']}" for one in measured] if scorer.others else ["value"]
+    header = ("figure", *(f"{suite} [95 %]" for suite in suites))
+    return Grid(f"scorer {card['name']}", header, blocks, notes)
+
+
+def _rows(figures: Mapping[str, str], measured: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """A row for each figure, with its value on each suite."""
+    return [
+        (f"{name.replace('_', ' ')}: {meaning}", *(_interval(one.get(name)) for one in measured))
+        for name, meaning in figures.items()
+    ]
+
+
+def _by_size(measured: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """A row for each size of history."""
+    known = [{one["judgments"]: one["accuracy"] for one in figures.get("by_size") or ()} for figures in measured]
+    sizes = sorted({size for own in known for size in own})
+    return [
+        (f"accuracy with {size} pairs or judgments", *(_interval(own.get(size)) for own in known)) for size in sizes
+    ]
+
+
+def _stands_on(card: Mapping[str, Any]) -> str:
+    pairs = f"{counted(card['n_pairs'], 'pair')} of {counted(card['n_users'], 'user')}"
+    crowd = f"; best scorer without a user: {card['crowd_scorer']}" if card.get("crowd_scorer") else ""
+    admitted = "admitted" if card["admitted"] else "not admitted"
+    return f"measured on {pairs} of {card['suite']} {card['split']}: {admitted} to rankings there{crowd}."
 
 
 def _interval(figure: Mapping[str, float | None] | None) -> str:

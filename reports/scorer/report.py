@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Scorer
-from prefbench.registry import make
+from prefbench.models.hub import locate
+from prefbench.registry import load, make, names
 from prefbench.score import admission, scorer_figures
 
 from ..shared.published import write_json
@@ -35,15 +36,16 @@ class ScorerReport(Report[MeasuredScorer]):
         """The card with its figures. Raises `PrefbenchError` for an unknown scorer and what `measure` raises."""
         scorer: Scorer = make("scorer", self._name)
         if self._measures:
-            scorer_figures.keep(scorer, scorer_figures.measure(scorer, context.suite()))
+            scorer_figures.keep(scorer, scorer_figures.measure(scorer, context.suite(), crowd=_crowd(self._name)))
         try:
-            figures, note = next(iter(admission.measured(scorer)), None), ""
+            every, note = _last_of_each_suite(admission.measured(scorer)), ""
         except PrefbenchError as error:  # without weights there is still a card
-            figures, note = None, str(error)
+            every, note = [], str(error)
+        figures = every[0] if every else None
         if figures is None and not note:
             note = f"not measured here: prefbench show scorer {self._name} --measure SUITE"
         content = {**asdict(scorer.card), **dict.fromkeys(FIGURES), "admitted": False, **(figures or {})}
-        return MeasuredScorer(content, note)
+        return MeasuredScorer(content, note, every[1:])
 
     def as_json(self, result: MeasuredScorer) -> Mapping[str, Any]:
         """The card's fields and the figures."""
@@ -61,3 +63,15 @@ class ScorerReport(Report[MeasuredScorer]):
         """Writes `<scorer>.json` and the reliability plot. Raises `PrefbenchError` where it was not measured."""
         plot = self.draw(result, folder / f"{self._name}.png")
         return [write_json(folder / f"{self._name}.json", result.card), plot]
+
+
+def _last_of_each_suite(measured: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Figures, the latest first, each suite once."""
+    return list({figures["suite"]: figures for figures in reversed(measured)}.values())[::-1]
+
+
+def _crowd(name: str) -> list[Scorer]:
+    """The registered scorers that know no user and whose weights are here."""
+    every = [load("scorer", one) for one in names("scorer") if one != name]
+    crowd = [one() for one in every if issubclass(one, Scorer) and not one.card.personal]
+    return [one for one in crowd if all(isinstance(locate(weights), Path) for weights in one.weights)]

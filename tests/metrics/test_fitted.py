@@ -65,24 +65,24 @@ def asked(scorer: FittedScorer, history: History) -> Any:
 
 def test_a_taste_without_a_prior_mean_is_scikit_learns_logistic_regression() -> None:
     rng = np.random.default_rng(0)
-    rows, weights = rng.normal(size=(200, 6)) + 0.3, rng.uniform(0.2, 2, 200)
-    found = fit_taste(rows, weights, mean=np.zeros(6), precision=4.0)
+    rows = rng.normal(size=(200, 6)) + 0.3
+    found = fit_taste(rows, mean=np.zeros(6), precision=4.0)
     both, labels = np.concatenate([rows, -rows]), np.repeat([1, 0], 200)
     # Every comparison stands there twice, from either side, so the prior counts twice.
     model = LogisticRegression(C=1 / 8, fit_intercept=False, tol=1e-10, max_iter=1000)
-    expected = model.fit(both, labels, sample_weight=np.concatenate([weights, weights])).coef_[0]
+    expected = model.fit(both, labels).coef_[0]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_taste_is_the_maximum_of_its_posterior() -> None:
     rng = np.random.default_rng(1)
-    rows, weights, mean = 30 * rng.normal(size=(50, 4)), rng.uniform(0, 2, 50), rng.normal(size=4)
+    rows, mean = 30 * rng.normal(size=(50, 4)), rng.normal(size=4)
 
     def loss(taste: Any) -> float:
-        return float(weights @ np.logaddexp(0, -rows @ taste) + 5.0 * ((taste - mean) ** 2).sum())
+        return float(np.logaddexp(0, -rows @ taste).sum() + 5.0 * ((taste - mean) ** 2).sum())
 
     expected = minimize(loss, mean, method="BFGS", options={"gtol": 1e-8}).x
-    np.testing.assert_allclose(fit_taste(rows, weights, mean=mean, precision=10.0), expected, atol=1e-5)
+    np.testing.assert_allclose(fit_taste(rows, mean=mean, precision=10.0), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [30, 100])
@@ -98,14 +98,14 @@ def test_the_space_is_that_of_principal_components_with_a_mean_square_of_one(n: 
 # ------------------------------------------------------------------------------------------- comparisons
 
 
-def test_a_pair_is_one_comparison_of_weight_one() -> None:
+def test_a_pair_is_one_comparison() -> None:
     a, b, c, d = (plain((n, n, n)) for n in (10, 60, 110, 160))
     found = comparisons_of(judgments([a, b], [c, d]))
     shown = {
         (found.pictures[x].digest, found.pictures[y].digest) for x, y in zip(found.better, found.worse, strict=True)
     }
     assert shown == {(a.digest, c.digest), (b.digest, d.digest)}
-    assert found.weights.tolist() == [1, 1]
+    assert len(found) == 2
 
 
 def test_without_pairs_likes_stand_beside_dislikes_of_their_prompt() -> None:
@@ -113,19 +113,18 @@ def test_without_pairs_likes_stand_beside_dislikes_of_their_prompt() -> None:
     dogs = judgments([plain((40, 0, 0))], [plain((50, 0, 0))], "a dog", pairs=False)
     found = comparisons_of(History("ann", cats.liked + dogs.liked, cats.disliked + dogs.disliked))
     assert sorted(found.prompts.tolist()) == ["a cat", "a cat", "a dog"]
-    assert found.weights.sum() == 2.5  # half of five judgments
 
 
 def test_a_like_whose_prompt_has_no_dislike_stands_beside_all_and_without_any_beside_the_average() -> None:
     like, dislike = Judgment(plain((10, 0, 0)), "a cat", True), Judgment(plain((20, 0, 0)), "a dog", False)
     found = comparisons_of(History("ann", (like,), (dislike,)))
     assert set(found.prompts.tolist()) == {""}
-    assert found.weights.sum() == 1
+    assert len(found) == 1
     alone = comparisons_of(History("ann", (like,), ()))
-    assert (alone.better.tolist(), alone.worse.tolist(), alone.weights.tolist()) == ([0], [AVERAGE], [0.5])
+    assert (alone.better.tolist(), alone.worse.tolist()) == ([0], [AVERAGE])
 
 
-def test_many_likes_and_dislikes_are_compared_evenly_and_weigh_as_many_pairs() -> None:
+def test_many_likes_and_dislikes_are_compared_evenly() -> None:
     found = comparisons_of(
         judgments([plain((n, 0, 0)) for n in range(30)], [plain((0, n, 0)) for n in range(45)], pairs=False)
     )
@@ -133,7 +132,6 @@ def test_many_likes_and_dislikes_are_compared_evenly_and_weigh_as_many_pairs() -
     assert len({*zip(found.better.tolist(), found.worse.tolist(), strict=True)}) == len(found)
     assert {*np.unique(found.worse, return_counts=True)[1].tolist()} == {8}
     assert {*np.unique(found.better, return_counts=True)[1].tolist()} == {12}
-    assert found.weights.sum() == pytest.approx(75 / 2)
 
 
 # -------------------------------------------------------------------------------------------- across people

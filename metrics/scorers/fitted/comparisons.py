@@ -1,4 +1,4 @@
-"""What a history says of its user as comparisons: a liked picture beside a disliked one, each with a weight."""
+"""What a history says of its user as comparisons: a liked picture beside a disliked one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import FloatArray, History, Judgment, Picture
+from prefbench.api import History, Judgment, Picture
 
 AVERAGE = -1
 """Stands in the place of a picture for the average one."""
-_PARTNERS = 8
+PARTNERS = 8
 """Others that a judgment is compared with at most, about, where nothing says which."""
 
 
@@ -26,14 +26,12 @@ class Comparisons:
     Attributes:
         pictures: those that were judged, each once, in the order of their digests.
         better, worse: (C,) indices of the liked and of the disliked picture; either may be `AVERAGE`.
-        weights: (C,) what each counts: 1 where the user chose between the two.
         prompts: (C,) the prompt of both; empty where they differ.
     """
 
     pictures: Sequence[Picture]
     better: NDArray[np.int64]
     worse: NDArray[np.int64]
-    weights: FloatArray
     prompts: NDArray[np.str_]
 
     def __len__(self) -> int:
@@ -43,7 +41,6 @@ class Comparisons:
 class _Comparison(NamedTuple):
     better: Judgment | None
     worse: Judgment | None
-    weight: float
 
 
 class _Sides(NamedTuple):
@@ -55,7 +52,8 @@ def comparisons_of(history: History) -> Comparisons:
     """Pairs as they were chosen. What was judged alone: likes with dislikes of the same prompt; where that has no
     other side, with any; where the history has none, with the average picture.
 
-    Judgments weigh half a pair each, with however many others they are compared.
+    Who judged pictures alone compared each with all that they remember: a judgment counts as often as it is compared,
+    with up to about `PARTNERS` others. On real ratings that predicts better than to count each once.
     """
     judgments = sorted([*history.liked, *history.disliked], key=lambda j: (j.picture.digest, j.prompt, j.pair or ""))
     pictures = {j.picture.digest: j.picture for j in judgments}
@@ -65,7 +63,6 @@ def comparisons_of(history: History) -> Comparisons:
         list(pictures.values()),
         np.array([_place(row.better, places) for row in rows], dtype=np.int64),
         np.array([_place(row.worse, places) for row in rows], dtype=np.int64),
-        np.array([row.weight for row in rows], dtype=np.float64),
         np.array([_prompt(row) for row in rows], dtype=np.str_),
     )
 
@@ -75,31 +72,32 @@ def _compared(judgments: Sequence[Judgment]) -> Iterator[_Comparison]:
     for pair, members in _grouped(judgments, "pair").items():
         both = _Sides(*_divided(members))
         if pair and both.likes and both.dislikes:
-            yield from _across(both, both.likes, both.dislikes)
+            yield from _across(both.likes, both.dislikes)
         else:
             alone += members
-    every = _Sides(*_divided(alone))
+    every, rest = _Sides(*_divided(alone)), _Sides([], [])
     for members in _grouped(alone, "prompt").values():
         own = _Sides(*_divided(members))
         if own.likes and own.dislikes:
-            yield from _across(own, own.likes, own.dislikes)
+            yield from _across(own.likes, own.dislikes)
         else:
-            yield from _across(own, own.likes or every.likes, own.dislikes or every.dislikes)
+            rest.likes.extend(own.likes)
+            rest.dislikes.extend(own.dislikes)
+    if rest.likes or rest.dislikes:
+        yield from _across(rest.likes or every.likes, rest.dislikes or every.dislikes)
 
 
-def _across(counted: _Sides, likes: Sequence[Judgment], dislikes: Sequence[Judgment]) -> Iterator[_Comparison]:
-    """Likes with dislikes, evenly; together they weigh half of each judgment that is counted."""
-    combinations = list(_even(len(likes), len(dislikes)))
-    weight = (len(counted.likes) + len(counted.dislikes)) / 2 / len(combinations)
-    for a, b in combinations:
-        yield _Comparison(likes[a] if likes else None, dislikes[b] if dislikes else None, weight)
+def _across(likes: Sequence[Judgment], dislikes: Sequence[Judgment]) -> Iterator[_Comparison]:
+    """Likes with dislikes, evenly."""
+    for a, b in _even(len(likes), len(dislikes)):
+        yield _Comparison(likes[a] if likes else None, dislikes[b] if dislikes else None)
 
 
 def _even(n: int, m: int) -> Iterator[tuple[int, int]]:
-    """All combinations of n and m things, or so many of them that each is in about `_PARTNERS`; no 0 counts as 1."""
+    """All combinations of n and m things, or so many of them that each is in about `PARTNERS`; no 0 counts as 1."""
     n, m = max(n, 1), max(m, 1)
     turn = lcm(n, m)
-    for step in range(min(n * m, _PARTNERS * max(n, m))):
+    for step in range(min(n * m, PARTNERS * max(n, m))):
         # Step t pairs t mod n with t mod m; after a turn of lcm(n, m) steps these repeat, and one side moves on.
         yield step % n, (step + step // turn) % m
 
@@ -123,5 +121,5 @@ def _place(judgment: Judgment | None, places: dict[str, int]) -> int:
 
 
 def _prompt(row: _Comparison) -> str:
-    prompts = {judgment.prompt for judgment in row[:2] if isinstance(judgment, Judgment)}
+    prompts = {judgment.prompt for judgment in row if judgment is not None}
     return prompts.pop() if len(prompts) == 1 else ""

@@ -51,7 +51,6 @@ class _Rows:
 
     better: NDArray[np.int64]
     worse: NDArray[np.int64]
-    weights: FloatArray
     folds: NDArray[np.int64]
     """(C,) the fold of each comparison's person."""
 
@@ -100,7 +99,7 @@ class People:
         space = self._space(judged)
         differences = space.differences(rows.better[used], rows.worse[used], self._features)
         nothing = np.zeros(len(space.axes))
-        taste = fit_taste(differences, rows.weights[used], mean=nothing, precision=PRECISION_OF_OTHERS)
+        taste = fit_taste(differences, mean=nothing, precision=PRECISION_OF_OTHERS)
         return Others(space, taste)
 
     def _judged(self, category: str, fold: int) -> NDArray[np.int64]:
@@ -154,16 +153,15 @@ def _judges(
 def _rows_of(
     category: str, comparisons: Mapping[str, Comparisons], places: Mapping[str, int], folds: Mapping[str, int]
 ) -> _Rows:
-    better, worse, weights, owners = [], [], [], []
+    better, worse, owners = [], [], []
     for person, one in sorted(comparisons.items()):
         rows = np.ones(len(one), dtype=bool) if category == EVERYTHING else one.prompts == category
         # One place more, for the average picture, whose index is -1.
         index = np.array([*(places[p.digest] for p in one.pictures), -1], dtype=np.int64)
         better.append(index[one.better[rows]])
         worse.append(index[one.worse[rows]])
-        weights.append(one.weights[rows])
         owners.append(np.full(int(rows.sum()), folds[person]))
-    return _Rows(_joined(better), _joined(worse), np.concatenate([np.zeros(0), *weights]), _joined(owners))
+    return _Rows(_joined(better), _joined(worse), _joined(owners))
 
 
 def _joined(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

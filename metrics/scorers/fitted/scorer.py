@@ -10,16 +10,18 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from prefbench.api import CrossFittedScorer, Features, FloatArray, History, Pixels, PrefbenchError, ScorerCard
+from prefbench.api import CrossFittedScorer, Features, FloatArray, History, Judgment, Pixels, PrefbenchError, ScorerCard
 
-from .comparisons import Comparisons, comparisons_of
+from .comparisons import PARTNERS, Comparisons, comparisons_of
 from .encoder import Encoded, encoder_here
 from .people import ENOUGH, EVERYTHING, FOLDS, Others, People
 from .taste import COMPONENTS, PRECISION_OF_OTHERS, PRECISION_OF_PERSON, Space, fit_taste
 
-_CONSTANTS = repr((COMPONENTS, PRECISION_OF_OTHERS, PRECISION_OF_PERSON, FOLDS, ENOUGH))
+_CONSTANTS = repr((COMPONENTS, PRECISION_OF_OTHERS, PRECISION_OF_PERSON, PARTNERS, FOLDS, ENOUGH))
 _KEPT = 100_000
 """Most tastes kept in memory."""
+_HISTORIES = 1_000
+"""Most histories whose comparisons are kept in memory."""
 
 
 class _Taste(NamedTuple):
@@ -64,6 +66,7 @@ class FittedScorer(CrossFittedScorer):
         self.__dict__["card"] = replace(type(self).card, encoders=(self._encoded.name,), world=world)
         self._people: People | None = None
         self._tastes: dict[tuple[str, str], _Taste | None] = {}
+        self._compared: dict[tuple[tuple[Judgment, ...], ...], Comparisons] = {}
 
     @property
     def id(self) -> str:
@@ -108,9 +111,18 @@ class FittedScorer(CrossFittedScorer):
             raise PrefbenchError("scorer 'fitted': no judgment of anybody to learn from")
         return taste
 
+    def _comparisons(self, history: History) -> Comparisons:
+        """Those of a history, which is often asked about under several names."""
+        judgments = history.liked, history.disliked
+        if judgments not in self._compared:
+            if len(self._compared) >= _HISTORIES:
+                self._compared = {}
+            self._compared[judgments] = comparisons_of(history)
+        return self._compared[judgments]
+
     def _fitted(self, history: History, category: str) -> _Taste | None:
         """The taste; of a history without a comparison in this category, by everything that it holds."""
-        comparisons = comparisons_of(history)
+        comparisons = self._comparisons(history)
         if category != EVERYTHING and len(comparisons):
             comparisons = _of_category(comparisons, category)
             if not len(comparisons):
@@ -121,7 +133,7 @@ class FittedScorer(CrossFittedScorer):
         features = self._encoded.judged(comparisons.pictures)
         space, mean = others or _alone(features)
         differences = space.differences(comparisons.better, comparisons.worse, features)
-        taste = fit_taste(differences, comparisons.weights, mean=mean, precision=PRECISION_OF_PERSON)
+        taste = fit_taste(differences, mean=mean, precision=PRECISION_OF_PERSON)
         return _Taste(space, taste)
 
 
@@ -137,6 +149,5 @@ def _of_category(comparisons: Comparisons, category: str) -> Comparisons:
         comparisons,
         better=comparisons.better[rows],
         worse=comparisons.worse[rows],
-        weights=comparisons.weights[rows],
         prompts=comparisons.prompts[rows],
     )

@@ -70,34 +70,31 @@ def _principal(centred: Features) -> tuple[FloatArray, Features]:
     return np.asarray(np.sqrt(variances[::-1].clip(min=0))), np.asarray(vectors.T[::-1])
 
 
-def fit_taste(differences: Features, weights: FloatArray, *, mean: FloatArray, precision: float) -> FloatArray:
+def fit_taste(differences: Features, *, mean: FloatArray, precision: float) -> FloatArray:
     """The most probable taste (K,) a posteriori, by Newton's method on a concave function.
 
-    maximise sum_c w_c log sigma(d_c . t) - precision / 2 |t - mean|^2
+    maximise sum_c log sigma(d_c . t) - precision / 2 |t - mean|^2
 
     Args:
         differences: (C, K) from the worse to the better picture.
-        weights: (C,).
         mean: (K,) of the prior.
         precision: of the prior, the same in all directions.
     """
     taste = mean.copy()
     for _ in range(_STEPS):
         wrong = expit(-differences @ taste)
-        gradient = differences.T @ (weights * wrong) - precision * (taste - mean)
-        curvature = (differences.T * (weights * wrong * (1 - wrong))) @ differences
+        gradient = differences.T @ wrong - precision * (taste - mean)
+        curvature = (differences.T * (wrong * (1 - wrong))) @ differences
         step = np.linalg.solve(curvature + precision * np.eye(len(taste)), gradient)
         if gradient @ step < _TOLERANCE:
             break
         # Far from the maximum a full step may overshoot.
-        before = _objective(taste, differences, weights, mean, precision)
-        while _objective(taste + step, differences, weights, mean, precision) < before - _SLACK:
+        before = _objective(taste, differences, mean, precision)
+        while _objective(taste + step, differences, mean, precision) < before - _SLACK:
             step = step / 2
         taste = taste + step
     return np.asarray(taste)
 
 
-def _objective(
-    taste: FloatArray, differences: Features, weights: FloatArray, mean: FloatArray, precision: float
-) -> float:
-    return float(weights @ log_expit(differences @ taste) - precision / 2 * ((taste - mean) ** 2).sum())
+def _objective(taste: FloatArray, differences: Features, mean: FloatArray, precision: float) -> float:
+    return float(log_expit(differences @ taste).sum() - precision / 2 * ((taste - mean) ** 2).sum())
