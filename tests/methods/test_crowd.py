@@ -161,13 +161,12 @@ def test_what_is_liked_is_preferred_to_what_is_disliked_and_nothing_but_likes_wi
     assert CrowdTaste.of([Looks.of(person("a", None, 20))]) is None
 
 
-def test_what_nobody_judged_does_not_outweigh_what_everybody_did() -> None:
-    """All judged pictures have one texture: a drawing of another is judged by its brightness all the same."""
-    taste = CrowdTaste.of([Looks.of(person(name, 200, 20)) for name in "ab"])
-    assert taste is not None
-    rough = np.random.default_rng(7).integers(-40, 41, (32, 32, 3))
-    dark, bright = ((np.full((32, 32, 3), level) + rough).astype(np.uint8) for level in (60, 200))
-    assert taste.liking([bright])[0] > taste.liking([dark])[0]
+def test_what_lies_far_beyond_all_judged_pictures_counts_no_more_than_what_lies_at_their_edge() -> None:
+    ones = np.ones(10)
+    taste = CrowdTaste(mean=0 * ones, spread=0.01 * ones, liked=ones, disliked=-ones)
+    edge, beyond, dark = liking(taste, 200, 250, 0)
+    assert edge == pytest.approx(beyond)
+    assert edge > dark
 
 
 def test_a_picture_looks_alike_in_any_size_and_ten_numbers_are_what_they_say() -> None:
