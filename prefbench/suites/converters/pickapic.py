@@ -88,7 +88,7 @@ def _picture(row: Row, side: int, files: Pictures) -> Found:
 
 def _time(row: Row) -> str:
     moment = row.values.get("created_at")
-    return moment.isoformat() if isinstance(moment, datetime) else row.text("created_at")
+    return moment.isoformat() if isinstance(moment, datetime) else ""
 
 
 _KEEPS = "a pair for each choice with caption and time, pictures from jpg_0 and jpg_1 or from files called by their uid"

@@ -91,10 +91,12 @@ SIMULACRA = Converter(
         revision="0457ccb",
         licence="CC0-1.0",
         terms="no terms beside the licence, which gives up all rights; its owners ask to be cited",
-        get="git clone https://github.com/JD-P/simulacra-aesthetic-captions, and in it: curl -OL "
+        get="curl -OL https://raw.githubusercontent.com/JD-P/simulacra-aesthetic-captions/main/"
+        "sac_public_2022_06_29.sqlite, and beside it curl -OL "
         "https://s3.us-west-1.wasabisys.com/simulacrabot/simulacra-aesthetic-captions/sac-{000000..000086}.tar",
-        size="over 238,000 pictures in tars, of which 176,000 ratings",
-        people="people, called by their answers to a survey of 20 questions, so that two with equal answers are one",
+        size="over 238,000 pictures in 87 tars",
+        people="over 176,000 ratings of people, called by their answers to a survey of 20 questions, so that two with "
+        "equal answers are one",
         keeps="each rating with prompt and method",
         drops="ratings of surveys with more than 20 answers, which its owner calls corrupted; ratings without a user "
         "or a path; which pictures were chosen to be upscaled",

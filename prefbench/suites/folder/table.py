@@ -19,7 +19,8 @@ PERSON = "user"
 TEXTS = ("file_name", "user", "pair", "prompt", "comment", "split", "part", "source", "digest")
 COLUMNS = (*TEXTS, "liked", "rating", "time")
 """The columns that are read; `file_name` and one of `liked` and `rating` are needed."""
-_LIMITS = {"prompt": TEXT_LIMIT, "comment": TEXT_LIMIT}
+LIMITS = {"prompt": TEXT_LIMIT, "comment": TEXT_LIMIT}
+"""Characters of texts that may be longer than an id."""
 _LIKED = {**dict.fromkeys(("true", "1", "1.0", "yes"), True), **dict.fromkeys(("false", "0", "0.0", "no"), False)}
 _ALIASES = {"validation": "val", "dev": "val"}
 
@@ -74,7 +75,7 @@ def _checked(path: Path, columns: pd.DataFrame) -> pd.DataFrame:
     """The rows with their values in their types."""
     rows = columns[list(TEXTS)].apply(lambda column: column.str.strip() if column.name != "comment" else column)
     for name in TEXTS:
-        limit = _LIMITS.get(name, ID_LIMIT)
+        limit = LIMITS.get(name, ID_LIMIT)
         wrong = (rows[name].str.len() > limit) | rows[name].str.contains("\0", regex=False)
         check_rows(path, wrong, rows[name], f"{name} has at most {limit:,} characters and no NUL")
     _check_names(path, rows["file_name"])

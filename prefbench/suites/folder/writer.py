@@ -19,8 +19,9 @@ from pyarrow import parquet
 from prefbench.api import PrefbenchError, UnreadableImageError
 from prefbench.api.pictures import FORMATS, MAX_BYTES, decode_image, digest_of_plain
 from prefbench.files import atomic_file, read_plain, remove_leftovers, write_atomic
+from prefbench.run.texts import ID_LIMIT
 from prefbench.suites.folder.card import DESCRIPTION
-from prefbench.suites.folder.table import TABLES
+from prefbench.suites.folder.table import LIMITS, TABLES
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 20_000
@@ -131,6 +132,8 @@ def write_folder(folder: Path, judged: Iterable[Judged], said: Mapping[str, str]
 def _row(one: Judged, pictures: _Pictures) -> dict[str, Any] | LeftOut:
     if isinstance(one, LeftOut):
         return one
+    if wrong := next((name for name in _TEXTS if not _holds(getattr(one, name), LIMITS.get(name, ID_LIMIT))), ""):
+        return LeftOut("with a text that is too long or no text", f"{wrong} {ascii(getattr(one, wrong))[:80]}")
     try:
         stored = pictures.put(one.picture)
     except UnreadableImageError as error:
@@ -139,6 +142,12 @@ def _row(one: Judged, pictures: _Pictures) -> dict[str, Any] | LeftOut:
         return LeftOut("of a picture that the other part has already", stored.name)
     named = {"file_name": stored.name, "digest": stored.digest.hex()}
     return named | {"liked": one.liked, "rating": one.rating} | {name: getattr(one, name) for name in _TEXTS}
+
+
+def _holds(text: str, limit: int) -> bool:
+    """Whether a table that is read again may hold the text."""
+    plain = text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+    return len(text) <= limit and "\0" not in text and plain
 
 
 class _Name(NamedTuple):

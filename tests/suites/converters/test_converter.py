@@ -110,6 +110,15 @@ def test_a_picture_is_in_one_part_alone_whatever_its_file(tmp_path: Path) -> Non
     assert rows["digest"].nunique() == written.pictures == 2
 
 
+def test_a_text_that_a_table_cannot_hold_costs_its_row_alone(tmp_path: Path) -> None:
+    odd = ["\ud800", "a\0b", "x" * 1001]
+    judged = [JudgedPicture(image_bytes(n), user, True) for n, user in enumerate([*odd, "ünal", "ben"])]
+    written = write_folder(tmp_path / "mine", judged, SAID)
+    assert dict(written.left_out) == {"with a text that is too long or no text": 3}
+    assert written.examples["with a text that is too long or no text"] == r"user '\ud800'"
+    assert pd.read_parquet(tmp_path / "mine" / "metadata.parquet")["user"].tolist() == ["ünal", "ben"]
+
+
 def test_what_a_converter_leaves_out_is_counted_with_an_example(tmp_path: Path) -> None:
     judged: list[Judged] = [
         LeftOut("a tie", "row 1"),

@@ -1,4 +1,4 @@
-"""From a published data set to a report: converted, checked, drawn for, scored and compared, truth unknown."""
+"""From a data set to a leaderboard: converted, checked, drawn for, scored, compared and published, truth unknown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from prefbench.check.suite import check_suite
 from tests.support.hostile import invoke
 from tests.support.published_sets import COPIES
 
+METHODS = ("prompt-only", "copy", "crowd")
+"""What is published together: where no truth is known a method stands beside the crowd's choice."""
 WITHOUT_PROMPTS = {"pamela", "preferimg", "lapis", "flickr-aes"}
 """Data sets that say of no picture what it was drawn for: whoever converts them writes what to draw."""
 
@@ -28,15 +30,19 @@ def done(*arguments: object) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COPIES)
-def test_a_converted_data_set_is_drawn_for_scored_and_reported(tmp_path: Path, tiny_sd: Path, name: str) -> None:
-    folder, out = tmp_path / "mine", tmp_path / "runs"
+def test_a_converted_data_set_is_drawn_for_scored_reported_and_published(
+    tmp_path: Path, tiny_sd: Path, name: str
+) -> None:
+    folder, out, results = tmp_path / "mine", tmp_path / "runs", tmp_path / "published" / "results"
     done("convert", name, COPIES[name](tmp_path / "source"), folder, "--accept-licence")
     if name in WITHOUT_PROMPTS:
         (folder / "prompts.txt").write_text("a red cat\na blue dog\n")
     assert [finding for finding in check_suite(str(folder)) if not finding.passed] == []
-    for method in ("prompt-only", "copy"):
-        settings = ("--steps", 1, "--samples", 1, "--users", 2, "--metrics", "clip-score,clip-i", "--out", out)
+    for method in METHODS:
+        settings = ("--steps", 1, "--samples", 1, "--metrics", "clip-score,personal-gain", "--out", out)
         done("run", "--suite", folder, "--method", method, "--backbone", tiny_sd, "--device", "cpu", *settings)
-    table = done("report", *sorted(path for path in out.iterdir() if (path / "run.json").exists()), "--suite", folder)
-    assert "copy" in table
-    assert "clip-i" in table
+    runs = sorted(path for path in out.iterdir() if (path / "run.json").exists())
+    table = done("report", *runs, "--suite", folder, "--publish", "--results", results)
+    assert all(word in table for word in (*METHODS, "personal-gain"))
+    assert {path.stem for path in results.rglob("*.json")} == {*METHODS}
+    assert "personal-gain" in (results.parent / "leaderboard.md").read_text()
