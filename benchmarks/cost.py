@@ -22,6 +22,7 @@ import torch
 
 from prefbench.api import PrefbenchError, Request
 from prefbench.files import write_atomic
+from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.prepare import Prepared, Settings, prepare
 
@@ -89,6 +90,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _parameters(prepared: Prepared) -> int:
     """Of the backbone with what the method put on it, and of every model that the method holds; each counted once."""
+    assert isinstance(prepared.backbone, DiffusersBackbone)
     modules: list[torch.nn.Module] = [
         part for part in prepared.backbone.pipeline.components.values() if isinstance(part, torch.nn.Module)
     ]

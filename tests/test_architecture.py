@@ -104,7 +104,7 @@ def test_the_graph_is_the_real_one() -> None:
     assert "prefbench.methods.shared.worded" in graph()["prefbench.methods.controls.truth"], (
         "relative imports are followed"
     )
-    assert "prefbench.models.backbones.loader" in graph()["prefbench.run.prepare"], "imports inside functions are seen"
+    assert "prefbench.models.backbones.loader" in graph()["prefbench.run.set_up"], "imports inside functions are seen"
     assert "prefbench.models.backbones.weights" in graph()["prefbench.models.backbones.loader"], (
         "modules named as attributes too"
     )

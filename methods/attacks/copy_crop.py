@@ -23,6 +23,7 @@ class CopyCrop(LikedImageAttack):
         version="1",
         summary="returns one of the user's liked images, cropped",
         uses_disliked=False,
+        backbone_kind=None,
         control=True,
         attack="a liked image, slightly cropped",
     )

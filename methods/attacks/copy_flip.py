@@ -19,6 +19,7 @@ class CopyFlip(LikedImageAttack):
         version="1",
         summary="returns one of the user's liked images, mirrored",
         uses_disliked=False,
+        backbone_kind=None,
         control=True,
         attack="a liked image, mirrored",
     )

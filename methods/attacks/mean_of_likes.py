@@ -21,6 +21,7 @@ class MeanOfLikes(LikedImageAttack):
         version="1",
         summary="returns the pixel mean of the user's liked images",
         uses_disliked=False,
+        backbone_kind=None,
         control=True,
         attack="the pixel mean of the likes",
     )

@@ -23,6 +23,7 @@ class StyleClone(LikedImageAttack):
         version="1",
         summary="returns the pieces of one of the user's liked images in another order",
         uses_disliked=False,
+        backbone_kind=None,
         control=True,
         attack="the style of a liked image without what it shows",
     )

@@ -6,7 +6,7 @@ what it was trained on.
 
 from __future__ import annotations
 
-from prefbench.api.backbones import Backbone, BackboneCard
+from prefbench.api.backbones import BACKBONE_KINDS, Backbone, BackboneCard, BackboneKind, StyleBackbone, StyleCard
 from prefbench.api.drawn import (
     NEAR_CONSTANT,
     DrawnCounts,
@@ -77,16 +77,16 @@ from prefbench.api.suites import Reference, Suite, SuiteCard, TrainUser, Truth
 from prefbench.api.weights import WeightFiles
 
 __all__ = [
-    "ALL",
-    "DERIVED", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING", "SPLITS", "TEXT_LIMIT",
-    "VIEWERS", "Backbone", "BackboneCard", "Bounds", "Case", "Cells", "Column", "Context", "Cost", "CrossFittedScorer",
-    "Drawing", "DrawnCounts", "DrawnImages", "Estimate", "Evidence", "Extractor", "ExtractorCard", "FailedSamplesError",
-    "FeatureSet", "Features", "FloatArray", "Grid", "History", "ImageMetric", "Judgment", "Method", "MethodCard",
-    "Metric", "MetricCard", "NotMeasurableError", "PairScorer", "Picture", "PictureCounts", "Pixels", "PrefbenchError",
-    "ProbeItem", "Profile", "ReadsTexts", "Reference", "Report", "ReportCard", "ReportContext", "Request", "Resampling",
-    "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer", "ScorerCard", "ScorerRecord", "Scores", "SetMetric",
-    "Split", "States", "Suite", "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth", "UnreadableImageError",
-    "User", "UserMetric", "UserStates", "Viewer", "WeightFiles", "agreeing", "as_features", "as_seen", "colour_spread",
-    "count_drawn", "count_pictures", "counted", "decode_image", "encode_png", "fixed", "image_digest", "plain",
-    "printable", "to_pixels",
+    "ALL", "BACKBONE_KINDS", "DERIVED", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "NEAR_CONSTANT", "NOTE_LIMIT", "ROUNDING",
+    "SPLITS", "TEXT_LIMIT", "VIEWERS", "Backbone", "BackboneCard", "BackboneKind", "Bounds", "Case", "Cells", "Column",
+    "Context", "Cost", "CrossFittedScorer", "Drawing", "DrawnCounts", "DrawnImages", "Estimate", "Evidence",
+    "Extractor", "ExtractorCard", "FailedSamplesError", "FeatureSet", "Features", "FloatArray", "Grid", "History",
+    "ImageMetric", "Judgment", "Method", "MethodCard", "Metric", "MetricCard", "NotMeasurableError", "PairScorer",
+    "Picture", "PictureCounts", "Pixels", "PrefbenchError", "ProbeItem", "Profile", "ReadsTexts", "Reference", "Report",
+    "ReportCard", "ReportContext", "Request", "Resampling", "Sample", "ScoreHeader", "Scored", "ScoredRun", "Scorer",
+    "ScorerCard", "ScorerRecord", "Scores", "SetMetric", "Split", "States", "StyleBackbone", "StyleCard", "Suite",
+    "SuiteCard", "SummaryRow", "TextsRead", "TrainUser", "Truth", "UnreadableImageError", "User", "UserMetric",
+    "UserStates", "Viewer", "WeightFiles", "agreeing", "as_features", "as_seen", "colour_spread", "count_drawn",
+    "count_pictures", "counted", "decode_image", "encode_png", "fixed", "image_digest", "plain", "printable",
+    "to_pixels",
 ]  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
-from prefbench.api.backbones import Backbone
+from prefbench.api.backbones import Backbone, BackboneKind, StyleBackbone
+from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features
 from prefbench.api.records import Drawing, History, ProbeItem, Profile, Request
 from prefbench.api.suites import TrainUser, Truth
@@ -28,7 +29,9 @@ class MethodCard:
     uses_comments: bool = False
     training: Literal["none", "once", "per user"] = "none"
     backbones: tuple[str, ...] | None = None
-    """Names of the backbones it runs on; None for any."""
+    """Names of the backbones it runs on; None for any of its kind."""
+    backbone_kind: BackboneKind | None = "text-to-image"
+    """The kind of backbone that it draws with; None for a method that draws with none and runs on any."""
     trained_on: tuple[str, ...] = ()
     """Data it was trained on, as `suite:split`; what contamination checks read."""
     encoders: tuple[str, ...] = ()
@@ -56,12 +59,21 @@ class Context:
     """
 
     backbone: Backbone
+    """Of a method whose card says `style-transfer` it is a `StyleBackbone`: see `style_backbone`."""
     truth: Truth | None = None
     train_users: Callable[[], Sequence[TrainUser]] | None = None
     """Returns the judgments of the suite's train users."""
     people: Callable[[], Sequence[TrainUser]] | None = None
     """For methods whose cards ask for it: returns the train users, or where a suite has none the users of the split
     that is drawn with what methods see of them. Of those a method leaves out the user that it draws for."""
+
+    @property
+    def style_backbone(self) -> StyleBackbone:
+        """The backbone, of a method whose card says `style-transfer`. Raises `PrefbenchError` for another kind."""
+        card = self.backbone.card
+        if card.kind != "style-transfer":
+            raise PrefbenchError(f"backbone {card.name!r} draws by {card.kind}, not by style-transfer")
+        return cast("StyleBackbone", self.backbone)
 
 
 class Method(ABC):

@@ -127,6 +127,8 @@ class Case:
     prompt: str
     chosen: Picture | None = None
     rejected: Picture | None = None
+    content: Picture | None = None
+    """The picture to redraw, for backbones of style transfer; nobody's judgments of it are seen."""
 
 
 @dataclass(frozen=True)

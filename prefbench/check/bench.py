@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
 from prefbench.api import (
+    Backbone,
     BackboneCard,
     Case,
     Context,
@@ -28,13 +29,14 @@ from prefbench.api import (
     PrefbenchError,
     Profile,
     Request,
+    StyleCard,
     Suite,
     image_digest,
     to_pixels,
 )
-from prefbench.models.backbones.loader import find_card, load_backbone
+from prefbench.models.backbones.loader import find_card, load_any
 from prefbench.run.plan import sample_seed
-from prefbench.run.prepare import people_of
+from prefbench.run.set_up import check_kind, of_kind, people_of
 
 _STEPS = 2
 """Enough for prompts, seeds and profiles to show, even in the drawings of random weights."""
@@ -67,7 +69,7 @@ class Bench:
 
     def fresh(self) -> Method:
         """A new method on a backbone of its own: setting up may change the pipeline."""
-        backbone = load_backbone(self.card, device=self.device)
+        backbone = cast("Backbone", load_any(self.card, device=self.device))
         method = self.constructor(**self.parameters)
         people = self._people if method.card.asks_people else None
         truth, train_users = (self.suite.truth, self._train_users) if method.card.control else (None, None)
@@ -93,6 +95,11 @@ class Bench:
                 return histories
         raise PrefbenchError(f"{self.suite.card.name} has no {_USERS} val users with likes and dislikes to check on")
 
+    @cached_property
+    def _contents(self) -> Sequence[Picture]:
+        """What is redrawn in place of a case's own content: pictures that no method sees."""
+        return [reference.picture for reference in self.suite.references("val")[:_USERS]]
+
     def requests(self, profiles: Sequence[Profile]) -> list[Request]:
         """One request per profile; one user's profiles take that user's cases in turn, then further samples."""
         turns: dict[str, int] = {}
@@ -102,6 +109,8 @@ class Bench:
         cases: Sequence[Case] = self.suite.cases(profile.user)
         turn = turns[profile.user] = turns.get(profile.user, -1) + 1
         case, index = cases[turn % len(cases)], turn // len(cases)
+        if self.constructor.card.backbone_kind == "style-transfer":
+            case = replace(case, content=self._contents[turn % len(self._contents)])
         seed = sample_seed(0, self.suite.card.name, profile.user, case.prompt, index)
         return Request(case, index, seed, profile)
 
@@ -149,14 +158,20 @@ def with_picture(history: History, picture: Picture) -> History:
 
 
 @contextlib.contextmanager
-def backbone_card(backbone: str | Path | None, suite: Suite) -> Iterator[BackboneCard]:
+def backbone_card(backbone: str | Path | None, suite: Suite, method: type[Method]) -> Iterator[BackboneCard]:
     """The card of a backbone with few steps; None for the suite's own with random weights, which are gone afterwards.
 
+    Methods of style transfer are checked on the first registered backbone of their kind: it is small.
+
     Raises:
-        PrefbenchError: an unknown backbone, or the suite has no untrained one.
+        PrefbenchError: an unknown backbone, one of another kind than the method's, or the suite has no untrained one.
     """
+    if backbone is None and method.card.backbone_kind == "style-transfer":
+        backbone = of_kind("style-transfer")[0]
     if backbone is not None:
-        yield replace(find_card(backbone), steps=_STEPS)
+        check_kind(method, backbone)
+        card = find_card(backbone)
+        yield card if isinstance(card, StyleCard) else replace(card, steps=_STEPS)
         return
     with tempfile.TemporaryDirectory(prefix="prefbench-") as folder:
         # transformers shows a progress bar for saving and has no switch for one call.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from prefbench.api import Picture, Split, Suite, UnreadableImageError, User, counted
-from prefbench.check.findings import Row, fail
+from prefbench.api import Case, Picture, Split, Suite, UnreadableImageError, User, agreeing, counted
+from prefbench.check.findings import Row, fail, skip
 
 Look = tuple[Picture, str, str]
 """A picture, its user, and where it stands: `reference of ann`."""
@@ -55,7 +55,7 @@ def _others(suite: Suite, users: dict[Split, Sequence[User]]) -> Iterator[Look]:
             if reference.user in ids:
                 yield reference.picture, reference.user, f"reference of {reference.user}"
         for case in (case for user in users[split] for case in suite.cases(user.id)):
-            given = {"chosen": case.chosen, "rejected": case.rejected}
+            given = {"chosen": case.chosen, "rejected": case.rejected, "content": case.content}
             yield from ((one, case.user, f"{side} in case {case.id}") for side, one in given.items() if one is not None)
     if not _unseen(suite, users):
         for learned in suite.train_users():
@@ -69,3 +69,16 @@ def _unseen(suite: Suite, users: dict[Split, Sequence[User]]) -> str:
     total, looked_at = len(suite.users("train")), len(users["train"])
     all_at_once = f"what methods learn from comes for all train users at once, {total}, and was not looked at"
     return all_at_once if total > looked_at else ""
+
+
+def check_contents(cases: Sequence[Case], judged: Collection[str]) -> str:
+    """No picture to redraw is among the judged ones, given by their digests."""
+    contents = [(case, case.content.digest) for case in cases if case.content is not None]
+    if not contents:
+        skip("no case has a picture to redraw")
+    rows: list[Row] = [{"case": case.id, "user": case.user} for case, digest in contents if digest in judged]
+    if rows:
+        of_all = f"{len(rows)} of {counted(len(contents), 'picture')} to redraw {agreeing(len(rows), 'is', 'are')}"
+        fail(f"{of_all} judged by somebody, such as that of case {rows[0]['case']}", rows)
+    bare = f", {len(cases) - len(contents)} cases without one" if len(cases) > len(contents) else ""
+    return f"{counted(len({digest for _, digest in contents}), 'picture')} to redraw, judged by nobody{bare}"

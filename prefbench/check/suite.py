@@ -14,7 +14,7 @@ from prefbench.check.cards import check_card, registered_name
 from prefbench.check.collection import VIEWERS, Collection, collect
 from prefbench.check.duplicates import compare
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
-from prefbench.check.others import check_others
+from prefbench.check.others import check_contents, check_others
 from prefbench.check.shown import check_judged, check_texts, count_judged
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, folder_of, load_class
@@ -72,6 +72,7 @@ class SuiteChecks:
             "pictures shown": self.shown,
             "other pictures": self.others,
             "cases": self.cases,
+            "contents": self.contents,
             "prompts unseen": self.prompts,
             "prompts read": self.read,
             "training captions": self.captions,
@@ -192,6 +193,11 @@ class SuiteChecks:
                 f"{split}: {_sizes(per_user)} a user, {counted(prompts, 'prompt')}, {shared} of them shared by users"
             )
         return "; ".join(lines)
+
+    def contents(self) -> str:
+        """Nobody's judgment of a picture that is redrawn can be seen."""
+        judged = set().union(*self._collection.digests.values())
+        return check_contents([case for split in _EVALUATED for case in self._cases(split)], judged)
 
     def prompts(self) -> str:
         """No prompt of an evaluated case in any history that methods see, of any split; those that scorers alone see

@@ -40,8 +40,7 @@ class Screen(Watch):
         lines = [
             f"method    {prepared.shown}{control}",
             f"suite     {spec.suite}, split {spec.split}: {drawn_for}",
-            f"backbone  {spec.backbone} on {prepared.backbone.device}, {spec.dtype}, {spec.steps} steps, "
-            f"guidance {spec.guidance:g}",
+            f"backbone  {spec.backbone} on {prepared.backbone.device}, {spec.dtype}, {prepared.backbone.card.settings}",
             f"folder    {prepared.folder.path}",
         ]
         text = Text("\n".join(map(printable, lines)))

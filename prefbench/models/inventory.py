@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prefbench.api import BackboneCard, MethodCard, Metric, Scorer, SuiteCard, WeightFiles
+from prefbench.api import BackboneCard, MethodCard, Metric, Scorer, StyleCard, SuiteCard, WeightFiles
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.backbones import weights as of_backbones
+from prefbench.models.backbones.cards import style_weights
 from prefbench.models.hub import MissingWeights
 from prefbench.models.mllms import weights as of_mllms
 from prefbench.models.mllms.cards import MllmCard
@@ -78,6 +79,8 @@ class Inventory:
 
     def _backbone(self, name: str) -> list[_Part]:
         card: BackboneCard = load("backbone", name)
+        if isinstance(card, StyleCard):
+            return [self._part(style_weights(card))]
         where = of_backbones.find(replace(card, source=self._moved(card.source)))
         files = of_backbones.files_read(where, of_backbones.variant(card)) if isinstance(where, Path) else []
         return [_Part(where, files, card.licence, card.size)]
@@ -122,7 +125,12 @@ class Inventory:
     def _method(self, name: str) -> list[_Part]:
         card: MethodCard = load("method", name).card
         # Reversed, so in the order of training: a card lists weights before those that they were trained on.
-        return [*self._backbone(self._suite.backbone), *self._shipped(reversed(card.weights), by=name)]
+        return [*self._backbone(self._drawn_with(card)), *self._shipped(reversed(card.weights), by=name)]
+
+    def _drawn_with(self, card: MethodCard) -> str:
+        """The suite's backbone; of another kind the first registered one that the method draws with."""
+        kinds = {name: load("backbone", name).kind for name in (self._suite.backbone, *names("backbone"))}
+        return next(name for name, kind in kinds.items() if card.backbone_kind in (None, kind))
 
     def _encoders(self, encoders: Iterable[str]) -> list[_Part]:
         """The encoders of a card that are loaded; cards also name those that a model was tuned from."""

@@ -40,7 +40,7 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
             folder.append_start(start_row(code, prepared.spec.batch))
         with bar("draw", prepared.n_samples, "img") as advance:
-            progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.prompts.texts
+            progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.texts
             prepared.backbone.on_evaluations = progress.evaluated
             return draw(
                 prepared.plan,

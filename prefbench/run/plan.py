@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any, NamedTuple
 
-from prefbench.api import Case, History, Split
+from prefbench.api import Case, History, Picture, Split
 from prefbench.api.stored import OPEN, Count, Name, Number
 from prefbench.run.collection import uncollected
 
@@ -93,7 +93,7 @@ def sample_seed(run_seed: int, suite: str, user: str, prompt: str, index: int) -
 
 def sample_key(spec: RunSpec, history: History, case: Case, index: int) -> str:
     """Names a sample by all that changes its pixels and nothing else."""
-    return key_of(pixels_text(spec), history.digest, case.user, case.prompt, index)
+    return _key(_keys_of(pixels_text(spec), history.digest, case.user, case.prompt, case.content), index)
 
 
 def pixels_text(spec: RunSpec) -> str:
@@ -102,7 +102,7 @@ def pixels_text(spec: RunSpec) -> str:
 
 
 def key_of(pixels: str, history: str, user: str, prompt: str, index: int) -> str:
-    """`sample_key` from `pixels_text`, the history's digest, the user and the prompt."""
+    """`sample_key` of a case without content, from `pixels_text`, the history's digest, the user and the prompt."""
     return _key(_keys_of(pixels, history, user, prompt), index)
 
 
@@ -111,7 +111,7 @@ def make_plan(spec: RunSpec, cases: Sequence[Case], histories: Mapping[str, Hist
     """The batches of a run, in order: whole users one after the other, `spec.batch` samples at a time."""
     pixels, noise, planned = pixels_text(spec), spec.noise, list[Planned]()
     for case in cases:
-        keys = _keys_of(pixels, histories[case.user].digest, case.user, case.prompt)
+        keys = _keys_of(pixels, histories[case.user].digest, case.user, case.prompt, case.content)
         seeds = _seeds_of(spec.seed, noise, case.user, case.prompt)
         planned += [Planned(_key(keys, i), case, i, _seed(seeds, i)) for i in range(spec.samples_per_case)]
     return [planned[i : i + spec.batch] for i in range(0, len(planned), spec.batch)]
@@ -126,9 +126,10 @@ class _Hashed(NamedTuple):
     after: bytes
 
 
-def _keys_of(pixels: str, history: str, user: str, prompt: str) -> _Hashed:
+def _keys_of(pixels: str, history: str, user: str, prompt: str, content: Picture | None = None) -> _Hashed:
+    redrawn = "" if content is None else f'"content": {_text(content.digest)}, '
     names = f', "prompt": {_text(prompt)}, "spec": {pixels}, "user": {_text(user)}, "version": {KEY_VERSION}}}'
-    return _Hashed(f'{{"history": {_text(history)}, "index": '.encode(), names.encode())
+    return _Hashed(f'{{{redrawn}"history": {_text(history)}, "index": '.encode(), names.encode())
 
 
 def _seeds_of(run_seed: int, suite: str, user: str, prompt: str) -> _Hashed:

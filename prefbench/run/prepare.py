@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from prefbench.api import (
-    SPLITS,
-    Backbone,
-    Case,
-    Context,
-    History,
-    Method,
-    Metric,
-    PrefbenchError,
-    Split,
-    Suite,
-    TrainUser,
-)
+from prefbench.api import SPLITS, Case, History, Method, Metric, PrefbenchError, Split, Suite
 from prefbench.api.guard import guarded, module_of
 from prefbench.api.near import unknown
 from prefbench.parameters import checked, restore
@@ -42,11 +29,11 @@ from prefbench.registry import (
 from prefbench.run.folder import RunFolder
 from prefbench.run.guarded_suite import GuardedSuite
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
-from prefbench.run.outputs import asking
 from prefbench.run.plan import Planned, RunSpec, make_plan
+from prefbench.run.set_up import check_contents, set_up
 
 if TYPE_CHECKING:
-    from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
+    from prefbench.run.set_up import AnyBackbone
 
 Count = Annotated[int, Ge(1)]
 
@@ -88,7 +75,7 @@ class Prepared:
 
     spec: RunSpec
     suite: Suite
-    backbone: DiffusersBackbone
+    backbone: AnyBackbone
     method: Method
     kinds: Mapping[str, str]
     histories: Mapping[str, History]
@@ -158,12 +145,23 @@ def prepare(settings: Settings) -> Prepared:
     control = load("control", settings.control) if settings.control else None
     suite, suite_parameters = load_suite(settings.suite, settings.suite_parameters)
     kinds = kinds_of_users(suite, cast("Split", settings.split), settings.users)
-    method, backbone = _set_up(settings, identity, suite)
+    method, backbone = set_up(
+        identity.make(),
+        settings.backbone or suite.card.backbone,
+        suite,
+        cast("Split", settings.split),
+        device=settings.device,
+        dtype=settings.dtype,
+        steps=settings.steps,
+        guidance=settings.guidance,
+    )
     histories = {user: suite.history(user) for user in kinds}
     if control is not None:
         histories = controlled(cast("str", settings.control), control, histories)
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
-    plan = make_plan(spec, cases_of(suite, kinds, settings.split), histories)
+    cases = cases_of(suite, kinds, settings.split)
+    check_contents(type(method), cases)
+    plan = make_plan(spec, cases, histories)
     folder = RunFolder(settings.out / spec.id)
     return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command)
 
@@ -178,20 +176,6 @@ def controlled(
         if not fits or not all(isinstance(one, History) for one in changed.values()):
             raise PrefbenchError(f"control {name!r} returned a {type(changed).__name__}, not one History for each user")
         return dict(changed)
-
-
-def context_of(method: Method, backbone: Backbone, suite: Suite, split: Split = "test") -> Context:
-    """The context that a method is set up with; the suite's truth and train users are for controls only."""
-    card = type(method).card
-    people = partial(people_of, suite, split) if card.asks_people else None
-    return (
-        Context(backbone, suite.truth, suite.train_users, people) if card.control else Context(backbone, people=people)
-    )
-
-
-def people_of(suite: Suite, split: Split) -> Sequence[TrainUser]:
-    """The train users; where a suite has none, the users of a split with what methods see of them."""
-    return suite.train_users() or [TrainUser(suite.history(user.id)) for user in suite.users(split)]
 
 
 def load_suite(name: str, parameters: Parameters = ()) -> tuple[Suite, dict[str, Any]]:
@@ -266,30 +250,13 @@ def _not_loaded(suite: str) -> str:
     return f"the run's suite {suite!r} is a file, which is only loaded when you name it: --suite path/to/file.py:Class"
 
 
-def _set_up(settings: Settings, identity: MethodIdentity, suite: Suite) -> tuple[Method, DiffusersBackbone]:
-    """The method, set up on its backbone."""
-    from prefbench.models.backbones.loader import load_backbone
-
-    method, name = identity.make(), settings.backbone or suite.card.backbone
-    allowed = type(method).card.backbones
-    if allowed is not None and name not in allowed:
-        raise PrefbenchError(unknown(f"backbone for {type(method).card.name}", name, list(allowed)))
-    backbone = load_backbone(
-        name, device=settings.device, dtype=settings.dtype, steps=settings.steps, guidance=settings.guidance
-    )
-    context = context_of(method, backbone, suite, cast("Split", settings.split))
-    with asking(method, "setup"):
-        method.setup(context)
-    return method, backbone
-
-
 def _spec(
     settings: Settings,
     identity: MethodIdentity,
     suite: Suite,
     suite_parameters: Mapping[str, Any],
     method: Method,
-    backbone: Backbone,
+    backbone: AnyBackbone,
 ) -> RunSpec:
     from prefbench.models.backbones.batches import usual_batch
 

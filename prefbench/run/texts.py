@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
-from prefbench.api import Case, History, PrefbenchError, User
+from prefbench.api import Case, History, Picture, PrefbenchError, User
 
 ID_LIMIT = 1_000
 """Characters of the id or kind of a user; that of a case may hold its prompt too."""
@@ -24,10 +24,12 @@ def check_users(whose: str, users: Sequence[User]) -> None:
 def check_cases(whose: str, cases: Sequence[Case]) -> None:
     """Raises `PrefbenchError` for an id or prompt that is no text, and for a prompt twice: the two would be one sample.
 
-    The cases are those of one user.
+    A content is a picture. The cases are those of one user.
     """
     _check(whose, "case ids", [case.id for case in cases], ID_LIMIT + TEXT_LIMIT)
     _check(whose, "prompts", [case.prompt for case in cases], TEXT_LIMIT)
+    if odd := next((case for case in cases if not isinstance(case.content, Picture | None)), None):
+        raise PrefbenchError(f"{whose}: the content of case {odd.id!r} is a {type(odd.content).__name__}, no Picture")
     if empty := next((case for case in cases if not case.prompt.strip()), None):
         raise PrefbenchError(f"{whose}: user {empty.user!r} has a case without a prompt, {empty.id!r}")
     if (twice := _first_twice([case.prompt for case in cases])) is not None:

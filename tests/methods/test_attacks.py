@@ -41,7 +41,7 @@ from prefbench.methods.shared.phrases import popular_phrases
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder
-from prefbench.run.prepare import context_of
+from prefbench.run.set_up import context_of
 from tests.support.brightest import Brightest
 from tests.support.tiny_suite import TinySuite, history, train_user
 

@@ -28,7 +28,7 @@ from prefbench.methods.prompt_only import PromptOnly
 from prefbench.methods.shared.candidates import candidate_seeds
 from prefbench.methods.shared.crowd_taste import CrowdTaste, Looks, looks_of
 from prefbench.models.backbones.loader import load_backbone
-from prefbench.run.prepare import context_of, people_of
+from prefbench.run.set_up import context_of, people_of
 from prefbench.suites.folder.suite import suite_of
 from tests.support.judged_folders import write_layout, write_table
 from tests.support.tiny_suite import TinySuite, WordlessSuite, history, train_user

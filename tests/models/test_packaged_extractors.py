@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.special import softmax
 
 from prefbench.api import Pixels, PrefbenchError
-from prefbench.models.extractors import packaged
+from prefbench.models import packaged
 from prefbench.models.inventory import Inventory
 from prefbench.registry import default, load, make
 from tests.support.judged import smooth

@@ -64,6 +64,19 @@ def test_golden_key() -> None:
     assert sample_key(SPEC, HISTORY, CASE, 0) == "5422ff1d72bcb826b9cdd78cc5648a5e"
 
 
+def test_a_content_is_part_of_the_key_and_of_no_seed() -> None:
+    contents = [Picture.of(Image.new("RGB", (4, 4), (shade, 0, 0))) for shade in (1, 2)]
+    cases = [CASE, *(replace(CASE, content=content) for content in contents)]
+    keys = [sample_key(SPEC, HISTORY, case, 0) for case in cases]
+    assert len(set(keys)) == 3
+    planned = [make_plan(SPEC, [case], {"ann": HISTORY})[0][0] for case in cases]
+    assert [one.key for one in planned] == keys
+    assert len({one.seed for one in planned}) == 1
+    content = {"content": contents[0].digest, "history": HISTORY.digest, "index": 0, "prompt": CASE.prompt}
+    text = json.dumps({**content, "spec": SPEC.pixels, "user": "ann", "version": KEY_VERSION}, sort_keys=True)
+    assert keys[1] == hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def test_golden_seed() -> None:
     """A seed that changes breaks the pairing with every published run."""
     assert sample_seed(0, "picturebook", "test-000", "a red fox in the snow", 1) == 3230839428823332870

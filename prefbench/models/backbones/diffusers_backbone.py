@@ -24,6 +24,7 @@ from prefbench.models.backbones import weights
 from prefbench.models.backbones.batches import rows_of
 from prefbench.models.backbones.prompts import PromptEmbedder
 from prefbench.models.backbones.schedulers import fresh, hushed
+from prefbench.models.backbones.texts import TextReader
 from prefbench.models.memory import Batches
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,11 @@ class DiffusersBackbone:
     def digest(self) -> str:
         """SHA-256 over the files that were loaded; what methods change later does not move it."""
         return weights.digest(self.folder, weights.variant(self.card))
+
+    @property
+    def texts(self) -> TextReader:
+        """Counts what of a text its encoders do not read."""
+        return self.prompts.texts
 
     @property
     def nfe(self) -> int:

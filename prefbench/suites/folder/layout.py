@@ -13,6 +13,8 @@ from prefbench.suites.folder.table import COLUMNS, PERSON, TEXTS, Judged
 SIDES = {"liked": True, "disliked": False}
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 """Files of other endings are passed over."""
+CONTENTS = "contents"
+"""A folder beside those of users that may hold the pictures to redraw."""
 _DOOR = "metadata.csv with the columns file_name, user, liked; or <user>/liked/ and <user>/disliked/"
 
 
@@ -25,7 +27,7 @@ def read_layout(folder: Path) -> Judged:
     people = {PERSON: folder} if _is_person(folder) else {path.name: path for path in _folders(folder)}
     if not any(map(_is_person, people.values())):
         raise PrefbenchError(f"{folder} has no judged pictures: {_DOOR}")
-    strange = [path for path in people.values() if not _is_person(path)]
+    strange = [path for path in people.values() if not _is_person(path) and path.name != CONTENTS]
     if strange:
         raise PrefbenchError(f"{strange[0]} has neither liked/ nor disliked/: one folder for each user, or {_DOOR}")
     entries = [(user, liked, path) for user, home in people.items() for liked, path in _files(home)]

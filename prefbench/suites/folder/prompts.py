@@ -1,36 +1,89 @@
-"""What methods draw for: `prompts.txt`, one prompt a line, or `prompts.csv|jsonl|parquet` with `prompt` and `user`."""
+"""What methods draw for: `prompts.txt`, one prompt a line, or `prompts.csv|jsonl|parquet` with `prompt` and `user`.
+
+A table may have the column `content`: the picture to redraw, a path inside the folder.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from prefbench.api import PrefbenchError
 from prefbench.files import read_plain
 from prefbench.run.columns import check_rows, read_columns
+from prefbench.suites.folder.pictures import with_digests
+from prefbench.suites.folder.table import check_names
 
 FILES = ("prompts.txt", "prompts.csv", "prompts.jsonl", "prompts.parquet")
+_COLUMNS = ("prompt", "user", "content")
 
 
-def read_prompts(folder: Path) -> Mapping[str, tuple[str, ...]] | None:
-    """Prompts by user, those of everybody under the empty name; None where there is no such file.
+class Redrawn(NamedTuple):
+    """A picture to redraw."""
 
-    A prompt that is there twice for a user counts once.
+    file_name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What there is to draw.
+
+    Attributes:
+        by_user: prompts by user, those of everybody under the empty name; None where there is no file of prompts.
+        contents: by user and prompt the picture to redraw; only of prompts that have one.
+    """
+
+    by_user: Mapping[str, tuple[str, ...]] | None = None
+    contents: Mapping[tuple[str, str], Redrawn] = field(default_factory=dict)
+
+    def of(self, user: str) -> list[tuple[str, Redrawn | None]]:
+        """The prompts of a user, each with its picture to redraw, where there is one."""
+        by_user = self.by_user or {}
+        own = dict.fromkeys([*by_user.get("", ()), *by_user.get(user, ())])
+        return [(one, self.contents.get((user, one)) or self.contents.get(("", one))) for one in own]
+
+
+def read_prompts(folder: Path) -> Prompts:
+    """Reads what there is to draw. A prompt that is there twice for a user counts once.
 
     Raises:
-        PrefbenchError: there are two files, one cannot be read, has no column `prompt`, an empty prompt or none.
+        PrefbenchError: there are two files, one cannot be read, has no column `prompt`, an empty prompt or none; or a
+            picture to redraw is not there, cannot be read, or differs between two rows of one prompt.
     """
     files = [folder / name for name in FILES if (folder / name).exists()]
     if not files:
-        return None
+        return Prompts()
     if len(files) > 1:
         raise PrefbenchError(f"{folder} has {' and '.join(path.name for path in files)}: keep one of them")
     table = _lines(files[0]) if files[0].suffix == ".txt" else _table(files[0])
     if table.empty:
         raise PrefbenchError(f"{files[0]} holds no prompt")
-    return {str(user): tuple(dict.fromkeys(own)) for user, own in table.groupby("user", sort=False)["prompt"]}
+    by_user = {str(user): tuple(dict.fromkeys(own)) for user, own in table.groupby("user", sort=False)["prompt"]}
+    return Prompts(by_user, _contents(folder, files[0], table))
+
+
+def _contents(folder: Path, path: Path, table: pd.DataFrame) -> dict[tuple[str, str], Redrawn]:
+    rows = table[table["content"] != ""]
+    if rows.empty:
+        return {}
+    names = rows["content"]
+    check_names(path, names, "content")
+    index = with_digests(folder, list(dict.fromkeys(names)), {})
+    faults = names.map(index["fault"])
+    check_rows(path, faults != "", names + " (" + faults + ")", "the picture to redraw cannot be read")
+    # A prompt for everybody is every user's, so it has the same picture wherever it stands.
+    everybodys = {*table["prompt"][table["user"] == ""]}
+    owner = table["user"].where(~table["prompt"].isin(everybodys), "") + "\0" + table["prompt"]
+    twice = table["content"].groupby(owner).transform("nunique") > 1
+    check_rows(path, twice, table["prompt"], "a prompt has one content, and this one has others in other rows")
+    digests = names.map(index["digest"])
+    keys = zip(rows["user"], rows["prompt"], strict=True)
+    return {key: Redrawn(name, digest) for key, name, digest in zip(keys, names, digests, strict=True)}
 
 
 def _lines(path: Path) -> pd.DataFrame:
@@ -38,14 +91,16 @@ def _lines(path: Path) -> pd.DataFrame:
         lines = read_plain(path).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise PrefbenchError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
-    return pd.DataFrame({"prompt": [line.strip() for line in lines if line.strip()], "user": ""}, dtype="str")
+    return pd.DataFrame(
+        {"prompt": [line.strip() for line in lines if line.strip()], "user": "", "content": ""}, dtype="str"
+    )
 
 
 def _table(path: Path) -> pd.DataFrame:
-    columns = read_columns(path, ("prompt", "user"))
+    columns = read_columns(path, _COLUMNS)
     if "prompt" not in columns:
         raise PrefbenchError(f"{path} has no column 'prompt' (columns: {', '.join(map(str, columns)) or 'none'})")
-    table = columns.reindex(columns=["prompt", "user"], fill_value="")
-    table = pd.DataFrame({name: table[name].str.strip() for name in ("prompt", "user")})
+    table = columns.reindex(columns=list(_COLUMNS), fill_value="")
+    table = pd.DataFrame({name: table[name].str.strip() for name in _COLUMNS})
     check_rows(path, table["prompt"] == "", table["user"], "there is no prompt")
     return table

@@ -52,9 +52,11 @@ class FolderSuite(Suite):
 
     @cached_property
     def digest(self) -> str:
-        """Covers every judgment with the pixels of its picture, its part and its place, and every prompt."""
+        """Covers every judgment with the pixels of its picture, its part and place, every prompt and content."""
+        prompts, contents = self._contents.prompts.by_user, self._contents.prompts.contents
         columns = ["user", "split", "part", "digest", "liked", "pair", "prompt", "rating", "comment", "source"]
-        parts = [json.dumps([self.card.version, self._shown, self._contents.prompts], sort_keys=True)]
+        parts = [json.dumps([self.card.version, self._shown, prompts], sort_keys=True)]
+        parts += [json.dumps([*key, content.digest]) for key, content in sorted(contents.items())]
         parts += ["\0".join(map(str, self._contents.rows[name].tolist())) for name in columns]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -68,9 +70,11 @@ class FolderSuite(Suite):
 
     def cases(self, user: str) -> Sequence[Case]:
         prompts = self._contents.prompts
-        if prompts is not None:
-            own = dict.fromkeys([*prompts.get("", ()), *prompts.get(user, ())])
-            return [Case(f"{user}/{n}", user, prompt) for n, prompt in enumerate(own)]
+        if prompts.by_user is not None:
+            return [
+                Case(f"{user}/{n}", user, prompt, content=self._picture(*content) if content else None)
+                for n, (prompt, content) in enumerate(prompts.of(user))
+            ]
         rows = self._of(user, "scorer")
         judged = rows[rows["prompt"] != ""].groupby("prompt", sort=False)
         return [self._judged_case(user, n, str(prompt), own) for n, (prompt, own) in enumerate(judged)]
@@ -88,7 +92,7 @@ class FolderSuite(Suite):
 
     def inventory(self) -> Mapping[str, str]:
         prompts = self._contents.prompts
-        none = prompts is None and not (self._contents.rows["prompt"] != "").any()
+        none = prompts.by_user is None and not (self._contents.rows["prompt"] != "").any()
         return {**self._contents.inventory, **({"prompts": f"nothing to draw for: {DRAWN_FOR}"} if none else {})}
 
     def _of(self, user: str, viewer: Viewer) -> pd.DataFrame:

@@ -78,7 +78,7 @@ def _checked(path: Path, columns: pd.DataFrame) -> pd.DataFrame:
         limit = LIMITS.get(name, ID_LIMIT)
         wrong = (rows[name].str.len() > limit) | rows[name].str.contains("\0", regex=False)
         check_rows(path, wrong, rows[name], f"{name} has at most {limit:,} characters and no NUL")
-    _check_names(path, rows["file_name"])
+    check_names(path, rows["file_name"], "file_name")
     rows["user"] = rows["user"].where(rows["user"] != "", PERSON) if (rows["user"] == "").all() else rows["user"]
     check_rows(path, rows["user"] == "", columns["file_name"], "no user is named")
     rows["split"] = rows["split"].replace(_ALIASES)
@@ -93,9 +93,10 @@ def _checked(path: Path, columns: pd.DataFrame) -> pd.DataFrame:
     return checked
 
 
-def _check_names(path: Path, names: pd.Series[str]) -> None:
+def check_names(path: Path, names: pd.Series[str], column: str) -> None:
+    """Raises `PrefbenchError` for a name that is no path inside the folder of the table."""
     outside = names.str.contains(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:", regex=True)
-    check_rows(path, (names == "") | outside, names, "file_name is a path inside the folder")
+    check_rows(path, (names == "") | outside, names, f"{column} is a path inside the folder")
 
 
 def _check_choice(path: Path, name: str, column: pd.Series[str], allowed: tuple[str, ...]) -> None:

@@ -1,0 +1,101 @@
+"""A method on its backbone, and whether the two and the cases fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from prefbench.api import (
+    Backbone,
+    BackboneCard,
+    BackboneKind,
+    Case,
+    Context,
+    Method,
+    PrefbenchError,
+    Split,
+    StyleBackbone,
+    Suite,
+    TrainUser,
+)
+from prefbench.api.near import unknown
+from prefbench.registry import names
+from prefbench.run.outputs import asking
+
+if TYPE_CHECKING:
+    from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
+    from prefbench.models.backbones.style_transfer import StyleTransferBackbone
+
+    AnyBackbone: TypeAlias = DiffusersBackbone | StyleTransferBackbone
+
+
+def set_up(
+    method: Method,
+    backbone: str,
+    suite: Suite,
+    split: Split,
+    *,
+    device: str | None,
+    dtype: str | None,
+    steps: int | None,
+    guidance: float | None,
+) -> tuple[Method, AnyBackbone]:
+    """The method, set up on a backbone that is loaded as `load_any` says.
+
+    Raises:
+        PrefbenchError: the method does not run on the backbone, it cannot be loaded, or setting up fails.
+    """
+    from prefbench.models.backbones.loader import load_any
+
+    check_kind(type(method), backbone)
+    allowed = type(method).card.backbones
+    if allowed is not None and backbone not in allowed:
+        raise PrefbenchError(unknown(f"backbone for {type(method).card.name}", backbone, list(allowed)))
+    loaded = load_any(backbone, device=device, dtype=dtype, steps=steps, guidance=guidance)
+    context = context_of(method, loaded, suite, split)
+    with asking(method, "setup"):
+        method.setup(context)
+    return method, loaded
+
+
+def context_of(method: Method, backbone: Backbone | StyleBackbone, suite: Suite, split: Split = "test") -> Context:
+    """The context that a method is set up with; the suite's truth and train users are for controls only."""
+    card, drawing = type(method).card, cast("Backbone", backbone)  # of the kind that the method's card names
+    people = partial(people_of, suite, split) if card.asks_people else None
+    return Context(drawing, suite.truth, suite.train_users, people) if card.control else Context(drawing, people=people)
+
+
+def people_of(suite: Suite, split: Split) -> Sequence[TrainUser]:
+    """The train users; where a suite has none, the users of a split with what methods see of them."""
+    return suite.train_users() or [TrainUser(suite.history(user.id)) for user in suite.users(split)]
+
+
+def check_kind(method: type[Method], backbone: str | Path | BackboneCard) -> None:
+    """Raises `PrefbenchError` for a backbone of another kind than the method draws with. Loads no weights."""
+    from prefbench.models.backbones.loader import find_card
+
+    card, wanted = find_card(backbone), method.card.backbone_kind
+    if wanted is not None and wanted != card.kind:
+        raise PrefbenchError(
+            f"{method.card.name} draws by {wanted}, and backbone {card.name!r} by {card.kind};"
+            f" give --backbone {' or '.join(of_kind(wanted))}"
+        )
+
+
+def of_kind(kind: BackboneKind) -> list[str]:
+    """The registered backbones of a kind."""
+    from prefbench.models.backbones.loader import find_card
+
+    return [name for name in names("backbone") if find_card(name).kind == kind]
+
+
+def check_contents(method: type[Method], cases: Sequence[Case]) -> None:
+    """Raises `PrefbenchError` for a case without the content that a method of style transfer redraws."""
+    bare = next((case for case in cases if case.content is None), None)
+    if bare is not None and method.card.backbone_kind == "style-transfer":
+        raise PrefbenchError(
+            f"{method.card.name} redraws pictures, and case {bare.id!r} has none to redraw; in a folder the column"
+            " content of prompts.csv names them"
+        )
