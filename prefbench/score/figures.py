@@ -105,6 +105,10 @@ class ScorerFigures:
     """The same user, asked another time: no scorer can do much better."""
     by_size: tuple[Known, ...] = ()
     """Accuracy with shorter histories."""
+    position_bias: Interval = _NOT_MEASURED
+    """Of a pairwise judge: P(the picture in the first place) minus 0.5, over both orders."""
+    disagreement: Interval = _NOT_MEASURED
+    """Of a pairwise judge: share of pairs where its answers in the two orders name different pictures."""
 
     @property
     def admitted(self) -> bool:

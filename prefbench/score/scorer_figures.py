@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import FloatArray, Scorer, Scores, Split, Suite
+from prefbench.api import FloatArray, PairScorer, Scorer, Scores, Split, Suite
 from prefbench.files import write_atomic
 from prefbench.run.stamps import stamped
 from prefbench.score.figures import Bin, Interval, Known, ScorerFigures, kept_figures
@@ -99,7 +99,7 @@ def _above(scores: Mapping[str, Scores], name: str) -> Interval:
     return difference_of(scores["own"], scores[name]) if known else _NONE
 
 
-def keep(scorer: Scorer, figures: ScorerFigures) -> Path:
+def keep(scorer: Scorer | PairScorer, figures: ScorerFigures) -> Path:
     """Keeps measured figures in the cache folder, where `admission.stored` finds them."""
     path = kept_figures(scorer.card.name, figures.suite)
     write_atomic(path, json.dumps(stamped({"figures": figures.to_json()}), indent=1) + "\n")

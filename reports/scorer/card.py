@@ -34,6 +34,8 @@ OF_PEOPLE: Mapping[str, str] = {
     "crowd": "the best scorer here that knows no user",
     "above_crowd": "accuracy above that scorer",
     "again": "the same user, asked another time",
+    "position_bias": "P(picture in the first place) - 0.5 over both orders",
+    "disagreement": "pairs whose answer turns with the order; half right",
 }
 """Figures that are shown where they could be measured."""
 _STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}

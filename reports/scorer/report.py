@@ -7,10 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from prefbench.api import Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Scorer
+from prefbench.api import Grid, PairScorer, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Scorer, Suite
 from prefbench.models.hub import locate
 from prefbench.registry import load, make, names
 from prefbench.score import admission, scorer_figures
+from prefbench.score.figures import ScorerFigures
+from prefbench.score.judge_figures import measure_judge
 
 from ..shared.published import write_json
 from .card import FIGURES, MeasuredScorer, draw_reliability, scorer_grid
@@ -34,9 +36,9 @@ class ScorerReport(Report[MeasuredScorer]):
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> MeasuredScorer:  # noqa: ARG002
         """The card with its figures. Raises `PrefbenchError` for an unknown scorer and what `measure` raises."""
-        scorer: Scorer = make("scorer", self._name)
+        scorer: Scorer | PairScorer = make("scorer", self._name)
         if self._measures:
-            scorer_figures.keep(scorer, scorer_figures.measure(scorer, context.suite(), crowd=_crowd(self._name)))
+            scorer_figures.keep(scorer, _measured(scorer, context.suite()))
         try:
             every, note = _last_of_each_suite(admission.measured(scorer)), ""
         except PrefbenchError as error:  # without weights there is still a card
@@ -63,6 +65,12 @@ class ScorerReport(Report[MeasuredScorer]):
         """Writes `<scorer>.json` and the reliability plot. Raises `PrefbenchError` where it was not measured."""
         plot = self.draw(result, folder / f"{self._name}.png")
         return [write_json(folder / f"{self._name}.json", result.card), plot]
+
+
+def _measured(scorer: Scorer | PairScorer, suite: Suite) -> ScorerFigures:
+    if isinstance(scorer, PairScorer):
+        return measure_judge(scorer, suite)
+    return scorer_figures.measure(scorer, suite, crowd=_crowd(scorer.card.name))
 
 
 def _last_of_each_suite(measured: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
