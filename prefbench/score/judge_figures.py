@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prefbench.api import History, PairScorer, Split, Suite
+from prefbench.api import History, PairScorer, PrefbenchError, Split, Suite
+from prefbench.api.errors import PluginError
+from prefbench.api.guard import guarded, module_of
 from prefbench.score.both_orders import BothOrders, ask_in_both_orders
 from prefbench.score.figures import Interval, ScorerFigures
 from prefbench.score.scorer_figures import as_scores, difference_of, mean_of
@@ -36,7 +38,7 @@ def measure_judge(judge: PairScorer, suite: Suite, *, split: Split = "test", per
     histories = [suite.history(user.user, "scorer") for user in users]
     own = _asked(judge, histories, users)
     others = [_asked(judge, [histories[i] for i in order], users) for order in derangements(len(users), permutations)]
-    answers = {"own": own, "population": _asked(judge, [_NOBODY] * len(users), users), "mismatched": others[0]}
+    answers = {"own": own, "population": _for_nobody(judge, users), "mismatched": others[0]}
     scores = {name: as_scores(asked.wins, users) for name, asked in answers.items()}
     scores["permuted"] = as_scores(np.mean([asked.wins for asked in others], axis=0), users)
     return ScorerFigures(
@@ -59,6 +61,20 @@ def measure_judge(judge: PairScorer, suite: Suite, *, split: Split = "test", per
         position_bias=mean_of(as_scores(own.position_bias, users)),
         disagreement=mean_of(as_scores(own.differ, users)),
     )
+
+
+def _for_nobody(judge: PairScorer, users: Sequence[JudgedPairs]) -> BothOrders:
+    """The answers with an empty history; of a judge that refuses it 0.5 for all, which is to guess."""
+    pixels, prompt = users[0].pixels, users[0].judgments[0].prompt
+    try:
+        with guarded(f"scorer {judge.card.name!r}", "prefer_first", module=module_of(judge)):
+            judge.prefer_first(_NOBODY, [prompt], pixels[:1], pixels[1:2])
+    except PluginError:
+        raise
+    except PrefbenchError:
+        even = np.full(sum(len(user.pairs) for user in users), 0.5)
+        return BothOrders(even, even)
+    return _asked(judge, [_NOBODY] * len(users), users)
 
 
 def _asked(judge: PairScorer, histories: Sequence[History], users: Sequence[JudgedPairs]) -> BothOrders:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import CrossFittedScorer, FloatArray, History, Judgment, Scorer, Split, Suite
+from prefbench.api import CrossFittedScorer, FloatArray, History, Judgment, PrefbenchError, Scorer, Split, Suite
+from prefbench.api.errors import PluginError
 from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
 
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512)
@@ -85,7 +86,7 @@ def ask(
     ]
     right = {
         "own": accuracies(own, users),
-        "population": accuracies(answers(scorer, nobody, users), users),
+        "population": accuracies(answers_for_nobody(scorer, nobody, users), users),
         "mismatched": accuracies(others[0], users),
         "permuted": np.mean([accuracies(values, users) for values in others], axis=0),
         "vote": _voted(users),
@@ -96,6 +97,19 @@ def ask(
     if again is not None:
         right["again"] = _again(users, again, split)
     return Answers(users, own, right, [one.card.name for one in crowd], _by_size(scorer, histories, users, sizes))
+
+
+def answers_for_nobody(
+    scorer: Scorer, histories: Sequence[History], users: Sequence[JudgedPairs]
+) -> Sequence[FloatArray]:
+    """The answers with histories that are empty; all equal, which is to guess, of a scorer that refuses them."""
+    try:
+        first = answers(scorer, histories[:1], users[:1])
+    except PluginError:
+        raise
+    except PrefbenchError:
+        return [np.full(len(user.judgments), 0.5) for user in users]
+    return [*first, *answers(scorer, histories[1:], users[1:])]
 
 
 def _swapped(scorer: Scorer, histories: Sequence[History], order: NDArray[np.int64]) -> list[History]:

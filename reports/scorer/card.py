@@ -18,7 +18,7 @@ from ..shared.cells import DASH
 FIGURES: Mapping[str, str] = {
     "within_user_accuracy": "right on pairs of one prompt, unseen users, chance 0.5",
     "within_user_auc": "likes above dislikes over prompts, unseen users, chance 0.5",
-    "population": "the same pairs without knowing the user",
+    "population": "the same pairs without knowing the user; 0.5 where it refuses an empty history",
     "mismatched": "the same pairs, knowing another user",
     "permuted": "the same, over many permutations of users",
     "best_possible": "the same pairs, knowing the true taste",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prefbench.api import PairScorer
+from prefbench.api import PairScorer, PrefbenchError
 from prefbench.score.figures import checked_figures
 from prefbench.score.judge_figures import measure_judge
 from prefbench.score.scorer_pairs import judged_pairs
@@ -53,6 +53,27 @@ def test_a_judge_without_a_user_gains_nothing_from_one() -> None:
     assert figures.above_population.value == 0
     assert figures.above_permuted.value == 0
     assert not figures.admitted
+
+
+def test_a_judge_that_refuses_an_empty_history_guesses_without_a_user_and_a_crash_is_no_refusal() -> None:
+    class Refuses(Knows):
+        def prefer_first(self, history: Any, *asked: Any) -> Any:
+            if not history.liked:
+                raise PrefbenchError("needs likes")
+            return super().prefer_first(history, *asked)
+
+    class Crashes(Knows):
+        def prefer_first(self, history: Any, *asked: Any) -> Any:
+            return super().prefer_first(history, *asked) * (1 // len(history.liked) or 1)
+
+    class Empty(Knows):
+        def prefer_first(self, history: Any, *asked: Any) -> Any:
+            return super().prefer_first(history, *asked) * (1.0 if history.liked else np.nan)
+
+    assert measure_judge(Refuses(), SUITE) == measure_judge(Knows(), SUITE)
+    for judge, said in ((Crashes(), "ZeroDivisionError"), (Empty(), "not a probability")):
+        with pytest.raises(PrefbenchError, match=said):
+            measure_judge(judge, SUITE)
 
 
 def test_accuracies_are_what_asking_pair_by_pair_gives() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prefbench.api import CrossFittedScorer, Features, History, Judgment, Pixels, Scorer, ScorerCard
+from prefbench.api import CrossFittedScorer, Features, History, Judgment, Pixels, PrefbenchError, Scorer, ScorerCard
 from prefbench.reports.scorer.card import MeasuredScorer, scorer_grid
 from prefbench.score.figures import checked_figures
 from prefbench.score.scorer_answers import Answers, ask, shortened
@@ -123,3 +123,18 @@ def test_the_card_shows_suites_side_by_side_and_only_what_was_measured() -> None
     assert shown["vote"][1] == shown["population"][1]
     assert "crowd" not in shown
     assert sum("not admitted to rankings there" in note for note in grid.notes) == 2
+
+
+def test_a_scorer_that_refuses_an_empty_history_guesses_without_a_user() -> None:
+    class Refuses(Reddish):
+        card = ScorerCard("refuses", "1", "made up", "none", personal=True, encoders=(), trained_on=())
+
+        def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
+            if not len(history):
+                raise PrefbenchError("needs judgments")
+            return super().score(history, prompts, pictures)
+
+    refuses, answers = measure(Refuses(), ColourSuite()), measure(Reddish(), ColourSuite())
+    assert refuses.population.value == 0.5
+    assert refuses.within_user_accuracy == answers.within_user_accuracy
+    assert refuses.above_population.value == pytest.approx((answers.within_user_accuracy.value or 0) - 0.5)
