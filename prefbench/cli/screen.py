@@ -43,6 +43,8 @@ class Screen(Watch):
             f"backbone  {spec.backbone} on {prepared.backbone.device}, {spec.dtype}, {prepared.backbone.card.settings}",
             f"folder    {prepared.folder.path}",
         ]
+        if measured := prepared.suite.inventory().get("extractors"):
+            lines.append(f"measured  {measured}")
         text = Text("\n".join(map(printable, lines)))
         if self._out.is_terminal:
             self._out.print(Panel(text, expand=False), soft_wrap=False)

@@ -16,9 +16,16 @@ from prefbench.score.figures import checked_figures, kept_figures, read_kept
 logger = logging.getLogger(__name__)
 
 
-def stored(scorer: Scorer | PairScorer, suite: str) -> dict[str, Any] | None:
-    """The figures of this scorer on this suite: of its shipped card, or kept on this machine; None without any."""
-    return next((figures for figures in measured(scorer) if figures["suite"] == suite), None)
+def stored(scorer: Scorer | PairScorer, suite: str, digest: str = "") -> dict[str, Any] | None:
+    """The figures of this scorer on this suite: of its shipped card, or kept on this machine; None without any.
+
+    Args:
+        scorer: whose they are.
+        suite: its name.
+        digest: of the suite; figures of another suite of this name are passed over.
+    """
+    of_suite = (figures for figures in measured(scorer) if figures["suite"] == suite)
+    return next((one for one in of_suite if not digest or one.get("digest") in ("", None, digest)), None)
 
 
 def measured(scorer: Scorer | PairScorer) -> list[dict[str, Any]]:
@@ -56,10 +63,10 @@ def _shipped(card: Path, scorer: str) -> dict[str, Any] | None:
         raise PrefbenchError(f"{card} holds no figures that can be relied on ({error})") from None
 
 
-def record(scorer: Scorer | PairScorer, suite: str) -> ScorerRecord:
-    """The record of a scorer in the header of its scores, with its figures on the suite."""
-    card = scorer.card
-    return ScorerRecord(card.name, scorer.id, tuple(card.encoders), tuple(card.trained_on), stored(scorer, suite))
+def record(scorer: Scorer | PairScorer, suite: str, digest: str = "") -> ScorerRecord:
+    """The record of a scorer in the header of its scores, with its figures on the suite of this name and digest."""
+    card, figures = scorer.card, stored(scorer, suite, digest)
+    return ScorerRecord(card.name, scorer.id, tuple(card.encoders), tuple(card.trained_on), figures)
 
 
 def unranked(header: ScoreHeader, method: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from prefbench.score.material import Material
 from prefbench.score.returned import checked_columns, checked_set_values
 from prefbench.score.score_files import StoredScores, is_current, read_header, samples_digests, write_scores
 from prefbench.score.score_rows import ScoreRow
+from prefbench.score.scorer_figures import keep, measure
 from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Evaluator:
         self.metrics: Mapping[str, api.Metric] = make_metrics(metrics)
         """By the names on their cards."""
         self.inputs = MetricInputs(suite)
+        self._measured: set[str] = set()
 
     def score(self, material: Material) -> Scoring:
         """Scores what is missing. Scores of other metrics that are of other samples than these are removed.
@@ -78,6 +80,7 @@ class Evaluator:
 
     def _bring_up_to_date(self, metric: api.Metric, material: Material) -> bool:
         """Stores the metric's scores; False where the stored ones are up to date."""
+        self._measure(metric)
         with _asking(metric, "what it uses"):
             header = self._header(metric, material)
         if is_current(material.folder, metric.card.name, header):
@@ -88,6 +91,19 @@ class Evaluator:
         header = replace(header, unread="; ".join(self._unread(metric, readable)) or None)
         write_scores(material.folder, metric.card.name, StoredScores(header, rows))
         return True
+
+    def _measure(self, metric: api.Metric) -> None:
+        """Measures a scorer that learned from this very suite, once: nobody else can have measured it before."""
+        scorer = metric.scorer if isinstance(metric, api.ImageMetric) else None
+        if not isinstance(scorer, api.CrossFittedScorer) or scorer.id in self._measured:
+            return
+        self._measured.add(scorer.id)
+        if admission.stored(scorer, self._suite.card.name, self._suite.digest) is None:
+            try:
+                with _asking(metric, "its scorer"):
+                    keep(scorer, measure(scorer, self._suite))
+            except api.PrefbenchError as error:
+                logger.warning("%s is not measured on this suite, so it ranks nobody: %s", scorer.card.name, error)
 
     def _drop_stale(self, material: Material) -> None:
         for name in set(material.folder.scored()) - set(self.metrics):
@@ -155,7 +171,7 @@ class Evaluator:
             foreign=self._foreign(metric, scorer),
             least=card.least,
             truth=truth.id if truth is not None and card.asks_truth else None,
-            scorer=None if scorer is None else admission.record(scorer, self._suite.card.name),
+            scorer=None if scorer is None else admission.record(scorer, self._suite.card.name, self._suite.digest),
             representations=material.folder.states_digest() if card.asks_representations else None,
         )
 

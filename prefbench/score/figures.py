@@ -109,6 +109,8 @@ class ScorerFigures:
     """Of a pairwise judge: P(the picture in the first place) minus 0.5, over both orders."""
     disagreement: Interval = _NOT_MEASURED
     """Of a pairwise judge: share of pairs where its answers in the two orders name different pictures."""
+    digest: Name = ""
+    """Of the suite: folders may have one name and other judgments. Empty in cards of older versions."""
 
     @property
     def admitted(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,8 @@ def measure(
         PrefbenchError: fewer than 3 such users, or what a scorer raises.
     """
     answered = ask(scorer, suite, split=split, permutations=permutations, crowd=crowd)
-    return figures_of(answered, scorer=scorer.id, suite=suite.card.name, split=split)
+    figures = figures_of(answered, scorer=scorer.id, suite=suite.card.name, split=split)
+    return replace(figures, digest=suite.digest)
 
 
 def figures_of(answered: Answers, *, scorer: str, suite: str, split: Split = "test") -> ScorerFigures:

@@ -13,8 +13,9 @@ from scipy.optimize import minimize
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from prefbench.api import History, Judgment, Picture, PrefbenchError, to_pixels
+from prefbench.api import DrawnImages, Evidence, History, Judgment, Picture, PrefbenchError, Scored, to_pixels
 from prefbench.check import check_scorer
+from prefbench.metrics.personal_gain import PersonalGain
 from prefbench.metrics.scorers.fitted import people as across
 from prefbench.metrics.scorers.fitted.comparisons import AVERAGE, comparisons_of
 from prefbench.metrics.scorers.fitted.people import folds_of
@@ -204,3 +205,24 @@ def test_it_conforms() -> None:
     findings = check_scorer("fitted", [f"encoder={ENCODER}"])
     assert [finding for finding in findings if not finding.passed] == []
     assert {finding.check: finding.outcome for finding in findings}["across people"] == "ok"
+
+
+# --------------------------------------------------------------------------------------------- the metric
+
+
+def test_personal_gain_is_the_own_value_minus_that_under_others_with_the_same_knowledge_of_people() -> None:
+    people = {**town({1: 0, 2: 0, 3: 0}), "lover-4": lover_of(2, 4, n=60)}
+    scorer = FittedScorer(encoder=ENCODER)
+    scorer.fit(people)
+    metric = PersonalGain()
+    metric.__dict__["scorer"] = scorer
+    blue = to_pixels(plain((40, 40, 220), 7).load())
+    drawn = [Scored(f"sample-{user}", user, "a cat", blue) for user in people]
+    columns = metric.score(DrawnImages(drawn, None, Evidence(None, {}, {"scorer": people})))
+    for n, user in enumerate(people):
+        own = scorer.score(people[user], ["a cat"], [blue])[0]
+        others = [scorer.score(replace(people[o], user=user), ["a cat"], [blue])[0] for o in people if o != user]
+        assert columns["personal-gain/own"][n] == pytest.approx(own)
+        assert columns["personal-gain/others"][n] == pytest.approx(np.mean(others))
+        assert columns["personal-gain"][n] == pytest.approx(own - np.mean(others))
+    assert columns["personal-gain"][3] == max(columns["personal-gain"])  # who loves blue gains most by it

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from prefbench.api import CrossFittedScorer, Features, History, Judgment, Pixels, PrefbenchError, Scorer, ScorerCard
+from prefbench.metrics.preference import Preference
 from prefbench.reports.scorer.card import MeasuredScorer, scorer_grid
-from prefbench.score.figures import checked_figures
+from prefbench.score import admission
+from prefbench.score.evaluator import Evaluator
+from prefbench.score.figures import checked_figures, kept_figures
 from prefbench.score.scorer_answers import Answers, ask, shortened
-from prefbench.score.scorer_figures import figures_of, measure
+from prefbench.score.scorer_figures import figures_of, keep, measure
 from tests.support.colours import ColourSuite
 
 
@@ -138,3 +141,26 @@ def test_a_scorer_that_refuses_an_empty_history_guesses_without_a_user() -> None
     assert refuses.population.value == 0.5
     assert refuses.within_user_accuracy == answers.within_user_accuracy
     assert refuses.above_population.value == pytest.approx((answers.within_user_accuracy.value or 0) - 0.5)
+
+
+def test_figures_of_another_suite_of_the_same_name_say_nothing() -> None:
+    scorer, suite = Peers(), ColourSuite()
+    keep(scorer, measure(scorer, suite, permutations=1))
+    assert admission.stored(scorer, "colours", suite.digest) is not None
+    assert admission.stored(scorer, "colours", "another digest") is None
+
+
+def test_a_scorer_that_learns_from_a_suite_is_measured_on_it_before_it_scores(caplog: pytest.LogCaptureFixture) -> None:
+    metric = Preference()
+    metric.__dict__["scorer"] = scorer = Peers()
+    evaluator = Evaluator(ColourSuite(), [])
+    kept_figures("peers", "colours").unlink(missing_ok=True)
+    evaluator._measure(metric)
+    figures = admission.stored(scorer, "colours", ColourSuite().digest)
+    assert figures is not None
+    assert not figures["admitted"]
+    n_asked = len(scorer.asked)
+    evaluator._measure(metric)
+    Evaluator(ColourSuite(), [])._measure(metric)
+    assert len(scorer.asked) == n_asked, "once for each suite"
+    assert not caplog.records

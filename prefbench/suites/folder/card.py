@@ -9,10 +9,10 @@ from typing import Any
 from prefbench.api import PrefbenchError, SuiteCard
 from prefbench.api.near import unknown
 from prefbench.files import read_plain
+from prefbench.suites.folder.encoders import choose
 
 DESCRIPTION = "suite.toml"
 FIELDS = ("name", "version", "summary", "licence", "source")
-EXTRACTORS = {"fidelity": "mini-clip", "text": "mini-clip", "similarity": "mini-clip", "style": "style-statistics"}
 METRICS = ("personal-gain", "preference", "clip-score", "fid", "kid", "clip-i", "diversity", "copy-rate")
 
 
@@ -27,7 +27,7 @@ def card_of(folder: Path) -> SuiteCard:
         licence=said.get("licence", "not stated"),
         backbone="mini-sd",
         metrics=METRICS,
-        extractors=EXTRACTORS,
+        extractors=choose().extractors,
     )
 
 

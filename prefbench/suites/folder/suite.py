@@ -27,6 +27,7 @@ from prefbench.api import (
 from prefbench.api.near import unknown
 from prefbench.suites.folder.card import card_of
 from prefbench.suites.folder.contents import read_contents
+from prefbench.suites.folder.encoders import choose
 
 DRAWN_FOR = "methods draw for the prompts of prompts.txt, one a line, or of prompts.csv (prompt, user)"
 
@@ -93,7 +94,8 @@ class FolderSuite(Suite):
     def inventory(self) -> Mapping[str, str]:
         prompts = self._contents.prompts
         none = prompts.by_user is None and not (self._contents.rows["prompt"] != "").any()
-        return {**self._contents.inventory, **({"prompts": f"nothing to draw for: {DRAWN_FOR}"} if none else {})}
+        nothing = {"prompts": f"nothing to draw for: {DRAWN_FOR}"} if none else {}
+        return {**self._contents.inventory, "extractors": choose().line, **nothing}
 
     def _of(self, user: str, viewer: Viewer) -> pd.DataFrame:
         if user not in self._contents.places:
