@@ -73,7 +73,7 @@ def read(run: AuditedRun) -> str:
     if is_given(run.spec):
         skip("the images were given: what drew them read the prompts elsewhere")
     if not counts.texts:
-        skip("the rows do not say how many tokens were read: the run was begun by an older version")
+        skip("the rows do not count the tokens that were read: an older run, or a backbone that reads none")
     rows = [
         {"key": s.key, "user": s.user, "unread": s.prompt_used_cut, "of other texts": s.other_cut}
         for s in run.samples
