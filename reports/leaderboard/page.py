@@ -25,7 +25,7 @@ from ..shared.frame import (
 from ..shared.grid import to_markdown
 from ..shared.notes import drawn_notes, legend, smallest_note
 from ..shared.published import age
-from ..table.wins import UNPROVEN, unproven_notes, win_column, win_notes
+from ..table.wins import UNPROVEN, given_note, unproven_notes, win_column, win_notes
 from ..validation.unmet import unmet_notes
 from .entries import GROUP, Entry, rows_of
 from .reported import REPORTED
@@ -93,6 +93,7 @@ def grid(entries: Sequence[Entry]) -> Grid:
     notes = legend(summaries, [APART] if honest and frame else [])
     notes += win_notes(own_column(rows.values()), columns)
     notes += unproven_notes({_label(entry): entry.get("unbeaten", []) for entry in entries})
+    notes += given_note([_label(entry) for entry in honest if is_given(entry) and UTILITY not in columns])
     notes += unmet_notes(first["suite"], columns)
     measure = ranking_metric(columns) or UTILITY
     notes += smallest_note(f"{measure} to {BASELINE}", [d for entry in entries for d in _differences(entry, measure)])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from prefbench.api import DERIVED, PrefbenchError, ScoredRun
+from prefbench.api.runs import is_given
 from prefbench.parameters import bind
 from prefbench.registry import default, load, names
 
@@ -76,25 +76,13 @@ def _same_but_control(one: ScoredRun, other: ScoredRun) -> bool:
 
 
 def is_personal(run: ScoredRun) -> bool:
-    """Whether an honest method draws from the histories: what must beat the crowd and its own mismatched control."""
+    """Whether an honest method draws from the histories: what must beat the crowd and its own mismatched control.
+
+    Of given images too where their card says otherwise: nothing here checks it.
+    """
     card = run.description["method"]
-    reads = card.get("uses_liked", True) or card.get("uses_disliked", True)
+    reads = is_given(run.spec) or card.get("uses_liked", True) or card.get("uses_disliked", True)
     return reads and not is_control(run) and not any(is_plain(run, name) for name in (BASELINE, CROWD))
-
-
-def command_for(run: ScoredRun, method: str, control: str | None = None) -> str:
-    """The command that draws a method for what a run was drawn for; the run's own method with its parameters."""
-    spec = run.spec
-    options = {
-        "--suite": None if spec["suite"] == default("suite") else spec["suite"],
-        "--split": None if spec["split"] == "test" else spec["split"],
-        "--users": spec["users"],
-        "--method": method,
-        "--control": control,
-    }
-    words = [str(word) for option in options.items() if option[1] is not None for word in option]
-    own = spec["parameters"] if method == spec["method"] else {}
-    return shlex.join(["prefbench", "run", *words, *(w for p in own.items() for w in ("-p", "=".join(map(str, p))))])
 
 
 def is_control(run: ScoredRun) -> bool:

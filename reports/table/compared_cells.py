@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from prefbench.api.runs import is_given
+
 from ..shared.cells import DASH, p_text, stacked
 from ..shared.frame import BASELINE, UTILITY, WIN
 from .compare import ComparedRow, Comparison
-from .wins import UNPROVEN, lacking_note, unproven_notes, win_notes
+from .wins import UNPROVEN, given_note, lacking_note, unproven_notes, win_notes
 
 
 def name_cell(comparison: Comparison, label: str) -> str:
@@ -60,10 +62,13 @@ def win_lines(comparison: Comparison, shown: Sequence[str]) -> list[str]:
     lacking = {
         name: command for name, command in comparison.lacking.items() if not (name == BASELINE and UTILITY in shown)
     }
+    headed = comparison.own is not None and UTILITY not in shown
+    given = [label for label, run in comparison.runs.items() if headed and is_given(run.spec)]
     return [
         *win_notes(comparison.own, shown),
         *unproven_notes(comparison.unbeaten),
         *lacking_note(lacking if comparison.own else {}),
+        *given_note(given),
     ]
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
 from prefbench.api import ALL, Column, Estimate, ScoredRun, SummaryRow, agreeing
+from prefbench.api.runs import is_given
 from prefbench.stats.wins import win_rate
 
 from ..shared.cells import DASH
+from ..shared.commands import command_for
 from ..shared.frame import (
     BASELINE,
     CROWD,
     MISMATCH,
     WIN,
-    command_for,
     is_personal,
     mismatched,
     only,
@@ -78,11 +79,14 @@ def opponents(label: str, everyone: Mapping[str, ScoredRun], base: str | None) -
 
 
 def lacking(shown: Mapping[str, ScoredRun], everyone: Mapping[str, ScoredRun]) -> dict[str, str]:
-    """What of the frame is not there, as `crowd` or `ours + other-user`, to the command that draws it."""
-    first = next(iter(shown.values()))
+    """What of the frame is not there, as `crowd` or `ours + other-user`, to the command that draws it.
+
+    Images that were given cannot be drawn again: of them nothing is lacking that a command could add.
+    """
+    first = next((run for run in shown.values() if not is_given(run.spec)), next(iter(shown.values())))
     commands = {name: command_for(first, name) for name in (BASELINE, CROWD) if only(everyone, name) is None}
     for label, run in shown.items():
-        if is_personal(run) and mismatched(everyone, label) is None:
+        if is_personal(run) and not is_given(run.spec) and mismatched(everyone, label) is None:
             commands[f"{label} + {MISMATCH}"] = command_for(run, run.spec["method"], MISMATCH)
     return commands
 
@@ -123,6 +127,14 @@ def unproven_notes(unbeaten: Mapping[str, list[str]]) -> list[str]:
         f"{UNPROVEN} {each}: {agreeing(n, 'it has', 'they have')} personalised nothing that matters here (a win rate "
         f"beats where its whole interval lies above {EVEN:g})."
     ] * bool(n)
+
+
+def given_note(labels: Sequence[str]) -> list[str]:
+    """For which given images nothing tells what another user's history would have changed."""
+    return [
+        f"no {MISMATCH} control: {', '.join(labels)} (images given, which nobody draws again with another user's "
+        f"history; a win rate over {CROWD} alone does not tell that they are personal)."
+    ] * bool(labels)
 
 
 def lacking_note(commands: Mapping[str, str]) -> list[str]:

@@ -75,3 +75,14 @@ def test_published_images_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
     assert "| images:theirs |" in own
     assert "| prompt-only |" not in own
     assert "steps, guidance" not in own
+
+
+def test_given_images_are_published_where_no_truth_is_known(tmp_path: Path) -> None:
+    """Their own mismatched control, which nobody can draw, is not asked for; the page says that it is not there."""
+    about: dict[str, Any] = {"truth": False, "gain": lambda *_: 0.6}
+    frame = [build(tmp_path / name, name, 0.3, **about) for name in ("prompt-only", "crowd")]
+    theirs = build(tmp_path / "theirs", "images:theirs", 0.4, spec=GIVEN, **about)
+    page = render(entries_of([*frame, theirs]))
+    drawn_table, _, own_table = page.partition("## toy, test users, none (images given)")
+    assert "no other-user control: images:theirs" in own_table
+    assert "no other-user control" not in drawn_table

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from prefbench.api.runs import NO_BACKBONE, NO_DIGEST
 from prefbench.cli.grids import fold, show, to_text
-from prefbench.reports.shared.frame import command_for, headlines, mismatched, own_column, ranking_metric
+from prefbench.reports.shared.commands import command_for
+from prefbench.reports.shared.frame import headlines, mismatched, own_column, ranking_metric
 from prefbench.reports.table.beside import frame_beside
 from prefbench.reports.table.compare import Comparison, as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
@@ -21,6 +23,7 @@ from prefbench.reports.table.report import Table
 from prefbench.score.scored_folder import ScoredFolder
 from tests.support.toy_runs import Gain, build
 
+GIVEN = {"backbone": NO_BACKBONE, "backbone_digest": NO_DIGEST, "steps": 0, "guidance": 0.0, "dtype": "none"}
 USERS = tuple(f"user {i}" for i in range(9))
 OVER = "win-rate over {}".format
 
@@ -169,6 +172,35 @@ def test_a_parameter_is_part_of_the_command_and_of_whose_control_it_is(tmp_path:
     assert mismatched(everyone, "control") is None
     assert command_for(scaled, "ours", "other-user").endswith("--method ours --control other-user -p scale=0.5")
     assert "-p" not in command_for(scaled, "crowd")
+
+
+def test_the_command_of_what_is_missing_has_the_settings_that_make_it_comparable(tmp_path: Path) -> None:
+    spec = {"seed": 3, "samples_per_case": 1, "suite_parameters": {"history": 2, "split_by": None}, "backbone": "sd15"}
+    other = run(tmp_path / "other", "ours", 0.9, spec={**spec, "steps": 5, "guidance": 7.5})
+    assert command_for(other, "crowd") == (
+        "prefbench run --suite toy --seed 3 --samples 1 --backbone sd15 --steps 5 --method crowd -s history=2"
+    )
+    usual = {"suite": "picturebook", "suite_parameters": {"history": 8}, "backbone": "mini-sd", "steps": 16}
+    bare = run(tmp_path / "bare", "ours", 0.9, spec={**usual, "guidance": 1.5})
+    assert command_for(bare, "crowd") == "prefbench run --method crowd"
+    fewer = run(tmp_path / "fewer", "ours", 0.9, spec={**usual, "guidance": 1.5, "suite_parameters": {"history": 4}})
+    assert command_for(fewer, "crowd") == "prefbench run --method crowd -s history=4"
+
+
+def test_of_given_images_no_command_is_named_that_would_draw_them_again(tmp_path: Path) -> None:
+    given = run(tmp_path / "given", "images:x", 0.9, spec=GIVEN)
+    comparison = compare([given])
+    assert set(comparison.lacking) == {"prompt-only", "crowd"}
+    assert all("--backbone" not in line and "--steps" not in line for line in comparison.lacking.values())
+    assert "no other-user control: images:x (images given" in notes(comparison)
+    assert "no other-user control" not in notes(compare(framed(tmp_path / "framed")))
+
+
+def test_a_card_of_given_images_cannot_say_that_they_need_no_proof(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "images:x", 0.6, spec=GIVEN), *framed(tmp_path)[1:3]]
+    for said in ({}, {"uses_liked": False, "uses_disliked": False}):
+        runs[0].description["method"].update(said)
+        assert compare(runs).unbeaten["images:x"] == ["crowd"]
 
 
 def test_a_variant_of_the_crowd_is_a_method_and_no_frame(tmp_path: Path) -> None:
