@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError, Scorer, Split, Suite, to_pixels
+from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError, Scorer, Split, Suite, User, to_pixels
 
 _FEWEST_USERS = 3
+MOST_USERS = 500
+"""Users that a scorer is measured on: more are left out evenly over the suite's order: pictures are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ class JudgedPairs:
 
 
 def judged_pairs(suite: Suite, split: Split) -> list[JudgedPairs]:
-    """The pairs of every user who has any, among the judgments that methods see.
+    """The pairs of users who have any, among the judgments that methods see; of at most `MOST_USERS` users.
 
     Raises:
         PrefbenchError: fewer than three such users.
     """
     users = []
-    for user in suite.users(split):
+    for user in _spread(suite.users(split)):
         history = suite.history(user.id, "method")
         judgments = [*history.liked, *history.disliked]
         pairs = _pairs(judgments)
@@ -50,6 +52,12 @@ def judged_pairs(suite: Suite, split: Split) -> list[JudgedPairs]:
         least = f"scorers are measured on {_FEWEST_USERS} users with likes and dislikes at least"
         raise PrefbenchError(f"{least}; {split} has {len(users)}")
     return users
+
+
+def _spread(users: Sequence[User]) -> list[User]:
+    """All, or `MOST_USERS` of them, evenly over their order."""
+    places = np.linspace(0, len(users) - 1, min(len(users), MOST_USERS)).round().astype(np.int64)
+    return [users[place] for place in places]
 
 
 def _pairs(judgments: Sequence[Judgment]) -> NDArray[np.int64]:

@@ -11,11 +11,12 @@ import pytest
 from prefbench.api import CrossFittedScorer, Features, History, Judgment, Pixels, PrefbenchError, Scorer, ScorerCard
 from prefbench.metrics.preference import Preference
 from prefbench.reports.scorer.card import MeasuredScorer, scorer_grid
-from prefbench.score import admission
+from prefbench.score import admission, scorer_pairs
 from prefbench.score.evaluator import Evaluator
 from prefbench.score.figures import checked_figures, kept_figures
 from prefbench.score.scorer_answers import Answers, ask, shortened
 from prefbench.score.scorer_figures import figures_of, keep, measure
+from prefbench.score.scorer_pairs import judged_pairs
 from tests.support.colours import ColourSuite
 
 
@@ -164,3 +165,12 @@ def test_a_scorer_that_learns_from_a_suite_is_measured_on_it_before_it_scores(ca
     Evaluator(ColourSuite(), [])._measure(metric)
     assert len(scorer.asked) == n_asked, "once for each suite"
     assert not caplog.records
+
+
+def test_of_many_users_an_even_share_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody = [user.user for user in judged_pairs(ColourSuite(), "test")]
+    monkeypatch.setattr(scorer_pairs, "MOST_USERS", 4)
+    asked = [user.user for user in judged_pairs(ColourSuite(), "test")]
+    assert len(asked) == 4
+    assert (asked[0], asked[-1]) == (everybody[0], everybody[-1])
+    assert {*asked} < {*everybody}
