@@ -35,7 +35,7 @@ NOT_MEASURED: Mapping[str, str] = {
     r"strength 0\.25 from 0": "a setting of the validation",
     r"weight 0\.01": "a setting of training",
     r"p is under 0\.05|under 0\.05|--effect 0\.05|level of 0\.05": "a level, or a wish",
-    r"0\.5 is chance|[Tt]wice the coin's 0\.5": "chance",
+    r"0\.5 is chance|chance 0\.5|[Tt]wice the coin's 0\.5": "chance",
     r"95 % intervals?|\[95 %\]|Intervals are 95 %|Intervals promise 95 %|In 95 % of studies": "the level of intervals",
     r"report 62 to 71 % of pairs": "other papers' numbers, called so",
 }
@@ -122,6 +122,21 @@ def sentence_claims() -> Iterator[Claim]:
     yield Claim("docs/start.md", f"`{utility.partition(' ')[0]}` is the mean over users", entry("ours"))
 
 
+def people_claims() -> Iterator[Claim]:
+    """The table of real people in the README, row by row."""
+    rows = {
+        "the person's own history": "within_user_accuracy", "what everybody likes (no person known)": "population",
+        "another person's history": "permuted", "**own minus what everybody likes**": "above_population",
+        "**own minus another person's**": "above_permuted",
+    }  # fmt: skip
+    files = [f"benchmarks/results/people-{data}.json" for data in ("choices", "ratings")]
+    for shown, name in rows.items():
+        cells = [interval(content(file)[name], 3) for file in files]
+        yield Claim("README.md", f"| {shown} | {' | '.join(cells)} |", files[0])
+    gain = content(SCORER)["figures"]["above_population"]["value"]
+    yield Claim("README.md", f"the scorer `preference` gains {fixed(gain, 2)} over itself without the user", SCORER)
+
+
 def scorer_claims() -> Iterator[Claim]:
     """What the docs say of the preference scorer."""
     figures = content(SCORER)["figures"]
@@ -187,7 +202,8 @@ def size_claims() -> Iterator[Claim]:
 
 
 CLAIMS = [
-    *leaderboard_claims(), *sentence_claims(), *scorer_claims(), *validation_claims(), *other_claims(), *size_claims(),
+    *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
+    *other_claims(), *size_claims(),
 ]  # fmt: skip
 
 
