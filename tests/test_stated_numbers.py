@@ -201,9 +201,27 @@ def size_claims() -> Iterator[Claim]:
     yield Claim("docs/numbers.md", f"{sum(content(file)['inputs'].values()):,} seeded hostile inputs", file)
 
 
+def redrawn_claims() -> Iterator[Claim]:
+    """What was redrawn for real people."""
+    file, page = "benchmarks/results/people-styles.json", "docs/people-styles.md"
+    result = content(file)
+    for row in result["contrasts"]:
+        won = {end: 100 * row["win_rate"][end] for end in ("value", "low", "high")}
+        cells = [f"{row['first']} − {row['second']}", interval(row["z"], 2), f"{interval(won, 0)} %"]
+        yield Claim(page, f"| {' | '.join(cells)} | {row['people_above_0']} of {row['z']['n']} |", file)
+    for label, gain in result["personal_gain"].items():
+        yield Claim(page, f"| {label} | {interval(gain, 2)} |", file)
+    shares = [result["foretold"][whose]["value"] for whose in ("own", "next person", "all others")]
+    own, other, others = (fixed(share, 3) for share in shares)
+    yield Claim(page, f"foretells {own} of a person's choices ({other} from another", file)
+    yield Claim(page, f"history, {others} from all others'", file)
+    (row,) = (row for row in result["contrasts"] if row["second"] == "fitted-style (other-user)")
+    yield Claim(page, f"An effect of over {fixed(row['z']['high'], 2)} z is excluded", file)
+
+
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
-    *other_claims(), *size_claims(),
+    *other_claims(), *size_claims(), *redrawn_claims(),
 ]  # fmt: skip
 
 
