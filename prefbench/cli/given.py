@@ -53,7 +53,8 @@ def score_images(
     given = _prepared(data, images, options.get("name", ()), options.get("card", ()), screen)
     incomplete = any(not one.coverage.complete for one in given)
     if options.get("dry_run"):
-        return [one.coverage.as_json() for one in given], int(incomplete and not allowed)
+        undecided = any(one.coverage.conflicts for one in given)
+        return [one.coverage.as_json() for one in given], int(undecided or (incomplete and not allowed))
     rows: list[Any] = []
     code = 0
     for one in given:

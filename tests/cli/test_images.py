@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.finished_images import REDNESS, USERS, write_drawn
 from tests.support.hostile import invoke
-from tests.support.judged_folders import write_layout
+from tests.support.judged_folders import picture, write_layout
 
 
 @pytest.fixture
@@ -52,6 +52,14 @@ def test_metrics_that_cannot_apply_are_named_with_the_reason(tmp_path: Path, met
     done = invoke("score", "--images", "out", "--suite", "mine", "--metrics", f"{metric},probing")
     assert "no probing: the method has no representations" in done.output
     assert done.exit_code == 0, "nothing is wrong with the run"
+
+
+def test_a_dry_run_ends_with_1_where_the_images_would_be_refused(tmp_path: Path, metric: str) -> None:
+    write_drawn(tmp_path / "out")
+    picture(7).save(tmp_path / "out" / "ann" / "0-0.webp", lossless=True)
+    for allowed in ([], ["--allow-missing"]):
+        done = invoke("score", "--images", "out", "--suite", "mine", "--dry-run", *allowed, "--metrics", metric)
+        assert (done.exit_code, "another picture" in done.output) == (1, True)
 
 
 def test_a_dry_run_says_everything_as_json_and_stores_nothing(tmp_path: Path, metric: str) -> None:

@@ -130,9 +130,14 @@ def _by_name(folder: Path) -> Mapping[str, list[Path]]:
     return paths
 
 
+_LOOKALIKES = str.maketrans("аеһіјӏорԛѕсԁухԝοαρνικτυ01", "aehijlopqscdyxwoapviktuol")
+"""Letters of other alphabets, and digits, to the Latin letters that they look like."""
+
+
 def letters_only(name: str) -> str:
-    """What is left of a name that is to look like no other: its letters and digits, in one case."""
-    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+    """What is left of a name that is to look like no other: its letters and digits as they look, in one case."""
+    letters = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+    return letters.translate(_LOOKALIKES)
 
 
 def looks_like(name: str, taken: Collection[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,10 +56,11 @@ def read_contents(folder: Path, least: int) -> Contents:
     table = find_table(folder)
     judged = read_layout(folder) if table is None else read_table(table)
     prompts = read_prompts(folder)
+    _check_users(folder, prompts.by_user or {}, judged.rows["user"])
     left_out: Counter[str] = Counter()
     rows, unreadable = _readable(folder, judged.rows)
     if rows.empty:
-        raise PrefbenchError(f"{folder}: no picture can be read; unreadable: {_some(unreadable)}")
+        raise PrefbenchError(f"{folder}: no picture can be read; unreadable: {some(unreadable)}")
     rows = _not_redrawn(rows, prompts, left_out)
     rows = with_likes(rows, left_out, judged.source)
     if rows.empty:
@@ -73,10 +75,10 @@ def read_contents(folder: Path, least: int) -> Contents:
     lines = {
         "data": _data_line(judged, rows),
         "parts": _parts_line(rows, parts),
-        "unreadable": _some(unreadable),
+        "unreadable": some(unreadable),
         "judgments left out": "; ".join(lost),
-        "users left out": f"{_some(few)}: under {counted(least, 'like')} in a part" if few else "",
-        "not used": _some(judged.unused),
+        "users left out": f"{some(few)}: under {counted(least, 'like')} in a part" if few else "",
+        "not used": some(judged.unused),
     }
     inventory = {name: line for name, line in lines.items() if line}
     return Contents(rows, _users(rows), _places(rows), prompts, inventory)
@@ -97,6 +99,16 @@ def _not_redrawn(rows: pd.DataFrame, prompts: Prompts, left_out: Counter[str]) -
     redrawn = rows["digest"].isin({content.digest for content in prompts.contents.values()})
     left_out["of pictures to redraw"] = int(redrawn.sum())
     return rows[~redrawn]
+
+
+def _check_users(folder: Path, prompts: Mapping[str, tuple[str, ...]], users: pd.Series[str]) -> None:
+    """Raises `PrefbenchError` for prompts of somebody who judged nothing: a name that is written in two ways."""
+    known = list(dict.fromkeys(users))
+    for user in prompts:
+        if user and user not in known:
+            near = difflib.get_close_matches(user, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise PrefbenchError(f"{folder}: a prompt is for {user!r}, of whom there is no judgment{hint}")
 
 
 def _held_out(prompts: Prompts) -> frozenset[str]:
@@ -143,14 +155,15 @@ def _parts_line(rows: pd.DataFrame, parts: Parts) -> str:
     return f"{', '.join(shares)}; no {' and no '.join(['picture', *parts.chained])} in both"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of some users or files, and how many more there are."""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _too_few(folder: Path, judged: Judged, few: Sequence[str], least: int, unreadable: Sequence[str]) -> str:
-    why = f"; unreadable: {_some(unreadable)}" if unreadable else ""
-    who = f" ({_some(few)})" if few else ""
+    why = f"; unreadable: {some(unreadable)}" if unreadable else ""
+    who = f" ({some(few)})" if few else ""
     return (
         f"{folder}: none of {counted(judged.rows['user'].nunique(), 'user')}{who} has "
         f"{counted(least, 'like')} that methods see and {least} that only scorers see{why}"

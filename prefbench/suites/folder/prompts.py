@@ -16,7 +16,7 @@ from prefbench.api import PrefbenchError
 from prefbench.files import read_plain
 from prefbench.run.columns import check_rows, read_columns
 from prefbench.suites.folder.pictures import with_digests
-from prefbench.suites.folder.table import check_names
+from prefbench.suites.folder.table import check_columns, check_names
 
 FILES = ("prompts.txt", "prompts.csv", "prompts.jsonl", "prompts.parquet")
 _COLUMNS = ("prompt", "user", "content")
@@ -100,6 +100,7 @@ def _table(path: Path) -> pd.DataFrame:
     columns = read_columns(path, _COLUMNS)
     if "prompt" not in columns:
         raise PrefbenchError(f"{path} has no column 'prompt' (columns: {', '.join(map(str, columns)) or 'none'})")
+    check_columns(path, columns, _COLUMNS)
     table = columns.reindex(columns=list(_COLUMNS), fill_value="")
     table = pd.DataFrame({name: table[name].str.strip() for name in _COLUMNS})
     check_rows(path, table["prompt"] == "", table["user"], "there is no prompt")

@@ -26,7 +26,7 @@ from prefbench.api import (
 )
 from prefbench.api.near import unknown
 from prefbench.suites.folder.card import card_of
-from prefbench.suites.folder.contents import read_contents
+from prefbench.suites.folder.contents import read_contents, some
 from prefbench.suites.folder.encoders import choose
 
 DRAWN_FOR = "methods draw for the prompts of prompts.txt, one a line, or of prompts.csv (prompt, user)"
@@ -95,6 +95,8 @@ class FolderSuite(Suite):
         prompts = self._contents.prompts
         none = prompts.by_user is None and not (self._contents.rows["prompt"] != "").any()
         nothing = {"prompts": f"nothing to draw for: {DRAWN_FOR}"} if none else {}
+        idle = [user for user in self._contents.places if prompts.by_user is not None and not prompts.of(user)]
+        nothing |= {"users without a prompt": some(idle)} if idle else {}
         return {**self._contents.inventory, "extractors": choose().line, **nothing}
 
     def _of(self, user: str, viewer: Viewer) -> pd.DataFrame:

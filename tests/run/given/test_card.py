@@ -79,6 +79,17 @@ def test_no_registered_name_can_be_taken(name: str) -> None:
             read_card(None, likeness, "x")
 
 
+@pytest.mark.parametrize("name", ["оurs", "0urs", "сrowd", "ours +other-user", "mine+flipped", "prompt‑оnly", "idea1"])
+def test_no_name_that_looks_like_a_registered_one_can_be_taken(name: str) -> None:
+    with pytest.raises(PrefbenchError, match="give the images another"):
+        read_card(None, name, "x")
+
+
+@pytest.mark.parametrize("name", ["my method", "ours2", "метод", "LoRA 01", "crowds"])
+def test_names_of_ones_own_are_free(name: str) -> None:
+    assert read_card(None, name, "x").card.name == name
+
+
 def test_images_are_never_the_frame_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports know baseline, ceiling and controls by the spec and the card, neither of which images can write."""
     monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path / "cache"))

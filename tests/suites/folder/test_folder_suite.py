@@ -288,11 +288,18 @@ def test_a_wrong_value_is_one_line_with_its_row(tmp_path: Path, changes: dict[st
         ({"metadata.parquet": b"PAR1"}, "cannot be read"),
         ({"metadata.csv": b"a", "metadata.jsonl": b"b"}, "has metadata.csv and metadata.jsonl: keep one of them"),
         ({"ann/like/x.png": b"", "ben/liked/y.png": b""}, "ann has neither liked/ nor disliked/"),
+        ({"ann/liked/x.png": b"", "ann/Disliked/y.png": b""}, "ann/Disliked is not read; did you mean disliked/?"),
+        ({"disliked/x.png": b"", "likes/y.png": b""}, "likes is not read; did you mean liked/?"),
+        ({"metadata.csv": b"file_name,users,liked\nx.png,ann,1\n"}, "column 'users' is not read; did you mean 'user'?"),
+        ({"metadata.csv": b"file_name,user_id,liked\nx.png,ann,1\n"}, "'user_id' is not read; did you mean 'user'?"),
+        ({"metadata.csv": b"file_name,User,liked\nx.png,ann,1\n"}, "column 'User' is not read; did you mean 'user'?"),
+        ({"metadata.csv": b"file_name,liked, split\nx.png,1,test\n"}, "' split' is not read; did you mean 'split'?"),
         ({"liked/readme.txt": b"x"}, "holds no pictures"),
         ({"liked/x.png": b"x", "liked/y.png": b"y"}, "unreadable: liked/x.png"),
         ({"liked/x.png": b"x", "suite.toml": b"nmae = 'x'"}, "unknown entry 'nmae'; did you mean 'name'"),
         ({"liked/x.png": b"x", "prompts.txt": b"\n"}, "prompts.txt holds no prompt"),
         ({"liked/x.png": b"x", "prompts.csv": b"text\na\n"}, "has no column 'prompt'"),
+        ({"liked/x.png": b"x", "prompts.csv": b"prompt,User\na,b\n"}, "'User' is not read; did you mean 'user'?"),
     ],
 )
 def test_a_folder_that_is_none_is_one_line(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
@@ -305,6 +312,25 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path, files: dict[str, byte
         load_suite(str(folder))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_column_or_folder_that_resembles_none_is_named_and_passed_over(tmp_path: Path) -> None:
+    rows = [{**row, "participant": 1, "quality": 2} for row in judgments("ann")]
+    assert "not used: column participant, column quality" in inventory(write_table(tmp_path / "table", rows))
+    folder = write_layout(tmp_path / "mine", USERS)
+    write_pictures(folder, ["ben/neutral/x.png"])
+    assert "not used: 1 folder beside liked/ and disliked/, as ben/neutral/" in inventory(folder)
+
+
+def test_a_prompt_of_somebody_unknown_is_refused_and_somebody_without_one_is_named(tmp_path: Path) -> None:
+    folder = write_table(tmp_path / "mine", [row for user in USERS for row in judgments(user)], prompts="")
+    (folder / "prompts.csv").write_text("user,prompt\nanne,a cat\nben,a cat\ncy,a cat\n")
+    with pytest.raises(
+        PrefbenchError, match=r"a prompt is for 'anne', of whom there is no judgment; did you mean 'ann'"
+    ):
+        load_suite(str(folder))
+    (folder / "prompts.csv").write_text("user,prompt\nben,a cat\n")
+    assert "users without a prompt: ann, cy" in inventory(folder)
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
