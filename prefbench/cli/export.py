@@ -21,6 +21,7 @@ _WHAT = ("cases",)
 @click.option("--users", type=int, help="Only the first so many users.")
 @click.option("--samples", type=click.IntRange(1), help="Images of each case; default: the suite's.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The run seed, which seeds follow from.")
+@click.option("--control", metavar="NAME", help="Export the histories that a control shows, such as other-user.")
 @click.option("--jsonl", is_flag=True, help="Write cases.jsonl in place of cases.csv.")
 @click.option("-s", "--suite-parameter", "suite_parameters", multiple=True, metavar="NAME=VALUE")
 def export(
@@ -31,6 +32,7 @@ def export(
     users: int | None,
     samples: int | None,
     seed: int,
+    control: str | None,
     jsonl: bool,
     suite_parameters: tuple[str, ...],
 ) -> None:
@@ -55,7 +57,8 @@ def export(
     data = open_data(
         Settings("", suite, split, users=users, samples=samples, seed=seed, suite_parameters=suite_parameters)
     )
-    written = export_cases(data, folder, screen.progress, form="jsonl" if jsonl else "csv")
+    written = export_cases(data, folder, screen.progress, form="jsonl" if jsonl else "csv", control=control)
     screen.line(f"wrote     {counted(written.images, 'image')} to draw for {counted(written.users, 'user')}: {folder}")
-    screen.line(f"histories {counted(written.pictures, 'picture')} that these users judged")
+    shown = f", as the control {control} shows them" if control else ""
+    screen.line(f"histories {counted(written.pictures, 'picture')} that these users judged{shown}")
     screen.next(f"prefbench score --images DRAWN --suite {quote(suite)} --name 'my method'{options_again(data)}")

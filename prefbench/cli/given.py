@@ -88,8 +88,8 @@ def _prepared(
             name, card = names[i] if names else None, cards[i] if cards else None
             run = prepare_given(data, source, usual, name, card, screen.progress)
             screen.covered(run)
-            if (twin := runs.setdefault(run.card.card.name, run)) is not run:
-                raise PrefbenchError(f"two methods are called {twin.card.card.name!r}: name each with --name")
+            if (twin := runs.setdefault(run.card.shown, run)) is not run:
+                raise PrefbenchError(f"two methods are called {twin.card.shown!r}: name each with --name")
     return list(runs.values())
 
 

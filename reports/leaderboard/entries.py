@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from prefbench.api import ALL, PrefbenchError, ScoredRun, SummaryRow, counted
+from prefbench.api.runs import is_given
 
 from ..shared.escape import slug
-from ..shared.frame import BASELINE, CEILING, GAIN, UTILITY, is_control, is_plain, own_column
-from ..shared.labels import SAMPLER, label_runs
+from ..shared.frame import BASELINE, CEILING, GAIN, UTILITY, is_control, is_plain, own_column, stated_backbone
+from ..shared.labels import SAMPLER, label_runs, part_of_frame
 from ..shared.notes import drawn_lines
 from ..shared.published import portable, read_json
 from ..table.compare import Comparison, as_json, compare
@@ -20,6 +22,10 @@ from ..table.wins import lacking
 
 GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", *SAMPLER)
 """Entries that differ in any of these stand in different tables."""
+
+
+_OF_A_TABLE = ("label", "p_holm", "mixed")
+"""Fields of rows that belong to a table, not to a run."""
 
 
 class Entry(TypedDict):
@@ -54,6 +60,8 @@ class Entry(TypedDict):
     unbeaten: NotRequired[list[str]]
     """Of the crowd and the own mismatched control those that a method which draws from histories does not beat; entries
     that were published before it was there lack it."""
+    stated: NotRequired[Mapping[str, str]]
+    """Of given images what their card says: `backbone`, and `part`, what they are in the frame; empty where nothing."""
 
 
 def entries_of(runs: Sequence[ScoredRun], *, date: str | None = None) -> list[Entry]:
@@ -80,6 +88,21 @@ def path_of(entry: Entry) -> Path:
     """The entry's file below the leaderboard's folder: `<suite>/<method>.json`, `<suite>/<method>.<control>.json`."""
     names = [slug(name) for name in (entry["method"], entry["control"]) if name]
     return Path(slug(entry["suite"])) / f"{'.'.join(names)}.json"
+
+
+def paths_in(folder: Path, entries: Sequence[Entry]) -> list[Path]:
+    """The files of entries below a folder that may hold others: entries of other data never give way to them.
+
+    Folders of pictures share names. So the data that a name stood for first have `<suite>/`, all others of that name
+    `<suite>-<eight digits of their digest>/`.
+    """
+    return [folder / _home(folder, entry) / path_of(entry).name for entry in entries]
+
+
+def _home(folder: Path, entry: Entry) -> Path:
+    usual = path_of(entry).parent
+    digests = read_json(list((folder / usual).glob("*.json")), itemgetter("suite_digest"), "result")
+    return usual if {*digests} <= {entry["suite_digest"]} else Path(f"{usual}-{entry['suite_digest'][:8]}")
 
 
 def load_entries(folder: Path) -> list[Entry]:
@@ -112,9 +135,12 @@ def _check_whole(run: ScoredRun) -> None:
 def _check_frame(runs: Sequence[ScoredRun]) -> None:
     """Where the truth is known the frame is baseline and ceiling; elsewhere the baseline, the crowd, and of each method
     that draws from histories its mismatched control, beside which nothing tells what is personal.
+
+    Given images have utility where the truth is known, and no share of a gap: they need no frame there.
     """
     if any(UTILITY in run.recipes() for run in runs):
-        if any(not any(is_plain(run, name) for run in runs) for name in (BASELINE, CEILING)):
+        drawn = [run for run in runs if not is_given(run.spec)]
+        if drawn and any(not any(is_plain(run, name) for run in runs) for name in (BASELINE, CEILING)):
             raise PrefbenchError(f"publishing needs one run each of {BASELINE} and {CEILING} among the runs")
         return
     by_label = dict(zip(label_runs(runs), runs, strict=True))
@@ -124,6 +150,11 @@ def _check_frame(runs: Sequence[ScoredRun]) -> None:
     for label, run in by_label.items():
         if own_column([run.columns()]) is None:
             raise PrefbenchError(f"{label} lacks the headline {GAIN}: prefbench score {run.path} --metrics {GAIN}")
+
+
+def _stated(run: ScoredRun) -> dict[str, Any]:
+    stated = {"backbone": stated_backbone(run), "part": part_of_frame(run)}
+    return {"stated": stated} if is_given(run.spec) else {}
 
 
 def _entry(comparison: Comparison, label: str, run: ScoredRun, date: str) -> Entry:
@@ -143,10 +174,10 @@ def _entry(comparison: Comparison, label: str, run: ScoredRun, date: str) -> Ent
         **settings,
         "date": date,
         "metrics": dict(run.recipes()),
-        # The label and Holm's adjustment belong to a table, not to a run.
-        "rows": [{name: value for name, value in row.items() if name not in ("label", "p_holm")} for row in rows],
+        "rows": [{name: value for name, value in row.items() if name not in _OF_A_TABLE} for row in rows],
         "cost": asdict(run.cost()),
         "drawn": drawn_lines(run),
+        **_stated(run),
         "unbeaten": comparison.unbeaten.get(label, []),
     }
     entry: Entry = content

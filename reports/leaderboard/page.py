@@ -23,9 +23,10 @@ from ..shared.frame import (
     ranking_metric,
 )
 from ..shared.grid import to_markdown
+from ..shared.labels import shown_name
 from ..shared.notes import drawn_notes, legend, smallest_note
 from ..shared.published import age
-from ..table.wins import UNPROVEN, given_note, unproven_notes, win_column, win_notes
+from ..table.wins import UNPROVEN, stated_name, unproven_notes, win_column, win_notes
 from ..validation.unmet import unmet_notes
 from .entries import GROUP, Entry, rows_of
 from .reported import REPORTED
@@ -60,7 +61,8 @@ def render(entries: Sequence[Entry]) -> str:
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
         settings: Mapping[str, object] = {**entry}
-        groups.setdefault(tuple(str(settings[name]) for name in GROUP), []).append(entry)
+        key = (*(str(settings[name]) for name in GROUP), _stated(entry, "backbone"))
+        groups.setdefault(key, []).append(entry)
     measured = [_section(groups[key]) for key in sorted(groups)] or ["No results have been published yet.\n"]
     reported = [f"### {markdown(table.title)}\n\n{to_markdown(table.grid())}" for table in REPORTED]
     return "\n".join([_HEAD, *measured, _REPORTED_HEAD, *reported])
@@ -72,7 +74,9 @@ def _section(entries: Sequence[Entry]) -> str:
     data, seed = f"Data {first['suite_digest'][:12]}", f"run seed {first['seed']}"
     sampler = f"{first['steps']} steps, guidance {first['guidance']:g}, {first['dtype']}"
     drawn = f"{data}, backbone {first['backbone_digest'][:12]}, {seed}. {sampler}."
-    about = f"{data}, images given and not drawn here, {seed}." if is_given(first) else drawn
+    backbone = _stated(first, "backbone")
+    by = f", by their cards from {backbone}" if backbone else ""
+    about = f"{data}, images given and not drawn here{by}, {seed}." if is_given(first) else drawn
     about += " Commands, versions, hardware and all rows are in the result files."
     return "\n".join([f"## {markdown(table.title)}\n", markdown(about), "", age(first["versions"]), to_markdown(table)])
 
@@ -93,7 +97,6 @@ def grid(entries: Sequence[Entry]) -> Grid:
     notes = legend(summaries, [APART] if honest and frame else [])
     notes += win_notes(own_column(rows.values()), columns)
     notes += unproven_notes({_label(entry): entry.get("unbeaten", []) for entry in entries})
-    notes += given_note([_label(entry) for entry in honest if is_given(entry) and UTILITY not in columns])
     notes += unmet_notes(first["suite"], columns)
     measure = ranking_metric(columns) or UTILITY
     notes += smallest_note(f"{measure} to {BASELINE}", [d for entry in entries for d in _differences(entry, measure)])
@@ -107,8 +110,9 @@ def columns_of(rows: Collection[Mapping[str, SummaryRow]]) -> tuple[str, ...]:
     known = {name for own in rows for name, row in own.items() if row.value is not None}
     headline = ranking_metric(known)
     if headline is None or UTILITY in known:
-        return COLUMNS
-    rates = [win_column(name) for name in (BASELINE, CROWD, MISMATCH)]
+        return COLUMNS if GAP in known else COLUMNS[1:]
+    frame = (BASELINE, CROWD, MISMATCH)
+    rates = [win_column(name) for name in (*frame, *map(stated_name, frame))]
     return (headline, *(name for name in (*rates, *_UNKNOWN_TRUTH) if name in known))
 
 
@@ -120,7 +124,12 @@ def _by_headline(headline: str, entry: Entry) -> tuple[float, str]:
 
 
 def _label(entry: Entry) -> str:
-    return " + ".join(part for part in (entry["method"], entry["control"]) if part)
+    return shown_name(entry["method"], entry["control"], _stated(entry, "part"))
+
+
+def _stated(entry: Entry, name: str) -> str:
+    """What the card of given images says; empty for what was drawn here."""
+    return entry.get("stated", {}).get(name, "")
 
 
 def _cells(entry: Entry, rows: Mapping[str, SummaryRow], columns: Sequence[str]) -> Cells:

@@ -10,7 +10,7 @@ from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
 from prefbench.files import write_atomic
 
 from ..shared import published
-from .entries import Entry, entries_of, load_entries, path_of
+from .entries import Entry, entries_of, load_entries, paths_in
 from .page import grid, render
 
 
@@ -35,7 +35,8 @@ class Leaderboard(Report[Sequence[Entry]]):
 
     def write(self, result: Sequence[Entry], folder: Path) -> Sequence[Path]:
         """Writes the entries' files."""
-        return [published.write_json(folder / path_of(entry), entry, sort_keys=True) for entry in result]
+        paths = paths_in(folder, result)
+        return [published.write_json(path, entry, sort_keys=True) for path, entry in zip(paths, result, strict=True)]
 
     def publish(self, result: Sequence[Entry], results: Path | None = None) -> Sequence[Path]:
         """Writes the entries' files below `results`, then `leaderboard.md` beside it."""

@@ -27,6 +27,8 @@ FEW_GROUPS = "‡"
 """Beside a value whose interval stands on too few users or prompts for skewed effects."""
 ALIKE = "="
 """Beside the mean of values that are all the same."""
+MIXED = "⊕"
+"""Beside a number that sets a run against one of another backbone."""
 APART = "The second block holds controls, which are not ranked."
 
 

@@ -10,11 +10,16 @@ from prefbench.api import DERIVED, PrefbenchError, ScoredRun
 from prefbench.api.runs import is_given
 from prefbench.parameters import bind
 from prefbench.registry import default, load, names
+from prefbench.run.given.card import ROLES as STATED_ROLES
 
 BASELINE, CEILING = default("method.baseline"), default("method.ceiling")
 """The method that differences are to unless another is named, and the best that the same histories allow."""
 CROWD, MISMATCH = default("method.crowd"), default("control.mismatch")
 """The method that draws what most people like for everybody, and the control that shows a method another history."""
+ROLES: Mapping[str, str] = dict(zip((BASELINE, CROWD), STATED_ROLES, strict=True))
+"""What the card of given images calls the parts of the frame, by the methods that are these of drawn ones."""
+STATED = " (stated)"
+"""The end of a win rate's column over a frame that is one by its card alone."""
 UTILITY, GAP = "utility", DERIVED[0]
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""
 GAIN, WIN = "personal-gain", DERIVED[1]
@@ -62,6 +67,42 @@ def own_column(runs: Collection[Collection[str]]) -> str | None:
     return next(iter([*of_all, *of_some]), None)
 
 
+def same_origin(one: ScoredRun, other: ScoredRun) -> bool:
+    """Whether two runs differ in their methods alone: both drawn here, or both given with the same stated backbone.
+
+    What of given images nobody states is not known to be the same.
+    """
+    if is_given(one.spec) or is_given(other.spec):
+        return is_given(one.spec) and is_given(other.spec) and stated_backbone(one) == stated_backbone(other) != ""
+    return True
+
+
+def stated_backbone(run: ScoredRun) -> str:
+    """What drew given images by their card; empty where it does not say, and of runs that were drawn here."""
+    stated = "backbone" in run.description.get("given", {}).get("stated", ())
+    return str(run.description["backbone"]["stated"]) if is_given(run.spec) and stated else ""
+
+
+def stated_role(run: ScoredRun) -> str:
+    """The part of the frame that given images are by their card: `baseline`, `crowd`, or empty."""
+    return str(run.description.get("given", {}).get("role", "")) if is_given(run.spec) else ""
+
+
+def framing(runs: Mapping[str, ScoredRun], label: str, method: str) -> str | None:
+    """The label of the run that frames another as a method: of the same origin, given ones by their cards.
+
+    Raises `PrefbenchError` for several.
+    """
+    if not is_given(runs[label].spec):
+        return only(runs, method)
+    role = ROLES[method]
+    labels = [name for name, run in runs.items() if stated_role(run) == role and same_origin(run, runs[label])]
+    if len(labels) > 1:
+        several = f"{role} of images by {stated_backbone(runs[label])}, got {len(labels)}"
+        raise PrefbenchError(f"a comparison takes one {several}: {', '.join(labels)}")
+    return labels[0] if labels else None
+
+
 def mismatched(runs: Mapping[str, ScoredRun], label: str) -> str | None:
     """The label of the same method, parameters and settings with another user's history; None without one."""
     own = runs[label]
@@ -71,18 +112,22 @@ def mismatched(runs: Mapping[str, ScoredRun], label: str) -> str | None:
 
 
 def _same_but_control(one: ScoredRun, other: ScoredRun) -> bool:
-    free = ("control", "batch", "users", "samples_per_case")
-    return all(one.spec.get(name) == other.spec.get(name) for name in one.spec if name not in free)
+    """Of given images the version has a digest of the images too, which differ."""
+    free = ["control", "batch", "users", "samples_per_case", *["method_version"] * is_given(one.spec)]
+    versions = {str(run.spec["method_version"]).partition("+")[0] for run in (one, other)}
+    same = all(one.spec.get(name) == other.spec.get(name) for name in one.spec if name not in free)
+    return same and len(versions) == 1 and same_origin(one, other)
 
 
 def is_personal(run: ScoredRun) -> bool:
     """Whether an honest method draws from the histories: what must beat the crowd and its own mismatched control.
 
-    Of given images too where their card says otherwise: nothing here checks it.
+    Of given images too where their card says otherwise: nothing here checks it. Those of a stated role are no method.
     """
     card = run.description["method"]
     reads = is_given(run.spec) or card.get("uses_liked", True) or card.get("uses_disliked", True)
-    return reads and not is_control(run) and not any(is_plain(run, name) for name in (BASELINE, CROWD))
+    framed = stated_role(run) or any(is_plain(run, name) for name in (BASELINE, CROWD))
+    return reads and not is_control(run) and not framed
 
 
 def is_control(run: ScoredRun) -> bool:

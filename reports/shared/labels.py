@@ -8,6 +8,8 @@ from typing import Any
 from prefbench.api import PrefbenchError, ScoredRun
 from prefbench.api.runs import is_given
 
+from .frame import stated_role
+
 SAMPLER = ("steps", "guidance", "dtype")
 """Settings that a comparison shows in the label of every run where they are not the same for all."""
 MUST_AGREE = {
@@ -57,7 +59,7 @@ def label_runs(runs: Sequence[ScoredRun]) -> list[str]:
 
     Raises `PrefbenchError` for two runs of one spec.
     """
-    names = [f"{run.method} + {run.control}" if run.control else run.method for run in runs]
+    names = [shown_name(run.method, run.control, part_of_frame(run)) for run in runs]
     drawn = [run for run in runs if not is_given(run.spec)]
     uneven = [key for key in SAMPLER if len({run.spec[key] for run in drawn}) > 1]
     labels = []
@@ -70,6 +72,17 @@ def label_runs(runs: Sequence[ScoredRun]) -> list[str]:
         differing = [key for key in own if key in apart or any(twin.get(key) != own[key] for twin in twins)]
         labels.append(f"{name} ({', '.join(f'{key}={own[key]}' for key in differing)})" if differing else name)
     return labels
+
+
+def shown_name(method: str, control: str | None, part: str) -> str:
+    """A run as tables name it; what it is by its card alone is marked so."""
+    name = f"{method} + {control}" if control else method
+    return f"{name} (stated {part})" if part else name
+
+
+def part_of_frame(run: ScoredRun) -> str:
+    """What given images are by their card: `baseline`, `crowd`, `control`, or empty."""
+    return stated_role(run) or ("control" if is_given(run.spec) and run.control else "")
 
 
 def settings_of(run: ScoredRun) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def _given(run: ScoredRun) -> list[str]:
         return []
     unsaid = not_stated(run.description)
     known = f"; {', '.join(unsaid)} not stated" if unsaid else ""
-    return [f"images given, not drawn here{known}: a difference to another run is of backbone and method together"]
+    return [f"images given, not drawn here{known}: set against images of the same stated backbone alone"]
 
 
 def drawn_notes(lines: Mapping[str, Sequence[str]]) -> list[str]:

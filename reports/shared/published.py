@@ -67,9 +67,23 @@ def stale(page: Path, text: str) -> list[str]:
     return [page.name] * (not is_current) + [path.name for path in pictures if not path.is_file()]
 
 
+_PATHS = ("--suite", "--images", "--card", "suite")
+
+
+def _last(path: str) -> str:
+    """A path from its last part on."""
+    return path.rstrip("/").rpartition("/")[2] or path
+
+
 def portable(command: str) -> str:
-    """The command without `--out` and the folders of absolute paths: nothing of it belongs to one machine alone."""
-    words = [re.sub(r"(^|=)[/~]\S*/", r"\1", word) for word in shlex.split(command)]
+    """The command without `--out` and the folders of paths: nothing of it belongs to one machine alone.
+
+    Of what may be a name of a hub, `organisation/model`, the folder stays unless the path is absolute or begins with a
+    dot; `--suite`, `--images` and `--card` take paths or names without a slash.
+    """
+    words = [re.sub(r"(^|[=(])(?:[/~]|\.{1,2}/).*/(?=.)", r"\1", word) for word in shlex.split(command)]
+    words = [_last(word) if before in _PATHS else word for before, word in zip(["", *words], words, strict=False)]
+    words = [f"{o}={_last(v)}" if eq and o in _PATHS else w for w in words for o, eq, v in [w.partition("=")]]
     portable_words = [
         w for i, w in enumerate(words) if w != "--out" and not w.startswith("--out=") and words[i - 1 : i] != ["--out"]
     ]

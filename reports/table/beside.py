@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from prefbench.api import PrefbenchError, ScoredRun
+from prefbench.api.runs import is_given
 from prefbench.score.scored_folder import ScoredFolder
 
-from ..shared.frame import BASELINE, CEILING, CROWD, MISMATCH, is_plain, mismatched
+from ..shared.frame import BASELINE, CEILING, CROWD, MISMATCH, ROLES, framing, mismatched
 from ..shared.labels import must_agree
 
 logger = logging.getLogger(__name__)
@@ -30,8 +32,9 @@ def frame_beside(run: ScoredRun) -> list[ScoredRun]:
             continue
         try:
             other = ScoredFolder.open(path)
-            methods = [name for name in _FRAME if is_plain(other, name) and not is_plain(run, name)]
-            methods += [MISMATCH] * (mismatched({"own": run, "other": other}, "own") is not None)
+            pair = {"own": run, "other": other}
+            methods = [name for name in _FRAME if _frames(pair, name)]
+            methods += [MISMATCH] * (mismatched(pair, "own") is not None)
             same = all(other.spec[name] == run.spec[name] for name in _SHARED if must_agree(name, run))
             if methods and same and not other.undrawn and _scored_alike(other, run):
                 other.check()
@@ -39,6 +42,13 @@ def frame_beside(run: ScoredRun) -> list[ScoredRun]:
         except PrefbenchError as error:
             logger.warning("left out  %s: %s", path, error)
     return list(frame.values())
+
+
+def _frames(pair: Mapping[str, ScoredRun], method: str) -> bool:
+    """Whether the other run is a part of the frame that the own one is not."""
+    if is_given(pair["own"].spec) and method not in ROLES:
+        return False
+    return framing(pair, "own", method) == "other"
 
 
 def _scored_alike(one: ScoredRun, other: ScoredRun) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow, counted
 from prefbench.api.near import unknown
+from prefbench.api.runs import is_given
 from prefbench.score.summarise import column_rows
 from prefbench.stats.joint import Rank, gap_closed, rank_intervals
 from prefbench.stats.paired import adjusted, paired_difference
@@ -21,11 +22,13 @@ from ..shared.frame import (
     PERSONAL,
     UTILITY,
     WIN,
+    framing,
     is_control,
     is_personal,
     only,
     own_column,
     ranking_metric,
+    same_origin,
 )
 from ..shared.labels import check_mix, label_runs
 from ..shared.paired import Columns, Cut, cutting, on_shared_keys, on_shared_samples, with_counts
@@ -52,6 +55,8 @@ class ComparedRow:
     p_holm: float | None = None
     baseline: str | None = None
     """The label of the run that `difference` is to, or a win rate is over."""
+    mixed: bool = False
+    """Whether that run is not known to have the same backbone, so that both speak of backbone and method together."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class Comparison:
     @property
     def methods(self) -> list[str]:
         """The methods of the runs, and the baseline where a run beside is compared with."""
-        beside = [self.baseline] * any(row.difference is not None for row in self.rows)
+        drawn = [row for row in self.rows if not is_given(self.runs[row.label].spec)]
+        beside = [self.baseline] * any(row.difference is not None for row in drawn)
         return [*(run.method for run in self.runs.values()), *beside]
 
     @property
@@ -132,28 +138,40 @@ def compare(
     if not own_samples:
         cut, columns = cutting(columns, _ordered_metrics(columns)), {**on_shared_samples(columns)}
     floor, ceiling = only(everyone, BASELINE), only(everyone, CEILING)
-    base = baseline if baseline != BASELINE and baseline in everyone else only(everyone, baseline)
-    if base is None and baseline != BASELINE:
-        raise PrefbenchError(unknown("baseline", baseline, list(everyone)))
+    named = None if baseline == BASELINE else _named(baseline, everyone)
+    bases = {label: framing(everyone, label, BASELINE) if named is None else named for label in shown}
     rows = [row for label, run in shown.items() for row in _rows(label, run, columns[label])]
     everything = {label: run.columns() for label, run in everyone.items()}
-    if base is not None:
-        rows = _with_differences(rows, columns, everything, base)
+    rows = _with_differences(rows, columns, everything, bases)
     rows += [
         ComparedRow(one.label, not is_control(shown[one.label]), one.summary, p=one.p, baseline=one.opponent)
-        for one in wins(shown, everyone, columns, everything, base)
+        for one in wins(shown, everyone, columns, everything, named)
     ]
-    rows = _adjusted(rows, by_metric=len(runs) > 1)
+    rows = _adjusted([_with_mixed(row, everyone) for row in rows], by_metric=len(runs) > 1)
     if floor is not None and ceiling is not None:
         rows += [
             ComparedRow(label, not is_control(run), row)
             for label, run in shown.items()
+            if not is_given(run.spec)
             for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
         ]
     honest = {name: columns[name] for name, run in shown.items() if not is_control(run)}
     by = ranking_metric({name for own in columns.values() for name in own})
     compared = Comparison(shown, rows, _ranks(honest, by), baseline, cut=cut, ranked_by=by)
     return replace(compared, own=own_column(everything.values()), lacking=lacking(shown, everyone))
+
+
+def _named(baseline: str, everyone: Mapping[str, ScoredRun]) -> str:
+    """The label of the run that was named as baseline."""
+    label = baseline if baseline in everyone else only(everyone, baseline)
+    if label is None:
+        raise PrefbenchError(unknown("baseline", baseline, list(everyone)))
+    return label
+
+
+def _with_mixed(row: ComparedRow, everyone: Mapping[str, ScoredRun]) -> ComparedRow:
+    compared = row.baseline is not None and not same_origin(everyone[row.label], everyone[row.baseline])
+    return replace(row, mixed=compared)
 
 
 def _ordered_metrics(columns: Mapping[str, Columns]) -> list[str]:
@@ -187,6 +205,7 @@ def as_json(rows: Sequence[ComparedRow]) -> list[dict[str, Any]]:
             "p": row.p,
             "p_holm": row.p_holm,
             "baseline": row.baseline,
+            "mixed": row.mixed,
         }
         for row in rows
     ]
@@ -205,12 +224,17 @@ def _place(name: str) -> int:
 
 
 def _with_differences(
-    rows: Sequence[ComparedRow], columns: Mapping[str, Columns], everything: Mapping[str, Columns], base: str
+    rows: Sequence[ComparedRow],
+    columns: Mapping[str, Columns],
+    everything: Mapping[str, Columns],
+    bases: Mapping[str, str | None],
 ) -> list[ComparedRow]:
-    """The rows over all users with their difference to `base`, of `columns`, of which `everything` has all rows."""
+    """The rows over all users with their difference to the run's base, of `columns`, of which `everything` has all."""
     extended = list(rows)
     for i, row in enumerate(rows):
-        name = row.summary.metric
+        name, base = row.summary.metric, bases[row.label]
+        if base is None:
+            continue
         if row.summary.kind != ALL or row.label == base or name not in columns[base] or name not in columns[row.label]:
             continue
         difference = paired_difference(*on_shared_keys(columns[row.label][name].scores, columns[base][name].scores))

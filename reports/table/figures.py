@@ -19,7 +19,7 @@ from prefbench.api import plain
 from prefbench.files import atomic_file
 
 from ..shared.cells import N, counts, metric_heading, metric_name, usual
-from ..shared.frame import BASELINE, CEILING, WIN
+from ..shared.frame import BASELINE, CEILING, GAP, WIN
 from .compare import ComparedRow, Comparison
 from .wins import EVEN
 
@@ -123,7 +123,8 @@ def _panel(axes: Axes, comparison: Comparison, usual_counts: Mapping[str, tuple[
     of_wins = metric.startswith(WIN)
     for height, label in enumerate(usual_counts):
         if rows[label] is not None or not of_wins:
-            _dot(axes, height, rows[label], own if apart else usual_counts[label])
+            absent = "not compared" if metric.startswith(GAP) else "not scored"
+            _dot(axes, height, rows[label], own if apart else usual_counts[label], absent)
     head = next((row.summary for row in rows.values() if row is not None), None)
     # The panel of the scorer's own metric names the encoder of the win rates.
     title = metric if head is None else metric_heading(metric, head.direction, "") if of_wins else metric_name(head)
@@ -147,10 +148,10 @@ def _references(axes: Axes, metric: str, rows: Mapping[str, ComparedRow | None])
             axes.axvline(row.summary.value, color=colour, linewidth=0.9, linestyle=(0, dashes), zorder=0)
 
 
-def _dot(axes: Axes, height: int, row: ComparedRow | None, usual_counts: tuple[str, int]) -> None:
+def _dot(axes: Axes, height: int, row: ComparedRow | None, usual_counts: tuple[str, int], absent: str) -> None:
     """The dot and its whisker; a dash in words where there is no value."""
     if row is None or row.summary.value is None:
-        reason = "not scored" if row is None else f"no value, {row.summary.missing} missing"
+        reason = absent if row is None else f"no value, {row.summary.missing} missing"
         axes.text(0.02, height, reason, transform=axes.get_yaxis_transform(), color=_SOFT, fontsize=7, va="center")
         return
     summary, colour = row.summary, _HONEST if row.ranked else _CONTROL

@@ -26,13 +26,15 @@ from ..shared.cells import (
     usual,
 )
 from ..shared.frame import UTILITY, ranking_metric
-from ..shared.meaning import gap_note, kinds_note, size_note
+from ..shared.meaning import kinds_note, size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, interval_notes, legend, smallest_note, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 from .compared_cells import (
     difference_cell,
     difference_heading,
+    difference_title,
+    gap_lines,
     name_cell,
     rank_cell,
     rank_note,
@@ -101,7 +103,7 @@ def difference_grid(comparison: Comparison) -> Grid:
     notes = [*tests_notes(comparison, differences), *smallest(comparison)]
     columns = ("method", *heads, N, "missing", *["unpaired"] * any(one.unpaired for one in differences))
     body = [_differences_row(label, comparison.of(label), names, "unpaired" in columns) for label in labels]
-    return Grid(f"difference to {comparison.baseline} [95 % interval], p", columns, [body], notes, kept=_ends(columns))
+    return Grid(difference_title(comparison), columns, [body], notes, kept=_ends(columns))
 
 
 def kinds_grid(comparison: Comparison, metric: str) -> Grid:
@@ -168,7 +170,7 @@ def ranked_first(comparison: Comparison) -> tuple[list[str], list[str]]:
 def _about(comparison: Comparison) -> list[str]:
     """What n stands for, and why there is no share of the gap."""
     runs = comparison.runs.values()
-    return [*size_note(runs), *gap_note(comparison.metrics, comparison.methods)]
+    return [*size_note(runs), *gap_lines(comparison)]
 
 
 def tests_notes(comparison: Comparison, differences: Sequence[Estimate]) -> list[str]:
@@ -205,7 +207,7 @@ def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
 def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str]) -> Cells:
     rows = comparison.of(label)
     stands_on = usual(row.summary for name, row in rows.items() if name in metrics)
-    cells = [value_cell(rows, name, stands_on) for name in metrics]
+    cells = [value_cell(comparison, label, name, stands_on) for name in metrics]
     place = [rank_cell(comparison, label)] if comparison.ranks else []
     left_out = unpaired_of(comparison)
     return (

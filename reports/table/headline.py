@@ -8,13 +8,15 @@ from prefbench.api import Cells, Grid
 
 from ..shared.cells import APART, Counts, absence, counts, metric_name, stacked, stands_note, usual, wrapped
 from ..shared.frame import headlines
-from ..shared.meaning import gap_note, size_note
+from ..shared.meaning import size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, legend, unpaired_note
 from ..validation.unmet import unmet_notes
 from .compare import ComparedRow, Comparison
 from .compared_cells import (
     difference_cell,
     difference_heading,
+    difference_title,
+    gap_lines,
     name_cell,
     rank_cell,
     rank_note,
@@ -83,7 +85,7 @@ def difference_headline(comparison: Comparison) -> Grid:
         (label, *[difference_cell(comparison.of(label).get(name), stands_on) for name in metrics]) for label in labels
     ]
     columns = ("method", *[wrapped(heads[name]) for name in metrics])
-    title = f"difference to {comparison.baseline} [95 % interval], p"
+    title = difference_title(comparison)
     return Grid(title, columns, [body], [*stands_note(stands_on), *tests_notes(comparison, differences)])
 
 
@@ -99,8 +101,7 @@ def _run_row(row: ComparedRow, stands_on: Counts, compared: bool) -> Cells:
 
 
 def _runs_row(comparison: Comparison, label: str, metrics: Sequence[str], stands_on: Counts) -> Cells:
-    rows = comparison.of(label)
-    cells = [value_cell(rows, name, stands_on) for name in metrics]
+    cells = [value_cell(comparison, label, name, stands_on) for name in metrics]
     return (name_cell(comparison, label), *[rank_cell(comparison, label)] * bool(comparison.ranks), *cells)
 
 
@@ -113,7 +114,7 @@ def _headlines(comparison: Comparison) -> list[str]:
 
 
 def _gap(comparison: Comparison) -> list[str]:
-    return gap_note(comparison.metrics, comparison.methods)
+    return gap_lines(comparison)
 
 
 def _more(comparison: Comparison, shown: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from functools import partial
 
 from prefbench.api import ScoredRun
 
-from ..shared.frame import BASELINE, CEILING, CROWD, is_plain
+from ..shared.frame import BASELINE, CEILING, CROWD, is_plain, stated_backbone, stated_role
 from ..shared.labels import MUST_AGREE, SAMPLER, must_agree, settings_of
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def together(runs: Sequence[ScoredRun]) -> list[ScoredRun]:
     kept = _once(kept, _identity, "it has the settings of another run")
     for method in (BASELINE, CEILING, CROWD):
         kept = _one_plain(kept, method)
-    return kept
+    return _once(kept, _stated_place, "a table takes one run of each part of the frame of one stated backbone")
 
 
 def _setting(field: str, run: ScoredRun) -> str | None:
@@ -73,6 +73,11 @@ def _left(runs: Iterable[ScoredRun], kept: list[ScoredRun], reason: str) -> list
 
 def _sampler(run: ScoredRun) -> Hashable:
     return tuple(str(run.spec.get(name)) for name in (*SAMPLER, *_SIZE))
+
+
+def _stated_place(run: ScoredRun) -> Hashable:
+    """The place in a frame that a run takes by its card; runs that take none have one of their own."""
+    return (stated_role(run), stated_backbone(run)) if stated_role(run) else run.path
 
 
 def _identity(run: ScoredRun) -> Hashable:

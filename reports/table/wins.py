@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -11,16 +11,19 @@ from prefbench.api.runs import is_given
 from prefbench.stats.wins import win_rate
 
 from ..shared.cells import DASH
-from ..shared.commands import command_for
+from ..shared.commands import command_for, export_command, score_command
 from ..shared.frame import (
     BASELINE,
     CROWD,
     MISMATCH,
+    ROLES,
+    STATED,
     WIN,
+    framing,
     is_personal,
     mismatched,
-    only,
     own_column,
+    stated_backbone,
 )
 from ..shared.paired import Columns, on_shared_keys, with_counts
 
@@ -49,14 +52,14 @@ def wins(
     everyone: Mapping[str, ScoredRun],
     columns: Mapping[str, Columns],
     everything: Mapping[str, Columns],
-    base: str | None,
+    base: str | None = None,
 ) -> list[Win]:
     """The win rates of each shown run over the baseline, the crowd, its own mismatched control, and `base`.
 
     Args:
         everyone: the shown runs, and those beside them.
         columns: what is compared, of which `everything` has all rows.
-        base: the label of the run that differences are to.
+        base: the label of a run that was named as baseline.
     """
     name = own_column(everything.values())
     rows = []
@@ -71,24 +74,56 @@ def wins(
 
 
 def opponents(label: str, everyone: Mapping[str, ScoredRun], base: str | None) -> dict[str, str]:
-    """Whom a run is set against: the name in the column, to the label among all runs."""
-    named = {BASELINE: only(everyone, BASELINE), CROWD: only(everyone, CROWD), MISMATCH: mismatched(everyone, label)}
+    """Whom a run is set against: the name in the column, to the label among all runs.
+
+    The frame of a run is of its own origin: what was drawn here by what was drawn here, given images by others of the
+    same stated backbone whose cards say what they are, and whose columns say so too.
+    """
+    stated = is_given(everyone[label].spec)
+    frame = {name: framing(everyone, label, name) for name in (BASELINE, CROWD)}
+    frame[MISMATCH] = mismatched(everyone, label)
+    named = {stated_name(name) if stated else name: other for name, other in frame.items()}
     if base is not None and base not in named.values():
         named[base] = base
     return {name: other for name, other in named.items() if other is not None and other != label}
 
 
-def lacking(shown: Mapping[str, ScoredRun], everyone: Mapping[str, ScoredRun]) -> dict[str, str]:
-    """What of the frame is not there, as `crowd` or `ours + other-user`, to the command that draws it.
+def stated_name(name: str) -> str:
+    """A part of the frame as the columns of given images name it."""
+    return ROLES.get(name, name) + STATED
 
-    Images that were given cannot be drawn again: of them nothing is lacking that a command could add.
-    """
-    first = next((run for run in shown.values() if not is_given(run.spec)), next(iter(shown.values())))
-    commands = {name: command_for(first, name) for name in (BASELINE, CROWD) if only(everyone, name) is None}
+
+def lacking(shown: Mapping[str, ScoredRun], everyone: Mapping[str, ScoredRun]) -> dict[str, str]:
+    """What of the frame is not there, as `crowd` or `ours + other-user`, to the command that brings it."""
+    commands: dict[str, str] = {}
     for label, run in shown.items():
-        if is_personal(run) and not is_given(run.spec) and mismatched(everyone, label) is None:
-            commands[f"{label} + {MISMATCH}"] = command_for(run, run.spec["method"], MISMATCH)
+        missing = [name for name in (BASELINE, CROWD) if framing(everyone, label, name) is None]
+        if is_given(run.spec):
+            commands |= _lacking_given(label, run, missing)
+        else:
+            commands |= {name: command_for(run, name) for name in missing if name not in commands}
+        if is_personal(run) and mismatched(everyone, label) is None:
+            commands[f"{label} + {MISMATCH}"] = _mismatched_command(run)
     return commands
+
+
+def _lacking_given(label: str, run: ScoredRun, missing: Iterable[str]) -> dict[str, str]:
+    """What hands in the missing parts of the frame of given images."""
+    backbone = stated_backbone(run)
+    if not backbone:
+        return {f"the backbone of {label}": 'its card.toml: backbone = "..."'}
+    commands = {}
+    for role in (ROLES[name] for name in missing):
+        command = score_command(run, role.upper())
+        commands[f"{role} of {backbone}"] = f'{command}; its card.toml: role = "{role}", backbone = "{backbone}"'
+    return commands
+
+
+def _mismatched_command(run: ScoredRun) -> str:
+    if not is_given(run.spec):
+        return command_for(run, run.spec["method"], MISMATCH)
+    card = f'name = "{run.method}", control = "{MISMATCH}", backbone = "{stated_backbone(run) or "..."}"'
+    return f"{export_command(run, MISMATCH)}; the card.toml of what is drawn from it: {card}"
 
 
 def beaten_by_none(rows: Mapping[str, SummaryRow]) -> list[str]:
@@ -98,7 +133,7 @@ def beaten_by_none(rows: Mapping[str, SummaryRow]) -> list[str]:
     one that may not is no proof of anything personal either. A run that is not there says nothing.
     """
     names = []
-    for name in (CROWD, MISMATCH):
+    for name in (CROWD, MISMATCH, stated_name(CROWD), stated_name(MISMATCH)):
         row = rows.get(win_column(name))
         if row is not None and row.value is not None and (row.low is None or row.low <= EVEN):
             names.append(name)
@@ -112,9 +147,12 @@ def win_notes(own: str | None, shown: Iterable[str]) -> list[str]:
         f"{WIN}: share of samples with a higher P(liked) under the own user ({own}) than that of the run named for the "
         f"same user, prompt and seed; ties count half, {EVEN:g} is alike, p is of {EVEN:g}, {DASH} is the run itself."
     ] * bool(columns)
-    return [*lines, *[_MISMATCHED] * (win_column(MISMATCH) in columns)]
+    mismatched_columns = {win_column(MISMATCH), win_column(stated_name(MISMATCH))}
+    lines += [_MISMATCHED] * any(name in columns for name in mismatched_columns)
+    return [*lines, *[_STATED] * any(name.endswith(STATED) for name in columns)]
 
 
+_STATED = "(stated): the run named is what it is by its card.toml alone, which nothing here checks."
 _MISMATCHED = f"over {MISMATCH}: over the same method when it is shown another user's history, where it was drawn so."
 
 
@@ -127,14 +165,6 @@ def unproven_notes(unbeaten: Mapping[str, list[str]]) -> list[str]:
         f"{UNPROVEN} {each}: {agreeing(n, 'it has', 'they have')} personalised nothing that matters here (a win rate "
         f"beats where its whole interval lies above {EVEN:g})."
     ] * bool(n)
-
-
-def given_note(labels: Sequence[str]) -> list[str]:
-    """For which given images nothing tells what another user's history would have changed."""
-    return [
-        f"no {MISMATCH} control: {', '.join(labels)} (images given, which nobody draws again with another user's "
-        f"history; a win rate over {CROWD} alone does not tell that they are personal)."
-    ] * bool(labels)
 
 
 def lacking_note(commands: Mapping[str, str]) -> list[str]:

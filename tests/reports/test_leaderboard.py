@@ -14,7 +14,7 @@ from prefbench.reports.leaderboard.entries import entries_of, load_entries, path
 from prefbench.reports.leaderboard.page import render
 from prefbench.reports.leaderboard.report import Leaderboard
 from prefbench.reports.shared.grid import to_markdown
-from prefbench.reports.shared.published import results_folder
+from prefbench.reports.shared.published import portable, results_folder
 from prefbench.reports.table.compare import compare
 from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.score.scored_folder import ScoredFolder
@@ -234,3 +234,54 @@ def test_rows_of_two_suites_stand_in_two_tables_with_a_headline_each(runs: list[
     page = render([*entries_of(runs), *entries_of(unknown_truth(tmp_path / "mine", **FRAMED))])
     heads = [line for line in page.splitlines() if line.startswith("| method |")]
     assert [head.split("|")[2].strip() for head in heads[:2]] == ["personal-gain ↑", "gap-closed ↑†"]
+
+
+def test_two_folders_of_one_name_keep_their_entries(tmp_path: Path) -> None:
+    report, results = Leaderboard(), tmp_path / "results"
+    runs = [
+        [
+            build(tmp_path / f"{method}{digest}", method, 0.1, spec={"suite": "mine/", "suite_digest": digest * 64})
+            for method in ("prompt-only", "inferred")
+        ]
+        for digest in "ab"
+    ]
+    first, second = (report.publish(entries_of(of_one), results) for of_one in runs)
+    assert [path.parent.name for path in (*first[:2], *second[:2])] == ["mine", "mine", *["mine-bbbbbbbb"] * 2]
+    assert [report.publish(entries_of(of_one), results) for of_one in reversed(runs)] == [second, first]
+    assert len(load_entries(results / "leaderboard")) == 4
+    page = (tmp_path / "leaderboard.md").read_text()
+    assert page.count("## mine/, test users") == 2
+    assert not report.stale(results)
+
+
+def test_an_entry_that_cannot_be_read_is_named_before_anything_is_written(
+    runs: list[ScoredFolder], tmp_path: Path
+) -> None:
+    odd = tmp_path / "results/leaderboard/toy/odd.json"
+    odd.parent.mkdir(parents=True)
+    odd.write_text("{}")
+    with pytest.raises(PrefbenchError, match=r"odd\.json is no result"):
+        Leaderboard().publish(entries_of(runs), tmp_path / "results")
+    assert [path.name for path in odd.parent.iterdir()] == ["odd.json"]
+
+
+@pytest.mark.parametrize(
+    ("command", "published"),
+    [
+        ("run --suite ../of/mine/ --out runs", "run --suite mine"),
+        ("run --suite=pictures/mine --method ours", "run --suite=mine --method ours"),
+        ("score --images lab/ours --card lab/a.toml --suite '/home/my name/mine'", "score --images ours --card a.toml "
+        "--suite mine"),
+        ("run --method ./a/b.py:C -p weights=org/model -p file=/home/x/y", "run --method b.py:C -p weights=org/model "
+        "-p file=y"),
+        ("run --suite picturebook", "run --suite picturebook"),
+    ],
+)  # fmt: skip
+def test_a_published_command_names_no_folder(command: str, published: str) -> None:
+    assert portable(f"prefbench {command}") == f"prefbench {published}"
+
+
+def test_a_published_call_names_no_folder() -> None:
+    call = "prefbench.score_images('/home/x/drawn', suite='of/mine', ...)"
+    assert "home" not in portable(call)
+    assert "of/" not in portable(call)

@@ -288,3 +288,31 @@ def test_every_column_of_the_full_table_is_there(tmp_path: Path) -> None:
         "personal-gain ↑",
         *(f"{OVER(name)} ↑" for name in ("prompt-only", "crowd", "other-user")),
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "prefbench run --suite {} --method ours",
+        "prefbench run --suite={} --method ours",
+        "prefbench.run('ours', suite='{}')",
+    ],
+)
+def test_commands_name_the_suite_as_the_run_was_given_it(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "of/mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    ran = run(tmp_path, "ours", 0.9, spec={"suite": "mine/"}, command=command.format("of/mine"))
+    assert command_for(ran, "crowd") == "prefbench run --suite of/mine --method crowd"
+    assert "prefbench run --suite of/mine --method crowd" in notes(compare([ran, run(tmp_path, "b", 0.1)]))
+
+
+@pytest.mark.parametrize("command", ["prefbench run --suite other", "no 'command", ""])
+def test_a_suite_that_is_not_the_runs_own_is_not_named_in_its_place(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ran = run(tmp_path, "ours", 0.9, spec={"suite": "mine/"}, command=command)
+    assert command_for(ran, "crowd") == "prefbench run --suite mine/ --method crowd"

@@ -42,7 +42,7 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredF
     store.write_description(
         {
             "spec": spec,
-            "method": {"name": method, "version": "1", "control": is_control},
+            "method": {"name": options.get("method_name", method), "version": "1", "control": is_control},
             "kinds": {user: KINDS.get(user, "noisy") for user in users},
             "planned": len(options.get("present", users)) * len(PROMPTS) * len(INDICES) + options.get("undrawn", 0),
             "command": options.get("command", f"prefbench run --method {method} --out /home/me/runs"),
@@ -51,6 +51,7 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredF
                 "hardware": {"cores": 2},
                 "code": {"commit": "0123456789abcdef", "dirty": False},
             },
+            **options.get("description", {}),
         }
     )
     samples = [

@@ -12,13 +12,18 @@ from prefbench.api import MethodCard, PrefbenchError
 from prefbench.api.card_checks import check_card
 from prefbench.api.near import unknown
 from prefbench.files import read_plain
-from prefbench.registry import names
+from prefbench.registry import Role, names
 from prefbench.run.given.names import looks_like
 
-_NOT_GIVEN = ("backbones", "control", "attack", "weights")
+_NOT_GIVEN = ("backbones", "attack", "weights")
 """Fields of a method's card that speak of what runs here."""
-FIELDS = (*(one.name for one in fields(MethodCard) if one.name not in _NOT_GIVEN), "backbone")
-"""Entries of the file; `backbone` says in words what drew the images."""
+_PARTS: tuple[Role, ...] = ("method.baseline", "method.crowd")
+ROLES = tuple(role.partition(".")[2] for role in _PARTS)
+"""What given images can be in the frame of others of the same stated backbone: `baseline` or `crowd`."""
+FIELDS = (*(one.name for one in fields(MethodCard) if one.name not in (*_NOT_GIVEN, "control")), "backbone")
+"""Entries of the file that describe the method; `backbone` says in words what drew the images."""
+FRAME = ("role", "control")
+"""Entries that make images part of the frame: no method of their own, or one that was shown changed histories."""
 _STATED = {"backbone": "backbone", "encoders": "encoders", "trained_on": "training data", "selected_by": "selection"}
 """What a reader asks for, as a line names it where it is not said."""
 _LIMIT = 10**6
@@ -32,7 +37,16 @@ class GivenCard:
     stated: tuple[str, ...] = ()
     """The entries that the file has."""
     backbone: str = ""
+    role: str = ""
+    """One of `ROLES`, or empty."""
+    control: str | None = None
+    """The control under which the method of that name drew these images."""
     source: str = field(default="", compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The method and its control as messages name them."""
+        return self.card.name if self.control is None else f"{self.card.name} + {self.control}"
 
     def described(self) -> dict[str, Any]:
         """The method in a run's description: what admission reads, and what the file says besides."""
@@ -66,13 +80,17 @@ def read_card(path: Path | None, name: str | None, usual: str) -> GivenCard:
     backbone = said.pop("backbone", "")
     if not isinstance(backbone, str):
         raise PrefbenchError(f"{path}: backbone says in words what drew the images, got {backbone!r}")
+    frame = {key: said.pop(key, None) for key in FRAME}
     usual_fields = {"version": "1", "summary": "images given", "licence": "not stated"}
     content = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
     card = MethodCard(**{**usual_fields, **content, "name": own})
     check_card(whose, card)
     _check_name(card.name)
+    _check_frame(path, frame, backbone, named="name" in said or name is not None)
     stated = (*said, *["backbone"] * bool(backbone))
-    return GivenCard(card, tuple(key for key in FIELDS if key in stated), backbone, str(path or ""))
+    return GivenCard(
+        card, tuple(key for key in FIELDS if key in stated), backbone, **_framed(frame), source=str(path or "")
+    )
 
 
 def _said(path: Path) -> dict[str, Any]:
@@ -85,9 +103,28 @@ def _said(path: Path) -> dict[str, Any]:
     for name in content:
         if name in _NOT_GIVEN:
             raise PrefbenchError(f"{path}: {name} is for methods that run here; given images are never one's")
-        if name not in FIELDS:
-            raise PrefbenchError(f"{path}: {unknown('entry', name, list(FIELDS))}")
+        if name not in (*FIELDS, *FRAME):
+            raise PrefbenchError(f"{path}: {unknown('entry', name, [*FIELDS, *FRAME])}")
     return content
+
+
+def _check_frame(path: Path | None, frame: Mapping[str, Any], backbone: str, *, named: bool) -> None:
+    """Raises `PrefbenchError` for a role or control that is none, and for one that lacks what it is compared by."""
+    allowed = {"role": list(ROLES), "control": names("control")}
+    said = {key: value for key, value in frame.items() if value is not None}
+    for key, value in said.items():
+        if value not in allowed[key]:
+            raise PrefbenchError(f"{path}: {unknown(key, str(value), allowed[key])}")
+    if len(said) > 1:
+        raise PrefbenchError(f"{path}: role and control exclude each other: a control is of a method, a role of none")
+    if said and not backbone:
+        raise PrefbenchError(f"{path}: {', '.join(said)} holds for images of one backbone alone: say which, backbone")
+    if "control" in said and not named:
+        raise PrefbenchError(f"{path}: control is of a method: say its name, that of the images without the control")
+
+
+def _framed(frame: Mapping[str, Any]) -> dict[str, Any]:
+    return {"role": frame["role"] or "", "control": frame["control"]}
 
 
 def _check_name(name: str) -> None:

@@ -36,11 +36,16 @@ class Exported:
     """Judged pictures in the histories."""
 
 
-def export_cases(data: Data, folder: Path, bar: Bar = no_bar, *, form: Form = "csv") -> Exported:
+def export_cases(
+    data: Data, folder: Path, bar: Bar = no_bar, *, form: Form = "csv", control: str | None = None
+) -> Exported:
     """Writes what a suite asks for into a folder: `cases.csv` or `cases.jsonl`, `histories/` and `README.md`.
 
     Each history is `histories/<user>/liked/` and `disliked/`, with all judgments in `histories/metadata.csv`, so that
     it is a folder of judged pictures itself. The table of cases comes last: with it an export is whole.
+
+    Args:
+        control: a registered control, which changes the histories: `other-user` gives each user another one's.
 
     Raises:
         PrefbenchError: the folder holds an export, a picture of a history cannot be read, or the disk is full.
@@ -48,6 +53,7 @@ def export_cases(data: Data, folder: Path, bar: Bar = no_bar, *, form: Form = "c
     tables = [folder / f"cases.{one}" for one in get_args(Form)]
     if present := [path for path in tables if path.exists()]:
         raise PrefbenchError(f"{present[0]} exists already: name another folder, or delete this one")
+    data = data.under(control)
     names, places = data.folders, data.targets().by_place
     rows = [_case(place, planned.case.prompt, planned.seed, names) for place, planned in places.items()]
     judged: list[dict[str, Any]] = []
@@ -56,7 +62,7 @@ def export_cases(data: Data, folder: Path, bar: Bar = no_bar, *, form: Form = "c
             judged += _write_history(folder, names[user], history)
             advance(len(history))
     _write(folder, f"{HISTORIES}/metadata.csv", _table(_JUDGED, judged))
-    _write(folder, README, _readme(data, f"cases.{form}"))
+    _write(folder, README, _readme(data, f"cases.{form}", control))
     lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     _write(folder, f"cases.{form}", _table(_COLUMNS, rows) if form == "csv" else "".join(lines))
     return Exported(len(data.histories), len(rows), len(judged))
@@ -109,16 +115,29 @@ def _write(folder: Path, name: str, text: str) -> None:
     write_atomic(folder / name, text, inside=folder)
 
 
-def _readme(data: Data, cases: str) -> str:
-    """Three lines: what to draw, what to save, what to do with it."""
+def _readme(data: Data, cases: str, control: str | None) -> str:
+    """What to draw, what to save, what to do with it."""
     command = f'prefbench score --images drawn --suite {_suite(data)} --name "my method"{options_again(data)}'
     lines = [
         f"Draw one picture for each row of `{cases}`, from its `prompt` and `seed`, to the taste of its `user`, whose "
         f"likes and dislikes are in `{HISTORIES}/`.",
         "Save each under the name in its column `image`, `<user>/<case>-<n>.png`, in one folder, `drawn`.",
+        *_of_control(control),
         f"Hand them back: `{command}`.",
     ]
     return "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1)) + "\n"
+
+
+def _of_control(control: str | None) -> list[str]:
+    """What the card of images must say that were drawn under a control."""
+    if control is None:
+        return []
+    entries = f'`name = "my method"`, `control = "{control}"` and `backbone = "..."`'
+    return [
+        f"The histories are those that the control `{control}` shows, under the users' own names: draw with the same "
+        f"method as without it, and put a `card.toml` beside the images that says {entries}, name and backbone as on "
+        "the card of the images without the control."
+    ]
 
 
 def _suite(data: Data) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from prefbench.api import SPLITS, Case, History, PrefbenchError, Split, Suite
+from prefbench.api.near import unknown
 from prefbench.api.reports import Bar, no_bar
 from prefbench.api.runs import NO_BACKBONE, NO_DIGEST
+from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder
 from prefbench.run.given.card import GivenCard, read_card
 from prefbench.run.given.coverage import Coverage, cover
@@ -20,7 +22,15 @@ from prefbench.run.given.names import folder_names
 from prefbench.run.given.table import read_images
 from prefbench.run.given.targets import Targets
 from prefbench.run.plan import Planned, RunSpec, make_plan
-from prefbench.run.prepare import Settings, cases_of, check_data, kinds_of_users, load_suite, suite_name
+from prefbench.run.prepare import (
+    Settings,
+    cases_of,
+    check_data,
+    controlled,
+    kinds_of_users,
+    load_suite,
+    suite_name,
+)
 
 _BATCH = 32
 """Images that are stored at once."""
@@ -46,6 +56,14 @@ class Data:
     def folders(self) -> Mapping[str, str]:
         """User to the name of the user's folder, of all users of the split."""
         return folder_names(user.id for user in self.suite.users(self.draft.split))
+
+    def under(self, control: str | None) -> Data:
+        """The same with the histories that a registered control shows. Raises `PrefbenchError` for another name."""
+        if control is None:
+            return self
+        if control not in names("control"):
+            raise PrefbenchError(unknown("control", control, names("control")))
+        return replace(self, histories=controlled(control, load("control", control), self.histories))
 
     def targets(self) -> Targets:
         """What images are expected of."""
@@ -115,8 +133,10 @@ def prepare_given(
     """
     own = read_card(card or _card_beside(source), name, usual)
     given = read_folder(source, data.folders) if source.is_dir() else read_images(source)
-    coverage = cover(own.card.name, data.suite.card.name, given, data.targets(), bar)
+    data = data.under(own.control)
+    coverage = cover(own.shown, data.suite.card.name, given, data.targets(), bar)
     spec = replace(data.draft, method=f"images:{own.card.name}", method_version=_version(own, coverage))
+    spec = replace(spec, control=own.control)
     folder = RunFolder(data.settings.out / spec.id)
     return GivenRun(data, spec, own, coverage, data.plan(spec), folder)
 
@@ -141,6 +161,6 @@ def _card_beside(source: Path) -> Path | None:
 
 def _version(own: GivenCard, coverage: Coverage) -> str:
     """The card's version, and a digest of the card and of all images: others are another run."""
-    content: dict[str, Any] = {**own.described(), "backbone": own.backbone}
+    content: dict[str, Any] = {**own.described(), "backbone": own.backbone, **({"role": own.role} if own.role else {})}
     digest = hashlib.sha256(json.dumps([content, coverage.digest], sort_keys=True).encode()).hexdigest()
     return f"{own.card.version}+{digest[:12]}"

@@ -58,6 +58,7 @@ def describe(run: GivenRun, code: Mapping[str, Any]) -> dict[str, Any]:
         "command": run.data.settings.command,
         "given": {
             "stated": list(run.card.stated),
+            **({"role": run.card.role} if run.card.role else {}),
             "seeds": coverage.seeds or "not stated",
             "found": len(coverage.of("found")),
             "missing": len(coverage.of("missing")),
@@ -89,6 +90,8 @@ def of_other_images(run: GivenRun) -> list[Path]:
     for path in (path.parent for path in paths if path.parent != run.folder.path):
         with suppress(PrefbenchError):
             spec = RunFolder(path).read_description()["spec"]
-            same = all(spec[name] == getattr(run.spec, name) for name in ("method", "suite_digest", "split", "seed"))
+            same = all(
+                spec[name] == getattr(run.spec, name) for name in ("method", "control", "suite_digest", "split", "seed")
+            )
             beside += [path] if same else []
     return beside

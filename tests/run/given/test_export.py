@@ -170,3 +170,19 @@ def test_an_interrupted_export_goes_on(tmp_path: Path) -> None:
     (tmp_path / "export" / "cases.csv").unlink()
     export_cases(data, tmp_path / "export")
     assert {path: path.read_bytes() for path in (tmp_path / "export").rglob("*") if path.is_file()} == before
+
+
+def test_a_control_exports_the_histories_that_it_shows_and_the_same_cases(tmp_path: Path) -> None:
+    suite = write_layout(tmp_path / "mine", ("ann", "ben", "cy"))
+    export_cases(opened(suite), tmp_path / "own")
+    export_cases(opened(suite), tmp_path / "other", control="other-user")
+    assert rows_of(tmp_path / "own/cases.csv") == rows_of(tmp_path / "other/cases.csv")
+    for user, shown in {"ann": "ben", "ben": "cy", "cy": "ann"}.items():
+        own, other = (tmp_path / which / "histories" / name for which, name in (("own", shown), ("other", user)))
+        pictures = [[path.read_bytes() for path in sorted(folder.rglob("*.png"))] for folder in (own, other)]
+        assert pictures[0] == pictures[1]
+    readme = (tmp_path / "other/README.md").read_text()
+    assert 'says `name = "my method"`, `control = "other-user"` and `backbone = "..."`' in readme
+    assert "control" not in (tmp_path / "own/README.md").read_text()
+    with pytest.raises(PrefbenchError, match="unknown control 'other'; did you mean 'other-user'"):
+        export_cases(opened(suite), tmp_path / "third", control="other")

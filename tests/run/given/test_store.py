@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import prefbench
 from prefbench.api import FailedSamplesError, PrefbenchError
 from prefbench.api.runs import NO_BACKBONE, is_given
+from prefbench.cli.main import main
+from prefbench.registry import load
 from prefbench.run.folder import RunFolder
 from prefbench.run.given import prepare
 from prefbench.run.given.prepare import GivenRun
 from prefbench.run.given.store import of_other_images, store
 from prefbench.run.images import intact
-from prefbench.run.plan import RunSpec, sample_seed
+from prefbench.run.plan import RunSpec, make_plan, sample_seed
 from prefbench.run.prepare import load_suite
 from prefbench.run.watch import Watch
 from prefbench.score.given_images import store_given
@@ -242,3 +246,46 @@ def test_keys_are_of_the_plan_that_the_spec_gives(tmp_path: Path) -> None:
     suite, _ = load_suite(run.data.settings.suite)
     assert suite.digest == recorded.suite_digest
     assert [one.key for one in run.data.plan(recorded)] == list(RunFolder(run.folder.path).samples())
+
+
+FRAME = {"role": 'role = "crowd"', "control": 'control = "other-user"'}
+
+
+@pytest.mark.parametrize("entry", FRAME)
+def test_images_of_the_frame_are_runs_that_an_audit_finds_as_planned(tmp_path: Path, entry: str) -> None:
+    folder = write_drawn(tmp_path / "out")
+    (folder / "card.toml").write_text(f'name = "mine"\nbackbone = "sdxl"\n{FRAME[entry]}\n')
+    run = given(tmp_path, folder)
+    store(run)
+    description = RunFolder(run.folder.path).read_description()
+    control = "other-user" if entry == "control" else None
+    assert description["spec"]["control"] == control
+    assert description["given"].get("role") == ("crowd" if entry == "role" else None)
+    loaded, _ = load_suite(run.data.settings.suite)
+    shown = {user: loaded.history(user) for user in run.data.kinds}
+    histories = load("control", control)(shown) if control else shown
+    cases = [case for user in shown for case in loaded.cases(user)]
+    planned = chain(*make_plan(RunSpec(**description["spec"]), cases, histories))
+    assert [one.key for one in planned] == list(RunFolder(run.folder.path).samples())
+
+
+def test_what_a_card_says_of_the_frame_makes_another_run_and_silence_the_run_of_before(tmp_path: Path) -> None:
+    folder = write_drawn(tmp_path / "out")
+    versions = []
+    for entry in ("", *FRAME.values()):
+        (folder / "card.toml").write_text(f'backbone = "sdxl"\n{entry}\n')
+        spec = given(tmp_path, folder).spec
+        versions.append((spec.id, spec.method_version))
+    assert len(set(versions)) == 3
+    assert versions[0][1] == versions[2][1], "a control is in the spec itself"
+
+
+def test_a_method_and_its_control_may_be_handed_in_together(tmp_path: Path) -> None:
+    cards = {"ours": "", "theirs": 'control = "other-user"'}
+    for n, (name, entry) in enumerate(cards.items()):
+        folder = write_drawn(tmp_path / "lab" / name, first=100 * n)
+        (folder / "card.toml").write_text(f'name = "mine"\nbackbone = "sdxl"\n{entry}\n')
+    suite = given(tmp_path, tmp_path / "lab/ours").data.settings.suite
+    done = CliRunner().invoke(main, ["score", "--images", str(tmp_path / "lab"), "--suite", suite, "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert "mine + other-user: images for mine" in done.output
