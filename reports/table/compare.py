@@ -12,7 +12,7 @@ from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, Sum
 from prefbench.api.near import unknown
 from prefbench.api.runs import is_given
 from prefbench.score.summarise import column_rows
-from prefbench.stats.joint import Rank, gap_closed, rank_intervals
+from prefbench.stats.joint import Rank, rank_intervals
 from prefbench.stats.paired import adjusted, paired_difference
 
 from ..shared.frame import (
@@ -20,7 +20,6 @@ from ..shared.frame import (
     CEILING,
     GAP,
     PERSONAL,
-    UTILITY,
     WIN,
     framing,
     is_control,
@@ -32,6 +31,7 @@ from ..shared.frame import (
 )
 from ..shared.labels import check_mix, label_runs
 from ..shared.paired import Columns, Cut, cutting, on_shared_keys, on_shared_samples, with_counts
+from .gaps import gap_rows
 from .wins import beaten_by_none, lacking, wins
 
 _DIFFERENCE = ("low", "high", "n_users", "n_samples", "missing", "unpaired", "users_only")
@@ -153,7 +153,7 @@ def compare(
             ComparedRow(label, not is_control(run), row)
             for label, run in shown.items()
             if not is_given(run.spec)
-            for row in _gap_rows(run, columns[label], columns[floor], columns[ceiling])
+            for row in gap_rows(run, columns[label], columns[floor], columns[ceiling])
         ]
     honest = {name: columns[name] for name, run in shown.items() if not is_control(run)}
     by = ranking_metric({name for own in columns.values() for name in own})
@@ -253,28 +253,6 @@ def _adjusted(rows: Sequence[ComparedRow], *, by_metric: bool) -> list[ComparedR
         for i, p in zip(places, adjusted([rows[i].p for i in places]), strict=True):
             extended[i] = replace(rows[i], p_holm=p)
     return extended
-
-
-def _gap_rows(run: ScoredRun, method: Columns, floor: Columns, ceiling: Columns) -> list[SummaryRow]:
-    """The share of the way from `floor` to `ceiling` for utility and each of its groups of axes."""
-    rows = []
-    for name, column in method.items():
-        if name.partition("/")[0] == UTILITY and name in floor and name in ceiling:
-            three = on_shared_keys(column.scores, floor[name].scores, ceiling[name].scores)
-            estimate = gap_closed(*three)
-            rows.append(
-                SummaryRow(
-                    method=run.method,
-                    control=run.control,
-                    metric=GAP + name.removeprefix(UTILITY),
-                    kind=ALL,
-                    direction="up",
-                    question=column.question,
-                    won_by=column.won_by,
-                    **asdict(estimate),
-                )
-            )
-    return rows
 
 
 def _ranks(columns: Mapping[str, Columns], by: str | None) -> dict[str, Rank]:

@@ -29,6 +29,7 @@ from ..shared.frame import UTILITY, ranking_metric
 from ..shared.meaning import kinds_note, size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, interval_notes, legend, smallest_note, unpaired_note
 from ..validation.unmet import unmet_notes
+from .admitted import admission_lines
 from .compare import ComparedRow, Comparison
 from .compared_cells import (
     difference_cell,
@@ -170,7 +171,7 @@ def ranked_first(comparison: Comparison) -> tuple[list[str], list[str]]:
 def _about(comparison: Comparison) -> list[str]:
     """What n stands for, and why there is no share of the gap."""
     runs = comparison.runs.values()
-    return [*size_note(runs), *gap_lines(comparison)]
+    return [*size_note(runs), *admission_lines(comparison), *gap_lines(comparison)]
 
 
 def tests_notes(comparison: Comparison, differences: Sequence[Estimate]) -> list[str]:

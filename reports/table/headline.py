@@ -11,6 +11,7 @@ from ..shared.frame import headlines
 from ..shared.meaning import size_note
 from ..shared.notes import cut_note, drawn_lines, drawn_notes, legend, unpaired_note
 from ..validation.unmet import unmet_notes
+from .admitted import admission_lines
 from .compare import ComparedRow, Comparison
 from .compared_cells import (
     difference_cell,
@@ -42,7 +43,11 @@ def run_headline(comparison: Comparison, label: str) -> Grid:
     title = f"{label} on {run.spec['suite']} {run.spec['split']}"
     columns = ("metric", "mean [95 % interval]", *heading)
     notes = [*stands_note(stands_on), *size_note([run]), *legend([row.summary for row in rows.values()])]
-    notes += [*win_lines(comparison, list(rows)), *unmet_notes(run.spec["suite"], list(rows))]
+    notes += [
+        *admission_lines(comparison),
+        *win_lines(comparison, list(rows)),
+        *unmet_notes(run.spec["suite"], list(rows)),
+    ]
     notes += [*_gap(comparison), *_more(comparison, list(rows))]
     notes += tests_notes(comparison, [row.difference for row in rows.values() if row.difference]) * compared
     return Grid(title, columns, sections, list(dict.fromkeys([*notes, *drawn_lines(run), *gap_notes(run)])))
@@ -58,7 +63,8 @@ def runs_headline(comparison: Comparison) -> Grid:
     sections = [[_runs_row(comparison, label, metrics, stands_on) for label in group] for group in (honest, controls)]
     columns = ("method", *["rank"] * ranks, *[wrapped(heads[name]) for name in metrics])
     notes = [*stands_note(stands_on), *size_note(comparison.runs.values())]
-    notes += [*legend(of_all, [APART] if controls and honest else []), *win_lines(comparison, metrics)]
+    notes += [*legend(of_all, [APART] if controls and honest else []), *admission_lines(comparison)]
+    notes += win_lines(comparison, metrics)
     notes += unmet_notes(next(iter(comparison.runs.values())).spec["suite"], metrics)
     notes += [
         *smallest(comparison),

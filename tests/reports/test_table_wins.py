@@ -188,19 +188,19 @@ def test_the_command_of_what_is_missing_has_the_settings_that_make_it_comparable
 
 
 def test_of_given_images_no_command_is_named_that_would_draw_them_again(tmp_path: Path) -> None:
-    given = run(tmp_path / "given", "images:x", 0.9, spec=GIVEN)
-    comparison = compare([given])
-    assert set(comparison.lacking) == {"prompt-only", "crowd"}
-    assert all("--backbone" not in line and "--steps" not in line for line in comparison.lacking.values())
-    assert "no other-user control: images:x (images given" in notes(comparison)
-    assert "no other-user control" not in notes(compare(framed(tmp_path / "framed")))
+    given = run(tmp_path / "given", "images:x", 0.9, spec={**GIVEN, "samples_per_case": 3, "seed": 1})
+    lacking = compare([given]).lacking
+    assert not any("prefbench run" in line for line in lacking.values())
+    assert "prefbench export cases toy FOLDER --seed 1 --samples 3 --control other-user" in (
+        lacking["images:x + other-user"]
+    )
 
 
 def test_a_card_of_given_images_cannot_say_that_they_need_no_proof(tmp_path: Path) -> None:
-    runs = [run(tmp_path, "images:x", 0.6, spec=GIVEN), *framed(tmp_path)[1:3]]
+    given = run(tmp_path, "images:x", 0.6, spec=GIVEN)
     for said in ({}, {"uses_liked": False, "uses_disliked": False}):
-        runs[0].description["method"].update(said)
-        assert compare(runs).unbeaten["images:x"] == ["crowd"]
+        given.description["method"].update(said)
+        assert "images:x + other-user" in compare([given]).lacking
 
 
 def test_a_variant_of_the_crowd_is_a_method_and_no_frame(tmp_path: Path) -> None:
@@ -301,8 +301,8 @@ def test_every_column_of_the_full_table_is_there(tmp_path: Path) -> None:
 def test_commands_name_the_suite_as_the_run_was_given_it(
     tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "of/mine").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     ran = run(tmp_path, "ours", 0.9, spec={"suite": "mine/"}, command=command.format("of/mine"))
     assert command_for(ran, "crowd") == "prefbench run --suite of/mine --method crowd"
     assert "prefbench run --suite of/mine --method crowd" in notes(compare([ran, run(tmp_path, "b", 0.1)]))
@@ -316,3 +316,46 @@ def test_a_suite_that_is_not_the_runs_own_is_not_named_in_its_place(
     monkeypatch.chdir(tmp_path)
     ran = run(tmp_path, "ours", 0.9, spec={"suite": "mine/"}, command=command)
     assert command_for(ran, "crowd") == "prefbench run --suite mine/ --method crowd"
+
+
+NOT_MEASURED: dict[str, Any] = {"name": "fitted", "id": "fitted@1", "encoders": [], "trained_on": [], "figures": None}
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_scorer_that_ranks_nobody_is_named_with_the_command_that_measures_it(
+    tmp_path: Path, several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "of/mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    runs = [
+        run(
+            tmp_path, method, 0.9, scorer=NOT_MEASURED, spec={"suite": "mine/"}, command="prefbench run --suite of/mine"
+        )
+        for method in ("ours", "theirs")[: 1 + several]
+    ]
+    comparison = compare(runs)
+    line = (
+        "fitted was never measured on this suite: prefbench show scorer fitted --measure of/mine, then prefbench score "
+    )
+    for table in Table().tables(comparison), Table(full=True).tables(comparison):
+        assert [note for note in table[0].notes if note.startswith(line)] == [line + "RUNS --suite of/mine."]
+
+
+@pytest.mark.parametrize("admitted", [False, True])
+def test_a_scorer_that_is_not_admitted_is_said_to_need_more(tmp_path: Path, admitted: bool) -> None:
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    parts = dict.fromkeys(("within_user_accuracy", "best_possible", "population"), interval)
+    figures = {"suite": "toy", "n_users": 5, "n_pairs": 80, "admitted": admitted, **parts}
+    comparison = compare([run(tmp_path, "ours", 0.9, scorer={**NOT_MEASURED, "figures": figures})])
+    lines = [note for note in run_headline(comparison, "ours").notes if note.startswith("fitted is not admitted")]
+    assert lines == [
+        "fitted is not admitted on this suite, by 80 pairs of 5 users: prefbench show scorer fitted has its figures; "
+        "more judgments of each user, more users or a better encoder make it more certain."
+    ] * (not admitted)
+
+
+def test_a_folder_that_is_named_by_a_dot_is_named_so_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    ran = run(tmp_path, "ours", 0.9, spec={"suite": "mine/"}, command="prefbench run --suite . --method ours")
+    assert command_for(ran, "crowd") == "prefbench run --suite . --method crowd"

@@ -65,7 +65,7 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredF
     if options.get("truth", True):
         _score(store, samples, per_user)
     if "gain" in options:
-        _score_gain(store, samples, options["gain"])
+        _score_gain(store, samples, options["gain"], options.get("scorer"))
     store_summary(ScoredFolder.open(folder))
     return ScoredFolder.open(folder)
 
@@ -117,7 +117,7 @@ def _score(store: RunFolder, samples: Sequence[Sample], per_user: Mapping[str, f
     store.write_scores("fid", fid, [{"key": k, "column": "fid", "value": v, "n": 6} for k, v in values.items()])
 
 
-def _score_gain(store: RunFolder, samples: Sequence[Sample], gain: Gain) -> None:
+def _score_gain(store: RunFolder, samples: Sequence[Sample], gain: Gain, scorer: Mapping[str, Any] | None) -> None:
     """Rows as `personal-gain` writes them; every other user likes a picture at 0.5."""
     header = {
         "metric": "personal-gain@1[toy]",
@@ -125,6 +125,7 @@ def _score_gain(store: RunFolder, samples: Sequence[Sample], gain: Gain) -> None
         "question": "preference",
         "unit": "image",
         "undirected": ["personal-gain/others"],
+        "scorer": scorer,
         "extractor": None,
         "samples": samples_digest(samples),
     }

@@ -9,6 +9,7 @@ from typing import Any
 from prefbench.api import PrefbenchError, SuiteCard
 from prefbench.api.near import unknown
 from prefbench.files import read_plain
+from prefbench.registry import names
 from prefbench.suites.folder.encoders import choose
 
 DESCRIPTION = "suite.toml"
@@ -21,7 +22,7 @@ def card_of(folder: Path) -> SuiteCard:
     said = _said(folder / DESCRIPTION)
     source = f" ({said['source']})" if "source" in said else ""
     return SuiteCard(
-        name=said.get("name", folder.resolve().name),
+        name=_own_name(said.get("name", folder.resolve().name)),
         version=said.get("version", "1"),
         summary=said.get("summary", "judged pictures of a folder") + source,
         licence=said.get("licence", "not stated"),
@@ -29,6 +30,11 @@ def card_of(folder: Path) -> SuiteCard:
         metrics=METRICS,
         extractors=choose().extractors,
     )
+
+
+def _own_name(name: str) -> str:
+    """A name that no registered suite has: what was measured on such a suite says nothing of a folder."""
+    return f"{name} (folder)" if name in names("suite") else name
 
 
 def _said(path: Path) -> dict[str, str]:

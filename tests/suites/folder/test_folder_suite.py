@@ -359,3 +359,9 @@ def test_a_name_of_nothing_is_not_the_working_folder(
 def test_a_folder_is_no_method(tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match="unknown method"):
         check_name("method", str(tmp_path))
+
+
+def test_a_folder_with_the_name_of_a_registered_suite_takes_none_of_its_figures(tmp_path: Path) -> None:
+    suite, _ = load_suite(str(write_layout(tmp_path / "picturebook", ("ann", "ben"))))
+    assert suite.card.name == "picturebook (folder)"
+    assert load_suite(str(write_layout(tmp_path / "mine", ("ann", "ben"))))[0].card.name == "mine"
