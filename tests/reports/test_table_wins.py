@@ -191,8 +191,9 @@ def test_of_given_images_no_command_is_named_that_would_draw_them_again(tmp_path
     given = run(tmp_path / "given", "images:x", 0.9, spec={**GIVEN, "samples_per_case": 3, "seed": 1})
     lacking = compare([given]).lacking
     assert not any("prefbench run" in line for line in lacking.values())
-    assert "prefbench export cases toy FOLDER --seed 1 --samples 3 --control other-user" in (
-        lacking["images:x + other-user"]
+    assert (
+        "prefbench export cases toy FOLDER --seed 1 --samples 3 --control other-user"
+        in (lacking["images:x + other-user"])
     )
 
 
