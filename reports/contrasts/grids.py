@@ -11,6 +11,7 @@ from prefbench.stats.rules import interval_sentence, p_sentence
 from ..shared.cells import (
     APART,
     DASH,
+    MIXED,
     Counts,
     absence,
     counts,
@@ -23,8 +24,8 @@ from ..shared.cells import (
     usual,
     wrapped,
 )
-from ..shared.frame import is_control
-from ..shared.notes import interval_notes, smallest_note, unpaired_note
+from ..shared.frame import is_control, same_origin
+from ..shared.notes import interval_notes, mixed_note, smallest_note, unpaired_note
 from .contrasts import ALPHA, Contrast, MeasuredContrasts
 from .standings import Standing, Standings
 
@@ -50,13 +51,14 @@ def contrast_grid(contrasts: MeasuredContrasts) -> Grid:
     columns = ("contrast", "metric", "difference [95 %]", "p", "dz", "wins", "turned by")
     stands_on = usual(row.difference for row in contrasts.rows)
     sections = [
-        [_contrast_row(row, stands_on) for row in contrasts.rows if row.metric == metric]
+        [_contrast_row(row, stands_on, _is_mixed(contrasts, row)) for row in contrasts.rows if row.metric == metric]
         for metric in dict.fromkeys(row.metric for row in contrasts.rows)
     ]
     notes = [*stands_note(stands_on), _tests(contrasts)]
     if any(row.effect for row in contrasts.rows):
         notes += [interval_sentence(ALPHA), _EFFECTS]
     notes += interval_notes(row.difference for row in contrasts.rows)
+    notes += mixed_note(_is_mixed(contrasts, row) for row in contrasts.rows)
     by = contrasts.standings.metric if contrasts.standings else None
     if by is not None:
         notes += smallest_note(by, [row.difference for row in contrasts.rows if row.metric == by])
@@ -116,7 +118,11 @@ def _without(names: Sequence[str]) -> str:
     return f"without {examples}" if len(names) == 1 else f"without any one of {examples}"
 
 
-def _contrast_row(row: Contrast, stands_on: Counts) -> Cells:
+def _is_mixed(contrasts: MeasuredContrasts, row: Contrast) -> bool:
+    return not same_origin(contrasts.runs[row.method], contrasts.runs[row.baseline])
+
+
+def _contrast_row(row: Contrast, stands_on: Counts, mixed: bool) -> Cells:
     difference, size = row.difference, row.effect
     if difference.value is None:
         value = absence(difference)
@@ -127,7 +133,7 @@ def _contrast_row(row: Contrast, stands_on: Counts) -> Cells:
     deciding = "" if size is None else _turns(row.turns)
     name = metric_heading(row.metric, row.direction, encoder(row))
     cells = (value, p_text(row.p_holm).removeprefix("p "), fixed(dz, 2), fixed(wins, 2), deciding)
-    pair = f"{row.method} − {row.baseline}"
+    pair = f"{row.method} − {row.baseline}{f' {MIXED}' if mixed else ''}"
     below = pair if len(pair) <= _PAIR else pair.replace(" −", "\n−")
     return (below, wrapped(name), *cells)
 

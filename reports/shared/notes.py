@@ -11,7 +11,7 @@ from prefbench.run.given.card import not_stated
 from prefbench.stats.power import smallest_shown
 from prefbench.stats.trust import constant_sentence, few_groups_sentence, has_few_groups, is_constant
 
-from .cells import ALIKE, FEW_GROUPS, FOREIGN, UNRANKED, USERS_ONLY, counts, number
+from .cells import ALIKE, FEW_GROUPS, FOREIGN, MIXED, UNRANKED, USERS_ONLY, counts, number
 from .frame import WIN
 from .meaning import scale_notes, won_notes
 from .paired import Cut
@@ -107,6 +107,12 @@ def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
 def drawn_lines(run: ScoredRun) -> list[str]:
     """What somebody should look at before any number: pictures of one colour, equal ones, texts that were cut."""
     return [*_given(run), *run.drawn().lines, *_unread(run), *_fewer(run)]
+
+
+def mixed_note(mixed: Iterable[bool]) -> list[str]:
+    """What the mark beside a number means that sets runs of two backbones against each other, where one does."""
+    text = "over or minus a run that is not known to have the same backbone: of backbone and method together"
+    return [f"{MIXED} {text}."] * any(mixed)
 
 
 def _given(run: ScoredRun) -> list[str]:

@@ -10,6 +10,7 @@ from prefbench.api.runs import is_given
 from ..shared.cells import DASH, MIXED, absence, p_text, stacked
 from ..shared.frame import BASELINE, CEILING, GAP, STATED, UTILITY, WIN, same_origin
 from ..shared.meaning import gap_note
+from ..shared.notes import mixed_note
 from .compare import ComparedRow, Comparison
 from .wins import UNPROVEN, lacking_note, unproven_notes, win_notes
 
@@ -104,12 +105,9 @@ def win_lines(comparison: Comparison, shown: Sequence[str]) -> list[str]:
         *win_notes(comparison.own, shown),
         *unproven_notes(comparison.unbeaten),
         *lacking_note(lacking if comparison.own else {}),
-        *[_MIXED] * any(row.mixed for row in comparison.rows),
+        *mixed_note(row.mixed for row in comparison.rows),
         *_ranked_together(comparison),
     ]
-
-
-_MIXED = f"{MIXED} over or minus a run that is not known to have the same backbone: of backbone and method together."
 
 
 def _ranked_together(comparison: Comparison) -> list[str]:

@@ -9,6 +9,8 @@ import pytest
 
 from prefbench.api import PrefbenchError, ScoredRun
 from prefbench.api.runs import NO_BACKBONE, NO_DIGEST
+from prefbench.reports.contrasts.contrasts import contrast
+from prefbench.reports.contrasts.grids import contrast_grid
 from prefbench.reports.leaderboard.entries import entries_of
 from prefbench.reports.leaderboard.page import render
 from prefbench.reports.shared.frame import is_plain
@@ -18,6 +20,7 @@ from prefbench.reports.table.beside import frame_beside
 from prefbench.reports.table.compare import Comparison, as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
 from prefbench.reports.table.together import together
+from tests.support.colours import ColourSuite
 from tests.support.toy_runs import build
 
 PEOPLE = tuple(f"user {i}" for i in range(9))
@@ -254,3 +257,13 @@ def test_published_images_of_two_stated_backbones_stand_in_two_tables(tmp_path: 
     entries = entries_of(framed(tmp_path))
     others = [{**entry, "stated": {"backbone": "another", "part": ""}} for entry in entries[:1]]
     assert render([*entries, *others]).count("## toy, test users") == 2
+
+
+def test_a_contrast_of_given_and_drawn_images_is_marked(tmp_path: Path) -> None:
+    runs = [here(tmp_path, "ours", 0.8), here(tmp_path, "prompt-only"), lab(tmp_path)]
+    grid = contrast_grid(contrast(runs, ColourSuite, baseline="prompt-only", metrics=["personal-gain"]))
+    names = [line[0] for section in grid.sections for line in section]
+    assert names == ["ours − prompt-only", "theirs − prompt-only ⊕"]
+    assert any(note.startswith("⊕ over or minus a run that is not known") for note in grid.notes)
+    alike = contrast_grid(contrast(framed(tmp_path)[:2], ColourSuite, all_pairs=True, metrics=["personal-gain"]))
+    assert not any("⊕" in text for text in (*alike.notes, *(line[0] for line in alike.sections[0])))
