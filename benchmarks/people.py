@@ -26,6 +26,7 @@ from prefbench.api import FloatArray, History, PrefbenchError, Suite
 from prefbench.files import write_atomic
 from prefbench.metrics.scorers.fitted.scorer import FittedScorer
 from prefbench.registry import load
+from prefbench.reports.shared.published import portable
 from prefbench.run.environment import code_state, versions
 from prefbench.score.figures import Interval
 from prefbench.score.scorer_answers import Answers, ask, shortened
@@ -79,7 +80,8 @@ def main(
     for name, figure in content.items():
         click.echo(f"{name}: {_shown(figure)}")
     if result is not None:
-        about = {"data": source, "converter": converter, "parameters": parameters, "folds": FOLDS}
+        said = [portable(one) for one in parameters]
+        about = {"data": source, "converter": converter, "parameters": said, "folds": FOLDS}
         stamp = {"code": code_state(), "versions": versions()}
         write_atomic(result, json.dumps({**about, **content, **stamp}, indent=1, default=str) + "\n")
 
