@@ -8,6 +8,7 @@ from statistics import median
 from prefbench.api import ALL, Estimate, ScoredRun, SummaryRow, TextsRead, agreeing, counted
 from prefbench.api.runs import is_given
 from prefbench.run.given.card import not_stated
+from prefbench.run.given.coverage import copied
 from prefbench.stats.power import smallest_shown
 from prefbench.stats.trust import constant_sentence, few_groups_sentence, has_few_groups, is_constant
 
@@ -121,7 +122,11 @@ def _given(run: ScoredRun) -> list[str]:
         return []
     unsaid = not_stated(run.description)
     known = f"; {', '.join(unsaid)} not stated" if unsaid else ""
-    return [f"images given, not drawn here{known}: set against images of the same stated backbone alone"]
+    counts = run.description.get("given", {})
+    return [
+        f"images given, not drawn here{known}: set against images of the same stated backbone alone",
+        *copied(counts.get("copies", 0), counts.get("found", 0)),
+    ]
 
 
 def drawn_notes(lines: Mapping[str, Sequence[str]]) -> list[str]:

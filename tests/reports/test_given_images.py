@@ -267,3 +267,10 @@ def test_a_contrast_of_given_and_drawn_images_is_marked(tmp_path: Path) -> None:
     assert any(note.startswith("⊕ over or minus a run that is not known") for note in grid.notes)
     alike = contrast_grid(contrast(framed(tmp_path)[:2], ColourSuite, all_pairs=True, metrics=["personal-gain"]))
     assert not any("⊕" in text for text in (*alike.notes, *(line[0] for line in alike.sections[0])))
+
+
+def test_copies_of_judged_pictures_are_named_under_each_table(tmp_path: Path) -> None:
+    run = given(tmp_path)
+    assert not any("judged" in line for line in drawn_lines(run))
+    run.description["given"] = {**run.description.get("given", {}), "found": 12, "copies": 5}
+    assert "5 of 12 images are no drawing but what a user judged" in drawn_lines(run)

@@ -14,6 +14,7 @@ from prefbench.api import (
     PictureCounts,
     Sample,
     UnreadableImageError,
+    agreeing,
     colour_spread,
     count_pictures,
     counted,
@@ -83,6 +84,8 @@ class Coverage:
     conflicts: Sequence[str]
     """Images that are given for a sample that has another: nothing tells which one counts."""
     samples: int
+    copies: int = 0
+    """Images that are, pixel for pixel, pictures that users of the suite judged."""
 
     def of(self, state: State) -> list[Expected]:
         """The images of one state."""
@@ -128,7 +131,7 @@ class Coverage:
 
     def lines(self) -> list[str]:
         """What somebody should look at, in words."""
-        return [line for line in (*self.pictures.lines, self.hint) if line]
+        return [line for line in (*self.pictures.lines, *copied(self.copies, len(self.of("found"))), self.hint) if line]
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain data."""
@@ -158,6 +161,12 @@ class Coverage:
             _row("duplicate", [*self.conflicts, *self.duplicates]),
         ]
         return Grid(f"{self.method}: images for {self.suite}", ("images", "n", ""), [rows], self.lines(), words=(0, 2))
+
+
+def copied(copies: int, images: int) -> list[str]:
+    """That images were not drawn but taken from the suite."""
+    line = f"{copies:,} of {counted(images, 'image')} {agreeing(copies, 'is', 'are')} no drawing but what a user judged"
+    return [line] * bool(copies)
 
 
 def cover(method: str, suite: str, given: GivenImages, targets: Targets, bar: Bar = no_bar) -> Coverage:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,6 +65,16 @@ class Data:
         if control not in names("control"):
             raise PrefbenchError(unknown("control", control, names("control")))
         return replace(self, histories=controlled(control, load("control", control), self.histories))
+
+    @cached_property
+    def judged(self) -> frozenset[str]:
+        """Digests of the pictures that these users judged, whoever sees the judgments."""
+        kept = [self.suite.history(user, "scorer") for user in self.kinds]
+        return frozenset(
+            judgment.picture.digest
+            for history in (*self.histories.values(), *kept)
+            for judgment in (*history.liked, *history.disliked)
+        )
 
     def targets(self) -> Targets:
         """What images are expected of."""
@@ -135,6 +146,7 @@ def prepare_given(
     given = read_folder(source, data.folders) if source.is_dir() else read_images(source)
     data = data.under(own.control)
     coverage = cover(own.shown, data.suite.card.name, given, data.targets(), bar)
+    coverage = replace(coverage, copies=sum(one.digest in data.judged for one in coverage.expected))
     spec = replace(data.draft, method=f"images:{own.card.name}", method_version=_version(own, coverage))
     spec = replace(spec, control=own.control)
     folder = RunFolder(data.settings.out / spec.id)

@@ -64,6 +64,7 @@ def describe(run: GivenRun, code: Mapping[str, Any]) -> dict[str, Any]:
             "missing": len(coverage.of("missing")),
             "unreadable": len(coverage.of("unreadable")),
             "unused": len(coverage.unused),
+            "copies": coverage.copies,
         },
         "environment": {"versions": versions(), "hardware": {"drawn on": "not stated"}, "code": dict(code)},
     }

@@ -37,6 +37,17 @@ def of_rows(root: Path, rows: list[dict[str, Any]], name: str = "out.csv", **set
     return given(root, write_rows(root / "out" / name, rows), **settings).coverage.as_json()
 
 
+def test_pictures_that_users_judged_are_counted_whoever_sees_them_and_under_whatever_name(tmp_path: Path) -> None:
+    drawn = write_drawn(tmp_path / "out")
+    assert given(tmp_path, drawn).coverage.copies == 0
+    liked = sorted((tmp_path / "mine" / "ben" / "liked").iterdir())
+    for name, path in zip(("ann/0-0", "ann/0-1", "ben/1-0", "ben/1-1", "cy/0-0", "cy/2-1"), liked, strict=True):
+        (drawn / f"{name}.png").unlink()
+        Image.open(path).save(drawn / f"{name}.bmp")
+    coverage = given(tmp_path, drawn).coverage
+    assert "6 of 18 images are no drawing but what a user judged" in coverage.as_json()["notes"]
+
+
 def changed(row: int, **values: Any) -> list[dict[str, Any]]:
     """All rows, one of them with other values."""
     rows = all_rows()
