@@ -35,8 +35,11 @@ Kind = Literal[
     "suite", "suite_folder", "method", "control", "metric", "metric_family", "scorer", "extractor", "backbone", "mllm",
     "trainer", "ablation", "weights", "report", "converter",
 ]  # fmt: skip
-Role = Literal["suite", "mllm", "method.baseline", "method.ceiling", "method.crowd", "control.mismatch"]
-"""A kind; and, where several of a kind play a role, which of them."""
+Role = Literal[
+    "suite", "mllm", "method.baseline", "method.ceiling", "method.crowd", "method.baseline.style-transfer",
+    "method.crowd.style-transfer", "control.mismatch",
+]  # fmt: skip
+"""A kind; where several of a kind play a role, which of them; and for which kind of backbone, if not text-to-image."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def test_names_of_our_own_stand_in_the_projects_file() -> None:
     roles = groups.pop("default")
     assert {role: default(role) for role in get_args(Role)} == {
         "suite": "picturebook", "mllm": "mini-mllm", "method.baseline": "prompt-only", "method.ceiling": "inferred",
-            "method.crowd": "crowd", "control.mismatch": "other-user",
+            "method.crowd": "crowd", "control.mismatch": "other-user", "method.baseline.style-transfer": "plain-style",
+            "method.crowd.style-transfer": "crowd-style",
     }  # fmt: skip
     assert set(roles) == set(get_args(Role))
     assert set(groups) == set(get_args(Kind))

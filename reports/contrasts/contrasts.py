@@ -17,7 +17,7 @@ from prefbench.stats.leave_one_out import LeaveOneOut, leave_one_out
 from prefbench.stats.paired import adjusted, paired_difference
 from prefbench.stats.scores import user_means
 
-from ..shared.frame import BASELINE, only
+from ..shared.frame import BASELINE, only, usual_baseline
 from ..shared.labels import check_mix, label_runs
 from ..shared.paired import Columns, on_shared_keys
 from ..table.compare import ordered
@@ -106,7 +106,7 @@ def contrast(
     columns = {label: run.columns() for label, run in by_label.items()}
     over_sets = {label: run.set_metrics() for label, run in by_label.items()}
     scored = {label: _questions(columns[label], over_sets[label]) for label in by_label}
-    pairs = list(combinations(by_label, 2)) if all_pairs else _against(by_label, baseline)
+    pairs = list(combinations(by_label, 2)) if all_pairs else _against(by_label, usual_baseline(runs, baseline))
     names, refused = _metrics(by_label, scored, metrics)
     first, headers = columns[pairs[0][0]], over_sets[pairs[0][0]]
     tested = [row for name in names if name in first for row in _of_images(name, columns, pairs)]

@@ -14,7 +14,7 @@ from prefbench.score import admission
 from prefbench.stats.means import mean_interval
 from prefbench.stats.paired import paired_difference
 
-from ..shared.frame import is_control, only
+from ..shared.frame import is_control, only, usual_baseline
 from ..shared.labels import check_mix, label_runs
 from .answers import Answers, Pair
 
@@ -66,6 +66,7 @@ def duel(
     """
     check_mix(runs)
     by_label = dict(zip(label_runs(runs), runs, strict=True))
+    baseline = usual_baseline(runs, baseline)
     base = baseline if baseline in by_label else only(by_label, baseline)
     if base is None:
         raise PrefbenchError(unknown("baseline", baseline, list(by_label)))

@@ -12,8 +12,10 @@ from ..shared.cells import APART, DASH, Counts, metric_name, stacked, usual
 from ..shared.escape import markdown
 from ..shared.frame import (
     BASELINE,
+    BASELINES,
     CEILING,
     CROWD,
+    CROWDS,
     GAIN,
     GAP,
     MISMATCH,
@@ -99,7 +101,8 @@ def grid(entries: Sequence[Entry]) -> Grid:
     notes += unproven_notes({_label(entry): entry.get("unbeaten", []) for entry in entries})
     notes += unmet_notes(first["suite"], columns)
     measure = ranking_metric(columns) or UTILITY
-    notes += smallest_note(f"{measure} to {BASELINE}", [d for entry in entries for d in _differences(entry, measure)])
+    differences = [d for entry in entries for d in _differences(entry, measure)]
+    notes += smallest_note(f"{measure} to {_baseline(entries)}", differences)
     notes += drawn_notes({_label(entry): entry.get("drawn", []) for entry in entries})
     title = f"{first['suite']}, {first['split']} users, {first['backbone']}"
     return Grid(title, ("method", *heads, "n", "missing", "commit", "date"), sections, notes, kept=(0,))
@@ -111,7 +114,7 @@ def columns_of(rows: Collection[Mapping[str, SummaryRow]]) -> tuple[str, ...]:
     headline = ranking_metric(known)
     if headline is None or UTILITY in known:
         return COLUMNS if GAP in known else COLUMNS[1:]
-    frame = (BASELINE, CROWD, MISMATCH)
+    frame = (*BASELINES, *CROWDS, MISMATCH)
     rates = [win_column(name) for name in (*frame, *map(stated_name, frame))]
     return (headline, *(name for name in (*rates, *_UNKNOWN_TRUTH) if name in known))
 
@@ -130,6 +133,12 @@ def _label(entry: Entry) -> str:
 def _stated(entry: Entry, name: str) -> str:
     """What the card of given images says; empty for what was drawn here."""
     return entry.get("stated", {}).get(name, "")
+
+
+def _baseline(entries: Sequence[Entry]) -> str:
+    """What differences are to: the baseline that a row names, where one does."""
+    named = (row.get("baseline") for entry in entries for row in entry["rows"] if row["difference"] is not None)
+    return next((name for name in named if name), BASELINE)
 
 
 def _cells(entry: Entry, rows: Mapping[str, SummaryRow], columns: Sequence[str]) -> Cells:

@@ -15,7 +15,7 @@ from prefbench.stats.scores import differences
 
 from ..contrasts.standings import shared_metric
 from ..shared.cells import DASH, encoder, metric_heading, number
-from ..shared.frame import BASELINE, only
+from ..shared.frame import BASELINE, only, usual_baseline
 from ..shared.labels import check_mix, label_runs
 from ..shared.paired import on_shared_keys
 
@@ -108,7 +108,8 @@ def plan(
         raise PrefbenchError("these runs have no metric of preference; name one with --metric")
     scores = {label: own[name].scores for label, own in columns.items()}
     if len(runs) > 1:
-        scores = _differences(scores, baseline if baseline in by_label else only(by_label, baseline), baseline)
+        usual = usual_baseline(runs, baseline)
+        scores = _differences(scores, usual if usual in by_label else only(by_label, usual), baseline)
     pilots = [_pilot(label, own, question, prompts, samples) for label, own in scores.items()]
     return Plan(name, question, pilots, len(runs) > 1, encoder(next(iter(columns.values()))[name]))
 

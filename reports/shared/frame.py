@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from prefbench.api import DERIVED, PrefbenchError, ScoredRun
+from prefbench.api import DERIVED, BackboneKind, PrefbenchError, ScoredRun
 from prefbench.api.runs import is_given
 from prefbench.parameters import bind
 from prefbench.registry import default, load, names
@@ -16,6 +16,14 @@ BASELINE, CEILING = default("method.baseline"), default("method.ceiling")
 """The method that differences are to unless another is named, and the best that the same histories allow."""
 CROWD, MISMATCH = default("method.crowd"), default("control.mismatch")
 """The method that draws what most people like for everybody, and the control that shows a method another history."""
+_PARTS: Mapping[BackboneKind, Mapping[str, str]] = {
+    "style-transfer": {
+        BASELINE: default("method.baseline.style-transfer"),
+        CROWD: default("method.crowd.style-transfer"),
+    }
+}
+"""What plays these parts on backbones of another kind, which neither of the two runs on."""
+BASELINES, CROWDS = ((method, *(parts[method] for parts in _PARTS.values())) for method in (BASELINE, CROWD))
 ROLES: Mapping[str, str] = dict(zip((BASELINE, CROWD), STATED_ROLES, strict=True))
 """What the card of given images calls the parts of the frame, by the methods that are these of drawn ones."""
 STATED = " (stated)"
@@ -88,13 +96,26 @@ def stated_role(run: ScoredRun) -> str:
     return str(run.description.get("given", {}).get("role", "")) if is_given(run.spec) else ""
 
 
+def part(run: ScoredRun, method: str) -> str:
+    """The method that stands in the place of `BASELINE` or `CROWD` on the run's backbone; any other is itself."""
+    name = run.spec["backbone"]
+    kind: BackboneKind = load("backbone", name).kind if name in names("backbone") else "text-to-image"
+    return _PARTS.get(kind, {}).get(method, method)
+
+
+def usual_baseline(runs: Iterable[ScoredRun], asked: str) -> str:
+    """The baseline that is asked for; of `BASELINE`, which is the default everywhere, what plays it for these runs."""
+    drawn = next((run for run in runs if not is_given(run.spec)), None)
+    return asked if drawn is None else part(drawn, asked)
+
+
 def framing(runs: Mapping[str, ScoredRun], label: str, method: str) -> str | None:
     """The label of the run that frames another as a method: of the same origin, given ones by their cards.
 
     Raises `PrefbenchError` for several.
     """
     if not is_given(runs[label].spec):
-        return only(runs, method)
+        return only(runs, part(runs[label], method))
     role = ROLES[method]
     labels = [name for name, run in runs.items() if stated_role(run) == role and same_origin(run, runs[label])]
     if len(labels) > 1:
@@ -126,7 +147,7 @@ def is_personal(run: ScoredRun) -> bool:
     """
     card = run.description["method"]
     reads = is_given(run.spec) or card.get("uses_liked", True) or card.get("uses_disliked", True)
-    framed = stated_role(run) or any(is_plain(run, name) for name in (BASELINE, CROWD))
+    framed = stated_role(run) or any(is_plain(run, name) for name in (*BASELINES, *CROWDS))
     return reads and not is_control(run) and not framed
 
 

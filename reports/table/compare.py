@@ -28,6 +28,7 @@ from ..shared.frame import (
     own_column,
     ranking_metric,
     same_origin,
+    usual_baseline,
 )
 from ..shared.labels import check_mix, label_runs
 from ..shared.paired import Columns, Cut, cutting, on_shared_keys, on_shared_samples, with_counts
@@ -121,13 +122,13 @@ def compare(
     Args:
         beside: runs that have no rows of their own, for differences to the baseline and shares of the gap.
         baseline: the label of the run that all others are compared with, or its method where that has one plain run;
-            without a run of `prompt-only` there are no differences.
+            by default that of the frame, without a run of which there are no differences.
         own_samples: values are of all samples of each run, which is no comparison of them; differences and shares of
             the gap stay on what two or three runs share. Always so for a single run.
 
     Raises:
         PrefbenchError: no runs, a run without scores, runs that do not belong into one table, the same run twice; a
-            baseline other than `prompt-only` that is not among the runs.
+            baseline that is named and not among the runs.
     """
     check_mix([*runs, *beside])
     everyone = dict(zip(label_runs([*runs, *beside]), [*runs, *beside], strict=True))
@@ -157,7 +158,8 @@ def compare(
         ]
     honest = {name: columns[name] for name, run in shown.items() if not is_control(run)}
     by = ranking_metric({name for own in columns.values() for name in own})
-    compared = Comparison(shown, rows, _ranks(honest, by), baseline, cut=cut, ranked_by=by)
+    base = usual_baseline(everyone.values(), baseline)
+    compared = Comparison(shown, rows, _ranks(honest, by), base, cut=cut, ranked_by=by)
     return replace(compared, own=own_column(everything.values()), lacking=lacking(shown, everyone))
 
 

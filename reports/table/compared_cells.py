@@ -8,7 +8,7 @@ from prefbench.api import ScoredRun
 from prefbench.api.runs import is_given
 
 from ..shared.cells import DASH, MIXED, absence, p_text, stacked
-from ..shared.frame import BASELINE, CEILING, GAP, STATED, UTILITY, WIN, same_origin
+from ..shared.frame import BASELINE, BASELINES, CEILING, GAP, STATED, UTILITY, WIN, same_origin
 from ..shared.meaning import gap_note
 from ..shared.notes import mixed_note
 from .compare import ComparedRow, Comparison
@@ -99,7 +99,7 @@ def difference_cell(row: ComparedRow | None, usual_counts: tuple[str, int]) -> s
 def win_lines(comparison: Comparison, shown: Sequence[str]) -> list[str]:
     """What win rates are, whom they say nothing good of, what of the frame is missing."""
     lacking = {
-        name: command for name, command in comparison.lacking.items() if not (name == BASELINE and UTILITY in shown)
+        name: command for name, command in comparison.lacking.items() if not (name in BASELINES and UTILITY in shown)
     }
     return [
         *win_notes(comparison.own, shown),

@@ -19,12 +19,15 @@ from prefbench.api import plain
 from prefbench.files import atomic_file
 
 from ..shared.cells import N, counts, metric_heading, metric_name, usual
-from ..shared.frame import BASELINE, CEILING, GAP, WIN
+from ..shared.frame import BASELINES, CEILING, GAP, WIN
 from .compare import ComparedRow, Comparison
 from .wins import EVEN
 
 _HONEST, _CONTROL, _SOFT = "#0b6fae", "#9a9a9a", "#666666"
-_REFERENCES: Mapping[str, tuple[str, tuple[int, int]]] = {BASELINE: ("#1a1a1a", (4, 3)), CEILING: ("#b5471b", (1, 2))}
+_REFERENCES: Mapping[str, tuple[str, tuple[int, int]]] = {
+    **dict.fromkeys(BASELINES, ("#1a1a1a", (4, 3))),
+    CEILING: ("#b5471b", (1, 2)),
+}
 _COLUMNS = (3, 4, 2)
 """Numbers of columns, of which the first that leaves the fewest holes is taken."""
 _LETTERS = 32

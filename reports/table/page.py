@@ -18,7 +18,7 @@ from prefbench.files import write_atomic
 from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.escape import code_block, csv_cell, markdown, slug
-from ..shared.frame import BASELINE, CEILING, GAP
+from ..shared.frame import BASELINES, CEILING, GAP
 from ..shared.grid import to_latex, to_markdown
 from .compare import Comparison, as_json
 from .figures import draw_figure
@@ -75,7 +75,7 @@ def _render(comparison: Comparison, tables: Sequence[Grid], galleries: Mapping[s
         tests=Safe(p_sentence()),
         intervals=Safe(interval_sentence()),
         own=comparison.own,
-        lines=[name for name in (BASELINE, CEILING) if name in comparison.methods],
+        lines=[name for name in (*BASELINES, CEILING) if name in comparison.methods],
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from prefbench.api import ScoredRun
 
-from ..shared.frame import BASELINE, CEILING, CROWD, is_plain, stated_backbone, stated_role
+from ..shared.frame import BASELINES, CEILING, CROWDS, is_plain, stated_backbone, stated_role
 from ..shared.labels import MUST_AGREE, SAMPLER, must_agree, settings_of
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def together(runs: Sequence[ScoredRun]) -> list[ScoredRun]:
         reason = f"its {metric} was scored by another recipe than the others'; prefbench score RUN"
         kept = _majority(kept, partial(_recipe, metric), reason)
     kept = _once(kept, _identity, "it has the settings of another run")
-    for method in (BASELINE, CEILING, CROWD):
+    for method in (*BASELINES, CEILING, *CROWDS):
         kept = _one_plain(kept, method)
     return _once(kept, _stated_place, "a table takes one run of each part of the frame of one stated backbone")
 

@@ -15,6 +15,7 @@ from ..shared.commands import command_for, export_command, score_command
 from ..shared.frame import (
     BASELINE,
     CROWD,
+    CROWDS,
     MISMATCH,
     ROLES,
     STATED,
@@ -23,6 +24,7 @@ from ..shared.frame import (
     is_personal,
     mismatched,
     own_column,
+    part,
     stated_backbone,
 )
 from ..shared.paired import Columns, on_shared_keys, with_counts
@@ -82,7 +84,7 @@ def opponents(label: str, everyone: Mapping[str, ScoredRun], base: str | None) -
     stated = is_given(everyone[label].spec)
     frame = {name: framing(everyone, label, name) for name in (BASELINE, CROWD)}
     frame[MISMATCH] = mismatched(everyone, label)
-    named = {stated_name(name) if stated else name: other for name, other in frame.items()}
+    named = {stated_name(name) if stated else part(everyone[label], name): other for name, other in frame.items()}
     if base is not None and base not in named.values():
         named[base] = base
     return {name: other for name, other in named.items() if other is not None and other != label}
@@ -101,7 +103,8 @@ def lacking(shown: Mapping[str, ScoredRun], everyone: Mapping[str, ScoredRun]) -
         if is_given(run.spec):
             commands |= _lacking_given(label, run, missing)
         else:
-            commands |= {name: command_for(run, name) for name in missing if name not in commands}
+            methods = [part(run, name) for name in missing]
+            commands |= {name: command_for(run, name) for name in methods if name not in commands}
         if is_personal(run) and mismatched(everyone, label) is None:
             commands[f"{label} + {MISMATCH}"] = _mismatched_command(run)
     return commands
@@ -133,7 +136,7 @@ def beaten_by_none(rows: Mapping[str, SummaryRow]) -> list[str]:
     one that may not is no proof of anything personal either. A run that is not there says nothing.
     """
     names = []
-    for name in (CROWD, MISMATCH, stated_name(CROWD), stated_name(MISMATCH)):
+    for name in (*CROWDS, MISMATCH, stated_name(CROWD), stated_name(MISMATCH)):
         row = rows.get(win_column(name))
         if row is not None and row.value is not None and (row.low is None or row.low <= EVEN):
             names.append(name)

@@ -168,13 +168,13 @@ def test_what_is_committed_of_ours_is_personal() -> None:
     assert rows.keys() >= {"ours", "ip-adapter", "attribute-rewrite", "ours.other-user", "ours.flipped"}
 
 
-def unknown_truth(folder: Path, **own: float) -> list[ScoredFolder]:
+def unknown_truth(folder: Path, backbone: str = "tiny", /, **own: float) -> list[ScoredFolder]:
     """Runs of a suite without truth by P(liked) under the own user: `ours_other_user` is `ours` under that control."""
     users = dict.fromkeys((f"user {i}" for i in range(9)), 0.0)
     runs = []
     for name, value in own.items():
         method, _, control = name.replace("_", "-").partition("-other")
-        spec = {"suite": "mine/", "control": "other-user" if control else None}
+        spec = {"suite": "mine/", "control": "other-user" if control else None, "backbone": backbone}
         gain = {"gain": lambda *sample, value=value: value + 0.01 * sample[2], "truth": False}
         runs.append(build(folder / name, method, users, present=tuple(users), spec=spec, **gain))
     return runs
@@ -221,6 +221,23 @@ def test_what_a_frame_without_truth_lacks_is_named_with_its_command(tmp_path: Pa
     own = {name: value for name, value in FRAMED.items() if name != without}
     with pytest.raises(PrefbenchError, match=missing):
         entries_of(unknown_truth(tmp_path, **own))
+
+
+STYLED = {"fitted_style": 0.9, "plain_style": 0.4, "crowd_style": 0.95, "fitted_style_other_user": 0.5}
+
+
+def test_on_a_backbone_of_style_transfer_its_own_frame_is_asked_for_and_published(tmp_path: Path) -> None:
+    page = render(entries_of(unknown_truth(tmp_path / "whole", "magenta", **STYLED)))
+    head = next(line for line in page.splitlines() if line.startswith("| method |"))
+    over = [f"win-rate over {name} ↑" for name in ("plain-style", "crowd-style", "other-user")]
+    assert head.startswith(f"| method | personal-gain ↑ | {' | '.join(over)} | n |")
+    assert "| fitted-style ≈ |" in page
+    assert "≈ fitted-style does not beat crowd-style: it has" in page
+    assert "personal-gain to plain-style" in page
+    without = {name: value for name, value in STYLED.items() if name != "crowd_style"}
+    command = "prefbench run --suite mine/ --backbone magenta .*--method crowd-style"
+    with pytest.raises(PrefbenchError, match=rf"among the runs crowd-style \({command}\)$"):
+        entries_of(unknown_truth(tmp_path / "part", "magenta", **without))
 
 
 def test_a_run_without_the_headline_is_not_published_where_no_truth_is_known(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from prefbench.reports.shared.frame import headlines, mismatched, own_column, ra
 from prefbench.reports.table.beside import frame_beside
 from prefbench.reports.table.compare import Comparison, as_json, compare
 from prefbench.reports.table.grids import run_grid, runs_grid
-from prefbench.reports.table.headline import run_headline, runs_headline
+from prefbench.reports.table.headline import difference_headline, run_headline, runs_headline
 from prefbench.reports.table.report import Table
+from prefbench.reports.table.together import together
 from prefbench.score.scored_folder import ScoredFolder
 from tests.support.toy_runs import Gain, build
 
@@ -360,3 +361,46 @@ def test_a_folder_that_is_named_by_a_dot_is_named_so_again(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path / "mine")
     ran = run(tmp_path, "ours", 0.9, spec={"suite": "mine/"}, command="prefbench run --suite . --method ours")
     assert command_for(ran, "crowd") == "prefbench run --suite . --method crowd"
+
+
+STYLED = {"spec": {"backbone": "magenta"}}
+
+
+def styled(folder: Path, own: float = 0.9, crowd: float = 0.6) -> list[ScoredFolder]:
+    """`fitted-style` with the frame of a backbone of style transfer."""
+    return [
+        run(folder, "fitted-style", own, **STYLED),
+        run(folder, "plain-style", 0.4, **STYLED),
+        run(folder, "crowd-style", crowd, **STYLED),
+        run(folder, "fitted-style", 0.5, control="other-user", **STYLED),
+    ]
+
+
+def test_on_a_backbone_of_style_transfer_its_own_methods_are_baseline_and_crowd(tmp_path: Path) -> None:
+    comparison = compare(styled(tmp_path))
+    frame = {OVER("plain-style"): 1.0, OVER("crowd-style"): 1.0, OVER("other-user"): 1.0}
+    assert rates(comparison, "fitted-style") == frame
+    assert comparison.unbeaten == {"fitted-style": []}, "neither part of the frame is a method that must beat it"
+    assert (comparison.baseline, comparison.lacking) == ("plain-style", {})
+    differences = {row.baseline for row in comparison.rows if row.difference is not None}
+    assert differences == {"plain-style"}
+    assert "difference to plain-style" in to_text(difference_headline(comparison))
+
+
+def test_who_does_not_beat_the_crowds_style_is_marked(tmp_path: Path) -> None:
+    comparison = compare(styled(tmp_path, crowd=0.95))
+    assert comparison.unbeaten == {"fitted-style": ["crowd-style"]}
+    assert "fitted-style ≈" in {cells[0] for cells in runs_headline(comparison).sections[0]}
+
+
+def test_what_a_table_of_style_transfer_lacks_runs_on_its_backbone(tmp_path: Path) -> None:
+    runs = styled(tmp_path)
+    lacking = compare(runs[:1]).lacking
+    assert list(lacking) == ["plain-style", "crowd-style", "fitted-style + other-user"]
+    assert all("--backbone magenta" in command for command in lacking.values())
+    assert {one.method for one in frame_beside(runs[0])} == {"plain-style", "crowd-style", "fitted-style"}
+
+
+def test_one_run_of_each_part_of_the_frame_of_style_transfer_stands_in_a_table(tmp_path: Path) -> None:
+    runs = [*styled(tmp_path), run(tmp_path / "again", "plain-style", 0.4, spec={"backbone": "magenta", "users": 9})]
+    assert [one.method for one in together(runs)].count("plain-style") == 1
