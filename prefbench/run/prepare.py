@@ -30,7 +30,7 @@ from prefbench.run.folder import RunFolder
 from prefbench.run.guarded_suite import GuardedSuite
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
 from prefbench.run.plan import Planned, RunSpec, make_plan
-from prefbench.run.set_up import check_contents, set_up
+from prefbench.run.set_up import check_contents, set_up, usual_backbone
 
 if TYPE_CHECKING:
     from prefbench.run.set_up import AnyBackbone
@@ -145,9 +145,11 @@ def prepare(settings: Settings) -> Prepared:
     control = load("control", settings.control) if settings.control else None
     suite, suite_parameters = load_suite(settings.suite, settings.suite_parameters)
     kinds = kinds_of_users(suite, cast("Split", settings.split), settings.users)
+    cases, drawing = cases_of(suite, kinds, settings.split), identity.make()
+    check_contents(type(drawing), cases)
     method, backbone = set_up(
-        identity.make(),
-        settings.backbone or suite.card.backbone,
+        drawing,
+        settings.backbone or usual_backbone(type(drawing), suite, cases),
         suite,
         cast("Split", settings.split),
         device=settings.device,
@@ -159,8 +161,6 @@ def prepare(settings: Settings) -> Prepared:
     if control is not None:
         histories = controlled(cast("str", settings.control), control, histories)
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
-    cases = cases_of(suite, kinds, settings.split)
-    check_contents(type(method), cases)
     plan = make_plan(spec, cases, histories)
     folder = RunFolder(settings.out / spec.id)
     return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command)

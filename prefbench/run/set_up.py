@@ -84,6 +84,23 @@ def check_kind(method: type[Method], backbone: str | Path | BackboneCard) -> Non
         )
 
 
+def usual_backbone(method: type[Method], suite: Suite, cases: Sequence[Case]) -> str:
+    """The backbone where none is named: the suite's, unless it is of another kind than is wanted.
+
+    Wanted is what the method draws by; of one that draws by any, style transfer where each case has a content.
+    """
+    from prefbench.models.backbones.loader import find_card
+
+    wanted = method.card.backbone_kind or wanted_by(cases)
+    fits = wanted is None or find_card(suite.card.backbone).kind == wanted
+    return suite.card.backbone if wanted is None or fits else of_kind(wanted)[0]
+
+
+def wanted_by(cases: Sequence[Case]) -> BackboneKind | None:
+    """Style transfer where each case has a picture to redraw; None where any kind may be meant."""
+    return "style-transfer" if all(case.content is not None for case in cases) else None
+
+
 def of_kind(kind: BackboneKind) -> list[str]:
     """The registered backbones of a kind."""
     from prefbench.models.backbones.loader import find_card

