@@ -39,7 +39,8 @@ def export(
     """Write what to draw: `prefbench export cases SUITE FOLDER`.
 
     FOLDER gets cases.csv (user, case, prompt, sample, seed, image), the likes and dislikes that methods may see as
-    histories/USER/liked and disliked, and how to hand the images back.
+    histories/USER/liked and disliked, the pictures to redraw where cases have some (contents/, named in the column
+    content), and how to hand the images back.
     """
     from prefbench.api import counted
     from prefbench.api.near import unknown

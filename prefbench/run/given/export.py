@@ -1,6 +1,7 @@
 """What to draw, for methods that run elsewhere: cases, histories as folders of pictures, and how to hand images back.
 
-It holds what a method sees here and nothing else: of a user's judgments the methods' part, of a case its prompt.
+It holds what a method sees here and nothing else: of a user's judgments the methods' part, of a case its prompt and
+the picture to redraw.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Literal, get_args
 
-from prefbench.api import History, Judgment, PrefbenchError, encode_png
+from prefbench.api import Case, History, Judgment, Picture, PrefbenchError, encode_png
 from prefbench.api.reports import Bar, no_bar
 from prefbench.files import write_atomic
 from prefbench.run.given.prepare import Data
+from prefbench.run.plan import Planned
 
 Form = Literal["csv", "jsonl"]
-HISTORIES, README = "histories", "README.md"
+HISTORIES, CONTENTS, README = "histories", "contents", "README.md"
 _COLUMNS = ("user", "case", "prompt", "sample", "seed", "image")
+_CONTENT = "content"
 _JUDGED = ("file_name", "user", "liked", "prompt", "pair", "rating", "comment", "source")
 
 
@@ -42,29 +45,36 @@ def export_cases(
     """Writes what a suite asks for into a folder: `cases.csv` or `cases.jsonl`, `histories/` and `README.md`.
 
     Each history is `histories/<user>/liked/` and `disliked/`, with all judgments in `histories/metadata.csv`, so that
-    it is a folder of judged pictures itself. The table of cases comes last: with it an export is whole.
+    it is a folder of judged pictures itself. Pictures to redraw are in `contents/`, each once, and the column `content`
+    names them. The table of cases comes last: with it an export is whole.
 
     Args:
         control: a registered control, which changes the histories: `other-user` gives each user another one's.
 
     Raises:
-        PrefbenchError: the folder holds an export, a picture of a history cannot be read, or the disk is full.
+        PrefbenchError: the folder holds an export, a picture of a history or to redraw cannot be read, or the disk is
+            full.
     """
     tables = [folder / f"cases.{one}" for one in get_args(Form)]
     if present := [path for path in tables if path.exists()]:
         raise PrefbenchError(f"{present[0]} exists already: name another folder, or delete this one")
     data = data.under(control)
     names, places = data.folders, data.targets().by_place
-    rows = [_case(place, planned.case.prompt, planned.seed, names) for place, planned in places.items()]
+    contents = _contents(planned.case for planned in places.values())
+    files = {content.digest: f"{CONTENTS}/{n:03d}.png" for n, content in enumerate(contents)}
+    rows = [_case(place, planned, names, files) for place, planned in places.items()]
     judged: list[dict[str, Any]] = []
     with bar("write histories", sum(map(len, data.histories.values())), "img") as advance:
         for user, history in data.histories.items():
             judged += _write_history(folder, names[user], history)
             advance(len(history))
+    for content in contents:
+        write_atomic(folder / files[content.digest], encode_png(content.load()), inside=folder)
     _write(folder, f"{HISTORIES}/metadata.csv", _table(_JUDGED, judged))
-    _write(folder, README, _readme(data, f"cases.{form}", control))
+    _write(folder, README, _readme(data, f"cases.{form}", control, redrawn=bool(files)))
     lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-    _write(folder, f"cases.{form}", _table(_COLUMNS, rows) if form == "csv" else "".join(lines))
+    columns = (*_COLUMNS, *[_CONTENT] * bool(files))
+    _write(folder, f"cases.{form}", _table(columns, rows) if form == "csv" else "".join(lines))
     return Exported(len(data.histories), len(rows), len(judged))
 
 
@@ -79,10 +89,18 @@ def options_again(data: Data) -> str:
     return "".join([*own, *(f" -s {quote(pair)}" for pair in pairs)])
 
 
-def _case(place: tuple[str, int, int], prompt: str, seed: int, names: Mapping[str, str]) -> dict[str, Any]:
+def _contents(cases: Iterable[Case]) -> list[Picture]:
+    """The pictures to redraw, each once; their files have numbers for names, since a name may tell who liked what."""
+    return list({case.content.digest: case.content for case in cases if case.content is not None}.values())
+
+
+def _case(
+    place: tuple[str, int, int], planned: Planned, names: Mapping[str, str], files: Mapping[str, str]
+) -> dict[str, Any]:
     user, case, sample = place
-    image = f"{names[user]}/{case}-{sample}.png"
-    return {"user": user, "case": case, "prompt": prompt, "sample": sample, "seed": seed, "image": image}
+    image, content = f"{names[user]}/{case}-{sample}.png", planned.case.content
+    row = {"user": user, "case": case, "prompt": planned.case.prompt, "sample": sample, "seed": planned.seed}
+    return {**row, "image": image, **({_CONTENT: files[content.digest] if content else ""} if files else {})}
 
 
 def _write_history(folder: Path, name: str, history: History) -> list[dict[str, Any]]:
@@ -115,11 +133,12 @@ def _write(folder: Path, name: str, text: str) -> None:
     write_atomic(folder / name, text, inside=folder)
 
 
-def _readme(data: Data, cases: str, control: str | None) -> str:
+def _readme(data: Data, cases: str, control: str | None, *, redrawn: bool) -> str:
     """What to draw, what to save, what to do with it."""
     command = f'prefbench score --images drawn --suite {_suite(data)} --name "my method"{options_again(data)}'
+    seen = f"`prompt`, the picture to redraw in its column `{_CONTENT}`," if redrawn else "`prompt`"
     lines = [
-        f"Draw one picture for each row of `{cases}`, from its `prompt` and `seed`, to the taste of its `user`, whose "
+        f"Draw one picture for each row of `{cases}`, from its {seen} and `seed`, to the taste of its `user`, whose "
         f"likes and dislikes are in `{HISTORIES}/`.",
         "Save each under the name in its column `image`, `<user>/<case>-<n>.png`, in one folder, `drawn`.",
         *_of_control(control),

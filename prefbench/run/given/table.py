@@ -17,6 +17,8 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 TEXTS = ("user", "prompt", "case", "image", "prompt_used")
 NUMBERS = ("sample", "seed", "seconds")
 COLUMNS = (*TEXTS, *NUMBERS)
+_OF_EXPORTS = ("content",)
+"""Columns of an exported table that say nothing of an image: it may be handed back as it is."""
 _OUTSIDE = r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:"
 _WHOLE = r"\s*[0-9]{1,19}\s*"
 _MOST = 2**63 - 1
@@ -31,7 +33,7 @@ def read_images(path: Path) -> GivenImages:
     columns = read_columns(path, COLUMNS)
     columns = columns.rename(columns={name: low for name in columns if (low := str(name).strip().lower()) in COLUMNS})
     _check_columns(path, list(map(str, columns)))
-    others = [f"column {name}{meant(str(name), COLUMNS)}" for name in columns if name not in COLUMNS]
+    others = [f"column {name}{meant(str(name), COLUMNS)}" for name in columns if name not in (*COLUMNS, *_OF_EXPORTS)]
     if columns.empty:
         raise PrefbenchError(f"{path} has no rows")
     rows = columns.reindex(columns=list(COLUMNS), fill_value="")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from prefbench.api import Picture, PrefbenchError, Suite, image_digest
 from prefbench.api.pictures import read_picture
@@ -17,7 +19,7 @@ from prefbench.run.given.export import export_cases
 from prefbench.run.given.prepare import Data, open_data
 from prefbench.run.prepare import Settings, load_suite
 from tests.support.finished_images import counts, given
-from tests.support.judged_folders import write_layout, write_table
+from tests.support.judged_folders import write_layout, write_pictures, write_table
 
 DRAWER = """
 import csv, pathlib, sys
@@ -120,6 +122,56 @@ def test_nothing_that_methods_may_not_see_is_exported(tmp_path: Path) -> None:
         for one in (*suite.history(user.id, "scorer").liked, *suite.history(user.id, "scorer").disliked)
     } - asked
     assert not any(prompt in text for prompt in unasked)
+
+
+def with_contents(root: Path) -> Path:
+    """A folder whose cases have pictures to redraw, the two of them for three prompts, with names that tell."""
+    folder = write_layout(root / "mine", ["ann", "ben"])
+    (folder / "prompts.txt").unlink()
+    names = [f"contents/{name}.png" for name in ("what ann likes", "plain", "what ann likes")]
+    lines = [f"{prompt},{name}" for prompt, name in zip(("a cat", "a dog", "a cow"), names, strict=True)]
+    (folder / "prompts.csv").write_text("\n".join(["prompt,content", *lines]))
+    write_pictures(folder, names)
+    return folder
+
+
+def test_pictures_to_redraw_are_exported_once_each_and_named_in_the_rows(tmp_path: Path) -> None:
+    folder = with_contents(tmp_path)
+    export_cases(opened(folder, samples=1), tmp_path / "export")
+    rows = rows_of(tmp_path / "export" / "cases.csv")
+    contents = [f"contents/{n:03d}.png" for n in (0, 1, 0)]
+    assert [row["content"] for row in rows] == contents * 2
+    for row, name in zip(rows, ("what ann likes", "plain", "what ann likes"), strict=False):
+        redrawn = read_picture(tmp_path / "export" / row["content"])
+        assert image_digest(redrawn) == image_digest(read_picture(folder / "contents" / f"{name}.png"))
+    assert "the picture to redraw in its column `content`" in (tmp_path / "export" / "README.md").read_text()
+
+
+def test_of_pictures_to_redraw_nothing_is_exported_but_their_pixels(tmp_path: Path) -> None:
+    folder = with_contents(tmp_path)
+    write_pictures(folder, ["ann/liked/plain.png"])
+    note = PngInfo()
+    note.add_text("Comment", "liked by ann")
+    with Image.open(folder / "contents" / "plain.png") as image:
+        image.save(folder / "contents" / "plain.png", pnginfo=note)
+    export_cases(opened(folder), tmp_path / "export")
+    files = [path for path in (tmp_path / "export").rglob("*") if path.is_file()]
+    assert len([path for path in files if path.parent.name == "contents"]) == 2
+    assert not any(b"what ann likes" in path.read_bytes() or b"liked by ann" in path.read_bytes() for path in files)
+    judged_pictures = {image_digest(read_picture(path)) for path in files if "liked" in path.parent.name}
+    assert image_digest(read_picture(folder / "contents" / "plain.png")) not in judged_pictures
+
+
+def test_cases_without_pictures_to_redraw_have_no_column_for_them(tmp_path: Path) -> None:
+    export_cases(opened(write_layout(tmp_path / "mine", ["ann"])), tmp_path / "export")
+    assert "content" not in rows_of(tmp_path / "export" / "cases.csv")[0]
+    assert not (tmp_path / "export" / "contents").exists()
+
+
+def test_a_table_of_cases_with_contents_comes_back_whole(tmp_path: Path) -> None:
+    export_cases(opened(with_contents(tmp_path)), tmp_path / "export")
+    subprocess.run([sys.executable, "-c", DRAWER, *[str(tmp_path / "export")] * 2], check=True)
+    assert counts(given(tmp_path, tmp_path / "export").coverage) == {"expected": 12, "found": 12}
 
 
 def test_an_export_that_a_script_draws_comes_back_whole(tmp_path: Path) -> None:
