@@ -61,7 +61,8 @@ def _unsaid(run: AuditedRun) -> list[str]:
 def _weights(run: AuditedRun) -> list[str]:
     """The weights behind a run: its backbone's, and those that the method's card names.
 
-    Runs that were made before cards named weights are taken by the card of the registered method.
+    A registered backbone without a declaration is no doubt about a method: none chose what it learned from. Runs that
+    were made before cards named weights are taken by the card of the registered method.
     """
     card: Mapping[str, Any] = run.description["method"]
     weights: Sequence[str] | None = card.get("weights")
@@ -69,7 +70,16 @@ def _weights(run: AuditedRun) -> list[str]:
     if weights is None and method in names("method"):
         registered: MethodCard = load("method", method).card
         weights = registered.weights
-    return [*([] if is_given(run.spec) else [str(run.spec["backbone"])]), *(weights or ())]
+    backbone = str(run.spec["backbone"])
+    is_common = is_given(run.spec) or (_is_registered(run) and data_of(backbone) is None)
+    return [*[backbone] * (not is_common), *(weights or ())]
+
+
+def _is_registered(run: AuditedRun) -> bool:
+    """Whether the backbone is a registered one, by its source: a folder of the same name may have learned anything."""
+    name = run.spec["backbone"]
+    source = run.description.get("backbone", {}).get("source")
+    return name in names("backbone") and load("backbone", name).source == source
 
 
 def data_of(name: str) -> tuple[str, ...] | None:

@@ -21,6 +21,7 @@ from prefbench.api import History, Picture, PrefbenchError, ReportContext, Sampl
 from prefbench.check import Finding, duplicates
 from prefbench.check.duplicates import nearest
 from prefbench.cli.main import main
+from prefbench.registry import load
 from prefbench.reports.audit import training
 from prefbench.reports.audit.audited_run import split_of
 from prefbench.reports.audit.checks import audit
@@ -374,6 +375,19 @@ def test_cards_of_weights_are_read(
     describe(run, lambda content: content["method"].update(weights=["good", "bad"]))
     finding = audited(run)["trained on"]
     assert list(finding.rows) == [{"declared by": "weights bad", "trained on": "tiny:test"}]
+
+
+def test_weights_of_a_registered_backbone_are_no_doubt_about_a_method_and_a_folders_are(
+    run: RunFolder, audited: Auditing
+) -> None:
+    card = load("backbone", "magenta")
+    describe(run, lambda content: content["spec"].update(backbone=card.name))
+    describe(run, lambda content: content["backbone"].update(source=card.source))
+    finding = audited(run)["trained on"]
+    assert (finding.outcome, finding.rows) == ("ok", ())
+    describe(run, lambda content: content["backbone"].update(source="/home/ann/magenta"))
+    finding = audited(run)["trained on"]
+    assert (finding.outcome, [row["weights"] for row in finding.rows]) == ("warning", ["magenta"])
 
 
 def test_a_scorer_that_a_method_picks_by_is_a_warning(run: RunFolder, audited: Auditing) -> None:
