@@ -13,6 +13,7 @@ import pytest
 
 from prefbench.api.runs import NO_BACKBONE, NO_DIGEST
 from prefbench.cli.grids import fold, show, to_text
+from prefbench.reports.contrasts.contrasts import contrast
 from prefbench.reports.shared.commands import command_for
 from prefbench.reports.shared.frame import headlines, mismatched, own_column, ranking_metric
 from prefbench.reports.table.beside import frame_beside
@@ -22,6 +23,7 @@ from prefbench.reports.table.headline import difference_headline, run_headline, 
 from prefbench.reports.table.report import Table
 from prefbench.reports.table.together import together
 from prefbench.score.scored_folder import ScoredFolder
+from tests.support.colours import ColourSuite
 from tests.support.toy_runs import Gain, build
 
 GIVEN = {"backbone": NO_BACKBONE, "backbone_digest": NO_DIGEST, "steps": 0, "guidance": 0.0, "dtype": "none"}
@@ -404,3 +406,8 @@ def test_what_a_table_of_style_transfer_lacks_runs_on_its_backbone(tmp_path: Pat
 def test_one_run_of_each_part_of_the_frame_of_style_transfer_stands_in_a_table(tmp_path: Path) -> None:
     runs = [*styled(tmp_path), run(tmp_path / "again", "plain-style", 0.4, spec={"backbone": "magenta", "users": 9})]
     assert [one.method for one in together(runs)].count("plain-style") == 1
+
+
+def test_contrasts_on_a_backbone_of_style_transfer_are_to_its_baseline(tmp_path: Path) -> None:
+    contrasts = contrast(styled(tmp_path), ColourSuite, metrics=["personal-gain"])
+    assert {base for _, base in contrasts.pairs} == {"plain-style"}
