@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -272,5 +272,5 @@ def test_a_contrast_of_given_and_drawn_images_is_marked(tmp_path: Path) -> None:
 def test_copies_of_judged_pictures_are_named_under_each_table(tmp_path: Path) -> None:
     run = given(tmp_path)
     assert not any("judged" in line for line in drawn_lines(run))
-    run.description["given"] = {**run.description.get("given", {}), "found": 12, "copies": 5}
+    cast("dict[str, Any]", run.description)["given"] = {"found": 12, "copies": 5}
     assert "5 of 12 images are no drawing but what a user judged" in drawn_lines(run)
