@@ -89,7 +89,7 @@ class Preference(ImageMetric):
     def _liked(self, history: History, samples: Sequence[Scored]) -> Features:
         if not len(history):
             return np.full(len(samples), np.nan)
-        return self.scorer.score(history, [s.prompt for s in samples], [s.pixels for s in samples])
+        return self.scorer.score(history, [s.category or s.prompt for s in samples], [s.pixels for s in samples])
 
 
 class ViperProxyMetric(Preference):

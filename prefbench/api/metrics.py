@@ -72,6 +72,8 @@ class Scored:
     user: str
     prompt: str
     pixels: Pixels
+    category: str = ""
+    """That of its case, for metrics by a `CrossFittedScorer`; else empty."""
 
 
 class ImageMetric(ABC):

@@ -129,6 +129,9 @@ class Case:
     rejected: Picture | None = None
     content: Picture | None = None
     """The picture to redraw, for backbones of style transfer; nobody's judgments of it are seen."""
+    category: str = ""
+    """The prompt of judgments that it belongs to, where its own was never judged: scorers with a model for each prompt
+    that was judged often ask by it."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def check_cases(whose: str, cases: Sequence[Case]) -> None:
     """
     _check(whose, "case ids", [case.id for case in cases], ID_LIMIT + TEXT_LIMIT)
     _check(whose, "prompts", [case.prompt for case in cases], TEXT_LIMIT)
+    _check(whose, "categories of cases", [case.category for case in cases], TEXT_LIMIT)
     if odd := next((case for case in cases if not isinstance(case.content, Picture | None)), None):
         raise PrefbenchError(f"{whose}: the content of case {odd.id!r} is a {type(odd.content).__name__}, no Picture")
     if empty := next((case for case in cases if not case.prompt.strip()), None):

@@ -216,7 +216,11 @@ class Evaluator:
         self, metric: api.ImageMetric, chunk: Sequence[api.Sample], evidence: api.Evidence, material: Material
     ) -> list[ScoreRow]:
         pixels = material.pixels([sample.image or "" for sample in chunk])
-        scored = [api.Scored(s.key, s.user, s.prompt, p) for s, p in zip(chunk, pixels, strict=True)]
+        categories = material.categories if isinstance(metric.scorer, api.CrossFittedScorer) else {}
+        scored = [
+            api.Scored(s.key, s.user, s.prompt, p, categories.get((s.user, s.case), ""))
+            for s, p in zip(chunk, pixels, strict=True)
+        ]
         features = self.inputs.features(metric.extractor, chunk, material) if metric.extractor else None
         with _asking(metric, "score"):
             returned = metric.score(api.DrawnImages(scored, features, evidence))

@@ -51,6 +51,12 @@ class Material:
         return [user for user in self.suite.users(self.split) if user.id in present]
 
     @cached_property
+    def categories(self) -> Mapping[tuple[str, str], str]:
+        """Those of cases that have one, by user and case."""
+        cases = [case for user in self.users for case in self.suite.cases(user.id)]
+        return {(case.user, case.id): case.category for case in cases if case.category}
+
+    @cached_property
     def digest(self) -> str:
         """Changes whenever the set of samples or any image does."""
         return samples_digest(self.samples)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from prefbench.api import Features, History, Pixels
+from prefbench.metrics.scorers.fitted.scorer import FittedScorer
 from tests.support.finished_images import REDNESS, USERS, write_drawn
 from tests.support.hostile import invoke
-from tests.support.judged_folders import picture, write_layout
+from tests.support.judged_folders import picture, write_layout, write_pictures, write_table
 
 
 @pytest.fixture
@@ -60,6 +64,35 @@ def test_a_dry_run_ends_with_1_where_the_images_would_be_refused(tmp_path: Path,
     for allowed in ([], ["--allow-missing"]):
         done = invoke("score", "--images", "out", "--suite", "mine", "--dry-run", *allowed, "--metrics", metric)
         assert (done.exit_code, "another picture" in done.output) == (1, True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("metric")
+def test_personal_gain_asks_by_the_category_of_a_case_and_elsewhere_by_its_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def score(_: FittedScorer, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
+        asked.append((history.user, *prompts))
+        return np.full(len(pictures), 0.5)
+
+    monkeypatch.setattr(FittedScorer, "score", score)
+    rows = [
+        {"file_name": f"{user}-{n}.png", "user": user, "liked": n % 2 == 0, "prompt": "cats"}
+        for user in USERS
+        for n in range(8)
+    ]
+    folder = write_table(tmp_path / "of cats", rows, "")
+    (folder / "prompts.csv").write_text("prompt,user,category\ncats 1,,cats\na dog,ann,\n")
+    for user, cases in {"ann": 2, "ben": 1, "cy": 1}.items():
+        write_pictures(tmp_path / "drawn" / user, [f"{case}-0.png" for case in range(cases)])
+    command = ["score", "--images", "drawn", "--suite", "of cats", "--samples", "1", "--name", "mine"]
+    done = invoke(*command, "--metrics", "personal-gain")
+    assert done.exit_code == 0, done.output
+    prompts = {(*one[:1], *sorted(one[1:])) for one in asked}
+    assert prompts >= {("ann", "a dog", "cats"), ("ben", "cats"), ("cy", "cats")}
+    assert not any("cats 1" in one for one in prompts), "nobody's judgments know it"
 
 
 def test_a_dry_run_says_everything_as_json_and_stores_nothing(tmp_path: Path, metric: str) -> None:

@@ -55,7 +55,7 @@ def read_contents(folder: Path, least: int) -> Contents:
     """
     table = find_table(folder)
     judged = read_layout(folder) if table is None else read_table(table)
-    prompts = read_prompts(folder)
+    prompts = read_prompts(folder, {*judged.rows["prompt"]} - {""})
     _check_users(folder, prompts.by_user or {}, judged.rows["user"])
     left_out: Counter[str] = Counter()
     rows, unreadable = _readable(folder, judged.rows)

@@ -1,14 +1,15 @@
 """What methods draw for: `prompts.txt`, one prompt a line, or `prompts.csv|jsonl|parquet` with `prompt` and `user`.
 
-A table may have the column `content`: the picture to redraw, a path inside the folder.
+A table may have the columns `content`, the picture to redraw, a path inside the folder, and `category`, the prompt of
+judgments that a prompt belongs to which was never judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
@@ -19,7 +20,9 @@ from prefbench.suites.folder.pictures import with_digests
 from prefbench.suites.folder.table import check_columns, check_names
 
 FILES = ("prompts.txt", "prompts.csv", "prompts.jsonl", "prompts.parquet")
-_COLUMNS = ("prompt", "user", "content")
+_COLUMNS = ("prompt", "user", "content", "category")
+
+T = TypeVar("T")
 
 
 class Redrawn(NamedTuple):
@@ -29,6 +32,14 @@ class Redrawn(NamedTuple):
     digest: str
 
 
+class Asked(NamedTuple):
+    """One thing to draw."""
+
+    prompt: str
+    content: Redrawn | None
+    category: str
+
+
 @dataclass(frozen=True)
 class Prompts:
     """What there is to draw.
@@ -36,24 +47,36 @@ class Prompts:
     Attributes:
         by_user: prompts by user, those of everybody under the empty name; None where there is no file of prompts.
         contents: by user and prompt the picture to redraw; only of prompts that have one.
+        categories: by user and prompt what judgments call it; only of prompts that have one.
     """
 
     by_user: Mapping[str, tuple[str, ...]] | None = None
     contents: Mapping[tuple[str, str], Redrawn] = field(default_factory=dict)
+    categories: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    def of(self, user: str) -> list[tuple[str, Redrawn | None]]:
-        """The prompts of a user, each with its picture to redraw, where there is one."""
+    def of(self, user: str) -> list[Asked]:
+        """The prompts of a user, each with its picture to redraw and its category, where there are any."""
         by_user = self.by_user or {}
         own = dict.fromkeys([*by_user.get("", ()), *by_user.get(user, ())])
-        return [(one, self.contents.get((user, one)) or self.contents.get(("", one))) for one in own]
+        return [Asked(one, _for(self.contents, user, one), _for(self.categories, user, one) or "") for one in own]
 
 
-def read_prompts(folder: Path) -> Prompts:
+def _for(values: Mapping[tuple[str, str], T], user: str, prompt: str) -> T | None:
+    """The value of a user's prompt, else of everybody's."""
+    return values.get((user, prompt)) or values.get(("", prompt))
+
+
+def read_prompts(folder: Path, judged: Collection[str]) -> Prompts:
     """Reads what there is to draw. A prompt that is there twice for a user counts once.
+
+    Args:
+        folder: with the file of prompts, where it has one.
+        judged: prompts of judgments.
 
     Raises:
         PrefbenchError: there are two files, one cannot be read, has no column `prompt`, an empty prompt or none; or a
-            picture to redraw is not there, cannot be read, or differs between two rows of one prompt.
+            picture to redraw is not there or cannot be read, or differs between two rows of one prompt, as a category
+            may not either; or a category is no prompt of judgments.
     """
     files = [folder / name for name in FILES if (folder / name).exists()]
     if not files:
@@ -64,7 +87,23 @@ def read_prompts(folder: Path) -> Prompts:
     if table.empty:
         raise PrefbenchError(f"{files[0]} holds no prompt")
     by_user = {str(user): tuple(dict.fromkeys(own)) for user, own in table.groupby("user", sort=False)["prompt"]}
-    return Prompts(by_user, _contents(folder, files[0], table))
+    return Prompts(by_user, _contents(folder, files[0], table), _categories(files[0], table, judged))
+
+
+def _categories(path: Path, table: pd.DataFrame, judged: Collection[str]) -> dict[tuple[str, str], str]:
+    _check_once(path, table, "category")
+    rows = table[table["category"] != ""]
+    strange = ~rows["category"].isin(judged)
+    check_rows(path, strange, rows["category"], "category is a prompt that judgments have")
+    return dict(zip(zip(rows["user"], rows["prompt"], strict=True), rows["category"], strict=True))
+
+
+def _check_once(path: Path, table: pd.DataFrame, column: str) -> None:
+    """Raises `PrefbenchError` for a prompt with two values: one for everybody is every user's, wherever it stands."""
+    everybodys = {*table["prompt"][table["user"] == ""]}
+    owner = table["user"].where(~table["prompt"].isin(everybodys), "") + "\0" + table["prompt"]
+    twice = table[column].groupby(owner).transform("nunique") > 1
+    check_rows(path, twice, table["prompt"], f"a prompt has one {column}, and this one has others in other rows")
 
 
 def _contents(folder: Path, path: Path, table: pd.DataFrame) -> dict[tuple[str, str], Redrawn]:
@@ -76,11 +115,7 @@ def _contents(folder: Path, path: Path, table: pd.DataFrame) -> dict[tuple[str, 
     index = with_digests(folder, list(dict.fromkeys(names)), {})
     faults = names.map(index["fault"])
     check_rows(path, faults != "", names + " (" + faults + ")", "the picture to redraw cannot be read")
-    # A prompt for everybody is every user's, so it has the same picture wherever it stands.
-    everybodys = {*table["prompt"][table["user"] == ""]}
-    owner = table["user"].where(~table["prompt"].isin(everybodys), "") + "\0" + table["prompt"]
-    twice = table["content"].groupby(owner).transform("nunique") > 1
-    check_rows(path, twice, table["prompt"], "a prompt has one content, and this one has others in other rows")
+    _check_once(path, table, "content")
     digests = names.map(index["digest"])
     keys = zip(rows["user"], rows["prompt"], strict=True)
     return {key: Redrawn(name, digest) for key, name, digest in zip(keys, names, digests, strict=True)}
@@ -91,9 +126,8 @@ def _lines(path: Path) -> pd.DataFrame:
         lines = read_plain(path).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise PrefbenchError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
-    return pd.DataFrame(
-        {"prompt": [line.strip() for line in lines if line.strip()], "user": "", "content": ""}, dtype="str"
-    )
+    prompts = [line.strip() for line in lines if line.strip()]
+    return pd.DataFrame({"prompt": prompts, "user": "", "content": "", "category": ""}, dtype="str")
 
 
 def _table(path: Path) -> pd.DataFrame:

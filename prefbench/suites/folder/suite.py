@@ -28,6 +28,7 @@ from prefbench.api.near import unknown
 from prefbench.suites.folder.card import card_of
 from prefbench.suites.folder.contents import read_contents, some
 from prefbench.suites.folder.encoders import choose
+from prefbench.suites.folder.prompts import Asked
 
 DRAWN_FOR = "methods draw for the prompts of prompts.txt, one a line, or of prompts.csv (prompt, user)"
 
@@ -53,11 +54,13 @@ class FolderSuite(Suite):
 
     @cached_property
     def digest(self) -> str:
-        """Covers every judgment with the pixels of its picture, its part and place, every prompt and content."""
+        """Covers every judgment with the pixels of its picture, its part and place, each prompt, content, category."""
         prompts, contents = self._contents.prompts.by_user, self._contents.prompts.contents
+        categories = self._contents.prompts.categories
         columns = ["user", "split", "part", "digest", "liked", "pair", "prompt", "rating", "comment", "source"]
         parts = [json.dumps([self.card.version, self._shown, prompts], sort_keys=True)]
         parts += [json.dumps([*key, content.digest]) for key, content in sorted(contents.items())]
+        parts += [json.dumps([*key, "category", name]) for key, name in sorted(categories.items())]
         parts += ["\0".join(map(str, self._contents.rows[name].tolist())) for name in columns]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -73,8 +76,8 @@ class FolderSuite(Suite):
         prompts = self._contents.prompts
         if prompts.by_user is not None:
             return [
-                Case(f"{user}/{n}", user, prompt, content=self._picture(*content) if content else None)
-                for n, (prompt, content) in enumerate(prompts.of(user))
+                Case(f"{user}/{n}", user, one.prompt, content=self._redrawn(one), category=one.category)
+                for n, one in enumerate(prompts.of(user))
             ]
         rows = self._of(user, "scorer")
         judged = rows[rows["prompt"] != ""].groupby("prompt", sort=False)
@@ -121,6 +124,9 @@ class FolderSuite(Suite):
             None if side.empty else self._picture(*next(_plain(side, ["file_name", "digest"]))) for side in sides
         )
         return Case(f"{user}/{n}", user, prompt, chosen, rejected)
+
+    def _redrawn(self, asked: Asked) -> Picture | None:
+        return self._picture(*asked.content) if asked.content is not None else None
 
     def _picture(self, name: str, digest: str) -> Picture:
         return Picture(digest, path=self.folder / name)

@@ -55,6 +55,38 @@ def test_a_row_of_one_user_is_that_users(tmp_path: Path) -> None:
     assert contents(list(suite.cases("ben"))) == {"a blue dog": "dog.png"}
 
 
+def categorised(tmp_path: Path, prompts: str) -> Path:
+    """Pictures of cats that two users judged, and prompts to draw for."""
+    rows = [
+        {"file_name": f"{user}-{n}.png", "user": user, "liked": n % 2 == 0, "prompt": "cats"}
+        for user in USERS
+        for n in range(8)
+    ]
+    folder = write_table(tmp_path / "mine", rows, "")
+    (folder / "prompts.csv").write_text(prompts)
+    return folder
+
+
+def test_a_case_has_the_category_that_its_row_names_and_it_is_part_of_the_data(tmp_path: Path) -> None:
+    folder = categorised(tmp_path, "prompt,category\ncats 1,cats\na red dog,\n")
+    suite = suite_of(folder)
+    assert [(case.prompt, case.category) for case in suite.cases("ann")] == [("cats 1", "cats"), ("a red dog", "")]
+    (folder / "prompts.csv").write_text("prompt\ncats 1\na red dog\n")
+    assert suite_of(folder).digest != suite.digest
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("cats 1,,cat", r"prompts.csv row 1: category is a prompt that judgments have, got 'cat'"),
+        ("cats 1,,cats\ncats 1,ann,", r"row 1: a prompt has one category, and this one has others in other rows"),
+    ],
+)
+def test_mistakes_in_categories_are_one_line_with_the_row(tmp_path: Path, rows: str, message: str) -> None:
+    with pytest.raises(PrefbenchError, match=message):
+        suite_of(categorised(tmp_path, f"prompt,user,category\n{rows}\n"))
+
+
 def test_the_digest_of_a_suite_follows_the_pixels_of_contents_and_nothing_without_them(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     first = suite_of(folder).digest
