@@ -56,6 +56,7 @@ class Fold:
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Of the converter.")
 @click.option("--showing", help="The column that says which time a picture was judged; the first time is asked about.")
 @click.option("--encoder", default="open-nsfw", show_default=True)
+@click.option("--division", default=0, show_default=True, help="Another number divides the pictures otherwise.")
 @click.option("--source", default="", help="Where the table is from, for the result.")
 @click.option("--result", type=click.Path(path_type=Path), help="Write the numbers as JSON.")
 def main(
@@ -64,6 +65,7 @@ def main(
     parameters: tuple[str, ...],
     showing: str | None,
     encoder: str,
+    division: int,
     source: str,
     result: Path | None,
 ) -> None:
@@ -71,7 +73,7 @@ def main(
     scorer = FittedScorer(encoder=encoder)
     with tempfile.TemporaryDirectory() as folder:
         parts, shorter = [], []
-        for fold in _folds(converter, table, parameters, showing, Path(folder)):
+        for fold in _folds(converter, table, parameters, showing, Path(folder), division):
             parts.append(ask(scorer, fold.suite, permutations=PERMUTATIONS, again=fold.again, sizes=()))
             shorter.append(_by_size(scorer, fold.suite, parts[-1]))
             click.echo(f"fold {len(parts)}: {len(parts[-1].right['own']):,} pairs")
@@ -81,13 +83,13 @@ def main(
         click.echo(f"{name}: {_shown(figure)}")
     if result is not None:
         said = [portable(one) for one in parameters]
-        about = {"data": source, "converter": converter, "parameters": said, "folds": FOLDS}
+        about = {"data": source, "converter": converter, "parameters": said, "folds": FOLDS, "division": division}
         stamp = {"code": code_state(), "versions": versions()}
         write_atomic(result, json.dumps({**about, **content, **stamp}, indent=1, default=str) + "\n")
 
 
 def _folds(
-    converter: str, table: Path, parameters: tuple[str, ...], showing: str | None, folder: Path
+    converter: str, table: Path, parameters: tuple[str, ...], showing: str | None, folder: Path, division: int = 0
 ) -> Iterator[Fold]:
     """Five suites of one conversion, each with the pictures of another fold asked about."""
     tables = [table] if showing is None else _times(table, showing, folder)
@@ -99,7 +101,7 @@ def _folds(
         suites = []
         for n, judged in enumerate(times):
             path = folder / f"fold-{fold}-{n}"
-            _write_fold(judged, folder / f"time-{n}", path, fold)
+            _write_fold(judged, folder / f"time-{n}", path, _fold_of(judged, division) == fold)
             suites.append(suite_of(str(path))())
         yield Fold(suites[0], suites[1] if len(suites) > 1 else None)
 
@@ -121,10 +123,8 @@ def _pictures(table: Path) -> Path:
     return beside if beside.is_dir() else table.resolve().parent
 
 
-def _write_fold(judged: pd.DataFrame, source: Path, folder: Path, fold: int) -> None:
+def _write_fold(judged: pd.DataFrame, source: Path, folder: Path, asked: pd.Series[bool]) -> None:
     """The judgments whose pictures lie on one side of a fold; the pictures are linked."""
-    folds = _fold_of(judged)
-    asked = judged["file_name"].map(folds) == fold
     parts = judged.assign(part=np.where(asked, "method", "scorer"))
     if "pair" in judged and (judged["pair"] != "").any():
         parts = parts[parts.groupby(["user", "pair"])["part"].transform("nunique") == 1]
@@ -134,15 +134,15 @@ def _write_fold(judged: pd.DataFrame, source: Path, folder: Path, fold: int) -> 
     parts.to_parquet(folder / "metadata.parquet", index=False)
 
 
-def _fold_of(judged: pd.DataFrame) -> dict[str, int]:
-    """The fold of each picture: as many of each prompt in every fold, in an order of chance."""
-    rng = np.random.default_rng(0)
+def _fold_of(judged: pd.DataFrame, division: int) -> pd.Series[int]:
+    """The fold of each judgment's picture: as many of each prompt in every fold, in an order of chance."""
+    rng = np.random.default_rng(division)
     folds: dict[str, int] = {}
     prompts = judged["prompt"] if "prompt" in judged else pd.Series("", judged.index)
     for _, names in judged.groupby(prompts.fillna(""))["file_name"]:
         every = sorted(set(names) - {*folds})
         folds |= {every[place]: n % FOLDS for n, place in enumerate(rng.permutation(len(every)))}
-    return folds
+    return judged["file_name"].map(folds)
 
 
 def _by_size(scorer: FittedScorer, suite: Suite, asked: Answers) -> dict[int, FloatArray]:

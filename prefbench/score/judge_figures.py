@@ -60,6 +60,7 @@ def measure_judge(judge: PairScorer, suite: Suite, *, split: Split = "test", per
         reliability=(),
         position_bias=mean_of(as_scores(own.position_bias, users)),
         disagreement=mean_of(as_scores(own.differ, users)),
+        digest=suite.digest,
     )
 
 

@@ -71,7 +71,7 @@ def duel(
     if base is None:
         raise PrefbenchError(unknown("baseline", baseline, list(by_label)))
     suite, answers = context.suite(), Answers(context.work / "duels", judge)
-    record = admission.record(judge, suite.card.name)
+    record = admission.record(judge, suite.card.name, suite.digest)
     pairs = {label: _pairs(run, by_label[base]) for label, run in by_label.items() if label != base}
     if empty := [label for label, own in pairs.items() if not own]:
         raise PrefbenchError(f"{empty[0]} shares no drawn sample with {base}")

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from benchmarks.people import _folds
+from benchmarks.people import FOLDS, _fold_of, _folds
 from prefbench.metrics.scorers.fitted.scorer import FittedScorer
 from prefbench.score.scorer_answers import ask
 
@@ -41,6 +42,16 @@ def test_personal_points_on_people_are_above_zero_and_those_of_permuted_people_a
     assert figures["above_population"]["low"] > 0
     assert figures["above_permuted"]["low"] > 0
     assert figures["permuted_people"]["low"] < 0 < figures["permuted_people"]["high"]
+
+
+def test_a_division_puts_each_picture_into_one_fold_evenly_by_prompt_and_another_number_divides_otherwise() -> None:
+    names = [f"{prompt}-{n}.jpg" for prompt in ("cats", "dogs") for n in range(20)]
+    judged = pd.DataFrame({"file_name": names * 3, "prompt": [name[:4] for name in names] * 3})
+    first, again, other = (judged.assign(fold=_fold_of(judged, n)) for n in (0, 0, 1))
+    assert (first.groupby("file_name")["fold"].nunique() == 1).all()
+    assert set(first.groupby(["prompt", "fold"])["file_name"].nunique()) == {20 // FOLDS}
+    assert first.equals(again)
+    assert not first.equals(other)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from prefbench.reports.duels.duels import MeasuredDuels, duel
 from prefbench.reports.duels.grid import duels_grid
 from prefbench.reports.duels.report import Duels
 from prefbench.run.folder import RunFolder
+from prefbench.score.figures import Interval
+from prefbench.score.judge_figures import measure_judge
 from prefbench.score.scored_folder import ScoredFolder
+from prefbench.score.scorer_figures import keep
 from tests.support.colours import ColourSuite
 from tests.support.judges import Brighter, Stranger
 
@@ -167,3 +171,16 @@ def test_the_report_is_plain_data_with_parameters_of_the_judge(runs: list[Scored
     content = json.loads(json.dumps(report.as_json(result)))
     assert content["judge_id"].startswith("brighter@1[0.5]@")
     assert [row["label"] for row in content["rows"]] == ["better", "patchy"]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_judge_ranks_where_it_was_measured_and_not_on_other_judgments_of_a_suite_of_the_same_name(
+    runs: list[ScoredRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    monkeypatch.setenv("PREFBENCH_CACHE", str(tmp_path / "cache"))
+    judge, sure = Brighter(), Interval(0.1, 0.05, 0.15)
+    figures = replace(measure_judge(judge, SUITE), above_population=sure, above_permuted=sure)
+    assert figures.digest == SUITE.digest
+    keep(judge, replace(figures, digest="e" * 64) if elsewhere else figures)
+    reasons = {row.unranked for row in measured(runs, tmp_path, judge).rows}
+    assert reasons == ({"brighter was never measured on this suite"} if elsewhere else {""})
