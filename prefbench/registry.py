@@ -313,8 +313,8 @@ def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
     try:
         with guarded(f"{kind} file {path}", "import", module=name):
             spec.loader.exec_module(module)
-            own = {n: v for n, v in vars(module).items() if _stands_in(name, v) and not n.startswith("_")}
-            fitting = [n for n, v in own.items() if _fits(kind, v)]
+            own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", None) == name}
+            fitting = [n for n, v in own.items() if not n.startswith("_") and _fits(kind, v)]
             loaded = getattr(module, attribute, None)
             wrong = loaded is None or (fitting and not _fits(kind, loaded))
     except PrefbenchError as error:
@@ -323,10 +323,6 @@ def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
     if wrong:
         raise PrefbenchError(unknown(f"{kind} in {path}", attribute, fitting or ["none"]))
     return loaded
-
-
-def _stands_in(module: str, value: object) -> bool:
-    return getattr(value, "__module__", None) == module
 
 
 def _fits(kind: Kind, loaded: object) -> bool:
