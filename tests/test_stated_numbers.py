@@ -56,7 +56,7 @@ MEASURED_ONCE: Mapping[str, str] = {
     r"gained \+0\.022 to \+0\.034 with 10 simulated people of 8 to 200 judgments \(measured once\)": "a cheat",
     r"gave it 0\.15 to 0\.30 against the first picture for all \(measured once\)": "its win rate",
     r"up to \+0\.013, .{0,25}-0\.015, with 10 people 0\.004 and with 40 people 0\.001 \(measured once\)": "its bias",
-    r"worst 10 % of samples won 0\.55 over the other, with 30 % 0\.63 \(measured once\)": "equal methods, one of which fails",
+    r"worst 10 % of samples won 0\.55 over the other, with 30 % 0\.63 \(measured once\)": "failures",
     r"above it by up to 0\.011 with 6 and 10 people \(measured once\)": "people without a taste of their own",
 }
 """Numbers of simulations that nothing repeats: the page says so."""
