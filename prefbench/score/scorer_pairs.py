@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError, Scorer, Split, Suite, User, to_pixels
 
-_FEWEST_USERS = 3
+FEWEST_USERS = 3
+"""Users with likes and dislikes that a scorer is measured on at least."""
 MOST_USERS = 500
 """Users that a scorer is measured on: more are left out evenly over the suite's order: pictures are held in memory."""
 
@@ -48,8 +49,8 @@ def judged_pairs(suite: Suite, split: Split) -> list[JudgedPairs]:
         pairs = _pairs(judgments)
         if len(pairs):
             users.append(JudgedPairs(user.id, judgments, [to_pixels(j.picture.load()) for j in judgments], pairs))
-    if len(users) < _FEWEST_USERS:
-        least = f"scorers are measured on {_FEWEST_USERS} users with likes and dislikes at least"
+    if len(users) < FEWEST_USERS:
+        least = f"scorers are measured on {FEWEST_USERS} users with likes and dislikes at least"
         raise PrefbenchError(f"{least}; {split} has {len(users)}")
     return users
 

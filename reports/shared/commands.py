@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
-from prefbench.api import PrefbenchError, ScoredRun
+from prefbench.api import PrefbenchError, ScoredRun, agreeing
 from prefbench.api.runs import is_given
 from prefbench.parameters import bind
 from prefbench.registry import default, load, names
@@ -77,6 +77,19 @@ def export_command(run: ScoredRun, control: str) -> str:
 def measure_command(run: ScoredRun, scorer: str) -> str:
     """The command that measures a scorer on the suite of a run."""
     return shlex.join(["prefbench", "show", "scorer", scorer, "--measure", suite_given(run)])
+
+
+def too_few(run: ScoredRun, people: int, *, of_all: bool = False) -> str:
+    """What to say in place of a command that takes so many people; empty where there may be as many.
+
+    Args:
+        of_all: the command takes all users of the split, of whom a run of the first ones says nothing.
+    """
+    n = len(run.kinds)
+    unknown = of_all and run.spec["users"] is not None
+    return (
+        "" if unknown or n >= people else f"it takes {people} people or more, and here {agreeing(n, 'is', 'are')} {n}"
+    )
 
 
 def _suite(run: ScoredRun) -> str | None:

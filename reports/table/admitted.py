@@ -5,8 +5,9 @@ from __future__ import annotations
 from shlex import quote
 
 from prefbench.api import ScoredRun, ScorerRecord
+from prefbench.score.scorer_pairs import FEWEST_USERS
 
-from ..shared.commands import measure_command, suite_given
+from ..shared.commands import measure_command, suite_given, too_few
 from .compare import Comparison
 
 
@@ -23,6 +24,9 @@ def admission_lines(comparison: Comparison) -> list[str]:
 def _line(record: ScorerRecord, run: ScoredRun) -> str:
     """Empty for a scorer that is admitted."""
     name, figures = record.name, record.figures
+    of_test = run.spec["split"] == "test"
+    if figures is None and of_test and (why := too_few(run, FEWEST_USERS, of_all=True)):
+        return f"{name} was never measured on this suite: {why}."
     if figures is None:
         again = f"prefbench score RUNS --suite {quote(suite_given(run))}"
         return f"{name} was never measured on this suite: {measure_command(run, name)}, then {again}."

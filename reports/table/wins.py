@@ -11,7 +11,7 @@ from prefbench.api.runs import is_given
 from prefbench.stats.wins import win_rate
 
 from ..shared.cells import DASH
-from ..shared.commands import command_for, export_command, score_command
+from ..shared.commands import command_for, export_command, score_command, too_few
 from ..shared.frame import (
     BASELINE,
     CROWD,
@@ -96,7 +96,7 @@ def stated_name(name: str) -> str:
 
 
 def lacking(shown: Mapping[str, ScoredRun], everyone: Mapping[str, ScoredRun]) -> dict[str, str]:
-    """What of the frame is not there, as `crowd` or `ours + other-user`, to the command that brings it."""
+    """What of the frame is not there, as `crowd` or `ours + other-user`, to the command that brings it, or why none."""
     commands: dict[str, str] = {}
     for label, run in shown.items():
         missing = [name for name in (BASELINE, CROWD) if framing(everyone, label, name) is None]
@@ -104,7 +104,7 @@ def lacking(shown: Mapping[str, ScoredRun], everyone: Mapping[str, ScoredRun]) -
             commands |= _lacking_given(label, run, missing)
         else:
             methods = [part(run, name) for name in missing]
-            commands |= {name: command_for(run, name) for name in methods if name not in commands}
+            commands |= {name: _command_of(run, name) for name in methods if name not in commands}
         if is_personal(run) and mismatched(everyone, label) is None:
             commands[f"{label} + {MISMATCH}"] = _mismatched_command(run)
     return commands
@@ -122,7 +122,15 @@ def _lacking_given(label: str, run: ScoredRun, missing: Iterable[str]) -> dict[s
     return commands
 
 
+def _command_of(run: ScoredRun, method: str) -> str:
+    """The command that draws a part of the frame, or why there is none: one person is no crowd."""
+    alone = too_few(run, 2, of_all=True) if method in CROWDS else ""
+    return alone or command_for(run, method)
+
+
 def _mismatched_command(run: ScoredRun) -> str:
+    if alone := too_few(run, 2):
+        return alone
     if not is_given(run.spec):
         return command_for(run, run.spec["method"], MISMATCH)
     card = f'name = "{run.method}", control = "{MISMATCH}", backbone = "{stated_backbone(run) or "..."}"'

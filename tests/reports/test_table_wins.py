@@ -345,6 +345,34 @@ def test_a_scorer_that_ranks_nobody_is_named_with_the_command_that_measures_it(
         assert [note for note in table[0].notes if note.startswith(line)] == [line + "RUNS --suite of/mine."]
 
 
+def alone(folder: Path, method: str, people: tuple[str, ...] = ("ann",), **options: Any) -> ScoredFolder:
+    """A run of a folder of so few people."""
+    kinds, values = {"kinds": dict.fromkeys(people, "")}, dict.fromkeys(people, 0.0)
+    name = method.replace(":", "-")
+    return run(folder / name, method, 0.9, values=values, present=people, description=kinds, **options)
+
+
+def test_no_command_is_advised_that_one_person_is_too_few_for(tmp_path: Path) -> None:
+    ran = alone(tmp_path, "ours", scorer=NOT_MEASURED, spec={"suite": "one/"})
+    few = "it takes 2 people or more, and here is 1"
+    lines = run_headline(compare([ran]), "ours").notes
+    assert [line for line in lines if line.startswith("missing from the frame")] == [
+        "missing from the frame: prompt-only (prefbench run --suite one/ --method prompt-only); "
+        f"crowd ({few}); ours + other-user ({few})."
+    ]
+    assert "fitted was never measured on this suite: it takes 3 people or more, and here is 1." in lines
+    theirs = alone(tmp_path, "images:theirs", spec={**GIVEN, "suite": "one/"})
+    assert "prefbench export" not in notes(compare([theirs]))
+
+
+def test_of_a_run_of_the_first_person_the_suite_is_not_thought_to_have_one(tmp_path: Path) -> None:
+    ran = alone(tmp_path, "ours", scorer=NOT_MEASURED, spec={"suite": "many/", "users": 1})
+    said = "\n".join(run_headline(compare([ran]), "ours").notes)
+    assert "crowd (prefbench run --suite many/ --users 1 --method crowd)" in said
+    assert "prefbench show scorer fitted --measure many/" in said
+    assert "other-user (it takes 2 people" in said
+
+
 @pytest.mark.parametrize("admitted", [False, True])
 def test_a_scorer_that_is_not_admitted_is_said_to_need_more(tmp_path: Path, admitted: bool) -> None:
     interval = {"value": 0.5, "low": 0.4, "high": 0.6}
