@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 
 import click
 
@@ -40,12 +39,13 @@ def export(
 
     FOLDER gets cases.csv (user, case, prompt, sample, seed, image), the likes and dislikes that methods may see as
     histories/USER/liked and disliked, the pictures to redraw where cases have some (contents/, named in the column
-    content), and how to hand the images back.
+    content), and how to hand the images back; under a control also the card.toml of what is drawn.
     """
     from prefbench.api import counted
     from prefbench.api.near import unknown
     from prefbench.cli.screen import Screen
-    from prefbench.run.given.export import export_cases, options_again
+    from prefbench.run.given.export import command_again, export_cases
+    from prefbench.run.given.layout import CARD
     from prefbench.run.given.prepare import open_data
     from prefbench.run.prepare import Settings
 
@@ -62,4 +62,7 @@ def export(
     screen.line(f"wrote     {counted(written.images, 'image')} to draw for {counted(written.users, 'user')}: {folder}")
     shown = f", as the control {control} shows them" if control else ""
     screen.line(f"histories {counted(written.pictures, 'picture')} that these users judged{shown}")
-    screen.next(f"prefbench score --images DRAWN --suite {quote(suite)} --name 'my method'{options_again(data)}")
+    card = folder / CARD if control else None
+    if card is not None:
+        screen.line(f"card      {card}: write the backbone into it, and the method's name")
+    screen.next(command_again(data, "DRAWN", suite, card))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -147,9 +148,27 @@ def test_export_says_what_it_wrote_and_what_comes_next(tmp_path: Path, metric: s
     assert done.output.splitlines() == [
         "wrote     12 images to draw for 2 users: to-draw",
         "histories 12 pictures that these users judged",
-        "next      prefbench score --images DRAWN --suite mine --name 'my method' --users 2",
+        'next      prefbench score --images DRAWN --suite mine --name "my method" --users 2',
     ]
     assert (tmp_path / "to-draw" / "cases.csv").is_file()
+
+
+def test_what_comes_next_hands_in_a_control_as_a_control_and_never_as_a_method(tmp_path: Path, metric: str) -> None:
+    done = invoke("export", "cases", "mine", "to-draw", "--control", "other-user")
+    card, following = done.output.splitlines()[-2:]
+    assert card == "card      to-draw/card.toml: write the backbone into it, and the method's name"
+    assert following == "next      prefbench score --images DRAWN --suite mine --card to-draw/card.toml"
+    write_drawn(tmp_path / "DRAWN")
+    command = [*shlex.split(following)[2:], "--metrics", metric]
+    unsaid = invoke(*command)
+    assert (unsaid.exit_code, (tmp_path / "runs").exists()) == (2, False)
+    assert "control holds for images of one backbone alone: say which, backbone" in unsaid.stderr
+    path = tmp_path / "to-draw" / "card.toml"
+    path.write_text(path.read_text().replace('backbone = ""', 'backbone = "sdxl"'))
+    assert invoke(*command).exit_code == 0
+    [run] = (tmp_path / "runs").iterdir()
+    content = json.loads((run / "run.json").read_text())
+    assert (content["spec"]["control"], content["method"]["name"]) == ("other-user", "my method")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 from prefbench.api import Case, History, Judgment, Picture, PrefbenchError, encode_png
 from prefbench.api.reports import Bar, no_bar
 from prefbench.files import write_atomic
+from prefbench.run.given.layout import CARD
 from prefbench.run.given.prepare import Data
 from prefbench.run.plan import Planned
 
@@ -42,7 +43,8 @@ class Exported:
 def export_cases(
     data: Data, folder: Path, bar: Bar = no_bar, *, form: Form = "csv", control: str | None = None
 ) -> Exported:
-    """Writes what a suite asks for into a folder: `cases.csv` or `cases.jsonl`, `histories/` and `README.md`.
+    """Writes what a suite asks for into a folder: `cases.csv` or `cases.jsonl`, `histories/` and `README.md`; under a
+    control also `card.toml`, without which what is drawn would count as a method of its own.
 
     Each history is `histories/<user>/liked/` and `disliked/`, with all judgments in `histories/metadata.csv`, so that
     it is a folder of judged pictures itself. Pictures to redraw are in `contents/`, each once, and the column `content`
@@ -71,11 +73,25 @@ def export_cases(
     for content in contents:
         write_atomic(folder / files[content.digest], encode_png(content.load()), inside=folder)
     _write(folder, f"{HISTORIES}/metadata.csv", _table(_JUDGED, judged))
+    if control is not None:
+        _write(folder, CARD, _card(control))
     _write(folder, README, _readme(data, f"cases.{form}", control, redrawn=bool(files)))
     lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     columns = (*_COLUMNS, *[_CONTENT] * bool(files))
     _write(folder, f"cases.{form}", _table(columns, rows) if form == "csv" else "".join(lines))
     return Exported(len(data.histories), len(rows), len(judged))
+
+
+def command_again(data: Data, images: str, suite: str, card: Path | None = None) -> str:
+    """The command that hands in what was drawn.
+
+    Args:
+        images: a word for the folder of the images.
+        suite: as it is named.
+        card: the one of an export under a control, which names the method.
+    """
+    named = '--name "my method"' if card is None else f"--card {quote(str(card))}"
+    return f"prefbench score --images {images} --suite {quote(suite)} {named}{options_again(data)}"
 
 
 def options_again(data: Data) -> str:
@@ -135,7 +151,7 @@ def _write(folder: Path, name: str, text: str) -> None:
 
 def _readme(data: Data, cases: str, control: str | None, *, redrawn: bool) -> str:
     """What to draw, what to save, what to do with it."""
-    command = f'prefbench score --images drawn --suite {_suite(data)} --name "my method"{options_again(data)}'
+    command = command_again(data, "drawn", _suite(data), None if control is None else Path(CARD))
     seen = f"`prompt`, the picture to redraw in its column `{_CONTENT}`," if redrawn else "`prompt`"
     lines = [
         f"Draw one picture for each row of `{cases}`, from its {seen} and `seed`, to the taste of its `user`, whose "
@@ -148,17 +164,27 @@ def _readme(data: Data, cases: str, control: str | None, *, redrawn: bool) -> st
 
 
 def _of_control(control: str | None) -> list[str]:
-    """What the card of images must say that were drawn under a control."""
+    """What to do with images that were drawn under a control."""
     if control is None:
         return []
-    entries = f'`name = "my method"`, `control = "{control}"` and `backbone = "..."`'
     return [
         f"The histories are those that the control `{control}` shows, under the users' own names: draw with the same "
-        f"method as without it, and put a `card.toml` beside the images that says {entries}, name and backbone as on "
-        "the card of the images without the control."
+        f"method as without it. Say in `{CARD}` the method's `name` and the `backbone` that drew, both as on the card "
+        "of the images without the control, and leave the rest."
     ]
+
+
+def _card(control: str) -> str:
+    """The card of what is drawn under a control. A backbone must be written into it before it is accepted."""
+    lines = (
+        ("name", "my method", "that of the images without the control"),
+        ("backbone", "", "what draws, in the words of the card of the images without the control"),
+        ("control", control, "leave this: the histories of the export are those that it shows"),
+    )
+    entries = [(f"{name} = {json.dumps(value)}", said) for name, value, said in lines]
+    return "".join(f"{entry:<24} # {said}\n" for entry, said in entries)
 
 
 def _suite(data: Data) -> str:
     """The suite as it is named again; of a path its last part, since where it lies is nobody's business."""
-    return quote(data.draft.suite.partition("+")[0].rstrip("/"))
+    return data.draft.suite.partition("+")[0].rstrip("/")

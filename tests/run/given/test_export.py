@@ -234,7 +234,8 @@ def test_a_control_exports_the_histories_that_it_shows_and_the_same_cases(tmp_pa
         pictures = [[path.read_bytes() for path in sorted(folder.rglob("*.png"))] for folder in (own, other)]
         assert pictures[0] == pictures[1]
     readme = (tmp_path / "other/README.md").read_text()
-    assert 'says `name = "my method"`, `control = "other-user"` and `backbone = "..."`' in readme
+    assert "Hand them back: `prefbench score --images drawn --suite mine --card card.toml`." in readme
+    assert not (tmp_path / "own/card.toml").exists()
     assert "control" not in (tmp_path / "own/README.md").read_text()
     with pytest.raises(PrefbenchError, match="unknown control 'other'; did you mean 'other-user'"):
         export_cases(opened(suite), tmp_path / "third", control="other")
