@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from prefbench.api import CrossFittedScorer
@@ -20,7 +21,11 @@ class PersonalGain(Preference):
     judgments that no method sees.
     """
 
-    card = preference_card("personal-gain", "logistic regression on judgments that no method sees")
+    card = replace(
+        preference_card("personal-gain", "logistic regression on judgments that no method sees"),
+        won_by=("copy",),
+        won_how="a liked picture is liked again, and the scorer does not ask whether it shows the prompt",
+    )
 
     @cached_property
     def scorer(self) -> CrossFittedScorer:

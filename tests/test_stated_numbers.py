@@ -36,6 +36,7 @@ NOT_MEASURED: Mapping[str, str] = {
     r"weight 0\.01": "a setting of training",
     r"p is under 0\.05|under 0\.05|--effect 0\.05|level of 0\.05": "a level, or a wish",
     r"[Cc]hance is 0\.5|0\.5 is chance|chance 0\.5|[Tt]wice the coin's 0\.5": "chance",
+    r"than 0\.9 of the user's unseen likes": "a rule",
     r"95 % intervals?|\[95 %\]|Intervals are 95 %|Intervals promise 95 %|In 95 % of studies": "the level of intervals",
     r"report 62 to 71 % of pairs": "other papers' numbers, called so",
 }

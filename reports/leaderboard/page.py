@@ -9,6 +9,7 @@ from prefbench.api import ALL, Cells, Estimate, Grid, SummaryRow
 from prefbench.api.runs import is_given
 
 from ..shared.cells import APART, DASH, Counts, metric_name, stacked, usual
+from ..shared.copying import COPYING, copying_notes, nearness
 from ..shared.escape import markdown
 from ..shared.frame import (
     BASELINE,
@@ -99,6 +100,7 @@ def grid(entries: Sequence[Entry]) -> Grid:
     notes = legend(summaries, [APART] if honest and frame else [])
     notes += win_notes(own_column(rows.values()), columns)
     notes += unproven_notes({_label(entry): entry.get("unbeaten", []) for entry in entries})
+    notes += copying_notes({_label(entry): nearness(rows_of(entry)) for entry in entries})
     notes += unmet_notes(first["suite"], columns)
     measure = ranking_metric(columns) or UTILITY
     differences = [d for entry in entries for d in _differences(entry, measure)]
@@ -145,7 +147,8 @@ def _cells(entry: Entry, rows: Mapping[str, SummaryRow], columns: Sequence[str])
     stands_on = usual(row for column, row in rows.items() if column in columns)
     cells = [_cell(rows.get(column), column, stands_on) for column in columns]
     commit = f"{(entry['commit'] or DASH)[:7]}{_DIRTY if entry['dirty'] else ''}"
-    name = f"{_label(entry)} {UNPROVEN}" if entry.get("unbeaten") else _label(entry)
+    marks = UNPROVEN * bool(entry.get("unbeaten")) + COPYING * (nearness(rows_of(entry)) is not None)
+    name = f"{_label(entry)} {marks}".rstrip()
     return (name, *cells, stands_on[0], str(stands_on[1]), commit, entry["date"])
 
 

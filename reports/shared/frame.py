@@ -30,6 +30,8 @@ STATED = " (stated)"
 """The end of a win rate's column over a frame that is one by its card alone."""
 UTILITY, GAP = "utility", DERIVED[0]
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""
+NEARER = "copy-rate/nearer"
+"""How near pictures lie to those that the method was shown: the part of copy-rate that runs of every size have."""
 GAIN, WIN = "personal-gain", DERIVED[1]
 """The headline where no truth is known, and how the columns begin that are made from what is under the own user."""
 PERSONAL = (GAIN, "preference", "learn-user-pref", "viper-proxy")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import ScoredRun
+from prefbench.api import ALL, ScoredRun
 from prefbench.api.runs import is_given
 
 from ..shared.cells import DASH, MIXED, absence, p_text, stacked
+from ..shared.copying import COPYING, copying_notes, nearness
 from ..shared.frame import BASELINE, BASELINES, CEILING, GAP, STATED, UTILITY, WIN, same_origin
 from ..shared.meaning import gap_note
 from ..shared.notes import mixed_note
@@ -16,8 +17,17 @@ from .wins import UNPROVEN, lacking_note, unproven_notes, win_notes
 
 
 def name_cell(comparison: Comparison, label: str) -> str:
-    """The label, marked where the method does not beat the crowd and its own mismatched control."""
-    return f"{label} {UNPROVEN}" if comparison.unbeaten.get(label) else label
+    """The label, marked where the method does not beat the crowd and its own mismatched control, or where it copies."""
+    marks = UNPROVEN * bool(comparison.unbeaten.get(label)) + COPYING * (near(comparison)[label] is not None)
+    return f"{label} {marks}".rstrip()
+
+
+def near(comparison: Comparison) -> dict[str, float | None]:
+    """How near the pictures of each run lie to those that its method was shown, where that is as near as copies."""
+    return {
+        label: nearness({row.metric: row for row in run.summary() if row.kind == ALL})
+        for label, run in comparison.runs.items()
+    }
 
 
 def value_cell(comparison: Comparison, label: str, name: str, stands_on: tuple[str, int]) -> str:
@@ -104,6 +114,7 @@ def win_lines(comparison: Comparison, shown: Sequence[str]) -> list[str]:
     return [
         *win_notes(comparison.own, shown),
         *unproven_notes(comparison.unbeaten),
+        *copying_notes(near(comparison)),
         *lacking_note(lacking if comparison.own else {}),
         *mixed_note(row.mixed for row in comparison.rows),
         *_ranked_together(comparison),
