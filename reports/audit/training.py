@@ -13,6 +13,7 @@ from prefbench.files import WEIGHTS
 from prefbench.registry import load, names
 from prefbench.run.given.card import not_stated
 
+from ..shared.training import evaluated_on
 from .audited_run import AuditedRun
 
 
@@ -22,8 +23,7 @@ def declared(run: AuditedRun) -> str:
     Weights without a declaration are a warning, and so is a scorer that the method picks by: it learned from the
     scorer users.
     """
-    suite = run.suite.card.name
-    excluded = {f"{suite}:{split}" for split in (run.contents.split, "scorer")} | {suite}
+    excluded = evaluated_on(run.suite.card.name, run.contents.split)
     declarations = {f"method {run.description['method']['name']}": tuple(run.description["method"]["trained_on"])}
     doubts = [{"picks by": name, "fault": f"scores by {name} say nothing of this run"} for name in _selecting(run)]
     doubts += [{"images": "given", "fault": f"{what} not stated"} for what in _unsaid(run)]

@@ -16,6 +16,7 @@ from .cells import ALIKE, FEW_GROUPS, FOREIGN, MIXED, UNRANKED, USERS_ONLY, coun
 from .frame import WIN
 from .meaning import scale_notes, won_notes
 from .paired import Cut
+from .training import learned_lines
 
 
 def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
@@ -106,8 +107,8 @@ def _encoder_notes(rows: Sequence[SummaryRow]) -> list[str]:
 
 
 def drawn_lines(run: ScoredRun) -> list[str]:
-    """What somebody should look at before any number: pictures of one colour, equal ones, texts that were cut."""
-    return [*_given(run), *run.drawn().lines, *_unread(run), *_fewer(run)]
+    """What somebody should look at before any number: training on it, pictures of one colour, equal ones, cut texts."""
+    return [*learned_lines(run), *_given(run), *run.drawn().lines, *_unread(run), *_fewer(run)]
 
 
 def mixed_note(mixed: Iterable[bool]) -> list[str]:

@@ -130,6 +130,24 @@ def test_what_nobody_said_of_the_images_stands_under_each_table(tmp_path: Path) 
     assert not any("given" in line for line in drawn_lines(drawn(tmp_path, "ours")))
 
 
+@pytest.mark.parametrize("data", ["mine:test", "mine:scorer", "mine"])
+@pytest.mark.parametrize("method", ["images:theirs", "prompt-only"])
+def test_training_on_what_is_measured_stands_under_each_table(tmp_path: Path, method: str, data: str) -> None:
+    about = {"method": {"name": "m", "version": "1", "trained_on": ["mine:train", data]}}
+    spec = {**(GIVEN if ":" in method else {}), "suite": "mine/"}
+    learned = build(tmp_path / "learned", method, 0.4, spec=spec, description=about)
+    line = (
+        f"was trained on {data}, what it is measured on: no number of it speaks of unseen data, and prefbench audit "
+        "fails it"
+    )
+    assert line in run_grid(compare([learned]), next(iter(compare([learned]).runs))).notes
+    about["method"]["trained_on"] = ["mine:train", "other:test"]
+    unseen = build(tmp_path / "unseen", method, 0.4, spec=spec, description=about)
+    assert not any("trained on" in one for one in drawn_lines(unseen))
+    both = compare([learned, build(tmp_path / "other", "ours", 0.4, spec=spec | {"method": "ours"})])
+    assert any(one.endswith(line) and one != line for one in runs_grid(both).notes)
+
+
 def test_published_images_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
     runs = [drawn(tmp_path, "prompt-only"), drawn(tmp_path, "inferred"), given(tmp_path)]
     page = render(entries_of(runs))
