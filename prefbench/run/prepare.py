@@ -237,9 +237,18 @@ def cases_of(suite: Suite, users: Iterable[str], split: str) -> list[Case]:
     """The cases of users, in their order. Raises `PrefbenchError` where there is none."""
     cases = [case for user in users for case in suite.cases(user)]
     if not cases:
-        why = f"suite {suite.card.name!r} has no case to draw for users of {split}"
-        raise PrefbenchError("; ".join([why, *suite.inventory().values()]))
+        raise PrefbenchError(_no_case(suite, split))
     return cases
+
+
+def _no_case(suite: Suite, split: str) -> str:
+    """That there is nothing to draw for, after what a suite of somebody's data says can be done about it."""
+    lines = suite.inventory()
+    why = f"suite {suite.card.name!r} has no case to draw for users of {split}"
+    if cure := lines.get("prompts"):
+        return f"{cure}: {why}"
+    idle = lines.get("users without a prompt")
+    return f"{why}; no prompt is for {idle}" if idle else why
 
 
 def _not_loaded(suite: str) -> str:

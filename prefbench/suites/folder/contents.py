@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from prefbench.suites.folder.pictures import with_digests
 from prefbench.suites.folder.prompts import Prompts, read_prompts
 from prefbench.suites.folder.table import Judged, find_table, read_table
 
+_LOG = logging.getLogger(__name__)
 _NAMED = 5
 """Users and files that a line names; the others are counted."""
 
@@ -58,9 +62,12 @@ def read_contents(folder: Path, least: int) -> Contents:
     prompts = read_prompts(folder, {*judged.rows["prompt"]} - {""})
     _check_users(folder, prompts.by_user or {}, judged.rows["user"])
     left_out: Counter[str] = Counter()
-    rows, unreadable = _readable(folder, judged.rows)
+    rows, faults = _readable(folder, judged.rows)
+    unreadable = [f"{name} ({why})" for name, why in faults.items()]
     if rows.empty:
         raise PrefbenchError(f"{folder}: no picture can be read; unreadable: {some(unreadable)}")
+    left_out["of pictures that cannot be read"] = len(judged.rows) - len(rows)
+    _tell_unreadable(folder, judged.rows, faults)
     rows = _not_redrawn(rows, prompts, left_out)
     rows = with_likes(rows, left_out, judged.source)
     if rows.empty:
@@ -84,14 +91,32 @@ def read_contents(folder: Path, least: int) -> Contents:
     return Contents(rows, _users(rows), _places(rows), prompts, inventory)
 
 
-def _readable(folder: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows whose pictures can be read, with their digests; and what is wrong with the others."""
+def _readable(folder: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, Mapping[str, str]]:
+    """The rows whose pictures can be read, with their digests; and what is wrong with the other pictures, by name."""
     claimed = rows[rows["digest"] != ""].drop_duplicates("file_name")
     names = list(dict.fromkeys(rows["file_name"]))
     index = with_digests(folder, names, dict(zip(claimed["file_name"], claimed["digest"], strict=True)))
     unreadable = index[index["fault"] != ""]["fault"]
     rows = rows.assign(digest=rows["file_name"].map(index["digest"]))
-    return rows[rows["digest"] != ""], [f"{name} ({why})" for name, why in unreadable.items()]
+    return rows[rows["digest"] != ""], {str(name): str(why) for name, why in unreadable.items()}
+
+
+def _tell_unreadable(folder: Path, rows: pd.DataFrame, faults: Mapping[str, str]) -> None:
+    """One line, once, on how many judgments are left out for pictures that cannot be read, and why."""
+    kinds = {name: re.split(" [(]|:", why)[0] for name, why in faults.items()}
+    why = Counter(rows["file_name"].map(kinds).dropna())
+    if n := why.total():
+        reasons = ", ".join(f"{kind}: {count:,}" for kind, count in why.most_common())
+        of = f"{n:,} of {counted(len(rows), 'judgment')}"
+        _warn_once(
+            f"{folder}: {of} left out, whose pictures cannot be read ({reasons}); prefbench check suite names them"
+        )
+
+
+@cache
+def _warn_once(line: str) -> None:
+    """A command loads a suite several times."""
+    _LOG.warning("%s", line)
 
 
 def _not_redrawn(rows: pd.DataFrame, prompts: Prompts, left_out: Counter[str]) -> pd.DataFrame:

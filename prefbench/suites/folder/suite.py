@@ -30,7 +30,7 @@ from prefbench.suites.folder.contents import read_contents, some
 from prefbench.suites.folder.encoders import choose
 from prefbench.suites.folder.prompts import Asked
 
-DRAWN_FOR = "methods draw for the prompts of prompts.txt, one a line, or of prompts.csv (prompt, user)"
+PROMPTS_WANTED = "write prompts.txt, one prompt a line, or prompts.csv with the columns prompt and user"
 
 
 class FolderSuite(Suite):
@@ -97,7 +97,7 @@ class FolderSuite(Suite):
     def inventory(self) -> Mapping[str, str]:
         prompts = self._contents.prompts
         none = prompts.by_user is None and not (self._contents.rows["prompt"] != "").any()
-        nothing = {"prompts": f"nothing to draw for: {DRAWN_FOR}"} if none else {}
+        nothing = {"prompts": PROMPTS_WANTED} if none else {}
         idle = [user for user in self._contents.places if prompts.by_user is not None and not prompts.of(user)]
         nothing |= {"users without a prompt": some(idle)} if idle else {}
         return {**self._contents.inventory, "extractors": choose().line, **nothing}

@@ -186,6 +186,24 @@ def test_what_is_left_out_is_named_and_counted(tmp_path: Path) -> None:
         assert line in lines, line
 
 
+def test_judgments_of_pictures_that_cannot_be_read_are_told_once_with_the_reasons(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{**row, "user": user} for user in ("ann", "ben") for row in judgments("both", 6, 6)]
+    folder = write_table(tmp_path / "mine", rows)
+    load_suite(str(folder))
+    assert not caplog.messages
+    (folder / "both-0.png").rename(folder / "both-0.PNG")
+    (folder / "both-8.png").unlink()
+    (folder / "both-9.png").write_bytes(b"no picture")
+    suites = [load_suite(str(folder))[0] for _ in range(2)]
+    assert caplog.messages == [
+        f"{folder}: 6 of 24 judgments left out, whose pictures cannot be read (there is no such file: 4, cannot be "
+        "decoded: 2); prefbench check suite names them"
+    ]
+    assert "6 judgments of pictures that cannot be read" in suites[0].inventory()["judgments left out"]
+
+
 def test_equal_pictures_under_two_names_are_one(tmp_path: Path) -> None:
     folder = write_table(tmp_path / "mine", judgments("ann", 6, 6))
     shutil.copy(folder / "ann-1.png", folder / "ann-2.png")
@@ -342,8 +360,21 @@ def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None
 
 def test_a_folder_without_prompts_says_so_when_it_is_drawn_for(tmp_path: Path) -> None:
     folder = write_table(tmp_path / "mine", judgments("ann"), prompts="")
-    with pytest.raises(PrefbenchError, match=r"has no case to draw.*nothing to draw for: methods draw for"):
+    with pytest.raises(PrefbenchError) as refused:
         prepare(Settings("prompt-only", suite=str(folder), out=tmp_path / "runs"))
+    assert str(refused.value) == (
+        "write prompts.txt, one prompt a line, or prompts.csv with the columns prompt and user: suite 'mine' has no "
+        "case to draw for users of test"
+    )
+
+
+def test_users_without_a_prompt_are_named_where_nobody_else_is_drawn_for(tmp_path: Path) -> None:
+    folder = write_table(tmp_path / "mine", [row for user in USERS for row in judgments(user)], prompts="")
+    (folder / "prompts.csv").write_text(f"user,prompt\n{USERS[-1]},a cat\n")
+    with pytest.raises(
+        PrefbenchError, match=r"^suite 'mine' has no case to draw for users of test; no prompt is for ann, ben$"
+    ):
+        prepare(Settings("prompt-only", suite=str(folder), users=2, out=tmp_path / "runs"))
 
 
 @pytest.mark.parametrize("name", ["", " "])
