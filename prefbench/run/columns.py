@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -37,6 +40,19 @@ def read_columns(path: Path, texts: tuple[str, ...]) -> pd.DataFrame:
     frame = pd.DataFrame({name: _as_text(table.column(name)) for name in names})
     frame.index += 1
     return frame
+
+
+def check_columns(path: Path, columns: pd.DataFrame, known: Sequence[str]) -> None:
+    """Raises `PrefbenchError` for a column that was to be a known one: passed over, one of users would make all of them
+    one person.
+    """
+    absent = [name for name in known if name not in columns]
+    for name in (str(name) for name in columns if name not in known):
+        start = re.split(r"[\W_]", name.strip().lower())[0]
+        near = [start] if start in absent else difflib.get_close_matches(name.lower(), absent, n=1, cutoff=0.8)
+        if near:
+            said = f"the column {name!r} is not read; did you mean {near[0]!r}? Rename or drop it"
+            raise PrefbenchError(f"{path}: {said}")
 
 
 def check_rows(path: Path, wrong: pd.Series[bool], shown: pd.Series[Any], what: str) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from prefbench.api import PrefbenchError
-from prefbench.run.columns import check_rows, read_columns
+from prefbench.run.columns import check_columns, check_rows, read_columns
 from prefbench.run.given.image import GivenImage, GivenImages
-from prefbench.run.given.names import Files, meant
+from prefbench.run.given.names import Files
 from prefbench.run.texts import ID_LIMIT, TEXT_LIMIT
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -31,9 +31,9 @@ def read_images(path: Path) -> GivenImages:
         PrefbenchError: in one line with the number of the row, what cannot be read or has no meaning.
     """
     columns = read_columns(path, COLUMNS)
-    columns = columns.rename(columns={name: low for name in columns if (low := str(name).strip().lower()) in COLUMNS})
-    _check_columns(path, list(map(str, columns)))
-    others = [f"column {name}{meant(str(name), COLUMNS)}" for name in columns if name not in (*COLUMNS, *_OF_EXPORTS)]
+    check_columns(path, columns, COLUMNS)
+    _check_needed(path, list(map(str, columns)))
+    others = [f"column {name}" for name in columns if name not in (*COLUMNS, *_OF_EXPORTS)]
     if columns.empty:
         raise PrefbenchError(f"{path} has no rows")
     rows = columns.reindex(columns=list(COLUMNS), fill_value="")
@@ -51,11 +51,9 @@ def read_images(path: Path) -> GivenImages:
     return GivenImages(path, tuple(images), tuple(others))
 
 
-def _check_columns(path: Path, names: list[str]) -> None:
+def _check_needed(path: Path, names: list[str]) -> None:
     """Raises `PrefbenchError` for a table that names no image, or not what it shows."""
     listed = f"its columns are {', '.join(names) or 'none'}"
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise PrefbenchError(f"{path} has the column {twice[0]!r} twice")
     if "image" not in names:
         raise PrefbenchError(f"{path} has no column image, with the file of each picture; {listed}")
     if not {"prompt", "case"} & {*names}:

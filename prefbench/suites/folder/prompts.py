@@ -15,9 +15,9 @@ import pandas as pd
 
 from prefbench.api import PrefbenchError
 from prefbench.files import read_plain
-from prefbench.run.columns import check_rows, read_columns
+from prefbench.run.columns import check_columns, check_rows, read_columns
 from prefbench.suites.folder.pictures import with_digests
-from prefbench.suites.folder.table import check_columns, check_names
+from prefbench.suites.folder.table import check_names
 
 FILES = ("prompts.txt", "prompts.csv", "prompts.jsonl", "prompts.parquet")
 _COLUMNS = ("prompt", "user", "content", "category")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pandas as pd
 
 from prefbench.api import SPLITS, VIEWERS, PrefbenchError
 from prefbench.api.near import unknown
-from prefbench.run.columns import check_rows, read_columns
+from prefbench.run.columns import check_columns, check_rows, read_columns
 from prefbench.run.texts import ID_LIMIT, TEXT_LIMIT
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -73,19 +70,6 @@ def read_table(path: Path) -> Judged:
         raise PrefbenchError(f"{path} has no rows")
     check_columns(path, columns, COLUMNS)
     return Judged(_checked(path, columns.reindex(columns=list(COLUMNS), fill_value="")), path, unused)
-
-
-def check_columns(path: Path, columns: pd.DataFrame, known: Sequence[str]) -> None:
-    """Raises `PrefbenchError` for a column that was to be a known one: passed over, one of users would make all of them
-    one person.
-    """
-    absent = [name for name in known if name not in columns]
-    for name in (str(name) for name in columns if name not in known):
-        start = re.split(r"[\W_]", name.strip().lower())[0]
-        near = [start] if start in absent else difflib.get_close_matches(name.lower(), absent, n=1, cutoff=0.8)
-        if near:
-            said = f"the column {name!r} is not read; did you mean {near[0]!r}? Rename or drop it"
-            raise PrefbenchError(f"{path}: {said}")
 
 
 def _checked(path: Path, columns: pd.DataFrame) -> pd.DataFrame:

@@ -160,7 +160,11 @@ def test_a_value_without_meaning_is_refused_with_its_row(tmp_path: Path, values:
     [
         ({"user": "a", "prompt": "b", "file": "c"}, "has no column image, with the file of each picture; its columns"),
         ({"user": "a", "text": "b", "image": "c"}, "has neither a column prompt nor a column case; its columns are"),
-        ({"image": "a", "Image": "b", "prompt": "c"}, "has the column 'image' twice"),
+        ({"User": "007", "prompt": "b", "image": "c"}, "the column 'User' is not read; did you mean 'user'?"),
+        ({" user": "a", "prompt": "b", "image": "c"}, "the column ' user' is not read; did you mean 'user'?"),
+        ({"user_id": "a", "prompt": "b", "image": "c"}, "the column 'user_id' is not read; did you mean 'user'?"),
+        ({"user": "a", "PROMPT": "b", "image": "c"}, "the column 'PROMPT' is not read; did you mean 'prompt'?"),
+        ({"user": "a", "prompt": "b", "images": "c"}, "the column 'images' is not read; did you mean 'image'?"),
     ],
 )
 def test_a_table_without_its_columns_is_refused(tmp_path: Path, columns: dict[str, str], said: str) -> None:
@@ -175,11 +179,14 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
         given(tmp_path, tmp_path / "out" / "a.csv")
 
 
-def test_columns_in_capitals_are_read_and_others_are_named(tmp_path: Path) -> None:
-    rows = [{" User": row["user"], "PROMPT": row["prompt"], "Image": row["image"], "promt": "x"} for row in all_rows()]
-    content = of_rows(tmp_path, rows)
+def test_other_columns_are_named_and_ids_keep_their_zeros(tmp_path: Path) -> None:
+    users = ("007", "08")
+    write_layout(tmp_path / "mine", users)
+    rows = [{**row, "mood": "x", "Image": "y"} for row in all_rows(users)]
+    path = write_rows(write_drawn(tmp_path / "out", users) / "out.csv", rows)
+    content = given(tmp_path, path).coverage.as_json()
     assert content["complete"]
-    assert content["unused"] == ["column promt; did you mean 'prompt'?"]
+    assert content["unused"] == ["column mood", "column Image"]
 
 
 def test_texts_as_other_systems_write_them_are_understood(tmp_path: Path) -> None:
