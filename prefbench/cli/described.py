@@ -49,7 +49,7 @@ def _group(registered: Entry, card: Mapping[str, Any]) -> str:
         return ""
     package, *folders = registered.target.partition(":")[0].split(".")
     own = folders[1:-1] or ["baselines"]
-    return own[0] if package == "prefbench" else package
+    return own[0].replace("_", " ") if package == "prefbench" else package
 
 
 @cache

