@@ -245,10 +245,9 @@ def _no_case(suite: Suite, split: str) -> str:
     """That there is nothing to draw for, after what a suite of somebody's data says can be done about it."""
     lines = suite.inventory()
     why = f"suite {suite.card.name!r} has no case to draw for users of {split}"
-    if cure := lines.get("prompts"):
-        return f"{cure}: {why}"
-    idle = lines.get("users without a prompt")
-    return f"{why}; no prompt is for {idle}" if idle else why
+    if "prompts" in lines:
+        return f"{lines['prompts']}: {why}"
+    return f"{why}; no prompt is for {idle}" if (idle := lines.get("users without a prompt")) else why
 
 
 def _not_loaded(suite: str) -> str:
