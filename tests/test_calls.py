@@ -80,6 +80,7 @@ def test_an_instance_is_drawn_and_scored_with_its_parameters(worded: Run) -> Non
     assert worded.path.name.startswith("picturebook-test-worded-")
 
 
+@pytest.mark.slow
 def test_the_same_instance_again_draws_nothing_and_another_one_is_another_run(
     worded: Run, choices: dict[str, Any]
 ) -> None:
@@ -110,6 +111,7 @@ class Counting(Worded):
         return super().generate(requests)
 
 
+@pytest.mark.slow
 def test_an_instance_that_changes_as_it_draws_can_be_given_twice(choices: dict[str, Any]) -> None:
     method = Counting(word="grey")
     first, second = (prefbench.run(method, score=False, **choices | {"users": users}) for users in (1, 2))

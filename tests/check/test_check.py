@@ -616,7 +616,10 @@ def test_a_metric_fails_the_rule_that_it_breaks(metric: Any, broken: set[str]) -
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name == "probing" else ()) for name in registry.names("metric")],
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("probing", "personal-gain") else ())
+        for name in registry.names("metric")
+    ],
 )
 def test_metrics_that_ship_conform(name: str) -> None:
     # The model that answers by default is no miniature.

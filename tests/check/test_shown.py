@@ -39,6 +39,7 @@ def of_suite(suite: type[LongPrompts]) -> dict[str, Finding]:
     return {finding.check: finding for finding in check_suite(suite)}
 
 
+@pytest.mark.slow
 def test_a_method_that_draws_one_colour_does_not_conform() -> None:
     for method in (Black, Colours):
         finding = of_method(method)

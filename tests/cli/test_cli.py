@@ -370,6 +370,7 @@ def test_a_metric_of_ones_own_comes_from_a_file(invoke: Invoke, whole_run: tuple
     assert 0 <= row["value"] <= 1
 
 
+@pytest.mark.slow
 def test_a_run_too_small_for_a_metric_reports_the_others(invoke: Invoke, options: list[str], tmp_path: Path) -> None:
     """And fails only where that metric was asked for by name."""
     command = ["run", "--method", "copy", *options, "--users", "1", "--out", str(tmp_path), "--json"]

@@ -67,6 +67,7 @@ def test_a_plug_in_is_described_without_running_it(tmp_path: Path, monkeypatch: 
     ]
 
 
+@pytest.mark.slow
 def test_a_list_imports_no_torch() -> None:
     code = (
         "import sys; from prefbench.cli.main import main; main(['list'], standalone_mode=False)\n"

@@ -60,6 +60,7 @@ def test_degenerate_pictures_are_said_at_the_end(run: Run, method: str, options:
             assert line in (folder / "report" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_pictures_of_an_honest_method_are_not_complained_of(run: Run) -> None:
     output, _ = run("prompt-only", "--metrics", "clip-score", "--users", "2", suite="picturebook")
     assert "pictures are of one colour" not in output

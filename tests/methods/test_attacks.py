@@ -146,6 +146,7 @@ def best_of(n: int, name: str = "Brightest") -> BestOfN:
     return BestOfN(n=n, scorer=f"{SUPPORT / 'brightest.py'}:{name}")
 
 
+@pytest.mark.slow
 def test_the_best_of_all_candidates_is_kept(backbone: Backbone) -> None:
     shown, method = likes(), best_of(4)
     made = drawn(method, backbone, shown)

@@ -127,6 +127,7 @@ def test_scale_0_is_the_prompt_alone_to_the_bit(mini: Make) -> None:
     assert gap(drawn(mini(scale=0.0), USERS), drawn(mini(PromptOnly), USERS)) == 0
 
 
+@pytest.mark.slow
 def test_likes_and_dislikes_change_the_picture(mini: Make) -> None:
     plain, negative = (mini(scale=3.0, negative=choice) for choice in ("none", "disliked"))
     ann, rest = [USERS[0]], [replace(USERS[0], liked=USERS[3].liked)]

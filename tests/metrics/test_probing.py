@@ -138,6 +138,7 @@ def test_where_every_user_has_prompts_of_their_own_the_floor_rises_with_verifica
     assert worth(found["probing"]) < 0.62, "that prompts tell users apart says nothing of what they like"
 
 
+@pytest.mark.slow
 def test_users_without_states_have_no_value_and_the_others_keep_theirs() -> None:
     world = World(3)
     known = world.seen(taste=1.0)
@@ -151,6 +152,7 @@ def test_users_without_states_have_no_value_and_the_others_keep_theirs() -> None
     assert not np.isnan(found["probing/verification"][2:]).any()
 
 
+@pytest.mark.slow
 def test_too_little_is_refused_with_the_reason() -> None:
     world = World(4, users=12)
     known = world.seen()

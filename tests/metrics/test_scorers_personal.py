@@ -138,6 +138,7 @@ def test_viper_is_what_its_script_asks(loaded: dict[str, AskingScorer], alone: A
     assert scorer.score(judged, prompts(3), shown) == pytest.approx(np.mean(expected, axis=0), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_learn_user_pref_is_what_its_script_asks(loaded: dict[str, AskingScorer], alone: Alone) -> None:
     scorer, judged, shown = loaded["learn-user-pref"], history(), pictures(3)
     # Texts of three lengths, so that two of three are padded.
@@ -234,6 +235,7 @@ def test_averaging_over_orders_reduces_what_the_order_moves(make: Callable[..., 
     assert 0 < eight < one / 2
 
 
+@pytest.mark.slow
 def test_the_history_decides_and_its_sides_are_told_apart(scorer: AskingScorer) -> None:
     judged, shown = history(), pictures(2)
     flipped = History(

@@ -215,6 +215,7 @@ def test_torchmetrics_ends_of_axes_are_no_bounds() -> None:
 
 
 @pytest.mark.parametrize("text", ["ssim", "total-variation", "fid", "kid(subset_size=60,subsets=1)"])
+@pytest.mark.slow
 def test_metrics_of_the_family_pass_the_conformance_suite(text: str) -> None:
     findings = check_metric(f"torchmetrics:{text}")
     assert [finding for finding in findings if finding.outcome != "ok"] == []
@@ -277,6 +278,7 @@ def test_a_wrong_name_is_told_without_torch() -> None:
 
 
 @pytest.mark.parametrize("short", WITH_WEIGHTS)
+@pytest.mark.slow
 def test_absent_weights_are_refused_with_the_command_that_gets_them(
     short: str, no_weights: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -290,6 +292,7 @@ def test_absent_weights_are_refused_with_the_command_that_gets_them(
     assert torch.hub.download_url_to_file.__module__ == "torch.hub"
 
 
+@pytest.mark.slow
 def test_local_weights_are_used_and_named_in_the_recipe(no_weights: Path) -> None:
     """SqueezeNet with random weights, 5 MB."""
     torch.manual_seed(0)

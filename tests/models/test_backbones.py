@@ -87,6 +87,7 @@ def assert_differ(images: Sequence[Image.Image], others: Sequence[Image.Image]) 
 
 
 @each
+@pytest.mark.slow
 def test_same_seed_twice_is_equal_and_prompt_and_seed_matter(name: str, load: Callable[..., DiffusersBackbone]) -> None:
     backbone = load(name, guidance=9.0)
     first = backbone.generate(PROMPTS, SEEDS)
@@ -98,6 +99,7 @@ def test_same_seed_twice_is_equal_and_prompt_and_seed_matter(name: str, load: Ca
 
 
 @each
+@pytest.mark.slow
 def test_an_image_depends_on_no_neighbour(name: str, load: Callable[..., DiffusersBackbone]) -> None:
     backbone = load(name)
     together = backbone.generate(PROMPTS, SEEDS)
@@ -139,6 +141,7 @@ def test_no_call_inherits_the_state_of_the_scheduler(load: Callable[..., Diffuse
 
 
 @each
+@pytest.mark.slow
 def test_evaluations_are_the_passes_really_made(name: str, load: Callable[..., DiffusersBackbone]) -> None:
     for guidance, scheduler in ((5.0, None), (1.0, None), (5.0, diffusers.HeunDiscreteScheduler)):
         backbone = load(name, guidance=guidance)
@@ -246,6 +249,7 @@ def test_one_image_too_many(load: Callable[..., DiffusersBackbone]) -> None:
         backbone.generate(PROMPTS, SEEDS)
 
 
+@pytest.mark.slow
 def test_an_upcast_autoencoder_survives_running_out_of_memory(load: Callable[..., DiffusersBackbone]) -> None:
     backbone = load("sdxl", dtype="float16", steps=1)
     expected = backbone.generate(PROMPTS[:2], SEEDS[:2])

@@ -53,6 +53,7 @@ def test_whitening_finds_users_under_noise_that_hides_them_from_cosine() -> None
 
 
 @pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.slow
 def test_verification_equals_scikit_learn_and_the_bootstrap_of_users(crowded: bool) -> None:
     """Also where users resemble each other in crowds: then who else was drawn moves the figure too."""
     rng = np.random.default_rng(7)

@@ -75,6 +75,7 @@ def test_components_of_a_crossed_study_are_those_of_the_analysis_of_variance() -
     assert found.sample == 0
 
 
+@pytest.mark.slow
 def test_what_a_pilot_cannot_tell_apart_is_kept_together() -> None:
     rng = np.random.default_rng(1)
     one_each = study(rng, Design(400, 1, 1, 0), PARTS)

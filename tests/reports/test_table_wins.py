@@ -268,6 +268,7 @@ def test_one_line_says_what_a_win_rate_is(tmp_path: Path) -> None:
     assert "ties count half, 0.5 is alike" in lines[0]
 
 
+@pytest.mark.slow
 def test_page_rows_and_figure_hold_them_too(tmp_path: Path) -> None:
     comparison = compare(framed(tmp_path, crowd=0.95))
     table = Table()

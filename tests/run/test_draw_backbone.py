@@ -95,6 +95,7 @@ def test_progress_moves_within_a_batch_and_adds_up(tiny_sd: Path, tmp_path: Path
     assert steps_told == [1] * 20
 
 
+@pytest.mark.slow
 def test_progress_of_a_method_that_draws_several_and_keeps_one_never_overtakes(tiny_sd: Path, tmp_path: Path) -> None:
     steps_told: list[int] = []
     prepared = prepare(settings(tiny_sd, tmp_path, method="best-of-n", parameters={"n": 2}, users=1, batch=5))

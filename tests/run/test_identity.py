@@ -213,6 +213,7 @@ def test_a_file_that_is_edited_and_not_loaded_again_is_the_same_code(
     assert identify(mine).revision == before
 
 
+@pytest.mark.slow
 def test_the_identity_is_the_same_in_other_processes(tmp_path: Path) -> None:
     (tmp_path / "helpers.py").write_text("def scale(x):\n    return x\n")
     (tmp_path / "module.py").write_text(REACHING)

@@ -93,6 +93,7 @@ def test_profiles_are_leanings_of_weight_one() -> None:
 # ------------------------------------------------------------------------------------------------ posterior
 
 
+@pytest.mark.slow
 def test_a_strongly_expressed_taste_is_recovered() -> None:
     taste = Taste.of(STRONG)
     posterior = quick(judged(taste, 24))

@@ -120,6 +120,7 @@ def test_histories_have_their_stated_length(suite: Picturebook) -> None:
         assert (len(hidden.liked), len(hidden.disliked)) == (20, 20)
 
 
+@pytest.mark.slow
 def test_shorter_histories_are_beginnings_of_longer_ones(suite: Picturebook) -> None:
     for user in suite.users("test")[:20]:
         short, long = Picturebook(history=4).history(user.id), suite.history(user.id)

@@ -45,6 +45,7 @@ DRAWING = ("mini-sd", "mini-ip-adapter")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name == "reader" else [pytest.mark.slow]) for name in trainers.RECIPES]
 )
+@pytest.mark.slow
 def test_a_miniature_is_trained_measured_and_loads_again(name: str, tmp_path: Path) -> None:
     """By the verb, in a folder of its own; the quality that the card names is what the written folder gives again."""
     result = CliRunner().invoke(main, ["train", name, "--out", str(tmp_path), "--json"], catch_exceptions=False)
