@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
@@ -33,6 +33,20 @@ from prefbench.suites.folder.prompts import Asked
 PROMPTS_WANTED = "write prompts.txt, one prompt a line, or prompts.csv with the columns prompt and user"
 
 
+class _Row(NamedTuple):
+    """A judgment as the table holds it, with None for what is missing."""
+
+    file_name: str
+    digest: str
+    prompt: str
+    liked: bool
+    pair: str | None
+    rating: float | None
+    comment: str | None
+    source: str | None
+    part: str | None
+
+
 class FolderSuite(Suite):
     """People's judgments of pictures in one folder, with the prompts to draw for.
 
@@ -51,6 +65,7 @@ class FolderSuite(Suite):
             raise PrefbenchError(f"least must be at least 1, got {least}")
         self._shown = history
         self._contents = read_contents(self.folder, least)
+        self._pictures: dict[str, Picture] = {}
 
     @cached_property
     def digest(self) -> str:
@@ -69,7 +84,7 @@ class FolderSuite(Suite):
 
     def history(self, user: str, viewer: Viewer = "method") -> History:
         rows = self._of(user, viewer)
-        sides = [self._judgments(rows[rows["liked"] == liked], viewer) for liked in (True, False)]
+        sides = [self._judgments([row for row in rows if row.liked == liked], viewer) for liked in (True, False)]
         return History(user, *sides)
 
     def cases(self, user: str) -> Sequence[Case]:
@@ -79,9 +94,11 @@ class FolderSuite(Suite):
                 Case(f"{user}/{n}", user, one.prompt, content=self._redrawn(one), category=one.category)
                 for n, one in enumerate(prompts.of(user))
             ]
-        rows = self._of(user, "scorer")
-        judged = rows[rows["prompt"] != ""].groupby("prompt", sort=False)
-        return [self._judged_case(user, n, str(prompt), own) for n, (prompt, own) in enumerate(judged)]
+        judged: dict[str, list[_Row]] = {}
+        for row in self._of(user, "scorer"):
+            if row.prompt:
+                judged.setdefault(row.prompt, []).append(row)
+        return [self._judged_case(user, n, prompt, own) for n, (prompt, own) in enumerate(judged.items())]
 
     def references(self, split: Split) -> Sequence[Reference]:
         members = {*self._contents.users.get(split, ())}
@@ -102,34 +119,41 @@ class FolderSuite(Suite):
         nothing |= {"users without a prompt": some(idle)} if idle else {}
         return {**self._contents.inventory, "extractors": choose().line, **nothing}
 
-    def _of(self, user: str, viewer: Viewer) -> pd.DataFrame:
+    @cached_property
+    def _rows(self) -> list[_Row]:
+        """The table row by row: a user's few rows are taken from it faster than from a data frame."""
+        return [_Row(*values) for values in _plain(self._contents.rows, _Row._fields)]
+
+    def _of(self, user: str, viewer: Viewer) -> list[_Row]:
         if user not in self._contents.places:
             raise PrefbenchError(unknown("user", user, list(self._contents.places)[:5]))
-        rows = self._contents.rows.iloc[self._contents.places[user]]
-        return rows[rows["part"] == viewer]
+        return [row for row in self._rows[self._contents.places[user]] if row.part == viewer]
 
-    def _judgments(self, rows: pd.DataFrame, viewer: Viewer) -> tuple[Judgment, ...]:
+    def _judgments(self, rows: Sequence[_Row], viewer: Viewer) -> tuple[Judgment, ...]:
         if viewer == "method" and self._shown is not None:
-            rows = rows.iloc[-self._shown :]
-        columns = ["file_name", "digest", "prompt", "liked", "pair", "rating", "comment", "source"]
+            rows = rows[-self._shown :]
         return tuple(
-            Judgment(self._picture(name, digest), prompt, liked, pair or None, rating, comment or None, source or None)
-            for name, digest, prompt, liked, pair, rating, comment, source in _plain(rows, columns)
-        )
+            Judgment(
+                self._picture(row.file_name, row.digest), row.prompt, row.liked, row.pair or None, row.rating,
+                row.comment or None, row.source or None,
+            )
+            for row in rows
+        )  # fmt: skip
 
-    def _judged_case(self, user: str, n: int, prompt: str, rows: pd.DataFrame) -> Case:
+    def _judged_case(self, user: str, n: int, prompt: str, rows: Sequence[_Row]) -> Case:
         """A case of a prompt that the user judged, with a liked and a disliked picture where there are both."""
-        sides = [rows[rows["liked"] == liked] for liked in (True, False)]
-        chosen, rejected = (
-            None if side.empty else self._picture(*next(_plain(side, ["file_name", "digest"]))) for side in sides
-        )
+        firsts = [next((row for row in rows if row.liked == liked), None) for liked in (True, False)]
+        chosen, rejected = (None if row is None else self._picture(row.file_name, row.digest) for row in firsts)
         return Case(f"{user}/{n}", user, prompt, chosen, rejected)
 
     def _redrawn(self, asked: Asked) -> Picture | None:
         return self._picture(*asked.content) if asked.content is not None else None
 
     def _picture(self, name: str, digest: str) -> Picture:
-        return Picture(digest, path=self.folder / name)
+        """One object for a picture, however often it was judged."""
+        if name not in self._pictures:
+            self._pictures[name] = Picture(digest, path=self.folder / name)
+        return self._pictures[name]
 
 
 def _plain(rows: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
