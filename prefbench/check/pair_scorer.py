@@ -11,10 +11,8 @@ from prefbench.api import Features, History, PairScorer, Pixels, PrefbenchError,
 from prefbench.check.cards import check_scorer_id
 from prefbench.check.findings import Check, fail, skip, warn
 from prefbench.check.made_up import PROMPTS, made_up_history
+from prefbench.check.scored_pictures import agree, weights_here
 from prefbench.score.both_orders import BothOrders, ask_in_both_orders
-
-_ROUNDING = 1e-4
-"""The change of a probability that other batches or orders may cause: half precision adds in another order."""
 
 
 class PairScorerChecks:
@@ -49,13 +47,7 @@ class PairScorerChecks:
 
     def weights(self) -> str:
         """They are here, or one line says that they are not."""
-        try:
-            self._ask(self._history, [0])
-        except PrefbenchError as error:
-            if "\n" in str(error) or not str(error).strip():
-                fail(f"what is wrong must be said in one line: {str(error)!r}"[:200])
-            warn(f"nothing below was checked: {error}")
-        return "here"
+        return weights_here(lambda: self._ask(self._history, [0]))
 
     def probabilities(self) -> str:
         """One per pair and order; an answer that never changes, and one place that always wins, are said."""
@@ -74,18 +66,18 @@ class PairScorerChecks:
     def batches(self) -> str:
         """Pairs one by one get what they get together."""
         alone = [self._ask(self._history, [i])[0] for i in range(len(self._first))]
-        return _agree(self._ask(self._history), np.array(alone))
+        return agree(self._ask(self._history), np.array(alone))
 
     def order(self) -> str:
         """Reversed pairs get the reversed answers, also after another user's."""
         rows, before = range(len(self._first)), self._ask(self._history)
         self._ask(self._other)
-        return _agree(before, self._ask(self._history, rows[::-1])[::-1])
+        return agree(before, self._ask(self._history, rows[::-1])[::-1])
 
     def history(self) -> str:
         """A personal judge's answers follow the history, another one's do not; nobody's follow the user's name."""
         mine = self._ask(self._history)
-        _agree(mine, self._ask(History("val-0002", self._history.liked, self._history.disliked)))
+        agree(mine, self._ask(History("val-0002", self._history.liked, self._history.disliked)))
         moved = float(np.abs(self._ask(self._other) - mine).max())
         if self._judge.card.personal and moved == 0:
             fail("the card says personal, but another history changes nothing")
@@ -126,10 +118,3 @@ class PairScorerChecks:
         rows = range(len(self._first)) if rows is None else rows
         sides = [[side[i].copy() for i in rows] for side in (self._first, self._second)]
         return ask_in_both_orders(self._judge, history, [self._prompts[i] for i in rows], *sides)
-
-
-def _agree(first: Features, second: Features) -> str:
-    difference = float(np.abs(first - second).max())
-    if not difference <= _ROUNDING:
-        fail(f"answers differ by {difference:.3g}")
-    return f"answers differ by {difference:.2g}"

@@ -23,11 +23,9 @@ from prefbench.check.cards import check_defaults, check_scorer_card, check_score
 from prefbench.check.findings import Check, Finding, Listener, fail, run_checks, skip, warn
 from prefbench.check.made_up import PROMPTS, made_up_history
 from prefbench.check.pair_scorer import PairScorerChecks
+from prefbench.check.scored_pictures import agree, weights_here
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, load
-
-_ROUNDING = 1e-4
-"""The change of a value that other batches or orders may cause: half precision adds in another order."""
 
 
 def check_scorer(
@@ -103,13 +101,7 @@ class ScorerChecks:
 
     def weights(self) -> str:
         """They are here, or one line says that they are not."""
-        try:
-            self._score(self._history, [0])
-        except PrefbenchError as error:
-            if "\n" in str(error) or not str(error).strip():
-                fail(f"what is wrong must be said in one line: {str(error)!r}"[:200])
-            warn(f"nothing below was checked: {error}")
-        return "here"
+        return weights_here(lambda: self._score(self._history, [0]))
 
     def id(self) -> str:
         """Name, version and a SHA-256, the same at every look."""
@@ -138,24 +130,24 @@ class ScorerChecks:
     def batches(self) -> str:
         """Pictures one by one get what they get together."""
         alone = [self._score(self._history, [i])[0] for i in range(len(self._pictures))]
-        return _agree(self._score(self._history), np.array(alone))
+        return agree(self._score(self._history), np.array(alone))
 
     def order(self) -> str:
         """Reversed pictures get the reversed values."""
         rows = range(len(self._pictures))
-        return _agree(self._score(self._history), self._score(self._history, rows[::-1])[::-1])
+        return agree(self._score(self._history), self._score(self._history, rows[::-1])[::-1])
 
     def turns(self) -> str:
         """A user's values are the same after another user's."""
         before = self._score(self._history)
         self._score(self._other)
-        return _agree(before, self._score(self._history))
+        return agree(before, self._score(self._history))
 
     def history(self) -> str:
         """A personal scorer's values follow the history, another one's do not; nobody's follow the user's name."""
         mine = self._score(self._history)
         renamed = History("val-0002", self._history.liked, self._history.disliked)
-        _agree(mine, self._score(renamed))
+        agree(mine, self._score(renamed))
         moved = max(float(np.abs(self._score(other) - mine).max()) for other in (self._other, _flipped(self._history)))
         if self._scorer.card.personal and moved == 0:
             fail("the card says personal, but another history and one with its sides exchanged change nothing")
@@ -218,13 +210,6 @@ class ScorerChecks:
         """The scores of copies, so that no check sees what a scorer did in another."""
         rows = range(len(self._pictures)) if rows is None else rows
         return self._scorer.score(history, [self._prompts[i] for i in rows], [self._pictures[i].copy() for i in rows])
-
-
-def _agree(first: Features, second: Features) -> str:
-    difference = float(np.abs(first - second).max())
-    if not difference <= _ROUNDING:
-        fail(f"values differ by {difference:.3g}")
-    return f"values differ by {difference:.2g}"
 
 
 def _flipped(history: History) -> History:

@@ -76,24 +76,24 @@ def check_kind(method: type[Method], backbone: str | Path | BackboneCard) -> Non
     """Raises `PrefbenchError` for a backbone of another kind than the method draws with. Loads no weights."""
     from prefbench.models.backbones.loader import find_card
 
-    card, wanted = find_card(backbone), method.card.backbone_kind
-    if wanted is not None and wanted != card.kind:
+    card, kind = find_card(backbone), method.card.backbone_kind
+    if kind is not None and kind != card.kind:
         raise PrefbenchError(
-            f"{method.card.name} draws by {wanted}, and backbone {card.name!r} by {card.kind};"
-            f" give --backbone {' or '.join(of_kind(wanted))}"
+            f"{method.card.name} draws by {kind}, and backbone {card.name!r} by {card.kind};"
+            f" give --backbone {' or '.join(of_kind(kind))}"
         )
 
 
 def usual_backbone(method: type[Method], suite: Suite, cases: Sequence[Case]) -> str:
-    """The backbone where none is named: the suite's, unless it is of another kind than is wanted.
+    """The backbone where none is named: the suite's, unless it is of another kind than is asked for.
 
     Wanted is what the method draws by; of one that draws by any, style transfer where each case has a content.
     """
     from prefbench.models.backbones.loader import find_card
 
-    wanted = method.card.backbone_kind or wanted_by(cases)
-    fits = wanted is None or find_card(suite.card.backbone).kind == wanted
-    return suite.card.backbone if wanted is None or fits else of_kind(wanted)[0]
+    kind = method.card.backbone_kind or wanted_by(cases)
+    fits = kind is None or find_card(suite.card.backbone).kind == kind
+    return suite.card.backbone if kind is None or fits else of_kind(kind)[0]
 
 
 def wanted_by(cases: Sequence[Case]) -> BackboneKind | None:

@@ -34,15 +34,15 @@ def test_it_is_the_probability_of_first_among_first_and_second(folder: Path) -> 
     )
     plain = Plain(folder, "<|im_start|>assistant\n", "", "<|im_end|>")
     ids = [plain.first_token(word) for word in ("First", "Second")]
-    shown: list[Any] = []
+    examples: list[Any] = []
     for label, side in (("liked", judged.liked), ("disliked", judged.disliked)):
         for one in side[1:]:
-            shown += [f"A picture that this person {label}:", one.picture.load()]
+            examples += [f"A picture that this person {label}:", one.picture.load()]
     for answer, prompt, first, second in zip(answers, PROMPTS, FIRST, SECOND, strict=True):
         drawn = f"Both were drawn for '{prompt}'. " if prompt else ""
         pair: list[Any] = ["The first picture:", Image.fromarray(first), "The second picture:", Image.fromarray(second)]
         question = f"{drawn}Which one would this person like better? Answer First or Second."
-        logits = plain.logits([ask(*shown, *pair, question)])
+        logits = plain.logits([ask(*examples, *pair, question)])
         one, other = torch.exp(logits[ids].double()).tolist()
         assert answer == pytest.approx(one / (one + other), abs=1e-4)
     assert len({round(float(one), 5) for one in answers}) == 3

@@ -78,10 +78,10 @@ def test_odd_contents_are_drawn_as_a_person_sees_them(backbone: StyleTransferBac
 
 
 def test_each_pass_is_told(backbone: StyleTransferBackbone) -> None:
-    told: list[float] = []
-    backbone.on_evaluations = told.append
+    evaluations: list[float] = []
+    backbone.on_evaluations = evaluations.append
     backbone.generate(["a"] * 3, [0] * 3, contents=[picture(1)] * 3)
-    assert (told, backbone.nfe) == ([1, 1, 1], 1)
+    assert (evaluations, backbone.nfe) == ([1, 1, 1], 1)
 
 
 def test_wrong_arguments_are_one_line(backbone: StyleTransferBackbone) -> None:

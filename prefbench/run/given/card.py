@@ -129,9 +129,9 @@ def _framed(frame: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_name(name: str) -> None:
     """Raises `PrefbenchError` for a name that a reader could take for a registered one, with or without a control."""
-    taken = [*names("method"), *names("control")]
+    registered = [*names("method"), *names("control")]
     parts = [name, *name.split("+"), name.partition("(")[0]]
-    if twin := next(filter(None, (looks_like(part, taken) for part in parts)), ""):
+    if twin := next(filter(None, (looks_like(part, registered) for part in parts)), ""):
         what = "method" if twin in names("method") else "control"
         raise PrefbenchError(f"the name {name!r} is that of the {what} {twin!r} of prefbench: give the images another")
 

@@ -48,11 +48,11 @@ def read_pickapic(
 
 
 def _tables(source: Path, split: str) -> Sequence[Path]:
-    wanted = ("train", "validation", "test") if split == "all" else (split,)
-    tables = [path for path in sorted(source.rglob("*.parquet")) if path.stem.partition("-")[0] in wanted]
+    splits = ("train", "validation", "test") if split == "all" else (split,)
+    tables = [path for path in sorted(source.rglob("*.parquet")) if path.stem.partition("-")[0] in splits]
     if not tables:
         raise PrefbenchError(
-            f"{source} has no Parquet files of {' or '.join(wanted)}, such as {wanted[0]}-00000-....parquet"
+            f"{source} has no Parquet files of {' or '.join(splits)}, such as {splits[0]}-00000-....parquet"
         )
     return tables
 

@@ -24,8 +24,8 @@ SAID = {"name": "mine", "licence": "none", "source": "a test"}
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_card_says_all_that_a_user_must_know(name: str) -> None:
     card = load("converter", name).card
-    told = ("summary", "source", "licence", "terms", "get", "people", "keeps", "drops", "columns")
-    assert [field for field in told if getattr(card, field) in ("", "not known", "named by the user")] == []
+    fields = ("summary", "source", "licence", "terms", "get", "people", "keeps", "drops", "columns")
+    assert [field for field in fields if getattr(card, field) in ("", "not known", "named by the user")] == []
     assert not any("\n" in value for value in vars(card).values())
 
 

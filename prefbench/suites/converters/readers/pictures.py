@@ -98,32 +98,32 @@ class Archive:
         return data
 
     def _tarred(self) -> dict[str, Member | Unreadable]:
-        found: dict[str, Member | Unreadable] = {}
+        members: dict[str, Member | Unreadable] = {}
         with tarfile.open(fileobj=self._tar, mode="r:") as tar:
             while (entry := tar.next()) is not None:
                 if not entry.isdir():
                     regular = "" if entry.isreg() else "it is a link or a device, and no picture"
-                    self._add(found, entry.name, (entry.offset_data, entry.size), entry.size, regular)
+                    self._add(members, entry.name, (entry.offset_data, entry.size), entry.size, regular)
                 tar.members = []  # type: ignore[attr-defined]  # the list would hold every header
-        return found
+        return members
 
     def _zipped(self, file: zipfile.ZipFile) -> dict[str, Member | Unreadable]:
-        found: dict[str, Member | Unreadable] = {}
+        members: dict[str, Member | Unreadable] = {}
         for entry in file.infolist():
             if not entry.is_dir():
                 link = (entry.external_attr >> 16) & 0o170000 not in (0, 0o100000)
                 what = "it is a link or a device, and no picture" if link else ""
-                self._add(found, entry.filename, entry, entry.file_size, what)
-        return found
+                self._add(members, entry.filename, entry, entry.file_size, what)
+        return members
 
-    def _add(self, found: dict[str, Member | Unreadable], name: str, place: Any, size: int, fault: str) -> None:
-        if len(found) >= _MEMBERS:
+    def _add(self, members: dict[str, Member | Unreadable], name: str, place: Any, size: int, fault: str) -> None:
+        if len(members) >= _MEMBERS:
             raise PrefbenchError(f"{self.paths[0]} has over {_MEMBERS:,} members")
         key = f"{self.paths[0]}:{name}"
         if size > MAX_BYTES:
             fault = f"it has {size:,} bytes; at most {MAX_BYTES:,} are read"
         clean = inside(name)
-        found[clean or name] = (
+        members[clean or name] = (
             Unreadable(key, fault or name_fault(name)) if fault or not clean else Member(key, self, place)
         )
 
@@ -198,11 +198,11 @@ class Pictures:
 
     @cached_property
     def _last_parts(self) -> dict[str, Path | Member | Unreadable]:
-        found: dict[str, Path | Member | Unreadable] = {PurePosixPath(n).name: m for n, m in self._members.items()}
+        members: dict[str, Path | Member | Unreadable] = {PurePosixPath(n).name: m for n, m in self._members.items()}
         if self._root.is_dir():
             for parent, _, names in os.walk(self._root):
-                found |= {name: Path(parent, name) for name in names}
-        return found
+                members |= {name: Path(parent, name) for name in names}
+        return members
 
     def _plain(self, path: Path) -> Path | Unreadable:
         if os.path.realpath(path).startswith(self._real + os.sep):

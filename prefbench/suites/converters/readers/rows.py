@@ -90,9 +90,9 @@ def read_rows(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -
     if path.suffix.lower() not in SUFFIXES:
         raise PrefbenchError(f"{path} ends with none of {', '.join(SUFFIXES)}")
     read = {".csv": _csv, ".parquet": _parquet}.get(path.suffix.lower(), _json)
-    wanted = {*needed, *optional}
+    columns_read = {*needed, *optional}
     with _opened(path) as stream:
-        for number, values in enumerate(read(path, stream, needed, wanted), 1):
+        for number, values in enumerate(read(path, stream, needed, columns_read), 1):
             yield Row(path, number, values)
 
 
@@ -119,12 +119,12 @@ def _opened(path: Path) -> Any:
         raise PrefbenchError(f"there is no {path}") from None
 
 
-def _csv(path: Path, stream: BinaryIO, needed: Sequence[str], wanted: set[str]) -> Iterator[dict[str, Any]]:
+def _csv(path: Path, stream: BinaryIO, needed: Sequence[str], columns_read: set[str]) -> Iterator[dict[str, Any]]:
     try:
         reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), strict=True)
         names = [name.strip() for name in next(reader, [])]
         check_columns(path, names, needed)
-        places = [(i, name) for i, name in enumerate(names) if name in wanted]
+        places = [(i, name) for i, name in enumerate(names) if name in columns_read]
         for n, row in enumerate(reader, 1):
             if len(row) != len(names) and row:
                 raise PrefbenchError(f"{path} row {n}: {len(row)} values for {len(names)} columns")
@@ -136,7 +136,7 @@ def _csv(path: Path, stream: BinaryIO, needed: Sequence[str], wanted: set[str]) 
         raise PrefbenchError(f"{path} is no CSV: {error}") from error
 
 
-def _parquet(path: Path, stream: BinaryIO, needed: Sequence[str], wanted: set[str]) -> Iterator[dict[str, Any]]:
+def _parquet(path: Path, stream: BinaryIO, needed: Sequence[str], columns_read: set[str]) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -144,7 +144,7 @@ def _parquet(path: Path, stream: BinaryIO, needed: Sequence[str], wanted: set[st
         file = parquet.ParquetFile(stream, buffer_size=_CHUNK)
         names = file.schema_arrow.names
         check_columns(path, names, needed)
-        columns = [name for name in names if name in wanted]
+        columns = [name for name in names if name in columns_read]
         kinds = [file.schema_arrow.field(name).type for name in columns]
         heavy = any(
             pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) for kind in kinds
@@ -155,10 +155,10 @@ def _parquet(path: Path, stream: BinaryIO, needed: Sequence[str], wanted: set[st
         raise PrefbenchError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _json(path: Path, stream: BinaryIO, needed: Sequence[str], wanted: set[str]) -> Iterator[dict[str, Any]]:
+def _json(path: Path, stream: BinaryIO, needed: Sequence[str], columns_read: set[str]) -> Iterator[dict[str, Any]]:
     for n, row in enumerate(_objects(path, stream), 1):
         check_columns(f"{path} row {n}", list(row), needed)
-        yield {name: row[name] for name in wanted & row.keys()}
+        yield {name: row[name] for name in columns_read & row.keys()}
 
 
 def _objects(path: Path, stream: IO[bytes]) -> Iterator[dict[str, Any]]:
