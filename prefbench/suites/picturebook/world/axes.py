@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Group = Literal["content", "worded", "semantic", "silent"]
+Group = Literal["content", "worded", "semantic", "silent", "quality"]
 IntArray = NDArray[np.int64]
 
 

@@ -1,6 +1,7 @@
 """Contact sheets: many small pictures on one page, enlarged so that people can look at them.
 
-`python -m prefbench.suites.picturebook.world.sheets docs/world.png` draws the world: every value of every axis.
+`python -m prefbench.suites.picturebook.world.sheets docs/world.png` draws the world: every value of every axis. With
+`--defects` before the path it draws the ladders of the defects.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.files import atomic_file
-from prefbench.suites.picturebook.world.axes import OBJECT, SETTING, STYLE, Axis, Scene
+from prefbench.suites.picturebook.world.axes import (
+    OBJECT,
+    SETTING,
+    STYLE,
+    Axis,
+    Scene,
+    sample_styles,
+    training_contents,
+)
+from prefbench.suites.picturebook.world.defects import DEFECTS, spoil
 from prefbench.suites.picturebook.world.render import SIZE, render, show
 
 _PLAIN = {"temperature": "neutral", "vignette": "even", "tilt": "upright"}
@@ -51,5 +61,20 @@ def _axis_row(axis: Axis) -> list[NDArray[np.uint8]]:
     return [render(Scene.of(**{**_PLAIN, **s, axis.name: v}), 0) for s in _SUBJECTS for v in axis.values]
 
 
+def defect_sheet(path: Path, *, subjects: int = 8) -> None:
+    """One row for each defect: random scenes, each without it, with some of it and with much of it."""
+    rng = np.random.default_rng(5)
+    styles, contents = sample_styles(rng, subjects), training_contents()
+    scenes = [contents[rng.integers(len(contents))].scene(style) for style in styles]
+    pictures = [
+        spoil(render(scene, seed), [level * (axis is defect) for axis in DEFECTS], seed)
+        for defect in DEFECTS
+        for seed, scene in enumerate(scenes)
+        for level in range(len(defect))
+    ]
+    contact_sheet(pictures, path, columns=3 * subjects)
+
+
 if __name__ == "__main__":
-    world_sheet(Path(sys.argv[1]))
+    sheet = defect_sheet if "--defects" in sys.argv else world_sheet
+    sheet(Path(sys.argv[-1]))
