@@ -14,8 +14,10 @@ from prefbench.api.errors import UnreadableImageError
 from prefbench.api.pictures import as_seen, decode_image, digest_of_plain, encode_plain, image_digest, read_picture
 from prefbench.api.stored import STRICT, Count, Digest, Name, Size, Text
 
-Split = Literal["train", "scorer", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test")
+Split = Literal["train", "scorer", "val", "test", "shifted"]
+SPLITS: tuple[Split, ...] = ("train", "scorer", "val", "test", "shifted")
+"""What methods train on, what scorers are taught by, what choices are made on, what is reported, and, where a suite has
+them, users from another population than any of these."""
 Viewer = Literal["method", "scorer"]
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
 """Whose view of a user's judgments: those that methods see, or those that only scorers and references see."""

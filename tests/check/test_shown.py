@@ -98,7 +98,7 @@ def test_both_tokenizers_of_a_backbone_are_read_without_its_weights(tmp_path: Pa
 def test_the_pictures_of_a_suite_are_looked_at_too() -> None:
     finding = of_suite(FlatPictures)["pictures shown"]
     assert finding.outcome == "warning"
-    assert finding.detail.startswith("32 of 96 pictures are of one colour; ")
+    assert finding.detail.startswith("40 of 120 pictures are of one colour; ")
     assert of_suite(LongPrompts)["pictures shown"].outcome == "ok"
 
 

@@ -12,8 +12,10 @@ from prefbench.api import FloatArray
 from prefbench.suites.picturebook.users.choices import judge_four
 from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
 from prefbench.suites.picturebook.users.population import Judged, SimulatedUser, population
-from prefbench.suites.picturebook.users.taste import KINDS, Leaning, Taste, TasteSpec, UserKind, sample_leaning
+from prefbench.suites.picturebook.users.sampling import sample_leaning
+from prefbench.suites.picturebook.users.taste import Leaning, Taste, TasteSpec
 from prefbench.suites.picturebook.users.taste_rows import ROW_KINDS, one_hot, sample_profiles, sample_rows
+from prefbench.suites.picturebook.users.worlds import FIRST, UserKind
 from prefbench.suites.picturebook.world.axes import STYLE, STYLE_NAMES, IntArray, sample_styles
 
 STRONG = TasteSpec(
@@ -76,7 +78,7 @@ def test_rows_have_the_utilities_of_the_single_tastes(kind: UserKind) -> None:
 
 def test_sampled_rows_follow_the_prior() -> None:
     rows = sample_rows(np.random.default_rng(5), 3000)
-    shares = np.array([KINDS[kind] for kind in ROW_KINDS])
+    shares = np.array([dict(FIRST.kinds)[kind] for kind in ROW_KINDS])
     np.testing.assert_allclose(np.bincount(rows.kind) / len(rows), shares / shares.sum(), atol=0.03)
     assert (rows.leanings[:, 0] != rows.leanings[:, 1]).any(axis=1).all()
 

@@ -73,7 +73,7 @@ class ColourSuite(Suite):
     digest = "colours"
 
     def users(self, split: Split) -> Sequence[User]:
-        return [User(f"{split}-{i}", split) for i in range(COUNTS[split])]
+        return [User(f"{split}-{i}", split) for i in range(COUNTS.get(split, 0))]
 
     def history(self, user: str, viewer: Viewer = "method") -> History:
         return judged(user, viewer)

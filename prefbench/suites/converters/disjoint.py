@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Set
-from typing import get_args
 
 import numpy as np
 from scipy.sparse import coo_array, csr_matrix
@@ -40,7 +39,7 @@ def disjoint_splits(keys: Mapping[str, Set[str]]) -> dict[str, Split]:
     np.minimum.at(earliest, second, split_of[first])
     stays = np.ones(len(users), dtype=bool)
     stays[first[earliest[second] < split_of[first]]] = False
-    order = get_args(Split)
+    order = tuple(SHARES)
     return {user: order[split_of[i]] for i, user in enumerate(users) if stays[i]}
 
 
@@ -59,5 +58,5 @@ def _order(users: list[str], first: np.ndarray, second: np.ndarray, n_keys: int)
 
 def _cut(n: int) -> np.ndarray:
     """Which split the first, second, ... of `n` users falls into."""
-    ends = np.round(np.cumsum([SHARES[split] for split in get_args(Split)]) * n)
+    ends = np.round(np.cumsum(list(SHARES.values())) * n)
     return np.searchsorted(ends, np.arange(n), side="right").clip(max=len(SHARES) - 1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
@@ -29,8 +30,9 @@ from prefbench.api.near import unknown
 from prefbench.suites.picturebook.data.train_users import train_users
 from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
+from prefbench.suites.picturebook.users.worlds import FIRST, WORLDS
 from prefbench.suites.picturebook.world.axes import training_contents
-from prefbench.suites.picturebook.world.render import VERSION, render
+from prefbench.suites.picturebook.world.render import VERSION
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -41,6 +43,13 @@ class Picturebook(Suite):
 
     Args:
         history: judgments per side that methods see (1 to 16); sparse users show at most two likes and nothing else.
+        world: "1" has users of an own taste alone; in "2" users also share a taste, mind defects, and judge in several
+            ways.
+        population: the seed that users follow from; another one gives as many other users of the same world.
+        crowd: share of the common taste in the utility (0 to 1), in place of the world's.
+        quality: what a strong defect costs of the utility in the mean over users (0 to 1), in place of the world's.
+        noise: how many times less sharply users choose (above 0), in place of the world's.
+        silent: share of axes without words in the own part of the utility (0 to 1), in place of the world's.
     """
 
     card = SuiteCard(
@@ -77,45 +86,61 @@ class Picturebook(Suite):
         },
     )
 
-    def __init__(self, *, history: int = 8) -> None:
+    def __init__(
+        self,
+        *,
+        history: int = 8,
+        world: Literal["1", "2"] = "1",
+        population: int = SEED,
+        crowd: float | None = None,
+        quality: float | None = None,
+        noise: float | None = None,
+        silent: float | None = None,
+    ) -> None:
         if not 1 <= history <= MAX_HISTORY:
             raise PrefbenchError(f"history must be 1 to {MAX_HISTORY} judgments per side, got {history}")
-        self._shown = history
+        if population < 0:
+            raise PrefbenchError(f"population must be a seed of 0 or more, got {population}")
+        self._shown, self._seed = history, population
+        self._world = WORLDS[world].turned(crowd=crowd, quality=quality, noise=noise, silent=silent)
 
     @cached_property
     def digest(self) -> str:
         """Covers the users, tastes, judgments and cases of the evaluated splits and the version of the renderer."""
-        content = {
+        content: dict[str, Any] = {
             "version": self.card.version,
             "world": VERSION,
-            "seed": SEED,
+            "seed": self._seed,
             "history": self._shown,
             "users": [
                 [
                     user.id,
-                    repr(user.spec),
+                    user.taste_name,
                     [_plain(user, p) for p in ("method", "scorer")],
                     [c.prompt for c in user.prompts()],
                 ]
-                for split in ("val", "test")
-                for user in population(split)
+                for split in ("val", "test", "shifted")
+                for user in self._population(split)
             ],
         }
+        if self._world != FIRST:
+            content["dials"] = asdict(self._world)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def users(self, split: Split) -> Sequence[User]:
-        return [User(user.id, user.split, user.kind) for user in population(split)]
+        return [User(user.id, user.split, user.kind) for user in self._population(split)]
 
     def history(self, user: str, viewer: Viewer = "method") -> History:
         simulated = self._find(user)
         scenes = simulated.judged(viewer)
-        per_side = self._shown if viewer == "method" else len(scenes.liked)
-        pairs = [f"{user}/{viewer}/{i}" for i in range(per_side)]
-        return History(
-            user,
-            tuple(_judgment(s, liked=True, pair=p) for s, p in zip(scenes.liked, pairs, strict=False)),
-            tuple(_judgment(s, liked=False, pair=p) for s, p in zip(scenes.disliked, pairs, strict=False)),
+        if viewer == "method":
+            scenes = scenes.latest(self._shown) if simulated.kind == "drifting" else scenes.earliest(self._shown)
+        sides = ((scenes.liked, True), (scenes.disliked, False))
+        liked, disliked = (
+            tuple(_judgment(scene, liked=liked, pair=f"{user}/{viewer}/{i}") for i, scene in enumerate(side))
+            for side, liked in sides
         )
+        return History(user, liked, disliked)
 
     def cases(self, user: str) -> Sequence[Case]:
         contents = self._find(user).prompts()
@@ -124,12 +149,12 @@ class Picturebook(Suite):
     def references(self, split: Split) -> Sequence[Reference]:
         return [
             Reference(user.id, entry.scene.content.prompt, _picture(entry))
-            for user in population(split)
+            for user in self._population(split)
             for entry in user.judged("scorer").liked
         ]
 
     def train_users(self) -> Sequence[TrainUser]:
-        return train_users()
+        return train_users(self._population("train"))
 
     def training_prompts(self) -> frozenset[str]:
         return frozenset(content.prompt for content in training_contents())
@@ -148,10 +173,12 @@ class Picturebook(Suite):
         scenes = self._find(user).judged("method")
         return {_picture(entry).digest: entry for entry in (*scenes.liked, *scenes.disliked)}
 
-    @staticmethod
-    def _find(user: str) -> SimulatedUser:
+    def _population(self, split: Split) -> tuple[SimulatedUser, ...]:
+        return population(split, self._world, self._seed)
+
+    def _find(self, user: str) -> SimulatedUser:
         split = next((s for s in SPLITS if user.startswith(f"{s}-")), None)
-        users = {} if split is None else {u.id: u for u in population(split)}
+        users = {} if split is None else {u.id: u for u in self._population(split)}
         if user not in users:
             raise PrefbenchError(unknown("user", user, list(users)[:5]))
         return users[user]
@@ -159,13 +186,16 @@ class Picturebook(Suite):
 
 def _plain(user: SimulatedUser, viewer: Viewer) -> list[list[list[int]]]:
     scenes = user.judged(viewer)
-    return [[[*entry.scene.indices, entry.seed] for entry in side] for side in (scenes.liked, scenes.disliked)]
+    return [[entry.numbers for entry in side] for side in (scenes.liked, scenes.disliked)]
 
 
 @lru_cache(maxsize=20_000)
 def _picture(entry: JudgedScene) -> Picture:
-    return Picture.of(Image.fromarray(render(entry.scene, entry.seed)))
+    return Picture.of(Image.fromarray(entry.drawn()))
 
 
 def _judgment(entry: JudgedScene, *, liked: bool, pair: str) -> Judgment:
-    return Judgment(_picture(entry), entry.scene.content.prompt, liked, pair=pair, source="picturebook renderer")
+    prompt, source = entry.scene.content.prompt, "picturebook renderer"
+    if entry.rating is not None:
+        return Judgment(_picture(entry), prompt, liked, rating=float(entry.rating), source=source)
+    return Judgment(_picture(entry), prompt, liked, pair=pair, source=source)

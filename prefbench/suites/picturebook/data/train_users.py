@@ -13,15 +13,14 @@ from PIL import Image
 
 from prefbench.api import VIEWERS, History, Judgment, Picture, TrainUser
 from prefbench.files import atomic_file, cache_folder
-from prefbench.suites.picturebook.users.population import SEED, JudgedScene, SimulatedUser, population
-from prefbench.suites.picturebook.world.render import VERSION, render
+from prefbench.suites.picturebook.users.population import SEED, JudgedScene, SimulatedUser
+from prefbench.suites.picturebook.world.render import VERSION
 
 logger = logging.getLogger(__name__)
 
 
-def train_users() -> list[TrainUser]:
+def train_users(users: Sequence[SimulatedUser]) -> list[TrainUser]:
     """All judgments of the train users, with words for their tastes and for the content of the pictures."""
-    users = population("train")
     sides = [side for user in users for side in _sides(user)]
     pictures = iter(_pictures([entry for side in sides for entry in side]))
     records = []
@@ -50,7 +49,7 @@ def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
     path = _path(scenes)
     if not path.exists():
         logger.info("rendering %d pictures of train users", len(scenes))
-        pixels = np.stack([render(entry.scene, entry.seed) for entry in scenes])
+        pixels = np.stack([entry.drawn() for entry in scenes])
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, pixels=pixels)
     with np.load(path) as stored:
@@ -58,5 +57,5 @@ def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
 
 
 def _path(scenes: Sequence[JudgedScene]) -> Path:
-    content = json.dumps([VERSION, SEED, [[*entry.scene.indices, entry.seed] for entry in scenes]])
+    content = json.dumps([VERSION, SEED, [entry.numbers for entry in scenes]])
     return cache_folder() / "lessons" / f"picturebook-{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"

@@ -23,6 +23,29 @@ def judge_four(utilities: FloatArray, sharpness: float, rng: np.random.Generator
     return choose(won, won2)[0], choose(lost, lost2)[1]
 
 
+RATINGS = (1, 2, 3, 4, 5)
+LIKED_RATINGS, DISLIKED_RATINGS = (4, 5), (1, 2)
+_CUTS = np.array([-0.35, -0.1, 0.2, 0.5])
+"""Utilities at which the next higher rating becomes as probable as those below it."""
+
+
+def rating_probabilities(utilities: FloatArray, sharpness: float | FloatArray) -> FloatArray:
+    """Probabilities (..., 5) of the ratings of pictures with these utilities (...).
+
+    Proportional odds: P(rating >= k) = 1 / (1 + exp(-s (u - c_k))) with sharpness s (McCullagh 1980, J. R. Stat. Soc. B
+    42:109).
+    """
+    scale = np.asarray(sharpness, dtype=np.float64)[..., None]
+    above = expit(scale * (utilities[..., None] - _CUTS))
+    edges = np.concatenate([np.ones_like(above[..., :1]), above, np.zeros_like(above[..., :1])], axis=-1)
+    return np.asarray(edges[..., :-1] - edges[..., 1:])
+
+
+def rate(utility: float, sharpness: float, rng: np.random.Generator) -> int:
+    """A rating, 1 to 5, of a picture with this utility."""
+    return int(rng.choice(RATINGS, p=rating_probabilities(np.array(utility), sharpness)))
+
+
 def log_likelihood(
     liked: FloatArray, disliked: FloatArray, others: FloatArray, sharpness: float | FloatArray
 ) -> FloatArray:

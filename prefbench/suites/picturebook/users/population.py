@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import SPLITS, Split, Viewer
-from prefbench.suites.picturebook.users.choices import judge_four
-from prefbench.suites.picturebook.users.taste import KINDS, SHARPNESS, Taste, TasteSpec, UserKind, sample_spec
+from prefbench.api import SPLITS, FloatArray, Pixels, Split, Viewer
+from prefbench.suites.picturebook.users.choices import DISLIKED_RATINGS, LIKED_RATINGS, judge_four, rate
+from prefbench.suites.picturebook.users.quality import CARE, sample_defects, severity
+from prefbench.suites.picturebook.users.sampling import sample_shifted_spec, sample_spec
+from prefbench.suites.picturebook.users.taste import Taste, TasteSpec
+from prefbench.suites.picturebook.users.worlds import FIRST, Form, UserKind, World
 from prefbench.suites.picturebook.world.axes import (
     AXES,
     STYLE_NAMES,
@@ -23,9 +27,11 @@ from prefbench.suites.picturebook.world.axes import (
     sample_styles,
     training_contents,
 )
+from prefbench.suites.picturebook.world.defects import spoil
+from prefbench.suites.picturebook.world.render import render
 
 SEED = 2026
-SPLIT_SIZES: Mapping[Split, int] = {"train": 1000, "scorer": 300, "val": 100, "test": 100}
+SPLIT_SIZES: Mapping[Split, int] = {"train": 1000, "scorer": 300, "val": 100, "test": 100, "shifted": 100}
 MAX_HISTORY = 16
 """Judgments per side that methods may see at most; the suite shows the first eight unless asked otherwise."""
 SCORER_HISTORY = 20
@@ -34,7 +40,9 @@ CASES = 5
 _SPARSE_LIKES = 2
 _VALUES = max(len(axis) for axis in AXES)
 _STYLE_AXES = np.arange(len(AXES) - len(STYLE_NAMES), len(AXES))
-_STREAMS = {"taste": 0, "method": 1, "scorer": 2, "cases": 3}
+_STREAMS = {"taste": 0, "method": 1, "scorer": 2, "cases": 3, "form": 4, "care": 5}
+_PRESENT = np.clip((np.arange(MAX_HISTORY) - 8) / 4, 0, 1)
+"""Of a drifting user's judgments, oldest first: the share of the present taste, beside the former one."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +51,36 @@ class JudgedScene:
 
     scene: Scene
     seed: int
+    defects: tuple[int, ...] = ()
+    """The level of each of `DEFECTS`; nothing where the picture is flawless."""
+    rating: int | None = None
+    """1 to 5, of users who rate."""
+
+    def drawn(self) -> Pixels:
+        """The picture that the user saw."""
+        pixels = render(self.scene, self.seed)
+        return spoil(pixels, self.defects, self.seed) if self.defects else pixels
+
+    @property
+    def numbers(self) -> list[int]:
+        """All that it depends on."""
+        return [*self.scene.indices, self.seed, *self.defects, *([] if self.rating is None else [self.rating])]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The liked and the disliked scenes that one viewer sees of a user, index-aligned."""
+    """The liked and the disliked scenes that one viewer sees of a user, oldest first; of pairs index-aligned."""
 
     liked: tuple[JudgedScene, ...]
     disliked: tuple[JudgedScene, ...]
+
+    def latest(self, n: int) -> Judged:
+        """The last n of each side."""
+        return Judged(self.liked[-n:], self.disliked[-n:])
+
+    def earliest(self, n: int) -> Judged:
+        """The first n of each side."""
+        return Judged(self.liked[:n], self.disliked[:n])
 
 
 @dataclass(frozen=True)
@@ -61,6 +91,13 @@ class SimulatedUser:
     split: Split
     index: int
     spec: TasteSpec
+    world: World = FIRST
+    seed: int = SEED
+
+    @property
+    def taste_name(self) -> str:
+        """All that the taste depends on, as text."""
+        return repr(self.spec) if self.spec.subjects is None else f"{self.spec!r} {self.spec.subjects}"
 
     @property
     def kind(self) -> UserKind:
@@ -68,31 +105,83 @@ class SimulatedUser:
 
     @cached_property
     def taste(self) -> Taste:
-        return Taste.of(self.spec)
+        """What counts now, for all subjects that have no taste of their own."""
+        return Taste.of(self.spec, crowd=self.world.share(self.kind))
+
+    @cached_property
+    def _other(self) -> Taste:
+        return Taste.other(self.spec, crowd=self.world.share(self.kind))
+
+    def taste_on(self, content: Content) -> Taste:
+        """What counts now for pictures of a content."""
+        subjects = self.spec.subjects
+        return self.taste if subjects is None or content not in subjects else self._other
+
+    @cached_property
+    def form(self) -> Form:
+        """How this user judges what methods see."""
+        if self.kind == "sparse":
+            return "likes"
+        forms = self.world.forms
+        return forms[int(self._stream("form").choice(len(forms), p=[share for _, share in forms]))][0]
+
+    @cached_property
+    def care(self) -> float:
+        """What one strong defect costs of the utility."""
+        return float(self.world.quality * self._stream("care").uniform(*CARE))
 
     @lru_cache(maxsize=4096)  # noqa: B019 - users live as long as the process
     def judged(self, viewer: Viewer) -> Judged:
-        """All judgments for one viewer. Methods see only two likes of a sparse user."""
-        rng = _stream(self.split, self.index, viewer)
+        """All judgments for one viewer: pairs for scorers, for methods what the user gives.
+
+        Methods see only two likes of a sparse user.
+        """
+        rng = self._stream(viewer)
         n = MAX_HISTORY if viewer == "method" else SCORER_HISTORY
-        pairs = [self._judge(viewer, rng) for _ in range(n)]
+        present = _PRESENT if self.kind == "drifting" and viewer == "method" else np.ones(n)
+        if viewer == "method" and self.form == "ratings":
+            return Judged(*(tuple(self._rated(rng, p, liked=liked) for p in present) for liked in (True, False)))
+        pairs = [self._judge(viewer, rng, share) for share in present]
         liked, disliked = (tuple(side) for side in zip(*pairs, strict=True))
-        if self.kind == "sparse" and viewer == "method":
-            return Judged(liked[:_SPARSE_LIKES], ())
+        if viewer == "method" and self.form == "likes":
+            return Judged(liked[:_SPARSE_LIKES] if self.kind == "sparse" else liked, ())
         return Judged(liked, disliked)
 
-    def _judge(self, viewer: Viewer, rng: np.random.Generator) -> tuple[JudgedScene, JudgedScene]:
+    def _judge(self, viewer: Viewer, rng: np.random.Generator, present: float) -> tuple[JudgedScene, JudgedScene]:
+        shown = self._show(4, viewer, rng)
+        liked, disliked = judge_four(self._utilities(shown, present), self.world.sharpness(self.kind), rng)
+        return shown.judged(liked, rng), shown.judged(disliked, rng)
+
+    def _rated(self, rng: np.random.Generator, present: float, *, liked: bool) -> JudgedScene:
+        """The first picture that is rated so high, or so low, that it is liked, or disliked."""
+        while True:
+            shown = self._show(1, "method", rng)
+            rating = rate(float(self._utilities(shown, present)[0]), self.world.sharpness(self.kind), rng)
+            if rating in (LIKED_RATINGS if liked else DISLIKED_RATINGS):
+                return replace(shown.judged(0, rng), rating=rating)
+
+    def _show(self, n: int, viewer: Viewer, rng: np.random.Generator) -> _Shown:
         contents = training_contents()
         content = contents[int(rng.integers(len(contents)))]
-        styles = _candidates(content, f"{self.split}/{viewer}", rng)
-        liked, disliked = judge_four(self.taste.of_styles(styles), SHARPNESS[self.kind], rng)
-        return _judged(content, styles[liked], rng), _judged(content, styles[disliked], rng)
+        styles = _candidates(content, n, f"{self.split}/{viewer}", self.world, rng)
+        share = self.world.defects
+        return _Shown(content, styles, sample_defects(rng, n, share) if share > 0 else None)
+
+    def _utilities(self, shown: _Shown, present: float) -> FloatArray:
+        """Utilities (N,) of the pictures shown, where the present taste has a share beside the former one."""
+        utilities = self.taste_on(shown.content).of_styles(shown.styles)
+        if present < 1:
+            utilities = present * utilities + (1 - present) * self._other.of_styles(shown.styles)
+        return utilities if shown.defects is None else utilities - self.care * severity(shown.defects)
+
+    def _stream(self, purpose: str) -> np.random.Generator:
+        return _stream(self.seed, self.split, self.index, purpose)
 
     def prompts(self) -> Sequence[Content]:
         """The contents of this user's cases: a fixed number from the split's shared pool, balanced over users."""
         pool = case_contents(self.split)
         n = min(CASES, len(pool))
-        rng = _stream(self.split, self.index, "cases")
+        rng = self._stream("cases")
         return [pool[int(i)] for i in sorted(rng.choice(len(pool), size=n, replace=False))]
 
 
@@ -102,32 +191,46 @@ def case_contents(split: Split) -> Sequence[Content]:
     return {"test": test, "val": val}.get(split, training_contents())
 
 
-@lru_cache(maxsize=8)
-def population(split: Split) -> tuple[SimulatedUser, ...]:
+class _Shown(NamedTuple):
+    """Pictures of one content that a user compares: styles (N, axes) and, where there are any, defects (N, defects)."""
+
+    content: Content
+    styles: IntArray
+    defects: IntArray | None
+
+    def judged(self, i: int, rng: np.random.Generator) -> JudgedScene:
+        """One of them, with a seed to render it from."""
+        defects = () if self.defects is None or not self.defects[i].any() else tuple(self.defects[i].tolist())
+        return JudgedScene(self.content.scene(self.styles[i].tolist()), int(rng.integers(2**31)), defects)
+
+
+@lru_cache(maxsize=64)
+def population(split: Split, world: World = FIRST, seed: int = SEED) -> tuple[SimulatedUser, ...]:
     """All users of a split; kinds in their stated shares, in a fixed shuffled order."""
-    n = SPLIT_SIZES[split]
-    kinds: list[UserKind] = [kind for kind, share in KINDS.items() for _ in range(round(share * n))]
-    rng = np.random.default_rng([SEED, SPLITS.index(split)])
+    n = 0 if split == "shifted" and not world.shifted else SPLIT_SIZES[split]
+    kinds = [kind for kind, share in world.kinds for _ in range(round(share * n))]
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
     order = rng.permutation(len(kinds))
-    return tuple(_user(split, i, kinds[int(k)]) for i, k in enumerate(order))
+    return tuple(_user(split, i, kinds[int(k)], world, seed) for i, k in enumerate(order))
 
 
-def _user(split: Split, index: int, kind: UserKind) -> SimulatedUser:
-    spec = sample_spec(_stream(split, index, "taste"), kind)
-    return SimulatedUser(f"{split}-{index:04d}", split, index, spec)
+def _user(split: Split, index: int, kind: UserKind, world: World, seed: int) -> SimulatedUser:
+    rng = _stream(seed, split, index, "taste")
+    spec = sample_shifted_spec(rng, kind) if split == "shifted" else sample_spec(rng, kind, dict(world.weights))
+    return SimulatedUser(f"{split}-{index:04d}", split, index, spec, world, seed)
 
 
-def _stream(split: Split, index: int, purpose: str) -> np.random.Generator:
-    return np.random.default_rng([SEED, SPLITS.index(split), index, 1 + _STREAMS[purpose]])
+def _stream(seed: int, split: Split, index: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([seed, SPLITS.index(split), index, 1 + _STREAMS[purpose]])
 
 
-def _candidates(content: Content, owner: str, rng: np.random.Generator) -> IntArray:
-    """Four styles (4, style axes) for one content, drawn uniformly from those whose scene is the `owner`'s."""
+def _candidates(content: Content, n: int, owner: str, world: World, rng: np.random.Generator) -> IntArray:
+    """Styles (n, style axes) for one content, drawn uniformly from those whose scene is the `owner`'s."""
     styles = np.empty((0, len(STYLE_NAMES)), dtype=np.int64)
-    while len(styles) < 4:
+    while len(styles) < n:
         drawn = sample_styles(rng, 64, uniform=STYLE_NAMES)
-        styles = np.concatenate([styles, drawn[_is_owned(content, drawn, owner)]])
-    return styles[:4]
+        styles = np.concatenate([styles, drawn[_is_owned(content, drawn, owner, _owners(world))]])
+    return styles[:n]
 
 
 _OWNERS = (
@@ -141,9 +244,26 @@ _OWNERS = (
     *("test/scorer",) * 2,
 )
 """The split and viewer whose judgments may show a scene, by the CRC-32 of its indices, so that no two share one."""
+_OWNERS_WITH_SHIFTED = (
+    *("train/method",) * 6,
+    *("train/scorer",) * 2,
+    *("scorer/method",) * 3,
+    *("scorer/scorer",) * 3,
+    *("val/method",) * 2,
+    *("val/scorer",) * 2,
+    *("test/method",) * 2,
+    *("test/scorer",) * 2,
+    "shifted/method",
+    "shifted/scorer",
+)
+"""The same where there are shifted users."""
 
 
-def _is_owned(content: Content, styles: IntArray, owner: str) -> NDArray[np.bool_]:
+def _owners(world: World) -> tuple[str, ...]:
+    return _OWNERS_WITH_SHIFTED if world.shifted else _OWNERS
+
+
+def _is_owned(content: Content, styles: IntArray, owner: str, owners: tuple[str, ...]) -> NDArray[np.bool_]:
     """Which of the scenes of these styles (N, style axes) may be shown by an owner's judgments, (N,).
 
     CRC-32 is linear over GF(2): that of a scene is the sum of what each index alone changes in it.
@@ -151,13 +271,13 @@ def _is_owned(content: Content, styles: IntArray, owner: str) -> NDArray[np.bool
     none, changes = _crc_changes()
     of_content = none ^ changes[0, content.object] ^ changes[1, content.setting]
     crc = of_content ^ np.bitwise_xor.reduce(changes[_STYLE_AXES, styles], axis=1)
-    owned: NDArray[np.bool_] = _shares(owner)[crc % len(_OWNERS)]
+    owned: NDArray[np.bool_] = _shares(owner, owners)[crc % len(owners)]
     return owned
 
 
 @cache
-def _shares(owner: str) -> NDArray[np.bool_]:
-    return np.array([one == owner for one in _OWNERS])
+def _shares(owner: str, owners: tuple[str, ...]) -> NDArray[np.bool_]:
+    return np.array([one == owner for one in owners])
 
 
 @cache
@@ -167,7 +287,3 @@ def _crc_changes() -> tuple[np.uint32, NDArray[np.uint32]]:
     none = zlib.crc32(zeros)
     units = [[zeros[:i] + bytes([value]) + zeros[i + 1 :] for value in range(_VALUES)] for i in range(len(AXES))]
     return np.uint32(none), np.array([[zlib.crc32(unit) ^ none for unit in row] for row in units], dtype=np.uint32)
-
-
-def _judged(content: Content, style: IntArray, rng: np.random.Generator) -> JudgedScene:
-    return JudgedScene(content.scene(style.tolist()), int(rng.integers(2**31)))

@@ -1,43 +1,34 @@
-"""What simulated users like: an exact utility over the style axes, and the five kinds of user.
+"""What simulated users like: an exact utility over the style axes, and the kinds of user.
 
 A taste is drawn as a small `TasteSpec` (which axes count, how much, which values) and evaluated as a `Taste`: a dense
-table over the few axes that count, normalised so that 0 is the mean over the world's prior and 1 the best style.
+table over the few axes of the own part, and the common part on the others, normalised so that 0 is the mean over the
+world's prior and 1 the best style.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from prefbench.api import FloatArray
-from prefbench.suites.picturebook.world.axes import AXIS, NAMEABLE, STYLE_NAMES, Group, IntArray, group_axes
+from prefbench.suites.picturebook.users.worlds import UserKind
+from prefbench.suites.picturebook.world.axes import (
+    AXIS,
+    NAMEABLE,
+    OBJECT,
+    STYLE_NAMES,
+    Content,
+    Group,
+    IntArray,
+    group_axes,
+)
 
-UserKind = Literal["consistent", "noisy", "two tastes", "interacting", "sparse"]
-
-KINDS: Mapping[UserKind, float] = {
-    "consistent": 0.5,
-    "noisy": 0.15,
-    "two tastes": 0.1,
-    "interacting": 0.15,
-    "sparse": 0.1,
-}
-"""Shares of the kinds of user in every split."""
-SHARPNESS: Mapping[UserKind, float] = {
-    "consistent": 12.0,
-    "noisy": 4.0,
-    "two tastes": 12.0,
-    "interacting": 12.0,
-    "sparse": 12.0,
-}
-"""Inverse temperature of the Bradley-Terry choices, per unit of normalised utility."""
 TASTE_GROUPS: tuple[Group, ...] = ("worded", "semantic", "silent")
 SPOKEN_OF = 0.03
 """How far a value must move the mean utility for users to mention it."""
-GROUP_WEIGHT: Mapping[Group, float] = {"worded": 0.42, "semantic": 0.23, "silent": 0.35}
 
 
 @dataclass(frozen=True)
@@ -46,6 +37,10 @@ class Leaning:
 
     axis: str
     scores: tuple[float, ...]
+
+    def scaled(self, factor: float) -> Leaning:
+        """The same leaning, so many times as heavy."""
+        return Leaning(self.axis, tuple(factor * score for score in self.scores))
 
 
 @dataclass(frozen=True)
@@ -58,18 +53,35 @@ class Bonus:
 
 
 @dataclass(frozen=True)
+class Subjects:
+    """Half of the objects or half of the settings."""
+
+    axis: str
+    values: frozenset[int]
+
+    def __contains__(self, content: Content) -> bool:
+        return (content.object if self.axis == OBJECT.name else content.setting) in self.values
+
+
+@dataclass(frozen=True)
 class TasteSpec:
-    """The structure of a taste: additive leanings, perhaps a second taste beside the first, perhaps a bonus."""
+    """The structure of a taste: additive leanings, perhaps a second taste, perhaps a bonus.
+
+    What the second taste is follows from the kind: one beside the first (two tastes), that for some subjects
+    (subject-bound), or the one that the user had before (drifting).
+    """
 
     kind: UserKind
     leanings: tuple[Leaning, ...]
     second: tuple[Leaning, ...] = ()
     bonus: Bonus | None = None
+    subjects: Subjects | None = field(default=None, repr=False)
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The axes that count, in the world's order."""
-        used = {leaning.axis for leaning in (*self.leanings, *self.second)}
+        """The axes that the own part of the taste stands on, in the world's order."""
+        beside = self.second if self.kind == "two tastes" else ()
+        used = {leaning.axis for leaning in (*self.leanings, *beside)}
         if self.bonus is not None:
             used |= {self.bonus.first[0], self.bonus.second[0]}
         return tuple(name for name in STYLE_NAMES if name in used)
@@ -77,35 +89,64 @@ class TasteSpec:
 
 @dataclass(frozen=True)
 class Taste:
-    """Utility as a table over the axes that count; shape (values of axis 1, values of axis 2, ...)."""
+    """Utility: a table over the axes of the own part (values of axis 1, values of axis 2, ...), and the rest of it."""
 
     axes: tuple[str, ...]
     table: FloatArray
+    common: tuple[Leaning, ...] = ()
+    """What is added for the values of further axes."""
 
     @classmethod
-    def of(cls, spec: TasteSpec) -> Taste:
-        """The normalised table of a spec."""
+    def of(cls, spec: TasteSpec, *, crowd: float = 0.0) -> Taste:
+        """The normalised taste of a spec, with the common taste of all users in a share of `crowd`."""
         axes = spec.axes
         table = _additive(spec.leanings, axes)
-        if spec.second:
+        if spec.kind == "two tastes":
             table = np.maximum(table, _additive(spec.second, axes))
         if spec.bonus is not None:
             (first, i), (second, j) = spec.bonus.first, spec.bonus.second
             table = table + spec.bonus.weight * _indicator(first, i, axes) * _indicator(second, j, axes)
-        return cls(axes, table).normalised()
+        own = cls(axes, table).normalised()
+        return own if crowd == 0 else own.with_common(crowd)
+
+    @classmethod
+    def other(cls, spec: TasteSpec, *, crowd: float = 0.0) -> Taste:
+        """The taste for the spec's subjects, or the one before, normalised for itself."""
+        return cls.of(TasteSpec("consistent", spec.second), crowd=crowd)
+
+    def with_common(self, share: float) -> Taste:
+        """This taste and the common one of all users, which is `share` of both, normalised again."""
+        common = common_taste()
+        own = tuple(leaning for leaning in common.common if leaning.axis in self.axes)
+        beside = tuple(leaning.scaled(share) for leaning in common.common if leaning.axis not in self.axes)
+        table = (1 - share) * self.table + share * _additive(own, self.axes)
+        return Taste(self.axes, table, beside).normalised()
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The axes that count, in the world's order."""
+        return tuple(name for name in STYLE_NAMES if name in self.axes or name in self._beside)
+
+    @functools.cached_property
+    def _beside(self) -> Mapping[str, FloatArray]:
+        return {leaning.axis: np.array(leaning.scores) for leaning in self.common}
 
     def normalised(self) -> Taste:
         """The same order of styles with prior mean 0 and maximum 1. Raises `ValueError` where all styles are equal."""
+        beside = self._beside.items()
         mean = _contract(self.table, [np.array(AXIS[name].prior) for name in self.axes])
-        top = float(self.table.max()) - mean
+        mean += float(sum(scores @ np.array(AXIS[name].prior) for name, scores in beside))
+        top = float(self.table.max()) + float(sum(scores.max() for _, scores in beside)) - mean
         if top <= 1e-12:
             raise ValueError("a taste for which every style is equal cannot be normalised")
-        return Taste(self.axes, (self.table - mean) / top)
+        return Taste(self.axes, (self.table - mean) / top, tuple(one.scaled(1 / top) for one in self.common))
 
     def of_styles(self, styles: IntArray) -> FloatArray:
         """Utility (N,) of styles (N, style axes)."""
         columns = tuple(styles[:, STYLE_NAMES.index(name)] for name in self.axes)
         values: FloatArray = self.table[columns]
+        for name, scores in self._beside.items():
+            values = values + scores[styles[:, STYLE_NAMES.index(name)]]
         return values
 
     def of_probabilities(self, probabilities: Mapping[str, FloatArray]) -> FloatArray:
@@ -114,6 +155,8 @@ class Taste:
         operands = [probabilities[name] for name in self.axes]
         spec = f"{letters}," + ",".join(f"z{letter}" for letter in letters) + "->z"
         values: FloatArray = np.einsum(spec, self.table, *operands, optimize=True)
+        for name, scores in self._beside.items():
+            values = values + probabilities[name] @ scores
         return values
 
     def group(self, group: Group) -> Taste:
@@ -123,15 +166,19 @@ class Taste:
         for position in reversed(range(len(self.axes))):
             if self.axes[position] not in inside:
                 table = np.tensordot(table, np.array(AXIS[self.axes[position]].prior), axes=(position, 0))
-        return Taste(tuple(inside), table).normalised()
+        beside = tuple(leaning for leaning in self.common if leaning.axis in group_axes(group))
+        return Taste(tuple(inside), table, beside).normalised()
 
     def marginal(self, axis: str) -> FloatArray:
         """Mean utility (values,) of each value of one axis that counts, over the prior of the others."""
+        if axis in self._beside:
+            scores = self._beside[axis]
+            return np.asarray(scores - scores @ np.array(AXIS[axis].prior))
         table = self.table
         for position in reversed(range(len(self.axes))):
             if self.axes[position] != axis:
                 table = np.tensordot(table, np.array(AXIS[self.axes[position]].prior), axes=(position, 0))
-        return table
+        return table + sum(float(s @ np.array(AXIS[name].prior)) for name, s in self._beside.items())
 
     def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Phrases for the values liked best and least on the axes that count and have words; in the world's order.
@@ -139,7 +186,7 @@ class Taste:
         Values that move the mean utility by less than `SPOKEN_OF` go unmentioned.
         """
         likes, dislikes = [], []
-        for name in (axis for axis in NAMEABLE if axis in self.axes):
+        for name in (axis for axis in NAMEABLE if axis in self.counted):
             marginal, phrases = self.marginal(name), AXIS[name].phrases
             likes += [phrases[int(marginal.argmax())]] if marginal.max() > SPOKEN_OF else []
             dislikes += [phrases[int(marginal.argmin())]] if marginal.min() < -SPOKEN_OF else []
@@ -148,7 +195,9 @@ class Taste:
     def best(self) -> Mapping[str, int]:
         """The values of the best style on the axes that count."""
         flat = np.unravel_index(int(self.table.argmax()), self.table.shape)
-        return {name: int(i) for name, i in zip(self.axes, flat, strict=True)}
+        best = dict(zip(self.axes, map(int, flat), strict=True))
+        best |= {name: int(scores.argmax()) for name, scores in self._beside.items()}
+        return {name: best[name] for name in self.counted}
 
 
 def _contract(table: FloatArray, weights: Sequence[FloatArray]) -> float:
@@ -175,43 +224,21 @@ def _indicator(axis: str, value: int, axes: tuple[str, ...]) -> FloatArray:
     return flags.reshape(_shape(axes.index(axis), axes))
 
 
-def sample_spec(rng: np.random.Generator, kind: UserKind) -> TasteSpec:
-    """A taste of a kind: one or two worded axes, the companion, one or two silent axes; most axes do not count."""
-    spec = TasteSpec(kind, _sample_leanings(rng))
-    if kind == "two tastes":
-        spec = replace(spec, second=_sample_leanings(rng))
-    if kind == "interacting":
-        spec = replace(spec, bonus=sample_bonus(rng))
-    return spec
+_COMMON = (
+    Leaning("palette", (0.3, 1.0, 0.2, 0.1, -1.0, -0.4)),
+    Leaning("background", (0.5, -0.1, 0.3, -0.8)),
+    Leaning("line", (0.0, 0.4, -0.3)),
+    Leaning("fill", (-0.4, -0.2, 0.5)),
+    Leaning("composition", (0.4, 0.1, -0.6)),
+    Leaning("companion", (-0.3, 0.3, 0.5, 0.1, 0.1)),
+    Leaning("temperature", (-0.5, 0.0, 0.5)),
+    Leaning("vignette", (0.3, 0.1, -0.3)),
+    Leaning("tilt", (-0.2, 0.3, -0.2)),
+)
+"""What all users like before anything of their own, in the order of each axis's values."""
 
 
-def _sample_leanings(rng: np.random.Generator) -> tuple[Leaning, ...]:
-    leanings: list[Leaning] = []
-    for group in TASTE_GROUPS:
-        axes = group_axes(group)
-        count = 1 if len(axes) == 1 else int(rng.integers(1, 3))
-        shares = rng.dirichlet(np.full(count, 4.0)) * GROUP_WEIGHT[group] * rng.uniform(0.8, 1.2)
-        axis_indices = rng.choice(len(axes), size=count, replace=False)
-        leanings += [
-            sample_leaning(rng, axes[i], float(weight)) for i, weight in zip(axis_indices, shares, strict=True)
-        ]
-    return tuple(leanings)
-
-
-def sample_leaning(rng: np.random.Generator, axis: str, weight: float) -> Leaning:
-    """A liking on one axis. Categorical: a favourite and one dislike. Graded: more, less or the middle is best."""
-    if AXIS[axis].silent:
-        profile = ((-0.6, 0.2, 1.0), (1.0, 0.2, -0.6), (-0.4, 1.0, -0.4))[int(rng.integers(3))]
-        return Leaning(axis, tuple(weight * s for s in profile))
-    favourite, disliked = rng.choice(len(AXIS[axis]), size=2, replace=False)
-    scores = [0.0] * len(AXIS[axis])
-    scores[favourite], scores[disliked] = weight, -0.6 * weight
-    return Leaning(axis, tuple(scores))
-
-
-def sample_bonus(rng: np.random.Generator) -> Bonus:
-    """A joint liking for a value of one worded axis with a value of another (stripes, but only in blue)."""
-    axes = group_axes("worded")
-    first, second = rng.choice(len(axes), size=2, replace=False)
-    pair = [(axes[i], int(rng.integers(len(AXIS[axes[i]])))) for i in (first, second)]
-    return Bonus(pair[0], pair[1], GROUP_WEIGHT["worded"])
+@functools.cache
+def common_taste() -> Taste:
+    """The taste that all users have in common, normalised; all of it is in `common`."""
+    return Taste((), np.zeros(()), _COMMON).normalised()

@@ -14,22 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FloatArray
-from prefbench.suites.picturebook.users.taste import (
-    KINDS,
-    SHARPNESS,
-    TASTE_GROUPS,
-    Bonus,
-    Leaning,
-    TasteSpec,
-    UserKind,
-    sample_leaning,
-    sample_spec,
-)
+from prefbench.suites.picturebook.users.sampling import sample_leaning, sample_spec
+from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Bonus, Leaning, TasteSpec
+from prefbench.suites.picturebook.users.worlds import FIRST, SHARPNESS, UserKind
 from prefbench.suites.picturebook.world.axes import STYLE, STYLE_NAMES, IntArray, group_axes, sample_styles
 
 Flags = NDArray[np.bool_]
 
-ROW_KINDS: tuple[UserKind, ...] = tuple(kind for kind in KINDS if kind != "sparse")
+ROW_KINDS: tuple[UserKind, ...] = tuple(kind for kind, _ in FIRST.kinds if kind != "sparse")
 """Sparse users are left out: they choose as consistent ones do and only show less."""
 _SIZES = np.array([len(axis) for axis in STYLE])
 COLUMNS = int(_SIZES.sum())
@@ -131,7 +123,7 @@ def one_hot(styles: IntArray) -> FloatArray:
 def sample_rows(rng: np.random.Generator, n: int) -> TasteRows:
     """Tastes drawn from the world's prior."""
     specs = [sample_spec(rng, "interacting") for _ in range(n)]
-    shares = np.array([KINDS[kind] for kind in ROW_KINDS])
+    shares = np.array([dict(FIRST.kinds)[kind] for kind in ROW_KINDS])
     first = np.array([_scores(spec.leanings) for spec in specs])
     bonuses = [spec.bonus for spec in specs if spec.bonus is not None]
     return TasteRows(
