@@ -36,13 +36,13 @@ leaderboard: .venv/run.stamp
 # What each metric says of methods that cheat: run `make leaderboard` first, for the honest ones.
 ATTACKERS := copy copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style
 attackers: .venv/run.stamp
-	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
-	@$(BIN)/prefbench report --name attacks $$(ls -d runs/leaderboard/*-* | grep -v -e flipped -e other-user) \
-		--out runs/leaderboard/attacks --publish
+	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/attackers || exit 1; done
+	@$(BIN)/prefbench report --name attacks $$(ls -d runs/leaderboard/*-* runs/attackers/*-* | grep -v -e flipped -e other-user) \
+		--out runs/attackers/report --publish
 
 # The metrics themselves against the known truth, beside the runs of `make leaderboard` and `make attackers`.
 validation: .venv/run.stamp
-	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-*) --publish
+	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-* runs/attackers/*-*) --publish
 
 # The site of docs/ into site/. The variables silence advertisements of the generator, no warning about these pages.
 docs: .venv/docs.stamp
