@@ -16,7 +16,8 @@ from prefbench.api.near import unknown
 from prefbench.files import make_folder
 from prefbench.parameters import declared, restore
 from prefbench.registry import construct, default, load_class
-from prefbench.run.prepare import Settings, check_metrics, check_names, load_suite, prepare, suite_of_run
+from prefbench.run.metric_names import check_metrics
+from prefbench.run.prepare import Settings, check_names, load_suite, prepare, suite_of_run
 from prefbench.run.watch import Watch
 
 if TYPE_CHECKING:

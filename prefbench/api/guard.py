@@ -35,6 +35,10 @@ _OWN: dict[str, dict[str, Any]] = {}
 _interrupts: list[float] = []
 """When the user pressed Ctrl-C while plug-in code ran."""
 _last_resort: list[Callable[[], object]] = []
+_asked: list[tuple[str, str]] = []
+"""Whose code runs, outermost first: its name in messages, and its module."""
+suites_made: dict[tuple[str, str], set[str]] = {}
+"""The suites that the code of a plug-in made by itself, by `_asked`."""
 left_running: dict[threading.Thread, str] = {}
 """Threads that plug-ins started, did not mark as daemons and left running: the process would wait for them."""
 
@@ -55,6 +59,7 @@ class guarded:  # noqa: N801 - a context manager, read like a function
 
     def __init__(self, whose: str, deed: str, *, module: str = "", passes: tuple[type[BaseException], ...] = ()):
         self._whose, self._deed, self._passes = whose, deed, passes
+        self._code = module
         self._own = _OWN.setdefault(module, {}) if module else {}
         self._foreign = bool(module) and module.partition(".")[0] != _OURS
 
@@ -66,11 +71,13 @@ class guarded:  # noqa: N801 - a context manager, read like a function
         self._process, self._pressed = os.getpid(), len(_interrupts)
         self._threads = set(threading.enumerate())
         self._before = surroundings.remembered()
+        _asked.append((self._whose, self._code))
         surroundings.set_again(self._own)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if os.getpid() != self._process:
             self._end_child()
+        _asked.pop()
         self._streams.__exit__(None, None, None)
         surroundings.put_back(self._before, self._own, self._whose)
         self._listening.__exit__()
@@ -112,6 +119,12 @@ class guarded:  # noqa: N801 - a context manager, read like a function
         """Whether a refusal does not say whose it is; those of prefbench's own code are worded for the user."""
         of_others = self._foreign and not isinstance(error, PluginError | NotMeasurableError | NoSpaceError)
         return of_others and not hasattr(error, _NAMED) and self._whose.partition("'")[2].strip("'") not in text
+
+
+def note_suite(suite: str) -> None:
+    """Notes that a suite is made, where the code of a plug-in makes it."""
+    if _asked:
+        suites_made.setdefault(_asked[-1], set()).add(suite)
 
 
 def module_of(plugin: object) -> str:

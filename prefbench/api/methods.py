@@ -44,6 +44,8 @@ class MethodCard:
     """Whether it exists to expose a weakness of a metric; it may read the suite's truth and is never ranked."""
     attack: str = ""
     """For an attack, how it wins a metric without doing what is asked; empty for every other method."""
+    imports: tuple[str, ...] = ()
+    """What its code imports that no honest method may: of `suite`, `truth` and `reader`; for controls and attacks."""
     weights: tuple[str, ...] = ()
     """The shipped weights that it loads on the shipped backbone, in order of training.
 

@@ -83,11 +83,11 @@ class Judgment:
     prompt: str
     liked: bool
     pair: str | None = None
-    """Judgments with the same pair id were judged against each other."""
+    """Judgments with the same pair id were judged against each other. A method is given other ids."""
     rating: float | None = None
     comment: str | None = None
     source: str | None = None
-    """The model that drew the image, where known."""
+    """The model that drew the image, where known; a method sees only which judgments share one."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,16 @@ class History:
     """The judgments of one user that a method may see, in the suite's order."""
 
     user: str
+    """The suite's id; a method is given another name, new in every run and for each half of a history."""
     liked: tuple[Judgment, ...]
     disliked: tuple[Judgment, ...]
 
     @cached_property
     def digest(self) -> str:
-        """Identifies what a method sees, the user's name included: the cache key of profiles."""
+        """Identifies what a method sees, the user's id in the suite included: the cache key of profiles.
+
+        Of a history that a method is given it is the same in every run, whatever name the user has there.
+        """
         parts = [self.user]
         for side in (self.liked, self.disliked):
             parts.append(f"{len(side)} judgments")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from PIL import Image
 
 from prefbench.api.errors import PrefbenchError
 from prefbench.api.features import Features
+from prefbench.api.guard import note_suite
 from prefbench.api.pictures import Pixels
 from prefbench.api.records import VIEWERS, Case, History, Picture, Split, User, Viewer
 
@@ -105,6 +106,11 @@ class Suite(ABC):
     """Users, splits, histories, cases and references of one data set."""
 
     card: ClassVar[SuiteCard]
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Notes which plug-in's code makes a suite: no honest method does."""
+        note_suite(f"{cls.__module__}.{cls.__qualname__}")
+        return super().__new__(cls)
 
     @property
     @abstractmethod

@@ -34,7 +34,10 @@ from prefbench.api import (
     image_digest,
     to_pixels,
 )
+from prefbench.check.findings import fail
 from prefbench.models.backbones.loader import find_card, load_any
+from prefbench.run.opaque import OpaqueNames
+from prefbench.run.outputs import seen
 from prefbench.run.plan import sample_seed
 from prefbench.run.set_up import check_kind, of_kind, people_of
 
@@ -65,14 +68,16 @@ class Bench:
     def __post_init__(self) -> None:
         self._contexts: list[WatchedContext] = []
         self._train_users = cache(self.suite.train_users)
-        self._people = cache(partial(people_of, self.suite, "val"))
+        self.names = OpaqueNames()
 
-    def fresh(self) -> Method:
-        """A new method on a backbone of its own: setting up may change the pipeline."""
+    def fresh(self, names: OpaqueNames | None = None) -> Method:
+        """A new method on a backbone of its own: setting up may change the pipeline. It knows users by `names`."""
+        names = names or self.names
         backbone = cast("Backbone", load_any(self.card, device=self.device))
         method = self.constructor(**self.parameters)
-        people = self._people if method.card.asks_people else None
-        truth, train_users = (self.suite.truth, self._train_users) if method.card.control else (None, None)
+        people = cache(partial(people_of, self.suite, "val", names)) if method.card.asks_people else None
+        truth = names.truth(self.suite.truth) if method.card.control else None
+        train_users = self._train_users if method.card.control else None
         context = WatchedContext(backbone, truth, train_users, people)
         self._contexts.append(context)
         method.setup(context)
@@ -85,7 +90,15 @@ class Bench:
 
     @cached_property
     def histories(self) -> Sequence[History]:
-        """Histories of four val users that have liked and disliked pictures."""
+        """Histories of four val users that have liked and disliked pictures, as a method sees them."""
+        return self.shown(self.names)
+
+    def shown(self, names: OpaqueNames) -> Sequence[History]:
+        """These histories under other names."""
+        return [names.history(history) for history in self._histories]
+
+    @cached_property
+    def _histories(self) -> Sequence[History]:
         histories: list[History] = []
         for user in self.suite.users("val"):
             history = self.suite.history(user.id)
@@ -100,10 +113,11 @@ class Bench:
         """What is redrawn in place of a case's own content: pictures that no method sees."""
         return [reference.picture for reference in self.suite.references("val")[:_USERS]]
 
-    def requests(self, profiles: Sequence[Profile]) -> list[Request]:
+    def requests(self, profiles: Sequence[Profile], names: OpaqueNames | None = None) -> list[Request]:
         """One request per profile; one user's profiles take that user's cases in turn, then further samples."""
-        turns: dict[str, int] = {}
-        return [self._request(profile, turns) for profile in profiles]
+        names, turns = names or self.names, dict[str, int]()
+        profiles = [replace(profile, user=names.true(profile.user)) for profile in profiles]
+        return [names.request(self._request(profile, turns)) for profile in profiles]
 
     def _request(self, profile: Profile, turns: dict[str, int]) -> Request:
         cases: Sequence[Case] = self.suite.cases(profile.user)
@@ -118,6 +132,22 @@ class Bench:
 def pixels_of(drawings: Sequence[Drawing]) -> list[Pixels]:
     """The drawn pictures as uint8 (H, W, 3)."""
     return [to_pixels(drawing.image) for drawing in drawings]
+
+
+def drawn_by(method: Method, requests: Sequence[Request]) -> Sequence[Drawing]:
+    """The drawings as `run` stores them. Fails with the line of the samples that `run` fails for their images."""
+    drawings = method.generate(requests)
+    if len(drawings) != len(requests) or not all(isinstance(drawing, Drawing) for drawing in drawings):
+        fail(f"{len(requests)} requests gave {len(drawings)} of {short(drawings[:1])}, not one Drawing each")
+    try:
+        return [seen(method.card.name, drawing) for drawing in drawings]
+    except PrefbenchError as error:
+        fail(str(error))
+
+
+def short(value: Any) -> str:
+    """A value in 60 characters."""
+    return repr(value)[:60]
 
 
 def gap(first: Sequence[Pixels], second: Sequence[Pixels]) -> float:

@@ -22,6 +22,8 @@ from prefbench.check.findings import fail
 from prefbench.parameters import bind, declared
 
 QUESTIONS = get_args(Question)
+REACHABLE = ("suite", "truth", "reader")
+"""What the card of a control can say that its code imports."""
 
 
 def registered_name(plugin: object) -> str | None:
@@ -42,6 +44,10 @@ def check_method_card(constructor: type[Method], registered: str | None) -> str:
     odd = [data for data in card.trained_on if not all(data.partition(":"))]
     if odd:
         fail(f"trained_on names data as suite:split, got {odd[0]!r}")
+    if strange := [what for what in card.imports if what not in REACHABLE]:
+        fail(f"imports names {', '.join(REACHABLE)}, got {strange[0]!r}")
+    if card.imports and not card.control:
+        fail(f"imports {', '.join(card.imports)}, which only a control may: set control=True")
     return f"{card.name} {card.version}, training: {card.training}"
 
 

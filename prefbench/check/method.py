@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from prefbench.api import (
-    Drawing,
-    Features,
     History,
     Method,
     Pixels,
@@ -22,20 +17,21 @@ from prefbench.api import (
     Profile,
     Request,
 )
-from prefbench.check.bench import Bench, backbone_card, gap, odd_pictures, pixels_of, with_picture
+from prefbench.api.guard import suites_made
+from prefbench.check.bench import Bench, backbone_card, drawn_by, gap, odd_pictures, pixels_of, short, with_picture
 from prefbench.check.cards import check_defaults, check_method_card, registered_name
 from prefbench.check.changed_histories import CHANGES
+from prefbench.check.code import check_code, check_held
 from prefbench.check.findings import Check, Finding, Listener, fail, one_line, run_checks, skip, warn
+from prefbench.check.represented import ROUNDING, layers_of, same_layers
 from prefbench.check.shown import check_drawings, count_drawings
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import default, load
-from prefbench.run.outputs import seen
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.prepare import load_suite
 
 _TOLERANCE = 1.0
 """Levels of 255 that rounding may move a drawing by, on average over its pixels."""
-_ROUNDING = 1e-4
-"""How far the numbers of a representation may move."""
 
 
 def check_method(
@@ -63,9 +59,11 @@ def check_method(
     constructor = load("method", method) if isinstance(method, str) else method
     if not (isinstance(constructor, type) and issubclass(constructor, Method)):
         raise PrefbenchError(f"{method} is not a subclass of prefbench.api.Method")
+    suites_made.clear()
     static: dict[str, Check] = {
         "card": partial(check_method_card, constructor, registered_name(method)),
         "parameters": partial(check_defaults, constructor, parameters),
+        "code": partial(check_code, constructor),
     }
     findings = run_checks(static, listener)
     if not all(finding.passed for finding in findings):
@@ -99,6 +97,7 @@ class MethodChecks:
             "drawings": self.drawings,
             "pictures": self.pictures,
             "one seed twice": self.repeats,
+            "users' names": self.names,
             "batch of 1 and of 4": self.batch,
             "order of requests": self.order,
             "mixed users": self.mixed,
@@ -108,6 +107,7 @@ class MethodChecks:
             "representations": self.representations,
             "asked pictures": self.asked,
             "truth": self.truth,
+            "held": lambda: check_held(self._method),
         }
 
     @cached_property
@@ -128,7 +128,7 @@ class MethodChecks:
 
     def _draw(self, requests: Sequence[Request], method: Method | None = None) -> list[Pixels]:
         """The drawings of one call. Fails unless there is one per request."""
-        return pixels_of(_drawn(method or self._method, requests))
+        return pixels_of(drawn_by(method or self._method, requests))
 
     def set_up(self) -> str:
         """The method is set up on the backbone."""
@@ -145,20 +145,20 @@ class MethodChecks:
         side, redrawn = self._bench.card.resolution, self._bench.card.kind == "style-transfer"
         for profile, history in zip(self._profiles, self._bench.histories, strict=True):
             if not isinstance(profile, Profile) or profile.user != history.user:
-                fail(f"profile of {history.user} is {_short(profile)}, not a Profile of that user")
-        drawings = _drawn(self._method, self._four_users)
+                fail(f"profile of {history.user} is {short(profile)}, not a Profile of that user")
+        drawings = drawn_by(self._method, self._four_users)
         for drawing in drawings:
             if drawing.image.size != (side, side) and not (redrawn and max(drawing.image.size) <= side):
                 fail(f"image is {drawing.image.size}, not {(side, side)}")
             if not isinstance(drawing.prompt_used, str) or not isinstance(drawing.nfe, int):
-                fail(f"prompt_used is {_short(drawing.prompt_used)}, nfe {_short(drawing.nfe)}")
+                fail(f"prompt_used is {short(drawing.prompt_used)}, nfe {short(drawing.nfe)}")
         sizes = sorted({drawing.image.size for drawing in drawings})
         return f"{len(drawings)} of RGB {', '.join(f'{width}x{height}' for width, height in sizes)}"
 
     def pictures(self) -> str:
         """Pictures show something, and differ between prompts, users and seeds."""
         requests = [*self._one_user, *self._four_users[1:]]
-        counts = count_drawings(requests, _drawn(self._method, requests))
+        counts = count_drawings(requests, drawn_by(self._method, requests))
         return check_drawings(counts, control=self._method.card.control)
 
     def repeats(self) -> str:
@@ -172,6 +172,21 @@ class MethodChecks:
         if gap(first, renewed):
             fail(f"a new instance differs by {gap(first, renewed):.3g} of 255")
         return "equal pixels, also on a new instance"
+
+    def names(self) -> str:
+        """Users under other names, as every run gives them, are drawn for the same."""
+        difference = self._gap_under(OpaqueNames())
+        if difference and self._gap_under(self._bench.names):
+            skip("a new instance draws otherwise under the same names too")
+        if difference:
+            fail(f"images differ by {difference:.3g} of 255 under other names, which users get in every run")
+        return "under other names users are drawn for the same"
+
+    def _gap_under(self, names: OpaqueNames) -> float:
+        """How far the drawings of a new instance that is shown these names are from those so far."""
+        method = self._bench.fresh(names)
+        profiles = [method.profile(history) for history in self._bench.shown(names)]
+        return gap(self._draw(self._four_users), self._draw(self._bench.requests(profiles, names), method))
 
     def batch(self) -> str:
         """Four samples of a user drawn together are those drawn one by one."""
@@ -222,7 +237,7 @@ class MethodChecks:
         vectors = [self._method.represent(history) for history in self._bench.histories]
         if not any(vectors):
             skip("the method has none")
-        return _layers(vectors)
+        return layers_of(vectors)
 
     def asked(self) -> str:
         """Vectors of a picture after a history: as above, and the same whatever was asked before.
@@ -237,11 +252,11 @@ class MethodChecks:
         vectors = [self._method.represent(*one) for one in questions]
         if not any(vectors):
             fail("there is none of a picture that is asked about, though there is of a user")
-        layers = _layers(vectors)
+        layers = layers_of(vectors)
         again = [self._method.represent(*one) for one in questions[::-1]][::-1]
-        if not all(_alike(before, after, _ROUNDING) for before, after in zip(vectors, again, strict=True)):
+        if not all(same_layers(before, after, ROUNDING) for before, after in zip(vectors, again, strict=True)):
             fail("asked in another order, a picture is represented otherwise")
-        if all(_alike(first, second, 0) for first, second in zip(vectors[::2], vectors[1::2], strict=True)):
+        if all(same_layers(first, second, 0) for first, second in zip(vectors[::2], vectors[1::2], strict=True)):
             warn("different pictures are represented alike")
         return layers
 
@@ -256,39 +271,7 @@ class MethodChecks:
         return self._draw(self._bench.requests([self._method.profile(history) for history in histories]))
 
 
-def _layers(vectors: Sequence[Mapping[str, Features]]) -> str:
-    """The layers and their widths. Fails unless all are vectors, finite, and of one length wherever they stand."""
-    shapes = [{layer: np.shape(vector) for layer, vector in layers.items()} for layers in vectors]
-    if any(shape != shapes[0] for shape in shapes):
-        fail(f"layers differ between users: {shapes[0]} and {next(s for s in shapes if s != shapes[0])}")
-    flat = {layer: shape for layer, shape in shapes[0].items() if len(shape) != 1 or not shape[0]}
-    if flat:
-        fail(f"not vectors: {flat}")
-    if not all(np.isfinite(vector).all() for layers in vectors for vector in layers.values()):
-        fail("not all values are finite")
-    return ", ".join(f"{layer} ({shape[0]})" for layer, shape in shapes[0].items())
-
-
-def _alike(first: Mapping[str, Features], second: Mapping[str, Features], tolerance: float) -> bool:
-    return all(np.allclose(vector, second[layer], rtol=tolerance, atol=tolerance) for layer, vector in first.items())
-
-
-def _drawn(method: Method, requests: Sequence[Request]) -> Sequence[Drawing]:
-    """The drawings as `run` stores them. Fails with the line of the samples that `run` fails for their images."""
-    drawings = method.generate(requests)
-    if len(drawings) != len(requests) or not all(isinstance(drawing, Drawing) for drawing in drawings):
-        fail(f"{len(requests)} requests gave {len(drawings)} of {_short(drawings[:1])}, not one Drawing each")
-    try:
-        return [seen(method.card.name, drawing) for drawing in drawings]
-    except PrefbenchError as error:
-        fail(str(error))
-
-
 def _same(difference: float) -> str:
     if not difference < _TOLERANCE:
         fail(f"images differ by {difference:.3g} of 255, more than rounding ({_TOLERANCE:g})")
     return f"images differ by {difference:.2g} of 255"
-
-
-def _short(value: Any) -> str:
-    return repr(value)[:60]

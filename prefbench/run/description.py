@@ -67,8 +67,20 @@ class _Card:
     version: Name = ""
     control: bool = False
     encoders: tuple[Name, ...] = ()
+    imports: tuple[Name, ...] = ()
     selected_by: tuple[Name, ...] = ()
     trained_on: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """As `reach.Reach`."""
+
+    __pydantic_config__ = OPEN
+
+    file: Name
+    line: int
+    what: Text
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,8 @@ class _Description:
     planned: Annotated[int, Ge(0), Le(2**40)]
     command: Text = ""
     represents: bool = True
+    reached: tuple[_Reached, ...] = ()
+    unread_code: tuple[Name, ...] = ()
     backbone: dict[str, Any] = field(default_factory=dict)
     environment: _Environment = field(default_factory=_Environment)
 

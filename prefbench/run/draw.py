@@ -28,6 +28,7 @@ from prefbench.api import (
 from prefbench.api.guard import reason
 from prefbench.models.backbones.texts import AskedFor, TextReader
 from prefbench.run.folder import RunFolder
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.outputs import asking, checked_drawings, seen
 from prefbench.run.peak_memory import reset_peak_memory
 from prefbench.run.plan import Planned
@@ -57,12 +58,13 @@ def draw(
     texts: TextReader | None = None,
     progress: Progress | None = None,
     finished: Collection[str] | None = None,
+    names: OpaqueNames | None = None,
 ) -> RunResult:
     """Draws every batch of the plan that the folder lacks. The method must be set up; the folder must be locked.
 
     `texts` counts what the method's backbone reads of them; None leaves that out of the rows. `progress` is told how
     far the drawing is; samples that are stored already are told at once. `finished` are the keys of `folder.finished`,
-    where these are known.
+    where these are known. `names` are those that the method sees in place of the suite's ids, and was set up with.
 
     Raises:
         PrefbenchError: the disk is full, or the method broke its contract (what it drew before stays).
@@ -73,7 +75,8 @@ def draw(
     progress = progress or Progress(lambda _: None)
     progress.begin(len(keys), sum(key in finished for key in keys))
     progress.drawn(progress.nfe)
-    profiles = Profiles(method, histories, folder)
+    names = names or OpaqueNames(folder.names_secret())
+    profiles = Profiles(method, histories, folder, names)
     reset_peak_memory()
     profiles.restore({planned.case.user for batch in plan for planned in batch if planned.key in finished})
     n_drawn = 0
@@ -84,7 +87,7 @@ def draw(
                 continue
             n_new = sum(planned.key not in finished for planned in batch)
             progress.begin(len(batch), n_new)
-            samples = _draw_batch(method, profiles, batch, texts)
+            samples = _draw_batch(method, profiles, batch, texts, names)
             progress.drawn(_mean_nfe(samples))
             if pending is not None:
                 pending.result()
@@ -108,7 +111,7 @@ class _Outcome:
 
 
 def _draw_batch(
-    method: Method, profiles: Profiles, batch: Sequence[Planned], texts: TextReader | None
+    method: Method, profiles: Profiles, batch: Sequence[Planned], texts: TextReader | None, names: OpaqueNames
 ) -> list[_Outcome]:
     """Draws one batch; what fails becomes a row with its error, without failing the rest of the batch."""
     ready, failed = [], []
@@ -117,7 +120,8 @@ def _draw_batch(
         if profile is None:
             failed.append(_Outcome(planned, None, 0.0, error))
         else:
-            ready.append((planned, Request(_visible(planned.case, method), planned.index, planned.seed, profile)))
+            request = Request(_visible(planned.case, method), planned.index, planned.seed, profile)
+            ready.append((planned, names.request(request)))
     return failed + _generate(method, profiles, ready, texts)
 
 
@@ -134,7 +138,7 @@ def _generate(
     started = time.perf_counter()
     if texts is not None:
         texts.watch()
-    drawings, error = _try_to_generate(method, profiles, [request for _, request in ready])
+    drawings, error = _try_to_generate(method, profiles, ready)
     seconds = (time.perf_counter() - started) / len(ready)
     if error is not None:
         if len(ready) == 1:
@@ -167,13 +171,15 @@ def _mean_nfe(batch: Sequence[_Outcome]) -> float:
     return sum(counts) / len(counts) if counts else 0
 
 
-def _try_to_generate(method: Method, profiles: Profiles, requests: Sequence[Request]) -> tuple[Any, str | None]:
+def _try_to_generate(
+    method: Method, profiles: Profiles, ready: Sequence[tuple[Planned, Request]]
+) -> tuple[Any, str | None]:
     """What the method returned, or the error alone: its traceback would keep memory that the next try needs."""
     try:
         with asking(method, "generate"):
-            return method.generate(requests), None
+            return method.generate([request for _, request in ready]), None
     except PrefbenchError as error:
-        return None, profiles.named(error, requests[0].case.user)
+        return None, profiles.named(error, ready[0][0].case.user)
 
 
 def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> None:

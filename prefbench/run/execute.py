@@ -8,17 +8,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from prefbench.api import PrefbenchError, Sample
+from prefbench.api import Method, PrefbenchError, Sample
 from prefbench.api.reports import Bar, no_bar
 from prefbench.registry import check_card_of, load_class
 from prefbench.run.description import ADVICE, owner_of
 from prefbench.run.draw import RunResult, draw
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import RunFolder
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.outputs import asking
 from prefbench.run.plan import RunSpec
 from prefbench.run.prepare import Prepared
 from prefbench.run.progress import Progress
+from prefbench.run.reach import held_by, reached_by, unread_code
 from prefbench.run.row_kinds import StartRow
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
         with bar("draw", prepared.n_samples, "img") as advance:
             progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.texts
             prepared.backbone.on_evaluations = progress.evaluated
-            return draw(
+            result = draw(
                 prepared.plan,
                 prepared.method,
                 prepared.histories,
@@ -50,7 +52,10 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
                 texts=texts,
                 progress=progress,
                 finished=finished,
+                names=settled(prepared.names, folder),
             )
+        note_reach(folder, prepared.method)
+        return result
 
 
 @contextmanager
@@ -64,6 +69,27 @@ def continued(
         if folder.owner.run != owner_of({"spec": spec.to_json(), "format": folder.owner.format}).run:
             raise PrefbenchError(f"{folder.path / 'run.json'} describes another run; {ADVICE}")
         yield folder.finished(bar)
+
+
+def settled(names: OpaqueNames, folder: RunFolder) -> OpaqueNames:
+    """The names, by the secret that the locked folder keeps; of a run that begins, by their own, which it keeps then.
+
+    Raises:
+        PrefbenchError: the method was shown other names, of a run that another process has begun meanwhile.
+    """
+    if (secret := folder.names_secret()) is None:
+        folder.put_names_secret(names.secret)
+    else:
+        names.renew(secret)
+    return names
+
+
+def note_reach(folder: RunFolder, method: Method) -> None:
+    """Adds to the description what the method reached for that its source did not show."""
+    description = folder.read_description()
+    known = description.get("reached", [])
+    if new := [place for place in map(asdict, held_by(method)) if place not in known]:
+        folder.write_description({**description, "reached": [*known, *new]})
 
 
 def _wherever(folder: RunFolder) -> RunFolder:
@@ -91,7 +117,8 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
     plans = probe_plans(prepared.histories, unseen)
     folder = _wherever(prepared.folder)
     with folder.locked():
-        return collect_states(plans, prepared.method, folder, advance=advance)
+        names = settled(prepared.names, folder)
+        return collect_states(plans, prepared.method, folder, advance=advance, names=names)
 
 
 def start_row(code: Mapping[str, Any], batch: int) -> StartRow:
@@ -112,6 +139,8 @@ def describe(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
         "represents": represents,
         "kinds": dict(prepared.kinds),
         "planned": prepared.n_samples,
+        "reached": [asdict(place) for place in reached_by(type(prepared.method))],
+        "unread_code": unread_code(type(prepared.method)),
         "command": prepared.command,
         "environment": {"versions": versions(), "hardware": hardware(), "code": dict(code)},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,6 +42,7 @@ from prefbench.run.tables import table_bytes
 
 R = TypeVar("R")
 logger = logging.getLogger(__name__)
+NAMES = ".names"
 _PLAIN_IN_FILES = " ()=,+"
 
 
@@ -89,6 +91,21 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def names_secret(self) -> str | None:
+        """What the names that the run's method sees follow from; None where nothing was drawn yet."""
+        path = self.path / NAMES
+        try:
+            secret = read_plain(path, 100).decode(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        if not re.fullmatch("[0-9a-f]{32}", secret):
+            raise PrefbenchError(f"{path} is damaged (it holds no secret of 32 digits); {ADVICE}")
+        return secret
+
+    def put_names_secret(self, secret: str) -> None:
+        """Keeps it, so that a run that goes on shows its method the same names."""
+        self._write(self.path / NAMES, secret + "\n")
 
     def _write(self, path: Path, data: bytes | str) -> None:
         """Writes a whole file of the folder."""

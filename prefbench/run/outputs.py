@@ -18,7 +18,12 @@ from prefbench.run.texts import text_fault
 
 def asking(method: Method, deed: str) -> guarded:
     """The guard of one call of a method."""
-    return guarded(f"method {type(method).card.name!r}", deed, module=module_of(method))
+    return guarded(whose(method), deed, module=module_of(method))
+
+
+def whose(method: Method) -> str:
+    """A method as messages name it."""
+    return f"method {type(method).card.name!r}"
 
 
 def checked_drawings(method: str, drawings: Any, requested: int) -> list[Drawing]:

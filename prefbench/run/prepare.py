@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from prefbench.api import SPLITS, Case, History, Method, Metric, PrefbenchError, Split, Suite
+from prefbench.api import SPLITS, Case, History, Method, PrefbenchError, Split, Suite
 from prefbench.api.guard import guarded, module_of
 from prefbench.api.near import unknown
 from prefbench.parameters import checked, restore
 from prefbench.registry import (
-    canonical,
     check_name,
     check_source,
     construct,
@@ -23,12 +22,12 @@ from prefbench.registry import (
     is_taken,
     load,
     load_class,
-    make,
     names,
 )
 from prefbench.run.folder import RunFolder
 from prefbench.run.guarded_suite import GuardedSuite
 from prefbench.run.identity import MethodIdentity, Parameters, bind_values, identify, portable_name
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.plan import Planned, RunSpec, make_plan
 from prefbench.run.set_up import check_contents, set_up, usual_backbone
 
@@ -82,6 +81,8 @@ class Prepared:
     plan: Sequence[Sequence[Planned]] = field(repr=False)
     folder: RunFolder = field(repr=False)
     command: str = ""
+    names: OpaqueNames = field(default_factory=OpaqueNames, repr=False)
+    """What the method sees in place of the suite's ids."""
 
     @property
     def shown(self) -> str:
@@ -114,30 +115,6 @@ def check_data(settings: Settings) -> None:
         raise PrefbenchError(f"cannot write into {settings.out}: a file stands where a folder should be")
 
 
-def check_metrics(metrics: Sequence[str]) -> None:
-    """Raises `PrefbenchError` for a metric that cannot be loaded or lacks what it needs: before anything is drawn."""
-    for name in metrics:
-        check_name("metric", name)
-    make_metrics(metrics)
-
-
-def make_metrics(names: Sequence[str]) -> dict[str, Metric]:
-    """Metrics by the names on their cards, which begin the names of their columns.
-
-    Raises:
-        PrefbenchError: what `make` raises; or two of them would write one column.
-    """
-    metrics: dict[str, Metric] = {}
-    given: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        metric: Metric = make("metric", name)
-        own = metric.card.name
-        if (other := given.setdefault(canonical(own), name)) != name:
-            raise PrefbenchError(f"metrics {other!r} and {name!r} both write the column {own!r}: score one of them")
-        metrics[own] = metric
-    return metrics
-
-
 def prepare(settings: Settings) -> Prepared:
     """Resolves every name and loads what the run needs. Raises `PrefbenchError` with one line for any mistake."""
     check_names(settings)
@@ -147,23 +124,34 @@ def prepare(settings: Settings) -> Prepared:
     kinds = kinds_of_users(suite, cast("Split", settings.split), settings.users)
     cases, drawing = cases_of(suite, kinds, settings.split), identity.make()
     check_contents(type(drawing), cases)
-    method, backbone = set_up(
-        drawing,
-        settings.backbone or usual_backbone(type(drawing), suite, cases),
-        suite,
-        cast("Split", settings.split),
-        device=settings.device,
-        dtype=settings.dtype,
-        steps=settings.steps,
-        guidance=settings.guidance,
-    )
+    drawn_by, opaque = settings.backbone or usual_backbone(type(drawing), suite, cases), OpaqueNames()
+    method, backbone = _ready(settings, drawing, drawn_by, suite, opaque)
     histories = {user: suite.history(user) for user in kinds}
     if control is not None:
         histories = controlled(cast("str", settings.control), control, histories)
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
     plan = make_plan(spec, cases, histories)
     folder = RunFolder(settings.out / spec.id)
-    return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command)
+    if (secret := folder.names_secret()) and opaque.given:  # the run goes on, and its method knows people by its names
+        opaque = OpaqueNames(secret)
+        method, backbone = _ready(settings, identity.make(), drawn_by, suite, opaque)
+    return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command, opaque)
+
+
+def _ready(
+    settings: Settings, method: Method, backbone: str, suite: Suite, opaque: OpaqueNames
+) -> tuple[Method, AnyBackbone]:
+    return set_up(
+        method,
+        backbone,
+        suite,
+        cast("Split", settings.split),
+        opaque,
+        device=settings.device,
+        dtype=settings.dtype,
+        steps=settings.steps,
+        guidance=settings.guidance,
+    )
 
 
 def controlled(

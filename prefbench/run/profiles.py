@@ -12,6 +12,7 @@ from typing import Any
 from prefbench.api import History, Method, PrefbenchError, Profile
 from prefbench.run import payloads
 from prefbench.run.folder import RunFolder
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.outputs import asking, checked_profile, named
 from prefbench.run.peak_memory import peak_memory
 from prefbench.run.row_kinds import ProfileRow
@@ -26,8 +27,8 @@ class Profiles:
     What is not plain data is made again when a run is continued.
     """
 
-    def __init__(self, method: Method, histories: Mapping[str, History], folder: RunFolder) -> None:
-        self._method, self._histories, self._folder = method, histories, folder
+    def __init__(self, method: Method, histories: Mapping[str, History], folder: RunFolder, names: OpaqueNames) -> None:
+        self._method, self._histories, self._folder, self._names = method, histories, folder, names
         self._profiles: dict[str, tuple[Profile | None, str | None]] = {}
         self._rows = folder.profiles()
 
@@ -48,17 +49,18 @@ class Profiles:
 
     def named(self, error: Exception, user: str) -> str:
         """An error that drawing for a user ended in."""
-        return named(error, self._histories[user])
+        return self._names.told(named(error, self._histories[user]))
 
     def _make(self, history: History) -> tuple[Profile | None, str | None]:
-        started, seconds, plain, error = time.perf_counter(), None, None, None
+        shown, plain, error = self._names.history(history), None, None
+        started, seconds = time.perf_counter(), None
         try:
             with asking(self._method, "profile"):
-                profile = self._method.profile(history)
+                profile = self._method.profile(shown)
                 seconds = time.perf_counter() - started
-                plain = _plain_profile(self._method.card.name, profile, history.user)
+                plain = _plain_profile(self._method.card.name, profile, shown.user)
         except PrefbenchError as problem:
-            error = named(problem, history)
+            error = self._names.told(named(problem, history))
         seconds = time.perf_counter() - started if seconds is None else seconds
         row = _profile_row(history, plain, error, seconds)
         before = self._rows.get(history.digest)
@@ -66,7 +68,7 @@ class Profiles:
             self._folder.append_profile(row)
         if plain is not None and plain.data is not None:
             self._folder.put_payload(history.digest, plain.data)
-        return plain.profile if plain is not None else None, error
+        return replace(plain.profile, user=history.user) if plain is not None else None, error
 
     def _stored(self, history: History) -> Profile | None:
         """The profile of an earlier start of this run."""

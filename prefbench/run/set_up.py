@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from prefbench import registry
 from prefbench.api import (
     Backbone,
     BackboneCard,
@@ -21,7 +22,7 @@ from prefbench.api import (
     TrainUser,
 )
 from prefbench.api.near import unknown
-from prefbench.registry import names
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.outputs import asking
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def set_up(
     backbone: str,
     suite: Suite,
     split: Split,
+    names: OpaqueNames,
     *,
     device: str | None,
     dtype: str | None,
@@ -54,22 +56,33 @@ def set_up(
     if allowed is not None and backbone not in allowed:
         raise PrefbenchError(unknown(f"backbone for {type(method).card.name}", backbone, list(allowed)))
     loaded = load_any(backbone, device=device, dtype=dtype, steps=steps, guidance=guidance)
-    context = context_of(method, loaded, suite, split)
+    context = context_of(method, loaded, suite, names, split)
     with asking(method, "setup"):
         method.setup(context)
     return method, loaded
 
 
-def context_of(method: Method, backbone: Backbone | StyleBackbone, suite: Suite, split: Split = "test") -> Context:
-    """The context that a method is set up with; the suite's truth and train users are for controls only."""
+def context_of(
+    method: Method, backbone: Backbone | StyleBackbone, suite: Suite, names: OpaqueNames, split: Split = "test"
+) -> Context:
+    """The context that a method is set up with; the suite's truth and train users are for controls only.
+
+    The truth is asked in the names that the method sees.
+    """
     card, drawing = type(method).card, cast("Backbone", backbone)  # of the kind that the method's card names
-    people = partial(people_of, suite, split) if card.asks_people else None
-    return Context(drawing, suite.truth, suite.train_users, people) if card.control else Context(drawing, people=people)
+    people = partial(people_of, suite, split, names) if card.asks_people else None
+    if not card.control:
+        return Context(drawing, people=people)
+    return Context(drawing, names.truth(suite.truth), suite.train_users, people)
 
 
-def people_of(suite: Suite, split: Split) -> Sequence[TrainUser]:
-    """The train users; where a suite has none, the users of a split with what methods see of them."""
-    return suite.train_users() or [TrainUser(suite.history(user.id)) for user in suite.users(split)]
+def people_of(suite: Suite, split: Split, names: OpaqueNames) -> Sequence[TrainUser]:
+    """The train users; where a suite has none, the users of a split with what methods see of them.
+
+    Nothing is drawn for train users: they keep their ids. The others bear the names that the method sees of them.
+    """
+    split_users = (TrainUser(suite.history(user.id)) for user in suite.users(split))
+    return suite.train_users() or [names.person(person) for person in split_users]
 
 
 def check_kind(method: type[Method], backbone: str | Path | BackboneCard) -> None:
@@ -105,7 +118,7 @@ def of_kind(kind: BackboneKind) -> list[str]:
     """The registered backbones of a kind."""
     from prefbench.models.backbones.loader import find_card
 
-    return [name for name in names("backbone") if find_card(name).kind == kind]
+    return [name for name in registry.names("backbone") if find_card(name).kind == kind]
 
 
 def check_contents(method: type[Method], cases: Sequence[Case]) -> None:

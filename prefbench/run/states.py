@@ -20,6 +20,7 @@ from prefbench.api.guard import reason
 from prefbench.probing.plan import VERSION, ProbePlan
 from prefbench.run.arrays import packed
 from prefbench.run.folder import RunFolder
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.outputs import asking, named
 from prefbench.run.row_kinds import RepresentationRow
 
@@ -42,14 +43,22 @@ class CollectedStates:
 
 
 def collect_states(
-    plans: Sequence[ProbePlan], method: Method, folder: RunFolder, *, advance: Advance = lambda _: None
+    plans: Sequence[ProbePlan],
+    method: Method,
+    folder: RunFolder,
+    *,
+    advance: Advance = lambda _: None,
+    names: OpaqueNames | None = None,
 ) -> CollectedStates:
     """Stores the states of each user that the folder lacks; the method must be set up, the folder locked.
+
+    Each half of a history bears a name of its own, so that no state can tell them for one user's by it; `names` are
+    those that the method was set up with.
 
     What fails for a user becomes a row with its error in `representations.jsonl`, and is tried again by the next call.
     """
     started, collected, failed = time.monotonic(), 0, {}
-    stored = folder.representations()
+    stored, names = folder.representations(), names or OpaqueNames(folder.names_secret())
     for plan in plans:
         if _is_stored(folder, plan, stored.get(plan.user)):
             advance(1)
@@ -57,9 +66,9 @@ def collect_states(
         began, error, data = time.perf_counter(), None, None
         try:
             with asking(method, "represent"):
-                arrays = _states_of(method, plan)
+                arrays = _states_of(method, plan, names)
         except PrefbenchError as problem:
-            error = failed[plan.user] = named(problem, plan.history)
+            error = failed[plan.user] = names.told(named(problem, plan.history))
         else:
             data = packed(arrays)
             folder.put_representation(_name(plan.user), data)
@@ -114,12 +123,13 @@ def _is_whole(folder: RunFolder, row: RepresentationRow) -> bool:
     return folder.owner.format == 1 or row.arrays == folder.representation_digest(_name(row.user))
 
 
-def _states_of(method: Method, plan: ProbePlan) -> dict[str, NDArray[Any]]:
+def _states_of(method: Method, plan: ProbePlan, names: OpaqueNames) -> dict[str, NDArray[Any]]:
     """All arrays of a user's file."""
-    name, halves = method.card.name, plan.halves or ()
+    name, halves, history = method.card.name, plan.halves or (), names.history(plan.history)
+    shown = [names.history(half, part) for half, part in zip(halves, _ASKED_OF, strict=False)]
     states = {
-        "halves": _matrices(name, [method.represent(half) for half in halves]),
-        "answers": _matrices(name, [method.represent(plan.history, item) for item in plan.items]),
+        "halves": _matrices(name, [method.represent(half) for half in shown]),
+        "answers": _matrices(name, [method.represent(history, names.item(item)) for item in plan.items]),
     }
     digests = [[j.picture.digest for j in (*half.liked, *half.disliked)] for half in halves] or [[], []]
     pictures = dict(zip(_ASKED_OF, [*digests, [j.picture.digest for j in plan.judgments]], strict=True))

@@ -14,7 +14,7 @@ from prefbench.api.errors import NoSpaceError, unread_picture
 from prefbench.api.guard import guarded, module_of
 from prefbench.models.memory import Batches
 from prefbench.registry import load, names
-from prefbench.run.prepare import make_metrics
+from prefbench.run.metric_names import make_metrics
 from prefbench.score import admission
 from prefbench.score.inputs import MetricInputs
 from prefbench.score.material import Material

@@ -10,7 +10,8 @@ from prefbench.api import FailedSamplesError, PrefbenchError, counted
 from prefbench.api.near import unknown
 from prefbench.run.given.prepare import GivenRun, only_method, open_data, prepare_given
 from prefbench.run.given.store import store
-from prefbench.run.prepare import Settings, check_metrics
+from prefbench.run.metric_names import check_metrics
+from prefbench.run.prepare import Settings
 from prefbench.run.watch import Watch
 from prefbench.score.needs import check_needs
 

@@ -10,13 +10,14 @@ from prefbench.api.reports import Bar, no_bar
 from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
 
-from . import files, pictures, prompts, provenance, training, users
+from . import code, files, pictures, prompts, provenance, training, users
 from .audited_run import AuditedRun
 from .contents import SuiteContents
 
 CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "files": files.whole,
     "description": provenance.description,
+    "code": code.reach,
     "suite": provenance.suite,
     "suite pictures": pictures.readable,
     "users": users.users,

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from prefbench.api import Grid, PrefbenchError, ReportCard, ReportContext, ScoredRun
 from prefbench.registry import default, names
-from prefbench.run.prepare import check_metrics, load_suite
+from prefbench.run.metric_names import check_metrics
+from prefbench.run.prepare import load_suite
 
 from ..shared.escape import slug
 from ..shared.labels import check_mix, label_runs

@@ -17,14 +17,10 @@ from prefbench.cli.main import main
 from prefbench.files import WEIGHTS
 from prefbench.models.backbones.loader import read_prompts
 from prefbench.run.folder import RunFolder
-from tests.support.long_prompts import PROMPTS, Black, Collapsed, Colours, FlatPictures, LongPrompts
+from tests.support.long_prompts import PROMPTS, Black, Collapsed, Colours, Control, FlatPictures, LongPrompts
 from tests.support.tiny import save_tiny_sdxl
 
 FILE = Path(__file__).parents[1] / "support" / "long_prompts.py"
-
-
-class Control(Collapsed):
-    card = replace(Collapsed.card, name="control", control=True)
 
 
 class Elsewhere(LongPrompts):

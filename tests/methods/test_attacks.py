@@ -41,6 +41,7 @@ from prefbench.methods.shared.phrases import popular_phrases
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.registry import load, names
 from prefbench.run.folder import RunFolder
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.set_up import context_of
 from tests.support.brightest import Brightest
 from tests.support.tiny_suite import TinySuite, history, train_user
@@ -237,7 +238,7 @@ def test_two_values_of_one_attribute_are_not_asked_for_together() -> None:
 
 def test_popular_words_stand_in_every_prompt(backbone: Backbone) -> None:
     method = PopularStyle(words=2)
-    method.setup(context_of(method, backbone, TinySuite()))
+    method.setup(context_of(method, backbone, TinySuite(), OpaqueNames()))
     drawings = method.generate(requests(method, likes()))
     assert [drawing.prompt_used for drawing in drawings] == ["a fox, bright"] * 3, (
         "half like red, half blue, all bright"
@@ -251,7 +252,9 @@ def test_a_suite_without_words_is_refused(backbone: Backbone) -> None:
 
 
 def test_train_users_are_for_controls(backbone: Backbone) -> None:
-    honest, control = (context_of(method, backbone, TinySuite()) for method in (PromptOnly(), PopularStyle()))
+    honest, control = (
+        context_of(method, backbone, TinySuite(), OpaqueNames()) for method in (PromptOnly(), PopularStyle())
+    )
     assert honest.train_users is None
     assert honest.truth is None
     assert control.train_users is not None

@@ -28,6 +28,7 @@ from prefbench.methods.prompt_only import PromptOnly
 from prefbench.methods.shared.candidates import candidate_seeds
 from prefbench.methods.shared.crowd_taste import CrowdTaste, Looks, looks_of
 from prefbench.models.backbones.loader import load_backbone
+from prefbench.run.opaque import OpaqueNames
 from prefbench.run.set_up import context_of, people_of
 from prefbench.suites.folder.suite import suite_of
 from tests.support.judged_folders import write_layout, write_table
@@ -79,19 +80,24 @@ def payload(method: Crowd, shown: History) -> str:
 
 
 def test_people_are_the_train_users_else_everybody_of_the_split_as_methods_see_them() -> None:
-    assert [one.history.user for one in people_of(TinySuite(), "test")] == [f"train-{i}" for i in range(6)]
+    assert [one.history.user for one in people_of(TinySuite(), "test", OpaqueNames())] == [
+        f"train-{i}" for i in range(6)
+    ]
 
     class Untaught(TinySuite):
         def train_users(self) -> Sequence[TrainUser]:
             return []
 
     suite = Untaught()
-    assert [one.history for one in people_of(suite, "test")] == [suite.history(f"test-{i}") for i in range(3)]
-    assert all(not one.likes for one in people_of(suite, "val"))
+    names = OpaqueNames()
+    people = people_of(suite, "test", names)
+    assert [one.history for one in people] == [names.history(suite.history(f"test-{i}")) for i in range(3)]
+    assert not any("test" in one.history.user for one in people)
+    assert all(not one.likes for one in people_of(suite, "val", names))
 
 
 def test_only_methods_that_ask_get_people_and_an_honest_one_gets_nothing_else(backbone: Backbone) -> None:
-    honest, asking = (context_of(method, backbone, TinySuite()) for method in (PromptOnly(), Crowd()))
+    honest, asking = (context_of(method, backbone, TinySuite(), OpaqueNames()) for method in (PromptOnly(), Crowd()))
     assert honest.people is None
     assert asking.people is not None
     assert (asking.truth, asking.train_users) == (None, None)
@@ -206,20 +212,22 @@ def test_who_likes_light_gets_lighter_pictures_than_who_likes_dark(backbone: Bac
 
 def test_a_suite_without_words_is_judged_by_its_train_users_pictures(backbone: Backbone) -> None:
     method = Crowd(n=2)
-    method.setup(context_of(method, backbone, WordlessSuite()))
+    method.setup(context_of(method, backbone, WordlessSuite(), OpaqueNames()))
     assert not method.has_words
     assert len(method._looks) == 4
     worded = Crowd(words=0, n=2)
-    worded.setup(context_of(worded, backbone, TinySuite()))
+    worded.setup(context_of(worded, backbone, TinySuite(), OpaqueNames()))
     assert not worded.has_words
 
 
 def test_a_folder_without_train_users_has_a_crowd_of_everybody_else(backbone: Backbone, tmp_path: Path) -> None:
     suite = suite_of(str(write_layout(tmp_path, ["ann", "ben", "cat"])))()
     method = Crowd(n=2)
-    method.setup(context_of(method, backbone, suite))
-    assert {one.history.user for one in method.people} == {"ann", "ben", "cat"}
-    shown = suite.history("ann")
+    names = OpaqueNames()
+    method.setup(context_of(method, backbone, suite, names))
+    assert {one.history.user for one in method.people} == {names.user(user) for user in ("ann", "ben", "cat")}
+    shown = names.history(suite.history("ann"))
+    assert len(method._without(shown.user)) == 2, "who is drawn for is left out, by the name that the method knows"
     assert {j.picture.digest for one in method.people for j in one.history.liked}.isdisjoint(
         j.picture.digest for user in ("ann", "ben", "cat") for j in suite.history(user, "scorer").liked
     ), "nothing that scorers see"
@@ -234,7 +242,7 @@ def test_one_person_is_no_crowd(backbone: Backbone, tmp_path: Path) -> None:
     suite = suite_of(str(write_table(tmp_path, rows)))()
     method = Crowd()
     with pytest.raises(PrefbenchError, match="crowd needs at least two people: one person is no crowd"):
-        method.setup(context_of(method, backbone, suite))
+        method.setup(context_of(method, backbone, suite, OpaqueNames()))
     with pytest.raises(PrefbenchError, match="needs at least two people"):
         Crowd().setup(Context(backbone))
 

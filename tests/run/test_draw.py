@@ -39,6 +39,7 @@ from prefbench.run.folder import RunFolder
 from prefbench.run.peak_memory import peak_memory
 from prefbench.run.plan import Planned, RunSpec, make_plan
 from prefbench.run.progress import Progress
+from tests.support.plain_names import PlainNames
 
 N_USERS, BATCH = 4, 8
 N_SAMPLES = N_USERS * 5 * 2
@@ -172,7 +173,7 @@ def prepared(tmp_path: Path) -> Prepared:
 
 def run(prepared: Prepared, method: Method, advance: Callable[[int], object] = lambda _: None) -> RunResult:
     plan, histories, folder = prepared
-    return draw(plan, method, histories, folder, progress=Progress(advance))
+    return draw(plan, method, histories, folder, progress=Progress(advance), names=PlainNames())
 
 
 def digests(folder: RunFolder) -> dict[str, str | None]:
@@ -201,7 +202,7 @@ def test_only_controls_see_what_the_user_chose(prepared: Prepared, control: bool
     plan, histories, folder = prepared
     pictures: dict[str, Any] = {"chosen": Picture.of(paint(1)), "rejected": Picture.of(paint(2))}
     known = [[planned._replace(case=replace(planned.case, **pictures)) for planned in batch] for batch in plan]
-    draw(known, Curious(), histories, folder)
+    draw(known, Curious(), histories, folder, names=PlainNames())
     expected = [planned.case for batch in (known if control else plan) for planned in batch]
     assert seen == expected
 

@@ -15,7 +15,8 @@ from prefbench.api.card_checks import check_card
 from prefbench.registry import is_taken, make, names
 from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
-from prefbench.run.prepare import Settings, make_metrics, prepare
+from prefbench.run.metric_names import make_metrics
+from prefbench.run.prepare import Settings, prepare
 from prefbench.score.score_files import read_scores, write_scores
 from prefbench.score.scored_folder import ScoredFolder
 from tests.support import toy_runs

@@ -51,6 +51,7 @@ from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary, summarise
 from prefbench.stats.paired import paired_difference
 from prefbench.stats.table import Table
+from tests.support.plain_names import PlainNames
 
 USERS = ("ann", "bob", "cem", "dot")
 """`cem` has two likes and no dislikes before methods."""
@@ -112,11 +113,11 @@ def plans() -> list[ProbePlan]:
 
 def test_a_user_is_asked_once_and_read_back_with_verdicts(tmp_path: Path, plans: list[ProbePlan]) -> None:
     folder, method, steps = RunFolder(tmp_path), Knowing(), list[int]()
-    result = collect_states(plans, method, folder, advance=steps.append)
+    result = collect_states(plans, method, folder, advance=steps.append, names=PlainNames())
     assert (result.users, result.collected, result.failed, steps) == (4, 4, {}, [1] * 4)
     assert method.asked.count(("ann", None)) == 2
     assert len(method.asked) == 3 * 2 + 4 * 2 * ITEMS_PER_SIDE, "a history with likes alone is not halved"
-    again = collect_states(plans, method, folder)
+    again = collect_states(plans, method, folder, names=PlainNames())
     assert (again.collected, len(method.asked)) == (0, 3 * 2 + 4 * 2 * ITEMS_PER_SIDE)
     found = load_states(folder, World(), USERS)  # type: ignore[arg-type]
     ann, cem = found["ann"], found["cem"]
@@ -135,11 +136,11 @@ def test_a_user_is_asked_once_and_read_back_with_verdicts(tmp_path: Path, plans:
 
 def test_other_questions_are_asked_anew(tmp_path: Path, plans: list[ProbePlan]) -> None:
     folder, method = RunFolder(tmp_path), Knowing()
-    collect_states(plans, method, folder)
+    collect_states(plans, method, folder, names=PlainNames())
     world = World()
     turned = {u: History(u, world.history(u).disliked, world.history(u).liked) for u in USERS}
     unseen = {u: world.history(u, "scorer") for u in USERS}
-    assert collect_states(probe_plans(turned, unseen), method, folder).collected == 4
+    assert collect_states(probe_plans(turned, unseen), method, folder, names=PlainNames()).collected == 4
     assert len(list((tmp_path / "representations").iterdir())) == 4, "in place of the old files"
 
 
@@ -159,19 +160,19 @@ def test_what_fails_for_a_user_is_a_row_and_is_tried_again(
     made: Any, said: str, tmp_path: Path, plans: list[ProbePlan]
 ) -> None:
     folder, method = RunFolder(tmp_path), Knowing({"bob": made})
-    result = collect_states(plans, method, folder)
+    result = collect_states(plans, method, folder, names=PlainNames())
     assert (result.collected, list(result.failed)) == (3, ["bob"])
     assert said in result.failed["bob"]
     assert set(load_states(folder, World(), USERS)) == {"ann", "cem", "dot"}  # type: ignore[arg-type]
     assert folder.representations()["bob"].error == result.failed["bob"]
     method.broken = {}
-    assert collect_states(plans, method, folder).collected == 1
+    assert collect_states(plans, method, folder, names=PlainNames()).collected == 1
     assert set(load_states(folder, World(), USERS)) == set(USERS)  # type: ignore[arg-type]
 
 
 def test_damaged_files_are_named(tmp_path: Path, plans: list[ProbePlan]) -> None:
     folder = RunFolder(tmp_path)
-    collect_states(plans, Knowing(), folder)
+    collect_states(plans, Knowing(), folder, names=PlainNames())
     path = next((tmp_path / "representations").iterdir())
     whole = path.read_bytes()
 
@@ -208,7 +209,7 @@ def test_states_that_lost_their_row_or_their_file_are_collected_again(
     lost: str, tmp_path: Path, plans: list[ProbePlan]
 ) -> None:
     folder = RunFolder(tmp_path)
-    collect_states(plans, Knowing(), folder)
+    collect_states(plans, Knowing(), folder, names=PlainNames())
     expected = {user: states.half_states.keys() for user, states in load_states(folder, World(), USERS).items()}  # type: ignore[arg-type]
     rows = tmp_path / "representations.jsonl"
     path = tmp_path / "representations" / f"{hashlib.sha256(USERS[-1].encode()).hexdigest()[:24]}.npz"
@@ -220,7 +221,7 @@ def test_states_that_lost_their_row_or_their_file_are_collected_again(
         "another user's file": lambda: path.write_bytes(other.read_bytes()),
     }
     losses[lost]()
-    assert collect_states(plans, Knowing(), folder).collected == 1
+    assert collect_states(plans, Knowing(), folder, names=PlainNames()).collected == 1
     assert {user: states.half_states.keys() for user, states in load_states(folder, World(), USERS).items()} == expected  # type: ignore[arg-type]
     assert [row.user for row in folder.representations().values()] == list(USERS)
 
@@ -272,7 +273,7 @@ def score(store: RunFolder) -> Any:
 def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, plans: list[ProbePlan]) -> None:
     store = run_of(tmp_path, "knowing")
     assert score(store).refused == {"likes": "no representations were kept; run again with --metrics likes"}
-    collect_states(plans, Knowing(), store)
+    collect_states(plans, Knowing(), store, names=PlainNames())
     assert score(store).computed == ["likes"]
     assert score(store).computed == []
     rows = {(row.metric, row.kind): row for row in summarise(ScoredFolder.open(store.path))}
@@ -292,12 +293,12 @@ def test_scores_are_of_users_with_those_missing_counted(tmp_path: Path, plans: l
 
 def test_scores_follow_what_is_kept(tmp_path: Path, plans: list[ProbePlan]) -> None:
     store, lost = run_of(tmp_path, "knowing"), Knowing({"bob": raising})
-    collect_states(plans, lost, store)
+    collect_states(plans, lost, store, names=PlainNames())
     score(store)
     (row,) = [row for row in summarise(ScoredFolder.open(store.path)) if (row.metric, row.kind) == ("likes", "all")]
     assert (row.n_users, row.missing) == (1, 3)
     lost.broken = {}
-    collect_states(plans, lost, store)
+    collect_states(plans, lost, store, names=PlainNames())
     assert score(store).computed == ["likes"]
 
 
@@ -324,7 +325,7 @@ def test_methods_are_compared_user_by_user(tmp_path: Path, plans: list[ProbePlan
     runs = []
     for name, method in (("first", Knowing()), ("second", Twice())):
         store = run_of(tmp_path, name)
-        collect_states(plans, method, store)
+        collect_states(plans, method, store, names=PlainNames())
         score(store)
         store_summary(ScoredFolder.open(store.path))
         runs.append(ScoredFolder.open(store.path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -100,6 +101,12 @@ class Collapsed(Method):
         side = self.context.backbone.card.resolution
         noise = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
         return [Drawing(Image.fromarray(noise), request.prompt) for request in requests]
+
+
+class Control(Collapsed):
+    """The same, and says that it is no honest method."""
+
+    card = replace(Collapsed.card, name="control", control=True)
 
 
 class Appended(Method):
