@@ -109,7 +109,7 @@ def _one_by_one(prepared: Prepared, n: int) -> None:
         for _ in ("fid", "kid", "clip-score"):
             extract.images(pixels)
         extract.texts([one.case.prompt])
-        truth.utility(one.case.user, pixels)
+        truth.utility(one.case.user, [one.case.prompt], pixels)
         truth.fidelity([one.case.prompt], pixels)
 
 

@@ -16,7 +16,9 @@ class PromptFidelity(ImageMetric):
     What can go wrong: a learned reader misreads what it never saw, such as objects in palettes that the world does not
     have (picturebook's reader: hues turned by 90 degrees and more cost it a third of its values).
 
-    Columns: `prompt-fidelity`, and `prompt-fidelity/<part>` for every part of a prompt that the suite's truth reads.
+    Columns: `prompt-fidelity`, the product of its parts, and `prompt-fidelity/<part>` for every part of a prompt that
+    the suite's truth reads: in picturebook `object`, `setting` and, where some prompt names a word such as "striped
+    background", `words`, which is missing for prompts that name none.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

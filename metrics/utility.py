@@ -15,9 +15,14 @@ from .shared.columns import as_columns, rows_of_users
 class Utility(ImageMetric):
     """The user's true utility of the image: 0 is the mean of random images, 1 the best; higher is better.
 
-    What can go wrong: it ignores the prompt: a copied like has a high utility.
+    By the user's taste on what the prompt is of. An axis that the prompt itself names counts as the prompt asks,
+    whatever is drawn, so that nobody gains by ignoring prompts; `prompt-fidelity` measures whether it was drawn.
 
-    Columns: `utility`, and `utility/<group>` for every group of axes that the suite's truth names.
+    What can go wrong: for all else it ignores the prompt: a copied like has a high utility.
+
+    Columns: `utility`, and `utility/<group>` for every part that the suite's truth names: in picturebook groups of
+    axes, and in its second world also `crowd` (the taste that all share, alone), `own` (the rest, alone) and `quality`
+    (what defects cost; missing where the reader reads none).
     """
 
     card: ClassVar[MetricCard] = MetricCard(
@@ -42,6 +47,7 @@ class Utility(ImageMetric):
         parts = ["total", *drawn.evidence.truth.groups]
         table = np.full((len(parts), len(drawn.samples)), np.nan)
         for user, rows in rows_of_users(drawn.samples).items():
-            utilities = drawn.evidence.truth.utility(user, [drawn.samples[i].pixels for i in rows])
+            own = [drawn.samples[i] for i in rows]
+            utilities = drawn.evidence.truth.utility(user, [s.prompt for s in own], [s.pixels for s in own])
             table[:, rows] = [utilities[part] for part in parts]
         return as_columns(self.card.name, dict(zip(parts, table, strict=True)))

@@ -22,5 +22,5 @@ class RandomStyle(TruthControl):
     )
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
-        words = [self._truth.random_words(request.seed) for request in requests]
+        words = [self._truth.random_words(request.prompt, request.seed) for request in requests]
         return draw_with_words(self.context.backbone, requests, words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefbench.api import Drawing, History, MethodCard, Profile, Request
+from prefbench.api import Drawing, MethodCard, Request
 
 from ..shared.worded import TruthControl, draw_with_words
 
@@ -21,8 +21,6 @@ class TrueWords(TruthControl):
         control=True,
     )
 
-    def profile(self, history: History) -> Profile:
-        return Profile(history.user, self._truth.words(history.user))
-
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
-        return draw_with_words(self.context.backbone, requests, [r.profile.payload for r in requests])
+        words = [self._truth.words(request.case.user, request.prompt) for request in requests]
+        return draw_with_words(self.context.backbone, requests, words)

@@ -68,16 +68,25 @@ class Truth(Protocol):
     """What a suite offers that knows its users' true tastes. Metrics and controls use it, honest methods never."""
 
     groups: Sequence[str]
+    """The parts that `utility` tells apart beside `total`."""
 
     @property
     def id(self) -> str:
         """What its answers depend on beside the pictures: the world's version, the instrument and its weights."""
 
-    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        """The user's utility of each picture: `total` and one entry per group; 0 the prior's mean, 1 the best."""
+    def utility(self, user: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
+        """The user's utility of each picture, drawn or judged for the prompt at its place: `total` and one entry per
+        group; 0 the prior's mean, 1 the best.
+
+        By the user's taste on what the prompt is of. Looks that the prompt itself names count as asked for, whatever is
+        drawn: they are matters of fidelity. NaN where a group cannot be told.
+        """
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        """The probability that each picture shows what its prompt names: `total`, and one entry per part."""
+        """The probability that each picture shows what its prompt names: `total`, and one entry per part.
+
+        NaN for a part that the prompt at its place does not have.
+        """
 
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
         """The best image for the user and prompt that the world can render."""
@@ -95,11 +104,13 @@ class Truth(Protocol):
     def render_inferred(self, inferred: Any, prompt: str, seed: int) -> Image.Image:
         """The best image for an inferred taste."""
 
-    def words(self, user: str) -> str:
-        """The user's true taste in the words that prompts have for it; may be empty."""
+    def words(self, user: str, prompt: str) -> str:
+        """The user's true taste for a prompt in the words that prompts have for it, but those of the prompt; may be
+        empty.
+        """
 
-    def random_words(self, seed: int) -> str:
-        """Style words drawn at random."""
+    def random_words(self, prompt: str, seed: int) -> str:
+        """Style words drawn at random, none of which gainsays the prompt."""
 
 
 class Suite(ABC):

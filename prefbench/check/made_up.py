@@ -35,7 +35,12 @@ class MadeUpTruth:
     groups: Sequence[str] = ("first", "second")
     id = "made up"
 
-    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
+    def utility(
+        self,
+        user: str,
+        prompts: Sequence[str],  # noqa: ARG002
+        pictures: Sequence[Pixels],
+    ) -> Mapping[str, Features]:
         return {name: 1 - 2 * _fractions(user, name, pictures) for name in ("total", *self.groups)}
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
@@ -57,10 +62,10 @@ class MadeUpTruth:
     def render_inferred(self, inferred: Any, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
         return Image.new("RGB", (32, 32))
 
-    def words(self, user: str) -> str:  # noqa: ARG002
+    def words(self, user: str, prompt: str) -> str:  # noqa: ARG002
         return "ocean colors"
 
-    def random_words(self, seed: int) -> str:  # noqa: ARG002
+    def random_words(self, prompt: str, seed: int) -> str:  # noqa: ARG002
         return "plain background"
 
 

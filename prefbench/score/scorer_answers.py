@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prefbench.api import CrossFittedScorer, FloatArray, History, Judgment, PrefbenchError, Scorer, Split, Suite
+from prefbench.api import CrossFittedScorer, FloatArray, History, Judgment, PrefbenchError, Scorer, Split, Suite, Truth
 from prefbench.api.errors import PluginError
 from prefbench.score.scorer_pairs import JudgedPairs, accuracies, answers, derangements, judged_pairs
 
@@ -93,10 +93,16 @@ def ask(
         **{one.card.name: accuracies(answers(one, nobody, users), users) for one in crowd},
     }
     if (truth := suite.truth) is not None:
-        right["truth"] = accuracies([truth.utility(user.user, user.pixels)["total"] for user in users], users)
+        right["truth"] = accuracies([_utilities(truth, user) for user in users], users)
     if again is not None:
         right["again"] = _again(users, again, split)
     return Answers(users, own, right, [one.card.name for one in crowd], _by_size(scorer, histories, users, sizes))
+
+
+def _utilities(truth: Truth, user: JudgedPairs) -> FloatArray:
+    """The true utilities of the judged pictures, each for the prompt that it was judged for."""
+    prompts = [judgment.prompt for judgment in user.judgments]
+    return np.asarray(truth.utility(user.user, prompts, user.pixels)["total"])
 
 
 def answers_for_nobody(

@@ -174,11 +174,11 @@ def test_what_leaves_no_pair_of_different_users_and_prompts_is_refused_with_the_
 class BrightWorld:
     """A world of grey pictures: users named by the brightness they want, prompts by the one they ask for."""
 
-    groups = ("light",)
+    groups = ("light", "prompt")
 
-    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, Features]:
-        brightness = np.array([p.mean() for p in pictures])
-        return {"light": -np.abs(brightness - float(user)), "total": 1 - np.abs(brightness - float(user)) / 255}
+    def utility(self, user: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
+        off = np.abs(np.array([p.mean() for p in pictures]) - float(user))
+        return {"light": -off, "prompt": np.array(prompts, dtype=float), "total": 1 - off / 255}
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:
         shown = np.array([float(p.mean() == float(asked)) for asked, p in zip(prompts, pictures, strict=True)])
@@ -196,7 +196,8 @@ EVIDENCE = Evidence(BrightWorld(), {})  # type: ignore[arg-type]
 
 def test_utility_is_that_of_the_user_it_was_drawn_for() -> None:
     columns = Utility().score(DrawnImages(SAMPLES, None, EVIDENCE))
-    assert list(columns) == ["utility", "utility/light"]
+    assert list(columns) == ["utility", "utility/light", "utility/prompt"]
+    assert columns["utility/prompt"] == [float(sample.prompt) for sample in SAMPLES]
     assert columns["utility"] == pytest.approx([1, 1 - 190 / 255, 0.8, 1 - 200 / 255])
     assert columns["utility/light"] == pytest.approx([0, -190, -51, -200])
 

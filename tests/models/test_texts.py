@@ -82,8 +82,8 @@ def test_no_prompt_of_truth_is_cut_on_picturebook() -> None:
     """The numbers in docs/belief.md."""
     suite = load("suite", "picturebook")()
     tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "mini-sd" / "tokenizer")
-    users = suite.users("test")
-    prompts = {f"{case.prompt}, {suite.truth.words(user.id)}" for user in users for case in suite.cases(user.id)}
+    cases = [case for user in suite.users("test") for case in suite.cases(user.id)]
+    prompts = {f"{case.prompt}, {suite.truth.words(case.user, case.prompt)}" for case in cases}
     lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in prompts]
     assert (len(prompts), max(lengths), tokenizer.model_max_length) == (467, 25, 32)
     text = (Path(__file__).parents[2] / "docs" / "belief.md").read_text(encoding="utf-8")

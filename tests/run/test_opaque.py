@@ -145,10 +145,10 @@ def test_a_control_asks_the_truth_in_the_names_it_knows(part: str) -> None:
     assert (shown.groups, shown.id) == (truth.groups, truth.id)
     name = names.user(USERS[0], part)
     prompt = BOOK.cases(USERS[0])[0].prompt
-    assert shown.words(name) == truth.words(USERS[0])
+    assert shown.words(name, prompt) == truth.words(USERS[0], prompt)
     assert shown.ideal(name, prompt, seed=1).tobytes() == truth.ideal(USERS[0], prompt, 1).tobytes()
     with pytest.raises(PrefbenchError, match="user"):
-        truth.words(name)
+        truth.words(name, prompt)
 
 
 @pytest.mark.slow

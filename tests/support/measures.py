@@ -26,7 +26,7 @@ class Twin(ImageMetric):
 
     def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
         assert drawn.evidence.truth is not None
-        found = [drawn.evidence.truth.utility(s.user, [s.pixels])["total"][0] for s in drawn.samples]
+        found = [drawn.evidence.truth.utility(s.user, [s.prompt], [s.pixels])["total"][0] for s in drawn.samples]
         return {"twin": [3 * float(value) + 1 for value in found]}
 
 

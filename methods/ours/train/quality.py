@@ -126,9 +126,10 @@ def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[QualityFigure]
         profile, cases = method.profile(suite.history(user.id)), suite.cases(user.id)
         requests = [Request(case, 0, 100 * number + i, profile) for i, case in enumerate(cases)]
         images = [to_pixels(drawing.image) for drawing in method.generate(requests)]
-        for name, values in truth.utility(user.id, images).items():
+        prompts = [case.prompt for case in cases]
+        for name, values in truth.utility(user.id, prompts, images).items():
             utility[name].append(float(np.mean(values)))
-        fidelity.append(float(np.mean(truth.fidelity([case.prompt for case in cases], images)["total"])))
+        fidelity.append(float(np.mean(truth.fidelity(prompts, images)["total"])))
     goals = {"total": (0.30, 0.43)}
     figures = [
         QualityFigure(

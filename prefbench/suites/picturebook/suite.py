@@ -117,7 +117,7 @@ class Picturebook(Suite):
                     user.id,
                     user.taste_name,
                     [_plain(user, p) for p in ("method", "scorer")],
-                    [c.prompt for c in user.prompts()],
+                    [prompt.text for prompt in user.prompts()],
                 ]
                 for split in ("val", "test", "shifted")
                 for user in self._population(split)
@@ -143,8 +143,8 @@ class Picturebook(Suite):
         return History(user, liked, disliked)
 
     def cases(self, user: str) -> Sequence[Case]:
-        contents = self._find(user).prompts()
-        return [Case(f"{user}/{i}", user, content.prompt) for i, content in enumerate(contents)]
+        prompts = self._find(user).prompts()
+        return [Case(f"{user}/{i}", user, prompt.text) for i, prompt in enumerate(prompts)]
 
     def references(self, split: Split) -> Sequence[Reference]:
         return [
@@ -161,7 +161,7 @@ class Picturebook(Suite):
 
     @cached_property
     def truth(self) -> PicturebookTruth:
-        return PicturebookTruth(self._find, self._scenes)
+        return PicturebookTruth(self._find, self._scenes, self._world)
 
     def untrained_backbone(self) -> DiffusionPipeline:
         from prefbench.suites.picturebook.miniatures.mini_sd import build_mini_sd

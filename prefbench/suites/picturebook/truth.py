@@ -15,17 +15,10 @@ from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
 from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser
-from prefbench.suites.picturebook.users.taste import TASTE_GROUPS
-from prefbench.suites.picturebook.world.axes import (
-    AXIS,
-    BY_PROMPT,
-    NAMEABLE,
-    STYLE,
-    STYLE_NAMES,
-    Content,
-    Scene,
-    sample_styles,
-)
+from prefbench.suites.picturebook.users.utilities import parts_of_utility, utilities
+from prefbench.suites.picturebook.users.worlds import World
+from prefbench.suites.picturebook.world.axes import AXIS, NAMEABLE, STYLE, STYLE_NAMES, Scene, sample_styles
+from prefbench.suites.picturebook.world.prompts import Prompt
 from prefbench.suites.picturebook.world.render import SIZE, VERSION, render
 
 READER_WEIGHTS = WEIGHTS / "reader" / "model.safetensors"
@@ -40,12 +33,14 @@ class PicturebookTruth:
     about styles and not about pixels).
     """
 
-    groups: Sequence[str] = TASTE_GROUPS
-
     def __init__(
-        self, user_of: Callable[[str], SimulatedUser], scenes_of: Callable[[str], Mapping[str, JudgedScene]]
+        self,
+        user_of: Callable[[str], SimulatedUser],
+        scenes_of: Callable[[str], Mapping[str, JudgedScene]],
+        world: World,
     ) -> None:
         self._user_of, self._scenes_of = user_of, scenes_of
+        self.groups: Sequence[str] = parts_of_utility(world)
 
     @cached_property
     def id(self) -> str:
@@ -62,44 +57,55 @@ class PicturebookTruth:
         """The reader's probabilities (N, values) for every axis. Pictures of another size are reduced by area."""
         return self._reader(np.stack([_fit(picture) for picture in pictures]))
 
-    def utility(self, user: str, pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
-        """Expected utility under the reader's probabilities: `total` and one entry for each group of axes."""
-        taste, probabilities = self._user_of(user).taste, self.read(pictures)
-        parts = {str(group): taste.group(group).of_probabilities(probabilities) for group in TASTE_GROUPS}
-        return {"total": taste.of_probabilities(probabilities), **parts}
+    def utility(self, user: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
+        """Expected utility under the reader's probabilities: `total` and one entry for each of `groups`.
+
+        `users.utilities` says what counts.
+        """
+        return utilities(self._user_of(user), [Prompt.of(prompt) for prompt in prompts], self.read(pictures))
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
-        """The reader's probability of the prompt's object, of its setting, and of both (`total`)."""
-        probabilities = self.read(pictures)
-        contents = [_content(prompt) for prompt in prompts]
-        rows = np.arange(len(contents))
-        objects = probabilities["object"][rows, [c.object for c in contents]]
-        settings = probabilities["setting"][rows, [c.setting for c in contents]]
-        return {"total": objects * settings, "object": objects, "setting": settings}
+        """The reader's probability of the prompt's object, of its setting, of its word, and of all (`total`).
+
+        `words` is there where some prompt names a word, and NaN for those that name none.
+        """
+        asked, read = [Prompt.of(prompt) for prompt in prompts], self.read(pictures)
+        rows = np.arange(len(asked))
+        objects = read["object"][rows, [prompt.content.object for prompt in asked]]
+        settings = read["setting"][rows, [prompt.content.setting for prompt in asked]]
+        parts = {"total": objects * settings, "object": objects, "setting": settings}
+        if any(prompt.word for prompt in asked):
+            words = np.array([read[p.word.axis][i, p.word.value] if p.word else np.nan for i, p in enumerate(asked)])
+            parts |= {"total": objects * settings * np.where(np.isnan(words), 1.0, words), "words": words}
+        return parts
 
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
-        """The user's best style; axes that the user does not care about follow the world's prior."""
+        """The user's best style for the prompt; axes that the user does not care about follow the world's prior."""
         return self.graded(user, prompt, seed, strength=1.0)
 
     def graded(self, user: str, prompt: str, seed: int, *, strength: float, recoloured: bool = False) -> Image.Image:
         """Each axis that counts takes the user's best value with probability `strength`, else the world's prior.
 
         With one seed, an axis that has its best value keeps it at every greater strength. With `recoloured`, palette
-        and temperature are then exchanged for other ones, each alike. Raises `PrefbenchError` for a strength outside
-        [0, 1].
+        and temperature are then exchanged for other ones, each alike. What the prompt names is drawn at any strength.
+        Raises `PrefbenchError` for a strength outside [0, 1].
         """
         if not 0 <= strength <= 1:
             raise PrefbenchError(f"strength must lie in [0, 1], got {strength}")
-        rng = np.random.default_rng(seed)
+        asked, rng = Prompt.of(prompt), np.random.default_rng(seed)
         style = sample_styles(rng, 1)[0]
         takes_best = rng.random(len(STYLE_NAMES)) < strength
-        for name, value in self._user_of(user).taste.best().items():
+        for name, value in self._best(user, asked).items():
             column = STYLE_NAMES.index(name)
             style[column] = value if takes_best[column] else style[column]
         for name in _COLOURS if recoloured else ():
             column, n = STYLE_NAMES.index(name), len(AXIS[name])
             style[column] = (style[column] + rng.integers(1, n)) % n
-        return Image.fromarray(render(_content(prompt).scene(style), seed))
+        return _render(asked, style, seed)
+
+    def _best(self, user: str, prompt: Prompt) -> Mapping[str, int]:
+        """The user's best values for the prompt, on the axes that count; what the prompt names stays."""
+        return self._user_of(user).taste_on(prompt.content).best(prompt.fixed)
 
     def inferred(self, history: History) -> tuple[int, ...]:
         """The style of highest posterior mean utility given the history."""
@@ -118,21 +124,23 @@ class PicturebookTruth:
         return infer(HistoryStyles(liked, disliked), seed=zlib.crc32(liked.tobytes() + b"|" + disliked.tobytes()))
 
     def render_inferred(self, inferred: tuple[int, ...], prompt: str, seed: int) -> Image.Image:
-        """The prompt's content in an inferred style."""
-        return Image.fromarray(render(_content(prompt).scene(inferred), seed))
+        """The prompt's content in an inferred style, with the word that the prompt names."""
+        return _render(Prompt.of(prompt), inferred, seed)
 
-    def words(self, user: str) -> str:
-        """Words for the best values on the axes that count and have words."""
-        best = self._user_of(user).taste.best()
+    def words(self, user: str, prompt: str) -> str:
+        """Words for the best values on the axes that count and have words, but what the prompt says itself."""
+        asked = Prompt.of(prompt)
+        best = self._best(user, asked)
         scene = Scene.of(**best)
-        return ", ".join(scene.phrases([name for name in NAMEABLE if name in best]))
+        return ", ".join(scene.phrases([name for name in NAMEABLE if name in best and name not in asked.fixed]))
 
-    def random_words(self, seed: int) -> str:
-        """Words for uniformly random values of one worded axis in two."""
-        rng = np.random.default_rng(seed)
+    def random_words(self, prompt: str, seed: int) -> str:
+        """Words for uniformly random values of one worded axis in two, but for the one that the prompt names."""
+        asked, rng = Prompt.of(prompt), np.random.default_rng(seed)
         style = sample_styles(rng, 1, uniform=STYLE_NAMES)[0]
         scene = Scene.of(**{axis.name: int(v) for axis, v in zip(STYLE, style, strict=True)})
-        return ", ".join(scene.phrases([name for name in NAMEABLE if rng.random() < 0.5]))
+        named = [name for name in NAMEABLE if rng.random() < 0.5]
+        return ", ".join(scene.phrases([name for name in named if name not in asked.fixed]))
 
 
 def _judge(judgment: Judgment) -> str:
@@ -153,11 +161,9 @@ def _styles(rows: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
     return np.array(rows, dtype=np.int64).reshape(len(rows), len(STYLE_NAMES))
 
 
-def _content(prompt: str) -> Content:
-    try:
-        return BY_PROMPT[prompt]
-    except KeyError:
-        raise PrefbenchError(f"picturebook has no prompt {prompt!r}") from None
+def _render(prompt: Prompt, style: Sequence[int], seed: int) -> Image.Image:
+    """The prompt's content in a style, with the word that the prompt names."""
+    return Image.fromarray(render(prompt.content.scene(prompt.styled(style)), seed))
 
 
 def _fit(picture: Pixels) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import SPLITS, FloatArray, Pixels, Split, Viewer
+from prefbench.suites.picturebook.users.cases import balanced_places, case_prompts
 from prefbench.suites.picturebook.users.choices import DISLIKED_RATINGS, LIKED_RATINGS, judge_four, rate
 from prefbench.suites.picturebook.users.quality import CARE, sample_defects, severity
 from prefbench.suites.picturebook.users.sampling import sample_shifted_spec, sample_spec
@@ -23,11 +24,11 @@ from prefbench.suites.picturebook.world.axes import (
     Content,
     IntArray,
     Scene,
-    held_out_contents,
     sample_styles,
     training_contents,
 )
 from prefbench.suites.picturebook.world.defects import spoil
+from prefbench.suites.picturebook.world.prompts import Prompt
 from prefbench.suites.picturebook.world.render import render
 
 SEED = 2026
@@ -177,18 +178,14 @@ class SimulatedUser:
     def _stream(self, purpose: str) -> np.random.Generator:
         return _stream(self.seed, self.split, self.index, purpose)
 
-    def prompts(self) -> Sequence[Content]:
-        """The contents of this user's cases: a fixed number from the split's shared pool, balanced over users."""
-        pool = case_contents(self.split)
-        n = min(CASES, len(pool))
-        rng = self._stream("cases")
-        return [pool[int(i)] for i in sorted(rng.choice(len(pool), size=n, replace=False))]
-
-
-def case_contents(split: Split) -> Sequence[Content]:
-    """The pool of contents that a split's cases draw from. Only val and test have held-out contents."""
-    test, val = held_out_contents()
-    return {"test": test, "val": val}.get(split, training_contents())
+    def prompts(self) -> Sequence[Prompt]:
+        """What this user's cases ask for: a fixed number from the split's shared pool, balanced over users."""
+        pool = case_prompts(self.split, worded=self.world.worded_prompts)
+        if self.world.worded_prompts:
+            stream = [self.seed, SPLITS.index(self.split), _STREAMS["cases"]]
+            return [pool[i] for i in balanced_places(len(pool), CASES, self.index, stream)]
+        places = self._stream("cases").choice(len(pool), size=min(CASES, len(pool)), replace=False)
+        return [pool[int(i)] for i in sorted(places)]
 
 
 class _Shown(NamedTuple):

@@ -154,7 +154,11 @@ class Taste:
         letters = "abcdefghi"[: len(self.axes)]
         operands = [probabilities[name] for name in self.axes]
         spec = f"{letters}," + ",".join(f"z{letter}" for letter in letters) + "->z"
-        values: FloatArray = np.einsum(spec, self.table, *operands, optimize=True)
+        values: FloatArray
+        if self.axes:
+            values = np.einsum(spec, self.table, *operands, optimize=True)
+        else:  # einsum cannot make rows out of no operands
+            values = np.full(len(next(iter(probabilities.values()))), float(self.table))
         for name, scores in self._beside.items():
             values = values + probabilities[name] @ scores
         return values
@@ -192,12 +196,18 @@ class Taste:
             dislikes += [phrases[int(marginal.argmin())]] if marginal.min() < -SPOKEN_OF else []
         return tuple(map(str, likes)), tuple(map(str, dislikes))
 
-    def best(self) -> Mapping[str, int]:
-        """The values of the best style on the axes that count."""
-        flat = np.unravel_index(int(self.table.argmax()), self.table.shape)
+    def best(self, fixed: Mapping[str, int] | None = None) -> Mapping[str, int]:
+        """The values of the best style on the axes that count, of the styles that have the values fixed."""
+        fixed = fixed or {}
+        table = self.table[tuple(_kept(fixed.get(name)) for name in self.axes)]
+        flat = np.unravel_index(int(table.argmax()), table.shape)
         best = dict(zip(self.axes, map(int, flat), strict=True))
         best |= {name: int(scores.argmax()) for name, scores in self._beside.items()}
-        return {name: best[name] for name in self.counted}
+        return {name: fixed.get(name, best[name]) for name in self.counted}
+
+
+def _kept(value: int | None) -> slice:
+    return slice(None) if value is None else slice(value, value + 1)
 
 
 def _contract(table: FloatArray, weights: Sequence[FloatArray]) -> float:
