@@ -48,7 +48,7 @@ class guarded:  # noqa: N801 - a context manager, read like a function
 
     Args:
         whose: the plug-in as messages name it: `method 'mine'`.
-        deed: what it is asked for: `generate`.
+        deed: what it is asked for: `generate`. Of many small questions in one guard the one that is asked.
         module: of the plug-in's code: what it sets for itself, such as PyTorch's default type, holds in its next call.
         passes: exceptions that are part of the contract, beside `PrefbenchError`.
 
@@ -58,12 +58,12 @@ class guarded:  # noqa: N801 - a context manager, read like a function
     """
 
     def __init__(self, whose: str, deed: str, *, module: str = "", passes: tuple[type[BaseException], ...] = ()):
-        self._whose, self._deed, self._passes = whose, deed, passes
+        self._whose, self.deed, self._passes = whose, deed, passes
         self._code = module
         self._own = _OWN.setdefault(module, {}) if module else {}
         self._foreign = bool(module) and module.partition(".")[0] != _OURS
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> guarded:
         self._listening = _Listening()
         self._listening.__enter__()
         self._streams = surroundings.streams_kept(self._whose)
@@ -73,6 +73,7 @@ class guarded:  # noqa: N801 - a context manager, read like a function
         self._before = surroundings.remembered()
         _asked.append((self._whose, self._code))
         surroundings.set_again(self._own)
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if os.getpid() != self._process:
@@ -83,17 +84,17 @@ class guarded:  # noqa: N801 - a context manager, read like a function
         self._listening.__exit__()
         for thread in set(threading.enumerate()) - self._threads:
             if not thread.daemon:
-                left_running[thread] = f"{self._whose}: {self._deed}"
+                left_running[thread] = f"{self._whose}: {self.deed}"
         if len(_interrupts) > self._pressed:
             raise KeyboardInterrupt from None
         if error is not None and not self._is_told(error):
-            raise PluginError(self._whose, self._deed, reason(error)) from error
+            raise PluginError(self._whose, self.deed, reason(error)) from error
 
     def _end_child(self) -> None:
         """Ends a process that the plug-in forked and that came back: it must not go on as a second prefbench."""
         with suppress(OSError):
             os.write(
-                2, f"prefbench: {self._whose}: {self._deed} forked a process that came back; it ends here\n".encode()
+                2, f"prefbench: {self._whose}: {self.deed} forked a process that came back; it ends here\n".encode()
             )
         os._exit(70)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,6 +91,10 @@ class Judgment:
     """The model that drew the image, where known; a method sees only which judgments share one."""
 
 
+_SHOWN = attrgetter("picture.digest", "prompt", "liked", "pair", "rating", "comment", "source")
+"""What digests of histories cover of a judgment."""
+
+
 @dataclass(frozen=True)
 class ProbeItem:
     """A judged picture as a method is asked about it: the label is withheld."""
@@ -115,9 +120,7 @@ class History:
         """
         parts = [self.user]
         for side in (self.liked, self.disliked):
-            parts.append(f"{len(side)} judgments")
-            for j in side:
-                parts.append(repr((j.picture.digest, j.prompt, j.liked, j.pair, j.rating, j.comment, j.source)))
+            parts += [f"{len(side)} judgments", *map(repr, map(_SHOWN, side))]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from prefbench.api.stored import FORMAT
 from prefbench.files import check_own, read_plain, remove, remove_leftovers, write_atomic
 from prefbench.run import images
 from prefbench.run.arrays import unpacked
-from prefbench.run.collection import uncollected
+from prefbench.run.collection import seldom_collected
 from prefbench.run.description import ADVICE, description_text, owner_of, read_description
 from prefbench.run.journal import Journal, Owner
 from prefbench.run.lines import sha256
@@ -111,7 +111,7 @@ class RunFolder:
         """Writes a whole file of the folder."""
         write_atomic(path, data, inside=self.path)
 
-    @uncollected()
+    @seldom_collected()
     def samples(self) -> dict[str, Sample]:
         """The last row of every sample, by key. Raises `PrefbenchError` for a row that cannot be relied on."""
         rows: dict[str, Sample] = {}
@@ -122,7 +122,7 @@ class RunFolder:
             rows.update((sample.key, sample) for sample in journal.rows())
         return rows
 
-    @uncollected()
+    @seldom_collected()
     def finished(self, bar: Bar = no_bar) -> dict[str, Sample]:
         """Samples that need not be drawn again: their stored image shows what its name says. Others are warned of.
 

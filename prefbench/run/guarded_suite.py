@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prefbench.api import (
@@ -19,6 +19,7 @@ from prefbench.api import (
     Viewer,
 )
 from prefbench.api.guard import guarded, module_of
+from prefbench.run.collection import seldom_collected
 from prefbench.run.texts import check_cases, check_history, check_users
 
 if TYPE_CHECKING:
@@ -40,40 +41,55 @@ class GuardedSuite(Suite):
 
     @property
     def digest(self) -> str:
-        return self._of(str, "digest", lambda: self._suite.digest)
+        return self._of(str, "digest", self._asked("digest", lambda: self._suite.digest))
 
     def users(self, split: Split) -> Sequence[User]:
-        users = self._all(User, f"users({split!r})", lambda: self._suite.users(split))
+        deed = f"users({split!r})"
+        users = self._all(User, deed, self._asked(deed, lambda: self._suite.users(split)))
         check_users(self._whose, users)
         return users
 
     def history(self, user: str, viewer: Viewer = "method") -> History:
-        deed = f"history({user!r})"
-        history = self._of(History, deed, lambda: self._suite.history(user, viewer))
-        if history.user != user:
-            raise PrefbenchError(f"{self._whose}: {deed} is of {history.user!r}")
-        check_history(self._whose, history)
-        return history
+        return self.histories([user], viewer)[user]
+
+    @seldom_collected()
+    def histories(self, users: Iterable[str], viewer: Viewer = "method") -> dict[str, History]:
+        """The history of each user, by id."""
+        histories = self._each("history", users, lambda user: self._suite.history(user, viewer))
+        for user, (deed, history) in histories.items():
+            if self._of(History, deed, history).user != user:
+                raise PrefbenchError(f"{self._whose}: {deed} is of {history.user!r}")
+            check_history(self._whose, history)
+        return {user: history for user, (_, history) in histories.items()}
 
     def cases(self, user: str) -> Sequence[Case]:
-        deed = f"cases({user!r})"
-        cases = self._all(Case, deed, lambda: self._suite.cases(user))
-        if stray := next((case for case in cases if case.user != user), None):
-            raise PrefbenchError(f"{self._whose}: {deed} holds one of {stray.user!r}")
-        check_cases(self._whose, cases)
-        return cases
+        return self.all_cases([user])
+
+    @seldom_collected()
+    def all_cases(self, users: Iterable[str]) -> list[Case]:
+        """The cases of users, in their order."""
+        all_cases: list[Case] = []
+        for user, (deed, answer) in self._each("cases", users, self._suite.cases).items():
+            cases = self._all(Case, deed, answer)
+            if stray := next((case for case in cases if case.user != user), None):
+                raise PrefbenchError(f"{self._whose}: {deed} holds one of {stray.user!r}")
+            check_cases(self._whose, cases)
+            all_cases += cases
+        return all_cases
 
     def references(self, split: Split) -> Sequence[Reference]:
-        return self._all(Reference, f"references({split!r})", lambda: self._suite.references(split))
+        deed = f"references({split!r})"
+        return self._all(Reference, deed, self._asked(deed, lambda: self._suite.references(split)))
 
     def train_users(self) -> Sequence[TrainUser]:
-        return self._all(TrainUser, "train_users", self._suite.train_users)
+        return self._all(TrainUser, "train_users", self._asked("train_users", self._suite.train_users))
 
     def training_prompts(self) -> frozenset[str]:
-        return self._of(frozenset, "training_prompts", self._suite.training_prompts)
+        answer = self._asked("training_prompts", self._suite.training_prompts)
+        return self._of(frozenset, "training_prompts", answer)
 
     def inventory(self) -> Mapping[str, str]:
-        return self._of(dict, "inventory", lambda: dict(self._suite.inventory()))
+        return self._of(dict, "inventory", self._asked("inventory", lambda: dict(self._suite.inventory())))
 
     def untrained_backbone(self) -> DiffusionPipeline:
         return self._asked("untrained_backbone", self._suite.untrained_backbone)
@@ -87,14 +103,21 @@ class GuardedSuite(Suite):
         with guarded(self._whose, deed, module=self._module):
             return question()
 
-    def _of(self, kind: type[T], deed: str, question: Callable[[], T]) -> T:
-        answer = self._asked(deed, question)
+    def _each(self, name: str, users: Iterable[str], question: Callable[[str], T]) -> dict[str, tuple[str, T]]:
+        """Deed and answer for each user, in one guard: to put the process back takes longer than most answers."""
+        answers = {}
+        with guarded(self._whose, name, module=self._module) as asking:
+            for user in users:
+                asking.deed = f"{name}({user!r})"
+                answers[user] = asking.deed, question(user)
+        return answers
+
+    def _of(self, kind: type[T], deed: str, answer: T) -> T:
         if not isinstance(answer, kind):
             raise PrefbenchError(f"{self._whose}: {deed} is {_named(answer)}, not a {kind.__name__}")
         return answer
 
-    def _all(self, kind: type[T], deed: str, question: Callable[[], Sequence[T]]) -> Sequence[T]:
-        answer = self._asked(deed, question)
+    def _all(self, kind: type[T], deed: str, answer: Sequence[T]) -> Sequence[T]:
         if not isinstance(answer, list | tuple):
             answer = self._listed(kind, deed, answer)
         if odd := [one for one in answer if not isinstance(one, kind)]:

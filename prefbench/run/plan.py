@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from prefbench.api import Case, History, Picture, Split
 from prefbench.api.stored import OPEN, Count, Name, Number
-from prefbench.run.collection import uncollected
+from prefbench.run.collection import seldom_collected
 
 KEY_VERSION = 1
 """Raised when keys change meaning; a golden test pins it."""
@@ -106,7 +106,7 @@ def key_of(pixels: str, history: str, user: str, prompt: str, index: int) -> str
     return _key(_keys_of(pixels, history, user, prompt), index)
 
 
-@uncollected()
+@seldom_collected()
 def make_plan(spec: RunSpec, cases: Sequence[Case], histories: Mapping[str, History]) -> Sequence[Sequence[Planned]]:
     """The batches of a run, in order: whole users one after the other, `spec.batch` samples at a time."""
     pixels, noise, planned = pixels_text(spec), spec.noise, list[Planned]()

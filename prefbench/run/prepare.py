@@ -126,7 +126,7 @@ def prepare(settings: Settings) -> Prepared:
     check_contents(type(drawing), cases)
     drawn_by, opaque = settings.backbone or usual_backbone(type(drawing), suite, cases), OpaqueNames()
     method, backbone = _ready(settings, drawing, drawn_by, suite, opaque)
-    histories = {user: suite.history(user) for user in kinds}
+    histories = suite.histories(kinds)
     if control is not None:
         histories = controlled(cast("str", settings.control), control, histories)
     spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
@@ -166,7 +166,7 @@ def controlled(
         return dict(changed)
 
 
-def load_suite(name: str, parameters: Parameters = ()) -> tuple[Suite, dict[str, Any]]:
+def load_suite(name: str, parameters: Parameters = ()) -> tuple[GuardedSuite, dict[str, Any]]:
     """A suite and its bound parameters."""
     constructor = load_class("suite", name)
     bound = bind_values(constructor, parameters)
@@ -221,9 +221,9 @@ def kinds_of_users(suite: Suite, split: Split, limit: int | None) -> dict[str, s
     return {user.id: user.kind for user in users[:limit]}
 
 
-def cases_of(suite: Suite, users: Iterable[str], split: str) -> list[Case]:
+def cases_of(suite: GuardedSuite, users: Iterable[str], split: str) -> list[Case]:
     """The cases of users, in their order. Raises `PrefbenchError` where there is none."""
-    cases = [case for user in users for case in suite.cases(user)]
+    cases = suite.all_cases(users)
     if not cases:
         raise PrefbenchError(_no_case(suite, split))
     return cases

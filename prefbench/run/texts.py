@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
@@ -11,6 +12,7 @@ ID_LIMIT = 1_000
 """Characters of the id or kind of a user; that of a case may hold its prompt too."""
 TEXT_LIMIT = 100_000
 """Characters of a prompt or a comment."""
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_users(whose: str, users: Sequence[User]) -> None:
@@ -54,7 +56,7 @@ def text_fault(value: object, limit: int = TEXT_LIMIT) -> str:
     if not isinstance(value, str):
         kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
         return f"are texts, got {kind} {shorten(str(value), 60)}"
-    if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+    if _UNWRITABLE.search(value):
         return f"hold no NUL and nothing that UTF-8 cannot, got {shorten(ascii(value), 80)}"
     return f"have at most {limit:,} characters, got one of {len(value):,}" if len(value) > limit else ""
 

@@ -16,7 +16,7 @@ import numpy as np
 from prefbench.api import Cost, DrawnCounts, FloatArray, PrefbenchError, Sample, ScoreHeader, ScorerRecord, SummaryRow
 from prefbench.files import read_plain, write_atomic
 from prefbench.run import tables
-from prefbench.run.collection import uncollected
+from prefbench.run.collection import seldom_collected
 from prefbench.run.folder import RunFolder
 from prefbench.run.journal import Owner
 from prefbench.run.lines import encoded, fault, parse
@@ -76,7 +76,7 @@ def read_scores(folder: RunFolder, metric: str) -> StoredScores | None:
     return StoredScores(header, rows)
 
 
-@uncollected()
+@seldom_collected()
 def read_columns(folder: RunFolder, metric: str, places: Mapping[str, int]) -> dict[str, FloatArray]:
     """The columns of a metric that was scored, each float64 (N,) with NaN where there is no value.
 

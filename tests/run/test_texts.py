@@ -60,9 +60,9 @@ class Odd(MadeUpSuite):
 def asked(suite: MadeUpSuite) -> None:
     """What `run` asks of a suite before it draws."""
     guarded = GuardedSuite(suite)
-    for user in guarded.users("test"):
-        guarded.history(user.id)
-        guarded.cases(user.id)
+    users = [user.id for user in guarded.users("test")]
+    guarded.histories(users)
+    guarded.all_cases(users)
 
 
 WORDS = {

@@ -122,8 +122,7 @@ def open_data(settings: Settings) -> Data:
         users=settings.users,
         batch=_BATCH,
     )
-    histories = {user: suite.history(user) for user in kinds}
-    return Data(settings, suite, draft, kinds, histories, cases_of(suite, kinds, split))
+    return Data(settings, suite, draft, kinds, suite.histories(kinds), cases_of(suite, kinds, split))
 
 
 def prepare_given(

@@ -17,7 +17,7 @@ import pandas as pd
 
 from prefbench.api import SPLITS, VIEWERS, PrefbenchError, Split, counted
 from prefbench.suites.folder.layout import read_layout
-from prefbench.suites.folder.likes import with_likes
+from prefbench.suites.folder.likes import kept, with_likes
 from prefbench.suites.folder.parts import Parts, with_parts
 from prefbench.suites.folder.pictures import with_digests
 from prefbench.suites.folder.prompts import Prompts, read_prompts
@@ -59,7 +59,7 @@ def read_contents(folder: Path, least: int) -> Contents:
     """
     table = find_table(folder)
     judged = read_layout(folder) if table is None else read_table(table)
-    prompts = read_prompts(folder, {*judged.rows["prompt"]} - {""})
+    prompts = read_prompts(folder, {*judged.rows["prompt"].unique()} - {""})
     _check_users(folder, prompts.by_user or {}, judged.rows["user"])
     left_out: Counter[str] = Counter()
     rows, faults = _readable(folder, judged.rows)
@@ -88,23 +88,31 @@ def read_contents(folder: Path, least: int) -> Contents:
         "not used": some(judged.unused),
     }
     inventory = {name: line for name, line in lines.items() if line}
-    return Contents(rows, _users(rows), _places(rows), prompts, inventory)
+    return Contents(rows, _users(rows), places_of(rows["user"]), prompts, inventory)
 
 
 def _readable(folder: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """The rows whose pictures can be read, with their digests; and what is wrong with the other pictures, by name."""
     claimed = rows[rows["digest"] != ""].drop_duplicates("file_name")
-    names = list(dict.fromkeys(rows["file_name"]))
-    index = with_digests(folder, names, dict(zip(claimed["file_name"], claimed["digest"], strict=True)))
+    files, users = _coded(rows["file_name"]), _coded(rows["user"])
+    index = with_digests(
+        folder, files.categories.tolist(), dict(zip(claimed["file_name"], claimed["digest"], strict=True))
+    )
     unreadable = index[index["fault"] != ""]["fault"]
-    rows = rows.assign(digest=rows["file_name"].map(index["digest"]))
-    return rows[rows["digest"] != ""], {str(name): str(why) for name, why in unreadable.items()}
+    rows = rows.assign(user=users, file_name=files, digest=index["digest"].astype("category").array.take(files.codes))
+    return kept(rows, rows["digest"] != ""), {str(name): str(why) for name, why in unreadable.items()}
+
+
+def _coded(column: pd.Series[str]) -> pd.Categorical:
+    """The column as numbers of its values, which are far fewer: quicker to compare, sort and copy than long texts."""
+    codes, values = pd.factorize(column)
+    return pd.Categorical.from_codes(codes, values)
 
 
 def _tell_unreadable(folder: Path, rows: pd.DataFrame, faults: Mapping[str, str]) -> None:
     """One line, once, on how many judgments are left out for pictures that cannot be read, and why."""
     kinds = {name: re.split(" [(]|:", why)[0] for name, why in faults.items()}
-    why = Counter(rows["file_name"].map(kinds).dropna())
+    why = Counter(rows["file_name"][rows["file_name"].isin(kinds)].map(kinds))
     if n := why.total():
         reasons = ", ".join(f"{kind}: {count:,}" for kind, count in why.most_common())
         of = f"{n:,} of {counted(len(rows), 'judgment')}"
@@ -123,12 +131,12 @@ def _not_redrawn(rows: pd.DataFrame, prompts: Prompts, left_out: Counter[str]) -
     """The rows without those of pictures to redraw: nobody's judgment of them may be known to a method or scorer."""
     redrawn = rows["digest"].isin({content.digest for content in prompts.contents.values()})
     left_out["of pictures to redraw"] = int(redrawn.sum())
-    return rows[~redrawn]
+    return kept(rows, ~redrawn)
 
 
 def _check_users(folder: Path, prompts: Mapping[str, tuple[str, ...]], users: pd.Series[str]) -> None:
     """Raises `PrefbenchError` for prompts of somebody who judged nothing: a name that is written in two ways."""
-    known = list(dict.fromkeys(users))
+    known = dict.fromkeys(users.unique())
     for user in prompts:
         if user and user not in known:
             near = difflib.get_close_matches(user, known, n=1)
@@ -142,10 +150,10 @@ def _held_out(prompts: Prompts) -> frozenset[str]:
 
 def _enough(rows: pd.DataFrame, least: int) -> tuple[pd.DataFrame, list[str]]:
     """The rows of users with enough likes in either part, and the other users."""
-    likes = rows[rows["liked"]].groupby(["user", "part"]).size().unstack(fill_value=0)
-    likes = likes.reindex(index=list(dict.fromkeys(rows["user"])), columns=list(VIEWERS), fill_value=0)
-    enough = (likes >= least).all(axis=1)
-    return rows[rows["user"].map(enough)], list(enough.index[~enough])
+    likes = rows[["user", "part"]][rows["liked"]].groupby(["user", "part"]).size().unstack(fill_value=0)
+    likes = likes.reindex(index=list(rows["user"].unique()), columns=list(VIEWERS), fill_value=0)
+    few = list(likes.index[(likes < least).any(axis=1)])
+    return kept(rows, ~rows["user"].isin(few)), few
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
@@ -160,8 +168,9 @@ def _users(rows: pd.DataFrame) -> dict[Split, tuple[str, ...]]:
     return {split: tuple(first["user"][first["split"] == split]) for split in SPLITS}
 
 
-def _places(rows: pd.DataFrame) -> dict[str, slice]:
-    codes, users = pd.factorize(rows["user"])
+def places_of(column: pd.Series[str]) -> dict[str, slice]:
+    """Where the rows of each user are, which stand together."""
+    codes, users = pd.factorize(column)
     bounds = np.searchsorted(codes, np.arange(len(users) + 1))
     return {str(user): slice(int(a), int(b)) for user, (a, b) in zip(users, pairwise(bounds), strict=True)}
 

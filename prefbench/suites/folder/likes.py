@@ -53,4 +53,9 @@ def _paired(rows: pd.DataFrame, left_out: dict[str, int], source: Path) -> pd.Da
 def _kept(rows: pd.DataFrame, keep: pd.Series[bool], reason: str, left_out: dict[str, int]) -> pd.DataFrame:
     if not keep.all():
         left_out[reason] = left_out.get(reason, 0) + int((~keep).sum())
-    return rows[keep]
+    return kept(rows, keep)
+
+
+def kept(rows: pd.DataFrame, keep: pd.Series[bool]) -> pd.DataFrame:
+    """Some of the rows; all of them without a copy, which of a million costs as much as reading them."""
+    return rows if keep.all() else rows[keep]

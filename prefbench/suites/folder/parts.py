@@ -19,6 +19,7 @@ from scipy.sparse import coo_array, csr_matrix
 from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
 from prefbench.run.columns import check_rows
+from prefbench.suites.folder.likes import kept
 
 _LARGEST = 0.25
 """The share of all judgments that one chain may hold."""
@@ -47,7 +48,7 @@ def with_parts(rows: pd.DataFrame, held_out: frozenset[str], source: Path) -> Pa
     """Divides the judgments; where the table names parts, by the table.
 
     Args:
-        rows: with `user`, `digest`, `pair`, `prompt`, `liked`, `part`.
+        rows: with `user`, `digest` (its categories sorted), `pair`, `prompt`, `liked`, `part`.
         held_out: prompts that methods draw for: judgments of them are the scorers'.
         source: what errors name.
 
@@ -63,8 +64,9 @@ def with_parts(rows: pd.DataFrame, held_out: frozenset[str], source: Path) -> Pa
             break
     units = _cut(rows, units)
     rows = rows.assign(part=np.where(_for_scorers(rows, units, held_out), "scorer", "method"))
-    halves = (rows["pair"] != "") & (rows.groupby(["user", "pair"])["part"].transform("nunique") > 1)
-    return Parts(rows[~halves], int(halves.sum()), links[1:])
+    paired = rows.loc[rows["pair"] != "", ["user", "pair", "part"]]
+    halves = paired.index[paired.groupby(["user", "pair"])["part"].transform("nunique") > 1]
+    return Parts(kept(rows, pd.Series(~rows.index.isin(halves), rows.index)), len(halves), links[1:])
 
 
 def _check_given(rows: pd.DataFrame, held_out: frozenset[str], source: Path) -> None:
@@ -80,9 +82,9 @@ def _units(rows: pd.DataFrame, links: tuple[str, ...]) -> Codes:
     labels: Codes = np.arange(len(rows), dtype=np.int64)
     edges, size = [], len(rows)
     for name in links:
-        values = rows["user"] + "\0" + rows["pair"] if name == "pair" else rows[name]
         given = np.flatnonzero((rows[name] != "").to_numpy())
-        codes, _ = pd.factorize(values.to_numpy()[given])
+        values = rows[name].iloc[given]
+        codes, _ = pd.factorize(rows["user"].iloc[given].astype(str) + "\0" + values if name == "pair" else values)
         edges.append((given, codes + size))
         size += int(codes.max(initial=-1)) + 1
     first, second = (np.concatenate(side) for side in zip(*edges, strict=True))
@@ -98,7 +100,7 @@ def _cut(rows: pd.DataFrame, units: Codes) -> Codes:
     large = np.flatnonzero(np.bincount(units) > _LARGEST * len(rows))
     for unit in large:
         members = np.flatnonzero(units == unit)
-        pictures, names = pd.factorize(rows["digest"].to_numpy()[members])
+        pictures, names = pd.factorize(rows["digest"].iloc[members])
         place = _order(rows.iloc[members], pictures, len(names))[pictures]
         before = np.cumsum(np.bincount(place)) - 1
         piece = before[place] * _PIECES // len(members)
@@ -122,16 +124,18 @@ def _order(rows: pd.DataFrame, pictures: Codes, n: int) -> Codes:
 def _for_scorers(rows: pd.DataFrame, units: Codes, held_out: frozenset[str]) -> NDArray[np.bool_]:
     """Whether each row is the scorers': as nearly half of every user's likes and dislikes as the units allow."""
     side = pd.factorize(rows["user"])[0] * 2 + rows["liked"].to_numpy()
-    first = pd.Series(rows["digest"].to_numpy()).groupby(units).min()
+    digests = rows["digest"].cat
+    first = pd.Series(digests.categories[digests.codes.groupby(units).min().to_numpy()])
     scorers = np.zeros(len(first), dtype=bool)
     forced = np.zeros(len(first), dtype=bool)
     forced[np.unique(units[rows["prompt"].isin(held_out).to_numpy()])] = True
     scorers[forced] = True
     balance = np.zeros(2 * (side.max() // 2 + 1))
     np.add.at(balance, side, np.where(forced[units], 1.0, 0.0))
-    shared = pd.Series(side // 2).groupby(units).nunique().to_numpy() > 1
+    users = pd.Series(side // 2).groupby(units)
+    shared = (users.min() != users.max()).to_numpy()
     for unit, sides, counts in _entries(units, side, np.flatnonzero(shared & ~forced), first):
-        scorers[unit] = ((balance[sides] + counts) ** 2).sum() < ((balance[sides] - counts) ** 2).sum()
+        scorers[unit] = balance[sides] @ counts < 0  # so that the sum of squares grows less
         balance[sides] += counts if scorers[unit] else -counts
     single = ~shared & ~forced
     if single.any():
@@ -144,13 +148,14 @@ def _for_scorers(rows: pd.DataFrame, units: Codes, held_out: frozenset[str]) -> 
 
 def _entries(units: Codes, side: Codes, chosen: Codes, first: pd.Series[str]) -> Iterator[tuple[int, Codes, Codes]]:
     """Unit, sides of users in it, judgments of each: the largest units first, then by the digest."""
-    inside = np.isin(units, chosen)
-    table = pd.DataFrame({"unit": units[inside], "side": side[inside]}).groupby(["unit", "side"]).size().reset_index()
-    numbers, sides, counts = (table[name].to_numpy() for name in table)
+    inside, n = np.isin(units, chosen), int(side.max()) + 1
+    keys, counts = np.unique(units[inside] * n + side[inside], return_counts=True)
+    numbers, sides = np.divmod(keys, n)
     bounds = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
     slices = {int(numbers[a]): slice(a, b) for a, b in pairwise(bounds)}
     sizes = np.bincount(units)
-    for unit in sorted(slices, key=lambda unit: (-sizes[unit], first[unit])):
+    digests = first.tolist()
+    for unit in sorted(slices, key=lambda unit: (-sizes[unit], digests[unit])):
         yield unit, sides[slices[unit]], counts[slices[unit]]
 
 
@@ -163,7 +168,7 @@ def _by_turns(units: Codes, side: Codes, first: pd.Series[str], ahead: NDArray[n
     table = rows.groupby("unit").agg(user=("user", "first"), likes=("likes", "sum"), n=("n", "sum"))
     table = table.assign(digest=first).sort_values(["user", "likes", "n", "digest"])
     users = table["user"].to_numpy()
-    share = np.clip((1 - ahead / np.maximum(np.bincount(rows["user"]), 1)) / 2, 0, 1)[users]
+    share = np.clip((1 - ahead / np.maximum(np.bincount(rows["user"], minlength=len(ahead)), 1)) / 2, 0, 1)[users]
     turn = table.groupby("user").cumcount().to_numpy()
     scorers = np.zeros(len(first), dtype=bool)
     scorers[table.index.to_numpy()] = np.floor((turn + 1) * share) > np.floor(turn * share)

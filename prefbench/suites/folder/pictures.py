@@ -29,7 +29,8 @@ def with_digests(folder: Path, names: Sequence[str], claimed: Mapping[str, str])
     """
     root = os.path.realpath(folder)
     stored = _stored(_cache_file(root))
-    rows = [_row(root, name, claimed.get(name, ""), stored) for name in names]
+    folders: dict[str, str] = {}
+    rows = [_row(root, name, claimed.get(name, ""), stored, folders) for name in names]
     fresh = [row for row in rows if row[4] is None]
     if fresh:
         _LOG.info("reading %s pictures of %s for the first time", f"{len(fresh):,}", folder)
@@ -43,11 +44,13 @@ def with_digests(folder: Path, names: Sequence[str], claimed: Mapping[str, str])
     return index.set_index("file_name")[["digest", "fault"]]
 
 
-def _row(root: str, name: str, claimed: str, stored: Mapping[str, tuple[int, int, str, str]]) -> list[object]:
+def _row(
+    root: str, name: str, claimed: str, stored: Mapping[str, tuple[int, int, str, str]], folders: dict[str, str]
+) -> list[object]:
     """Name, size, time, digest and fault of a file; the fault is None where the file has to be read."""
     path = os.path.join(root, name)  # noqa: PTH118 - a million of them
     try:
-        if not os.path.realpath(path).startswith(root + os.sep):
+        if not _real(path, folders).startswith(root + os.sep):
             return [name, -1, -1, "", "it leads out of the folder"]
         status = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError) as error:
@@ -59,6 +62,16 @@ def _row(root: str, name: str, claimed: str, stored: Mapping[str, tuple[int, int
     if (size, modified) == (status.st_size, status.st_mtime_ns):
         return [name, size, modified, digest, fault]
     return [name, status.st_size, status.st_mtime_ns, "", None]
+
+
+def _real(path: str, folders: dict[str, str]) -> str:
+    """`os.path.realpath`, which asks for every folder above each of a million files: here once for each folder."""
+    folder, name = os.path.split(path)
+    if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.join(folders[folder], name)  # noqa: PTH118
 
 
 def _read(path: Path) -> tuple[str, str]:

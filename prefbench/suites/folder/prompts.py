@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -56,6 +57,13 @@ class Prompts:
 
     def of(self, user: str) -> list[Asked]:
         """The prompts of a user, each with its picture to redraw and its category, where there are any."""
+        return self._of(user) if user in (self.by_user or {}) else self._everybodys
+
+    @cached_property
+    def _everybodys(self) -> list[Asked]:
+        return self._of("")
+
+    def _of(self, user: str) -> list[Asked]:
         by_user = self.by_user or {}
         own = dict.fromkeys([*by_user.get("", ()), *by_user.get(user, ())])
         return [Asked(one, _for(self.contents, user, one), _for(self.categories, user, one) or "") for one in own]

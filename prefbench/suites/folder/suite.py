@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -26,25 +26,18 @@ from prefbench.api import (
 )
 from prefbench.api.near import unknown
 from prefbench.suites.folder.card import card_of
-from prefbench.suites.folder.contents import read_contents, some
+from prefbench.suites.folder.contents import places_of, read_contents, some
 from prefbench.suites.folder.encoders import choose
 from prefbench.suites.folder.prompts import Asked
 
 PROMPTS_WANTED = "write prompts.txt, one prompt a line, or prompts.csv with the columns prompt and user"
 
 
-class _Row(NamedTuple):
-    """A judgment as the table holds it, with None for what is missing."""
+class _Seen(NamedTuple):
+    """What one viewer sees of everybody: columns of values, one for each field of `Judgment`, and each user's place."""
 
-    file_name: str
-    digest: str
-    prompt: str
-    liked: bool
-    pair: str | None
-    rating: float | None
-    comment: str | None
-    source: str | None
-    part: str | None
+    columns: Sequence[Sequence[Any]]
+    places: Mapping[str, slice]
 
 
 class FolderSuite(Suite):
@@ -66,6 +59,7 @@ class FolderSuite(Suite):
         self._shown = history
         self._contents = read_contents(self.folder, least)
         self._pictures: dict[str, Picture] = {}
+        self._seen: dict[Viewer, _Seen] = {}
 
     @cached_property
     def digest(self) -> str:
@@ -76,16 +70,17 @@ class FolderSuite(Suite):
         parts = [json.dumps([self.card.version, self._shown, prompts], sort_keys=True)]
         parts += [json.dumps([*key, content.digest]) for key, content in sorted(contents.items())]
         parts += [json.dumps([*key, "category", name]) for key, name in sorted(categories.items())]
-        parts += ["\0".join(map(str, self._contents.rows[name].tolist())) for name in columns]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        digest = hashlib.sha256("\n".join(parts).encode())
+        for name in columns:
+            digest.update(b"\n" + "\0".join(_texts(self._contents.rows[name])).encode())
+        return digest.hexdigest()
 
     def users(self, split: Split) -> Sequence[User]:
         return [User(user, split) for user in self._contents.users.get(split, ())]
 
     def history(self, user: str, viewer: Viewer = "method") -> History:
-        rows = self._of(user, viewer)
-        sides = [self._judgments([row for row in rows if row.liked == liked], viewer) for liked in (True, False)]
-        return History(user, *sides)
+        seen, first = self._of(user, viewer), -self._shown if self._shown and viewer == "method" else None
+        return History(user, *(tuple([one for one in seen if one.liked == liked][first:]) for liked in (True, False)))
 
     def cases(self, user: str) -> Sequence[Case]:
         prompts = self._contents.prompts
@@ -94,11 +89,11 @@ class FolderSuite(Suite):
                 Case(f"{user}/{n}", user, one.prompt, content=self._redrawn(one), category=one.category)
                 for n, one in enumerate(prompts.of(user))
             ]
-        judged: dict[str, list[_Row]] = {}
-        for row in self._of(user, "scorer"):
-            if row.prompt:
-                judged.setdefault(row.prompt, []).append(row)
-        return [self._judged_case(user, n, prompt, own) for n, (prompt, own) in enumerate(judged.items())]
+        judged: dict[str, list[Judgment]] = {}
+        for one in self._of(user, "scorer"):
+            if one.prompt:
+                judged.setdefault(one.prompt, []).append(one)
+        return [_judged_case(user, n, prompt, own) for n, (prompt, own) in enumerate(judged.items())]
 
     def references(self, split: Split) -> Sequence[Reference]:
         members = {*self._contents.users.get(split, ())}
@@ -108,7 +103,7 @@ class FolderSuite(Suite):
         columns = ["user", "prompt", "file_name", "digest"]
         return [
             Reference(user, prompt, self._picture(name, digest))
-            for user, prompt, name, digest in _plain(chosen, columns)
+            for user, prompt, name, digest in zip(*_plain(chosen, columns), strict=True)
         ]
 
     def inventory(self) -> Mapping[str, str]:
@@ -119,32 +114,21 @@ class FolderSuite(Suite):
         nothing |= {"users without a prompt": some(idle)} if idle else {}
         return {**self._contents.inventory, "extractors": choose().line, **nothing}
 
-    @cached_property
-    def _rows(self) -> list[_Row]:
-        """The table row by row: a user's few rows are taken from it faster than from a data frame."""
-        return [_Row(*values) for values in _plain(self._contents.rows, _Row._fields)]
+    def _of(self, user: str, viewer: Viewer) -> list[Judgment]:
+        if viewer not in self._seen:
+            self._seen[viewer] = self._seen_by(viewer)
+        columns, places = self._seen[viewer]
+        if user not in places:
+            raise PrefbenchError(unknown("user", user, list(places)[:5]))
+        return list(map(Judgment, *(column[places[user]] for column in columns)))
 
-    def _of(self, user: str, viewer: Viewer) -> list[_Row]:
-        if user not in self._contents.places:
-            raise PrefbenchError(unknown("user", user, list(self._contents.places)[:5]))
-        return [row for row in self._rows[self._contents.places[user]] if row.part == viewer]
-
-    def _judgments(self, rows: Sequence[_Row], viewer: Viewer) -> tuple[Judgment, ...]:
-        if viewer == "method" and self._shown is not None:
-            rows = rows[-self._shown :]
-        return tuple(
-            Judgment(
-                self._picture(row.file_name, row.digest), row.prompt, row.liked, row.pair or None, row.rating,
-                row.comment or None, row.source or None,
-            )
-            for row in rows
-        )  # fmt: skip
-
-    def _judged_case(self, user: str, n: int, prompt: str, rows: Sequence[_Row]) -> Case:
-        """A case of a prompt that the user judged, with a liked and a disliked picture where there are both."""
-        firsts = [next((row for row in rows if row.liked == liked), None) for liked in (True, False)]
-        chosen, rejected = (None if row is None else self._picture(row.file_name, row.digest) for row in firsts)
-        return Case(f"{user}/{n}", user, prompt, chosen, rejected)
+    def _seen_by(self, viewer: Viewer) -> _Seen:
+        """Columns of plain values: a user's few judgments are made from them faster than from a data frame."""
+        rows = self._contents.rows[self._contents.rows["part"] == viewer]
+        pictures = list(map(self._picture, *_plain(rows, ["file_name", "digest"])))
+        words = {name: rows[name].mask(rows[name] == "") for name in ("pair", "comment", "source")}
+        others = _plain(rows.assign(**words), ["prompt", "liked", "pair", "rating", "comment", "source"])
+        return _Seen([pictures, *others], places_of(rows["user"]))
 
     def _redrawn(self, asked: Asked) -> Picture | None:
         return self._picture(*asked.content) if asked.content is not None else None
@@ -156,9 +140,23 @@ class FolderSuite(Suite):
         return self._pictures[name]
 
 
-def _plain(rows: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The values row by row, with None for what is missing."""
-    return zip(*(rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in columns), strict=True)
+def _judged_case(user: str, n: int, prompt: str, judged: Sequence[Judgment]) -> Case:
+    """A case of a prompt that the user judged, with a liked and a disliked picture where there are both."""
+    chosen, rejected = (next((one.picture for one in judged if one.liked == liked), None) for liked in (True, False))
+    return Case(f"{user}/{n}", user, prompt, chosen, rejected)
+
+
+def _plain(rows: pd.DataFrame, columns: Sequence[str]) -> list[list[Any]]:
+    """The values by column, with None for what is missing."""
+    return [rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in columns]
+
+
+def _texts(column: pd.Series[Any]) -> Sequence[str]:
+    """The values as Python writes them."""
+    if column.dtype.kind in "bf":
+        return ["nan" if value != value else str(value) for value in column.tolist()]
+    texts: Sequence[str] = column.to_numpy().tolist()
+    return texts
 
 
 def suite_of(folder: str) -> type[FolderSuite]:

@@ -21,7 +21,7 @@ COLUMNS = (*TEXTS, "liked", "rating", "time")
 """The columns that are read; `file_name` and one of `liked` and `rating` are needed."""
 LIMITS = {"prompt": TEXT_LIMIT, "comment": TEXT_LIMIT}
 """Characters of texts that may be longer than an id."""
-_LIKED = {**dict.fromkeys(("true", "1", "1.0", "yes"), True), **dict.fromkeys(("false", "0", "0.0", "no"), False)}
+_LIKED, _DISLIKED = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 _ALIASES = {"validation": "val", "dev": "val"}
 
 
@@ -69,12 +69,14 @@ def read_table(path: Path) -> Judged:
     if columns.empty:
         raise PrefbenchError(f"{path} has no rows")
     check_columns(path, columns, COLUMNS)
-    return Judged(_checked(path, columns.reindex(columns=list(COLUMNS), fill_value="")), path, unused)
+    return Judged(_checked(path, columns), path, unused)
 
 
 def _checked(path: Path, columns: pd.DataFrame) -> pd.DataFrame:
     """The rows with their values in their types."""
-    rows = columns[list(TEXTS)].apply(lambda column: column.str.strip() if column.name != "comment" else column)
+    empty = pd.Series("", columns.index, dtype="str")
+    columns = pd.DataFrame({name: columns.get(name, empty) for name in COLUMNS})
+    rows = pd.DataFrame({name: columns[name] if name == "comment" else columns[name].str.strip() for name in TEXTS})
     for name in TEXTS:
         limit = LIMITS.get(name, ID_LIMIT)
         wrong = (rows[name].str.len() > limit) | rows[name].str.contains("\0", regex=False)
@@ -114,11 +116,11 @@ def _check_one_split(path: Path, rows: pd.DataFrame) -> None:
 def _numbers(path: Path, columns: pd.DataFrame) -> pd.DataFrame:
     """`liked`, `rating` and `time`."""
     texts = columns["liked"].str.strip().str.lower()
-    liked = texts.map(_LIKED).astype("boolean")
+    liked = texts.isin(_LIKED).astype("boolean").where(texts.isin([*_LIKED, *_DISLIKED]))
     check_rows(path, liked.isna() & (texts != ""), columns["liked"], "liked is true or false")
     rating = _number(path, "rating", columns["rating"])
     check_rows(path, liked.isna() & rating.isna(), columns["file_name"], "neither liked nor rating has a value")
-    time = pd.to_numeric(columns["time"], errors="coerce")
+    time = _parsed(columns["time"])
     if (time.isna() & (columns["time"] != "")).any():
         moments = pd.to_datetime(columns["time"], errors="coerce", utc=True, format="ISO8601")
         check_rows(path, moments.isna() & (columns["time"] != ""), columns["time"], "time is a number or ISO 8601")
@@ -126,8 +128,14 @@ def _numbers(path: Path, columns: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"liked": liked, "rating": rating, "time": time})
 
 
+def _parsed(texts: pd.Series[str]) -> pd.Series[float]:
+    """Numbers; missing where a text is none. A column that is empty or not there costs nothing."""
+    numbers: pd.Series[float] = pd.to_numeric(texts[texts != ""], errors="coerce").astype(float)
+    return numbers.reindex(texts.index)
+
+
 def _number(path: Path, name: str, texts: pd.Series[str]) -> pd.Series[float]:
-    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+    numbers = _parsed(texts)
     infinite = numbers.isna() | np.isinf(numbers)
     check_rows(path, infinite & (texts.str.strip() != ""), texts, f"{name} is a finite number")
     return numbers

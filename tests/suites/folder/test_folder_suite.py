@@ -114,6 +114,13 @@ def test_the_two_pictures_of_a_choice_stay_in_one_part_with_all_that_they_chain_
         assert {j.pair for j in history.liked} == {j.pair for j in history.disliked}
 
 
+def test_the_last_user_may_have_judged_nothing_that_another_did_not(tmp_path: Path) -> None:
+    shared = [{**row, "user": user} for user in ("ben", "cy") for row in judgments("both")]
+    found = histories(write_table(tmp_path / "mine", [*judgments("ann"), *judgments("bob"), *shared]))
+    sizes = [(len(seen.liked), len(seen.disliked)) for seen, _ in found.values()]
+    assert sizes == [(2, 2)] * 4
+
+
 def test_where_everybody_judges_the_same_pairs_those_that_fall_apart_are_used_by_nobody(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pairs = [(n, m) for n in range(12) for m in range(n)]
@@ -221,6 +228,16 @@ def test_another_pixel_another_judgment_or_another_prompt_is_another_suite(tmp_p
     (folder / "prompts.txt").write_text("a red cat\n")
     suites.append(load_suite(str(folder))[0].digest)
     assert len(set(suites)) == 4
+
+
+def test_the_digests_of_a_folder_and_its_histories_stay_those_of_stored_runs(tmp_path: Path) -> None:
+    """Another digest makes every run that was drawn for a folder one of another suite."""
+    other = judgments("ben", rating=0.1, prompt="a cat", source="sd15")
+    folder = write_table(tmp_path / "mine", [*judgments("ann", comment="c'est ça"), *other])
+    suite, _ = load_suite(str(folder), {"history": 3})
+    assert suite.digest == "5f3b232a149ed36c8c7cfa422feef54a60b276535d783c79e1931368e4b4d9f2"
+    shown = [suite.history(user).digest[:16] for user in ("ann", "ben")]
+    assert shown == ["63e411f0c4846da2", "ead9921f28e9e472"]
 
 
 def test_the_name_of_the_folder_does_not_matter_where_it_lies(tmp_path: Path) -> None:
@@ -356,6 +373,20 @@ def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None
     picture(5).save(tmp_path / "secret.png")
     (folder / "ann/liked/z.png").symlink_to(tmp_path / "secret.png")
     assert "z.png (it leads out of the folder)" in inventory(folder)
+
+
+def test_a_linked_folder_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "secret", ["1.png", "2.png"])
+    rows = [*judgments("ann"), *({**row, "file_name": f"in/{row['file_name']}"} for row in judgments("ben"))]
+    folder = write_table(tmp_path / "mine", rows)
+    (folder / "out").symlink_to(tmp_path / "secret")
+    (folder / "within").symlink_to(folder / "in")
+    table = (folder / "metadata.csv").read_text()
+    more = "out/1.png,ann,True\nout/2.png,ann,False\nwithin/ben-0.png,ann,True\n"
+    (folder / "metadata.csv").write_text(table + more)
+    said = inventory(folder)
+    assert "unreadable: out/1.png (it leads out of the folder), out/2.png (it leads out of the folder);" in said
+    assert "17 of 19 judgments" in said
 
 
 def test_a_folder_without_prompts_says_so_when_it_is_drawn_for(tmp_path: Path) -> None:
