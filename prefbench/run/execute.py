@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -41,21 +41,42 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
     with continued(folder, prepared.spec, lambda: describe(prepared, code), bar) as finished:
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
             folder.append_start(start_row(code, prepared.spec.batch))
-        with bar("draw", prepared.n_samples, "img") as advance:
-            progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.texts
-            prepared.backbone.on_evaluations = progress.evaluated
-            result = draw(
-                prepared.plan,
-                prepared.method,
-                prepared.histories,
-                folder,
-                texts=texts,
-                progress=progress,
-                finished=finished,
-                names=settled(prepared.names, folder),
-            )
+        result = _drawn(prepared, folder, finished, bar)
         note_reach(folder, prepared.method)
         return result
+
+
+def _drawn(prepared: Prepared, folder: RunFolder, finished: Collection[str], bar: Bar) -> RunResult:
+    with bar("draw", prepared.n_samples, "img") as advance:
+        progress, texts = Progress(advance, prepared.backbone.nfe), prepared.backbone.texts
+        prepared.backbone.on_evaluations = progress.evaluated
+        return draw(
+            prepared.plan,
+            prepared.method,
+            prepared.histories,
+            folder,
+            texts=texts,
+            progress=progress,
+            finished=finished,
+            names=settled(prepared.names, folder),
+        )
+
+
+def execute_unnamed(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
+    """Draws a run from its beginning, and writes what it is when all is drawn: while the method draws, no file says for
+    which users. A run that is killed on the way is none.
+
+    Raises:
+        PrefbenchError: another process holds the folder, the disk is full, or the method broke its contract.
+    """
+    folder = _wherever(prepared.folder)
+    description = describe(prepared, code_state())
+    with folder.locked():
+        folder.begin(description)
+        result = _drawn(prepared, folder, (), bar)
+        folder.write_description(description)
+        note_reach(folder, prepared.method)
+    return result
 
 
 @contextmanager

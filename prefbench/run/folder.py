@@ -65,6 +65,10 @@ class RunFolder:
         except FileNotFoundError:
             raise PrefbenchError(no_run(self.path)) from None
 
+    def begin(self, content: Mapping[str, Any]) -> None:
+        """Takes rows of the run of a description that is written after them."""
+        self._owner = owner_of({**content, "format": FORMAT})
+
     @property
     def owner(self) -> Owner:
         """What the rows of the folder must agree with; of a folder without `run.json`, today's format."""

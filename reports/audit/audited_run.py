@@ -41,6 +41,8 @@ class AuditedRun:
     """Shows how far the checks of pictures are."""
     rows: Iterable[Sample] | None = None
     """The stored rows, where they were read before."""
+    no_fresh: str = ""
+    """Why fresh users that were asked for cannot be made."""
 
     @cached_property
     def description(self) -> Mapping[str, Any]:

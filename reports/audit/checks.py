@@ -10,7 +10,7 @@ from prefbench.api.reports import Bar, no_bar
 from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
 
-from . import code, files, pictures, prompts, provenance, training, users
+from . import code, files, fresh, pictures, prompts, provenance, training, users
 from .audited_run import AuditedRun
 from .contents import SuiteContents
 
@@ -35,6 +35,7 @@ CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "near shown": partial(pictures.near, visibility="shown"),
     "near learned": partial(pictures.near, visibility="learned"),
     "scores": provenance.scores,
+    "fresh users": fresh.compared,
 }
 
 
@@ -46,6 +47,7 @@ def audit(
     listener: Listener = lambda _: None,
     bar: Bar = no_bar,
     rows: Iterable[Sample] | None = None,
+    no_fresh: str = "",
 ) -> list[Finding]:
     """Audits one run.
 
@@ -56,6 +58,7 @@ def audit(
         listener: receives each finding as soon as its check ends.
         bar: shows how far the checks of pictures are.
         rows: of the run, where they were read before.
+        no_fresh: why fresh users that were asked for cannot be made.
 
     Returns:
         One finding per check, in the order shown, each with the rows it is about: `FAILED` where a rule is broken,
@@ -64,5 +67,5 @@ def audit(
     Raises:
         PrefbenchError: the folder is no run.
     """
-    run = AuditedRun(folder, suite, contents, bar, rows)
+    run = AuditedRun(folder, suite, contents, bar, rows, no_fresh)
     return run_checks({name: partial(check, run) for name, check in CHECKS.items()}, listener)

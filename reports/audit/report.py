@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefbench.api import Cells, Grid, Report, ReportCard, ReportContext, ScoredRun, Suite, counted
+from prefbench.api import Cells, Grid, PrefbenchError, Report, ReportCard, ReportContext, ScoredRun, Suite, counted
 from prefbench.check.findings import Finding
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import recorded_suite
@@ -16,6 +16,7 @@ from prefbench.run.prepare import recorded_suite
 from .audited_run import split_of
 from .checks import audit
 from .contents import SuiteContents, read_suite
+from .fresh import Sources, cannot_be_made, draw_fresh
 
 _ROWS_SHOWN = 10
 
@@ -49,6 +50,9 @@ class Audit(Report[Sequence[RunFindings]]):
 
     Args:
         suite: where the suite is a file's class, `path/to/file.py:Class`.
+        fresh: draw for so many users of a secret seed too, and compare; 0 for none.
+        method: for fresh users, where the method is a file's class.
+        backbone: for fresh users, where the backbone is a folder.
     """
 
     card = ReportCard(
@@ -58,8 +62,12 @@ class Audit(Report[Sequence[RunFindings]]):
         takes="runs",
     )
 
-    def __init__(self, suite: str | None = None) -> None:
-        self._suite = suite
+    def __init__(
+        self, suite: str | None = None, fresh: int = 0, method: str | None = None, backbone: str | None = None
+    ) -> None:
+        if fresh < 0 or fresh == 1:
+            raise PrefbenchError(f"fresh must be at least 2 users, got {fresh}")
+        self._fresh, self._sources = fresh, Sources(suite, method, backbone)
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Sequence[RunFindings]:
         """The findings of every run. Raises `PrefbenchError` for a folder that is no run, or names no known suite."""
@@ -71,11 +79,14 @@ class Audit(Report[Sequence[RunFindings]]):
             split = split_of(spec)
             data = json.dumps([spec.get("suite"), spec.get("suite_parameters"), split], sort_keys=True)
             if data not in collected:
-                suite = recorded_suite(spec, self._suite)
+                suite = recorded_suite(spec, self._sources.suite)
                 context.log(f"look at the pictures of {suite.card.name}")
                 collected[data] = suite, read_suite(suite, split, context.bar)
             context.log(f"audit {run.path.name}")
-            findings = audit(folder, *collected[data], bar=context.bar, rows=run.samples)
+            reason = cannot_be_made(spec, self._sources) if self._fresh else ""
+            if self._fresh and not reason:
+                draw_fresh(run, self._fresh, self._sources, context)
+            findings = audit(folder, *collected[data], bar=context.bar, rows=run.samples, no_fresh=reason)
             audited.append(RunFindings(run.path.name, findings))
         return audited
 
