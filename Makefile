@@ -13,11 +13,14 @@ check: .venv/test.stamp
 	@$(MAKE) --no-print-directory -j 2 lint quick
 
 quick: .venv/test.stamp
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not alone"
 
-# Everything, one after another: tests that kill processes need the machine to themselves.
+# Everything, in two steps that both run whatever the first finds: what can share the machine, then what needs it alone.
 test: .venv/test.stamp
-	@$(BIN)/python -m pytest
+	@status=0; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not alone" || status=$$?; \
+	$(BIN)/python -m pytest -m "alone" || status=$$?; \
+	exit $$status
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check -q .

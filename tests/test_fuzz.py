@@ -55,6 +55,7 @@ class Misbehaving:
 
 
 @FORKS
+@pytest.mark.alone
 @pytest.mark.slow
 def test_tracebacks_ends_and_hangs_are_failures_and_the_other_inputs_are_still_tried(
     monkeypatch: pytest.MonkeyPatch,

@@ -378,7 +378,7 @@ def test_a_method_for_another_backbone_is_not_judged(tiny_sd: Path) -> None:
 
 SUPPORT = Path(__file__).parents[1] / "support"
 PARAMETERS = {"best-of-n": ["n=2", f"scorer={SUPPORT / 'brightest.py'}:Brightest"], "crowd-style": ["people=2"]}
-SUITES = {"popular-style": f"{SUPPORT / 'tiny_suite.py'}:TinySuite"}
+SUITES = dict.fromkeys(("popular-style", "crowd", "crowd-style"), f"{SUPPORT / 'tiny_suite.py'}:TinySuite")
 """What learns from all train users does so from six here."""
 
 

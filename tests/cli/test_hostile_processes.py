@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.forked import Done, Server
 from tests.support.hostile import arguments_of_run, method_of, rows_in, statuses, write
 
 pytestmark = pytest.mark.slow
@@ -43,28 +43,31 @@ LEAVING = {
 OPTIONS = ("--no-score", "--json")
 
 
-def command(method: Path, backbone: Path, out: str, *more: str) -> list[str]:
-    return [sys.executable, "-m", "prefbench.cli.main", *arguments_of_run(method, backbone, out, *more)]
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Where the processes come from."""
+    made = Server()
+    yield made
+    made.close()
 
 
-def run(folder: Path, body: str, backbone: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def run(server: Server, folder: Path, body: str, backbone: Path) -> Done:
     path = write(folder, method_of("generate", f"{body}\nreturn painted(requests)"))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    line = command(path, backbone, "runs", *options)
-    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    with server.started(arguments_of_run(path, backbone, "runs", *OPTIONS), folder) as command:
+        return command.finish()
 
 
 @pytest.mark.parametrize("body", PRINTING.values(), ids=PRINTING)
-def test_json_stays_clean_whoever_writes(body: str, tmp_path: Path, tiny_sd: Path) -> None:
-    done = run(tmp_path, body, tiny_sd, *OPTIONS)
+def test_json_stays_clean_whoever_writes(body: str, server: Server, tmp_path: Path, tiny_sd: Path) -> None:
+    done = run(server, tmp_path, body, tiny_sd)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("body", LEAVING.values(), ids=LEAVING)
-def test_what_a_method_leaves_behind_harms_nothing(body: str, tmp_path: Path, tiny_sd: Path) -> None:
-    done = run(tmp_path, body, tiny_sd, *OPTIONS)
+def test_what_a_method_leaves_behind_harms_nothing(body: str, server: Server, tmp_path: Path, tiny_sd: Path) -> None:
+    done = run(server, tmp_path, body, tiny_sd)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
     assert "Traceback" not in done.stderr
@@ -73,12 +76,14 @@ def test_what_a_method_leaves_behind_harms_nothing(body: str, tmp_path: Path, ti
     assert statuses(rows_in(tmp_path / "runs")) == {"ok": 6}
 
 
-def test_what_was_drawn_is_kept_and_continued_where_a_plug_in_ends_the_process(tmp_path: Path, tiny_sd: Path) -> None:
+def test_what_was_drawn_is_kept_and_continued_where_a_plug_in_ends_the_process(
+    server: Server, tmp_path: Path, tiny_sd: Path
+) -> None:
     flag = tmp_path / "once"
     body = f"if not os.path.exists({str(flag)!r}):\n    open({str(flag)!r}, 'w').close(); time.sleep(1); os._exit(0)"
-    run(tmp_path, body, tiny_sd, *OPTIONS)
+    run(server, tmp_path, body, tiny_sd)
     assert statuses(rows_in(tmp_path / "runs")) == {"ok": 2}
-    done = run(tmp_path, body, tiny_sd, *OPTIONS)
+    done = run(server, tmp_path, body, tiny_sd)
     assert done.returncode == 0, done.stderr
     assert statuses(rows_in(tmp_path / "runs")) == {"ok": 6}
 
@@ -92,28 +97,21 @@ STUBBORN = {
 
 
 @pytest.mark.parametrize(("body", "presses"), STUBBORN.values(), ids=STUBBORN)
-def test_a_method_that_swallows_ctrl_c_is_stopped(body: str, presses: int, tmp_path: Path, tiny_sd: Path) -> None:
-    path = write(
-        tmp_path, method_of("generate", f"open('{tmp_path}/here', 'w').close()\n{body}\nreturn painted(requests)")
-    )
-    line = command(path, tiny_sd, "runs", "--no-score")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen(
-        line, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
-    )  # fmt: skip
-    try:
-        while not (tmp_path / "here").exists():
-            assert process.poll() is None, process.communicate()
+def test_a_method_that_swallows_ctrl_c_is_stopped(
+    body: str, presses: int, server: Server, tmp_path: Path, tiny_sd: Path
+) -> None:
+    here = tmp_path / "here"
+    path = write(tmp_path, method_of("generate", f"open({str(here)!r}, 'w').close()\n{body}\nreturn painted(requests)"))
+    with server.started(arguments_of_run(path, tiny_sd, "runs", "--no-score"), tmp_path) as command:
+        while not here.exists():
+            os.kill(command.pid, 0)
             time.sleep(0.05)
         time.sleep(0.5)
         for _ in range(presses):
-            process.send_signal(signal.SIGINT)
+            os.kill(command.pid, signal.SIGINT)
             time.sleep(1.3)
-        _, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130, error
-    assert "the same command continues where it stopped" in error
-    assert "Traceback" not in error
+        done = command.finish()
+    assert done.returncode == 130, done.stderr
+    assert "the same command continues where it stopped" in done.stderr
+    assert "Traceback" not in done.stderr
     assert statuses(rows_in(tmp_path / "runs")) == {"ok": 2}

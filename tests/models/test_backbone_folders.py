@@ -94,11 +94,11 @@ FOLDERS: dict[str, tuple[Edit, str]] = {
 @pytest.mark.parametrize(("change", "told"), FOLDERS.values(), ids=FOLDERS)
 def test_a_folder_that_cannot_work_is_one_line(change: Edit, told: str, folder: Path) -> None:
     change(folder)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(PrefbenchError, match=told) as refused:
         load_backbone(folder, device="cpu")
     assert str(refused.value).isprintable()
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 LEADING = {"steps_offset": 1, "timestep_spacing": "leading"}

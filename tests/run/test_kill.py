@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -22,7 +23,7 @@ from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Prepared, Settings, prepare
 from tests.support.tiny import save_tiny_sd15
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 """Processes are started, killed and finished."""
 
 N_KILLS = 10
@@ -116,31 +117,42 @@ def test_killed_in_the_middle_of_a_write(
     assert finish(prepared, tmp_path / "run") == undisturbed[0]
 
 
-def slow_to_start() -> None:
-    """Makes programs that are started hold what they inherit for a second, as on a busy machine; no write ends."""
-    run: Any = subprocess.run
-    patched: Any = subprocess
+def slow_to_start(number: int, starts: Path) -> Callable[[], None]:
+    """Makes the n-th program that is started hold what it inherits for two seconds, as on a busy machine.
 
-    def never(fd: Any) -> None:  # noqa: ARG001
-        time.sleep(60)
+    A line for each start is written to a file.
+    """
 
-    os.fsync = never
-    patched.run = lambda *args, **kwargs: run(*args, preexec_fn=lambda: time.sleep(1), **kwargs)
+    def hold() -> None:
+        with starts.open("a") as file:
+            file.write("\n")
+        if starts.stat().st_size == number:
+            time.sleep(2)
+
+    def sabotage() -> None:
+        run: Any = subprocess.run
+        patched: Any = subprocess
+        patched.run = lambda *args, **kwargs: run(*args, preexec_fn=hold, **kwargs)
+
+    return sabotage
 
 
 def test_a_killed_process_leaves_the_lock_to_nobody(
     prepared: Prepared, undisturbed: tuple[Digests, float], tmp_path: Path
 ) -> None:
     """Programs that it was just starting, such as git, would hold the folder after its death."""
-    process, owner = begin(prepared, tmp_path / "run", slow_to_start), tmp_path / "run" / ".owner"
-    while not (owner.is_file() and owner.read_text()):
-        assert process.is_alive()
-        time.sleep(0.01)
-    time.sleep(0.1)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert finish(prepared, tmp_path / "run") == undisturbed[0]
+    for number in itertools.count(1):
+        path, starts = tmp_path / f"run-{number}", tmp_path / f"starts-{number}"
+        process = begin(prepared, path, slow_to_start(number, starts))
+        while process.is_alive() and not (starts.exists() and starts.stat().st_size == number):
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        if process.exitcode == 0:
+            assert number > 1, "the run starts no program"
+            return
+        assert process.exitcode == -signal.SIGKILL
+        assert finish(prepared, path) == undisturbed[0]
 
 
 def test_killed_again_and_again(prepared: Prepared, undisturbed: tuple[Digests, float], tmp_path: Path) -> None:

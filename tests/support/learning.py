@@ -1,7 +1,8 @@
 """A task that `fit` learns in a second, and a program that trains it: what tests kill and resume.
 
-`python tests/learning.py FOLDER` trains until it is killed: from step `SLOW_FROM` on it dawdles. With IMAGES behind it
-it trains for so many without decay of the learning rate, in one process or, by torchrun, in several.
+`python tests/support/learning.py FOLDER` trains until it is killed: from step `SLOW_FROM` on it dawdles. With IMAGES
+behind it it trains for so many without decay of the learning rate, in one process or, by torchrun, in several; more
+pairs of FOLDER IMAGES are trained one after another.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ def dawdling() -> BatchSource:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    folder, *images = sys.argv[1:]
-    if images:
-        fit(Regression(), draw, replace(CONFIG, images=int(images[0]), decay=0.0), Path(folder))
-    else:
-        fit(Regression(), dawdling(), CONFIG, Path(folder))
+    arguments = iter(sys.argv[1:])
+    for folder in arguments:
+        if images := next(arguments, ""):
+            fit(Regression(), draw, replace(CONFIG, images=int(images), decay=0.0), Path(folder))
+        else:
+            fit(Regression(), dawdling(), CONFIG, Path(folder))

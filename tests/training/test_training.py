@@ -149,19 +149,23 @@ def test_more_images_continue_a_run(tmp_path: Path) -> None:
 def test_two_processes_train_one_model_and_resume(tmp_path: Path) -> None:
     """Started by torchrun: each sees its own batches, and the run goes on from the checkpoint of the first."""
 
-    def train(folder: str, steps: int) -> None:
+    def train(**steps: int) -> None:
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        script = [learning.__file__, str(tmp_path / folder), str(8 * 2 * steps)]
+        pairs = [word for name, n in steps.items() for word in (str(tmp_path / name), str(8 * 2 * n))]
         root = Path(learning.__file__).parents[2]
         environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
         done = subprocess.run(
-            [*command, *script], cwd=root, env=environment, capture_output=True, text=True, check=False
+            [*command, learning.__file__, *pairs],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 
-    train("whole", 40)
-    train("parts", 20)
-    train("parts", 40)
+    train(whole=40, parts=20)
+    train(parts=40)
     progress = stored(tmp_path / "parts")["progress"]
     assert (progress["step"], progress["images"]) == (40, 8 * 2 * 40)
     assert progress["machine"] == [f"2 x {platform.machine()} CPU, 1 thread(s) each"]

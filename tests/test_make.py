@@ -1,0 +1,51 @@
+"""The two steps of `make test`: together they are all tests, and neither hides what the other finds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+
+
+def make_test(folder: Path, failing: str = "") -> tuple[int, list[list[str]]]:
+    """The exit code of `make test` with a stand-in for Python, and what it was called with, a call a list.
+
+    The stand-in fails where its last argument is `failing`.
+    """
+    said, python = folder / "said", folder / "python"
+    words = f'printf "%s\\n" "$@" "" >> "{said}"'
+    python.write_text(f'#!/bin/sh\n{words}\nfor last; do :; done\n[ "$last" != "{failing}" ]\n')
+    python.chmod(0o755)
+    command = ["make", "-o", ".venv/test.stamp", "test", f"BIN={folder}", "WORKERS=2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return done.returncode, [call.split("\n") for call in said.read_text().strip().split("\n\n")]
+
+
+@MAKE
+def test_every_test_is_in_one_of_two_steps(tmp_path: Path) -> None:
+    """Nothing but one mark selects: who carries it is in the second step, who does not in the first."""
+    code, calls = make_test(tmp_path)
+    assert code == 0
+    assert calls == [
+        ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", "not alone"],
+        ["-m", "pytest", "-m", "alone"],
+    ]
+
+
+@MAKE
+@pytest.mark.parametrize("failing", ["not alone", "alone"])
+def test_a_failure_in_either_step_is_one_of_the_whole_and_both_are_run(failing: str, tmp_path: Path) -> None:
+    code, calls = make_test(tmp_path, failing)
+    assert code != 0
+    assert [call[-1] for call in calls] == ["not alone", "alone"]
+
+
+def test_a_test_has_one_thread() -> None:
+    """Two processes with as many threads as there are cores hinder each other."""
+    assert torch.get_num_threads() == 1
