@@ -232,9 +232,9 @@ def test_what_a_file_raises_when_it_is_imported_is_one_line(
      "Profile(history.user, None, 'many')", "Profile(history.user, {})"],
 )  # fmt: skip
 def test_a_profile_that_is_none_fails_the_samples_of_its_user(profile: str, tmp_path: Path, tiny_sd: Path) -> None:
-    path = write(
-        tmp_path, method_of("profile", f"return {profile} if history.user == 'test-1' else Profile(history.user)")
-    )
+    order = "order = vars(self).setdefault('order', {})\nplace = order.setdefault(history.user, len(order))\n"
+    body = f"{order}return {profile} if place == 1 else Profile(history.user)"
+    path = write(tmp_path, method_of("profile", body))
     done = invoke(*arguments_of_run(path, tiny_sd, "runs", "--no-score"))
     check_clean(done) if not done.stdout else None
     fine = profile.endswith("{})")

@@ -52,7 +52,8 @@ def method_of(deed: str, body: str) -> str:
     """A method `Bad`; what it does in `generate` it does from the second batch on."""
     lines = textwrap.indent(textwrap.dedent(body), " " * 8)
     if deed == "generate":
-        first = "        if requests[0].case.user == 'test-0':\n            return painted(requests)\n"
+        first = "        if not vars(self).setdefault('batches', []):\n"
+        first += "            self.batches.append(requests)\n            return painted(requests)\n"
         return f"class Bad(Good):\n    def generate(self, requests):\n{first}{lines}\n"
     arguments = {"__init__": "self", "setup": "self, context", "profile": "self, history"}[deed]
     return f"class Bad(Good):\n    def {deed}({arguments}):\n{lines}\n"
