@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from prefbench.api import FloatArray
-from prefbench.suites.picturebook.users.choices import judge_four, log_likelihood
+from prefbench.suites.picturebook.users.choices import judge_four, log_likelihood, log_likelihood_of_ratings, rate
 
 WORLDS = [(np.array([-0.6, 0.0, 0.4, 1.0]), 4.0), (np.array([-1.0, -0.9, 0.1, 0.2, 0.9]), 12.0)]
 """Utilities of all pictures there are, and a sharpness."""
@@ -23,7 +25,7 @@ def joint(utilities: FloatArray, sharpness: float) -> FloatArray:
     """exp(log-likelihood) of every (liked, disliked), (n, n)."""
     others = all_pairs(utilities)
     none = [np.array([u]) for u in utilities]
-    return np.array([[np.exp(log_likelihood(x, y, others, sharpness)) for y in none] for x in none])
+    return np.array([[np.exp(log_likelihood(x, y, others[..., None, :, :], sharpness)) for y in none] for x in none])
 
 
 def simulated(utilities: FloatArray, sharpness: float) -> FloatArray:
@@ -52,7 +54,9 @@ def test_one_side_alone_is_the_margin_of_both(utilities: FloatArray, sharpness: 
     none = np.array([])
     for i, utility in enumerate(utilities):
         one = np.array([utility])
-        liked, disliked = (np.exp(log_likelihood(*sides, others, sharpness)) for sides in ((one, none), (none, one)))
+        liked, disliked = (
+            np.exp(log_likelihood(*sides, others[..., None, :, :], sharpness)) for sides in ((one, none), (none, one))
+        )
         assert 4 / len(utilities) * liked == pytest.approx(both[i].sum(), rel=1e-6)
         assert 4 / len(utilities) * disliked == pytest.approx(both[:, i].sum(), rel=1e-6)
 
@@ -61,16 +65,18 @@ def test_judgments_add_up_and_rows_are_tastes_of_their_own() -> None:
     rng = np.random.default_rng(1)
     liked, disliked, others = rng.normal(size=(3, 5)), rng.normal(size=(3, 5)), rng.normal(size=(3, 2, 20))
     sharpness = np.array([1.0, 4.0, 12.0])
-    together = log_likelihood(liked, disliked, others, sharpness)
+    together = log_likelihood(liked, disliked, others[..., None, :, :], sharpness)
     assert together.shape == (3,)
     for row in range(3):
-        single = [log_likelihood(liked[row, [j]], disliked[row, [j]], others[row], sharpness[row]) for j in range(5)]
+        single = [
+            log_likelihood(liked[row, [j]], disliked[row, [j]], others[row][None], sharpness[row]) for j in range(5)
+        ]
         assert together[row] == pytest.approx(sum(single))
 
 
 def test_likelihood_survives_extreme_utilities() -> None:
-    sure = log_likelihood(np.array([1e4]), np.array([-1e4]), np.zeros((2, 4)), 12.0)
-    wrong = log_likelihood(np.array([-1e4]), np.array([1e4]), np.zeros((2, 4)), 12.0)
+    sure = log_likelihood(np.array([1e4]), np.array([-1e4]), np.zeros((1, 2, 4)), 12.0)
+    wrong = log_likelihood(np.array([-1e4]), np.array([1e4]), np.zeros((1, 2, 4)), 12.0)
     assert sure == pytest.approx(0.0, abs=1e-9)
     assert np.isfinite(wrong)
     assert wrong < -20
@@ -94,3 +100,23 @@ def test_with_great_sharpness_the_best_and_the_worst_are_chosen() -> None:
     for _ in range(200):
         utilities = rng.permutation([0.0, 0.1, 0.2, 0.3])
         assert judge_four(utilities, 1e6, rng) == (int(utilities.argmax()), int(utilities.argmin()))
+
+
+def test_the_likelihood_of_ratings_is_that_of_the_first_pictures_rated_so() -> None:
+    """Against a count: pictures of three utilities are shown until one is rated 4 or 5."""
+    utilities, sharpness = np.array([-0.2, 0.3, 0.6]), 8.0
+    rng = np.random.default_rng(0)
+    counts: Counter[tuple[int, int]] = Counter()
+    for _ in range(4000):
+        while True:
+            picture = int(rng.integers(3))
+            rating = rate(float(utilities[picture]), sharpness, rng)
+            if rating in (4, 5):
+                counts[picture, rating] += 1
+                break
+    others = np.repeat(utilities, 2)[None, None].reshape(1, 1, 2, 3)
+    for (picture, rating), count in counts.items():
+        log = log_likelihood_of_ratings(utilities[None, [picture]], others, np.array([rating]), np.array([sharpness]))
+        assert np.exp(log[0]) / 3 == pytest.approx(count / 4000, abs=0.025)
+    none = log_likelihood_of_ratings(np.zeros((2, 0)), np.zeros((2, 0, 2, 3)), np.zeros(0, dtype=np.int64), np.ones(2))
+    assert none.tolist() == [0, 0]

@@ -10,14 +10,17 @@ import pytest
 
 from prefbench.api import FloatArray
 from prefbench.suites.picturebook.users.choices import judge_four
-from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
+from prefbench.suites.picturebook.users.inference import infer
+from prefbench.suites.picturebook.users.likelihood import HistoryStyles, Side, judged_styles
 from prefbench.suites.picturebook.users.population import Judged, SimulatedUser, population
-from prefbench.suites.picturebook.users.sampling import sample_leaning
+from prefbench.suites.picturebook.users.posterior import Believed, Posterior
+from prefbench.suites.picturebook.users.sampling import SUBJECTS, sample_leaning
 from prefbench.suites.picturebook.users.taste import Leaning, Taste, TasteSpec
-from prefbench.suites.picturebook.users.taste_rows import ROW_KINDS, one_hot, sample_profiles, sample_rows
-from prefbench.suites.picturebook.users.worlds import FIRST, UserKind
-from prefbench.suites.picturebook.world.axes import STYLE, STYLE_NAMES, IntArray, sample_styles
+from prefbench.suites.picturebook.users.taste_rows import one_hot, row_kinds, sample_profiles, sample_rows
+from prefbench.suites.picturebook.users.worlds import FIRST, SECOND, UserKind
+from prefbench.suites.picturebook.world.axes import CONTENTS, STYLE, STYLE_NAMES, IntArray, sample_styles
 
+ROW_KINDS = row_kinds(FIRST)
 STRONG = TasteSpec(
     "consistent",
     (
@@ -41,7 +44,7 @@ def judged(taste: Taste, n: int, *, sharpness: float = 12.0) -> HistoryStyles:
         four = sample_styles(rng, 4, uniform=STYLE_NAMES)
         for side, row in zip(sides, judge_four(taste.of_styles(four), sharpness, rng), strict=True):
             side.append(four[row])
-    return HistoryStyles(np.array(sides[0]), np.array(sides[1]))
+    return HistoryStyles.of(np.array(sides[0]), np.array(sides[1]))
 
 
 def none() -> IntArray:
@@ -64,7 +67,7 @@ def test_rows_have_the_utilities_of_the_single_tastes(kind: UserKind) -> None:
     """Up to a constant a row. The scale of two tastes rests on a sample of the prior, so it may be off by a little."""
     rows = sample_rows(np.random.default_rng(3), 200)
     styles = sample_styles(np.random.default_rng(4), 60, uniform=STYLE_NAMES)
-    found = rows.utilities(one_hot(styles))
+    found = rows.utilities(one_hot(styles))[:, 0]
     chosen = np.flatnonzero(rows.kind == ROW_KINDS.index(kind))
     assert len(chosen) > 10
     for row in chosen:
@@ -74,6 +77,38 @@ def test_rows_have_the_utilities_of_the_single_tastes(kind: UserKind) -> None:
         assert spec.kind == kind
         assert scale == pytest.approx(1, abs=0.05 if kind == "two tastes" else 1e-9)
         np.testing.assert_allclose(found[row] - found[row, 0], scale * (expected - expected[0]), atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", row_kinds(SECOND))
+@pytest.mark.parametrize("crowd", [SECOND.crowd, 0.5])
+def test_rows_with_a_common_part_have_the_utilities_of_the_single_tastes(kind: UserKind, crowd: float) -> None:
+    """Of two tastes the mean over the prior rests on a sample, so all may be off by a little."""
+    world = replace(SECOND, crowd=crowd)
+    rows = sample_rows(np.random.default_rng(3), 200, world)
+    styles = sample_styles(np.random.default_rng(4), 60, uniform=STYLE_NAMES)
+    utilities = rows.utilities(one_hot(styles))
+    chosen = np.flatnonzero(rows.is_kind(kind))
+    assert len(chosen) > 10
+    for row in chosen:
+        spec, share = rows.spec(int(row)), world.share(kind)
+        near = 0.05 if kind == "two tastes" else 1e-9
+        np.testing.assert_allclose(utilities[row, 0], Taste.of(spec, crowd=share).of_styles(styles), atol=near)
+        if kind in ("subject-bound", "drifting"):
+            np.testing.assert_allclose(utilities[row, 1], Taste.other(spec, crowd=share).of_styles(styles), atol=1e-9)
+
+
+def test_the_second_taste_counts_for_its_subjects_and_for_what_is_past() -> None:
+    rows = sample_rows(np.random.default_rng(3), 300, SECOND)
+    contents, present = CONTENTS[:6], np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.0])
+    share = rows.share_of_first(contents, present)
+    for row in range(len(rows)):
+        subjects = rows.spec(row).subjects
+        if rows.is_kind("drifting")[row]:
+            assert share[row].tolist() == present.tolist()
+        elif subjects is not None:
+            assert share[row].tolist() == [0.0 if content in subjects else 1.0 for content in contents]
+        else:
+            assert share[row].tolist() == [1.0] * 6
 
 
 def test_sampled_rows_follow_the_prior() -> None:
@@ -112,16 +147,16 @@ def test_draws_are_concentrated_on_what_the_history_shows() -> None:
     truth = taste.of_styles(styles)
 
     def agreement(seen: HistoryStyles) -> float:
-        return float(np.mean([np.corrcoef(draw.of_styles(styles), truth)[0, 1] for draw in quick(seen).draws]))
+        return float(np.mean([np.corrcoef(draw.taste.of_styles(styles), truth)[0, 1] for draw in quick(seen).draws]))
 
     assert agreement(judged(taste, 24)) > 0.6
-    assert abs(agreement(HistoryStyles(none(), none()))) < 0.15
+    assert abs(agreement(HistoryStyles.of(none(), none()))) < 0.15
 
 
 def test_mean_utility_is_the_mean_over_the_draws() -> None:
     posterior = quick(judged(Taste.of(STRONG), 4))
     styles = sample_styles(np.random.default_rng(9), 50)
-    expected = np.mean([draw.of_styles(styles) for draw in posterior.draws], axis=0)
+    expected = np.mean([draw.taste.of_styles(styles) for draw in posterior.draws], axis=0)
     mean = posterior.mean_utility()
     np.testing.assert_allclose(mean[tuple(styles.T)], expected, atol=1e-12)
     assert mean[posterior.best_style()] == mean.max()
@@ -146,18 +181,77 @@ def test_one_side_of_a_history_is_enough() -> None:
     taste = Taste.of(STRONG)
     seen = judged(taste, 24)
     for part in (
-        replace(seen, disliked=none()),
-        replace(seen, liked=none()),
-        replace(seen, disliked=seen.disliked[:3]),
+        replace(seen, disliked=Side(none())),
+        replace(seen, liked=Side(none())),
+        replace(seen, disliked=Side(seen.disliked.styles[:3])),
     ):
         assert score(quick(part).best_style(), taste) > 0.3
 
 
 def test_an_empty_history_leaves_the_prior() -> None:
-    mean = quick(HistoryStyles(none(), none())).mean_utility()
+    mean = quick(HistoryStyles.of(none(), none())).mean_utility()
     informed = quick(judged(Taste.of(STRONG), 24)).mean_utility()
     assert np.isfinite(mean).all()
     assert mean.max() < 0.5 < informed.max()
+
+
+def test_the_best_style_is_the_best_with_what_is_asked() -> None:
+    posterior = quick(judged(Taste.of(STRONG), 12))
+    mean = posterior.mean_utility()
+    asked = posterior.best_style(asked={"palette": 5})
+    assert asked[0] == 5
+    assert mean[asked] == mean[5].max() < mean[posterior.best_style()]
+
+
+def test_a_bound_taste_counts_for_the_contents_of_its_subjects() -> None:
+    first, second = Taste.of(STRONG), Taste.of(TasteSpec("consistent", (Leaning("palette", (0, 0, -0.6, 0, 1.0, 0)),)))
+    subjects = SUBJECTS[0]
+    posterior = Posterior((Believed(first, subjects, second), Believed(first)), first)
+    inside, outside = (next(c for c in CONTENTS if (c in subjects) == bound) for bound in (True, False))
+    styles = sample_styles(np.random.default_rng(9), 50)
+    both = (first.of_styles(styles) + second.of_styles(styles)) / 2
+    np.testing.assert_allclose(posterior.mean_utility(inside)[tuple(styles.T)], both, atol=1e-12)
+    np.testing.assert_allclose(posterior.mean_utility(outside)[tuple(styles.T)], first.of_styles(styles), atol=1e-12)
+    assert posterior.best_style(inside) != posterior.best_style(outside)
+
+
+# -------------------------------------------------------------------------------------------- other worlds
+
+
+def seen_in(user: SimulatedUser, n: int) -> HistoryStyles:
+    part = user.judged("method")
+    part = part.latest(n) if user.kind == "drifting" else part.earliest(n)
+    return judged_styles(part.liked, part.disliked, SECOND)
+
+
+def test_a_history_tells_an_inference_what_it_shows() -> None:
+    users = population("val", SECOND)
+    rated = next(user for user in users if user.form == "ratings")
+    seen = seen_in(rated, 8)
+    assert seen.liked.ratings is not None
+    assert set(seen.liked.ratings.tolist()) <= {4, 5}
+    part = rated.judged("method").earliest(8)
+    flipped = judged_styles(part.disliked, part.liked, SECOND)
+    assert flipped.liked.ratings is not None
+    assert set(flipped.liked.ratings.tolist()) <= {4, 5}
+    assert len(seen_in(next(user for user in users if user.form == "likes"), 8).disliked) == 0
+    spoilt = next(
+        seen_in(u, 8).disliked.severity for u in users if any(e.defects for e in u.judged("method").disliked[:8])
+    )
+    assert spoilt is not None
+    assert spoilt.max() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["pairs", "ratings", "likes"])
+def test_each_form_of_judgments_reveals_a_taste(form: str) -> None:
+    """The common best style is worth some .2, what 16 judgments tell far more."""
+    users = [user for user in population("train", SECOND)[:200] if user.form == form and user.kind == "consistent"][:6]
+    utilities = []
+    for user in users:
+        posterior = infer(seen_in(user, 16), world=SECOND, chains=12, steps=200, keep=6)
+        utilities.append(score(posterior.best_style(), user.taste))
+    assert np.mean(utilities) > 0.4
 
 
 # ---------------------------------------------------------------------------------------------------- users
@@ -176,7 +270,7 @@ def seen_of(user: SimulatedUser, n: int) -> HistoryStyles:
         np.array([shown.scene.style for shown in side[:n]], dtype=np.int64).reshape(-1, len(STYLE))
         for side in (part.liked, part.disliked)
     )
-    return HistoryStyles(liked, disliked)
+    return HistoryStyles.of(liked, disliked)
 
 
 @pytest.mark.slow

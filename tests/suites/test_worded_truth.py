@@ -185,9 +185,9 @@ def test_ideal_pictures_follow_the_taste_on_the_content_and_the_word(second: Pic
 
 def test_inferred_styles_take_the_word_of_the_prompt(second: Picturebook) -> None:
     style, prompt = (0,) * 9, Prompt(CAT, Word.of("companion", "bird"))
-    drawn = to_pixels(second.truth.render_inferred(style, prompt.text, 4))
+    drawn = to_pixels(second.truth.render_inferred({"": style}, prompt.text, 4))
     np.testing.assert_array_equal(drawn, render(CAT.scene(prompt.styled(style)), 4))
-    plain = to_pixels(second.truth.render_inferred(style, Prompt(CAT).text, 4))
+    plain = to_pixels(second.truth.render_inferred({"": style}, Prompt(CAT).text, 4))
     assert (drawn != plain).any()
 
 
@@ -208,3 +208,12 @@ def test_words_of_a_bound_taste_depend_on_the_content(second: Picturebook) -> No
         mine, other = (next(c for c in CONTENTS if (user.taste_on(c) is user.taste) == own) for own in (True, False))
         differ += second.truth.words(user.id, mine.prompt) != second.truth.words(user.id, other.prompt)
     assert differ > 5
+
+
+@pytest.mark.slow
+def test_every_prompt_of_the_cases_has_an_inferred_style_with_its_word(second: Picturebook) -> None:
+    user = second.users("test")[0].id
+    styles = second.truth.inferred(second.history(user))
+    for case in second.cases(user):
+        fixed = Prompt.of(case.prompt).fixed
+        assert all(styles[case.prompt][STYLE_NAMES.index(axis)] == value for axis, value in fixed.items())

@@ -161,24 +161,39 @@ class Picturebook(Suite):
 
     @cached_property
     def truth(self) -> PicturebookTruth:
-        return PicturebookTruth(self._find, self._scenes, self._world)
+        return PicturebookTruth(self._find, self._scene, self._world)
 
     def untrained_backbone(self) -> DiffusionPipeline:
         from prefbench.suites.picturebook.miniatures.mini_sd import build_mini_sd
 
         return build_mini_sd()
 
-    def _scenes(self, user: str) -> Mapping[str, JudgedScene]:
-        """The scenes of the pictures in the history that methods see of a user, by digest."""
-        scenes = self._find(user).judged("method")
-        return {_picture(entry).digest: entry for entry in (*scenes.liked, *scenes.disliked)}
+    def _scene(self, user: str, digest: str) -> JudgedScene | None:
+        """What a picture in the history that methods see of anybody shows: looked for at this user's first."""
+        own = self._scenes_of((self._find(user),)) if self._is_user(user) else {}
+        if digest in own:
+            return own[digest]
+        splits = (self._scenes_of(self._population(split)) for split in ("test", "val", "shifted", "train", "scorer"))
+        return next((scenes[digest] for scenes in splits if digest in scenes), None)
+
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def _scenes_of(users: tuple[SimulatedUser, ...]) -> Mapping[str, JudgedScene]:
+        histories = (user.judged("method") for user in users)
+        return {_picture(e).digest: e for history in histories for e in (*history.liked, *history.disliked)}
+
+    def _is_user(self, name: str) -> bool:
+        return any(name in self._users(split) for split in SPLITS if name.startswith(f"{split}-"))
+
+    def _users(self, split: Split) -> Mapping[str, SimulatedUser]:
+        return {user.id: user for user in self._population(split)}
 
     def _population(self, split: Split) -> tuple[SimulatedUser, ...]:
         return population(split, self._world, self._seed)
 
     def _find(self, user: str) -> SimulatedUser:
         split = next((s for s in SPLITS if user.startswith(f"{s}-")), None)
-        users = {} if split is None else {u.id: u for u in self._population(split)}
+        users = {} if split is None else self._users(split)
         if user not in users:
             raise PrefbenchError(unknown("user", user, list(users)[:5]))
         return users[user]

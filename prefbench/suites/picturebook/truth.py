@@ -11,35 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError
+from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError, Split
 from prefbench.files import WEIGHTS
-from prefbench.suites.picturebook.users.inference import HistoryStyles, Posterior, infer
+from prefbench.suites.picturebook.users.cases import case_prompts
+from prefbench.suites.picturebook.users.inference import infer
+from prefbench.suites.picturebook.users.likelihood import judged_styles
 from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser
+from prefbench.suites.picturebook.users.posterior import Posterior
 from prefbench.suites.picturebook.users.utilities import parts_of_utility, utilities
-from prefbench.suites.picturebook.users.worlds import World
+from prefbench.suites.picturebook.users.worlds import FIRST, World
 from prefbench.suites.picturebook.world.axes import AXIS, NAMEABLE, STYLE, STYLE_NAMES, Scene, sample_styles
 from prefbench.suites.picturebook.world.prompts import Prompt
 from prefbench.suites.picturebook.world.render import SIZE, VERSION, render
 
 READER_WEIGHTS = WEIGHTS / "reader" / "model.safetensors"
 _COLOURS = ("palette", "temperature")
-_FOREIGN = "this judgment is not from picturebook, so its scene is not known"
+InferredStyles = Mapping[str, tuple[int, ...]]
+"""The best style of a posterior for the prompts that were asked about; under the empty text for any other."""
 
 
 class PicturebookTruth:
     """Implements `prefbench.api.Truth`.
 
-    `user_of` finds a simulated user by id; `scenes_of` the scenes of a user's history, by digest (`inferred` reasons
-    about styles and not about pixels).
+    `user_of` finds a simulated user by id; `scene_of` what a picture of a method's history shows, by its digest, first
+    among those of a user (`inferred` reasons about styles and not about pixels).
     """
 
     def __init__(
         self,
         user_of: Callable[[str], SimulatedUser],
-        scenes_of: Callable[[str], Mapping[str, JudgedScene]],
+        scene_of: Callable[[str, str], JudgedScene | None],
         world: World,
     ) -> None:
-        self._user_of, self._scenes_of = user_of, scenes_of
+        self._user_of, self._scene_of, self._world = user_of, scene_of, world
         self.groups: Sequence[str] = parts_of_utility(world)
 
     @cached_property
@@ -107,25 +111,39 @@ class PicturebookTruth:
         """The user's best values for the prompt, on the axes that count; what the prompt names stays."""
         return self._user_of(user).taste_on(prompt.content).best(prompt.fixed)
 
-    def inferred(self, history: History) -> tuple[int, ...]:
-        """The style of highest posterior mean utility given the history."""
-        return self.posterior(history).best_style()
+    def inferred(self, history: History) -> InferredStyles:
+        """The style of highest posterior mean utility given the history, for each prompt of the cases."""
+        posterior = self.posterior(history)
+        if self._world == FIRST:
+            return {"": posterior.best_style()}
+        splits: tuple[Split, ...] = ("val", "test")
+        prompts = [prompt for split in splits for prompt in case_prompts(split, worded=self._world.worded_prompts)]
+        styles = {prompt.text: posterior.best_style(prompt.content, prompt.fixed) for prompt in prompts}
+        return {"": posterior.best_style(), **styles}
 
     def posterior(self, history: History) -> Posterior:
         """The posterior over tastes that the history leaves open."""
-        scenes: dict[str, JudgedScene] = {}
-        for judge in {_judge(judgment) for judgment in (*history.liked, *history.disliked)}:
-            scenes |= self._scenes_of(judge)
         liked, disliked = (
-            _styles([_shown(judgment, scenes).scene.style for judgment in side])
-            for side in (history.liked, history.disliked)
+            [self._shown(history.user, judgment) for judgment in side] for side in (history.liked, history.disliked)
         )
+        seen = judged_styles(liked, disliked, self._world)
         # The seed of the search follows from what it may use, not from prompts or names.
-        return infer(HistoryStyles(liked, disliked), seed=zlib.crc32(liked.tobytes() + b"|" + disliked.tobytes()))
+        seed = zlib.crc32(seen.liked.styles.tobytes() + b"|" + seen.disliked.styles.tobytes())
+        return infer(seen, world=self._world, seed=seed)
 
-    def render_inferred(self, inferred: tuple[int, ...], prompt: str, seed: int) -> Image.Image:
+    def _shown(self, user: str, judgment: Judgment) -> JudgedScene:
+        """What a picture of a history shows; controls exchange histories, so not always one of this user's."""
+        scene = self._scene_of(user, judgment.picture.digest)
+        if scene is None:
+            shown = judgment.picture.digest[:12]
+            raise PrefbenchError(
+                f"a judgment of {user} is not from picturebook: no method history shows picture {shown}"
+            )
+        return scene
+
+    def render_inferred(self, inferred: InferredStyles, prompt: str, seed: int) -> Image.Image:
         """The prompt's content in an inferred style, with the word that the prompt names."""
-        return _render(Prompt.of(prompt), inferred, seed)
+        return _render(Prompt.of(prompt), inferred.get(prompt, inferred[""]), seed)
 
     def words(self, user: str, prompt: str) -> str:
         """Words for the best values on the axes that count and have words, but what the prompt says itself."""
@@ -141,24 +159,6 @@ class PicturebookTruth:
         scene = Scene.of(**{axis.name: int(v) for axis, v in zip(STYLE, style, strict=True)})
         named = [name for name in NAMEABLE if rng.random() < 0.5]
         return ", ".join(scene.phrases([name for name in named if name not in asked.fixed]))
-
-
-def _judge(judgment: Judgment) -> str:
-    """The user who judged: not always the history's owner, since controls exchange histories."""
-    if judgment.pair is None:
-        raise PrefbenchError(f"{_FOREIGN}: it has no pair")
-    return judgment.pair.partition("/")[0]
-
-
-def _shown(judgment: Judgment, scenes: Mapping[str, JudgedScene]) -> JudgedScene:
-    digest = judgment.picture.digest
-    if digest not in scenes:
-        raise PrefbenchError(f"{_FOREIGN}: no method history of {_judge(judgment)} shows picture {digest[:12]}")
-    return scenes[digest]
-
-
-def _styles(rows: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
-    return np.array(rows, dtype=np.int64).reshape(len(rows), len(STYLE_NAMES))
 
 
 def _render(prompt: Prompt, style: Sequence[int], seed: int) -> Image.Image:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import expit
 
 from prefbench.api import FloatArray
+from prefbench.suites.picturebook.world.axes import IntArray
 
 
 def judge_four(utilities: FloatArray, sharpness: float, rng: np.random.Generator) -> tuple[int, int]:
@@ -47,7 +48,12 @@ def rate(utility: float, sharpness: float, rng: np.random.Generator) -> int:
 
 
 def log_likelihood(
-    liked: FloatArray, disliked: FloatArray, others: FloatArray, sharpness: float | FloatArray
+    liked: FloatArray,
+    disliked: FloatArray,
+    others: FloatArray,
+    sharpness: float | FloatArray,
+    *,
+    unseen: FloatArray | None = None,
 ) -> FloatArray:
     """Log-likelihood of judgments under `judge_four`, up to a constant that no taste changes.
 
@@ -55,25 +61,56 @@ def log_likelihood(
         liked: utilities (..., J) of the liked pictures; leading dimensions are tastes.
         disliked: utilities (..., K) of the disliked pictures of the same judgments; where J and K differ, the two
             sides are taken as judgments of their own, of which only one side is known.
-        others: utilities (..., 2, M) of M random pairs of pictures: those of the four that the history does not show.
+        others: utilities (..., J or 1, 2, M) of M random pairs of pictures: those of the four that the history does not
+            show.
         sharpness: inverse temperature of the choices, (...).
+        unseen: the same (..., K or 1, 2, M) beside disliked pictures whose judgments are their own; `others` otherwise.
 
     Returns:
         The sum over the judgments (...); the unseen pictures are averaged out over the M pairs.
     """
     scale = np.asarray(sharpness, dtype=np.float64)[..., None, None]
     x, y = scale * liked[..., :, None], scale * disliked[..., :, None]
-    c, d = scale * others[..., :1, :], scale * others[..., 1:, :]
-    x_c, x_d, c_d, c_y, d_y = _odds(x, c), _odds(x, d), _odds(c, d), _odds(c, y), _odds(d, y)
+    c, d = scale * others[..., 0, :], scale * others[..., 1, :]
+    x_c, x_d, c_d = _odds(x, c), _odds(x, d), _odds(c, d)
     if liked.shape[-1] == disliked.shape[-1]:
         # One in three times x and y meet in a heat; else each meets c or d there, and the other of these afterwards.
+        c_y, d_y = _odds(c, y), _odds(d, y)
         met = _odds(x, y) * (c_d * x_c * d_y + (1 - c_d) * x_d * c_y)
         apart = x_c * d_y * x_d * c_y
         return _log_mean(met / 3 + apart * 2 / 3)
     # One side alone: a heat against any picture, then the winner (or loser) of the other heat.
     best = _log_mean((x_c + x_d) / 2) + _log_mean(c_d * x_c + (1 - c_d) * x_d)
+    if unseen is not None:
+        c, d = scale * unseen[..., 0, :], scale * unseen[..., 1, :]
+        c_d = _odds(c, d)
+    c_y, d_y = _odds(c, y), _odds(d, y)
     worst = _log_mean((c_y + d_y) / 2) + _log_mean(c_d * d_y + (1 - c_d) * c_y)
     return best + worst
+
+
+def log_likelihood_of_ratings(
+    utilities: FloatArray, others: FloatArray, ratings: IntArray, sharpness: FloatArray
+) -> FloatArray:
+    """Log-likelihood (N,) of ratings (J,) that are all liked or all disliked.
+
+    Every slot of a history holds the first picture that was rated so, hence P(rating) / P(such a rating).
+
+    Args:
+        utilities: of the rated pictures, (N, J).
+        others: of random pictures, (N, J or 1, 2, M).
+        sharpness: (N,).
+    """
+    if not len(ratings):
+        return np.zeros(len(utilities))
+    given = np.take_along_axis(
+        rating_probabilities(utilities, sharpness[:, None]),
+        np.broadcast_to(ratings - 1, utilities.shape)[..., None],
+        axis=-1,
+    )[..., 0]
+    such = [r - 1 for r in (LIKED_RATINGS if ratings[0] in LIKED_RATINGS else DISLIKED_RATINGS)]
+    anywhere = rating_probabilities(others, sharpness[:, None, None, None])[..., such].sum(axis=-1).mean(axis=(-2, -1))
+    return np.asarray((np.log(given + 1e-12) - np.log(anywhere + 1e-12)).sum(axis=-1))
 
 
 def _odds(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -4,110 +4,88 @@ Metropolis-Hastings over tastes: the prior is the world's own way of drawing use
 judging. The best picture for the posterior mean of the utility is the best that anybody can expect to draw from the
 same history; the MAP taste is the single most probable one.
 
-All chains move at once. A proposal redraws one component of a taste (a leaning, a group, the bonus, the kind) from its
-prior, by way of a library of tastes drawn once; so the prior stays invariant and only likelihoods are compared.
+All chains move at once. A proposal redraws one component of a taste (a leaning, a group, the bonus, the kind, the
+subjects, the care) from its prior, by way of a library of tastes drawn once; so the prior stays invariant and only
+likelihoods are compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FloatArray
-from prefbench.suites.picturebook.users.choices import log_likelihood
+from prefbench.suites.picturebook.users.likelihood import HistoryStyles, Likelihood
+from prefbench.suites.picturebook.users.posterior import Believed, Posterior
 from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Taste
 from prefbench.suites.picturebook.users.taste_rows import (
     AXIS_OF,
     GROUP_OF,
     STARTS,
     TasteRows,
-    one_hot,
     sample_profiles,
     sample_rows,
 )
-from prefbench.suites.picturebook.world.axes import AXIS, STYLE_NAMES, IntArray, sample_styles
+from prefbench.suites.picturebook.users.worlds import FIRST, World
+from prefbench.suites.picturebook.world.axes import IntArray
 
-_PAIRS = 48
-"""Random pairs of unseen pictures that the likelihood averages over."""
 _LIBRARY = 2000
 _PROFILES = 256
+STEPS: Mapping[bool, int] = {True: 300, False: 1000}
+"""Steps of a chain: in the first world, and in others, where two searches of one history agree better."""
 
 
-@dataclass(frozen=True)
-class HistoryStyles:
-    """A history as styles: liked (J, axes) and disliked (K, axes), index-aligned where J = K."""
-
-    liked: IntArray
-    disliked: IntArray
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Tastes drawn from the posterior, and the most probable one that the search met."""
-
-    draws: tuple[Taste, ...]
-    map: Taste
-
-    def mean_utility(self) -> FloatArray:
-        """Posterior mean utility of every style, shape (values of axis 1, ..., values of axis 9)."""
-        tables: dict[tuple[str, ...], FloatArray] = {}
-        for taste in self.draws:
-            tables[taste.axes] = taste.table + tables.get(taste.axes, 0.0)
-        total = np.zeros(tuple(len(AXIS[name]) for name in STYLE_NAMES))
-        for axes, table in tables.items():
-            total += table.reshape(tuple(len(AXIS[name]) if name in axes else 1 for name in STYLE_NAMES))
-        return total / len(self.draws)
-
-    def best_style(self) -> tuple[int, ...]:
-        """The style of highest posterior mean utility."""
-        mean = self.mean_utility()
-        return tuple(int(i) for i in np.unravel_index(int(mean.argmax()), mean.shape))
-
-
-def infer(history: HistoryStyles, *, seed: int = 0, chains: int = 24, steps: int = 300, keep: int = 8) -> Posterior:
+def infer(
+    history: HistoryStyles,
+    *,
+    world: World = FIRST,
+    seed: int = 0,
+    chains: int = 24,
+    steps: int | None = None,
+    keep: int = 8,
+) -> Posterior:
     """The posterior over tastes given what a history shows.
 
     The first half of the steps is burn-in; from the second, `keep` states of every chain become draws.
+
+    Args:
+        steps: by default those of `STEPS`.
     """
+    steps = STEPS[world == FIRST] if steps is None else steps
     rng = np.random.default_rng(seed)
-    library, likelihood = _library(), _Likelihood(history, rng)
+    library, likelihood = _library(world), Likelihood(history, world, rng)
     scores = likelihood(library)
     start = np.argsort(-scores)[:chains]
     current, scores = library.rows(start), scores[start]
-    best, best_score = current.spec(0), scores[0]
+    best, best_score = current.rows(np.array([0])), scores[0]
     saved = set(np.linspace(steps - 1, steps // 2, keep, dtype=int).tolist())
-    draws: list[Taste] = []
+    draws: list[Believed] = []
     for step in range(steps):
         proposed = _propose(current, rng)
         new = likelihood(proposed)
         accepted = np.log(rng.random(chains)) < new - scores
         current, scores = current.replaced(proposed, accepted), np.where(accepted, new, scores)
         if scores.max() > best_score:
-            best, best_score = current.spec(int(scores.argmax())), scores.max()
+            best, best_score = current.rows(np.array([int(scores.argmax())])), scores.max()
         if step in saved:
-            draws += [Taste.of(current.spec(row)) for row in range(chains)]
-    return Posterior(tuple(draws), Taste.of(best))
+            draws += [_believed(current, row) for row in range(chains)]
+    return Posterior(tuple(draws), _believed(best, 0).taste)
 
 
-class _Likelihood:
-    """Log-likelihood (N,) of tastes, over one sample of unseen pictures that all tastes share."""
-
-    def __init__(self, history: HistoryStyles, rng: np.random.Generator) -> None:
-        others = sample_styles(rng, 2 * _PAIRS, uniform=STYLE_NAMES)
-        self._shown = one_hot(np.concatenate([history.liked, history.disliked, others]))
-        self._cuts = (len(history.liked), len(history.liked) + len(history.disliked))
-
-    def __call__(self, tastes: TasteRows) -> FloatArray:
-        liked, disliked, others = np.split(tastes.utilities(self._shown), self._cuts, axis=1)
-        return log_likelihood(liked, disliked, others.reshape(-1, 2, _PAIRS), tastes.sharpness)
+def _believed(rows: TasteRows, row: int) -> Believed:
+    spec = rows.spec(row)
+    crowd = rows.world.share(spec.kind)
+    bound = None if spec.subjects is None else Taste.other(spec, crowd=crowd)
+    return Believed(Taste.of(spec, crowd=crowd), spec.subjects, bound)
 
 
 @cache
-def _library() -> TasteRows:
-    return sample_rows(np.random.default_rng(0), _LIBRARY)
+def _library(world: World) -> TasteRows:
+    return sample_rows(np.random.default_rng(0), _LIBRARY, world)
 
 
 @cache
@@ -118,14 +96,17 @@ def _profiles() -> FloatArray:
 def _propose(tastes: TasteRows, rng: np.random.Generator) -> TasteRows:
     """Redraws one component of every taste: the same kind in all rows, with a separate draw for each."""
     n, move = len(tastes), rng.random()
-    fresh = _library().rows(rng.integers(_LIBRARY, size=n))
+    fresh = _library(tastes.world).rows(rng.integers(_LIBRARY, size=n))
     if move < 0.1:
         return replace(tastes, bonus=fresh.bonus, weight=fresh.weight)
     leanings = tastes.leanings.copy()
+    counts = tastes.second_counts
     if move < 0.15:  # a second taste that did not count until now is drawn again with the kind
-        leanings[~tastes.two, 1] = fresh.leanings[~tastes.two, 1]
+        leanings[~counts, 1] = fresh.leanings[~counts, 1]
         return replace(tastes, kind=fresh.kind, leanings=leanings)
-    side = np.where(tastes.two, rng.integers(2, size=n), 0)
+    if tastes.world != FIRST and rng.random() < 0.15:
+        return replace(tastes, subjects=fresh.subjects) if rng.random() < 0.5 else replace(tastes, care=fresh.care)
+    side = np.where(counts, rng.integers(2, size=n), 0)
     old = leanings[np.arange(n), side]
     if move < 0.35:
         group = rng.integers(-1, len(TASTE_GROUPS), size=n)[:, None]  # -1: all three

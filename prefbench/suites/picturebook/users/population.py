@@ -42,7 +42,7 @@ _SPARSE_LIKES = 2
 _VALUES = max(len(axis) for axis in AXES)
 _STYLE_AXES = np.arange(len(AXES) - len(STYLE_NAMES), len(AXES))
 _STREAMS = {"taste": 0, "method": 1, "scorer": 2, "cases": 3, "form": 4, "care": 5}
-_PRESENT = np.clip((np.arange(MAX_HISTORY) - 8) / 4, 0, 1)
+PRESENT = np.clip((np.arange(MAX_HISTORY) - 8) / 4, 0, 1)
 """Of a drifting user's judgments, oldest first: the share of the present taste, beside the former one."""
 
 
@@ -139,7 +139,7 @@ class SimulatedUser:
         """
         rng = self._stream(viewer)
         n = MAX_HISTORY if viewer == "method" else SCORER_HISTORY
-        present = _PRESENT if self.kind == "drifting" and viewer == "method" else np.ones(n)
+        present = PRESENT if self.kind == "drifting" and viewer == "method" else np.ones(n)
         if viewer == "method" and self.form == "ratings":
             return Judged(*(tuple(self._rated(rng, p, liked=liked) for p in present) for liked in (True, False)))
         pairs = [self._judge(viewer, rng, share) for share in present]

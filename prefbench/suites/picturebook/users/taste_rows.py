@@ -7,22 +7,30 @@ axis after another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FloatArray
-from prefbench.suites.picturebook.users.sampling import sample_leaning, sample_spec
-from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Bonus, Leaning, TasteSpec
-from prefbench.suites.picturebook.users.worlds import FIRST, SHARPNESS, UserKind
-from prefbench.suites.picturebook.world.axes import STYLE, STYLE_NAMES, IntArray, group_axes, sample_styles
+from prefbench.suites.picturebook.users.quality import CARE
+from prefbench.suites.picturebook.users.sampling import SECOND_TASTE, SUBJECTS, sample_leaning, sample_spec
+from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Bonus, Leaning, TasteSpec, common_taste
+from prefbench.suites.picturebook.users.worlds import FIRST, UserKind, World
+from prefbench.suites.picturebook.world.axes import (
+    CONTENTS,
+    STYLE,
+    STYLE_NAMES,
+    Content,
+    IntArray,
+    group_axes,
+    sample_styles,
+)
 
 Flags = NDArray[np.bool_]
 
-ROW_KINDS: tuple[UserKind, ...] = tuple(kind for kind, _ in FIRST.kinds if kind != "sparse")
-"""Sparse users are left out: they choose as consistent ones do and only show less."""
 _SIZES = np.array([len(axis) for axis in STYLE])
 COLUMNS = int(_SIZES.sum())
 STARTS = np.cumsum(_SIZES) - _SIZES
@@ -32,85 +40,149 @@ AXIS_OF = np.repeat(np.arange(len(STYLE)), _SIZES)
 GROUP_OF = np.array([[name in group_axes(group) for group in TASTE_GROUPS].index(True) for name in STYLE_NAMES])
 """The group of each axis, an index into `TASTE_GROUPS`."""
 _PRIOR = np.concatenate([axis.prior for axis in STYLE])
-_SHARPNESS = np.array([SHARPNESS[kind] for kind in ROW_KINDS])
+
+
+@cache
+def row_kinds(world: World) -> tuple[UserKind, ...]:
+    """Kinds that rows can have. Sparse users are left out: they choose as consistent ones do and only show less."""
+    return tuple(kind for kind, _ in world.kinds if kind != "sparse")
 
 
 @dataclass(frozen=True)
 class TasteRows:
-    """N tastes. Every row has a second taste and a bonus; its kind says whether they count."""
+    """N tastes of one world. Every row has a second taste, a bonus and subjects; its kind says whether they count."""
 
     kind: IntArray
-    """(N,), an index into `ROW_KINDS`."""
+    """(N,), an index into `row_kinds`."""
     leanings: FloatArray
     """Scores (N, 2, columns) of the first and the second taste."""
     bonus: IntArray
     """(N, 2), the two columns of the bonus."""
     weight: FloatArray
     """(N,), of the bonus."""
+    subjects: IntArray
+    """(N,), an index into `SUBJECTS`: what the second taste is bound to."""
+    care: FloatArray
+    """(N,), what a strong defect costs."""
+    world: World = FIRST
 
     def __len__(self) -> int:
         return len(self.kind)
 
-    @property
-    def two(self) -> Flags:
-        """(N,), where the second taste counts."""
-        return np.asarray(self.kind == ROW_KINDS.index("two tastes"))
+    def is_kind(self, kind: UserKind) -> Flags:
+        """(N,), which rows are of a kind; none where the world does not have it."""
+        kinds = row_kinds(self.world)
+        return np.asarray(self.kind == (kinds.index(kind) if kind in kinds else -1))
 
     @property
-    def interacting(self) -> Flags:
-        """(N,), where the bonus counts."""
-        return np.asarray(self.kind == ROW_KINDS.index("interacting"))
+    def second_counts(self) -> Flags:
+        """(N,), where the second taste counts for anything."""
+        return np.asarray(np.logical_or.reduce([self.is_kind(kind) for kind in SECOND_TASTE]))
 
     @property
     def sharpness(self) -> FloatArray:
-        return np.asarray(_SHARPNESS[self.kind])
+        return np.array([self.world.sharpness(kind) for kind in row_kinds(self.world)])[self.kind]
 
     def rows(self, indices: IntArray) -> TasteRows:
-        return TasteRows(self.kind[indices], self.leanings[indices], self.bonus[indices], self.weight[indices])
+        """Some of the rows."""
+        return TasteRows(**{name: value[indices] for name, value in self._arrays().items()}, world=self.world)
 
     def replaced(self, other: TasteRows, where: Flags) -> TasteRows:
         """These tastes, with the rows `where` taken from `other`."""
-        return TasteRows(
-            np.where(where, other.kind, self.kind),
-            np.where(where[:, None, None], other.leanings, self.leanings),
-            np.where(where[:, None], other.bonus, self.bonus),
-            np.where(where, other.weight, self.weight),
-        )
+        theirs = other._arrays()
+        mixed = {
+            name: np.where(where.reshape(-1, *[1] * (value.ndim - 1)), theirs[name], value)
+            for name, value in self._arrays().items()
+        }
+        return TasteRows(**mixed, world=self.world)
+
+    def _arrays(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "world"}
 
     def spec(self, row: int) -> TasteSpec:
         """One row as `taste.py` writes it."""
         first, second = (_leanings(scores) for scores in self.leanings[row])
         (a, b), weight = self.bonus[row], float(self.weight[row])
+        kind = row_kinds(self.world)[self.kind[row]]
         return TasteSpec(
-            ROW_KINDS[self.kind[row]],
+            kind,
             first,
-            second if self.two[row] else (),
-            Bonus(_value(a), _value(b), weight) if self.interacting[row] else None,
+            second if kind in SECOND_TASTE else (),
+            Bonus(_value(a), _value(b), weight) if kind == "interacting" else None,
+            SUBJECTS[self.subjects[row]] if kind == "subject-bound" else None,
         )
 
-    def utilities(self, columns: FloatArray) -> FloatArray:
-        """Normalised utilities (N, P) of pictures as `one_hot` (columns, P), up to a constant per row."""
-        both = self.leanings @ columns
-        raw = np.where(self.two[:, None], both.max(axis=1), both[:, 0])
-        joint = self.interacting
-        raw[joint] += self.weight[joint, None] * columns[self.bonus[joint]].prod(axis=1)
-        return np.asarray(raw / self._spans()[:, None])
+    def share_of_first(self, contents: Sequence[Content], present: FloatArray) -> FloatArray:
+        """How much the first taste counts (N, J) in judgments on contents, at shares of the present taste (J,).
 
-    def _spans(self) -> FloatArray:
-        """How far the best style lies above the prior's mean before normalisation, (N,)."""
+        The second one counts for the rest: that of the subjects, or the former one.
+        """
+        bound = _membership()[self.subjects][:, [_CONTENT_INDEX[content] for content in contents]]
+        share = np.where(self.is_kind("subject-bound")[:, None] & bound, 0.0, 1.0)
+        return np.where(self.is_kind("drifting")[:, None], present, share)
+
+    def utilities(self, columns: FloatArray) -> FloatArray:
+        """Normalised utilities (N, 2, P) of flawless pictures by the first and the second taste.
+
+        In the first world (N, 1, P), by the first alone and up to a constant per row, for speed.
+
+        Args:
+            columns: the pictures as `one_hot`, (columns, P).
+        """
+        both = self.leanings @ columns
+        raw = np.where(self.is_kind("two tastes")[:, None], both.max(axis=1), both[:, 0])
+        joint = self.is_kind("interacting")
+        raw[joint] += self.weight[joint, None] * columns[self.bonus[joint]].prod(axis=1)
+        spans, means = self._spans()
+        if self.world == FIRST:
+            return np.asarray((raw / spans[:, :1])[:, None])
+        own = np.stack([raw, both[:, 1]], axis=1)
+        own = (own - means[..., None]) / spans[..., None]
+        share = self._shares()[:, None, None]
+        scores, constant = _common_columns()
+        mixed = (1 - share) * own + share * (scores @ columns + constant)
+        return np.asarray(mixed / self._tops(spans, means)[..., None])
+
+    def _shares(self) -> FloatArray:
+        return np.array([self.world.share(kind) for kind in row_kinds(self.world)])[self.kind]
+
+    def _spans(self) -> tuple[FloatArray, FloatArray]:
+        """How far the best style of the own part lies above the prior's mean, (N, 2), and that mean, (N, 2)."""
         tops = np.maximum.reduceat(self.leanings, STARTS, axis=2)
         means, best = self.leanings @ _PRIOR, tops.sum(axis=2)
-        spans = np.asarray(best[:, 0] - means[:, 0])
-        two, joint = np.flatnonzero(self.two), np.flatnonzero(self.interacting)
+        spans = np.asarray(best - means)
+        two, joint = np.flatnonzero(self.is_kind("two tastes")), np.flatnonzero(self.is_kind("interacting"))
         if len(two):  # E max(a, b) = (E a + E b + E |a - b|) / 2; only the last term needs a sample
             scores = self.leanings[two]
             gaps = np.abs((scores[:, 0] - scores[:, 1]) @ _prior_sample()).mean(axis=1)
-            spans[two] = best[two].max(axis=1) - (means[two].sum(axis=1) + gaps) / 2
+            mean = (means[two].sum(axis=1) + gaps) / 2
+            spans[two, 0] = best[two].max(axis=1) - mean
+            means[two, 0] = mean
         if len(joint):  # the best style takes the bonus where that costs less than it brings
             pair, weight = self.bonus[joint], self.weight[joint]
             cost = (tops[joint[:, None], 0, AXIS_OF[pair]] - self.leanings[joint[:, None], 0, pair]).sum(axis=1)
-            spans[joint] += np.maximum(0, weight - cost) - weight * _PRIOR[pair].prod(axis=1)
-        return spans
+            expected = weight * _PRIOR[pair].prod(axis=1)
+            spans[joint, 0] += np.maximum(0, weight - cost) - expected
+            means[joint, 0] += expected
+        return spans, np.asarray(means)
+
+    def _tops(self, spans: FloatArray, means: FloatArray) -> FloatArray:
+        """The utility (N, 2) of the best style of own and common part together, before normalisation."""
+        share = self._shares()[:, None]
+        scores, constant = _common_columns()
+        scale = spans.copy()
+        two, joint = self.is_kind("two tastes"), np.flatnonzero(self.is_kind("interacting"))
+        scale[two, 1] = spans[two, 0]
+        mixed = ((1 - share) / scale)[..., None] * self.leanings + share[..., None] * scores
+        tops = np.maximum.reduceat(mixed, STARTS, axis=2)
+        best = np.asarray(tops.sum(axis=2))
+        best[two, 0] = best[two].max(axis=1)
+        if len(joint):
+            pair = self.bonus[joint]
+            gain = (1 - share[joint, 0]) * self.weight[joint] / spans[joint, 0]
+            cost = (tops[joint[:, None], 0, AXIS_OF[pair]] - mixed[joint[:, None], 0, pair]).sum(axis=1)
+            best[joint, 0] += np.maximum(0, gain - cost)
+        return np.asarray(best - (1 - share) * means / spans + share * constant)
 
 
 def one_hot(styles: IntArray) -> FloatArray:
@@ -120,17 +192,21 @@ def one_hot(styles: IntArray) -> FloatArray:
     return hot
 
 
-def sample_rows(rng: np.random.Generator, n: int) -> TasteRows:
+def sample_rows(rng: np.random.Generator, n: int, world: World = FIRST) -> TasteRows:
     """Tastes drawn from the world's prior."""
-    specs = [sample_spec(rng, "interacting") for _ in range(n)]
-    shares = np.array([dict(FIRST.kinds)[kind] for kind in ROW_KINDS])
+    specs = [sample_spec(rng, "interacting", dict(world.weights)) for _ in range(n)]
+    kinds = row_kinds(world)
+    shares = np.array([dict(world.kinds)[kind] for kind in kinds])
     first = np.array([_scores(spec.leanings) for spec in specs])
     bonuses = [spec.bonus for spec in specs if spec.bonus is not None]
     return TasteRows(
-        rng.choice(len(ROW_KINDS), size=n, p=shares / shares.sum()),
+        rng.choice(len(kinds), size=n, p=shares / shares.sum()),
         np.stack([first, np.roll(first, 1, axis=0)], axis=1),
         np.array([[_column(*bonus.first), _column(*bonus.second)] for bonus in bonuses]),
         np.array([bonus.weight for bonus in bonuses]),
+        rng.integers(len(SUBJECTS), size=n),
+        world.quality * rng.uniform(*CARE, size=n),
+        world,
     )
 
 
@@ -142,6 +218,22 @@ def sample_profiles(rng: np.random.Generator, n: int) -> FloatArray:
 @cache
 def _prior_sample() -> FloatArray:
     return one_hot(sample_styles(np.random.default_rng(0), 512))
+
+
+@cache
+def _common_columns() -> tuple[FloatArray, float]:
+    """The common taste as scores (columns,), and what is added to them."""
+    common = common_taste()
+    return _scores(common.common), float(common.table)
+
+
+_CONTENT_INDEX = {content: i for i, content in enumerate(CONTENTS)}
+
+
+@cache
+def _membership() -> Flags:
+    """(subjects, contents), which contents belong to what a taste can be bound to."""
+    return np.array([[content in subjects for content in CONTENTS] for subjects in SUBJECTS])
 
 
 def _column(axis: str, value: int) -> int:
