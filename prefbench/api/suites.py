@@ -67,8 +67,9 @@ class TrainUser:
 class Truth(Protocol):
     """What a suite offers that knows its users' true tastes. Metrics and controls use it, honest methods never."""
 
-    groups: Sequence[str]
-    """The parts that `utility` tells apart beside `total`."""
+    @property
+    def groups(self) -> Sequence[str]:
+        """The parts that `utility` tells apart beside `total`."""
 
     @property
     def id(self) -> str:

@@ -13,7 +13,9 @@ from transformers import CLIPTextModel
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.data.corpus import Corpus, CorpusRecipe, load_corpus
 from prefbench.suites.picturebook.miniatures.mini_clip import build_mini_clip, load_mini_clip, to_pixels
-from prefbench.suites.picturebook.reader.reader import Reader, load_reader, save_reader
+from prefbench.suites.picturebook.reader.networks import Reader
+from prefbench.suites.picturebook.reader.panel import Panel
+from prefbench.suites.picturebook.reader.reader import load_reader, save_reader
 from prefbench.suites.picturebook.world.axes import (
     AXES,
     AXIS,
@@ -80,7 +82,7 @@ def test_reading_does_not_depend_on_the_batch(corpus: Corpus) -> None:
 def test_reader_is_saved_and_loaded(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> None:
     folder = tmp_path_factory.mktemp("reader")
     torch.manual_seed(0)
-    reader = Reader().half().float()
+    reader = Panel([Reader().half().float()])
     save_reader(reader, folder)
     expected, found = reader.read(corpus.pictures[:8]), load_reader(folder).read(corpus.pictures[:8])
     for name in AXIS:

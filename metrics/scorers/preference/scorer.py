@@ -17,6 +17,7 @@ from torch import Tensor
 from prefbench.api import (
     Extractor,
     Features,
+    FloatArray,
     History,
     Pixels,
     PrefbenchError,
@@ -25,6 +26,7 @@ from prefbench.api import (
     WeightFiles,
     to_pixels,
 )
+from prefbench.api.gradients import SlopedExtractor, Slopes
 from prefbench.files import WEIGHTS, atomic_file, write_atomic
 from prefbench.models import hub
 from prefbench.registry import load
@@ -99,8 +101,9 @@ class PreferenceScorer(Scorer):
     @cached_property
     def _model(self) -> PreferenceModel:
         tensors = load_file(self._file("model.safetensors"))
-        model = PreferenceModel(len(tensors["mean"]), rank=len(tensors["project.weight"]))
-        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        with torch.inference_mode(False):  # or `score_slopes` could not differentiate what `score` loaded
+            model = PreferenceModel(len(tensors["mean"]), rank=len(tensors["project.weight"]))
+            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         return model.eval()
 
     def _file(self, name: str) -> Path:
@@ -119,6 +122,19 @@ class PreferenceScorer(Scorer):
             return np.empty(0)
         liked = self._model.liked(self._user_vector(history), self._encoded(pictures), word_counts(prompts))
         return liked.double().numpy()
+
+    def score_slopes(self, history: History, prompts: Sequence[str], pictures: FloatArray) -> Slopes:
+        """The scores, and how they change with the pixels: `prefbench.api.gradients.SlopedScorer`.
+
+        Raises:
+            PrefbenchError: what `score` raises; or an encoder that gives no gradients.
+        """
+        if not isinstance(self._encoder, SlopedExtractor):
+            raise PrefbenchError(f"scorer 'preference': encoder {self._encoder.id} gives no gradients")
+        with torch.inference_mode():
+            held = self._user_vector(history)
+        user, words = held.clone(), word_counts(prompts)  # a copy outside of inference mode may be differentiated
+        return self._encoder.image_slopes(pictures, lambda features: self._model.liked(user, features, words))
 
     def _user_vector(self, history: History) -> Tensor:
         if history.digest not in self._user_vectors:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, ExtractorCard, Features, Pixels, TextsRead, WeightFiles
+from prefbench.api import (
+    Extractor,
+    ExtractorCard,
+    Features,
+    FloatArray,
+    Pixels,
+    PrefbenchError,
+    TextsRead,
+    WeightFiles,
+)
+from prefbench.api.gradients import Slopes
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.extractors.common import (
@@ -77,6 +87,31 @@ class OpenClipExtractor:
     def images(self, pictures: Sequence[Pixels]) -> Features:
         """Features (N, D) of norm sqrt(D). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
         return in_batches(self.id, pictures, lambda batch: self._encode("encode_image", self._to_tensor(batch)))
+
+    def image_slopes(self, pictures: FloatArray, value: Callable[[torch.Tensor], torch.Tensor]) -> Slopes:
+        """How a function of the features changes with the pixels: `prefbench.api.gradients.SlopedExtractor`.
+
+        Raises:
+            PrefbenchError: pictures that would be resized other than by repeating pixels: no gradient passes that.
+        """
+        import open_clip
+        import torch
+
+        from prefbench.models.slopes import slopes_of
+
+        height, width = pictures.shape[1:3]
+        scale = self.size // height if self.repeat_pixels else 1
+        if height != width or scale * height != self.size:
+            raise PrefbenchError(f"{self._id.partition('[')[0]} gives no gradients of pictures {height}x{width}")
+        prepare = open_clip.get_model_preprocess_cfg(self.model)
+        mean, std = (torch.tensor(prepare[name]).view(3, 1, 1) for name in ("mean", "std"))
+
+        def function(x: torch.Tensor) -> torch.Tensor:
+            large = x.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+            features = self.model.encode_image((large - mean.to(x)) / std.to(x), normalize=True)
+            return value(features * features.shape[1] ** 0.5)
+
+        return slopes_of(function, pictures, self.device)
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Features (N, D) of norm sqrt(D); a text longer than the model's context is cut."""

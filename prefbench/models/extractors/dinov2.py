@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Extractor, ExtractorCard, Features, Pixels, PrefbenchError, WeightFiles, counted
+from prefbench.api import (
+    Extractor,
+    ExtractorCard,
+    Features,
+    FloatArray,
+    Pixels,
+    PrefbenchError,
+    WeightFiles,
+    counted,
+)
+from prefbench.api.gradients import Slopes
 from prefbench.files import WEIGHTS
 from prefbench.models import hub
 from prefbench.models.extractors.common import checked_picture, in_batches, loading, loads, run_network, world_of
@@ -61,6 +71,27 @@ class EncoderExtractor:
     def images(self, pictures: Sequence[Pixels]) -> Features:
         """Features (N, D). Raises `PrefbenchError` for pictures that are not uint8 (H, W, 3)."""
         return in_batches(self.id, pictures, self._encode)
+
+    def image_slopes(self, pictures: FloatArray, value: Callable[[torch.Tensor], torch.Tensor]) -> Slopes:
+        """How a function of the features changes with the pixels: `prefbench.api.gradients.SlopedExtractor`.
+
+        Raises:
+            PrefbenchError: pictures of another size than the encoder's: no gradient passes the resizing.
+        """
+        import torch
+
+        from prefbench.models.slopes import slopes_of
+
+        side = self._processor.size["height"]
+        if pictures.shape[1:3] != (side, self._processor.size["width"]) or self._processor.do_center_crop:
+            raise PrefbenchError(f"{self._id.partition('[')[0]} gives gradients of pictures of side {side} alone")
+        mean, std = (torch.tensor(getattr(self._processor, name)) for name in ("image_mean", "image_std"))
+
+        def function(x: torch.Tensor) -> torch.Tensor:
+            standard = (x - mean.view(3, 1, 1).to(x)) / std.view(3, 1, 1).to(x)
+            return value(self._model(pixel_values=standard).pooler_output.flatten(1))
+
+        return slopes_of(function, pictures, self.device)
 
     def texts(self, texts: Sequence[str]) -> Features:
         """Raises `PrefbenchError`: there is no text tower."""

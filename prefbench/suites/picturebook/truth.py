@@ -6,12 +6,14 @@ import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError, Split
+from prefbench.api.gradients import Slopes
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.users.cases import case_prompts
 from prefbench.suites.picturebook.users.inference import infer
@@ -24,10 +26,14 @@ from prefbench.suites.picturebook.world.axes import AXIS, NAMEABLE, STYLE, STYLE
 from prefbench.suites.picturebook.world.prompts import Prompt
 from prefbench.suites.picturebook.world.render import SIZE, VERSION, render
 
-READER_WEIGHTS = WEIGHTS / "reader" / "model.safetensors"
+if TYPE_CHECKING:
+    from prefbench.suites.picturebook.reader.panel import Panel
+
+READER = WEIGHTS / "reader"
 _COLOURS = ("palette", "temperature")
 InferredStyles = Mapping[str, tuple[int, ...]]
 """The best style of a posterior for the prompts that were asked about; under the empty text for any other."""
+_DISAGREEMENT = "disagreement"
 
 
 class PicturebookTruth:
@@ -44,29 +50,52 @@ class PicturebookTruth:
         world: World,
     ) -> None:
         self._user_of, self._scene_of, self._world = user_of, scene_of, world
-        self.groups: Sequence[str] = parts_of_utility(world)
+
+    @cached_property
+    def groups(self) -> Sequence[str]:
+        """The parts of utility; of several readers also `disagreement`, the mean total variation between them.
+
+        A picture that they read differently is not to be trusted with any utility.
+        """
+        parts = parts_of_utility(self._world)
+        return parts if len(self._panel.readers) == 1 else (*parts, _DISAGREEMENT)
 
     @cached_property
     def id(self) -> str:
-        weights = hashlib.sha256(READER_WEIGHTS.read_bytes()).hexdigest()
+        files = sorted(path for path in READER.iterdir() if path.suffix == ".safetensors" or path.name == "config.json")
+        weights = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
         return f"picturebook,world {VERSION},reader {weights[:12]}"
 
     @cached_property
-    def _reader(self) -> Callable[[NDArray[np.uint8]], Mapping[str, FloatArray]]:
+    def _panel(self) -> Panel:
         from prefbench.suites.picturebook.reader.reader import load_reader
 
-        return load_reader().read
+        return load_reader(READER)
 
     def read(self, pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
         """The reader's probabilities (N, values) for every axis. Pictures of another size are reduced by area."""
-        return self._reader(np.stack([_fit(picture) for picture in pictures]))
+        return self._panel.read(np.stack([_fit(picture) for picture in pictures]))
 
     def utility(self, user: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
         """Expected utility under the reader's probabilities: `total` and one entry for each of `groups`.
 
         `users.utilities` says what counts.
         """
-        return utilities(self._user_of(user), [Prompt.of(prompt) for prompt in prompts], self.read(pictures))
+        parts = utilities(self._user_of(user), [Prompt.of(prompt) for prompt in prompts], self.read(pictures))
+        if _DISAGREEMENT not in self.groups:
+            return parts
+        return {**parts, _DISAGREEMENT: self._panel.disagreement(np.stack([_fit(picture) for picture in pictures]))}
+
+    def utility_slopes(self, user: str, prompts: Sequence[str], pictures: FloatArray) -> Slopes:
+        """The total utility, and how it changes with the pixels: `prefbench.api.gradients.SlopedTruth`."""
+        from prefbench.suites.picturebook.reader.slopes import expected_slopes
+
+        whose, asked = self._user_of(user), [Prompt.of(prompt) for prompt in prompts]
+
+        def total(read: Mapping[str, FloatArray]) -> FloatArray:
+            return utilities(whose, asked * (len(read["object"]) // len(asked)), read)["total"]
+
+        return expected_slopes(self._panel, pictures, total)
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
         """The reader's probability of the prompt's object, of its setting, of its word, and of all (`total`).

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.data.corpus import HELD_OUT_SIZE, held_out, load_corpus
-from prefbench.suites.picturebook.reader.reader import Reader, load_reader, reading_accuracy
+from prefbench.suites.picturebook.reader.panel import Panel
+from prefbench.suites.picturebook.reader.reader import load_reader, reading_accuracy
 from prefbench.suites.picturebook.world.axes import (
     AXES,
     NAMEABLE,
@@ -56,7 +57,7 @@ def mini_sd(folder: Path = WEIGHTS / "mini-sd", *, n: int = SAMPLES) -> list[Qua
     return [*prompt_obedience(pipeline, load_reader(), n=n), *prior_distance(pipeline, load_reader(), n=n)]
 
 
-def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[QualityFigure]:
+def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Panel, *, n: int = SAMPLES) -> list[QualityFigure]:
     """How often each named attribute is read off pictures of held-out contents in uniform styles."""
     scenes = _held_out_scenes(n, uniform=True)
     hits = _hits(reader, _draw(pipeline, [scene.caption(NAMEABLE) for scene in scenes]), scenes)
@@ -65,7 +66,7 @@ def prompt_obedience(pipeline: StableDiffusionPipeline, reader: Reader, *, n: in
     return [*figures, QualityFigure("mean over axes", float(np.mean(list(hits.values()))), 0.80, 0.92)]
 
 
-def prior_distance(pipeline: StableDiffusionPipeline, reader: Reader, *, n: int = SAMPLES) -> list[QualityFigure]:
+def prior_distance(pipeline: StableDiffusionPipeline, reader: Panel, *, n: int = SAMPLES) -> list[QualityFigure]:
     """Total variation between the styles of unstyled prompts and the world's prior, one per axis."""
     scenes = _held_out_scenes(n, uniform=False)
     probabilities = reader.read(_draw(pipeline, [scene.content.prompt for scene in scenes]))
@@ -123,7 +124,7 @@ def mini_ip_adapter(folder: Path = WEIGHTS / "mini-ip-adapter", *, n: int = ADAP
     return [*figures, mean, QualityFigure("gain on the prompt alone", adapted - plain, 0.50, 0.60)]
 
 
-def _hits(reader: Reader, pictures: NDArray[np.uint8], scenes: Sequence[Scene]) -> dict[str, float]:
+def _hits(reader: Panel, pictures: NDArray[np.uint8], scenes: Sequence[Scene]) -> dict[str, float]:
     """How often each axis with words is read off a picture as its scene has it."""
     probabilities = reader.read(pictures)
     return {

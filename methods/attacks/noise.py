@@ -1,0 +1,73 @@
+"""What attackers with gradients share: they draw the prompt alone and add noise that plays an instrument."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from prefbench.api import Drawing, FloatArray, History, Method, Pixels, PrefbenchError, Profile, Request, to_pixels
+from prefbench.api.gradients import Slopes
+
+from ..shared.climbing import Through, climb
+
+
+class NoiseAttack(Method):
+    """Draws what `prompt-only` draws and changes every number of it by at most `levels` of 255.
+
+    Noise that is averaged over views survives them, at four times the cost.
+
+    Args:
+        levels: the most that a number is changed by, of 255.
+        steps: of gradient ascent.
+        through: what the ascent averages over: nothing (`plain`), moves of one pixel (`shifts`), or `shifts and jpeg`.
+    """
+
+    def __init__(self, *, levels: int = 8, steps: int = 20, through: Through = "plain") -> None:
+        if not 1 <= levels <= 255:
+            raise PrefbenchError(f"levels must be 1 to 255, got {levels}")
+        if steps < 1:
+            raise PrefbenchError(f"steps must be at least 1, got {steps}")
+        self.levels, self.steps, self.through = levels, steps, through
+
+    def profile(self, history: History) -> Profile:
+        return Profile(history.user, history)
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        """Raises `PrefbenchError` for an instrument that gives no gradients of such pictures."""
+        backbone = self.context.backbone
+        prompts = [request.prompt for request in requests]
+        images = backbone.generate(prompts, [request.seed for request in requests])
+        noisy = self._noisy(requests, [to_pixels(image) for image in images])
+        return [Drawing(Image.fromarray(n), prompt, backbone.nfe) for n, prompt in zip(noisy, prompts, strict=True)]
+
+    def _noisy(self, requests: Sequence[Request], pictures: Sequence[Pixels]) -> Sequence[Any]:
+        """One user at a time: each climbs a utility of their own."""
+        noisy: list[Any] = list(pictures)
+        for user in dict.fromkeys(request.profile.user for request in requests):
+            rows = [i for i, request in enumerate(requests) if request.profile.user == user]
+            climbed = climb(
+                [pictures[i] for i in rows],
+                lambda x, rows=rows: self.slopes([requests[i] for i in rows], x),  # type: ignore[misc]
+                levels=self.levels,
+                steps=self.steps,
+                seeds=[requests[i].seed for i in rows],
+                through=self.through,
+            )
+            for i, picture in zip(rows, climbed, strict=True):
+                noisy[i] = picture
+        return noisy
+
+    @abstractmethod
+    def slopes(self, requests: Sequence[Request], pictures: FloatArray) -> Slopes:
+        """What is climbed, for requests of one user."""
+
+
+def together(parts: Sequence[Slopes]) -> Slopes:
+    """The sum of several, whose gradients count alike in every picture whatever their scales."""
+    sizes = [np.abs(part.gradients).sum((1, 2, 3), keepdims=True) for part in parts]
+    scaled = [part.gradients / np.maximum(size, 1e-300) for part, size in zip(parts, sizes, strict=True)]
+    return Slopes(np.sum([part.values for part in parts], axis=0), np.sum(scaled, axis=0))
