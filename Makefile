@@ -37,7 +37,8 @@ leaderboard: .venv/run.stamp
 	@$(BIN)/prefbench report runs/leaderboard/*-* --out runs/leaderboard/report --publish
 
 # What each metric says of methods that cheat: run `make leaderboard` first, for the honest ones.
-ATTACKERS := copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style
+ATTACKERS := copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style feature-match best-of-reader look-up-id \
+	look-up-pictures name-state
 attackers: .venv/run.stamp
 	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/attackers || exit 1; done
 	@$(BIN)/prefbench report --name attacks $$(ls -d runs/leaderboard/*-* runs/attackers/*-* | grep -v -e flipped -e other-user) \

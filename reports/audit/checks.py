@@ -10,7 +10,7 @@ from prefbench.api.reports import Bar, no_bar
 from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
 
-from . import code, files, fresh, pictures, prompts, provenance, training, users
+from . import code, files, fresh, pictures, prompts, provenance, reread, training, users
 from .audited_run import AuditedRun
 from .contents import SuiteContents
 
@@ -35,6 +35,7 @@ CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "near shown": partial(pictures.near, visibility="shown"),
     "near learned": partial(pictures.near, visibility="learned"),
     "scores": provenance.scores,
+    "read again": reread.again,
     "fresh users": fresh.compared,
 }
 

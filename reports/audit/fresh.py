@@ -77,7 +77,9 @@ def draw_fresh(run: ScoredRun, users: int, sources: Sources, context: ReportCont
     _check_same(run, prepared.spec)
     context.log(f"draw {counted(prepared.n_samples, 'image')} for {counted(users, 'fresh user')}")
     execute_unnamed(prepared, bar=context.bar)
-    score_run(prepared.folder, metrics, prepared.suite)
+    scoring = score_run(prepared.folder, metrics, prepared.suite).scoring
+    if unscored := {**scoring.refused, **scoring.broken}:
+        raise PrefbenchError(f"fresh users of {run.path} cannot be scored: {'; '.join(unscored.values())}")
     fresh = ScoredFolder.open(prepared.folder.path)
     content = {
         "users": users,
