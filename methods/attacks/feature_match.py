@@ -75,4 +75,5 @@ class FeatureMatch(Chosen):
 def _directions(features: Features) -> Features:
     """Unit vectors; zeros stay."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)
+    directions: Features = np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)
+    return directions

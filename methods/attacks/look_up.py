@@ -30,11 +30,7 @@ from prefbench.registry import make
 
 
 class LookUp(Method):
-    """Base class: the best picture of a user who is found in the suite, the prompt alone for everybody else.
-
-    Args:
-        suite: whose published users are known.
-    """
+    """Base class: the best picture of a user who is found in the suite, the prompt alone for everybody else."""
 
     def __init__(self, *, suite: Annotated[str, "suite"] = "picturebook") -> None:
         self.suite = suite
@@ -69,7 +65,11 @@ class LookUp(Method):
 
 
 class LookUpId(LookUp):
-    """By the user's name."""
+    """By the user's name.
+
+    Args:
+        suite: whose published users are known.
+    """
 
     card = MethodCard(
         name="look-up-id",
@@ -92,7 +92,11 @@ class LookUpId(LookUp):
 
 
 class LookUpPictures(LookUp):
-    """By the pictures of the history, in the splits that are reported."""
+    """By the pictures of the history, in the splits that are reported.
+
+    Args:
+        suite: whose published users are known.
+    """
 
     card = MethodCard(
         name="look-up-pictures",
@@ -112,5 +116,5 @@ class LookUpPictures(LookUp):
     @cached_property
     def _owner(self) -> Mapping[str, str]:
         """Digest of a liked picture to who likes it."""
-        users = [user.id for split in ("val", "test") for user in self._known.users(split)]  # type: ignore[arg-type]
+        users = [user.id for split in ("val", "test") for user in self._known.users(split)]
         return {j.picture.digest: user for user in users for j in self._known.history(user).liked}
