@@ -27,7 +27,8 @@ def is_given(spec: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One number of a run. `kind` is a kind of user, or `all`; `floor` is what two halves of the reference score."""
+    """One number of a run. `kind` is a kind of user, or `all`; `floor` is what two halves of the reference score, and
+    `crowd` what the same prompts do in the style that most users like."""
 
     __pydantic_config__ = OPEN
 
@@ -64,6 +65,7 @@ class SummaryRow:
     shared: int | None = None
     """As in `Estimate`, like the next; None and False in rows that were stored without them."""
     alike: bool = False
+    crowd: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -45,7 +45,7 @@ class SuiteCard:
 
 @dataclass(frozen=True)
 class Reference:
-    """One image of the reference set: a liked image of a user that no method sees."""
+    """One image of the reference set: an image that no method sees, as a user likes it."""
 
     user: str
     prompt: str
@@ -143,7 +143,16 @@ class Suite(ABC):
 
     @abstractmethod
     def references(self, split: Split) -> Sequence[Reference]:
-        """The users' own liked images that no method sees."""
+        """Images as the users like them that no method sees: their likes that only scorers see or, where the suite can
+        make them, pictures of the cases' own prompts in styles that the users liked.
+        """
+
+    def crowd_references(self, split: Split) -> Sequence[Reference]:  # noqa: ARG002
+        """The same prompts in the style that most users like; set-level metrics show what these would score.
+
+        Empty where the suite knows of none.
+        """
+        return ()
 
     def train_users(self) -> Sequence[TrainUser]:
         """What methods may learn from: one `TrainUser` per user of the train split, in the order of `users`."""
@@ -160,6 +169,13 @@ class Suite(ABC):
 
     def inventory(self) -> Mapping[str, str]:
         """What of the data was found, what is left out, and why, a line under each name; none where nothing is read."""
+        return {}
+
+    def checks(self) -> Mapping[str, Callable[[], str]]:
+        """Checks of this suite alone, by name, which `prefbench check suite` makes after its own.
+
+        Each returns what it measured, and raises `PrefbenchError` where that is not as it should be.
+        """
         return {}
 
     def untrained_backbone(self) -> DiffusionPipeline:

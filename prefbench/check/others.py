@@ -9,7 +9,7 @@ from prefbench.check.findings import Row, fail, skip
 
 Look = tuple[Picture, str, str]
 """A picture, its user, and where it stands: `reference of ann`."""
-_EVALUATED: tuple[Split, ...] = ("val", "test")
+_EVALUATED: tuple[Split, ...] = ("val", "test", "shifted")
 
 
 def key_of(picture: Picture) -> tuple[object, ...]:
@@ -49,9 +49,9 @@ def _fail(faults: Sequence[Row], total: int) -> None:
 
 
 def _others(suite: Suite, users: dict[Split, Sequence[User]]) -> Iterator[Look]:
-    for split in _EVALUATED:
+    for split in (split for split in _EVALUATED if users[split]):
         ids = {user.id for user in users[split]}
-        for reference in suite.references(split):
+        for reference in (*suite.references(split), *suite.crowd_references(split)):
             if reference.user in ids:
                 yield reference.picture, reference.user, f"reference of {reference.user}"
         for case in (case for user in users[split] for case in suite.cases(user.id)):

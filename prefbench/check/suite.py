@@ -20,7 +20,10 @@ from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, folder_of, load_class
 from prefbench.run.texts import check_cases, check_history, check_users
 
-_EVALUATED: tuple[Split, ...] = ("val", "test")
+_EVALUATED: tuple[Split, ...] = ("val", "test", "shifted")
+
+_LIKES, _ASKED = "likes that only scorers see", "pictures of the cases' own prompts"
+"""What references may be."""
 
 
 def check_suite(
@@ -79,6 +82,7 @@ class SuiteChecks:
             "references": self.references,
             "near-duplicates": self.near_duplicates,
             "deterministic": self.deterministic,
+            **self._suite.checks(),
         }
 
     @cached_property
@@ -227,24 +231,31 @@ class SuiteChecks:
         return {_plain(case.prompt) for split in _EVALUATED for case in self._cases(split)}
 
     def references(self) -> str:
-        """References are the users' likes that only scorers see; no method sees one."""
+        """References are the users' likes that only scorers see, or show prompts of their cases; no method sees one."""
         public = set().union(*(self._collection.digests[split, "method"] for split in SPLITS))
-        total = 0
-        for split in _EVALUATED:
+        kinds: Counter[str] = Counter()
+        for split in filter(self._suite.users, _EVALUATED):
             users = {user.id for user in self._looked_at(split)}
-            mine = [(r.user, r.picture.digest) for r in self._suite.references(split) if r.user in users]
-            strays = set(mine) - self._collection.scorer_likes
+            mine = [reference for reference in self._suite.references(split) if reference.user in users]
+            asked = {(case.user, case.prompt) for case in self._cases(split)}
+            likes = [r for r in mine if (r.user, r.picture.digest) in self._collection.scorer_likes]
+            strays = [
+                r.user
+                for r in mine
+                if (r.user, r.picture.digest) not in self._collection.scorer_likes and (r.user, r.prompt) not in asked
+            ]
             if strays:
                 listed = f"{counted(len(strays), 'reference')} {agreeing(len(strays), 'is no like', 'are not likes')}"
-                fail(f"{listed} that only scorers see, such as one of {min(strays)[0]}")
-            leaks = [user for user, digest in mine if digest in public]
+                fail(f"{listed} that only scorers see, such as one of {min(strays)}")
+            leaks = [r.user for r in mine if r.picture.digest in public]
             if leaks:
                 listed = f"{counted(len(leaks), 'reference')} {agreeing(len(leaks), 'is', 'are')}"
                 fail(f"{listed} in a history that methods see, such as one of {leaks[0]}")
-            total += len(mine)
-        if not total:
+            kinds += Counter({_LIKES: len(likes), _ASKED: len(mine) - len(likes)})
+        if not kinds.total():
             fail("there are no references")
-        return f"{counted(total, 'reference')}, all likes that only scorers see, in no history that methods see"
+        shares = f"all {next(iter(kinds))}" if len(kinds) == 1 else _counts(kinds)
+        return f"{counted(kinds.total(), 'reference')}, {shares}, in no history that methods see"
 
     def near_duplicates(self) -> str:
         """No copy, however retouched, between evaluated histories, what only scorers see, and what is learned from."""

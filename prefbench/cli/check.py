@@ -22,8 +22,9 @@ KINDS = ("method", "metric", "scorer", "suite", "report", "weights")
 @click.argument("kind")
 @click.argument("name")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE")
+@click.option("-s", "--suite-parameter", "of_suite", multiple=True, metavar="NAME=VALUE", help="-p, of a suite.")
 @as_json
-def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> None:
+def check(kind: str, name: str, parameters: tuple[str, ...], of_suite: tuple[str, ...], as_json: bool) -> None:
     """Check a plug-in for conformance, prove a suite's splits disjoint, or measure shipped weights.
 
     KIND is method, metric, scorer, suite, report or weights.
@@ -33,6 +34,9 @@ def check(kind: str, name: str, parameters: tuple[str, ...], as_json: bool) -> N
 
     if kind not in KINDS:
         raise PrefbenchError(unknown("kind", kind, list(KINDS)))
+    if of_suite and kind != "suite":
+        raise PrefbenchError(f"-s {of_suite[0]} is for checking suites; parameters of a {kind} go after -p")
+    parameters += of_suite
     check_name(cast("Kind", kind), name)
     passed = _check_weights(name, as_json=as_json) if kind == "weights" else _check(kind, name, parameters, as_json)
     raise SystemExit(0 if passed else 1)

@@ -14,7 +14,7 @@ from prefbench.registry import default
 @click.command()
 @click.option("--method", required=True, help="A registered method, or path/to/file.py:Class.")
 @click.option("--suite", default=default("suite"), show_default=True)
-@click.option("--split", default="test", show_default=True, help="train, scorer, val or test.")
+@click.option("--split", default="test", show_default=True, help="train, scorer, val, test or shifted.")
 @click.option("--control", help="Wrap the method; `prefbench list controls` names them.")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the method.")
 @click.option("-s", "--suite-parameter", "suite_parameters", multiple=True, metavar="NAME=VALUE")

@@ -81,6 +81,10 @@ class GuardedSuite(Suite):
         deed = f"references({split!r})"
         return self._all(Reference, deed, self._asked(deed, lambda: self._suite.references(split)))
 
+    def crowd_references(self, split: Split) -> Sequence[Reference]:
+        deed = f"crowd_references({split!r})"
+        return self._all(Reference, deed, self._asked(deed, lambda: self._suite.crowd_references(split)))
+
     def train_users(self) -> Sequence[TrainUser]:
         return self._all(TrainUser, "train_users", self._asked("train_users", self._suite.train_users))
 
@@ -90,6 +94,9 @@ class GuardedSuite(Suite):
 
     def inventory(self) -> Mapping[str, str]:
         return self._of(dict, "inventory", self._asked("inventory", lambda: dict(self._suite.inventory())))
+
+    def checks(self) -> Mapping[str, Callable[[], str]]:
+        return self._of(dict, "checks", self._asked("checks", lambda: dict(self._suite.checks())))
 
     def untrained_backbone(self) -> DiffusionPipeline:
         return self._asked("untrained_backbone", self._suite.untrained_backbone)

@@ -22,7 +22,7 @@ from prefbench.score.returned import checked_columns, checked_set_values
 from prefbench.score.score_files import StoredScores, is_current, read_header, samples_digests, write_scores
 from prefbench.score.score_rows import ScoreRow
 from prefbench.score.scorer_figures import keep, measure
-from prefbench.score.sets import FLOOR_KEY, SET_KEY, jackknife
+from prefbench.score.sets import CROWD_KEY, FLOOR_KEY, SET_KEY, jackknife
 
 logger = logging.getLogger(__name__)
 _CHUNK = 500
@@ -234,12 +234,15 @@ class Evaluator:
         return _score_rows(users, columns)
 
     def _set_rows(self, metric: api.SetMetric, material: Material) -> list[ScoreRow]:
-        """The value: drawn images to half A of the references; the floor: half B to half A, at equal n."""
-        drawn, reference, other_half = self.inputs.sets(metric, material)
+        """The value: drawn images to half A of the references; the floor: half B to half A; and what the crowd's style
+        has. All at equal n.
+        """
+        drawn, reference, other_half, crowd = self.inputs.sets(metric, material)
         with _asking(metric, "compare"):
             values: dict[str, float | None] = {
                 SET_KEY: metric.compare(drawn, reference),
                 FLOOR_KEY: _where_measurable(metric, other_half, reference),
+                **({} if crowd is None else {CROWD_KEY: _where_measurable(metric, crowd, reference)}),
                 **jackknife(metric, drawn, reference),
             }
             checked = checked_set_values(metric.card, values)

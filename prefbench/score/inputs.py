@@ -33,6 +33,8 @@ class ComparedSets(NamedTuple):
     """One half of the reference images."""
     floor: api.FeatureSet
     """The other half: what it scores against `reference` is the floor."""
+    crowd: api.FeatureSet | None
+    """What most users like, where the suite has it: what drawing this for everybody scores."""
 
 
 class MetricInputs:
@@ -141,7 +143,16 @@ class MetricInputs:
             np.array([sample.prompt for sample in samples]),
         )
         n = min(len(drawn), len(first), len(second))
-        return ComparedSets(*(take_evenly(features, n) for features in (drawn, first, second)))
+        of_crowd = self.set_aside.crowd_references(material)
+        enough = len(of_crowd) >= n
+        crowd = take_evenly(self._feature_set(of_crowd, metric.extractor, material), n) if enough else None
+        first, second = take_evenly(first, n), take_evenly(second, n)
+        return ComparedSets(take_evenly(drawn, n), first, second, crowd)
+
+    def _feature_set(self, references: Sequence[api.Reference], role: str, material: Material) -> api.FeatureSet:
+        features = self.judged_features(role, material, [reference.picture for reference in references])
+        users, prompts = (np.array([getattr(one, name) for one in references]) for name in ("user", "prompt"))
+        return api.FeatureSet(features, users, prompts)
 
     def _references(self, role: str, material: Material) -> tuple[api.FeatureSet, api.FeatureSet]:
         """The reference images of the run's users, split within each user into two halves."""
@@ -150,12 +161,10 @@ class MetricInputs:
         if len(references) < _FEWEST_REFERENCES:
             here = f"{api.counted(len(references), 'reference image')} of these users"
             raise api.NotMeasurableError(f"{here}; {_FEWEST_REFERENCES} are the least")
-        features = self.judged_features(role, material, [r.picture for r in references])
-        owners = np.array([r.user for r in references])
-        whole = api.FeatureSet(features, owners, np.array([r.prompt for r in references]))
+        whole = self._feature_set(references, role, material)
         half = np.zeros(len(references), dtype=np.int64)
         for user in users:
-            rows = np.flatnonzero(owners == user)
+            rows = np.flatnonzero(whole.users == user)
             half[rows] = np.arange(len(rows)) % 2
         return whole.select(half == 0), whole.select(half == 1)
 

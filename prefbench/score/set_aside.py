@@ -66,15 +66,22 @@ class SetAside:
 
     def references(self, material: Material) -> Sequence[api.Reference]:
         """The references of the run's users without those that are set aside."""
+        return self._readable_of(self._suite.references(material.split), material)
+
+    def crowd_references(self, material: Material) -> Sequence[api.Reference]:
+        """The same of the references in the crowd's style."""
+        return self._readable_of(self._suite.crowd_references(material.split), material)
+
+    def _readable_of(self, references: Sequence[api.Reference], material: Material) -> Sequence[api.Reference]:
         users = {sample.user for sample in material.samples}
-        references = self._suite.references(material.split)
         return [r for r in references if r.user in users and r.picture not in self._faults]
 
     def _judged(self, metric: api.Metric, material: Material) -> list[Judged]:
         learns = isinstance(getattr(metric, "scorer", None), api.CrossFittedScorer)
         users = [user.id for user in (self._suite.users(material.split) if learns else material.users)]
         if isinstance(metric, api.SetMetric):
-            references = self._suite.references(material.split)
+            split = material.split
+            references = [*self._suite.references(split), *self._suite.crowd_references(split)]
             return [Judged(r.picture, f"reference of {r.user}") for r in references if r.user in set(users)]
         histories = [self._suite.history(user, viewer) for viewer in metric.card.asks_histories for user in users]
         return [

@@ -1,4 +1,4 @@
-"""The stored values of a metric over sets: its value, its floor, and its values without some users or a prompt."""
+"""The stored values of a metric over sets: its value, its floor, that of the crowd's style, and those without some."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from prefbench.api import FeatureSet, NotMeasurableError, SetMetric
 
 SET_KEY = "set"
 FLOOR_KEY = "floor"
+CROWD_KEY = "of the crowd"
+"""What the cases' prompts in the style that most users like score, in suites that have such pictures."""
 WITHOUT_KEYS = ("without/user/", "without/prompt/")
 """Prefixes of a set metric's values without one group of users, and without one prompt."""
 _JACKKNIFE = 50

@@ -13,7 +13,7 @@ from prefbench.files import write_atomic
 from prefbench.score import admission
 from prefbench.score.score_files import StoredSummary, write_summary
 from prefbench.score.scored_folder import ScoredFolder
-from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS
+from prefbench.score.sets import CROWD_KEY, FLOOR_KEY, SET_KEY, WITHOUT_KEYS
 from prefbench.stats.jackknife import jackknife_half_width
 from prefbench.stats.means import mean_interval
 
@@ -56,7 +56,9 @@ def _column_row(run: ScoredRun, name: str, kind: str, estimate: Estimate, column
 
 
 def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
-    """The stored value with its jackknife interval over users and prompts within the metric's bounds, and the floor."""
+    """The stored value with its jackknife interval over users and prompts within the metric's bounds, and what stands
+    beside it: the floor, and the value of the crowd's style.
+    """
     header, values = run.headers[name], run.set_values(name)
     low, high = set_interval(run, name)
     drawn = [sample for sample in run.samples if sample.image is not None]
@@ -76,6 +78,7 @@ def _set_row(run: ScoredFolder, name: str) -> SummaryRow:
         n_pairs=pairs,
         missing=len(run.samples) - len(drawn) + run.undrawn,
         floor=values.get(FLOOR_KEY),
+        crowd=values.get(CROWD_KEY),
         unranked=admission.unranked(header, run.description["method"]),
         extractor=header.encoder_of(name),
         foreign=", ".join(header.foreign),

@@ -73,7 +73,7 @@ class SetContrasts:
         Where there are fewer references than images, the same users, prompts and indices are compared of every run.
         """
         material = Material(RunFolder(run.path), self._suite, run.spec["split"])
-        drawn, reference, _ = self._inputs.sets(metric, material)
+        drawn, reference, *_ = self._inputs.sets(metric, material)
         return drawn.select(np.lexsort((drawn.prompts, drawn.users))), reference
 
     def _difference(

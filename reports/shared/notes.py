@@ -30,6 +30,10 @@ def legend(rows: Sequence[SummaryRow], notes: Sequence[str] = ()) -> list[str]:
     if floors:
         values = ", ".join(f"{metric} {number(floor)}" for metric, floor in floors.items())
         lines.append(f"floor: one half of the references against the other at the same n ({values}).")
+    crowds = {row.metric: row.crowd for row in summaries if row.crowd is not None}
+    if crowds:
+        values = ", ".join(f"{metric} {number(crowd)}" for metric, crowd in crowds.items())
+        lines.append(f"crowd: the same prompts in the style that most users like, against the references ({values}).")
     for metric in floors:
         stood_on = sorted({row.n_samples for row in summaries if row.metric == metric})
         if len(stood_on) > 1:

@@ -44,6 +44,8 @@ from .compared_cells import (
     win_lines,
 )
 
+BESIDE = ("floor", "crowd")
+"""What stands beside the value of a set-level metric: the best it can be, and what knowing nobody is worth."""
 QUESTIONS = ("preference", "adherence", "fidelity", "side")
 
 
@@ -53,11 +55,10 @@ def run_grid(comparison: Comparison, label: str) -> Grid:
     names = [name for name in comparison.metrics if name in rows]
     heading = difference_heading(comparison, label, "\n")
     compared = bool(heading)
-    floors = any(row.summary.floor is not None for row in rows.values())
-    columns = ["metric", "value [95 %]", N, "missing"]
-    columns += ["floor"] * floors + heading
+    beside = [name for name in BESIDE if any(getattr(row.summary, name) is not None for row in rows.values())]
+    columns = ["metric", "value [95 %]", N, "missing", *beside, *heading]
     sections = [
-        [_run_row(rows[name], floors, compared) for name in names if rows[name].summary.question == question]
+        [_run_row(rows[name], beside, compared) for name in names if rows[name].summary.question == question]
         for question in QUESTIONS
     ]
     run = comparison.runs[label]
@@ -193,12 +194,11 @@ def _ends(columns: Cells) -> tuple[int, ...]:
     return (0, *range(columns.index(N), len(columns)))
 
 
-def _run_row(row: ComparedRow, floors: bool, compared: bool) -> Cells:
+def _run_row(row: ComparedRow, beside: Sequence[str], compared: bool) -> Cells:
     summary = row.summary
     value = absence(summary) if summary.value is None else stacked_value(summary)
     cells = [metric_name(summary), value, counts(summary), str(summary.missing)]
-    if floors:
-        cells.append("" if summary.floor is None else number(summary.floor))
+    cells += ["" if getattr(summary, name) is None else number(getattr(summary, name)) for name in beside]
     if compared:
         stands_on = (counts(summary), summary.missing)
         cells.append(tested_cell(row, stands_on))

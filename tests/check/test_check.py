@@ -749,6 +749,29 @@ class SeenReferences(Small):
         return [Reference(u.id, "", j.picture) for u in self.users(split) for j in self.history(u.id).liked]
 
 
+class Asked(Small):
+    """References are drawn for the cases."""
+
+    prompt = "a fox"
+
+    def references(self, split: Split) -> Sequence[Reference]:
+        return [Reference(user.id, self.prompt, noise(f"drawn for {user.id}")) for user in self.users(split)]
+
+
+class UnaskedFor(Asked):
+    prompt = "a cow"
+
+
+class Proved(Small):
+    """A suite with checks of its own."""
+
+    def checks(self) -> Mapping[str, Callable[[], str]]:
+        def wrong() -> str:
+            raise PrefbenchError("half of the users are asleep")
+
+        return {"awake": lambda: "all users are awake", "asleep": wrong}
+
+
 class Retouched(Small):
     """What train shows is what val's methods show, slightly darker from row to row."""
 
@@ -782,6 +805,9 @@ class RestlessSuite(Small):
         (Repeating, {"prompts unseen"}),
         (Trained, {"training captions"}),
         (SeenReferences, {"references"}),
+        (UnaskedFor, {"references"}),
+        (Asked, set()),
+        (Proved, {"asleep"}),
         (Retouched, {"near-duplicates"}),
         (RestlessSuite, {"deterministic"}),
     ],
@@ -789,6 +815,16 @@ class RestlessSuite(Small):
 )
 def test_a_suite_fails_the_rule_that_it_breaks(suite: type[Suite], broken: set[str]) -> None:
     assert failed(check_suite(suite)) == broken
+
+
+def test_what_references_are_and_what_a_suite_measures_itself_is_said() -> None:
+    details = {finding.check: finding.detail for finding in check_suite(Asked)}
+    assert details["references"] == (
+        "9 references, all pictures of the cases' own prompts, in no history that methods see"
+    )
+    details = {finding.check: finding.detail for finding in check_suite(Proved)}
+    assert details["awake"] == "all users are awake"
+    assert "half of the users are asleep" in details["asleep"]
 
 
 def test_a_picture_that_cannot_be_read_is_named_once_with_its_user_side_and_path(tmp_path: Path) -> None:

@@ -151,6 +151,10 @@ MISTAKES = {
     "kind of families": (["list", "metric_familys"], "did you mean 'metric_families'?"),
     "kind to check": (["check", "metrik", "x"], "unknown kind 'metrik'; did you mean 'metric'?"),
     "card": (["show", "metric", "utilty"], "did you mean 'utility'?"),
+    "a suite's parameter": (
+        ["check", "metric", "utility", "-s", "world=2"],
+        "-s world=2 is for checking suites; parameters of a metric go after -p",
+    ),
     "check": (["check", "method", "promt-only"], "did you mean 'prompt-only'?"),
     "trainer": (["train", "mini-slip"], "did you mean 'mini-clip'?"),
     "trainer's parameter": (["train", "mini-sd", "-p", "compile=yes"], "did you mean 'compile_model'?"),

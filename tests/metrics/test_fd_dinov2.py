@@ -58,6 +58,9 @@ class World:
     def references(self, _: str) -> Sequence[Reference]:
         return [Reference(u, "p", Picture.of(Image.fromarray(smooth(seed, 8)))) for seed, u in enumerate(USERS * 20)]
 
+    def crowd_references(self, _: str) -> Sequence[Reference]:
+        return ()
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:

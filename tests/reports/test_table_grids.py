@@ -17,6 +17,7 @@ from prefbench.reports.table.compare import compare
 from prefbench.reports.table.grids import difference_grid, kinds_grid, run_grid, runs_grid
 from prefbench.reports.validation.unmet import unmet_notes, unmet_requirements
 from prefbench.score.scored_folder import ScoredFolder
+from prefbench.score.sets import CROWD_KEY
 from prefbench.score.summarise import store_summary
 from prefbench.suites.picturebook.suite import Picturebook
 from tests.support.stored import scores_of
@@ -115,6 +116,20 @@ def test_values_that_are_all_equal_are_marked_and_the_line_says_what_stays_unsee
         assert re.search(r"0\.300°‡=", text)
         assert text.count("= no user and no prompt differs") == 1
         assert "up to 63 % of users (3 alike) and 78 % of prompts (2 alike) differ as a whole" in " ".join(text.split())
+
+
+def test_the_crowds_style_stands_in_a_column_beside_the_floor_and_under_the_table(tmp_path: Path) -> None:
+    base = build(tmp_path / "base", "prompt-only", {"ann": 0.1, "bob": 0.2, "cyd": 0.4})
+    assert "crowd" not in run_grid(compare([base]), "prompt-only").columns
+    header, rows = scores_of(base.folder, "fid")
+    rows.append({"key": CROWD_KEY, "column": "fid", "value": 7.25, "n": 6})
+    base.folder.write_scores("fid", header, rows)
+    store_summary(ScoredFolder.open(base.path))
+    grid = run_grid(compare([ScoredFolder.open(base.path)]), "prompt-only")
+    assert grid.columns[4:6] == ("floor", "crowd")
+    (row,) = [row for section in grid.sections for row in section if row[0].startswith("fid")]
+    assert row[4:6] == ("3.250", "7.250")
+    assert any("the style that most users like" in note and "fid 7.250" in note for note in grid.notes)
 
 
 def test_marks_of_kinds_of_users_are_explained_under_their_own_table_alone(tmp_path: Path) -> None:

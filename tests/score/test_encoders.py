@@ -93,6 +93,9 @@ class Photographs:
             Reference(user, "a like", Picture.of(grey(u + 10 * i))) for u, user in enumerate(USERS) for i in range(8)
         ]
 
+    def crowd_references(self, _: str) -> Sequence[Reference]:
+        return ()
+
 
 class Cartoons(Photographs):
     card = replace(Photographs.card, name="cartoons")

@@ -40,7 +40,7 @@ from prefbench.run.folder import RunFolder
 from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
 from prefbench.score.scored_folder import ScoredFolder
-from prefbench.score.sets import FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
+from prefbench.score.sets import CROWD_KEY, FLOOR_KEY, SET_KEY, WITHOUT_KEYS, jackknife
 from prefbench.score.summarise import summarise
 from prefbench.stats.jackknife import jackknife_half_width
 from tests.support.stored import SPEC, scores_of
@@ -162,6 +162,9 @@ class World:
             for i in range(13)
         ]
 
+    def crowd_references(self, _: str) -> Sequence[Reference]:
+        return ()
+
 
 def level(value: int) -> Image.Image:
     return Image.new("RGB", (4, 4), (value, value, value))
@@ -214,6 +217,26 @@ def test_the_halves_of_the_references_are_disjoint_and_of_one_size(folder: RunFo
     found = values(folder, "members")
     assert found[SET_KEY] == 36
     assert found[FLOOR_KEY] == 36, "no picture of one half is in the other"
+
+
+class WithCrowd(World):
+    """Most users like pictures that are ten levels lighter than all references."""
+
+    def crowd_references(self, _: str) -> Sequence[Reference]:
+        return [replace(r, picture=Picture.of(level(110))) for r in self.references("test")]
+
+
+def test_what_the_crowds_style_scores_stands_beside_the_floor(folder: RunFolder) -> None:
+    score(folder, "MeanShift", world=WithCrowd())
+    found = values(folder, "shift")
+    references = np.mean([10 + 30 * u + i for u in range(len(USERS)) for i in range(13)])
+    assert found[CROWD_KEY] == pytest.approx(110 - references, abs=2)
+    assert abs(found[FLOOR_KEY]) <= 1
+
+
+def test_without_a_crowds_style_nothing_is_stored_of_it(folder: RunFolder) -> None:
+    score(folder, "MeanShift")
+    assert CROWD_KEY not in values(folder, "shift")
 
 
 def test_each_user_is_in_both_halves(folder: RunFolder) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
@@ -30,12 +30,23 @@ from prefbench.api.near import unknown
 from prefbench.suites.picturebook.data.train_users import train_users
 from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
+from prefbench.suites.picturebook.users.references import Shown, in_liked_styles, in_the_crowds_style
+from prefbench.suites.picturebook.users.shares import crowd_gain, judging, pair_accuracy
 from prefbench.suites.picturebook.users.worlds import FIRST, WORLDS
 from prefbench.suites.picturebook.world.axes import training_contents
 from prefbench.suites.picturebook.world.render import VERSION
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
+
+
+_TOLD: Sequence[Split] = ("val", "test")
+"""Whose pairs are told."""
+_OTHERS = 200
+"""Users whose mean utility stands for what everybody likes."""
+_OWN = 0.90
+_IMPERSONAL = (0.58, 0.63)
+"""How often the own taste, and a scorer that knows nobody, should be right."""
 
 
 class Picturebook(Suite):
@@ -147,11 +158,24 @@ class Picturebook(Suite):
         return [Case(f"{user}/{i}", user, prompt.text) for i, prompt in enumerate(prompts)]
 
     def references(self, split: Split) -> Sequence[Reference]:
+        if self._world.prompted_references:
+            return self._drawn_references(split, in_liked_styles)
         return [
             Reference(user.id, entry.scene.content.prompt, _picture(entry))
             for user in self._population(split)
             for entry in user.judged("scorer").liked
         ]
+
+    def crowd_references(self, split: Split) -> Sequence[Reference]:
+        if not self._world.prompted_references or self._world.crowd == 0:
+            return ()
+        return self._drawn_references(split, in_the_crowds_style)
+
+    def _drawn_references(
+        self, split: Split, scenes_of: Callable[[SimulatedUser], Iterable[Shown]]
+    ) -> Sequence[Reference]:
+        shown = ((user.id, *one) for user in self._population(split) for one in scenes_of(user))
+        return [Reference(user, prompt.text, _picture(entry)) for user, prompt, entry in shown]
 
     def train_users(self) -> Sequence[TrainUser]:
         return train_users(self._population("train"))
@@ -162,6 +186,26 @@ class Picturebook(Suite):
     @cached_property
     def truth(self) -> PicturebookTruth:
         return PicturebookTruth(self._find, self._scene, self._world)
+
+    def checks(self) -> Mapping[str, Callable[[], str]]:
+        if self._world == FIRST:
+            return {}
+        users = [user for split in _TOLD for user in self._population(split)]
+        return {
+            "pairs told": partial(self._pairs_told, users),
+            "crowd's style": lambda: f"{crowd_gain(users):.3f} of the way from the prior to each user's best",
+            "ways to judge": lambda: judging(users),
+        }
+
+    def _pairs_told(self, users: Sequence[SimulatedUser]) -> str:
+        told = pair_accuracy(users, self._population("train")[:_OTHERS])
+        right = f"of {told.pairs} pairs the own taste is right in {told.own:.3f}"
+        line = f"{right}, the mean of others in {told.impersonal:.3f} (standard error {told.error:.3f})"
+        low, high = _IMPERSONAL[0] - 2 * told.error, _IMPERSONAL[1] + 2 * told.error
+        if self._world in WORLDS.values() and not (told.own >= _OWN and low <= told.impersonal <= high):
+            meant = f"{_OWN} at least, and {_IMPERSONAL[0]} to {_IMPERSONAL[1]}"
+            raise PrefbenchError(f"{line}; {meant}, are what this world is meant to have")
+        return line
 
     def untrained_backbone(self) -> DiffusionPipeline:
         from prefbench.suites.picturebook.miniatures.mini_sd import build_mini_sd

@@ -30,6 +30,8 @@ class World:
         forms: shares of the ways to judge.
         weights: shares of the groups of axes in the own part of the utility.
         worded_prompts: whether cases also ask for a value of an axis that prompts can name.
+        prompted_references: whether references show the cases' own prompts in styles that the user likes; else they are
+            the user's likes, which show other prompts.
         shifted: whether there are users from another prior, the split `shifted`.
     """
 
@@ -41,6 +43,7 @@ class World:
     forms: tuple[tuple[Form, float], ...]
     weights: tuple[tuple[Group, float], ...]
     worded_prompts: bool
+    prompted_references: bool
     shifted: bool
 
     def turned(
@@ -112,6 +115,7 @@ FIRST = World(
     forms=(("pairs", 1.0),),
     weights=_WEIGHTS,
     worded_prompts=False,
+    prompted_references=False,
     shifted=False,
 )
 """Every user has a taste of an own alone and judges flawless pictures of one prompt."""
@@ -133,6 +137,7 @@ SECOND = World(
     forms=(("pairs", 0.6), ("ratings", 0.2), ("likes", 0.2)),
     weights=_WEIGHTS,
     worded_prompts=True,
+    prompted_references=True,
     shifted=True,
 )
 """Users share a taste, mind defects, and judge in several ways."""
