@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from prefbench.api import FloatArray, PrefbenchError
+from prefbench.suites.picturebook.data.drawn import drawn_pictures
+from prefbench.suites.picturebook.reader.reader import load_reader
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.suites.picturebook.users.choices import RATINGS, rate, rating_probabilities
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SimulatedUser, population
@@ -16,7 +18,7 @@ from prefbench.suites.picturebook.users.quality import expected_severity, sample
 from prefbench.suites.picturebook.users.sampling import SUBJECTS, sample_spec
 from prefbench.suites.picturebook.users.taste import Taste, common_taste
 from prefbench.suites.picturebook.users.worlds import FIRST, SECOND
-from prefbench.suites.picturebook.world.axes import CONTENTS, STYLE, STYLE_NAMES, sample_styles
+from prefbench.suites.picturebook.world.axes import AXES, CONTENTS, STYLE, STYLE_NAMES, sample_styles, training_contents
 from prefbench.suites.picturebook.world.defects import DEFECTS
 
 USERS = population("val", SECOND)
@@ -123,9 +125,32 @@ def test_a_spoilt_picture_is_what_the_user_saw() -> None:
     entries = [e for user in USERS[:20] for e in user.judged("scorer").disliked if e.defects]
     assert entries
     for entry in entries[:5]:
-        assert (entry.drawn() != replace(entry, defects=()).drawn()).any()
+        assert (entry.pixels != replace(entry, defects=()).pixels).any()
     assert {user.care for user in USERS} != {USERS[0].care}
     assert all(user.care == 0 for user in population("val"))
+
+
+def test_drawn_pictures_are_judged_by_what_they_show() -> None:
+    entries = [e for user in USERS for e in user.judged("scorer").liked + user.judged("scorer").disliked]
+    drawn = [entry for entry in entries if entry.drawn is not None]
+    assert len(drawn) / len(entries) == pytest.approx(SECOND.drawn, abs=0.03)
+    for entry in drawn[:10]:
+        assert entry.drawn is not None
+        assert entry.drawn.scene == entry.scene
+        assert entry.defects or (entry.pixels == entry.drawn.pixels).all()
+    rendered = population("val", replace(SECOND, drawn=0.0))[0].judged("scorer").liked
+    assert all(entry.drawn is None for entry in rendered)
+
+
+@pytest.mark.slow
+def test_the_reader_sees_in_drawn_pictures_what_they_are_said_to_show() -> None:
+    pictures = [picture for pictures in drawn_pictures().values() for picture in pictures]
+    assert len(pictures) > 600
+    assert {picture.scene.content for picture in pictures} == set(training_contents())
+    read = load_reader().read(np.stack([picture.pixels for picture in pictures]))
+    for a, axis in enumerate(AXES):
+        shown = [picture.scene.indices[a] for picture in pictures]
+        assert (read[axis.name].argmax(1) == shown).mean() > 0.97
 
 
 # ---------------------------------------------------------------------------------------------------- forms

@@ -89,7 +89,8 @@ def _serve(link: socket.socket) -> None:
         child = os.fork()
         if not child:
             link.close()
-            return _become(*json.loads(request), fds)
+            folder, arguments = json.loads(request)
+            return _become(folder, arguments, fds)
         *streams, told = fds
         for fd in streams:
             os.close(fd)

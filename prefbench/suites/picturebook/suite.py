@@ -250,11 +250,12 @@ def _plain(user: SimulatedUser, viewer: Viewer) -> list[list[list[int]]]:
 
 @lru_cache(maxsize=20_000)
 def _picture(entry: JudgedScene) -> Picture:
-    return Picture.of(Image.fromarray(entry.drawn()))
+    return Picture.of(Image.fromarray(entry.pixels))
 
 
 def _judgment(entry: JudgedScene, *, liked: bool, pair: str) -> Judgment:
-    prompt, source = entry.scene.content.prompt, "picturebook renderer"
+    prompt = entry.scene.content.prompt
+    source = "picturebook renderer" if entry.drawn is None else "mini-sd"
     if entry.rating is not None:
         return Judgment(_picture(entry), prompt, liked, rating=float(entry.rating), source=source)
     return Judgment(_picture(entry), prompt, liked, pair=pair, source=source)

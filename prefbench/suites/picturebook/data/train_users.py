@@ -49,7 +49,7 @@ def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
     path = _path(scenes)
     if not path.exists():
         logger.info("rendering %d pictures of train users", len(scenes))
-        pixels = np.stack([entry.drawn() for entry in scenes])
+        pixels = np.stack([entry.pixels for entry in scenes])
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, pixels=pixels)
     with np.load(path) as stored:

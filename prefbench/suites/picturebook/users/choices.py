@@ -108,8 +108,11 @@ def log_likelihood_of_ratings(
         np.broadcast_to(ratings - 1, utilities.shape)[..., None],
         axis=-1,
     )[..., 0]
-    such = [r - 1 for r in (LIKED_RATINGS if ratings[0] in LIKED_RATINGS else DISLIKED_RATINGS)]
-    anywhere = rating_probabilities(others, sharpness[:, None, None, None])[..., such].sum(axis=-1).mean(axis=(-2, -1))
+    scale = sharpness[:, None, None, None]
+    if ratings[0] in LIKED_RATINGS:
+        anywhere = _odds(scale * others, scale * _CUTS[LIKED_RATINGS[0] - 2]).mean(axis=(-2, -1))
+    else:
+        anywhere = _odds(scale * _CUTS[DISLIKED_RATINGS[-1] - 1], scale * others).mean(axis=(-2, -1))
     return np.asarray((np.log(given + 1e-12) - np.log(anywhere + 1e-12)).sum(axis=-1))
 
 

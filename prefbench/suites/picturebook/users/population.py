@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import SPLITS, FloatArray, Pixels, Split, Viewer
+from prefbench.suites.picturebook.data.drawn import DrawnPicture, drawn_pictures
 from prefbench.suites.picturebook.users.cases import balanced_places, case_prompts
 from prefbench.suites.picturebook.users.choices import DISLIKED_RATINGS, LIKED_RATINGS, judge_four, rate
 from prefbench.suites.picturebook.users.quality import CARE, sample_defects, severity
@@ -56,16 +57,20 @@ class JudgedScene:
     """The level of each of `DEFECTS`; nothing where the picture is flawless."""
     rating: int | None = None
     """1 to 5, of users who rate."""
+    drawn: DrawnPicture | None = None
+    """What a denoiser drew of the scene; None of a rendered one."""
 
-    def drawn(self) -> Pixels:
+    @property
+    def pixels(self) -> Pixels:
         """The picture that the user saw."""
-        pixels = render(self.scene, self.seed)
+        pixels = render(self.scene, self.seed) if self.drawn is None else self.drawn.pixels
         return spoil(pixels, self.defects, self.seed) if self.defects else pixels
 
     @property
     def numbers(self) -> list[int]:
         """All that it depends on."""
-        return [*self.scene.indices, self.seed, *self.defects, *([] if self.rating is None else [self.rating])]
+        optional = (self.rating, None if self.drawn is None else self.drawn.place)
+        return [*self.scene.indices, self.seed, *self.defects, *(number for number in optional if number is not None)]
 
 
 @dataclass(frozen=True)
@@ -164,9 +169,15 @@ class SimulatedUser:
     def _show(self, n: int, viewer: Viewer, rng: np.random.Generator) -> _Shown:
         contents = training_contents()
         content = contents[int(rng.integers(len(contents)))]
-        styles = _candidates(content, n, f"{self.split}/{viewer}", self.world, rng)
-        share = self.world.defects
-        return _Shown(content, styles, sample_defects(rng, n, share) if share > 0 else None)
+        owner, world = f"{self.split}/{viewer}", self.world
+        styles = _candidates(content, n, owner, world, rng)
+        defects = sample_defects(rng, n, world.defects) if world.defects > 0 else None
+        drawn: list[DrawnPicture | None] = [None] * n
+        pool = _drawn(content, owner, _owners(world)) if world.drawn > 0 else ()
+        for i in np.flatnonzero(rng.random(n) < world.drawn) if pool else ():
+            drawn[i] = one = pool[int(rng.integers(len(pool)))]
+            styles[i] = one.scene.style
+        return _Shown(content, styles, defects, drawn)
 
     def _utilities(self, shown: _Shown, present: float) -> FloatArray:
         """Utilities (N,) of the pictures shown, where the present taste has a share beside the former one."""
@@ -189,16 +200,21 @@ class SimulatedUser:
 
 
 class _Shown(NamedTuple):
-    """Pictures of one content that a user compares: styles (N, axes) and, where there are any, defects (N, defects)."""
+    """N pictures of one content that a user compares."""
 
     content: Content
     styles: IntArray
+    """(N, axes)"""
     defects: IntArray | None
+    """(N, defects); None in worlds without any."""
+    drawn: Sequence[DrawnPicture | None]
+    """Of those that a denoiser drew, the picture."""
 
     def judged(self, i: int, rng: np.random.Generator) -> JudgedScene:
         """One of them, with a seed to render it from."""
         defects = () if self.defects is None or not self.defects[i].any() else tuple(self.defects[i].tolist())
-        return JudgedScene(self.content.scene(self.styles[i].tolist()), int(rng.integers(2**31)), defects)
+        scene, seed = self.content.scene(self.styles[i].tolist()), int(rng.integers(2**31))
+        return JudgedScene(scene, seed, defects, drawn=self.drawn[i])
 
 
 @lru_cache(maxsize=64)
@@ -270,6 +286,15 @@ def _is_owned(content: Content, styles: IntArray, owner: str, owners: tuple[str,
     crc = of_content ^ np.bitwise_xor.reduce(changes[_STYLE_AXES, styles], axis=1)
     owned: NDArray[np.bool_] = _shares(owner, owners)[crc % len(owners)]
     return owned
+
+
+@cache
+def _drawn(content: Content, owner: str, owners: tuple[str, ...]) -> tuple[DrawnPicture, ...]:
+    """The drawn pictures of a content whose scene is the owner's."""
+    pictures = drawn_pictures().get(content, ())
+    styles = np.array([picture.scene.style for picture in pictures], dtype=np.int64).reshape(-1, len(STYLE_NAMES))
+    owned = _is_owned(content, styles, owner, owners)
+    return tuple(picture for picture, is_owned in zip(pictures, owned, strict=True) if is_owned)
 
 
 @cache

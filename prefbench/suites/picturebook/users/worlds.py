@@ -25,6 +25,7 @@ class World:
         crowd: share of the taste that all users have in common in their utility, 0 to 1.
         quality: what a strongly spoilt picture loses of the utility, in the mean over users.
         defects: share of judged pictures with a defect.
+        drawn: share of judged pictures that a denoiser drew.
         noise: how much less sharply users choose than they could; 1 is the sharpness of `SHARPNESS`.
         kinds: shares of the kinds of user.
         forms: shares of the ways to judge.
@@ -38,6 +39,7 @@ class World:
     crowd: float
     quality: float
     defects: float
+    drawn: float
     noise: float
     kinds: tuple[tuple[UserKind, float], ...]
     forms: tuple[tuple[Form, float], ...]
@@ -110,6 +112,7 @@ FIRST = World(
     crowd=0.0,
     quality=0.0,
     defects=0.0,
+    drawn=0.0,
     noise=1.0,
     kinds=(("consistent", 0.5), ("noisy", 0.15), ("two tastes", 0.1), ("interacting", 0.15), ("sparse", 0.1)),
     forms=(("pairs", 1.0),),
@@ -123,6 +126,7 @@ SECOND = World(
     crowd=0.12,
     quality=0.2,
     defects=0.2,
+    drawn=0.1,
     noise=1.5,
     kinds=(
         ("consistent", 0.3),
