@@ -1,6 +1,7 @@
 """Draws the pictures of histories that are not rendered.
 
-`python -m prefbench.suites.picturebook.miniatures.drawn_pictures` writes them again, with what they show. Kept is where the reader is sure of every attribute and sees the content that was asked for.
+`python -m prefbench.suites.picturebook.miniatures.drawn_pictures` writes them again, with what they show. Kept are
+those in which the reader is sure of every attribute and sees the content that was asked for.
 """
 
 from __future__ import annotations
