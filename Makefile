@@ -32,8 +32,11 @@ FRAME := prompt-only crowd inferred ideal truth copy random-style "inferred --co
 	"inferred --control flipped"
 METHODS := ours ip-adapter attribute-rewrite "ours --control other-user" "ip-adapter --control other-user" \
 	"attribute-rewrite --control other-user" "ours --control flipped"
+HONEST := prompt-only crowd ours ip-adapter attribute-rewrite
 leaderboard: .venv/run.stamp
 	@for method in $(FRAME) $(METHODS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
+	@for method in $(HONEST); do echo runs/leaderboard/picturebook-test-$$method-????????; done \
+		| xargs $(BIN)/prefbench audit --fresh 50
 	@$(BIN)/prefbench report runs/leaderboard/*-* --out runs/leaderboard/report --publish
 
 # What each metric says of methods that cheat: run `make leaderboard` first, for the honest ones.

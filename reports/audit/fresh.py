@@ -116,6 +116,15 @@ def compared(run: AuditedRun) -> str:
     return detail
 
 
+def fresh_line(path: Path) -> str:
+    """How many fresh users a run was compared with, and by how much its own users got more; empty where with none."""
+    content = _stored(path / FILE)
+    if content is None:
+        return ""
+    gains = ", ".join(f"{row['metric']} {row['gain']:+.3f}" for row in content["rows"])
+    return f"{content['users']}, own users' gain {gains}"
+
+
 def _metrics(run: ScoredRun) -> list[str]:
     """The registered metrics of single images that the run was scored by and that ask what a user likes."""
     known = names("metric")

@@ -29,7 +29,7 @@ RANGES: Mapping[str, float | None] = {"utility": 1.0, "preference": 1.0, "prompt
 """From nothing to all: of utility from the prior's mean to the best, of the others a probability. Of `clip-score` it is
 what pictures lose that are measured with another case's prompt."""
 _LEAST_RANGE = 5.0
-"""The least range of `clip-score`, for pictures that show no prompt: copies, say."""
+"""The least range of `clip-score`: pictures that show no prompt, such as copies, have none to lose."""
 _LOOKED_AT = 200
 """Pictures of a run that are read again: of its first users one a case."""
 AS_IS, EXCHANGED = "as it is", "another prompt"
@@ -95,7 +95,8 @@ def again(run: AuditedRun) -> str:
         fail(f"{detail}; more than {LIMIT:g} says that an instrument was played", great)
     if absent := [name for name in metrics if name not in means]:
         warn(f"{detail}; {', '.join(absent)} could not be read again")
-    return detail
+    without = [name for name in metrics if name not in {loss.metric for loss in losses}]
+    return detail + (f"; {', '.join(without)} has no range here: other prompts score as high" if without else "")
 
 
 def _chosen(drawn: Sequence[Sample]) -> list[Sample]:
@@ -149,5 +150,7 @@ def _losses(metric: str, means: Mapping[str, float]) -> list[Loss]:
     if before is None:
         return []
     if scale is None:
-        scale = max(before - means.get(EXCHANGED, before), _LEAST_RANGE)
+        scale = before - means.get(EXCHANGED, before)
+        if scale < _LEAST_RANGE:
+            return []
     return [Loss(metric, name, before, means[name], scale) for name in CHANGES if name in means]

@@ -19,6 +19,7 @@ from ..shared.notes import drawn_lines
 from ..shared.published import portable, read_json
 from ..table.compare import Comparison, as_json, compare
 from ..table.wins import lacking
+from .vouched import Vouched, vouched
 
 GROUP = ("suite", "suite_digest", "split", "backbone", "backbone_digest", "seed", *SAMPLER)
 """Entries that differ in any of these stand in different tables."""
@@ -60,6 +61,8 @@ class Entry(TypedDict):
     unbeaten: NotRequired[list[str]]
     """Of the crowd and the own mismatched control those that a method which draws from histories does not beat; entries
     that were published before it was there lack it."""
+    vouched: NotRequired[Vouched]
+    """What it rests on; entries that were published before it was asked for lack it."""
     stated: NotRequired[Mapping[str, str]]
     """Of given images what their card says: `backbone`, and `part`, what they are in the frame; empty where nothing."""
 
@@ -77,6 +80,8 @@ def entries_of(runs: Sequence[ScoredRun], *, date: str | None = None) -> list[En
     comparison = compare(runs, own_samples=True)
     today = date or datetime.now(UTC).date().isoformat()
     entries = [_entry(comparison, label, run, today) for label, run in comparison.runs.items()]
+    for label, entry in zip(comparison.runs, entries, strict=True):
+        entry["vouched"] = vouched(comparison.runs, label)
     paths = [path_of(entry) for entry in entries]
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:

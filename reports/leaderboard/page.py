@@ -33,6 +33,7 @@ from ..table.wins import UNPROVEN, stated_name, unproven_notes, win_column, win_
 from ..validation.unmet import unmet_notes
 from .entries import GROUP, Entry, rows_of
 from .reported import REPORTED
+from .vouched import vouched_notes
 
 COLUMNS = (GAP, UTILITY, "preference", "prompt-fidelity", "clip-score", "fid", "kid")
 """The headline where the truth is known, then what must be read beside it."""
@@ -106,6 +107,7 @@ def grid(entries: Sequence[Entry]) -> Grid:
     differences = [d for entry in entries for d in _differences(entry, measure)]
     notes += smallest_note(f"{measure} to {_baseline(entries)}", differences)
     notes += drawn_notes({_label(entry): entry.get("drawn", []) for entry in entries})
+    notes += vouched_notes({_label(entry): entry.get("vouched") for entry in entries})
     title = f"{first['suite']}, {first['split']} users, {first['backbone']}"
     return Grid(title, ("method", *heads, "n", "missing", "commit", "date"), sections, notes, kept=(0,))
 

@@ -10,8 +10,9 @@ from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
 from prefbench.files import write_atomic
 
 from ..shared import published
-from .entries import Entry, entries_of, load_entries, paths_in
+from .entries import Entry, entries_of, load_entries, path_of, paths_in
 from .page import grid, render
+from .vouched import check_vouched
 
 
 class Leaderboard(Report[Sequence[Entry]]):
@@ -39,7 +40,11 @@ class Leaderboard(Report[Sequence[Entry]]):
         return [published.write_json(path, entry, sort_keys=True) for path, entry in zip(paths, result, strict=True)]
 
     def publish(self, result: Sequence[Entry], results: Path | None = None) -> Sequence[Path]:
-        """Writes the entries' files below `results`, then `leaderboard.md` beside it."""
+        """Writes the entries' files below `results`, then `leaderboard.md` beside it.
+
+        Raises `PrefbenchError` for a row without its run under another user's history, or without a passed audit.
+        """
+        check_vouched({path_of(entry).stem: entry["vouched"] for entry in result})
         results = results or published.results_folder()
         return [*self.write(result, results / self.card.published), *self.rebuild(results)]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 from scipy.stats import kendalltau
 
 from prefbench.api import PrefbenchError
+from prefbench.check.findings import Finding
 from prefbench.reports.leaderboard.entries import entries_of, load_entries, path_of
 from prefbench.reports.leaderboard.page import render
 from prefbench.reports.leaderboard.report import Leaderboard
+from prefbench.reports.shared.audited import store_outcome, stored_outcome
 from prefbench.reports.shared.grid import to_markdown
 from prefbench.reports.shared.published import portable, results_folder
 from prefbench.reports.table.compare import compare
@@ -27,13 +31,18 @@ def test_two_runs_with_one_result_file_are_not_published(runs: list[ScoredFolder
         entries_of([*runs, twin])
 
 
+def mismatch(folder: Path) -> ScoredFolder:
+    """`ours` under another user's history."""
+    return build(folder, "ours", 0.1, spec={"control": "other-user"})
+
+
 def test_leaderboard_check_follows_the_results(runs: list[ScoredFolder], tmp_path: Path) -> None:
     report, results = Leaderboard(), tmp_path / "results"
-    written = report.publish(entries_of(runs), results)
+    written = report.publish(entries_of([*runs, mismatch(tmp_path / "mismatch")]), results)
     assert not report.stale(results)
     path = results / "leaderboard" / "toy" / "ours.json"
     others = [path.with_stem(name) for name in ("prompt-only", "inferred")]
-    assert written == [path, *others, tmp_path / "leaderboard.md"]
+    assert written == [path, *others, path.with_name("ours.other-user.json"), tmp_path / "leaderboard.md"]
     entry = json.loads(path.read_text())
     next(row for row in entry["rows"] if row["metric"] == "gap-closed")["value"] = 0.987
     path.write_text(json.dumps(entry))
@@ -41,6 +50,56 @@ def test_leaderboard_check_follows_the_results(runs: list[ScoredFolder], tmp_pat
     report.rebuild(results)
     assert not report.stale(results)
     assert "0.987" in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_a_row_needs_its_run_under_another_users_history_and_a_passed_audit(
+    runs: list[ScoredFolder], tmp_path: Path
+) -> None:
+    def refused(*published: ScoredFolder) -> str:
+        with pytest.raises(PrefbenchError) as caught:
+            Leaderboard().publish(entries_of(published), tmp_path / "results")
+        assert not (tmp_path / "results").exists()
+        return str(caught.value)
+
+    ours, *frame = runs
+    assert re.fullmatch(r"not published: ours needs its run under other-user \(prefbench run .*\)", refused(*runs))
+    beside = mismatch(tmp_path / "mismatch")
+    (ours.path / "audit.json").unlink()
+    line = f"not published: ours needs a passed audit (prefbench audit {ours.path})"
+    assert refused(ours, *frame, beside) == line
+    failed = build(tmp_path / "failed", "ours", 0.4, audit="FAILED")
+    assert "a passed audit, the last failed: rows" in refused(failed, *frame, beside)
+
+
+def test_what_is_wrong_with_the_data_is_named_and_prevents_no_row(tmp_path: Path) -> None:
+    runs = [build(tmp_path / name, name, 0.1) for name in ("prompt-only", "inferred")]
+    store_outcome(runs[0].folder, runs[0].samples, [Finding("prompts seen", "FAILED", "")], "")
+    assert Leaderboard().publish(entries_of(runs), tmp_path / "results")
+    page = (tmp_path / "leaderboard.md").read_text()
+    assert "prompt-only: audit passed but for prompts seen, which is of the data" in page
+
+
+def test_an_audit_of_other_samples_vouches_for_nothing(tmp_path: Path) -> None:
+    one, other = (build(tmp_path / name, "ours", value) for name, value in (("one", 0.1), ("other", {"ann": None})))
+    assert stored_outcome(one.path, one.samples) is not None
+    shutil.copy(one.path / "audit.json", other.path / "audit.json")
+    assert stored_outcome(other.path, other.samples) is None
+
+
+def test_controls_are_published_whatever_their_audit_says(tmp_path: Path) -> None:
+    frame = [build(tmp_path / "base", "prompt-only", 0.1), build(tmp_path / "top", "inferred", 0.8, audited=False)]
+    shown = [*frame, build(tmp_path / "copy", "copy", 0.2, audit="FAILED")]
+    assert Leaderboard().publish(entries_of(shown), tmp_path / "results")
+
+
+def test_the_page_names_the_audit_and_the_run_behind_a_row(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    page = render(entries_of([*runs, mismatch(tmp_path / "mismatch")]))
+    line = next(line for line in page.splitlines() if "Behind the rows" in line)
+    assert re.search(r"ours: audit passed \d{4}-\d\d-\d\d, other-user mismatch;", line)
+    older = entries_of(runs)
+    for entry in older:
+        del entry["vouched"]
+    assert "Behind the rows" not in render(older)
 
 
 def test_leaderboard_sets_the_frame_apart_and_keeps_reported_figures_below(runs: list[ScoredFolder]) -> None:
@@ -278,7 +337,7 @@ def test_an_entry_that_cannot_be_read_is_named_before_anything_is_written(
     odd.parent.mkdir(parents=True)
     odd.write_text("{}")
     with pytest.raises(PrefbenchError, match=r"odd\.json is no result"):
-        Leaderboard().publish(entries_of(runs), tmp_path / "results")
+        Leaderboard().publish(entries_of([*runs, mismatch(tmp_path / "mismatch")]), tmp_path / "results")
     assert [path.name for path in odd.parent.iterdir()] == ["odd.json"]
 
 

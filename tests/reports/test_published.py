@@ -32,7 +32,8 @@ def test_a_page_says_so_where_its_data_are_older(page: Path) -> None:
 def framed(folder: Path) -> list[str]:
     """The paths of runs that can be published."""
     values = {"ours": 0.5, "prompt-only": 0.1, "inferred": 0.9}
-    return [str(build(folder / name, name, value).path) for name, value in values.items()]
+    mismatch = build(folder / "mismatch", "ours", 0.1, spec={"control": "other-user"})
+    return [*(str(build(folder / name, name, value).path) for name, value in values.items()), str(mismatch.path)]
 
 
 def test_an_installed_wheel_publishes_into_no_folder_of_its_own(
@@ -62,7 +63,7 @@ def test_a_folder_of_ones_own_gets_the_results_and_the_page_beside_it(
     )
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in (results / "leaderboard" / "toy").iterdir()) == [
-        "inferred.json", "ours.json", "prompt-only.json",
+        "inferred.json", "ours.json", "ours.other-user.json", "prompt-only.json",
     ]  # fmt: skip
     page = tmp_path / "mine" / "leaderboard.md"
     assert CliRunner().invoke(main, ["publish", "leaderboard", "--check", *where]).exit_code == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from prefbench.check.suite import check_suite
+from prefbench.reports.leaderboard.vouched import OF_THE_DATA
 from tests.support.hostile import invoke
 from tests.support.published_sets import COPIES
 
@@ -42,6 +44,9 @@ def test_a_converted_data_set_is_drawn_for_scored_reported_and_published(
         settings = ("--steps", 1, "--samples", 1, "--metrics", "clip-score,personal-gain", "--out", out)
         done("run", "--suite", folder, "--method", method, "--backbone", tiny_sd, "--device", "cpu", *settings)
     runs = sorted(path for path in out.iterdir() if (path / "run.json").exists())
+    audited = json.loads(invoke("audit", *map(str, runs), "--suite", str(folder), "--json").stdout)
+    honest = [run for run in audited if "-copy-" not in run["run"]]
+    assert {one["check"] for run in honest for one in run["findings"] if not one["passed"]} <= {*OF_THE_DATA}
     table = done("report", *runs, "--suite", folder, "--publish", "--results", results)
     assert all(word in table for word in (*METHODS, "personal-gain"))
     assert {path.stem for path in results.rglob("*.json")} == {*METHODS}
