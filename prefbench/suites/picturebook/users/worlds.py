@@ -123,8 +123,8 @@ FIRST = World(
 )
 """Every user has a taste of an own alone and judges flawless pictures of one prompt."""
 SECOND = World(
-    crowd=0.12,
-    quality=0.2,
+    crowd=0.1,
+    quality=0.15,
     defects=0.2,
     drawn=0.1,
     noise=1.5,
