@@ -191,6 +191,19 @@ def test_ratings_reach_methods_and_only_pairs_have_a_pair() -> None:
     assert {j.pair for j in (*history.liked, *history.disliked)} == {None}
 
 
+@pytest.mark.slow
+def test_what_methods_learn_from_has_pairs_ratings_and_sources() -> None:
+    people = Picturebook(world="2").train_users()[:60]
+    of_kind = {user.id: user for user in population("train", SECOND)}
+    for person in people:
+        history, user = person.history, of_kind[person.history.user]
+        liked, disliked = ([j.pair for j in side] for side in (history.liked, history.disliked))
+        common = {pair for pair in liked if pair is not None} & set(disliked)
+        assert len(common) == (36 if user.form == "pairs" else 20)
+        assert sum(j.rating is not None for j in history.liked) == (MAX_HISTORY if user.form == "ratings" else 0)
+    assert {j.source for person in people for j in person.history.liked} == {"picturebook renderer", "mini-sd"}
+
+
 # ---------------------------------------------------------------------------------------------------- kinds
 
 

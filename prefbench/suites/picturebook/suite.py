@@ -15,7 +15,6 @@ from prefbench.api import (
     SPLITS,
     Case,
     History,
-    Judgment,
     Picture,
     PrefbenchError,
     Reference,
@@ -27,7 +26,7 @@ from prefbench.api import (
     Viewer,
 )
 from prefbench.api.near import unknown
-from prefbench.suites.picturebook.data.train_users import train_users
+from prefbench.suites.picturebook.data.train_users import judgment, train_users
 from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
 from prefbench.suites.picturebook.users.references import Shown, in_liked_styles, in_the_crowds_style
@@ -148,7 +147,10 @@ class Picturebook(Suite):
             scenes = scenes.latest(self._shown) if simulated.kind == "drifting" else scenes.earliest(self._shown)
         sides = ((scenes.liked, True), (scenes.disliked, False))
         liked, disliked = (
-            tuple(_judgment(scene, liked=liked, pair=f"{user}/{viewer}/{i}") for i, scene in enumerate(side))
+            tuple(
+                judgment(scene, _picture(scene), liked=liked, pair=f"{user}/{viewer}/{i}")
+                for i, scene in enumerate(side)
+            )
             for side, liked in sides
         )
         return History(user, liked, disliked)
@@ -251,11 +253,3 @@ def _plain(user: SimulatedUser, viewer: Viewer) -> list[list[list[int]]]:
 @lru_cache(maxsize=20_000)
 def _picture(entry: JudgedScene) -> Picture:
     return Picture.of(Image.fromarray(entry.pixels))
-
-
-def _judgment(entry: JudgedScene, *, liked: bool, pair: str) -> Judgment:
-    prompt = entry.scene.content.prompt
-    source = "picturebook renderer" if entry.drawn is None else "mini-sd"
-    if entry.rating is not None:
-        return Judgment(_picture(entry), prompt, liked, rating=float(entry.rating), source=source)
-    return Judgment(_picture(entry), prompt, liked, pair=pair, source=source)

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,30 +20,48 @@ from prefbench.suites.picturebook.world.render import VERSION
 logger = logging.getLogger(__name__)
 
 
+class _Row(NamedTuple):
+    """One judgment of a train user; `pair` names it and, of pairs, the other picture's."""
+
+    entry: JudgedScene
+    liked: bool
+    pair: str
+
+
 def train_users(users: Sequence[SimulatedUser]) -> list[TrainUser]:
     """All judgments of the train users, with words for their tastes and for the content of the pictures."""
-    sides = [side for user in users for side in _sides(user)]
-    pictures = iter(_pictures([entry for side in sides for entry in side]))
-    records = []
-    for user, (liked, disliked) in zip(users, (sides[i : i + 2] for i in range(0, len(sides), 2)), strict=True):
-        pairs = [(entry, next(pictures)) for entry in (*liked, *disliked)]
-        judgments = [_judgment(user.id, i, *pair, liked=i < len(liked)) for i, pair in enumerate(pairs)]
-        history = History(user.id, tuple(judgments[: len(liked)]), tuple(judgments[len(liked) :]))
-        likes, dislikes = user.taste.words()
-        shows = {picture.digest: entry.scene.phrases() for entry, picture in pairs}
-        records.append(TrainUser(history, likes, dislikes, shows))
-    return records
+    rows = {user: _rows(user) for user in users}
+    pictures = iter(_pictures([row.entry for of_user in rows.values() for row in of_user]))
+    return [_train_user(user, [(row, next(pictures)) for row in of_user]) for user, of_user in rows.items()]
 
 
-def _sides(user: SimulatedUser) -> tuple[list[JudgedScene], list[JudgedScene]]:
-    """Everything the user liked, and disliked."""
-    parts = [user.judged(viewer) for viewer in VIEWERS]
-    return [s for viewer in parts for s in viewer.liked], [s for viewer in parts for s in viewer.disliked]
+def _rows(user: SimulatedUser) -> list[_Row]:
+    """Everything the user liked, then everything the user disliked."""
+    parts = [(viewer, user.judged(viewer)) for viewer in VIEWERS]
+    return [
+        _Row(entry, liked, f"{user.id}/{viewer}/{i}")
+        for liked in (True, False)
+        for viewer, part in parts
+        for i, entry in enumerate(part.liked if liked else part.disliked)
+    ]
 
 
-def _judgment(user: str, i: int, entry: JudgedScene, picture: Picture, *, liked: bool) -> Judgment:
+def _train_user(user: SimulatedUser, shown: Sequence[tuple[_Row, Picture]]) -> TrainUser:
+    liked, disliked = (
+        tuple(judgment(row.entry, picture, liked=side, pair=row.pair) for row, picture in shown if row.liked == side)
+        for side in (True, False)
+    )
+    shows = {picture.digest: row.entry.scene.phrases() for row, picture in shown}
+    return TrainUser(History(user.id, liked, disliked), *user.taste.words(), shows)
+
+
+def judgment(entry: JudgedScene, picture: Picture, *, liked: bool, pair: str) -> Judgment:
+    """What a user judged; a rating has no pair."""
     prompt = entry.scene.content.prompt
-    return Judgment(picture, prompt, liked, pair=f"{user}/lesson/{i}", source="picturebook renderer")
+    source = "picturebook renderer" if entry.drawn is None else "mini-sd"
+    if entry.rating is not None:
+        return Judgment(picture, prompt, liked, rating=float(entry.rating), source=source)
+    return Judgment(picture, prompt, liked, pair=pair, source=source)
 
 
 def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
