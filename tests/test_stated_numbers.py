@@ -38,6 +38,8 @@ NOT_MEASURED: Mapping[str, str] = {
     r"[Cc]hance is 0\.5|0\.5 is chance|chance 0\.5|[Tt]wice the coin's 0\.5": "chance",
     r"than 0\.9 of the user's unseen likes": "a rule",
     r"95 % intervals?|\[95 %\]|Intervals are 95 %|Intervals promise 95 %|In 95 % of studies": "the level of intervals",
+    r"lose more than 0\.12 of their range|loses less than 0\.12": "a limit of the audit",
+    r"none 0, some 0\.4, strong 1": "what defects weigh",
     r"report 62 to 71 % of pairs": "other papers' numbers, called so",
 }
 """Decimals and percentages that are no measurement of this project, with the reason."""
@@ -58,6 +60,7 @@ MEASURED_ONCE: Mapping[str, str] = {
     r"gave it 0\.15 to 0\.30 against the first picture for all \(measured once\)": "its win rate",
     r"up to \+0\.013, .{0,25}-0\.015, with 10 people 0\.004 and with 40 people 0\.001 \(measured once\)": "its bias",
     r"worst 10 % of samples won 0\.55 over the other, with 30 % 0\.63 \(measured once\)": "failures",
+    r"lose up to 0\.06 of a metric's range \(measured once\)": "reading again",
     r"above it by up to 0\.011 with 6 and 10 people \(measured once\)": "people without a taste of their own",
 }
 """Numbers of simulations that nothing repeats: the page says so."""

@@ -93,6 +93,9 @@ class Picturebook(Suite):
             "two tastes": "either of two tastes, whichever the picture fits better",
             "interacting": "one taste with a bonus for one pair of values",
             "sparse": "as consistent, but methods see two likes and no dislikes",
+            "subject-bound": "one taste, and another for half of the objects or of the settings",
+            "drifting": "a taste that has changed: later judgments count",
+            "mainstream": "hardly a taste of an own beside the common one",
         },
     )
 
