@@ -113,3 +113,26 @@ def test_a_small_corpus_holds_the_first_pictures_of_one_that_processes_share() -
     assert np.array_equal(small.pictures, large.pictures[:10])
     assert np.array_equal(small.named, large.named[:10])
     assert held_out(10) == CorpusRecipe("uniform", 10, seed=3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_robust_readers_are_trained_one_after_the_other_and_load_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robust, tiny = trainers.ROBUST_READERS, trainers.RECIPES["reader"]
+    monkeypatch.setattr(
+        trainers, "ROBUST_READERS", replace(robust, config=tiny.config, corpora=tiny.corpora, measured_on=60)
+    )
+    train = ["train", "reader", "-p", "robust=true", "--out", str(tmp_path), "--json"]
+    done = CliRunner().invoke(main, train, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    card = json.loads((tmp_path / "reader" / "final" / "card.json").read_text())
+    assert card["training"]["images_seen"] == 2 * STEPS * BATCH
+    assert card["command"].startswith("prefbench train reader -p robust=true --images")
+    assert {"blur", "noise", "misregistration", "blotches", "tilt"} <= set(card["figures"])
+    panel = load_reader(tmp_path / "reader" / "final")
+    assert [reader.network for reader in panel.readers] == ["fine", "coarse"]
+    first = weights_of(tmp_path / "reader" / "final")
+    CliRunner().invoke(main, train, catch_exceptions=False)
+    assert weights_of(tmp_path / "reader" / "final") == first, "both were done: nothing is trained again"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.data.corpus import HELD_OUT_SIZE, held_out, load_corpus
 from prefbench.suites.picturebook.reader.panel import Panel
-from prefbench.suites.picturebook.reader.reader import load_reader, reading_accuracy
+from prefbench.suites.picturebook.reader.reader import defect_accuracy, load_reader, reading_accuracy
 from prefbench.suites.picturebook.world.axes import (
     AXES,
     NAMEABLE,
@@ -156,7 +156,7 @@ def _zero_shot(accuracy: Mapping[str, float]) -> list[QualityFigure]:
 
 
 def reader(folder: Path = WEIGHTS / "reader", *, n: int = HELD_OUT_SIZE) -> list[QualityFigure]:
-    """Accuracy on held-out pictures."""
-    return [
-        QualityFigure(name, value, 0.97, 0.97) for name, value in reading_accuracy(load_reader(folder), n=n).items()
-    ]
+    """Accuracy on held-out pictures; of readers that read defects, also on held-out pictures with one defect each."""
+    panel = load_reader(folder)
+    figures = [QualityFigure(name, value, 0.97, 0.97) for name, value in reading_accuracy(panel, n=n).items()]
+    return [*figures, *(QualityFigure(name, value, 0.9, 0.97) for name, value in defect_accuracy(panel, n=n).items())]

@@ -85,11 +85,24 @@ class _Measure(Protocol):
     def __call__(self, folder: Path, *, n: int) -> Sequence[QualityFigure]: ...
 
 
-def reader(request: TrainRequest) -> Card | None:
-    """Trains the reader of attributes on rendered pictures."""
-    from prefbench.suites.picturebook.reader.reader import save_reader, train_reader
+ROBUST_READERS = Recipe(FitConfig(images=700_000, batch=96, lr=2e-3, ema=0.999, decay=0.5), (READING,), HELD_OUT_SIZE)
+"""Of each of the two readers that adversarial noise is to mislead as little as can be."""
 
-    return _run("reader", request, train_reader, save_reader, quality.reader)
+
+def reader(request: TrainRequest, *, robust: bool = False) -> Card | None:
+    """Trains the reader of attributes on rendered pictures.
+
+    Args:
+        robust: two networks that also read defects, trained against adversarial noise.
+    """
+    from prefbench.suites.picturebook.reader.reader import save_reader, train_reader, train_robust_readers
+
+    if not robust:
+        return _run("reader", request, train_reader, save_reader, quality.reader)
+    options = " -p robust=true"
+    return _run(
+        "reader", request, train_robust_readers, save_reader, quality.reader, recipe=ROBUST_READERS, options=options
+    )
 
 
 def mini_clip(request: TrainRequest) -> Card | None:
@@ -132,7 +145,16 @@ def mini_ip_adapter(request: TrainRequest) -> Card | None:
     return _run("mini-ip-adapter", request, train_mini_ip_adapter, save_mini_ip_adapter, quality.mini_ip_adapter)
 
 
-def _run(name: str, request: TrainRequest, train: _Train, save: _Save, measure: _Measure) -> Card | None:
+def _run(
+    name: str,
+    request: TrainRequest,
+    train: _Train,
+    save: _Save,
+    measure: _Measure,
+    *,
+    recipe: Recipe | None = None,
+    options: str = "",
+) -> Card | None:
     """Trains, saves, measures and describes the model; the package's weights are replaced only by a whole folder.
 
     Returns the card, in the main process alone.
@@ -140,14 +162,14 @@ def _run(name: str, request: TrainRequest, train: _Train, save: _Save, measure: 
     if not torch.cuda.is_available():
         # One thread per process: two collapse as soon as anything else runs; torchrun starts more processes.
         torch.set_num_threads(1)
-    recipe = RECIPES[name]
+    recipe = recipe or RECIPES[name]
     config = recipe.config if request.images is None else replace(recipe.config, images=request.images)
     model, progress = train([load_corpus(corpus) for corpus in recipe.corpora], config, request.folder)
     if not PartialState().is_main_process:
         return None
     final = request.folder / "final"
     save(model, final)
-    card = make_card(name, config, progress, recipe.corpora, measure(final, n=recipe.measured_on))
+    card = make_card(name, config, progress, recipe.corpora, measure(final, n=recipe.measured_on), options=options)
     write_atomic(final / "card.json", json.dumps(card, indent=2) + "\n")
     if request.install:
         install_folder(final, WEIGHTS / name)
@@ -155,13 +177,19 @@ def _run(name: str, request: TrainRequest, train: _Train, save: _Save, measure: 
 
 
 def make_card(
-    name: str, config: FitConfig, progress: Progress, corpora: Sequence[CorpusRecipe], figures: Sequence[QualityFigure]
+    name: str,
+    config: FitConfig,
+    progress: Progress,
+    corpora: Sequence[CorpusRecipe],
+    figures: Sequence[QualityFigure],
+    *,
+    options: str = "",
 ) -> Card:
-    """The card of a trained model: recipe, data, cost and quality."""
+    """The card of a trained model: recipe, data, cost and quality. `options` of the command stand behind its name."""
     return {
         "name": name,
         "licence": "Apache-2.0",
-        "command": f"prefbench train {name} --images {config.images} --install",
+        "command": f"prefbench train {name}{options} --images {config.images} --install",
         "measured_by": f"prefbench check weights {name}",
         "data": {"suite": "picturebook", "corpora": [asdict(recipe) for recipe in corpora]},
         "training": {

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -24,6 +25,7 @@ from prefbench.suites.picturebook.reader.panel import UNMOVED, Panel, View
 from prefbench.suites.picturebook.reader.reading import ReadingTask, reading_batches
 from prefbench.suites.picturebook.reader.robust import RobustReadingTask, robust_batches
 from prefbench.suites.picturebook.world.axes import AXES
+from prefbench.suites.picturebook.world.defects import DEFECTS, spoil
 from prefbench.training.loop import FitConfig, Progress, fit
 
 _CONFIG = "config.json"
@@ -124,3 +126,19 @@ def reading_accuracy(panel: Panel, *, n: int = HELD_OUT_SIZE) -> Mapping[str, fl
         axis.name: float((probabilities[axis.name].argmax(1) == corpus.scenes[:, a]).mean())
         for a, axis in enumerate(AXES)
     }
+
+
+def defect_accuracy(panel: Panel, *, n: int = HELD_OUT_SIZE) -> Mapping[str, float]:
+    """How often each defect's level is read rightly off held-out pictures that have that defect alone, or none.
+
+    Levels are uniform. Empty for readers of axes alone.
+    """
+    corpus, known = load_corpus(held_out(n)), {axis.name for axis in panel.axes}
+    levels = np.random.default_rng(0).integers(3, size=len(corpus))
+    accuracy = {}
+    for d, defect in enumerate(DEFECTS):
+        if defect.name in known:
+            alone = [[int(level) * (d == other) for other in range(len(DEFECTS))] for level in levels]
+            pictures = [spoil(p, of, i) for i, (p, of) in enumerate(zip(corpus.pictures, alone, strict=True))]
+            accuracy[defect.name] = float((panel.read(np.stack(pictures))[defect.name].argmax(1) == levels).mean())
+    return accuracy

@@ -25,15 +25,18 @@ from prefbench.training.loop import Batch, BatchSource
 LEVELS = 16
 """The strongest noise of the training, in levels of 255."""
 _WARM_UP, _SINGLE_STEPS = 0.25, 0.75
-_DEFECT_WEIGHT = 0.5
-_SPOILED, _CLEAN, _ATTACKED_AXES, _GRAINY = 0.35, 0.4, 0.3, 4 / 127.5
+_LEVEL_WEIGHTS = (1.0, 3.0, 2.0)
+"""Of the levels of a defect in the loss, so that the rare ones, and faint ones most, are not read as none."""
+_SPOILED, _CLEAN, _ATTACKED_AXES, _GRAINY = 0.5, 0.4, 0.3, 4 / 127.5
 _FAINTER = 1.5
 """Power of a uniform number that gives the size of the noise: faint noise is more frequent than strong."""
 _SHIFTED, _COMPRESSED = 0.5, 0.2
+_BEND, _OFF = 0.05, 0.025
+"""Bends of shapes, in half sides of a picture (0.8 pixels), and errors of colours, in half ranges (3 levels of 255)."""
 
 
 class RobustReadingTask(nn.Module):
-    """Cross entropy of every axis, and by half that of every defect, on pictures with adversarial noise.
+    """Cross entropy of every axis and of every defect, on pictures with adversarial noise.
 
     Batch: `pictures` (B, 3, 32, 32) in [-1, 1]; `scenes` (B, axes) and `defects` (B, defects) true indices; `size`
     (B, 1, 1, 1) the largest noise of each picture; `start` like the pictures in [-1, 1], the noise to start from as a
@@ -60,7 +63,7 @@ class RobustReadingTask(nn.Module):
         logits = self.network(noisy)
         axes, defects = logits[: len(AXES)], logits[len(AXES) :]
         loss = torch.stack([F.cross_entropy(z, batch["scenes"][:, a]) for a, z in enumerate(axes)]).sum()
-        return loss + _DEFECT_WEIGHT * _defect_loss(defects, batch["defects"], size.flatten())
+        return loss + _defect_loss(defects, batch["defects"], size.flatten())
 
     def attack(self, batch: Batch, size: Tensor, *, steps: int) -> Tensor:
         """The pictures with noise that raises the cross entropy of the attacked axes."""
@@ -81,7 +84,7 @@ def _defect_loss(logits: tuple[Tensor, ...], levels: Tensor, size: Tensor) -> Te
     """Without the axis of noise where the attack itself is visible as noise."""
     total = logits[0].new_zeros(())
     for d, (name, z) in enumerate(zip(DEFECT_NAMES, logits, strict=True)):
-        losses = F.cross_entropy(z, levels[:, d], reduction="none")
+        losses = F.cross_entropy(z, levels[:, d], weight=z.new_tensor(_LEVEL_WEIGHTS), reduction="none")
         total = total + (losses * (size <= _GRAINY) if name == "noise" else losses).mean()
     return total
 
@@ -93,7 +96,7 @@ def robust_batches(corpus: Corpus) -> BatchSource:
         rows = rng.integers(len(corpus), size=size)
         defects = _levels(rng, size)
         altered = [_altered(corpus.pictures[row], levels, rng) for row, levels in zip(rows, defects, strict=True)]
-        pictures = to_tensor(np.stack(altered))
+        pictures = _as_drawn(to_tensor(np.stack(altered)), rng)
         share = _uniform(rng, 0, 0.35, size)
         soft = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
         grain = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
@@ -113,12 +116,25 @@ def robust_batches(corpus: Corpus) -> BatchSource:
     return draw
 
 
+def _as_drawn(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+    """Half of the pictures with shapes a little bent and colours a little off, as any denoiser draws them."""
+    n = len(pictures)
+    bent, off = (torch.from_numpy(rng.random((n, 1, 1, 1)) < 0.5) for _ in range(2))
+    knots = torch.from_numpy(rng.standard_normal((n, 2, 5, 5), dtype=np.float32)) * _uniform(rng, 0, _BEND, n) * bent
+    bend = F.interpolate(knots, pictures.shape[-2:], mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    straight = F.affine_grid(torch.eye(2, 3).expand(n, 2, 3), list(pictures.shape), align_corners=False)
+    warped = F.grid_sample(pictures, straight + bend, mode="bilinear", padding_mode="border", align_corners=False)
+    pictures = torch.where(bent, warped, pictures)
+    gain, bias = (torch.from_numpy(rng.normal(0, _OFF, (n, 3, 1, 1)).astype(np.float32)) * off for _ in range(2))
+    return pictures * (1 + gain) + bias
+
+
 def _uniform(rng: np.random.Generator, low: float, high: float, size: int) -> Tensor:
     return torch.from_numpy(rng.uniform(low, high, (size, 1, 1, 1)).astype(np.float32))
 
 
 def _levels(rng: np.random.Generator, size: int) -> NDArray[np.int64]:
-    """Levels of every defect (size, defects): most pictures have none, the others mostly one or two."""
+    """Levels of every defect (size, defects): half of the pictures have none, the others mostly one or two."""
     levels = rng.integers(1, 3, (size, len(DEFECTS)))
     has = rng.random((size, len(DEFECTS))) < 0.2
     has[np.arange(size), rng.integers(len(DEFECTS), size=size)] = True
