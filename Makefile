@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: run check quick test lint leaderboard attackers validation docs clean
+.PHONY: run check quick test lint leaderboard attackers validation worlds docs clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method ours --split test
@@ -50,6 +50,18 @@ attackers: .venv/run.stamp
 # The metrics themselves against the known truth, beside the runs of `make leaderboard` and `make attackers`.
 validation: .venv/run.stamp
 	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-* runs/attackers/*-*) --publish
+
+# Whether rankings hold: the same methods for the first users of several worlds. The last of WORLDS are other users of the
+# default world, so their tau with it is what chance alone leaves.
+RANKED := prompt-only crowd attribute-rewrite ip-adapter ours truth inferred
+WORLDS := "" "-s crowd=0" "-s crowd=0.4" "-s noise=4" "-s silent=0.7" "-s history=2" "-s history=16" "--split shifted" \
+	"-s population=1"
+RANKED_USERS := 25
+worlds: .venv/run.stamp
+	@for world in $(WORLDS); do for method in $(RANKED); do \
+		$(BIN)/prefbench run --method $$method -s world=2 $$world --users $(RANKED_USERS) --samples 1 --out runs/worlds \
+			--metrics utility,preference,clip-i,clip-score,prompt-fidelity,fid,kid || exit 1; done; done
+	@$(BIN)/prefbench validate --worlds $$(ls -d runs/worlds/*-*) --out runs/worlds/report --publish
 
 # The site of docs/ into site/. The variables silence advertisements of the generator, no warning about these pages.
 docs: .venv/docs.stamp

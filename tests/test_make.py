@@ -49,3 +49,20 @@ def test_a_failure_in_either_step_is_one_of_the_whole_and_both_are_run(failing: 
 def test_a_test_has_one_thread() -> None:
     """Two processes with as many threads as there are cores hinder each other."""
     assert torch.get_num_threads() == 1
+
+
+@MAKE
+def test_every_world_is_drawn_by_every_method_and_then_compared(tmp_path: Path) -> None:
+    said, prefbench = tmp_path / "said", tmp_path / "prefbench"
+    prefbench.write_text(f'#!/bin/sh\necho "$@" >> "{said}"\n')
+    prefbench.chmod(0o755)
+    command = ["make", "-o", ".venv/run.stamp", "worlds", f"BIN={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0
+    *drawn, last = said.read_text().splitlines()
+    parts = [call.removeprefix("run --method ").partition(" --users ")[0].partition(" -s world=2") for call in drawn]
+    methods, worlds = {method for method, _, _ in parts}, {dials.strip() for _, _, dials in parts}
+    assert len(parts) == len(set(parts)) == len(methods) * len(worlds)
+    assert len(methods) >= 6
+    assert {"", "-s crowd=0", "-s history=2", "-s history=16", "--split shifted"} <= worlds
+    assert last.startswith("validate --worlds")

@@ -51,7 +51,7 @@ def open_runs(paths: Sequence[Path], screen: Screen, *, read: Read = "scores") -
         read: what must be readable of each of several.
 
     Raises:
-        PrefbenchError: the only path is no run that can be read, or none of several is.
+        PrefbenchError: the only path is no run that can be read, or none of several is; no paths are no runs.
     """
     import prefbench
     from prefbench.api import PrefbenchError
@@ -69,7 +69,7 @@ def open_runs(paths: Sequence[Path], screen: Screen, *, read: Read = "scores") -
             opened.append(run)
         except PrefbenchError as error:
             reasons[path] = str(error)
-    if not opened:
+    if paths and not opened:
         raise PrefbenchError(f"none of {counted(len(paths), 'folder')} can be used: {next(iter(reasons.values()))}")
     for path, reason in reasons.items():
         screen.line(f"left out  {reason}" if reason.startswith(str(path)) else f"left out  {path}: {reason}")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from prefbench.api import FloatArray
+
 _TAILS = (0.025, 0.975)
 
 
@@ -30,8 +32,13 @@ def user_percentiles(
     """
     rng = np.random.default_rng(seed)
     values = np.array([statistic(rng.integers(users, size=users)) for _ in range(replicates if users > 2 else 0)])
-    values = values[np.isfinite(values)]
-    if len(values) <= replicates / 2:
+    return ends_of(values) if len(values) else (None, None)
+
+
+def ends_of(replicates: FloatArray) -> tuple[float | None, float | None]:
+    """The 95 % percentile interval of a statistic's replicates (N,); None where half of them or more have no value."""
+    values = replicates[np.isfinite(replicates)]
+    if len(values) <= len(replicates) / 2:
         return None, None
     low, high = np.quantile(values, _TAILS).tolist()
     return low, high

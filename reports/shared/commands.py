@@ -112,11 +112,14 @@ def _usual_suite() -> Any:
     return load("suite", default("suite"))
 
 
-def _data(spec: Mapping[str, Any]) -> list[str]:
+def turned(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of the suite that are not its own; of one that is not registered all that have a value."""
     usual = bind(load("suite", spec["suite"]), {}) if spec["suite"] in names("suite") else {}
-    own = {name: v for name, v in spec["suite_parameters"].items() if v is not None and usual.get(name) != v}
-    return _pairs("-s", own)
+    return {name: v for name, v in spec["suite_parameters"].items() if v is not None and usual.get(name) != v}
+
+
+def _data(spec: Mapping[str, Any]) -> list[str]:
+    return _pairs("-s", turned(spec))
 
 
 def _drawing(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def check_mix(runs: Sequence[ScoredRun]) -> None:
                 values = f"{str(first.spec[field])[:12]} and {str(other.spec[field])[:12]}"
                 where = f"{first.path.name} and {other.path.name}"
                 raise PrefbenchError(f"these runs differ in {meaning}, {values}: {where}; report them apart")
-    _check_recipes(runs)
+    check_recipes(runs)
 
 
 def must_agree(field: str, run: ScoredRun) -> bool:
@@ -41,8 +41,8 @@ def must_agree(field: str, run: ScoredRun) -> bool:
     return field not in ("backbone_digest", *SAMPLER) or not is_given(run.spec)
 
 
-def _check_recipes(runs: Sequence[ScoredRun]) -> None:
-    """One column holds numbers of one recipe."""
+def check_recipes(runs: Sequence[ScoredRun]) -> None:
+    """One column holds numbers of one recipe. Raises `PrefbenchError` for two."""
     recipes: dict[str, tuple[str, ScoredRun]] = {}
     for run in runs:
         for name, recipe in run.recipes().items():
