@@ -213,6 +213,14 @@ def size_claims() -> Iterator[Claim]:
     yield Claim("docs/numbers.md", f"{sum(content(file)['inputs'].values()):,} seeded hostile inputs", file)
 
 
+def noise_claims() -> Iterator[Claim]:
+    """What noise that follows the reader's gradients wins."""
+    file = "benchmarks/results/reader-noise.json"
+    some, more, most = (fixed(row["closed"], 2) for row in content(file)["rows"])
+    text = f"that follows the reader's gradients closes {some}, {more} and {most} of the gap"
+    yield Claim("docs/limits.md", f"Noise of 4, 8 and 16 levels of 255 {text}", file)
+
+
 def redrawn_claims() -> Iterator[Claim]:
     """What was redrawn for real people."""
     file, page = "benchmarks/results/people-styles.json", "docs/people-styles.md"
@@ -233,7 +241,7 @@ def redrawn_claims() -> Iterator[Claim]:
 
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
-    *other_claims(), *size_claims(), *redrawn_claims(),
+    *other_claims(), *size_claims(), *noise_claims(), *redrawn_claims(),
 ]  # fmt: skip
 
 
