@@ -26,6 +26,9 @@ from prefbench.api import (
     Scorer,
     ScorerCard,
     ScorerRecord,
+    Split,
+    User,
+    Viewer,
     to_pixels,
 )
 from prefbench.metrics import preference as metric_module
@@ -35,6 +38,7 @@ from prefbench.metrics.scorers.preference.model import Histories, PreferenceMode
 from prefbench.metrics.scorers.preference.prompts import word_counts
 from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
 from prefbench.metrics.scorers.preference.training import train
+from prefbench.registry import load
 from prefbench.reports.scorer.card import MeasuredScorer, draw_reliability, scorer_grid
 from prefbench.score import admission
 from prefbench.score.admission import unranked
@@ -113,6 +117,66 @@ def test_an_episode_never_asks_what_it_has_shown() -> None:
                 assert set(labels.tolist()) <= {1.0, -1.0}
                 shown = {tuple(row) for row in seen[labels == sign].tolist()}
                 assert not shown & {tuple(row) for row in asked.tolist()}
+
+
+@pytest.mark.slow
+def test_users_can_be_held_out_of_a_pool_and_users_of_further_suites_added() -> None:
+    suite, further = ColourSuite(), ColourSuite()
+    whole = data.pool_of(suite, "scorer", MeanColour())
+    less = data.pool_of(suite, "scorer", MeanColour(), without=["scorer-0", "scorer-7"])
+    assert (len(whole), len(less)) == (60, 58)
+    liked = [{tuple(row) for rows in pool.liked for row in pool.features[rows].tolist()} for pool in (whole, less)]
+    gone = {tuple(row) for j in ("scorer-0", "scorer-7") for row in likes_of(j).astype(np.float32).tolist()}
+    assert liked[0] - liked[1] == gone
+    both = data.pool_of(suite, "scorer", MeanColour(), without=["scorer-0"], further=[further])
+    assert len(both) == 59 + 60, "a user of a further suite is another one, whatever the name"
+    assert both.prompts.max() == 1, "prompts of all suites are numbered together"
+
+
+def likes_of(user: str) -> Features:
+    pictures = [to_pixels(j.picture.load()) for viewer in ("method", "scorer") for j in judged(user, viewer).liked]
+    return MeanColour().images(pictures)
+
+
+class WithoutVal(ColourSuite):
+    """Nobody may look at the users of val."""
+
+    def users(self, split: Split) -> Sequence[User]:
+        assert split != "val"
+        return super().users(split)
+
+
+@pytest.mark.slow
+def test_calibration_can_stay_among_scorer_users_who_are_then_not_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    history = ColourSuite.history
+
+    def noted(self: ColourSuite, user: str, viewer: Viewer = "method") -> History:
+        asked.append(user)
+        return history(self, user, viewer)
+
+    monkeypatch.setattr(ColourSuite, "history", noted)
+    monkeypatch.setattr("prefbench.metrics.scorers.preference.training.load", loads_without_val)
+    card = train(TrainRequest(tmp_path, images=160), calibrated="scorer")
+    assert card is not None
+    held_out = {f"scorer-{i}" for i in range(0, 60, 5)}
+    assert card["data"]["users"] == 60 - len(held_out)
+    assert card["data"]["calibrated"] == "12 scorer users, held out"
+    assert "-p calibrated=scorer" in card["command"]
+    assert "populations" not in card["command"]
+    assert held_out <= set(asked)
+
+
+def loads_without_val(kind: Any, name: str) -> Any:
+    return WithoutVal if kind == "suite" else load(kind, name)
+
+
+def test_a_suite_without_worlds_or_seeds_is_told_so(tmp_path: Path) -> None:
+    for setting in ({"world": "2"}, {"populations": 2}):
+        with pytest.raises(PrefbenchError, match="unknown parameter of ColourSuite"):
+            train(TrainRequest(tmp_path), suite=f"{SUPPORT / 'colours.py'}:ColourSuite", **setting)
 
 
 def test_right_and_wrong_prompts_are_told_apart_in_training() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -18,6 +19,7 @@ from prefbench.models.extractors.dinov2 import dinov2_large, mini_dino
 from prefbench.suites.picturebook.data.corpus import CorpusRecipe, load_corpus
 from prefbench.suites.picturebook.miniatures.mini_dino import build_mini_dino, save_mini_dino
 from prefbench.suites.picturebook.users.population import population
+from prefbench.suites.picturebook.users.worlds import SECOND
 from tests.support.tiny_scorers import hub_folder
 
 
@@ -89,3 +91,19 @@ def test_it_learns_from_what_scorer_users_judged() -> None:
     again = load_corpus(CorpusRecipe("judged", 40, seed=78))
     assert (again.scenes == corpus.scenes).all()
     assert (again.pictures != corpus.pictures).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.slow
+def test_what_users_of_the_second_world_judged_keeps_its_defects() -> None:
+    """Drawn from another seed, as often spoilt as it was; the first world's recipes are called what they were."""
+    histories = [user.judged(part) for user in population("scorer", SECOND)[:8] for part in ("method", "scorer")]
+    judged = [entry for one in histories for entry in (*one.liked, *one.disliked)][:120]
+    recipe = CorpusRecipe("judged", 120, seed=77, users="2")
+    corpus = load_corpus(recipe)
+    assert [tuple(row) for row in corpus.scenes.tolist()] == [entry.scene.indices for entry in judged]
+    rng = np.random.default_rng([77, 0])
+    again = [replace(entry, seed=int(rng.integers(2**31))).pixels for entry in judged]
+    np.testing.assert_array_equal(corpus.pictures, np.stack(again))
+    assert sum(any(entry.defects) for entry in judged) > 10
+    assert recipe.digest != replace(recipe, users="1").digest == CorpusRecipe("judged", 120, seed=77).digest
+    assert CorpusRecipe("judged", 129_600, seed=6).digest == "558a93048a21a54c"

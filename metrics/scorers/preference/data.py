@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +40,30 @@ class Pool:
         return len(self.liked)
 
 
-def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -> Pool:
-    """All judgments of the users of a split with at least `sides` likes and as many dislikes."""
+def pool_of(
+    suite: Suite,
+    split: Split,
+    encoder: Extractor,
+    *,
+    sides: int = 8,
+    without: Collection[str] = (),
+    further: Sequence[Suite] = (),
+) -> Pool:
+    """All judgments of the users of a split with at least `sides` likes and as many dislikes.
+
+    Args:
+        suite: whose users.
+        split: which of them.
+        encoder: gives the features.
+        sides: judgments on either side at least.
+        without: users of the suite who are left out.
+        further: suites with other users of the same split, who are added.
+    """
     judgments: list[Judgment] = []
     liked: list[NDArray[np.int64]] = []
     disliked: list[NDArray[np.int64]] = []
-    for user in suite.users(split):
-        histories = [suite.history(user.id, viewer) for viewer in VIEWERS]
+    for source, user in _users((suite, *further), split, without):
+        histories = [source.history(user, viewer) for viewer in VIEWERS]
         sides_of = [
             [j for viewer in histories for j in viewer.liked],
             [j for viewer in histories for j in viewer.disliked],
@@ -63,6 +80,13 @@ def pool_of(suite: Suite, split: Split, encoder: Extractor, *, sides: int = 8) -
         liked,
         disliked,
     )
+
+
+def _users(suites: Sequence[Suite], split: Split, without: Collection[str]) -> Iterator[tuple[Suite, str]]:
+    for suite in suites:
+        for user in suite.users(split):
+            if suite is not suites[0] or user.id not in without:
+                yield suite, user.id
 
 
 def as_features(judgments: Sequence[Judgment], encoder: Extractor) -> Tensor:

@@ -12,7 +12,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from prefbench.api import VIEWERS
 from prefbench.files import atomic_file, cache_folder
-from prefbench.suites.picturebook.users.population import population
+from prefbench.suites.picturebook.users.population import JudgedScene, population
+from prefbench.suites.picturebook.users.worlds import WORLDS
 from prefbench.suites.picturebook.world.axes import (
     AXES,
     CONTENTS,
@@ -33,7 +34,7 @@ from prefbench.suites.picturebook.world.axes import (
     sample_styles,
     training_contents,
 )
-from prefbench.suites.picturebook.world.render import SIZE, VERSION, render
+from prefbench.suites.picturebook.world.render import SIZE, VERSION
 
 logger = logging.getLogger(__name__)
 _CHUNK = 1000
@@ -54,17 +55,22 @@ class CorpusRecipe:
     uniform, for models that read attributes. `contrasts`: training contents in groups of eight pictures that differ on
     two of the axes with words and on the silent ones, for models that must distinguish captions by every axis.
     `judged`: the scenes that users of the scorer split judged, repeated in order, each time
-    rendered from another seed.
+    rendered from another seed, with the defects that they had.
     """
 
     kind: CorpusKind
     n: int
     seed: int
     world: int = VERSION
+    users: str = "1"
+    """The world, by its name in `WORLDS`, whose users judged."""
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        content = asdict(self)
+        if self.users == "1":
+            del content["users"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 CAPTIONED = CorpusRecipe("captioned", 120_000, seed=1)
@@ -139,9 +145,9 @@ def _render_chunk(job: tuple[CorpusRecipe, int, int]) -> Corpus:
     rng = np.random.default_rng([recipe.seed, start])
     pictures = np.empty((n, SIZE, SIZE, 3), np.uint8)
     scenes, caption_flags = [], []
-    for i, (scene, names) in enumerate(itertools.islice(_described(recipe.kind, start, rng), n)):
-        pictures[i] = render(scene, int(rng.integers(2**31)))
-        scenes.append(scene.indices)
+    for i, (entry, names) in enumerate(itertools.islice(_described(recipe, start, rng), n)):
+        pictures[i] = replace(entry, seed=int(rng.integers(2**31))).pixels
+        scenes.append(entry.scene.indices)
         caption_flags.append([name in names for name in STYLE_NAMES])
     return Corpus(pictures, np.array(scenes, np.int8), np.array(caption_flags, bool))
 
@@ -150,18 +156,22 @@ _Described = tuple[Scene, frozenset[str]]
 """A scene and the style axes that its caption names."""
 
 
-def _described(kind: CorpusKind, start: int, rng: np.random.Generator) -> Iterator[_Described]:
-    if kind == "judged":
-        scenes = _judged_scenes()
-        return ((scenes[i % len(scenes)], frozenset()) for i in itertools.count(start))
-    return _contrasting(rng) if kind == "contrasts" else _independent(kind, rng)
+def _described(
+    recipe: CorpusRecipe, start: int, rng: np.random.Generator
+) -> Iterator[tuple[JudgedScene, frozenset[str]]]:
+    """What to draw, from seeds that are drawn later, and the style axes that the caption names."""
+    if recipe.kind == "judged":
+        judged = _judged(recipe.users)
+        return ((judged[i % len(judged)], frozenset()) for i in itertools.count(start))
+    described = _contrasting(rng) if recipe.kind == "contrasts" else _independent(recipe.kind, rng)
+    return ((JudgedScene(scene, seed=0), names) for scene, names in described)
 
 
 @cache
-def _judged_scenes() -> tuple[Scene, ...]:
-    """All scenes that users of the scorer split judged."""
-    histories = (user.judged(viewer) for user in population("scorer") for viewer in VIEWERS)
-    return tuple(entry.scene for history in histories for entry in (*history.liked, *history.disliked))
+def _judged(world: str) -> tuple[JudgedScene, ...]:
+    """Everything that users of the scorer split judged."""
+    histories = (user.judged(viewer) for user in population("scorer", WORLDS[world]) for viewer in VIEWERS)
+    return tuple(entry for history in histories for entry in (*history.liked, *history.disliked))
 
 
 def _independent(kind: CorpusKind, rng: np.random.Generator) -> Iterator[_Described]:

@@ -10,6 +10,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
+from prefbench.api import Extractor
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.data.corpus import HELD_OUT_SIZE, held_out, load_corpus
 from prefbench.suites.picturebook.reader.panel import Panel
@@ -34,20 +35,36 @@ _SEED = 11
 
 def mini_dino(folder: Path = WEIGHTS / "mini-dino", *, n: int = HELD_OUT_SIZE) -> list[QualityFigure]:
     """How well a linear probe of the encoder tells each attribute on held-out pictures of every content."""
+    from prefbench.models.extractors.dinov2 import mini_dino as load_encoder
+
+    accuracies = probe_accuracies(load_encoder(folder), n=n)
+    return [QualityFigure(name, value, 0.90, 0.98) for name, value in accuracies.items()]
+
+
+def mini_words(folder: Path = WEIGHTS / "mini-words", *, n: int = HELD_OUT_SIZE) -> list[QualityFigure]:
+    """The same of the words: nobody told them of any attribute, so they need not tell all."""
+    from prefbench.models.extractors.words import mini_words as load_encoder
+
+    accuracies = probe_accuracies(load_encoder(folder), n=n)
+    return [QualityFigure(name, value, 0.60, 0.90) for name, value in accuracies.items()]
+
+
+def probe_accuracies(encoder: Extractor, *, n: int = HELD_OUT_SIZE) -> dict[str, float]:
+    """For each axis the accuracy of a linear probe: trained on the first half of held-out pictures, asked the rest."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    from prefbench.models.extractors.dinov2 import mini_dino as load_encoder
-
     corpus = load_corpus(held_out(n))
-    states = StandardScaler().fit_transform(load_encoder(folder).images(list(corpus.pictures)))
+    states = StandardScaler().fit_transform(encoder.images(list(corpus.pictures)))
     half = len(states) // 2
-    figures = []
-    for a, axis in enumerate(AXES):
-        probe = LogisticRegression(max_iter=300).fit(states[:half], corpus.scenes[:half, a])
-        accuracy = float(probe.score(states[half:], corpus.scenes[half:, a]))
-        figures.append(QualityFigure(axis.name, accuracy, 0.90, 0.98))
-    return figures
+    probes = {
+        axis.name: LogisticRegression(max_iter=300).fit(states[:half], corpus.scenes[:half, a])
+        for a, axis in enumerate(AXES)
+    }
+    return {
+        name: float(probe.score(states[half:], corpus.scenes[half:, a]))
+        for a, (name, probe) in enumerate(probes.items())
+    }
 
 
 def mini_sd(folder: Path = WEIGHTS / "mini-sd", *, n: int = SAMPLES) -> list[QualityFigure]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from accelerate import PartialState
@@ -71,6 +71,20 @@ RECIPES: dict[str, Recipe] = {
         FitConfig(images=250_000, batch=32, lr=1e-3, ema=0.999, decay=0.5), (CAPTIONED,), quality.ADAPTED
     ),
 }
+WORDS = Recipe(FitConfig(images=20_000), (replace(JUDGED, n=20_000, seed=7),), HELD_OUT_SIZE)
+"""That of `mini-words`, which looks at every picture once and follows no gradient."""
+WorldName = Literal["1", "2"]
+
+
+def of_world(recipe: Recipe, world: WorldName) -> Recipe:
+    """The same recipe on what users of a world judged."""
+    corpora = tuple(replace(one, users=world) if one.kind == "judged" else one for one in recipe.corpora)
+    return replace(recipe, corpora=corpora)
+
+
+def world_option(world: WorldName) -> str:
+    """What the command line says of a world that is not the first."""
+    return "" if world == "1" else f" -p world={world}"
 
 
 class _Train(Protocol):
@@ -119,11 +133,32 @@ def mini_vision(request: TrainRequest) -> Card | None:
     return _run("mini-vision", request, train_mini_vision, save_mini_vision, quality.mini_vision)
 
 
-def mini_dino(request: TrainRequest) -> Card | None:
-    """Trains the encoder of the preference scorer."""
+def mini_dino(request: TrainRequest, *, world: WorldName = "1") -> Card | None:
+    """Trains the encoder of the preference scorer on every label of what was judged.
+
+    Args:
+        world: whose users judged.
+    """
     from prefbench.suites.picturebook.miniatures.mini_dino import save_mini_dino, train_mini_dino
 
-    return _run("mini-dino", request, train_mini_dino, save_mini_dino, quality.mini_dino)
+    recipe, options = of_world(RECIPES["mini-dino"], world), world_option(world)
+    return _run(
+        "mini-dino", request, train_mini_dino, save_mini_dino, quality.mini_dino, recipe=recipe, options=options
+    )
+
+
+def mini_words(request: TrainRequest, *, world: WorldName = "1") -> Card | None:
+    """Learns the visual words of the preference scorer from pixels alone.
+
+    Args:
+        world: whose users judged the pictures.
+    """
+    from prefbench.suites.picturebook.miniatures.mini_words import save_mini_words, train_mini_words
+
+    recipe, options = of_world(WORDS, world), world_option(world)
+    return _run(
+        "mini-words", request, train_mini_words, save_mini_words, quality.mini_words, recipe=recipe, options=options
+    )
 
 
 def mini_sd(request: TrainRequest, *, compile_model: bool = False) -> Card | None:
