@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Drawing, FloatArray, History, Method, Pixels, PrefbenchError, Profile, Request, to_pixels
+from prefbench.api import Drawing, FloatArray, History, Method, PrefbenchError, Profile, Request, to_pixels
 from prefbench.api.gradients import Slopes
 
 from ..shared.climbing import Through, climb
@@ -38,28 +37,21 @@ class NoiseAttack(Method):
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         """Raises `PrefbenchError` for an instrument that gives no gradients of such pictures."""
-        backbone = self.context.backbone
-        prompts = [request.prompt for request in requests]
-        images = backbone.generate(prompts, [request.seed for request in requests])
-        noisy = self._noisy(requests, [to_pixels(image) for image in images])
-        return [Drawing(Image.fromarray(n), prompt, backbone.nfe) for n, prompt in zip(noisy, prompts, strict=True)]
+        return [self._noisy(request) for request in requests]
 
-    def _noisy(self, requests: Sequence[Request], pictures: Sequence[Pixels]) -> Sequence[Any]:
-        """One user at a time: each climbs a utility of their own."""
-        noisy: list[Any] = list(pictures)
-        for user in dict.fromkeys(request.profile.user for request in requests):
-            rows = [i for i, request in enumerate(requests) if request.profile.user == user]
-            climbed = climb(
-                [pictures[i] for i in rows],
-                lambda x, rows=rows: self.slopes([requests[i] for i in rows], x),  # type: ignore[misc]
-                levels=self.levels,
-                steps=self.steps,
-                seeds=[requests[i].seed for i in rows],
-                through=self.through,
-            )
-            for i, picture in zip(rows, climbed, strict=True):
-                noisy[i] = picture
-        return noisy
+    def _noisy(self, request: Request) -> Drawing:
+        """One picture at a time: the sign of a gradient follows from rounding too, which differs between batches."""
+        backbone = self.context.backbone
+        (image,) = backbone.generate([request.prompt], [request.seed])
+        (noisy,) = climb(
+            [to_pixels(image)],
+            lambda x: self.slopes([request], x),
+            levels=self.levels,
+            steps=self.steps,
+            seeds=[request.seed],
+            through=self.through,
+        )
+        return Drawing(Image.fromarray(noisy), request.prompt, backbone.nfe)
 
     @abstractmethod
     def slopes(self, requests: Sequence[Request], pictures: FloatArray) -> Slopes:
