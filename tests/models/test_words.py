@@ -96,7 +96,8 @@ def test_the_extractor_gives_what_was_written(words: VisualWords, folder: Path) 
 
 
 def test_its_slopes_are_finite_differences(folder: Path) -> None:
-    encoder = mini_words(folder)
+    with torch.inference_mode():  # a scorer loads its encoder when it is first asked
+        encoder = mini_words(folder)
     assert isinstance(encoder, SlopedExtractor)
     shown = pictures(1).astype(np.float64)
 

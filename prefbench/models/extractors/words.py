@@ -39,10 +39,13 @@ class WordsExtractor:
     """
 
     def __init__(self, name: str, folder: Path, *, device: str | None = None) -> None:
+        import torch
+
         from prefbench.models.loading import choose_device
 
         self.device = choose_device(device)
-        with loading(name, folder):
+        # Outside of inference mode, or `image_slopes` could not differentiate what a scorer loaded while it scored.
+        with torch.inference_mode(False), loading(name, folder):
             self._words = load_words(folder).to(self.device)
         self._id = f"{name}[quarters]@{hub.digest({folder: [folder / _WEIGHTS, folder / _CONFIG]})}"
 
