@@ -92,7 +92,8 @@ class Rows:
     def _foreign(self, trial: Trial, name: Path) -> bytes:
         """A file of another run of the same place or kind."""
         same = self.other / name
-        alike = sorted(self.other.rglob(f"*{name.suffix}")) + sorted(self.run.rglob(f"*{name.suffix}"))
+        everything = [*sorted(self.other.rglob(f"*{name.suffix}")), *sorted(self.run.rglob(f"*{name.suffix}"))]
+        alike = [path for path in everything if path.is_file() and path.suffix == name.suffix]
         return (same if same.is_file() and trial.chance(0.7) else trial.of(alike)).read_bytes()
 
     def _sealed(self, trial: Trial, run: Path) -> str:
