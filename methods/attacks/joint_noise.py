@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from prefbench.api import Context, FloatArray, MethodCard, Request, Scorer
+from prefbench.api import Context, Extractor, FloatArray, MethodCard, Request, Scorer, Truth
 from prefbench.api.gradients import Slopes
 
 from ..shared.climbing import Through
@@ -50,6 +51,12 @@ class JointNoise(NoiseAttack):
     @property
     def card_in_use(self) -> MethodCard:
         return replace(self.card, selected_by=(cast("Scorer", self.judge).card.name,))
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 over the ids of all three instruments: others give other noise."""
+        ids = (cast("Truth", self._truth).id, cast("Scorer", self.judge).id, cast("Extractor", self._towers).id)
+        return hashlib.sha256(repr(ids).encode()).hexdigest()
 
     def slopes(self, requests: Sequence[Request], pictures: FloatArray) -> Slopes:
         parts = [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import cast
 
-from prefbench.api import Context, FloatArray, MethodCard, PrefbenchError, Request
+from prefbench.api import Context, FloatArray, MethodCard, PrefbenchError, Request, Truth
 from prefbench.api.gradients import SlopedTruth, Slopes
 
 from .noise import NoiseAttack
@@ -35,6 +36,11 @@ class ReaderNoise(NoiseAttack):
         """Raises `PrefbenchError` for a suite whose truth gives no gradients."""
         super().setup(context)
         self._truth = sloped_truth(context, self.card.name)
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 over the truth's id, which names the reader: another one gives other noise."""
+        return hashlib.sha256(cast("Truth", self._truth).id.encode()).hexdigest()
 
     def slopes(self, requests: Sequence[Request], pictures: FloatArray) -> Slopes:
         return utility_slopes(self._truth, requests, pictures)
