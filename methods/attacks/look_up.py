@@ -6,6 +6,7 @@ Both import what no honest method may, and say so on their cards. Under opaque n
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -42,6 +43,11 @@ class LookUp(Method):
         if self._known.truth is None:
             raise PrefbenchError(f"{self.card.name} needs a suite whose truth is known, such as picturebook")
         self._truth: Truth = self._known.truth
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 over the truth's id, which names its reader."""
+        return hashlib.sha256(self._truth.id.encode()).hexdigest()
 
     def profile(self, history: History) -> Profile:
         return Profile(history.user, self.find(history))
