@@ -9,9 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prefbench.api import History, Judgment, Split, Suite, UnreadableImageError, User, Viewer, colour_spread, counted
+from prefbench.api import (
+    History,
+    Judgment,
+    PrefbenchError,
+    Split,
+    Suite,
+    UnreadableImageError,
+    User,
+    Viewer,
+    colour_spread,
+    counted,
+)
 from prefbench.check.duplicates import Thumbnails, stacked, thumbnail
 from prefbench.check.others import key_of
+from prefbench.run.texts import check_history
 
 VIEWERS: tuple[Viewer, ...] = ("method", "scorer")
 Group = tuple[Split, Viewer]
@@ -40,6 +52,8 @@ class Collection:
     """The keys of all pictures of histories, also of those that cannot be read."""
     judged: list[tuple[str, str, float]] = field(default_factory=list)
     """Prompt, digest and `colour_spread` of every judged picture."""
+    text_fault: PrefbenchError | None = None
+    """The first history that methods see with what is no text. Nothing else is known of such histories."""
 
 
 def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
@@ -50,11 +64,24 @@ def collect(suite: Suite, users: Mapping[Split, Sequence[User]]) -> Collection:
             reduced = [
                 row
                 for user in members
-                for row in _add(collection, suite.history(user.id, viewer), user, (split, viewer))
+                if (history := _written(collection, suite, user, viewer)) is not None
+                for row in _add(collection, history, user, (split, viewer))
             ]
             collection.digests.setdefault((split, viewer), set())
             collection.thumbnails[split, viewer] = stacked(reduced)
     return collection
+
+
+def _written(collection: Collection, suite: Suite, user: User, viewer: Viewer) -> History | None:
+    """A user's history; None where it holds what is no text."""
+    history = suite.history(user.id, viewer)
+    try:
+        if viewer == "method":
+            check_history(f"suite {suite.card.name!r}", history)
+    except PrefbenchError as error:
+        collection.text_fault = collection.text_fault or error
+        return None
+    return history
 
 
 def _add(collection: Collection, history: History, user: User, group: Group) -> list[NDArray[np.float32]]:

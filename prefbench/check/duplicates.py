@@ -22,10 +22,12 @@ from prefbench.api import as_seen, counted
 
 COPY, ALIKE = 3.0, 12.0
 _SIDE = 8
+_VALUES = 3 * _SIDE**2
+_MIDDLE = np.float32(128)
 _BLOCK = 2048
 
 Thumbnails = NDArray[np.float32]
-"""Reduced pictures, (N, 192)."""
+"""Reduced pictures, (N, 192): whole levels."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def thumbnail(image: Image.Image) -> NDArray[np.float32]:
 
 def stacked(reduced: Sequence[NDArray[np.float32]]) -> Thumbnails:
     """Single thumbnails as one array, (N, 192); also of none."""
-    return np.array(reduced, np.float32).reshape(-1, _SIDE * _SIDE * 3)
+    return np.array(reduced, np.float32).reshape(-1, _VALUES)
 
 
 @dataclass(frozen=True)
@@ -68,40 +70,47 @@ def nearest(first: Thumbnails, second: Thumbnails, advance: Callable[[int], obje
     `advance` is told how many pictures of `first` are done.
     """
     places = np.full(len(first), -1, np.int64)
-    distances = np.full(len(first), np.inf)
+    least = np.full(len(first), np.inf)
     for row in range(0, len(first), _BLOCK):
         block = slice(row, row + _BLOCK)
         for column in range(0, len(second), _BLOCK):
-            of_block = _distances(first[block], second[column : column + _BLOCK])
-            best = of_block.argmin(axis=1)
-            closest = of_block[np.arange(len(of_block)), best]
-            closer = closest < distances[block]
+            squares = _squares(first[block], second[column : column + _BLOCK])
+            best = squares.argmin(axis=1)
+            closest = squares[np.arange(len(squares)), best]
+            closer = closest < least[block]
             places[block] = np.where(closer, column + best, places[block])
-            distances[block] = np.where(closer, closest, distances[block])
+            least[block] = np.where(closer, closest, least[block])
         advance(len(first[block]))
-    return Nearest(places, distances)
+    return Nearest(places, np.sqrt(least / _VALUES))
 
 
 def compare(first: Thumbnails, second: Thumbnails) -> Likeness:
     """Counts near-duplicates between two groups, block by block."""
     copies = alike = 0
-    nearest = float("inf")
+    least = float("inf")
     for block in _blocks(first):
         for other in _blocks(second):
-            distance = _distances(block, other)
-            copies += int((distance < COPY).sum())
-            alike += int((distance < ALIKE).sum())
-            nearest = min(nearest, float(distance.min()))
-    return Likeness(len(first) * len(second), copies, alike, nearest)
+            squares = _squares(block, other)
+            here = float(squares.min())
+            least = min(least, here)
+            if here < _VALUES * ALIKE**2:
+                copies += int((squares < _VALUES * COPY**2).sum())
+                alike += int((squares < _VALUES * ALIKE**2).sum())
+    return Likeness(len(first) * len(second), copies, alike, float(np.sqrt(least / _VALUES)))
 
 
 def _blocks(thumbnails: Thumbnails) -> Sequence[Thumbnails]:
     return [thumbnails[i : i + _BLOCK] for i in range(0, len(thumbnails), _BLOCK)]
 
 
-def _distances(first: Thumbnails, second: Thumbnails) -> NDArray[np.float64]:
-    """Root mean square differences (N, M), as |a|² + |b|² - 2ab; in float64, or near pairs would drown in rounding."""
-    a, b = first.astype(np.float64), second.astype(np.float64)
-    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
-    distances: NDArray[np.float64] = np.sqrt(np.maximum(squares, 0) / a.shape[1])
-    return distances
+def _squares(first: Thumbnails, second: Thumbnails) -> NDArray[np.float32]:
+    """Sums of squared differences (N, M), as one product: [-2a, |a|², 1] [b, 1, |b|²]ᵀ.
+
+    Exact: about their middle the levels are whole numbers of at most 128, so that no sum on the way reaches 2²⁴, up to
+    which float32 holds every whole number.
+    """
+    a, b = first - _MIDDLE, second - _MIDDLE
+    ones = [np.ones((len(side), 1), np.float32) for side in (a, b)]
+    lengths = [(side * side).sum(axis=1, keepdims=True) for side in (a, b)]
+    squares: NDArray[np.float32] = np.hstack([-2 * a, lengths[0], ones[0]]) @ np.hstack([b, ones[1], lengths[1]]).T
+    return squares

@@ -18,7 +18,7 @@ from prefbench.check.others import check_contents, check_others
 from prefbench.check.shown import check_judged, check_texts, count_judged
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import construct, folder_of, load_class
-from prefbench.run.texts import check_cases, check_history, check_users
+from prefbench.run.texts import check_cases, check_users
 
 _EVALUATED: tuple[Split, ...] = ("val", "test", "shifted")
 
@@ -121,8 +121,8 @@ class SuiteChecks:
         whose, n_prompts = f"suite {self._suite.card.name!r}", 0
         for split in SPLITS:
             check_users(whose, self._suite.users(split))
-            for user in self._looked_at(split):
-                check_history(whose, self._suite.history(user.id))
+        if self._collection.text_fault is not None:
+            raise self._collection.text_fault
         for split in _EVALUATED:
             for user in self._suite.users(split):
                 cases = self._suite.cases(user.id)

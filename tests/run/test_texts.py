@@ -135,6 +135,27 @@ def test_check_suite_names_ids_that_are_numbers() -> None:
     assert "user ids are texts, got numpy.int64 1000" in found.detail
 
 
+def test_check_suite_names_texts_of_histories_and_asks_for_each_history_once() -> None:
+    asked: list[tuple[str, Viewer]] = []
+
+    class Commented(Odd):
+        def __init__(self) -> None:
+            self.where, self.text = "comment", "a\0b"
+
+    class Counted(MadeUpSuite):
+        def history(self, user: str, viewer: Viewer = "method") -> History:
+            asked.append((user, viewer))
+            return super().history(user, viewer)
+
+    found = {one.check: one for one in check_suite(Commented, users=2)}
+    assert found["texts"].outcome == "FAILED"
+    assert "pairs, comments and sources of judgments hold no NUL" in found["texts"].detail
+    outcomes = {one.check: one for one in check_suite(Counted, users=None)}
+    assert outcomes["texts"].outcome == "ok"
+    of_scorers = [one for one in asked if one[0].startswith("scorer")]
+    assert len(of_scorers) == len(set(of_scorers)) > 0
+
+
 def test_a_prompt_that_no_file_holds_is_not_taken_from_a_method() -> None:
     with pytest.raises(PrefbenchError, match="wrong prompt_used: texts hold no NUL"):
         checked_drawings("mine", [Drawing(picture(), "a\ud800")], 1)

@@ -114,6 +114,18 @@ def test_at_most_one_defect_in_the_stated_share_of_pictures() -> None:
 
 
 @pytest.mark.slow
+def test_defects_are_sampled_as_by_a_choice_with_shares() -> None:
+    """Also what is left of the stream: all that users judge follows from it."""
+    fast, plain = np.random.default_rng(9), np.random.default_rng(9)
+    for _ in range(300):
+        expected = np.zeros((4, len(DEFECTS)), dtype=np.int64)
+        spoilt = np.flatnonzero(plain.random(4) < 0.3)
+        kinds = plain.integers(len(DEFECTS), size=len(spoilt))
+        expected[spoilt, kinds] = plain.choice((1, 2), size=len(spoilt), p=(0.6, 0.4))
+        assert (sample_defects(fast, 4, 0.3) == expected).all()
+    assert fast.bit_generator.state == plain.bit_generator.state
+
+
 def test_disliked_pictures_are_spoilt_more_often_than_liked_ones() -> None:
     histories = [user.judged("scorer") for user in USERS]
     liked = np.mean([bool(entry.defects) for history in histories for entry in history.liked])

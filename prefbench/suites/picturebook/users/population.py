@@ -239,11 +239,12 @@ def _stream(seed: int, split: Split, index: int, purpose: str) -> np.random.Gene
 
 def _candidates(content: Content, n: int, owner: str, world: World, rng: np.random.Generator) -> IntArray:
     """Styles (n, style axes) for one content, drawn uniformly from those whose scene is the `owner`'s."""
-    styles = np.empty((0, len(STYLE_NAMES)), dtype=np.int64)
-    while len(styles) < n:
+    parts, missing = list[IntArray](), n
+    while missing > 0:
         drawn = sample_styles(rng, 64, uniform=STYLE_NAMES)
-        styles = np.concatenate([styles, drawn[_is_owned(content, drawn, owner, _owners(world))]])
-    return styles[:n]
+        parts.append(drawn[_is_owned(content, drawn, owner, _owners(world))])
+        missing -= len(parts[-1])
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts))[:n]
 
 
 _OWNERS = (

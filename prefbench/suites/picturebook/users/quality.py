@@ -14,7 +14,8 @@ LEVELS = np.array([0.0, 0.4, 1.0])
 """How severe each level of a defect is."""
 CARE = (0.5, 1.5)
 """The least and the most that a user minds a strong defect, as shares of what the world's users do in the mean."""
-_LEVEL_SHARES = (0.6, 0.4)
+_WEAK = 0.6
+"""The share of spoilt pictures whose defect is of the lower level."""
 
 
 def severity(levels: IntArray) -> FloatArray:
@@ -31,6 +32,7 @@ def sample_defects(rng: np.random.Generator, n: int, share: float) -> IntArray:
     """Levels (n, defects): at most one defect a picture, in a share of all pictures."""
     levels = np.zeros((n, len(DEFECTS)), dtype=np.int64)
     spoilt = np.flatnonzero(rng.random(n) < share)
-    kinds = rng.integers(len(DEFECTS), size=len(spoilt))
-    levels[spoilt, kinds] = rng.choice((1, 2), size=len(spoilt), p=_LEVEL_SHARES)
+    if len(spoilt):
+        kinds = rng.integers(len(DEFECTS), size=len(spoilt))
+        levels[spoilt, kinds] = np.where(rng.random(len(spoilt)) < _WEAK, 1, 2)
     return levels

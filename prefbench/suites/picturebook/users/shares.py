@@ -36,14 +36,14 @@ class PairAccuracy:
 
 def pair_accuracy(users: Sequence[SimulatedUser], others: Sequence[SimulatedUser]) -> PairAccuracy:
     """On the pairs that scorers see of the users; `others` are whose mean utility is taken."""
-    own, impersonal = [], []
-    for user in users:
-        judged = user.judged("scorer")
-        sides = [_utilities(user, side) for side in (judged.liked, judged.disliked)]
-        own.append(sides[0] > sides[1])
-        means = [_mean_utilities(others, side) for side in (judged.liked, judged.disliked)]
-        impersonal.append(means[0] > means[1])
-    by_user = np.array([right.mean() for right in impersonal])
+    judged = [user.judged("scorer") for user in users]
+    own = [_utilities(u, pairs.liked) > _utilities(u, pairs.disliked) for u, pairs in zip(users, judged, strict=True)]
+    liked, disliked = (
+        _mean_utilities(others, [entry for side in sides for entry in side])
+        for sides in ([pairs.liked for pairs in judged], [pairs.disliked for pairs in judged])
+    )
+    ends = np.cumsum([len(pairs.liked) for pairs in judged])[:-1]
+    by_user = np.array([right.mean() for right in np.split(liked > disliked, ends)])
     error = float(by_user.std(ddof=1) / np.sqrt(len(by_user)))
     return PairAccuracy(float(np.mean(own)), float(by_user.mean()), error, sum(map(len, own)))
 
