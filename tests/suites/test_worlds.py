@@ -142,6 +142,19 @@ def test_a_spoilt_picture_is_what_the_user_saw() -> None:
     assert all(user.care == 0 for user in population("val"))
 
 
+def test_nobody_judges_a_drawn_picture_twice() -> None:
+    """It is rendered the second time, so that none lies on both sides of a history."""
+    repeats = 0
+    for user in population("test", SECOND):
+        judged = user.judged("scorer")
+        places = [entry.drawn.place for entry in (*judged.liked, *judged.disliked) if entry.drawn is not None]
+        assert len(places) == len(set(places))
+        repeats += sum(
+            entry != again for entry, again in zip(user._judgments("scorer").liked, judged.liked, strict=True)
+        )
+    assert repeats > 0
+
+
 def test_drawn_pictures_are_judged_by_what_they_show() -> None:
     entries = [e for user in USERS for e in user.judged("scorer").liked + user.judged("scorer").disliked]
     drawn = [entry for entry in entries if entry.drawn is not None]

@@ -88,6 +88,18 @@ class Judged:
         """The first n of each side."""
         return Judged(self.liked[:n], self.disliked[:n])
 
+    def with_each_drawing_once(self) -> Judged:
+        """The same, but a scene whose drawing was judged before is rendered: nobody judges one picture twice."""
+        seen: set[int] = set()
+        return Judged(*(tuple(_once(entry, seen) for entry in side) for side in (self.liked, self.disliked)))
+
+
+def _once(entry: JudgedScene, seen: set[int]) -> JudgedScene:
+    if entry.drawn is None or entry.drawn.place not in seen:
+        seen |= set() if entry.drawn is None else {entry.drawn.place}
+        return entry
+    return replace(entry, drawn=None)
+
 
 @dataclass(frozen=True)
 class SimulatedUser:
@@ -142,6 +154,9 @@ class SimulatedUser:
 
         Methods see only two likes of a sparse user.
         """
+        return self._judgments(viewer).with_each_drawing_once()
+
+    def _judgments(self, viewer: Viewer) -> Judged:
         rng = self._stream(viewer)
         n = MAX_HISTORY if viewer == "method" else SCORER_HISTORY
         present = PRESENT if self.kind == "drifting" and viewer == "method" else np.ones(n)
