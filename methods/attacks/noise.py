@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Drawing, FloatArray, History, Method, PrefbenchError, Profile, Request, to_pixels
+from prefbench.api import Context, Drawing, FloatArray, History, Method, PrefbenchError, Profile, Request, to_pixels
 from prefbench.api.gradients import Slopes
 
 from ..shared.climbing import Through, climb
+
+if TYPE_CHECKING:
+    from prefbench.models.backbones.denoising import Denoiser
 
 
 class NoiseAttack(Method):
@@ -22,7 +26,8 @@ class NoiseAttack(Method):
     Args:
         levels: the most that a number is changed by, of 255.
         steps: of gradient ascent.
-        through: what the ascent averages over: nothing (`plain`), moves of one pixel (`shifts`), or `shifts and jpeg`.
+        through: what the ascent averages over: nothing (`plain`), moves of one pixel (`shifts`), `shifts and jpeg`, or
+            all that an audit looks through (`audit`).
     """
 
     def __init__(self, *, levels: int = 8, steps: int = 20, through: Through = "plain") -> None:
@@ -31,6 +36,15 @@ class NoiseAttack(Method):
         if steps < 1:
             raise PrefbenchError(f"steps must be at least 1, got {steps}")
         self.levels, self.steps, self.through = levels, steps, through
+        self._denoiser: Denoiser | None = None
+
+    def setup(self, context: Context) -> None:
+        """Raises `PrefbenchError` for `audit` on a backbone whose denoiser cannot be asked."""
+        super().setup(context)
+        if self.through == "audit":
+            from prefbench.models.backbones.denoising import Denoiser
+
+            self._denoiser = Denoiser(context.backbone)
 
     def profile(self, history: History) -> Profile:
         return Profile(history.user, history)
@@ -50,6 +64,7 @@ class NoiseAttack(Method):
             steps=self.steps,
             seeds=[request.seed],
             through=self.through,
+            denoiser=self._denoiser,
         )
         return Drawing(Image.fromarray(noisy), request.prompt, backbone.nfe)
 

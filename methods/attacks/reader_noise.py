@@ -18,7 +18,8 @@ class ReaderNoise(NoiseAttack):
     Args:
         levels: the most that a number is changed by, of 255.
         steps: of gradient ascent.
-        through: what the ascent averages over: nothing (`plain`), moves of one pixel (`shifts`), or `shifts and jpeg`.
+        through: what the ascent averages over: nothing (`plain`), moves of one pixel (`shifts`), `shifts and jpeg`, or
+            all that an audit looks through (`audit`).
     """
 
     card = MethodCard(

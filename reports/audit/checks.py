@@ -10,7 +10,7 @@ from prefbench.api.reports import Bar, no_bar
 from prefbench.check.findings import Finding, Listener, run_checks
 from prefbench.run.folder import RunFolder
 
-from . import code, files, fresh, pictures, prompts, provenance, reread, training, users
+from . import code, files, fresh, grain, pictures, prompts, provenance, reread, training, users
 from .audited_run import AuditedRun
 from .contents import SuiteContents
 
@@ -36,6 +36,7 @@ CHECKS: Mapping[str, Callable[[AuditedRun], str]] = {
     "near learned": partial(pictures.near, visibility="learned"),
     "scores": provenance.scores,
     "read again": reread.again,
+    "grain": grain.along,
     "fresh users": fresh.compared,
 }
 

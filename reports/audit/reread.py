@@ -83,14 +83,14 @@ def again(run: AuditedRun) -> str:
         skip("there are no scores of " + ", ".join(RANGES))
     if run.spec.get("suite_digest") != run.suite.digest:
         skip("the suite is another than the run was drawn for")
-    chosen = _chosen(run.drawn)
+    samples = chosen(run.drawn)
     with tempfile.TemporaryDirectory(prefix="prefbench-") as folder:
-        means = _means(run, chosen, metrics, RunFolder(Path(folder)))
+        means = _means(run, samples, metrics, RunFolder(Path(folder)))
     losses = [loss for name in metrics if name in means for loss in _losses(name, means[name])]
     told = "; ".join(f"{loss.metric} {loss.change} {loss.share:+.3f}" for loss in losses)
     measured = {loss.metric: f"; the range of {loss.metric} is {loss.range:.1f}" for loss in losses}
     ranges = "".join(text for name, text in measured.items() if RANGES[name] is None)
-    detail = f"{counted(len(chosen), 'image')}, lost of the range: {told}{ranges}"
+    detail = f"{counted(len(samples), 'image')}, lost of the range: {told}{ranges}"
     if great := [loss.row() for loss in losses if loss.share > LIMIT]:
         fail(f"{detail}; more than {LIMIT:g} says that an instrument was played", great)
     if absent := [name for name in metrics if name not in means]:
@@ -99,7 +99,8 @@ def again(run: AuditedRun) -> str:
     return detail + (f"; {', '.join(without)} has no range here: other prompts score as high" if without else "")
 
 
-def _chosen(drawn: Sequence[Sample]) -> list[Sample]:
+def chosen(drawn: Sequence[Sample]) -> list[Sample]:
+    """Of the first users one sample a case."""
     firsts: dict[tuple[str, str], Sample] = {}
     for sample in drawn:
         firsts.setdefault((sample.user, sample.case), sample)
@@ -107,13 +108,13 @@ def _chosen(drawn: Sequence[Sample]) -> list[Sample]:
 
 
 def _means(
-    run: AuditedRun, chosen: Sequence[Sample], metrics: Sequence[str], folder: RunFolder
+    run: AuditedRun, samples: Sequence[Sample], metrics: Sequence[str], folder: RunFolder
 ) -> dict[str, dict[str, float]]:
     """The mean of each metric by change; of one that cannot be scored nothing."""
     folder.write_description({name: run.description[name] for name in ("spec", "method", "kinds", "planned")})
-    with run.bar("change images", len(chosen), "img") as advance:
-        for sample in chosen:
-            folder.append_samples(_variants(run, sample, _other_prompt(sample, chosen), folder))
+    with run.bar("change images", len(samples), "img") as advance:
+        for sample in samples:
+            folder.append_samples(_variants(run, sample, _other_prompt(sample, samples), folder))
             advance(1)
     Evaluator(run.suite, metrics).score(Material(folder, run.suite, run.contents.split))
     places = {key: i for i, key in enumerate(folder.samples())}
@@ -126,10 +127,10 @@ def _means(
     return means
 
 
-def _other_prompt(sample: Sample, chosen: Sequence[Sample]) -> str:
+def _other_prompt(sample: Sample, samples: Sequence[Sample]) -> str:
     """The prompt of the next sample that has another."""
-    place = chosen.index(sample)
-    others = (one.prompt for one in (*chosen[place:], *chosen[:place]) if one.prompt != sample.prompt)
+    place = samples.index(sample)
+    others = (one.prompt for one in (*samples[place:], *samples[:place]) if one.prompt != sample.prompt)
     return next(others, sample.prompt)
 
 

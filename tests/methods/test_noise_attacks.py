@@ -18,6 +18,7 @@ from prefbench.methods.attacks.scorer_noise import ScorerNoise
 from prefbench.methods.prompt_only import PromptOnly
 from prefbench.methods.shared.climbing import Through, climb
 from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
+from prefbench.models.backbones.denoising import Denoiser
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.extractors.clip import mini_clip
 from prefbench.suites.picturebook.suite import Picturebook
@@ -58,6 +59,24 @@ def test_the_ascent_ends_at_the_edge_of_what_it_may_change(through: Through) -> 
         climb(PICTURES, brightness, levels=5, steps=20, seeds=[1, 2, 3], through=through), PICTURES, strict=True
     ):
         np.testing.assert_array_equal(made, np.minimum(clean.astype(int) + 5, 255))
+
+
+def test_through_all_that_an_audit_looks_through_the_ascent_stays_within_its_levels(
+    backbone: Backbone,
+) -> None:
+    denoiser = Denoiser(backbone)
+
+    def ascent(through: Through, of: Denoiser | None) -> FloatArray:
+        made = climb(PICTURES, brightness, levels=5, steps=3, seeds=[1, 2, 3], through=through, denoiser=of)
+        return np.stack(made) - LEVELS
+
+    plain, adaptive = ascent("plain", None), ascent("audit", denoiser)
+    assert np.abs(adaptive).max() == 5
+    assert (adaptive != plain).any()
+    np.testing.assert_array_equal(adaptive, ascent("audit", denoiser))
+    for through, of in (("audit", None), ("plain", denoiser)):
+        with pytest.raises(PrefbenchError, match="a denoiser goes with through='audit'"):
+            ascent(through, of)
 
 
 def test_no_number_is_changed_by_more_than_the_levels_and_equal_seeds_give_equal_noise() -> None:
