@@ -51,16 +51,17 @@ attackers: .venv/run.stamp
 validation: .venv/run.stamp
 	@$(BIN)/prefbench validate $$(ls -d runs/leaderboard/*-* runs/attackers/*-*) --publish
 
-# Whether rankings hold: the same methods for the first users of several worlds. The last of WORLDS are other users of the
-# default world, so their tau with it is what chance alone leaves.
-RANKED := prompt-only crowd attribute-rewrite ip-adapter ours truth inferred
-WORLDS := "" "-s crowd=0" "-s crowd=0.4" "-s noise=4" "-s silent=0.7" "-s history=2" "-s history=16" "--split shifted" \
-	"-s population=1"
+# Whether rankings hold: the same methods for the first users of several worlds, a process a world. The last of WORLDS are
+# other users of the default world, so their tau with it is what chance alone leaves.
+RANKED := prompt-only crowd attribute-rewrite ip-adapter ours tally truth inferred
+WORLDS := "--split test" "-s crowd=0" "-s crowd=0.4" "-s noise=4" "-s silent=0.7" "-s history=2" "-s history=16" \
+	"--split shifted" "-s population=1"
 RANKED_USERS := 25
+RANKED_METRICS := utility,preference,clip-i,clip-score,prompt-fidelity,fid,kid
 worlds: .venv/run.stamp
-	@for world in $(WORLDS); do for method in $(RANKED); do \
-		$(BIN)/prefbench run --method $$method -s world=2 $$world --users $(RANKED_USERS) --samples 1 --out runs/worlds \
-			--metrics utility,preference,clip-i,clip-score,prompt-fidelity,fid,kid || exit 1; done; done
+	@printf '%s\n' $(WORLDS) | OMP_NUM_THREADS=1 xargs -P $(WORKERS) -I WORLD sh -c '$(BIN)/prefbench run \
+		$(RANKED:%=--method %) -s world=2 WORLD --users $(RANKED_USERS) --samples 1 --metrics $(RANKED_METRICS) \
+		--out runs/worlds'
 	@$(BIN)/prefbench validate --worlds $$(ls -d runs/worlds/*-*) --out runs/worlds/report --publish
 
 # The site of docs/ into site/. The variables silence advertisements of the generator, no warning about these pages.

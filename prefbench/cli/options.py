@@ -68,6 +68,19 @@ def command_line() -> str:
     return shlex.join(["prefbench", *sys.argv[1:]])
 
 
+def command_for_method(place: int) -> str:
+    """The command for one of several methods, by its place among them: what repeats that run alone."""
+    words, seen = list[str](), -1
+    arguments = iter(sys.argv[1:])
+    for word in arguments:
+        if word != "--method" and not word.startswith("--method="):
+            words.append(word)
+            continue
+        named, seen = [word] if "=" in word else [word, next(arguments, "")], seen + 1
+        words += named if seen == place else []
+    return shlex.join(["prefbench", *words])
+
+
 def names_in(text: str | None) -> list[str]:
     """Names from a comma-separated option; a comma within parentheses belongs to its name.
 

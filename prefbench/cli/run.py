@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from prefbench.cli.options import as_json, command_line, every_column, metrics, names_in, print_json
+from prefbench.cli.options import as_json, command_for_method, every_column, metrics, names_in, print_json
 from prefbench.registry import default
 
 
 @click.command()
-@click.option("--method", required=True, help="A registered method, or path/to/file.py:Class.")
+@click.option(
+    "--method", "methods", required=True, multiple=True,
+    help="A registered method, or path/to/file.py:Class. Several are run one after the other.",
+)  # fmt: skip
 @click.option("--suite", default=default("suite"), show_default=True)
 @click.option("--split", default="test", show_default=True, help="train, scorer, val, test or shifted.")
 @click.option("--control", help="Wrap the method; `prefbench list controls` names them.")
@@ -33,26 +37,55 @@ from prefbench.registry import default
 @click.option("--no-score", is_flag=True, help="Draw only.")
 @every_column
 @as_json
-def run(method: str, metrics: str | None, no_score: bool, full: bool, as_json: bool, **options: Any) -> None:
+def run(
+    methods: tuple[str, ...], metrics: str | None, no_score: bool, full: bool, as_json: bool, **options: Any
+) -> None:
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
-    import prefbench
-    from prefbench.api import FailedSamplesError
-    from prefbench.cli.outcome import report_run, show_drawn
-    from prefbench.cli.screen import Screen
     from prefbench.models.devices import check_device, check_dtype
 
     check_device(options["device"])
     check_dtype(options["dtype"])
-    screen, names = Screen(quiet=as_json), names_in(metrics)
+    if len(methods) > 1 and options["parameters"]:
+        raise click.UsageError(
+            f"-p {options['parameters'][0]} is a parameter of one method, and {len(methods)} are named"
+        )
+    rows, codes = [], []
+    for place, method in enumerate(methods):
+        asked = _Asked(method, command_for_method(place), names_in(metrics), not no_score, full, as_json)
+        of_run, code = _run(asked, options)
+        rows += of_run
+        codes.append(code)
+    if as_json:
+        print_json(rows)
+    raise SystemExit(max(codes))
+
+
+class _Asked(NamedTuple):
+    """One run, and what is shown of it."""
+
+    method: str
+    command: str
+    metrics: list[str]
+    score: bool
+    full: bool
+    quiet: bool
+
+
+def _run(asked: _Asked, options: Mapping[str, Any]) -> tuple[list[Any], int]:
+    """Draws, scores and shows; the rows of the result, and the exit code."""
+    import prefbench
+    from prefbench.api import FailedSamplesError
+    from prefbench.cli.outcome import report_run, show_drawn
+    from prefbench.cli.screen import Screen
+
+    screen = Screen(quiet=asked.quiet)
     try:
         drawn = prefbench.run(
-            method, metrics=names, score=not no_score, watch=screen, command=command_line(), **options
+            asked.method, metrics=asked.metrics, score=asked.score, watch=screen, command=asked.command, **options
         )
     except FailedSamplesError:  # the screen has shown what failed
         raise SystemExit(1) from None
-    if no_score:
-        show_drawn(screen, drawn, options["suite"], names)
-    rows = [] if no_score else report_run(screen, drawn, options["suite"], full=full)
-    if as_json:
-        print_json(rows)
-    raise SystemExit(2 if drawn.broken else 1 if names and drawn.refused else 0)
+    if not asked.score:
+        show_drawn(screen, drawn, options["suite"], asked.metrics)
+    rows = report_run(screen, drawn, options["suite"], full=asked.full) if asked.score else []
+    return list(rows), 2 if drawn.broken else 1 if asked.metrics and drawn.refused else 0

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from transformers import CLIPTokenizer
 
 from prefbench.cli.main import main
+from prefbench.cli.options import command_for_method, command_line
 from prefbench.files import WEIGHTS
 from tests.support.long_prompts import PROMPTS
 
@@ -97,3 +98,26 @@ def test_run_and_score_print_every_column_where_all_are_asked_for(run: Run) -> N
     for text in (again, scored.output):
         assert "utility/" in text
         assert "--all shows them" not in text
+
+
+def test_several_methods_are_run_one_after_the_other(tiny_sd: Path, tmp_path: Path) -> None:
+    settings = ["--backbone", str(tiny_sd), "--device", "cpu", "--steps", "1", "--no-score", "--out", str(tmp_path)]
+    both = ["--method", "prompt-only", "--method", f"{FILE}:Colours"]
+    done = CliRunner().invoke(main, ["run", "--suite", SUITE, *both, *settings])
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name.split("-")[2] for path in tmp_path.iterdir()) == ["colours", "prompt"]
+    refused = CliRunner().invoke(main, ["run", "--suite", SUITE, *both, *settings, "-p", "n=2"])
+    assert refused.exit_code == 2
+    assert "-p n=2 is a parameter of one method, and 2 are named" in refused.output
+
+
+def test_the_command_of_one_of_several_methods_repeats_that_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["run", "--method", "a", "-s", "world=2", "--method=b", "--method", "c d", "--users", "3"]
+    monkeypatch.setattr("sys.argv", ["prefbench", *typed])
+    assert [command_for_method(place) for place in range(3)] == [
+        "prefbench run --method a -s world=2 --users 3",
+        "prefbench run -s world=2 --method=b --users 3",
+        "prefbench run -s world=2 --method 'c d' --users 3",
+    ]
+    monkeypatch.setattr("sys.argv", ["prefbench", "run", "--method", "a"])
+    assert command_for_method(0) == command_line()

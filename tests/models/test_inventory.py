@@ -14,7 +14,7 @@ from prefbench.registry import Kind, load, names
 
 SUITE: SuiteCard = load("suite", "picturebook").card
 LOADING = (
-    "ours", "ip-adapter", "attribute-rewrite", "best-of-n", "best-of-reader", "feature-match", "look-up-id",
+    "ours", "ip-adapter", "attribute-rewrite", "tally", "best-of-n", "best-of-reader", "feature-match", "look-up-id",
     "look-up-pictures", "reader-noise", "scorer-noise", "clip-noise", "joint-noise",
 )  # fmt: skip
 """Methods that load weights beside the backbone's."""
