@@ -39,13 +39,29 @@ leaderboard: .venv/run.stamp
 		| xargs $(BIN)/prefbench audit --fresh 50
 	@$(BIN)/prefbench report runs/leaderboard/*-* --out runs/leaderboard/report --publish
 
-# What each metric says of methods that cheat: run `make leaderboard` first, for the honest ones.
+# What each metric says of methods that cheat, and what the audit: run `make leaderboard` first, for the honest ones. An
+# audit that fails is what is hoped for here, so its exit code counts for nothing.
 ATTACKERS := copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style feature-match best-of-reader look-up-id \
 	look-up-pictures name-state
+# Noise is slow: a picture takes seconds. So it is drawn for fewer users, one sample a case, with the honest methods beside it
+# for the same, on a page of its own. `through=audit` averages over all that the audit looks through.
+NOISE_USERS := 15
+NOISE_FRAME := prompt-only inferred truth ideal crowd ours ip-adapter attribute-rewrite
+NOISE := "reader-noise -p levels=4" "reader-noise -p levels=8" "reader-noise -p levels=16" \
+	"reader-noise -p levels=4 -p through=audit" "reader-noise -p levels=8 -p through=audit" \
+	"reader-noise -p levels=16 -p through=audit" "scorer-noise -p levels=4" "scorer-noise -p levels=8" \
+	"scorer-noise -p levels=16" "clip-noise -p levels=4" "clip-noise -p levels=8" "clip-noise -p levels=16" \
+	"joint-noise -p levels=4" "joint-noise -p levels=8" "joint-noise -p levels=16"
 attackers: .venv/run.stamp
 	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/attackers || exit 1; done
+	@$(BIN)/prefbench audit --fresh 20 runs/attackers/*-* || true
+	@$(BIN)/prefbench audit runs/leaderboard/*-copy-???????? || true
 	@$(BIN)/prefbench report --name attacks $$(ls -d runs/leaderboard/*-* runs/attackers/*-* | grep -v -e flipped -e other-user) \
 		--out runs/attackers/report --publish
+	@for method in $(NOISE_FRAME) $(NOISE); do \
+		$(BIN)/prefbench run --method $$method --users $(NOISE_USERS) --samples 1 --out runs/noise || exit 1; done
+	@$(BIN)/prefbench audit runs/noise/*-* || true
+	@$(BIN)/prefbench report --name attacks runs/noise/*-* --out runs/noise/report --publish
 
 # The metrics themselves against the known truth, beside the runs of `make leaderboard` and `make attackers`.
 validation: .venv/run.stamp

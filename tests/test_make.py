@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from prefbench.registry import load, names
+
 ROOT = Path(__file__).parents[1]
 MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
@@ -66,3 +68,27 @@ def test_every_world_is_drawn_by_every_method_and_then_compared(tmp_path: Path) 
     assert len(methods) >= 6
     assert {"", "-s crowd=0", "-s history=2", "-s history=16", "--split shifted"} <= worlds
     assert last.startswith("validate --worlds")
+
+
+@MAKE
+def test_every_registered_attacker_is_drawn_audited_and_shown_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    said, prefbench = tmp_path / "said", tmp_path / "prefbench"
+    prefbench.write_text(f'#!/bin/sh\necho "$@" >> "{said}"\n[ "$1" != audit ]\n')
+    prefbench.chmod(0o755)
+    command = ["make", "-o", ".venv/run.stamp", "attackers", f"BIN={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, "an audit that fails is what is hoped for"
+    calls = said.read_text().splitlines()
+    drawn = [call.removeprefix("run --method ") for call in calls if call.startswith("run ")]
+    assert len(drawn) == len(set(drawn))
+    methods = {call.split()[0] for call in drawn}
+    attackers = {name for name in names("method") if load("method", name).card.attack}
+    assert attackers - methods == {"copy"}, "which is a run of `make leaderboard`"
+    for levels in (4, 8, 16):
+        for through in ("", " -p through=audit"):
+            assert any(call.startswith(f"reader-noise -p levels={levels}{through} --users") for call in drawn)
+    pages = [i for i, call in enumerate(calls) if call.startswith("report --name attacks")]
+    assert [any(call.startswith("audit") for call in calls[a:b]) for a, b in ((0, pages[0]), tuple(pages))] == [
+        True,
+        True,
+    ]

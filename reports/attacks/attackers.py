@@ -10,12 +10,16 @@ from prefbench.registry import load, names
 from prefbench.run.environment import code_state, versions
 from prefbench.stats.paired import paired_difference
 
+from ..shared.audited import stored_outcome
 from ..shared.frame import GAP, UTILITY, WIN, is_control
 from ..shared.numbers import numbers
 from ..shared.paired import on_shared_keys
 from ..shared.published import portable
 from ..table.compare import ComparedRow, Comparison, compare
-from .schema import AttackCell, Attacker, AttackResult, Best, ColumnDifference, MetricRecord, Outcome
+from .schema import AttackCell, Attacker, AttackResult, Audited, Best, ColumnDifference, MetricRecord, Outcome
+
+GAIN = 0.05
+"""The share of the gap that an attacker must close to be worth catching."""
 
 
 def attacks(runs: Sequence[ScoredRun], *, date: str | None = None) -> AttackResult:
@@ -84,6 +88,18 @@ def outranking(result: AttackResult) -> list[str]:
     return [method for method, cell in cells.items() if cell is not None and cell["verdict"] != "behind"]
 
 
+def gain(row: Attacker) -> float | None:
+    """The share of the gap that an attacker closes; None where it was not measured."""
+    cell = row["cells"].get(GAP)
+    return None if cell is None else cell["value"]
+
+
+def uncaught(result: AttackResult) -> list[Attacker]:
+    """The attackers that close more than `GAIN` of the gap although no check of their audit failed."""
+    audited = [(row, row.get("audit")) for row in result["attackers"]]
+    return [row for row, audit in audited if audit and not audit["failed"] and (gain(row) or 0.0) > GAIN]
+
+
 def outcome(attacker: SummaryRow, best: SummaryRow, difference: Estimate | None) -> Outcome:
     """`beats` where the paired difference's interval lies on the better side of 0.
 
@@ -132,7 +148,13 @@ def _attacker(comparison: Comparison, label: str, attack: str, best: dict[str, C
         "attack": attack,
         "command": portable(comparison.runs[label].description["command"]),
         "cells": {name: _cell(comparison, label, row) for name, row in best.items()},
+        "audit": _audited(comparison.runs[label]),
     }
+
+
+def _audited(run: ScoredRun) -> Audited | None:
+    outcome = stored_outcome(run.path, run.samples)
+    return None if outcome is None else {"failed": outcome["failed"], "date": outcome["date"]}
 
 
 def _cell(comparison: Comparison, label: str, best: ComparedRow) -> AttackCell | None:

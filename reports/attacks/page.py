@@ -13,11 +13,12 @@ from prefbench.files import atomic_file
 
 from ..shared.cells import DASH, WON, metric_heading, number
 from ..shared.escape import markdown
+from ..shared.frame import GAP
 from ..shared.grid import to_markdown
 from ..shared.numbers import Numbers
 from ..shared.published import age
-from .attackers import outranking
-from .schema import AttackCell, AttackResult, MetricRecord, Outcome
+from .attackers import GAIN, gain, outranking, uncaught
+from .schema import AttackCell, Attacker, AttackResult, MetricRecord, Outcome
 
 MARKS: Mapping[Outcome, str] = {"beats": "●", "ahead": "○", "behind": ""}
 _COLOURS: Mapping[Outcome, str] = {"beats": "#e08a6a", "ahead": "#f5dcc8", "behind": "#ffffff"}
@@ -58,6 +59,7 @@ def render(result: AttackResult, stem: str) -> str:
             head,
             *filter(None, [age(result["versions"])]),
             *_headline(result),
+            *_caught(result),
             to_markdown(grid(result)),
             *attacks,
             figure,
@@ -69,9 +71,19 @@ def grid(result: AttackResult) -> Grid:
     """One row per attacker, then the value and name of the best honest method in each metric."""
     metrics = list(result["metrics"])
     heads = [_heading(name, result["metrics"][name]) for name in metrics]
-    rows = [(row["method"], *[_cell(row["cells"].get(name)) for name in metrics]) for row in result["attackers"]]
-    best: Cells = (_BEST, *[f"{_value(result['best'][name])}\n{result['best'][name]['method']}" for name in metrics])
-    return Grid("attackers and the metrics that they win", ("attacker", *heads), [rows, [best]], _NOTES)
+    told = any("audit" in row for row in result["attackers"])  # results of before 0.3 say nothing of audits
+    rows = [
+        (row["method"], *[_audit(row)] * told, *[_cell(row["cells"].get(name)) for name in metrics])
+        for row in result["attackers"]
+    ]
+    best: Cells = (
+        _BEST,
+        *[""] * told,
+        *[f"{_value(result['best'][name])}\n{result['best'][name]['method']}" for name in metrics],
+    )
+    return Grid(
+        "attackers and the metrics that they win", ("attacker", *["audit"] * told, *heads), [rows, [best]], _NOTES
+    )
 
 
 def draw(result: AttackResult, path: Path) -> None:
@@ -107,6 +119,12 @@ def _cell(cell: AttackCell | None) -> str:
     return "\n".join([f"{first} {MARKS[cell['verdict']]}".strip(), *rest])
 
 
+def _audit(row: Attacker) -> str:
+    """The checks that caught an attacker, `clean` where none did."""
+    audit = row.get("audit")
+    return f"{DASH} (not audited)" if audit is None else ", ".join(audit["failed"]) or "clean"
+
+
 def _value(numbers: Numbers) -> str:
     value, low, high = numbers["value"] or 0.0, numbers["low"], numbers["high"]
     if low is None or high is None:
@@ -125,3 +143,17 @@ def _headline(result: AttackResult) -> list[str]:
     partly = [f"{name} above {', '.join(cell['above'])}" for name, cell in cells.items() if cell and cell["above"]]
     others = f" Attackers above some honest method: {markdown('; '.join(partly))}." if partly else ""
     return [f"The headline is {markdown(headline)}. Its best honest method is {markdown(best)}; {leaders}.{others}\n"]
+
+
+def _caught(result: AttackResult) -> list[str]:
+    """Which attackers win something and pass the audit; nothing where no result says what audits found."""
+    audited = [row for row in result["attackers"] if row.get("audit") is not None]
+    if not audited or result["headline"] != GAP:
+        return []
+    won = [row for row in audited if (gain(row) or 0.0) > GAIN]
+    missed = [f"{row['method']} ({number(gain(row) or 0.0)})" for row in uncaught(result)]
+    told = f"what the audit does not catch: {', '.join(missed)}" if missed else "the audit catches every one of them"
+    absent = [row["method"] for row in result["attackers"] if row.get("audit") is None]
+    others = f" Not audited: {', '.join(absent)}." if absent else ""
+    text = f"{len(won)} of {len(audited)} audited attackers close more than {GAIN:g} of the gap; {told}.{others}"
+    return [markdown(text) + "\n"]

@@ -39,8 +39,9 @@ class Attacks(Published[AttackResult]):
         return [grid(result)]
 
     def stem(self, result: AttackResult) -> str:
-        """One suite, split and backbone."""
-        return ".".join(slug(text) for text in (result["suite"], result["split"], result["backbone"]))
+        """One suite, split and backbone, and where not all users were drawn for how many."""
+        some = [] if result["users"] is None else [f"{result['users']}-users"]
+        return ".".join(slug(text) for text in (result["suite"], result["split"], result["backbone"], *some))
 
     def render(self, result: AttackResult) -> str:
         """The page."""

@@ -32,6 +32,14 @@ class AttackCell(Numbers):
     """The honest methods that it stands above."""
 
 
+class Audited(TypedDict):
+    """What the last audit of an attacker's samples found."""
+
+    failed: list[str]
+    """The checks that caught it; empty where none did."""
+    date: str
+
+
 class Attacker(TypedDict):
     """A row of the table."""
 
@@ -39,6 +47,8 @@ class Attacker(TypedDict):
     attack: str
     command: str
     cells: dict[str, AttackCell | None]
+    audit: NotRequired[Audited | None]
+    """None where these samples were not audited; older results lack it."""
 
 
 class MetricRecord(TypedDict):

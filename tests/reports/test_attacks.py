@@ -15,11 +15,13 @@ import pytest
 from numpy.typing import NDArray
 
 from prefbench.api import PrefbenchError, ReportContext, Sample, SummaryRow
+from prefbench.check.findings import Finding
 from prefbench.reports.attacks import attackers
 from prefbench.reports.attacks.attackers import outranking
 from prefbench.reports.attacks.page import MARKS, grid, render
 from prefbench.reports.attacks.report import Attacks
 from prefbench.reports.attacks.schema import AttackResult
+from prefbench.reports.shared.audited import store_outcome
 from prefbench.run.folder import RunFolder
 from prefbench.score.score_files import samples_digest
 from prefbench.score.scored_folder import ScoredFolder
@@ -269,3 +271,40 @@ def test_some_metric_is_fooled(result: AttackResult) -> None:
 
 def test_the_committed_tables_are_up_to_date() -> None:
     assert not Attacks().stale()
+
+
+def audited(run: ScoredFolder, *failed: str) -> None:
+    findings = [Finding("users", "ok", ""), *(Finding(check, "FAILED", "") for check in failed)]
+    store_outcome(run.folder, run.samples, findings, "")
+
+
+def test_the_page_says_which_check_catches_an_attacker_and_who_wins_and_is_not_caught(runs: list[ScoredFolder]) -> None:
+    """`copy` closes half of the gap, `flip` none of it."""
+    copy, flip = (next(run for run in runs if run.spec["method"] == name) for name in ("copy", "flip"))
+    without = attackers.attacks(runs)
+    assert "the audit" not in render(without, "x")
+    assert "Not audited" not in render(without, "x")
+    audited(copy)
+    page = render(attackers.attacks(runs), "x")
+    line = "1 of 1 audited attackers close more than 0.05 of the gap; what the audit does not catch: copy (0.500)."
+    assert f"{line} Not audited: flip." in page.replace("\\", "")
+    audited(copy, "near shown", "grain")
+    audited(flip)
+    result = attackers.attacks(runs)
+    assert "1 of 2 audited attackers close more than 0.05 of the gap; the audit catches every one of them." in render(
+        result, "x"
+    )
+    assert [row[1] for row in grid(result).sections[0]] == ["near shown, grain", "clean"]
+    assert attackers.uncaught(result) == []
+
+
+def test_the_page_of_results_without_audits_is_as_it_was(runs: list[ScoredFolder]) -> None:
+    result = attackers.attacks(runs)
+    for row in result["attackers"]:
+        del row["audit"]
+    assert grid(result).columns[1].startswith("gap-closed")
+
+
+def test_a_page_for_some_users_has_a_name_of_its_own(runs: list[ScoredFolder]) -> None:
+    result = attackers.attacks(runs)
+    assert Attacks().stem({**result, "users": 15}) == f"{Attacks().stem(result)}.15-users"
