@@ -30,10 +30,9 @@ from prefbench.score.score_run import score_run
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.independent import group_difference
 
+from ..shared.audited import PARAMETER
 from .audited_run import AuditedRun
 
-PARAMETER = "population"
-"""The parameter of a suite that makes its users: an integer, from which all of them follow."""
 FOLDER, FILE = "fresh", "fresh.json"
 _SEEDS = 2**53
 _LEVEL, _DOUBT = 0.01, 0.05

@@ -8,12 +8,14 @@ from typing import Any, TypedDict
 from prefbench.api import PrefbenchError, ScoredRun
 from prefbench.api.runs import is_given
 
-from ..shared.audited import stored_outcome
+from ..shared.audited import can_be_fresh, stored_outcome
 from ..shared.commands import command_for
 from ..shared.frame import MISMATCH, is_control, is_personal, mismatched
 
 OF_THE_DATA = ("suite pictures", "targets", "prompts seen")
 """Checks that fail for every row of a suite alike: no method can do anything about them, and the page names them."""
+_FRESH = 50
+"""New users that the line asks for."""
 
 
 class Vouched(TypedDict):
@@ -39,12 +41,15 @@ def vouched(runs: Mapping[str, ScoredRun], label: str) -> Vouched:
     failed = ", ".join(own)
     excused = ", ".join(check for check in (outcome["failed"] if outcome is not None else ()) if check in OF_THE_DATA)
     passed = f"passed but for {excused}, which is of the data" if excused else "passed"
+    asked = f" --fresh {_FRESH}" if can_be_fresh(run.spec) else ""
     lacking = []
     if is_personal(run) and not is_given(run.spec) and other is None:
         lacking.append(f"its run under {MISMATCH} ({command_for(run, run.spec['method'], MISMATCH)})")
     if not is_control(run) and (outcome is None or failed):
         why = f", the last failed: {failed}" if failed else ""
-        lacking.append(f"a passed audit{why} (prefbench audit {run.path})")
+        lacking.append(f"a passed audit{why} (prefbench audit {run.path}{asked})")
+    elif not is_control(run) and asked and outcome is not None and not outcome["fresh"]:
+        lacking.append(f"an audit with fresh users (prefbench audit {run.path}{asked})")
     return {
         "audit": "" if outcome is None else failed or passed,
         "audited": "" if outcome is None else outcome["date"],

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from prefbench.api import PrefbenchError, Sample
+from prefbench.api.runs import is_given
 from prefbench.check.findings import Finding
 from prefbench.files import read_plain, write_atomic
+from prefbench.parameters import declared
+from prefbench.registry import load_class, names
 from prefbench.run.folder import RunFolder
 from prefbench.run.stamps import stamped, unstamped
 from prefbench.score.score_files import samples_digests
 
 FILE = "audit.json"
+PARAMETER = "population"
+"""The parameter of a suite that makes its users: an integer, from which all of them follow."""
 _BYTES = 2**20
 
 
@@ -30,6 +35,13 @@ class AuditOutcome(TypedDict):
     fresh: str
     """What was found for fresh users; empty where none were drawn for."""
     date: str
+
+
+def can_be_fresh(spec: Mapping[str, Any]) -> bool:
+    """Whether new users can be made for a run by what its spec says alone: its suite has a name and makes its users."""
+    if is_given(spec) or spec["suite"] not in names("suite"):
+        return False
+    return spec["control"] in (None, *names("control")) and PARAMETER in declared(load_class("suite", spec["suite"]))
 
 
 def store_outcome(folder: RunFolder, samples: Sequence[Sample], findings: Sequence[Finding], fresh: str) -> None:

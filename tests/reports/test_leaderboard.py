@@ -71,6 +71,18 @@ def test_a_row_needs_its_run_under_another_users_history_and_a_passed_audit(
     assert "a passed audit, the last failed: rows" in refused(failed, *frame, beside)
 
 
+def test_where_the_suite_can_make_users_the_audit_must_have_drawn_for_fresh_ones(tmp_path: Path) -> None:
+    runs = [build(tmp_path / name, name, 0.1, spec={"suite": "picturebook"}) for name in ("prompt-only", "inferred")]
+    plain = runs[0]
+    with pytest.raises(PrefbenchError) as caught:
+        Leaderboard().publish(entries_of(runs), tmp_path / "results")
+    line = f"not published: prompt-only needs an audit with fresh users (prefbench audit {plain.path} --fresh 50)"
+    assert str(caught.value) == line
+    store_outcome(plain.folder, plain.samples, [Finding("rows", "ok", "")], "50, own users' gain utility +0.001")
+    assert Leaderboard().publish(entries_of(runs), tmp_path / "results")
+    assert "fresh users: 50, own users' gain utility +0.001" in (tmp_path / "leaderboard.md").read_text()
+
+
 def test_what_is_wrong_with_the_data_is_named_and_prevents_no_row(tmp_path: Path) -> None:
     runs = [build(tmp_path / name, name, 0.1) for name in ("prompt-only", "inferred")]
     store_outcome(runs[0].folder, runs[0].samples, [Finding("prompts seen", "FAILED", "")], "")
