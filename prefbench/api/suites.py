@@ -100,10 +100,16 @@ class Truth(Protocol):
         """
 
     def inferred(self, history: History) -> Any:
-        """What can be known of the user's taste from a history under the true choice model; for `render_inferred`."""
+        """What can be known of the user's taste from a history under the true choice model.
+
+        For `render_inferred` and `inferred_words`.
+        """
 
     def render_inferred(self, inferred: Any, prompt: str, seed: int) -> Image.Image:
         """The best image for an inferred taste."""
+
+    def inferred_words(self, inferred: Any, prompt: str) -> str:
+        """An inferred taste in the words that prompts have for it, but those of the prompt; may be empty."""
 
     def words(self, user: str, prompt: str) -> str:
         """The user's true taste for a prompt in the words that prompts have for it, but those of the prompt; may be

@@ -62,6 +62,9 @@ class MadeUpTruth:
     def render_inferred(self, inferred: Any, prompt: str, seed: int) -> Image.Image:  # noqa: ARG002
         return Image.new("RGB", (32, 32))
 
+    def inferred_words(self, inferred: Any, prompt: str) -> str:  # noqa: ARG002
+        return "forest colors"
+
     def words(self, user: str, prompt: str) -> str:  # noqa: ARG002
         return "ocean colors"
 

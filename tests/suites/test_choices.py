@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from prefbench.api import FloatArray
-from prefbench.suites.picturebook.users.choices import judge_four, log_likelihood, log_likelihood_of_ratings, rate
+from prefbench.suites.picturebook.users.choices import (
+    judge_four,
+    log_likelihood,
+    log_likelihood_of_likes,
+    log_likelihood_of_pairs,
+    log_likelihood_of_ratings,
+    rate,
+)
 
 WORLDS = [(np.array([-0.6, 0.0, 0.4, 1.0]), 4.0), (np.array([-1.0, -0.9, 0.1, 0.2, 0.9]), 12.0)]
 """Utilities of all pictures there are, and a sharpness."""
@@ -74,6 +81,33 @@ def test_judgments_add_up_and_rows_are_tastes_of_their_own() -> None:
         assert together[row] == pytest.approx(sum(single))
 
 
+def test_over_all_pairs_of_the_same_pictures_the_fast_form_is_the_same() -> None:
+    """Of pairs, of likes and of dislikes, in rows of their own and beside pictures of their own."""
+    rng = np.random.default_rng(4)
+    liked, disliked, sharpness = rng.normal(size=(3, 5)), rng.normal(size=(3, 5)), np.array([1.0, 4.0, 12.0])
+    none = np.zeros((3, 0))
+    for others in (rng.normal(size=(3, 1, 7)), rng.normal(size=(3, 5, 7))):
+        pairs = np.array([[all_pairs(row) for row in rows] for rows in others])
+        found = log_likelihood_of_pairs(liked, disliked, others, sharpness)
+        np.testing.assert_allclose(found, log_likelihood(liked, disliked, pairs, sharpness), atol=1e-8)
+    others, pairs = others[:, :1], pairs[:, :1]
+    found = log_likelihood_of_likes(liked, others, sharpness)
+    np.testing.assert_allclose(found, log_likelihood(liked, none, pairs, sharpness), atol=1e-8)
+    found = log_likelihood_of_likes(-disliked, -others, sharpness)
+    np.testing.assert_allclose(found, log_likelihood(none, disliked, pairs, sharpness), atol=1e-8)
+
+
+def test_the_fast_form_survives_extreme_utilities() -> None:
+    rows, sharp = np.array([[1e4], [-1e4]]), np.array([12.0, 12.0])
+    for values in (
+        log_likelihood_of_pairs(rows, -rows, np.zeros((2, 1, 4)), sharp),
+        log_likelihood_of_likes(rows, np.zeros((2, 1, 4)), sharp),
+    ):
+        assert values[0] == pytest.approx(0.0, abs=1e-9)
+        assert np.isfinite(values[1])
+        assert values[1] < -20
+
+
 def test_likelihood_survives_extreme_utilities() -> None:
     sure = log_likelihood(np.array([1e4]), np.array([-1e4]), np.zeros((1, 2, 4)), 12.0)
     wrong = log_likelihood(np.array([-1e4]), np.array([1e4]), np.zeros((1, 2, 4)), 12.0)
@@ -114,9 +148,9 @@ def test_the_likelihood_of_ratings_is_that_of_the_first_pictures_rated_so() -> N
             if rating in (4, 5):
                 counts[picture, rating] += 1
                 break
-    others = np.repeat(utilities, 2)[None, None].reshape(1, 1, 2, 3)
+    others = utilities[None, None]
     for (picture, rating), count in counts.items():
         log = log_likelihood_of_ratings(utilities[None, [picture]], others, np.array([rating]), np.array([sharpness]))
         assert np.exp(log[0]) / 3 == pytest.approx(count / 4000, abs=0.025)
-    none = log_likelihood_of_ratings(np.zeros((2, 0)), np.zeros((2, 0, 2, 3)), np.zeros(0, dtype=np.int64), np.ones(2))
+    none = log_likelihood_of_ratings(np.zeros((2, 0)), np.zeros((2, 0, 3)), np.zeros(0, dtype=np.int64), np.ones(2))
     assert none.tolist() == [0, 0]

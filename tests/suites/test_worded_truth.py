@@ -191,6 +191,15 @@ def test_inferred_styles_take_the_word_of_the_prompt(second: Picturebook) -> Non
     assert (drawn != plain).any()
 
 
+def test_inferred_words_say_the_style_of_the_prompt_but_what_the_prompt_says(second: Picturebook) -> None:
+    prompt = Prompt(CAT, Word.of("palette", "ocean"))
+    styles = {"": (0,) * 9, prompt.text: (3, 1, 2, 0, 1, 4, 2, 2, 2)}
+    said = second.truth.inferred_words(styles, prompt.text).split(", ")
+    assert said == [AXIS[name].phrases[styles[prompt.text][STYLE_NAMES.index(name)]] for name in NAMEABLE[1:]]
+    said = second.truth.inferred_words(styles, CAT.prompt).split(", ")
+    assert said == [AXIS[name].phrases[0] for name in NAMEABLE]
+
+
 def test_words_leave_out_the_axis_that_the_prompt_names(second: Picturebook) -> None:
     for user in USERS[:20]:
         for name in NAMEABLE:

@@ -174,6 +174,12 @@ class PicturebookTruth:
         """The prompt's content in an inferred style, with the word that the prompt names."""
         return _render(Prompt.of(prompt), inferred.get(prompt, inferred[""]), seed)
 
+    def inferred_words(self, inferred: InferredStyles, prompt: str) -> str:
+        """Words for an inferred style on all axes that have words, but what the prompt says itself."""
+        asked = Prompt.of(prompt)
+        scene = asked.content.scene(inferred.get(prompt, inferred[""]))
+        return ", ".join(scene.phrases([name for name in NAMEABLE if name not in asked.fixed]))
+
     def words(self, user: str, prompt: str) -> str:
         """Words for the best values on the axes that count and have words, but what the prompt says itself."""
         asked = Prompt.of(prompt)

@@ -36,3 +36,8 @@ def sample_defects(rng: np.random.Generator, n: int, share: float) -> IntArray:
         kinds = rng.integers(len(DEFECTS), size=len(spoilt))
         levels[spoilt, kinds] = np.where(rng.random(len(spoilt)) < _WEAK, 1, 2)
     return levels
+
+
+def severity_at(places: FloatArray, share: float) -> FloatArray:
+    """Severities (N,) at places (N,) in [0, 1) of their distribution, where a share of all pictures has a defect."""
+    return np.select([places < share * (1 - _WEAK), places < share], [LEVELS[2], LEVELS[1]])

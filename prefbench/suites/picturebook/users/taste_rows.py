@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import FloatArray
-from prefbench.suites.picturebook.users.quality import CARE
-from prefbench.suites.picturebook.users.sampling import SECOND_TASTE, SUBJECTS, sample_leaning, sample_spec
+from prefbench.suites.picturebook.users.sampling import SECOND_TASTE, SUBJECTS
 from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Bonus, Leaning, TasteSpec, common_taste
 from prefbench.suites.picturebook.users.worlds import FIRST, UserKind, World
 from prefbench.suites.picturebook.world.axes import (
@@ -31,11 +30,12 @@ from prefbench.suites.picturebook.world.axes import (
 
 Flags = NDArray[np.bool_]
 
-_SIZES = np.array([len(axis) for axis in STYLE])
-COLUMNS = int(_SIZES.sum())
-STARTS = np.cumsum(_SIZES) - _SIZES
+SIZES = np.array([len(axis) for axis in STYLE])
+"""How many columns each axis has."""
+COLUMNS = int(SIZES.sum())
+STARTS = np.cumsum(SIZES) - SIZES
 """The first column of each axis."""
-AXIS_OF = np.repeat(np.arange(len(STYLE)), _SIZES)
+AXIS_OF = np.repeat(np.arange(len(STYLE)), SIZES)
 """The axis of each column."""
 GROUP_OF = np.array([[name in group_axes(group) for group in TASTE_GROUPS].index(True) for name in STYLE_NAMES])
 """The group of each axis, an index into `TASTE_GROUPS`."""
@@ -46,6 +46,17 @@ _PRIOR = np.concatenate([axis.prior for axis in STYLE])
 def row_kinds(world: World) -> tuple[UserKind, ...]:
     """Kinds that rows can have. Sparse users are left out: they choose as consistent ones do and only show less."""
     return tuple(kind for kind, _ in world.kinds if kind != "sparse")
+
+
+class Sums(NamedTuple):
+    """The normalised utilities of N tastes: of the columns that a picture has, scores are added up, and a constant."""
+
+    scores: FloatArray
+    """(N, 2, columns) of the first and the second taste; of two tastes the greater sum counts."""
+    constant: FloatArray
+    """(N, 2)"""
+    bonus: FloatArray
+    """(N,), for both columns of the bonus together; 0 where none counts."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,11 @@ class TasteRows:
         return np.asarray(np.logical_or.reduce([self.is_kind(kind) for kind in SECOND_TASTE]))
 
     @property
+    def second_is_apart(self) -> Flags:
+        """(N,), where the second taste judges some pictures instead of the first."""
+        return self.is_kind("subject-bound") | self.is_kind("drifting")
+
+    @property
     def sharpness(self) -> FloatArray:
         return np.array([self.world.sharpness(kind) for kind in row_kinds(self.world)])[self.kind]
 
@@ -95,6 +111,12 @@ class TasteRows:
             for name, value in self._arrays().items()
         }
         return TasteRows(**mixed, world=self.world)
+
+    @classmethod
+    def joined(cls, parts: Sequence[TasteRows]) -> TasteRows:
+        """The rows of all parts, which are of one world."""
+        arrays = [part._arrays() for part in parts]
+        return cls(**{name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]}, world=parts[0].world)
 
     def _arrays(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "world"}
@@ -124,24 +146,42 @@ class TasteRows:
     def utilities(self, columns: FloatArray) -> FloatArray:
         """Normalised utilities (N, 2, P) of flawless pictures by the first and the second taste.
 
-        In the first world (N, 1, P), by the first alone and up to a constant per row, for speed.
+        (N, 1, P) where no row has a second one apart; in the first world always, and there up to a constant per row,
+        for speed.
 
         Args:
             columns: the pictures as `one_hot`, (columns, P).
         """
+        if self.world == FIRST:
+            return self._own(columns)
+        sums = self.sums()
+        apart, two = self.second_is_apart.any(), np.flatnonzero(self.is_kind("two tastes"))
+        joint = np.flatnonzero(sums.bonus)
+        utilities = (sums.scores if apart else sums.scores[:, :1]) @ columns
+        utilities[two, 0] = np.maximum(utilities[two, 0], sums.scores[two, 1] @ columns)
+        utilities[joint, 0] += sums.bonus[joint, None] * columns[self.bonus[joint]].prod(axis=1)
+        return np.asarray(utilities + sums.constant[:, : utilities.shape[1], None])
+
+    def _own(self, columns: FloatArray) -> FloatArray:
+        """What the own part is worth, (N, 1, P), up to a constant per row."""
         both = self.leanings @ columns
         raw = np.where(self.is_kind("two tastes")[:, None], both.max(axis=1), both[:, 0])
         joint = self.is_kind("interacting")
         raw[joint] += self.weight[joint, None] * columns[self.bonus[joint]].prod(axis=1)
+        spans, _ = self._spans()
+        return np.asarray((raw / spans[:, :1])[:, None])
+
+    def sums(self) -> Sums:
+        """Own and common part together, normalised, as sums over columns."""
         spans, means = self._spans()
-        if self.world == FIRST:
-            return np.asarray((raw / spans[:, :1])[:, None])
-        own = np.stack([raw, both[:, 1]], axis=1)
-        own = (own - means[..., None]) / spans[..., None]
-        share = self._shares()[:, None, None]
-        scores, constant = _common_columns()
-        mixed = (1 - share) * own + share * (scores @ columns + constant)
-        return np.asarray(mixed / self._tops(spans, means)[..., None])
+        tops, share = self._tops(spans, means), self._shares()[:, None]
+        common, table = _common_columns()
+        constant = ((share * table) - (1 - share) * means / spans) / tops
+        two = self.is_kind("two tastes")
+        spans[two, 1], tops[two, 1] = spans[two, 0], tops[two, 0]  # both on one scale: the better one counts
+        scores = ((1 - share) / spans / tops)[..., None] * self.leanings + (share / tops)[..., None] * common
+        bonus = np.where(self.is_kind("interacting"), (1 - share[:, 0]) * self.weight / spans[:, 0] / tops[:, 0], 0)
+        return Sums(scores, constant, bonus)
 
     def _shares(self) -> FloatArray:
         return np.array([self.world.share(kind) for kind in row_kinds(self.world)])[self.kind]
@@ -192,29 +232,6 @@ def one_hot(styles: IntArray) -> FloatArray:
     return hot
 
 
-def sample_rows(rng: np.random.Generator, n: int, world: World = FIRST) -> TasteRows:
-    """Tastes drawn from the world's prior."""
-    specs = [sample_spec(rng, "interacting", dict(world.weights)) for _ in range(n)]
-    kinds = row_kinds(world)
-    shares = np.array([dict(world.kinds)[kind] for kind in kinds])
-    first = np.array([_scores(spec.leanings) for spec in specs])
-    bonuses = [spec.bonus for spec in specs if spec.bonus is not None]
-    return TasteRows(
-        rng.choice(len(kinds), size=n, p=shares / shares.sum()),
-        np.stack([first, np.roll(first, 1, axis=0)], axis=1),
-        np.array([[_column(*bonus.first), _column(*bonus.second)] for bonus in bonuses]),
-        np.array([bonus.weight for bonus in bonuses]),
-        rng.integers(len(SUBJECTS), size=n),
-        world.quality * rng.uniform(*CARE, size=n),
-        world,
-    )
-
-
-def sample_profiles(rng: np.random.Generator, n: int) -> FloatArray:
-    """Leanings of weight 1 drawn from the world's prior, (axes, n, columns)."""
-    return np.array([[_scores([sample_leaning(rng, name, 1.0)]) for _ in range(n)] for name in STYLE_NAMES])
-
-
 @cache
 def _prior_sample() -> FloatArray:
     return one_hot(sample_styles(np.random.default_rng(0), 512))
@@ -224,7 +241,7 @@ def _prior_sample() -> FloatArray:
 def _common_columns() -> tuple[FloatArray, float]:
     """The common taste as scores (columns,), and what is added to them."""
     common = common_taste()
-    return _scores(common.common), float(common.table)
+    return scores_of(common.common), float(common.table)
 
 
 _CONTENT_INDEX = {content: i for i, content in enumerate(CONTENTS)}
@@ -236,7 +253,7 @@ def _membership() -> Flags:
     return np.array([[content in subjects for content in CONTENTS] for subjects in SUBJECTS])
 
 
-def _column(axis: str, value: int) -> int:
+def column_of(axis: str, value: int) -> int:
     return int(STARTS[STYLE_NAMES.index(axis)]) + value
 
 
@@ -245,10 +262,10 @@ def _value(column: int) -> tuple[str, int]:
     return STYLE_NAMES[axis], int(column - STARTS[axis])
 
 
-def _scores(leanings: Sequence[Leaning]) -> FloatArray:
+def scores_of(leanings: Sequence[Leaning]) -> FloatArray:
     scores = np.zeros(COLUMNS)
     for leaning in leanings:
-        start = _column(leaning.axis, 0)
+        start = column_of(leaning.axis, 0)
         scores[start : start + len(leaning.scores)] = leaning.scores
     return scores
 
