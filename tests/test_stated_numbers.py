@@ -221,6 +221,19 @@ def noise_claims() -> Iterator[Claim]:
     yield Claim("docs/limits.md", f"Noise of 4, 8 and 16 levels of 255 {text}", file)
 
 
+def posterior_claims() -> Iterator[Claim]:
+    """How far two searches of one history agree."""
+    file = "benchmarks/results/posterior.json"
+    result = content(file)
+    (one, two), error = (fixed(value, 3) for value in result["utility"]), result["standard_deviation_of_a_user"]
+    text = f"For {result['users']} val users two seeds give {one} and {two}. One user's two searches differ by"
+    more = (
+        f"{fixed(error, 3)} (root mean square), so that means over 85 users differ by some {fixed(error / 85**0.5, 3)}"
+    )
+    yield Claim("docs/picturebook.md", f"{text} {more}", file)
+    yield Claim("docs/numbers.md", f"in the utility of the best style: {one} and {two}", file)
+
+
 def redrawn_claims() -> Iterator[Claim]:
     """What was redrawn for real people."""
     file, page = "benchmarks/results/people-styles.json", "docs/people-styles.md"
@@ -241,7 +254,7 @@ def redrawn_claims() -> Iterator[Claim]:
 
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
-    *other_claims(), *size_claims(), *noise_claims(), *redrawn_claims(),
+    *other_claims(), *size_claims(), *noise_claims(), *posterior_claims(), *redrawn_claims(),
 ]  # fmt: skip
 
 
