@@ -39,6 +39,7 @@ NOT_MEASURED: Mapping[str, str] = {
     r"than 0\.9 of the user's unseen likes": "a rule",
     r"95 % intervals?|\[95 %\]|Intervals are 95 %|Intervals promise 95 %|In 95 % of studies": "the level of intervals",
     r"lose more than 0\.12 of their range|loses less than 0\.12": "a limit of the audit",
+    r"mean over users lies above 0\.025": "a limit of the audit",
     r"none 0, some 0\.4, strong 1": "what defects weigh",
     r"report 62 to 71 % of pairs": "other papers' numbers, called so",
 }
@@ -61,6 +62,9 @@ MEASURED_ONCE: Mapping[str, str] = {
     r"up to \+0\.013, .{0,25}-0\.015, with 10 people 0\.004 and with 40 people 0\.001 \(measured once\)": "its bias",
     r"worst 10 % of samples won 0\.55 over the other, with 30 % 0\.63 \(measured once\)": "failures",
     r"lose up to 0\.06 of a metric's range \(measured once\)": "reading again",
+    r"Eight honest runs of 20 users .{0,210}\(measured once\); noise of 2 levels .{0,25}has \+0\.10": "the grain",
+    r"\(50 pictures of 10 users, measured once\) .{0,1100}close 0\.18 and have 0\.05": "noise and its grain",
+    r"[Ww]ho knows the audit can buy about 0\.1": "the same",
     r"above it by up to 0\.011 with 6 and 10 people \(measured once\)": "people without a taste of their own",
 }
 """Numbers of simulations that nothing repeats: the page says so."""
