@@ -62,11 +62,12 @@ def test_every_world_is_drawn_by_every_method_and_then_compared(tmp_path: Path) 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0
     *drawn, last = said.read_text().splitlines()
-    parts = [call.removeprefix("run --method ").partition(" --users ")[0].partition(" -s world=2") for call in drawn]
-    methods, worlds = {method for method, _, _ in parts}, {dials.strip() for _, _, dials in parts}
+    calls = [call.removeprefix("run --method ").partition(" --users ")[0].partition(" -s world=2") for call in drawn]
+    parts = [(method, dials.strip()) for several, _, dials in calls for method in several.split(" --method ")]
+    methods, worlds = {method for method, _ in parts}, {dials for _, dials in parts}
     assert len(parts) == len(set(parts)) == len(methods) * len(worlds)
     assert len(methods) >= 6
-    assert {"", "-s crowd=0", "-s history=2", "-s history=16", "--split shifted"} <= worlds
+    assert {"--split test", "-s crowd=0", "-s history=2", "-s history=16", "--split shifted"} <= worlds
     assert last.startswith("validate --worlds")
 
 
