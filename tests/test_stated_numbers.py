@@ -232,7 +232,7 @@ def posterior_claims() -> Iterator[Claim]:
     (one, two), error = (fixed(value, 3) for value in result["utility"]), result["standard_deviation_of_a_user"]
     text = f"For {result['users']} val users two seeds give {one} and {two}. One user's two searches differ by"
     more = (
-        f"{fixed(error, 3)} (root mean square), so that means over 85 users differ by some {fixed(error / 85**0.5, 3)}"
+        f"{fixed(error, 3)} (root mean square), so that means over 100 users differ by some {fixed(error / 100**0.5, 3)}"
     )
     yield Claim("docs/picturebook.md", f"{text} {more}", file)
     yield Claim("docs/numbers.md", f"in the utility of the best style: {one} and {two}", file)
