@@ -8,7 +8,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +39,7 @@ from prefbench.models.backbones.loader import find_card, load_any
 from prefbench.run.opaque import OpaqueNames
 from prefbench.run.outputs import seen
 from prefbench.run.plan import sample_seed
-from prefbench.run.set_up import check_kind, of_kind, people_of
+from prefbench.run.set_up import People, check_kind, of_kind, people_of
 
 _STEPS = 2
 """Enough for prompts, seeds and profiles to show, even in the drawings of random weights."""
@@ -75,7 +75,7 @@ class Bench:
         names = names or self.names
         backbone = cast("Backbone", load_any(self.card, device=self.device))
         method = self.constructor(**self.parameters)
-        people = cache(partial(people_of, self.suite, "val", names)) if method.card.asks_people else None
+        people = People(people_of(self.suite, "val", names)) if method.card.asks_people else None
         truth = names.truth(self.suite.truth) if method.card.control else None
         train_users = self._train_users if method.card.control else None
         context = WatchedContext(backbone, truth, train_users, people)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -70,10 +69,20 @@ def context_of(
     The truth is asked in the names that the method sees.
     """
     card, drawing = type(method).card, cast("Backbone", backbone)  # of the kind that the method's card names
-    people = partial(people_of, suite, split, names) if card.asks_people else None
+    people = People(people_of(suite, split, names)) if card.asks_people else None
     if not card.control:
         return Context(drawing, people=people)
     return Context(drawing, names.truth(suite.truth), suite.train_users, people)
+
+
+class People:
+    """What `Context.people` gives: it holds the people alone, so that nothing of the suite is reached by way of it."""
+
+    def __init__(self, people: Sequence[TrainUser]) -> None:
+        self._people = tuple(people)
+
+    def __call__(self) -> Sequence[TrainUser]:
+        return self._people
 
 
 def people_of(suite: Suite, split: Split, names: OpaqueNames) -> Sequence[TrainUser]:

@@ -10,7 +10,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from prefbench.score.score_run import score_run
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.independent import group_difference
 
-from ..shared.audited import PARAMETER
+from ..shared.audited import PARAMETER, Fresh
 from .audited_run import AuditedRun
 
 FOLDER, FILE = "fresh", "fresh.json"
@@ -100,28 +100,31 @@ def compared(run: AuditedRun) -> str:
     content = _stored(run.folder.path / FILE)
     if content is None:
         skip("not drawn for any: prefbench audit RUN --fresh 50")
-    if content["samples"] not in run.samples_digests:
-        warn("drawn for before the run's own samples changed: prefbench audit RUN --fresh 50")
     rows: Sequence[Mapping[str, Any]] = content["rows"]
     text = "; ".join(map(_said, rows))
     detail = f"{counted(content['users'], 'fresh user')} of a secret seed, drawn in {content['seconds']} s: {text}"
-    if other := [row for row in rows if not row["alike"]]:
-        warn(f"{detail}; {other[0]['metric']} was scored by another recipe then: prefbench score RUN", other)
     level = _LEVEL / len(rows)
     for bound, end in ((level, fail), (_DOUBT / len(rows), warn)):
         if better := [row for row in rows if row["p"] is not None and row["gain"] > 0 and row["p"] < bound]:
             n = f"{counted(len(better), 'metric')} {agreeing(len(better), 'is', 'are')}"
             end(f"{detail}; {n} better for the run's own users than for fresh ones", better)
+    if content["samples"] not in run.samples_digests:
+        warn(f"{detail}; drawn for before the run's own samples changed: prefbench audit RUN --fresh 50")
+    if other := [row for row in rows if not row["alike"]]:
+        warn(f"{detail}; {other[0]['metric']} was scored by another recipe then: prefbench score RUN", other)
     return detail
 
 
-def fresh_line(path: Path) -> str:
-    """How many fresh users a run was compared with, and by how much its own users got more; empty where with none."""
+def told(path: Path, samples: Collection[str]) -> Fresh:
+    """What fresh users say of the samples with one of these digests; nothing where they were drawn for others."""
     content = _stored(path / FILE)
-    if content is None:
-        return ""
-    gains = ", ".join(f"{row['metric']} {row['gain']:+.3f}" for row in content["rows"])
-    return f"{content['users']}, own users' gain {gains}"
+    if content is None or content["samples"] not in samples:
+        return Fresh(0, "")
+    rows: Sequence[Mapping[str, Any]] = content["rows"]
+    if not all(row["alike"] for row in rows):
+        return Fresh(0, "")
+    gains = ", ".join(f"{row['metric']} {row['gain']:+.3f}" for row in rows)
+    return Fresh(content["users"], f"{content['users']}, own users' gain {gains}")
 
 
 def _metrics(run: ScoredRun) -> list[str]:

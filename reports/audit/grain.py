@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 from scipy import stats
 
-from prefbench.api import FloatArray, PrefbenchError, Sample, Suite, counted, to_pixels
+from prefbench.api import FloatArray, Pixels, PrefbenchError, Sample, Suite, counted, to_pixels
 from prefbench.check.findings import Row, fail, skip, warn
 
 from .audited_run import AuditedRun
@@ -65,7 +66,7 @@ def along(run: AuditedRun) -> str:
     denoiser = _denoiser(run.suite)
     samples, pictures = _pictures(run, denoiser)
     if len({sample.user for sample in samples}) < 2:
-        skip(f"fewer than two users have pictures of {denoiser.side}x{denoiser.side}, which the denoiser reads")
+        skip("fewer than two users have pictures")
     with run.bar("gradients", len(offered), "instrument") as advance:
         rng, followed = np.random.default_rng(secrets.randbits(64)), []
         for name, instrument in offered.items():
@@ -131,8 +132,14 @@ def _denoiser(suite: Suite) -> Denoiser:
 
 
 def _pictures(run: AuditedRun, denoiser: Denoiser) -> tuple[list[Sample], FloatArray]:
-    """One picture a case, of the denoiser's size."""
-    pixels = [(sample, to_pixels(run.folder.image(sample.image or ""))) for sample in chosen(run.drawn)]
-    fitting = [(sample, picture) for sample, picture in pixels if denoiser.fits(picture.shape)]
-    stacked = np.stack([picture for _, picture in fitting]).astype(np.float64) if fitting else np.empty((0, 0, 0, 3))
-    return [sample for sample, _ in fitting], stacked
+    """Some of the pictures, in the denoiser's size."""
+    samples = chosen(run.drawn)
+    pixels = [_sized(to_pixels(run.folder.image(sample.image or "")), denoiser.side) for sample in samples]
+    return samples, np.stack(pixels).astype(np.float64)
+
+
+def _sized(picture: Pixels, side: int) -> Pixels:
+    """A picture as large as the denoiser draws, by the mean over the pixels that fall together."""
+    if picture.shape[:2] == (side, side):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BOX))

@@ -6,6 +6,7 @@ Numbers that were bought from an instrument with noise that nobody sees fall wit
 from __future__ import annotations
 
 import io
+import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ what pictures lose that are measured with another case's prompt."""
 _LEAST_RANGE = 5.0
 """The least range of `clip-score`: pictures that show no prompt, such as copies, have none to lose."""
 _LOOKED_AT = 200
-"""Pictures of a run that are read again: of its first users one a case."""
+"""Pictures of a run that are looked at."""
 AS_IS, EXCHANGED = "as it is", "another prompt"
 
 
@@ -100,11 +101,9 @@ def again(run: AuditedRun) -> str:
 
 
 def chosen(drawn: Sequence[Sample]) -> list[Sample]:
-    """Of the first users one sample a case."""
-    firsts: dict[tuple[str, str], Sample] = {}
-    for sample in drawn:
-        firsts.setdefault((sample.user, sample.case), sample)
-    return list(firsts.values())[:_LOOKED_AT]
+    """Some of all samples, drawn anew in every audit: nobody can know which pictures are looked at."""
+    places = np.random.default_rng(secrets.randbits(64)).permutation(len(drawn))[:_LOOKED_AT]
+    return [drawn[place] for place in sorted(places.tolist())]
 
 
 def _means(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from prefbench.api import PrefbenchError, ScoredRun
+from prefbench.api import PrefbenchError, ScoredRun, counted
 from prefbench.api.runs import is_given
 
 from ..shared.audited import can_be_fresh, stored_outcome
@@ -15,7 +15,7 @@ from ..shared.frame import MISMATCH, is_control, is_personal, mismatched
 OF_THE_DATA = ("suite pictures", "targets", "prompts seen")
 """Checks that fail for every row of a suite alike: no method can do anything about them, and the page names them."""
 _FRESH = 50
-"""New users that the line asks for."""
+"""New users that a published row needs at least."""
 
 
 class Vouched(TypedDict):
@@ -41,6 +41,8 @@ def vouched(runs: Mapping[str, ScoredRun], label: str) -> Vouched:
     failed = ", ".join(own)
     excused = ", ".join(check for check in (outcome["failed"] if outcome is not None else ()) if check in OF_THE_DATA)
     passed = f"passed but for {excused}, which is of the data" if excused else "passed"
+    if outcome is not None and outcome["failed_before"]:
+        passed += f" after {counted(outcome['failed_before'], 'failed one')}"
     asked = f" --fresh {_FRESH}" if can_be_fresh(run.spec) else ""
     lacking = []
     if is_personal(run) and not is_given(run.spec) and other is None:
@@ -48,8 +50,8 @@ def vouched(runs: Mapping[str, ScoredRun], label: str) -> Vouched:
     if not is_control(run) and (outcome is None or failed):
         why = f", the last failed: {failed}" if failed else ""
         lacking.append(f"a passed audit{why} (prefbench audit {run.path}{asked})")
-    elif not is_control(run) and asked and outcome is not None and not outcome["fresh"]:
-        lacking.append(f"an audit with fresh users (prefbench audit {run.path}{asked})")
+    elif not is_control(run) and asked and outcome is not None and outcome["fresh_users"] < _FRESH:
+        lacking.append(f"an audit with {_FRESH} fresh users or more (prefbench audit {run.path}{asked})")
     return {
         "audit": "" if outcome is None else failed or passed,
         "audited": "" if outcome is None else outcome["date"],

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 from prefbench.api import PrefbenchError, Sample
 from prefbench.api.runs import is_given
@@ -25,6 +25,14 @@ PARAMETER = "population"
 _BYTES = 2**20
 
 
+class Fresh(NamedTuple):
+    """What an audit found for fresh users."""
+
+    users: int
+    """0 where none were drawn for."""
+    text: str
+
+
 class AuditOutcome(TypedDict):
     """The outcome of an audit of these samples."""
 
@@ -34,6 +42,10 @@ class AuditOutcome(TypedDict):
     warned: list[str]
     fresh: str
     """What was found for fresh users; empty where none were drawn for."""
+    fresh_users: int
+    """How many these were."""
+    failed_before: int
+    """How many earlier audits of the same samples failed."""
     date: str
 
 
@@ -44,14 +56,17 @@ def can_be_fresh(spec: Mapping[str, Any]) -> bool:
     return spec["control"] in (None, *names("control")) and PARAMETER in declared(load_class("suite", spec["suite"]))
 
 
-def store_outcome(folder: RunFolder, samples: Sequence[Sample], findings: Sequence[Finding], fresh: str) -> None:
+def store_outcome(folder: RunFolder, samples: Sequence[Sample], findings: Sequence[Finding], fresh: Fresh) -> None:
     """Keeps the outcome beside the run; of a folder that cannot be written nothing."""
+    before = stored_outcome(folder.path, samples)
     outcome: AuditOutcome = {
         "samples": samples_digests(samples, folder.owner)[0],
         "checks": len(findings),
         "failed": [one.check for one in findings if not one.passed],
         "warned": [one.check for one in findings if one.outcome == "warning"],
-        "fresh": fresh,
+        "fresh": fresh.text,
+        "fresh_users": fresh.users,
+        "failed_before": 0 if before is None else before["failed_before"] + bool(before["failed"]),
         "date": datetime.now(UTC).date().isoformat(),
     }
     if os.access(folder.path, os.W_OK):
@@ -71,4 +86,5 @@ def stored_outcome(path: Path, samples: Sequence[Sample]) -> AuditOutcome | None
     except ValueError as error:
         raise PrefbenchError(f"{path / FILE} is damaged ({error}): prefbench audit {path}") from None
     current = content.get("samples") in samples_digests(samples, RunFolder(path).owner)
-    return cast("AuditOutcome", content) if current else None
+    added = {"fresh_users": 0, "failed_before": 0}  # of audits before these were kept
+    return cast("AuditOutcome", added | content) if current else None

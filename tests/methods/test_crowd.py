@@ -101,6 +101,8 @@ def test_only_methods_that_ask_get_people_and_an_honest_one_gets_nothing_else(ba
     assert honest.people is None
     assert asking.people is not None
     assert (asking.truth, asking.train_users) == (None, None)
+    assert list(vars(asking.people)) == ["_people"], "nothing of the suite is reached by way of it"
+    assert all(isinstance(one, TrainUser) for one in asking.people())
 
 
 def test_the_own_judgments_of_a_user_change_nothing(backbone: Backbone) -> None:

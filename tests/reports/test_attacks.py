@@ -21,7 +21,7 @@ from prefbench.reports.attacks.attackers import outranking
 from prefbench.reports.attacks.page import MARKS, grid, render
 from prefbench.reports.attacks.report import Attacks
 from prefbench.reports.attacks.schema import AttackResult
-from prefbench.reports.shared.audited import store_outcome
+from prefbench.reports.shared.audited import Fresh, store_outcome
 from prefbench.run.folder import RunFolder
 from prefbench.score.score_files import samples_digest
 from prefbench.score.scored_folder import ScoredFolder
@@ -275,7 +275,7 @@ def test_the_committed_tables_are_up_to_date() -> None:
 
 def audited(run: ScoredFolder, *failed: str) -> None:
     findings = [Finding("users", "ok", ""), *(Finding(check, "FAILED", "") for check in failed)]
-    store_outcome(run.folder, run.samples, findings, "")
+    store_outcome(run.folder, run.samples, findings, Fresh(0, ""))
 
 
 def test_the_page_says_which_check_catches_an_attacker_and_who_wins_and_is_not_caught(runs: list[ScoredFolder]) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import prefbench
-from prefbench.api import Drawing, Features, Method, MethodCard, Pixels, Request, Truth, to_pixels
+from prefbench.api import Drawing, Features, Method, MethodCard, Pixels, Request, Sample, Truth, to_pixels
 from prefbench.check.findings import Finding
 from prefbench.reports.audit.checks import audit
 from prefbench.reports.audit.contents import SuiteContents, read_suite
-from prefbench.reports.audit.reread import Loss, _losses, compressed, moved
+from prefbench.reports.audit.reread import Loss, _losses, chosen, compressed, moved
 from prefbench.run.folder import RunFolder
 from tests.support.peopled_suite import Light, PeopledSuite
 
@@ -115,3 +116,13 @@ def test_losses_are_shares_of_the_range_which_for_clip_score_is_what_prompts_are
     assert [loss.share for loss in _losses("clip-score", means)] == pytest.approx([0.15, -0.05])
     assert Loss("utility", "as JPEG 75", 0.9, 0.3, 1.0).row()["lost"] == 0.6
     assert _losses("clip-score", {**means, "another prompt": 28.0}) == [], "pictures of no prompt have nothing to lose"
+
+
+def test_every_sample_may_be_looked_at_and_nobody_knows_which() -> None:
+    """Or noise would be put on the others alone."""
+    drawn = [SimpleNamespace(index=i % 2, user=f"user-{i // 10}") for i in range(1000)]
+    looks = [chosen(cast("list[Sample]", drawn)) for _ in range(3)]
+    assert all(len(look) == 200 for look in looks)
+    assert all({one.index for one in look} == {0, 1} for look in looks)
+    assert all(len({one.user for one in look}) > 60 for look in looks)
+    assert len({tuple(drawn.index(cast("Any", one)) for one in look[:5]) for look in looks}) == 3

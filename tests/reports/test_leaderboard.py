@@ -16,7 +16,7 @@ from prefbench.check.findings import Finding
 from prefbench.reports.leaderboard.entries import entries_of, load_entries, path_of
 from prefbench.reports.leaderboard.page import render
 from prefbench.reports.leaderboard.report import Leaderboard
-from prefbench.reports.shared.audited import store_outcome, stored_outcome
+from prefbench.reports.shared.audited import Fresh, store_outcome, stored_outcome
 from prefbench.reports.shared.grid import to_markdown
 from prefbench.reports.shared.published import portable, results_folder
 from prefbench.reports.table.compare import compare
@@ -76,19 +76,32 @@ def test_where_the_suite_can_make_users_the_audit_must_have_drawn_for_fresh_ones
     plain = runs[0]
     with pytest.raises(PrefbenchError) as caught:
         Leaderboard().publish(entries_of(runs), tmp_path / "results")
-    line = f"not published: prompt-only needs an audit with fresh users (prefbench audit {plain.path} --fresh 50)"
-    assert str(caught.value) == line
-    store_outcome(plain.folder, plain.samples, [Finding("rows", "ok", "")], "50, own users' gain utility +0.001")
+    asked = f"an audit with 50 fresh users or more (prefbench audit {plain.path} --fresh 50)"
+    assert str(caught.value) == f"not published: prompt-only needs {asked}"
+    store_outcome(plain.folder, plain.samples, [Finding("rows", "ok", "")], Fresh(2, "2, own users' gain"))
+    with pytest.raises(PrefbenchError, match="50 fresh users or more"):
+        Leaderboard().publish(entries_of(runs), tmp_path / "results")
+    gain = "50, own users' gain utility +0.001"
+    store_outcome(plain.folder, plain.samples, [Finding("rows", "ok", "")], Fresh(50, gain))
     assert Leaderboard().publish(entries_of(runs), tmp_path / "results")
     assert "fresh users: 50, own users' gain utility +0.001" in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_what_is_wrong_with_the_data_is_named_and_prevents_no_row(tmp_path: Path) -> None:
     runs = [build(tmp_path / name, name, 0.1) for name in ("prompt-only", "inferred")]
-    store_outcome(runs[0].folder, runs[0].samples, [Finding("prompts seen", "FAILED", "")], "")
+    store_outcome(runs[0].folder, runs[0].samples, [Finding("prompts seen", "FAILED", "")], Fresh(0, ""))
     assert Leaderboard().publish(entries_of(runs), tmp_path / "results")
     page = (tmp_path / "leaderboard.md").read_text()
     assert "prompt-only: audit passed but for prompts seen, which is of the data" in page
+
+
+def test_audits_that_failed_before_one_passed_are_told(tmp_path: Path) -> None:
+    """An audit looks at other pictures each time, so it could be repeated until it passes."""
+    runs = [build(tmp_path / name, name, 0.1) for name in ("prompt-only", "inferred")]
+    for outcome in ("FAILED", "FAILED", "ok", "ok"):
+        store_outcome(runs[0].folder, runs[0].samples, [Finding("grain", outcome, "")], Fresh(0, ""))
+    assert Leaderboard().publish(entries_of(runs), tmp_path / "results")
+    assert "prompt-only: audit passed after 2 failed ones" in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_an_audit_of_other_samples_vouches_for_nothing(tmp_path: Path) -> None:

@@ -284,6 +284,7 @@ def test_each_dial_changes_the_digest_and_none_gives_the_first_world() -> None:
     ]  # fmt: skip
     assert len({suite.digest for suite in (plain, *turned)}) == 7
     assert Picturebook(crowd=0.0, noise=1.0).digest == plain.digest
+    assert Picturebook(silent=0.35).digest == plain.digest
 
 
 def test_another_population_has_other_users_of_the_same_world() -> None:
@@ -296,8 +297,19 @@ def test_another_population_has_other_users_of_the_same_world() -> None:
 
 
 @pytest.mark.parametrize(
-    "dial", [{"crowd": 1.5}, {"quality": -0.1}, {"silent": 2.0}, {"noise": 0.0}, {"population": -1}]
+    "dial", [{"crowd": 1.5}, {"quality": -0.1}, {"silent": 2.0}, {"noise": 0.0}, {"noise": 0.01}, {"population": -1}]
 )
 def test_dials_out_of_range_are_refused(dial: dict[str, float]) -> None:
     with pytest.raises(PrefbenchError, match=next(iter(dial))):
         Picturebook(**dial)  # type: ignore[arg-type]
+
+
+def test_a_rating_counts_as_the_judgment_says() -> None:
+    """Under a control a picture may come with another user's rating of it."""
+    suite = Picturebook(world="2")
+    rater = next(user for user in population("val", SECOND) if user.form == "ratings")
+    history = suite.history(rater.id)
+    turned = replace(history.liked[0], rating=4.0 if history.liked[0].rating == 5.0 else 5.0)
+    shown, own = suite.truth._shown(rater.id, turned), suite.truth._shown(rater.id, history.liked[0])
+    assert (shown.rating, own.rating) == (turned.rating, history.liked[0].rating)
+    assert shown.scene == own.scene

@@ -11,7 +11,7 @@ from PIL import Image
 
 from prefbench.api import History, Judgment, Picture, Sample, Viewer
 from prefbench.check.findings import Finding
-from prefbench.reports.shared.audited import store_outcome
+from prefbench.reports.shared.audited import Fresh, store_outcome
 from prefbench.run.folder import RunFolder
 from prefbench.score.score_files import samples_digest
 from prefbench.score.scored_folder import ScoredFolder
@@ -70,7 +70,9 @@ def build(folder: Path, method: str, utility: Values, **options: Any) -> ScoredF
         _score_gain(store, samples, options["gain"], options.get("scorer"))
     store_summary(ScoredFolder.open(folder))
     if options.get("audited", True):
-        store_outcome(store, list(store.samples().values()), [Finding("rows", options.get("audit", "ok"), "")], "")
+        store_outcome(
+            store, list(store.samples().values()), [Finding("rows", options.get("audit", "ok"), "")], Fresh(0, "")
+        )
     return ScoredFolder.open(folder)
 
 

@@ -42,10 +42,6 @@ class Denoiser:
         self._pipeline = cast("Any", backbone.pipeline)
         self._backbone = backbone
 
-    def fits(self, shape: Sequence[int]) -> bool:
-        """Whether it reads pictures of this height and width."""
-        return tuple(shape[:2]) == (self.side, self.side)
-
     @torch.no_grad()
     def cleaned(self, pictures: FloatArray, steps: Sequence[int], seeds: Sequence[int]) -> FloatArray:
         """Pictures (N, H, W, 3) in levels of 0 to 255, as the denoiser reconstructs them.

@@ -26,6 +26,7 @@ from prefbench.api import (
     Viewer,
 )
 from prefbench.api.near import unknown
+from prefbench.suites.picturebook.data.drawn import drawn_digest
 from prefbench.suites.picturebook.data.train_users import judgment, train_users
 from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
@@ -49,7 +50,7 @@ _IMPERSONAL = (0.58, 0.63)
 
 
 class Picturebook(Suite):
-    """1,500 simulated users of a procedural world of 32x32 pictures.
+    """1,500 simulated users, and 100 of another prior, of a procedural world of 32x32 pictures.
 
     Args:
         history: judgments per side that methods see (1 to 16); sparse users show at most two likes and nothing else.
@@ -58,7 +59,7 @@ class Picturebook(Suite):
         population: the seed that users follow from; another one gives as many other users of the same world.
         crowd: share of the common taste in the utility (0 to 1), in place of the world's.
         quality: what a strong defect costs of the utility in the mean over users (0 to 1), in place of the world's.
-        noise: how many times less sharply users choose (above 0), in place of the world's.
+        noise: how many times less sharply users choose (0.02 or more), in place of the world's.
         silent: share of axes without words in the own part of the utility (0 to 1), in place of the world's.
     """
 
@@ -138,6 +139,8 @@ class Picturebook(Suite):
         }
         if self._world != FIRST:
             content["dials"] = asdict(self._world)
+        if self._world.drawn > 0:
+            content["drawn"] = drawn_digest()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def users(self, split: Split) -> Sequence[User]:

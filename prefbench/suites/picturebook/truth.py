@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -161,14 +162,14 @@ class PicturebookTruth:
         return infer(seen, world=self._world, seed=seed)
 
     def _shown(self, user: str, judgment: Judgment) -> JudgedScene:
-        """What a picture of a history shows; controls exchange histories, so not always one of this user's."""
+        """What a picture of a history shows, rated as the judgment says; controls exchange histories."""
         scene = self._scene_of(user, judgment.picture.digest)
         if scene is None:
             shown = judgment.picture.digest[:12]
             raise PrefbenchError(
                 f"a judgment of {user} is not from picturebook: no method history shows picture {shown}"
             )
-        return scene
+        return replace(scene, rating=None if judgment.rating is None else round(judgment.rating))
 
     def render_inferred(self, inferred: InferredStyles, prompt: str, seed: int) -> Image.Image:
         """The prompt's content in an inferred style, with the word that the prompt names."""

@@ -7,6 +7,7 @@ A drawing is kept where the reader is sure of every attribute; what it reads is 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,12 @@ def drawn_pictures() -> Mapping[Content, Sequence[DrawnPicture]]:
         scene = Scene(tuple(map(int, row)))
         by_content.setdefault(scene.content, []).append(DrawnPicture(place, scene))
     return by_content
+
+
+@cache
+def drawn_digest() -> str:
+    """SHA-256 over all pixels."""
+    return hashlib.sha256(_sheet().tobytes()).hexdigest()
 
 
 @cache

@@ -14,6 +14,7 @@ from PIL import Image
 
 from prefbench.api import VIEWERS, History, Judgment, Picture, TrainUser
 from prefbench.files import atomic_file, cache_folder
+from prefbench.suites.picturebook.data.drawn import drawn_digest
 from prefbench.suites.picturebook.users.population import SEED, JudgedScene, SimulatedUser
 from prefbench.suites.picturebook.world.render import VERSION
 
@@ -76,5 +77,6 @@ def _pictures(scenes: Sequence[JudgedScene]) -> list[Picture]:
 
 
 def _path(scenes: Sequence[JudgedScene]) -> Path:
-    content = json.dumps([VERSION, SEED, [entry.numbers for entry in scenes]])
+    drawn = [drawn_digest()] if any(entry.drawn for entry in scenes) else []
+    content = json.dumps([VERSION, SEED, [entry.numbers for entry in scenes], *drawn])
     return cache_folder() / "lessons" / f"picturebook-{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"

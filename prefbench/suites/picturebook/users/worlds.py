@@ -59,20 +59,20 @@ class World:
         """The same world with some dials at other values; None leaves one. `silent` is a share of `weights`.
 
         Raises:
-            PrefbenchError: a share outside [0, 1], or noise that is not above 0.
+            PrefbenchError: a share outside [0, 1], or noise under `LEAST_NOISE`.
         """
         shares = {"crowd": crowd, "quality": quality, "silent": silent}
         for name, share in shares.items():
             if share is not None and not 0 <= share <= 1:
                 raise PrefbenchError(f"{name} must lie in [0, 1], got {share}")
-        if noise is not None and not 0 < noise < inf:
-            raise PrefbenchError(f"noise must be above 0, got {noise}")
+        if noise is not None and not LEAST_NOISE <= noise < inf:
+            raise PrefbenchError(f"noise must be at least {LEAST_NOISE:g} and finite, got {noise}")
         return replace(
             self,
             crowd=self.crowd if crowd is None else crowd,
             quality=self.quality if quality is None else quality,
             noise=self.noise if noise is None else noise,
-            weights=self.weights if silent is None else _with_silent(silent),
+            weights=self.weights if silent in (None, dict(self.weights)["silent"]) else _with_silent(silent),
         )
 
     def sharpness(self, kind: UserKind) -> float:
@@ -96,6 +96,8 @@ SHARPNESS: Mapping[UserKind, float] = {
     "mainstream": 12.0,
 }
 """The sharpness of each kind of user where `noise` is 1."""
+LEAST_NOISE = 0.02
+"""With less, what is known of a choice is no longer told in double precision."""
 _OWN_OF_MAINSTREAM = 0.2
 """What mainstream users have of an own taste, as a share of what others have."""
 
