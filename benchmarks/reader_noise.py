@@ -32,7 +32,6 @@ from prefbench.suites.picturebook.reader.panel import Panel
 from prefbench.suites.picturebook.reader.reader import load_reader, reader_files, reading_accuracy
 from prefbench.suites.picturebook.reader.slopes import expected_slopes
 from prefbench.suites.picturebook.suite import Picturebook
-from prefbench.suites.picturebook.users.population import population
 from prefbench.suites.picturebook.users.utilities import utilities
 from prefbench.suites.picturebook.world.prompts import Prompt
 
@@ -92,7 +91,7 @@ def draw(users: int) -> list[Drawn]:
     suite: Picturebook = load("suite", "picturebook")()
     backbone = load_backbone("mini-sd", device="cpu")
     drawn = []
-    for number, user in enumerate(population("test")[:users]):
+    for number, user in enumerate(suite._find(one.id) for one in suite.users("test")[:users]):
         texts = [case.prompt for case in suite.cases(user.id)]
         seeds = [1000 * number + i for i in range(len(texts))]
         plain = [to_pixels(image) for image in backbone.generate(texts, seeds)]

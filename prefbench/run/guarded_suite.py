@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_OPTIONAL = ("utility_slopes",)
+"""What a truth may offer beside its contract: who asks for it looks whether it is there."""
+
+
 class GuardedSuite(Suite):
     """Hands every question to a suite. Raises `PrefbenchError` where it fails or its answer breaks the contract."""
 
@@ -146,6 +150,8 @@ class _GuardedTruth:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # what copying and pickling look for is not the suite's
+            raise AttributeError(name)
+        if name in _OPTIONAL and not hasattr(type(self._truth), name):
             raise AttributeError(name)
         with guarded(self._whose, name, module=self._module):
             value = getattr(self._truth, name)

@@ -96,6 +96,7 @@ def correlations(
         some, x = samples[start : start + _BATCH], pictures[start : start + _BATCH]
         ask = partial(instrument, some)
         grain = x - np.mean([denoiser.cleaned(x, *_draw(rng, len(x))) for _ in range(DRAWS)], axis=0)
+        grain -= grain.mean((1, 2), keepdims=True)  # a colour that is off as a whole is no grain
         through = denoiser.slopes_through(x, *_draw(rng, len(x)), ask)
         parts.append((_correlation(grain, ask(x).gradients) + _correlation(grain, through.gradients)) / 2)
     return np.concatenate(parts)

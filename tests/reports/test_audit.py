@@ -542,7 +542,7 @@ def test_the_report_holds_every_finding_of_every_run(run: RunFolder, clean: Path
     assert images[2].endswith("\nand 2 more, all of them with --json")
     assert not report.passed(result)
     assert report.passed(result[1:])
-    assert [len(audited["findings"]) for audited in report.as_json(result)] == [22, 22]
+    assert [len(audited["findings"]) for audited in report.as_json(result)] == [23, 23]
     assert lines[1:] == [f"audit {run.path.name}", f"audit {clean.name}"], "the suite's pictures are loaded once"
 
 
