@@ -115,7 +115,7 @@ def compared(run: AuditedRun) -> str:
     return detail
 
 
-def told(path: Path, samples: Collection[str]) -> Fresh:
+def fresh_of(path: Path, samples: Collection[str]) -> Fresh:
     """What fresh users say of the samples with one of these digests; nothing where they were drawn for others."""
     content = _stored(path / FILE)
     if content is None or content["samples"] not in samples:

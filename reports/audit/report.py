@@ -18,7 +18,7 @@ from ..shared.audited import store_outcome
 from .audited_run import split_of
 from .checks import audit
 from .contents import SuiteContents, read_suite
-from .fresh import Sources, cannot_be_made, draw_fresh, told
+from .fresh import Sources, cannot_be_made, draw_fresh, fresh_of
 
 _ROWS_SHOWN = 10
 
@@ -89,7 +89,7 @@ class Audit(Report[Sequence[RunFindings]]):
             if self._fresh and not reason:
                 draw_fresh(run, self._fresh, self._sources, context)
             findings = audit(folder, *collected[data], bar=context.bar, rows=run.samples, no_fresh=reason)
-            store_outcome(folder, run.samples, findings, told(run.path, samples_digests(run.samples, folder.owner)))
+            store_outcome(folder, run.samples, findings, fresh_of(run.path, samples_digests(run.samples, folder.owner)))
             audited.append(RunFindings(run.path.name, findings))
         return audited
 
