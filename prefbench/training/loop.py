@@ -6,7 +6,9 @@ run that was killed and resumed sees the same batches as one that was not, and e
 
 from __future__ import annotations
 
+import atexit
 import csv
+import functools
 import json
 import logging
 import math
@@ -20,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -102,6 +104,8 @@ def fit(
     Writes `checkpoint.pt`, `loss.csv` and `config.json` into `folder`. On return the task holds the averaged weights.
     """
     accelerator = Accelerator(step_scheduler_with_optimizer=False)
+    if accelerator.num_processes > 1:
+        _leave_group_at_exit()
     torch.manual_seed(config.seed)
     trainable = [p for p in task.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -122,6 +126,12 @@ def fit(
     if ema is not None:
         ema.copy_to(trainable)
     return state.progress
+
+
+@functools.cache
+def _leave_group_at_exit() -> None:
+    """Processes part before the interpreter ends, once: the group's own threads otherwise abort some of the exits."""
+    atexit.register(PartialState().destroy_process_group)
 
 
 def _groups(task: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
