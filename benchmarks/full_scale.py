@@ -5,7 +5,8 @@
 
 Checkpoints in the public layout are written to a temporary folder and loaded as any others. Random weights draw noise,
 but take the time and the memory of trained ones. Measured: reading a user's history of 8 + 8 images, training steps of
-both stages, and images per second with and without the second cross-attention.
+both stages, and images per second with and without the second cross-attention; how many operations that are, as PyTorch
+counts them, beside the rate of one large matrix product on the same GPU.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -139,57 +141,78 @@ def main(size: str, rounds: int, out: Path | None) -> None:
             "the full size needs a GPU of about 80 GB, and there is none here; --size tiny runs the same path anywhere"
         )
     chosen = FULL if size == "full" else TINY
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = [
-            *_language_model(chosen, Path(folder) / "mllm", rounds),
-            *_denoiser(chosen, Path(folder) / "sdxl", rounds),
-        ]
-    for row in rows:
-        memory = "" if row["peak_gib"] is None else f"  peak {row['peak_gib']:.1f} GiB"
-        click.echo(f"{row['what']:48s} {row['value']:10.3f} {row['unit']}{memory}")
-    if out is not None:
-        content = {"size": size, "rows": rows, "code": code_state(), "hardware": hardware(), "versions": versions()}
-        write_atomic(out, json.dumps(content, indent=1) + "\n")
+        for part in (
+            _matrices(chosen),
+            _language_model(chosen, Path(folder) / "mllm"),
+            _denoiser(chosen, Path(folder)),
+        ):
+            for what, unit, n, work in part:
+                rows.append(_timed(what, unit, n, work, rounds))
+                rows[-1]["share"] = rows[-1]["tflops"] / rows[0]["tflops"]
+                _echo(rows[-1])
+                if out is not None:
+                    _write(out, size, rows)
 
 
-def _language_model(size: Size, folder: Path, rounds: int) -> list[dict[str, Any]]:
+def _echo(row: dict[str, Any]) -> None:
+    memory = "" if row["peak_gib"] is None else f"  peak {row['peak_gib']:.1f} GiB"
+    rates = f"{row['value']:10.3f} {row['unit']:9s} {row['tflops']:8.3f} TFLOP/s, {row['share']:.2f} of the first row's"
+    click.echo(f"{row['what']:48s} {rates}{memory}")
+
+
+def _write(out: Path, size: str, rows: list[dict[str, Any]]) -> None:
+    """After every row, so that what was measured before a failure is kept."""
+    content = {"size": size, "rows": rows, "code": code_state(), "hardware": hardware(), "versions": versions()}
+    write_atomic(out, json.dumps(content, indent=1) + "\n")
+
+
+Work = tuple[str, str, int, Callable[[], object]]
+"""What is measured, in which unit, how many of it a call does, and the call."""
+
+
+def _matrices(size: Size) -> Iterator[Work]:
+    """One product of square matrices, the most that a GPU can be asked for."""
+    place = "cuda" if torch.cuda.is_available() else "cpu"
+    side = 8192 if size is FULL else 256
+    a, b = (torch.randn(side, side, device=place, dtype=getattr(torch, size.dtype)) for _ in range(2))
+    yield f"matrix products of side {side}", "calls/s", 1, lambda: a @ b
+
+
+def _language_model(size: Size, folder: Path) -> Iterator[Work]:
     _save_mllm(size, folder)
     mllm = load_mllm(str(folder))
     mllm.card = replace(mllm.card, tuning="lora", image_side=448, context=8192)
     train_user = _random_train_user(np.random.default_rng(0), 448)
+    mllm.model.requires_grad_(False)  # the counter of operations hooks what has gradients, which reading has not
     shown = Examples(*(tuple(j.picture.load() for j in side[:HISTORY]) for side in _sides(train_user)))
-    rows = [
-        _timed("read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([likes_question(shown)]), rounds)
-    ]
+    yield "read a history of 8 + 8 images", "users/s", 1, lambda: mllm.states([likes_question(shown)])
     tune(mllm)
     judged_images = JudgedImages([train_user])
     maker = ConversationMaker(judged_images.load, questions=1)
     batches = QuestionBatches(mllm, [train_user], judged_images, maker, Sizes(HISTORY))
     task = QuestionTask(mllm).to(mllm.device)
     batch = {name: value.to(mllm.device) for name, value in batches(np.random.default_rng(1), 2).items()}
-    rows.append(_trained("questions: LoRA steps of 2 conversations", task, batch, rounds))
-    return rows
+    yield "questions: LoRA steps of 2 conversations", "steps/s", 1, _step(task, batch)
 
 
-def _denoiser(size: Size, folder: Path, rounds: int) -> list[dict[str, Any]]:
+def _denoiser(size: Size, parent: Path) -> Iterator[Work]:
+    folder = parent / "sdxl"
     _save_backbone(size, folder)
     backbone = load_backbone(str(folder), dtype=size.dtype)
     device, n = backbone.device, size.drawn
     prompts, seeds = [PROMPT] * n, list(range(n))
-    rows = [_timed("draw by the prompt alone", "images/s", n, lambda: backbone.generate(prompts, seeds), rounds)]
+    yield "draw by the prompt alone", "images/s", n, lambda: backbone.generate(prompts, seeds)
     widths = Widths(sem=4 * 4096, core=4096, img=1280)
     text = int(backbone.pipeline.unet.config.cross_attention_dim)
     adapter = weights.attach(backbone, weights.Config("sdxl", "", "", widths, text, tokens=4))
     vectors = torch.randn(2 * n, 1, widths.total, device=device, dtype=backbone.dtype)
-    rows.append(
-        _timed(
-            "draw by prompt and user",
-            "images/s",
-            n,
-            lambda: backbone.generate(prompts, seeds, ip_adapter_image_embeds=[vectors]),
-            rounds,
-        )
-    )
+
+    def personal() -> object:
+        return backbone.generate(prompts, seeds, ip_adapter_image_embeds=[vectors])
+
+    yield "draw by prompt and user", "images/s", n, personal
     task = InjectionTask(AdapterTask(backbone.pipeline, adapter), backbone.dtype, alignment="mmd", weight=0.1)
     embedded = backbone.prompts(PROMPT)
     side, channels = backbone.card.resolution, int(backbone.pipeline.unet.config.in_channels)
@@ -206,11 +229,10 @@ def _denoiser(size: Size, folder: Path, rounds: int) -> list[dict[str, Any]]:
     }
     task.to(device)
     batch = {name: value.to(device) for name, value in batch.items()}
-    rows.append(_trained(f"injection: steps of {n} images", task, batch, rounds))
-    return rows
+    yield f"injection: steps of {n} images", "steps/s", 1, _step(task, batch)
 
 
-def _trained(what: str, task: torch.nn.Module, batch: dict[str, Any], rounds: int) -> dict[str, Any]:
+def _step(task: torch.nn.Module, batch: dict[str, Any]) -> Callable[[], object]:
     optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=1e-5)
 
     def step() -> None:
@@ -218,16 +240,21 @@ def _trained(what: str, task: torch.nn.Module, batch: dict[str, Any], rounds: in
         torch.autograd.backward(task(batch))
         optimizer.step()
 
-    return _timed(what, "steps/s", 1, step, rounds)
+    return step
 
 
 def _timed(what: str, unit: str, n: int, work: Callable[[], object], rounds: int) -> dict[str, Any]:
-    """The median rate of `rounds` calls, each of which does `n` of the unit, and the most memory that any took."""
+    """The median rate of `rounds` calls, each of which does `n` of the unit, and the most memory that any took.
+
+    The operations are those of a call before, which is not timed: products of matrices, convolutions and attention.
+    """
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.reset_peak_memory_stats()
+    with FlopCounterMode(display=False) as counter:
+        work()
     rates = []
-    for _ in range(rounds + 1):
+    for _ in range(rounds):
         if cuda:
             torch.cuda.synchronize()
         start = time.perf_counter()
@@ -236,7 +263,9 @@ def _timed(what: str, unit: str, n: int, work: Callable[[], object], rounds: int
             torch.cuda.synchronize()
         rates.append(n / (time.perf_counter() - start))
     peak = torch.cuda.max_memory_allocated() / 2**30 if cuda else None
-    return {"what": what, "unit": unit, "value": statistics.median(rates[1:]), "peak_gib": peak}
+    value = statistics.median(rates)
+    tflops = value * counter.get_total_flops() / n / 1e12
+    return {"what": what, "unit": unit, "value": value, "tflops": tflops, "peak_gib": peak}
 
 
 def _random_train_user(rng: np.random.Generator, side: int) -> TrainUser:
