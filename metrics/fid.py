@@ -19,9 +19,9 @@ class FrechetDistance(SetMetric):
 
     What it misses: it compares means and covariances only. It is biased upwards by an amount that grows as samples,
     users and prompts get fewer, so compare at the same number of them, beside the floor: the distance of two halves of
-    the references. Marked `few` under 300 images a side: with mini-clip's 96 numbers, two halves of picturebook's
-    references are 8.8 apart at 100 images, 2.9 at 300 and 0.9 at 1,000, beside 6 to 9 of methods. Wider features need
-    more. Copies of references win.
+    the references. Marked `few` under 300 images a side: with mini-clip's 96 numbers, two halves of the references
+    of picturebook's first world are 8.8 apart at 100 images, 2.9 at 300 and 0.9 at 1,000, beside 6 to 9 of methods.
+    Wider features need more. Copies of references win.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

@@ -23,12 +23,12 @@ class KernelInceptionDistance(KernelDistance):
     one prompt are left out, within a set and across sets: they are alike because they share it. So the number is
     unbiased for new users and new prompts, however few of both there are, and may be below 0 (`fid` is biased).
 
-    What it misses: differences beyond the third moments of the features. With few prompts the interval is wide: ten
-    prompts of picturebook move the number by a hundred and more. "Unbiased" takes prompts as drawn at random: the ten
-    of picturebook's test split name ten different objects, so two of them are less alike than two prompts of references
-    are, and the number is below 0 for all but some attacks. There its differences count, not its value. Marked `few`
-    under 100 images a side, where two halves of picturebook's references differ by 26 (standard deviation) and by 10
-    at 300. Copies of references win.
+    What it misses: differences beyond the third moments of the features. With few prompts the interval is wide: the ten
+    of picturebook's first world move the number by a hundred and more. "Unbiased" takes prompts as drawn at random:
+    those ten name ten different objects, so two of them are less alike than two prompts of that world's references are,
+    and the number is below 0 for all but some attacks. There its differences count, not its value. Marked `few` under
+    100 images a side, where two halves of that world's references differ by 26 (standard deviation) and by 10 at 300.
+    Copies of references win.
 
     Example:
         >>> import numpy as np

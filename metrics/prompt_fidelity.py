@@ -14,7 +14,8 @@ class PromptFidelity(ImageMetric):
     """The probability that the image shows what the ORIGINAL prompt names, read by the suite's own instrument.
 
     What can go wrong: a learned reader misreads what it never saw, such as objects in palettes that the world does not
-    have (picturebook's reader: hues turned by 90 degrees and more cost it a third of its values).
+    have (the reader of picturebook's first world: hues turned by 90 degrees and more cost it a third
+    of its values).
 
     Columns: `prompt-fidelity`, the product of its parts, and `prompt-fidelity/<part>` for every part of a prompt that
     the suite's truth reads: in picturebook `object`, `setting` and, where some prompt names a word such as "striped

@@ -15,14 +15,17 @@ from .shared.columns import as_columns, rows_of_users
 class Utility(ImageMetric):
     """The user's true utility of the image: 0 is the mean of random images, 1 the best; higher is better.
 
+    So it is where the prompt names no style. Where picturebook's names a style word, the mean of random images is
+    another and the best may be below 1.
+
     By the user's taste on what the prompt is of. An axis that the prompt itself names counts as the prompt asks,
     whatever is drawn, so that nobody gains by ignoring prompts; `prompt-fidelity` measures whether it was drawn.
 
     What can go wrong: for all else it ignores the prompt: a copied like has a high utility.
 
     Columns: `utility`, and `utility/<group>` for every part that the suite's truth names: in picturebook groups of
-    axes, and in its second world also `crowd` (the taste that all share, alone), `own` (the rest, alone) and `quality`
-    (what defects cost; missing where the reader reads none).
+    axes, and but for its first world also `crowd` (the taste that all share, alone), `own` (the rest, alone) and
+    `quality` (what defects cost; missing where the reader reads none); of several readers also `disagreement`.
     """
 
     card: ClassVar[MetricCard] = MetricCard(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -62,8 +63,9 @@ def test_every_world_is_drawn_by_every_method_and_then_compared(tmp_path: Path) 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0
     *drawn, last = said.read_text().splitlines()
-    calls = [call.removeprefix("run --method ").partition(" --users ")[0].partition(" -s world=2") for call in drawn]
-    parts = [(method, dials.strip()) for several, _, dials in calls for method in several.split(" --method ")]
+    calls = [re.fullmatch(r"run((?: --method \S+)+) (.*?) --users .*", call) for call in drawn]
+    assert all(calls)
+    parts = [(method, call[2]) for call in calls if call for method in call[1].split(" --method ")[1:]]
     methods, worlds = {method for method, _ in parts}, {dials for _, dials in parts}
     assert len(parts) == len(set(parts)) == len(methods) * len(worlds)
     assert len(methods) >= 6

@@ -44,7 +44,7 @@ NOT_MEASURED: Mapping[str, str] = {
     r"report 62 to 71 % of pairs": "other papers' numbers, called so",
 }
 """Decimals and percentages that are no measurement of this project, with the reason."""
-COVERAGE, RATES = "tests/stats/test_coverage.py", "benchmarks/rates.py"
+COVERAGE, RATES, HERE = "tests/stats/test_coverage.py", "benchmarks/rates.py", "tests/test_stated_numbers.py"
 MEASURED_BY_TESTS: Mapping[str, str] = {
     r"hold at least 92 % in simulations of normal effects": COVERAGE,
     r"fails for 2\.8 % of users .{0,60}fails for 7\.5 % of prompts altogether in 54 %": COVERAGE,
@@ -53,6 +53,7 @@ MEASURED_BY_TESTS: Mapping[str, str] = {
     r"skewed in this way reject up to 11 %": RATES,
     r"calls at most 4 % of equal methods different in any cell and 1 % at any size, and its intervals hold 99 %": RATES,
     r"the values themselves hold 95 % and more of normal features": RATES,
+    r"goes 0\.209 of the way .{0,90}tells 0\.620 of pairs, the own taste 0\.968": HERE,
 }
 """Numbers of simulations that the named test or benchmark repeats."""
 MEASURED_ONCE: Mapping[str, str] = {
@@ -295,6 +296,16 @@ def test_no_decimal_or_percentage_stands_without_a_file(page: str) -> None:
 def test_what_simulations_say_is_in_the_test_that_is_named() -> None:
     for file in MEASURED_BY_TESTS.values():
         assert (ROOT / file).is_file()
+
+
+@pytest.mark.slow
+def test_what_the_suites_own_checks_measure_is_what_the_page_says_of_the_crowd() -> None:
+    checks = Picturebook().checks()
+    own, mean = re.findall(r"0\.\d{3}", checks["pairs told"]())[:2]
+    way = checks["crowd's style"]().partition(" ")[0]
+    page = flat((ROOT / "docs/belief.md").read_text(encoding="utf-8"))
+    assert f"goes {way} of the way" in page
+    assert f"tells {mean} of pairs, the own taste {own}" in page
 
 
 def test_the_counts_of_requirements_are_those_of_the_validation() -> None:

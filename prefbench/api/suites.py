@@ -124,6 +124,8 @@ class Suite(ABC):
     """Users, splits, histories, cases and references of one data set."""
 
     card: ClassVar[SuiteCard]
+    unrecorded: ClassVar[Mapping[str, Any]] = {}
+    """Parameters that runs do not name which were drawn before the suite had them, with the values that those had."""
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Notes which plug-in's code makes a suite: no honest method does."""

@@ -204,7 +204,8 @@ def recorded_suite(spec: Mapping[str, Any], named: str | None = None) -> Suite:
     if named is None and recorded not in names("suite"):
         raise PrefbenchError(_not_loaded(recorded))
     constructor = load_class("suite", named or recorded)
-    return GuardedSuite(construct(f"suite {recorded!r}", constructor, restore(constructor, parameters)))
+    bound = restore(constructor, {**constructor.unrecorded, **parameters})
+    return GuardedSuite(construct(f"suite {recorded!r}", constructor, bound))
 
 
 def suite_name(suite: str) -> str:

@@ -13,8 +13,8 @@ COPYING = "⧉"
 _NEAR = 0.9
 """Share of unseen likes that are farther from what was shown than its pictures are, on average.
 
-0.5 is a picture of the kind that the user likes. On picturebook every honest method lies under 0.7, copies at 1. The
-interval of a small run is wide, and a mark asks somebody to look; so the value alone decides.
+0.5 is a picture of the kind that the user likes. In picturebook's first world every honest method lies under 0.7 and
+copies at 1. The interval of a small run is wide, and a mark asks somebody to look; so the value alone decides.
 """
 
 

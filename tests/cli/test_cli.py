@@ -285,7 +285,8 @@ def test_a_run_draws_scores_and_reports(whole_run: tuple[Path, Result]) -> None:
         assert (row["method"], row["control"]) == ("prompt-only", None)
         if row["value"] is None:
             continue
-        assert (row["n_users"], row["n_samples"], row["missing"]) == (3, 30, 0)
+        asked = 18 if row["metric"] == "prompt-fidelity/words" else 30
+        assert (row["n_users"], row["n_samples"], row["missing"]) == (3, asked, 30 - asked), "12 ask for no word"
         assert row["low"] <= row["value"] <= row["high"]
     assert {"run.json", "summary.json", "profiles.jsonl", "report", "images"} <= {
         found.name for found in path.iterdir()

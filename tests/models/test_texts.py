@@ -85,10 +85,10 @@ def test_no_prompt_of_truth_is_cut_on_picturebook() -> None:
     cases = [case for user in suite.users("test") for case in suite.cases(user.id)]
     prompts = {f"{case.prompt}, {suite.truth.words(case.user, case.prompt)}" for case in cases}
     lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in prompts]
-    assert (len(prompts), max(lengths), tokenizer.model_max_length) == (467, 25, 32)
+    assert (len(prompts), max(lengths), tokenizer.model_max_length) == (392, 28, 32)
     text = (Path(__file__).parents[2] / "docs" / "belief.md").read_text(encoding="utf-8")
-    assert "With 32 tokens `mini-sd` cuts none of the 467" in text
-    assert "the longest has 25" in text
+    assert "With 32 tokens `mini-sd` cuts none of the 392" in text
+    assert "the longest has 28" in text
 
 
 def test_half_a_surrogate_pair_is_counted_and_not_raised(texts: TextReader) -> None:

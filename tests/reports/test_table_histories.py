@@ -26,7 +26,7 @@ def checked() -> Suite:
 
 def run_of(folder: Path, **changes: object) -> ScoredFolder:
     """A run on the test users of picturebook, with the profiles that it would have."""
-    spec = {"suite": "picturebook", "suite_parameters": {"history": 8}, **changes}
+    spec = {"suite": "picturebook", "suite_parameters": {"history": 8, "world": "2"}, **changes}
     run = build(folder, "ours", 0.5, spec=spec)
     content = {**run.description, "kinds": dict.fromkeys(USERS, "plain")}
     run.folder.write_description(content)
@@ -41,9 +41,17 @@ def test_profiles_prove_the_histories(tmp_path: Path) -> None:
     assert history(USERS[0]).digest == Picturebook().history(USERS[0]).digest
 
 
-@pytest.mark.parametrize("changes", [{"suite_parameters": {"history": 4}}, {"control": "flipped"}, {"suite": "gone"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"suite_parameters": {"history": 4, "world": "2"}},
+        {"suite_parameters": {"history": 8}},
+        {"control": "flipped"},
+        {"suite": "gone"},
+    ],
+)
 def test_else_the_whole_suite_is_checked(tmp_path: Path, changes: dict[str, object]) -> None:
-    """Other histories, a control's changed ones, and a suite that is not there."""
+    """Other histories, those of the first world, a control's changed ones, and a suite that is not there."""
     with pytest.raises(AnotherVersionError):
         histories_of([run_of(tmp_path / "run", **changes)], checked)
 

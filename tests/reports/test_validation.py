@@ -36,6 +36,7 @@ from prefbench.score.sets import SET_KEY, jackknife
 from prefbench.stats import ranks
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.suites.picturebook.users.population import population
+from prefbench.suites.picturebook.users.worlds import SECOND
 from prefbench.suites.picturebook.world.axes import BY_PROMPT, STYLE_NAMES, sample_styles
 from prefbench.suites.picturebook.world.render import render
 
@@ -55,7 +56,7 @@ def expected_style(user: Any, seed: int, strength: float) -> list[int]:
     rng = np.random.default_rng(seed)
     style = sample_styles(rng, 1)[0].tolist()
     for name, chance in zip(STYLE_NAMES, rng.random(len(STYLE_NAMES)).tolist(), strict=True):
-        best = user.taste.best()
+        best = user.taste_on(BY_PROMPT[PROMPT]).best()
         if name in best and chance < strength:
             style[STYLE_NAMES.index(name)] = best[name]
     return style
@@ -63,7 +64,7 @@ def expected_style(user: Any, seed: int, strength: float) -> list[int]:
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_graded_pictures_are_the_ones_drawn_by_hand(suite: Picturebook, strength: float) -> None:
-    for user in population("test")[:5]:
+    for user in population("test", SECOND)[:5]:
         for seed in (3, 2**62):
             drawn = suite.truth.graded(user.id, PROMPT, seed, strength=strength)
             scene = BY_PROMPT[PROMPT].scene(expected_style(user, seed, strength))
@@ -84,8 +85,8 @@ def test_expected_utility_rises_with_strength() -> None:
     means = []
     for strength in STRENGTHS:
         worth = [
-            user.taste.of_styles(np.array([expected_style(user, seed, strength)]))[0]
-            for user in population("test")[:40]
+            user.taste_on(BY_PROMPT[PROMPT]).of_styles(np.array([expected_style(user, seed, strength)]))[0]
+            for user in population("test", SECOND)[:40]
             for seed in range(10)
         ]
         means.append(np.mean(worth))
@@ -172,7 +173,7 @@ def test_copies_are_likes_that_methods_were_shown(suite: Picturebook) -> None:
 @pytest.mark.slow
 def test_recoloured_pictures_differ_in_palette_and_temperature_alone(suite: Picturebook) -> None:
     colours = [STYLE_NAMES.index(name) for name in ("palette", "temperature")]
-    user = population("test")[2]
+    user = population("test", SECOND)[2]
     values = set()
     for seed in range(60):
         style = expected_style(user, seed, 0.5)

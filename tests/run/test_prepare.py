@@ -96,7 +96,8 @@ def spec(suite: str, digest: str, **parameters: Any) -> dict[str, Any]:
 
 def test_a_registered_suite_is_found_with_its_parameters() -> None:
     few = Picturebook(history=2)
-    assert suite_of_run(spec("picturebook", few.digest, history=2)).history("test-0000") == few.history("test-0000")
+    found = suite_of_run(spec("picturebook", few.digest, history=2, world="2"))
+    assert found.history("test-0000") == few.history("test-0000")
 
 
 def test_a_run_folder_never_loads_a_file(suite_file: Path) -> None:

@@ -116,6 +116,6 @@ def test_users_of_the_second_world_have_five_prompts_each_equally_often() -> Non
 
 
 def test_prompts_of_the_first_world_name_no_word() -> None:
-    suite = Picturebook()
+    suite = Picturebook(world="1")
     prompts = {case.prompt for split in ("val", "test") for u in suite.users(split) for case in suite.cases(u.id)}
     assert prompts == {content.prompt for contents in held_out_contents() for content in contents}

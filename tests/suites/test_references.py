@@ -84,7 +84,7 @@ def test_references_of_the_second_world_are_nobodys_judgments_and_all_different(
 
 
 def test_only_worlds_with_a_common_taste_have_a_crowds_style() -> None:
-    assert Picturebook().crowd_references("test") == ()
+    assert Picturebook(world="1").crowd_references("test") == ()
     assert Picturebook(world="2", crowd=0.0).crowd_references("test") == ()
 
 
@@ -117,7 +117,7 @@ def test_ways_to_judge_are_counted() -> None:
 
 @pytest.mark.slow
 def test_checks_of_the_second_world_say_what_they_measure() -> None:
-    assert Picturebook().checks() == {}
+    assert Picturebook(world="1").checks() == {}
     checks = Picturebook(world="2", noise=1.4).checks()
     assert set(checks) == {"pairs told", "crowd's style", "ways to judge"}
     assert "the own taste is right in 0.9" in checks["pairs told"]()

@@ -5,14 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from prefbench.api import SPLITS, History, Judgment, Picture, PrefbenchError, Split, Viewer, to_pixels
+from prefbench.run.prepare import suite_of_run
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.suites.picturebook.users.population import population
+from prefbench.suites.picturebook.users.taste import TASTE_GROUPS
+from prefbench.suites.picturebook.users.worlds import SECOND, WORLDS
 from prefbench.suites.picturebook.world.axes import (
     AXIS,
     BY_PROMPT,
@@ -24,10 +28,16 @@ from prefbench.suites.picturebook.world.axes import (
     sample_styles,
     training_contents,
 )
+from prefbench.suites.picturebook.world.prompts import Prompt
 from prefbench.suites.picturebook.world.render import render
 
-PINNED = "1601abebe4d252f0d37094b1524300f65d11c3a07477d654451a8d844d5e8545"
-"""Digest of the suite. Where it changes, raise the card's version: results of other digests do not compare."""
+PINNED = {
+    "1": "1601abebe4d252f0d37094b1524300f65d11c3a07477d654451a8d844d5e8545",
+    "2": "90ca2fbe1769770bcd677d64196fd012e5321f194e62b73a8304411d8f73c6ec",
+}
+"""Digests of the worlds. Where one changes, raise the card's version: results of other digests do not compare."""
+TURNED = "0057f125729fde204ac543ab31f26677f5b0bd3ed61f851aebdf7838046a6103"
+"""The first world's with `crowd=0.3`, as it was when that world was the default and the card had version 1."""
 PROMPT = "a cat at sea"
 VIEWERS: Sequence[Viewer] = ("method", "scorer")
 EVALUATED: Sequence[Split] = ("val", "test")
@@ -38,9 +48,25 @@ def suite() -> Picturebook:
     return Picturebook()
 
 
-def test_digest_is_pinned_and_covers_the_length_of_the_history(suite: Picturebook) -> None:
-    assert suite.digest == Picturebook(history=8).digest == PINNED
+def test_digests_are_pinned_and_cover_the_length_of_the_history(suite: Picturebook) -> None:
+    assert suite.digest == Picturebook(world="2", history=8).digest == PINNED["2"]
+    assert Picturebook(world="1").digest == PINNED["1"]
     assert len({Picturebook(history=n).digest for n in (1, 4, 8, 16)}) == 4
+
+
+def test_the_first_world_keeps_its_digests_under_a_later_version_of_the_card() -> None:
+    assert Picturebook.card.version == "2"
+    assert Picturebook(world="1", crowd=0.3).digest == TURNED
+
+
+def test_runs_that_name_no_world_are_of_the_first() -> None:
+    """They were drawn before there was a second, when `history` was the only parameter."""
+    spec: dict[str, Any] = {"suite": "picturebook", "suite_parameters": {"history": 8}, "suite_digest": PINNED["1"]}
+    assert suite_of_run(spec).digest == PINNED["1"]
+    spec["suite_parameters"]["world"] = "2"
+    with pytest.raises(PrefbenchError, match="drawn for another version of picturebook"):
+        suite_of_run(spec)
+    assert suite_of_run({**spec, "suite_digest": PINNED["2"]}).digest == PINNED["2"]
 
 
 @pytest.mark.parametrize("history", [0, 17])
@@ -54,28 +80,32 @@ def test_histories_of_impossible_length_are_refused(history: int) -> None:
 
 def test_users_belong_to_one_split(suite: Picturebook) -> None:
     ids = [user.id for split in SPLITS for user in suite.users(split)]
-    assert len(ids) == len(set(ids)) == 1500
+    assert len(ids) == len(set(ids)) == 1600
     assert all(user.split == split for split in SPLITS for user in suite.users(split))
     assert suite.users("test") == Picturebook().users("test")
 
 
-OWNERS = (8, "train/method"), (2, "train/scorer"), (3, "scorer/method"), (3, "scorer/scorer"), (2, "val/method"), \
-    (2, "val/scorer"), (2, "test/method"), (2, "test/scorer")  # fmt: skip
+OWNERS = {
+    "1": ((8, "train/method"), (2, "train/scorer"), (3, "scorer/method"), (3, "scorer/scorer"), (2, "val/method"),
+        (2, "val/scorer"), (2, "test/method"), (2, "test/scorer")),
+    "2": ((6, "train/method"), (2, "train/scorer"), (3, "scorer/method"), (3, "scorer/scorer"), (2, "val/method"),
+        (2, "val/scorer"), (2, "test/method"), (2, "test/scorer"), (1, "shifted/method"), (1, "shifted/scorer")),
+}  # fmt: skip
 
 
-def owner_of(indices: tuple[int, ...]) -> str:
-    """By the CRC-32 of a scene's bytes, shared out in 24 parts."""
-    return [name for share, name in OWNERS for _ in range(share)][zlib.crc32(bytes(indices)) % 24]
+@pytest.mark.parametrize("world", ["1", "2"])
+def test_no_two_parts_share_a_scene(world: str) -> None:
+    """So no two share a picture: every scene has one owner, and judgments show scenes of their own owner only.
 
-
-def test_no_two_parts_share_a_scene() -> None:
-    """So no two share a picture: every scene has one owner, and judgments show scenes of their own owner only."""
+    The owner goes by the CRC-32 of a scene's bytes, shared out in 24 parts.
+    """
+    parts = [name for share, name in OWNERS[world] for _ in range(share)]
     for split in SPLITS:
-        for user in population(split)[:60]:
+        for user in population(split, WORLDS[world])[:60]:
             for viewer in VIEWERS:
                 judged = user.judged(viewer)
-                owners = {owner_of(shown.scene.indices) for shown in (*judged.liked, *judged.disliked)}
-                assert owners == {f"{split}/{viewer}"}
+                scenes = [shown.scene.indices for shown in (*judged.liked, *judged.disliked)]
+                assert {parts[zlib.crc32(bytes(scene)) % 24] for scene in scenes} == {f"{split}/{viewer}"}
 
 
 @pytest.mark.slow
@@ -95,18 +125,19 @@ def test_prompts_of_cases_are_in_no_history_and_no_training_caption(suite: Pictu
     judged = {
         shown.scene.content.prompt
         for split in SPLITS
-        for user in population(split)[:60]
+        for user in population(split, SECOND)[:60]
         for viewer in VIEWERS
         for shown in (*user.judged(viewer).liked, *user.judged(viewer).disliked)
     }
     cases = {
         split: {case.prompt for user in suite.users(split) for case in suite.cases(user.id)} for split in EVALUATED
     }
-    assert cases["test"] == {content.prompt for content in held_out_contents()[0]}
-    assert cases["val"] == {content.prompt for content in held_out_contents()[1]}
+    contents = {split: {Prompt.of(prompt).content.prompt for prompt in prompts} for split, prompts in cases.items()}
+    assert contents["test"] == {content.prompt for content in held_out_contents()[0]}
+    assert contents["val"] == {content.prompt for content in held_out_contents()[1]}
     assert judged == suite.training_prompts() == {content.prompt for content in training_contents()}
-    assert judged.isdisjoint(cases["test"] | cases["val"])
-    assert cases["test"].isdisjoint(cases["val"])
+    assert judged.isdisjoint(contents["test"] | contents["val"])
+    assert contents["test"].isdisjoint(contents["val"])
 
 
 # ---------------------------------------------------------------------------------------- histories and cases
@@ -116,17 +147,21 @@ def test_prompts_of_cases_are_in_no_history_and_no_training_caption(suite: Pictu
 def test_histories_have_their_stated_length(suite: Picturebook) -> None:
     for user in suite.users("test")[:30]:
         history = suite.history(user.id)
-        assert (len(history.liked), len(history.disliked)) == ((2, 0) if user.kind == "sparse" else (8, 8))
+        likes_alone = suite._find(user.id).form == "likes"
+        expected = (2, 0) if user.kind == "sparse" else (8, 0) if likes_alone else (8, 8)
+        assert (len(history.liked), len(history.disliked)) == expected
         hidden = suite.history(user.id, "scorer")
         assert (len(hidden.liked), len(hidden.disliked)) == (20, 20)
 
 
 @pytest.mark.slow
 def test_shorter_histories_are_beginnings_of_longer_ones(suite: Picturebook) -> None:
+    """Of drifting users, who are shown by what they judged last, ends."""
     for user in suite.users("test")[:20]:
         short, long = Picturebook(history=4).history(user.id), suite.history(user.id)
-        assert short.liked == long.liked[:4]
-        assert short.disliked == long.disliked[:4]
+        shown = slice(-4, None) if user.kind == "drifting" else slice(4)
+        assert short.liked == long.liked[shown]
+        assert short.disliked == long.disliked[shown]
         assert Picturebook(history=4).history(user.id, "scorer") == suite.history(user.id, "scorer")
 
 
@@ -170,11 +205,12 @@ def test_cases_are_five_prompts_of_the_pool(suite: Picturebook) -> None:
         assert [case.id for case in cases] == [f"{user.id}/{i}" for i in range(5)]
         for case in cases:
             counts[case.prompt] = counts.get(case.prompt, 0) + 1
-    assert min(counts.values()) > 30
+    assert set(counts.values()) == {25}
 
 
 @pytest.mark.slow
-def test_references_are_likes_that_methods_never_see(suite: Picturebook) -> None:
+def test_references_of_the_first_world_are_likes_that_methods_never_see() -> None:
+    suite = Picturebook(world="1")
     references = suite.references("test")
     assert len(references) == 20 * len(suite.users("test"))
     by_user: dict[str, list[str]] = {}
@@ -215,7 +251,7 @@ def test_pictures_in_the_prior_style_have_utility_near_zero(suite: Picturebook) 
     ]
     prompts = [content.prompt for content in contents]
     found = [suite.truth.utility(user.id, prompts, pictures) for user in suite.users("test")[:10]]
-    for column in ("total", *suite.truth.groups):
+    for column in ("total", "crowd", "own", *TASTE_GROUPS):
         assert np.mean([utility[column] for utility in found]) == pytest.approx(0, abs=0.06), column
 
 
@@ -225,11 +261,12 @@ def test_utility_as_read_is_the_utility_of_the_scene(suite: Picturebook) -> None
     styles = sample_styles(np.random.default_rng(1), 100, uniform=STYLE_NAMES)
     pictures = [render(training_contents()[i % 30].scene(style), i) for i, style in enumerate(styles)]
     for user in suite.users("test")[:10]:
-        read, taste = suite.truth.utility(user.id, [PROMPT] * 100, pictures), suite._find(user.id).taste
+        read = suite.truth.utility(user.id, [PROMPT] * 100, pictures)
+        taste = suite._find(user.id).taste_on(BY_PROMPT[PROMPT])
         assert np.corrcoef(read["total"], taste.of_styles(styles))[0, 1] > 0.97
         assert np.abs(read["total"] - taste.of_styles(styles)).mean() < 0.06
-        for group in suite.truth.groups:
-            expected = taste.group(group).of_styles(styles)  # type: ignore[arg-type]
+        for group in TASTE_GROUPS:
+            expected = taste.group(group).of_styles(styles)
             assert np.abs(read[group] - expected).mean() < 0.08
 
 
@@ -294,7 +331,7 @@ def flip(judgments: tuple[Judgment, ...]) -> tuple[Judgment, ...]:
 
 def test_words_name_the_best_values_and_nothing_silent(suite: Picturebook) -> None:
     for user in suite.users("test")[:30]:
-        best = suite._find(user.id).taste.best()
+        best = suite._find(user.id).taste_on(BY_PROMPT[PROMPT]).best()
         words = suite.truth.words(user.id, PROMPT).split(", ")
         assert words == [AXIS[name].phrases[best[name]] for name in NAMEABLE if name in best]
         assert set(best) - set(NAMEABLE) <= {axis.name for axis in STYLE if axis.silent}
@@ -334,6 +371,7 @@ def test_unknown_prompts_are_refused(suite: Picturebook) -> None:
         suite.truth.render_inferred({"": (0,) * 9}, "a red fox", 0)
 
 
+@pytest.mark.slow
 def test_judgments_from_elsewhere_are_refused(suite: Picturebook) -> None:
     own = suite.history("test-0000")
     unseen = replace(own.liked[0], picture=Picture.of(Image.new("RGB", (32, 32))))

@@ -24,6 +24,17 @@ from ..method import PrefGen
 
 _BATCH = 20
 _ORDERS = 4
+_DRAWN: dict[str, tuple[float | None, float]] = {
+    "utility": (0.30, 0.43),
+    "utility/own": (None, 0.4),
+    "utility/worded": (None, 0.5),
+    "utility/semantic": (None, 0.4),
+    "utility/silent": (None, 0.3),
+    "prompt fidelity/object": (0.90, 0.95),
+    "prompt fidelity/setting": (0.90, 0.95),
+    "prompt fidelity/words": (None, 0.95),
+}
+"""Floor and goal of what is drawn; words are the style words that half of the prompts name."""
 
 
 @dataclass(frozen=True)
@@ -120,24 +131,20 @@ def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[QualityFigure]
     assert truth is not None
     method = PrefGen(weights=str(folder))
     method.setup(Context(backbone))
-    utility: dict[str, list[float]] = defaultdict(list)
-    fidelity: list[float] = []
+    found: dict[str, list[float]] = defaultdict(list)
     for number, user in enumerate(suite.users("val")):
         profile, cases = method.profile(suite.history(user.id)), suite.cases(user.id)
         requests = [Request(case, 0, 100 * number + i, profile) for i, case in enumerate(cases)]
         images = [to_pixels(drawing.image) for drawing in method.generate(requests)]
         prompts = [case.prompt for case in cases]
-        for name, values in truth.utility(user.id, prompts, images).items():
-            utility[name].append(float(np.mean(values)))
-        fidelity.append(float(np.mean(truth.fidelity(prompts, images)["total"])))
-    goals = {"total": (0.30, 0.43)}
-    figures = [
-        QualityFigure(
-            "utility" if name == "total" else f"utility/{name}", float(np.mean(values)), *goals.get(name, (None, 0.3))
-        )
-        for name, values in utility.items()
-    ]
-    return [*figures, QualityFigure("prompt fidelity", float(np.mean(fidelity)), 0.90, 0.95)]
+        scores = {
+            "utility": truth.utility(user.id, prompts, images),
+            "prompt fidelity": truth.fidelity(prompts, images),
+        }
+        for score, parts in scores.items():
+            for part, values in parts.items():
+                found[score if part == "total" else f"{score}/{part}"].extend(map(float, values))
+    return [QualityFigure(name, float(np.nanmean(found[name])), *bounds) for name, bounds in _DRAWN.items()]
 
 
 def _value(value: float | None) -> float:

@@ -56,9 +56,9 @@ class PreferenceScorer(Scorer):
         licence="Apache-2.0",
         personal=True,
         encoders=("mini-dino",),
-        trained_on=("picturebook:scorer", "picturebook:val"),
+        trained_on=("picturebook:scorer",),
         caveats=(
-            "Trained on renderings, asked about drawings: what a drawing has that no rendering has, it has never seen.",
+            "Nine pictures of ten that it learned from are renderings: what drawings alone have, it saw seldom.",
             "One linear taste a user: what a user likes only in combination is lost.",
         ),
         world="picturebook",

@@ -107,7 +107,7 @@ def train(
     world: str = "",
     populations: int = 1,
     encoder: Annotated[str, "extractor"] = "",
-    calibrated: Literal["val", "scorer"] = "val",
+    calibrated: Literal["val", "scorer"] = "scorer",
 ) -> dict[str, Any] | None:
     """Trains, calibrates, saves, measures and describes the scorer; returns the card in the main process alone.
 

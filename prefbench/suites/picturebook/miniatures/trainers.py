@@ -83,8 +83,8 @@ def of_world(recipe: Recipe, world: WorldName) -> Recipe:
 
 
 def world_option(world: WorldName) -> str:
-    """What the command line says of a world that is not the first."""
-    return "" if world == "1" else f" -p world={world}"
+    """What the command line says of a world that is not the default."""
+    return "" if world == "2" else f" -p world={world}"
 
 
 class _Train(Protocol):
@@ -133,7 +133,7 @@ def mini_vision(request: TrainRequest) -> Card | None:
     return _run("mini-vision", request, train_mini_vision, save_mini_vision, quality.mini_vision)
 
 
-def mini_dino(request: TrainRequest, *, world: WorldName = "1") -> Card | None:
+def mini_dino(request: TrainRequest, *, world: WorldName = "2") -> Card | None:
     """Trains the encoder of the preference scorer on every label of what was judged.
 
     Args:
@@ -147,7 +147,7 @@ def mini_dino(request: TrainRequest, *, world: WorldName = "1") -> Card | None:
     )
 
 
-def mini_words(request: TrainRequest, *, world: WorldName = "1") -> Card | None:
+def mini_words(request: TrainRequest, *, world: WorldName = "2") -> Card | None:
     """Learns the visual words of the preference scorer from pixels alone.
 
     Args:
