@@ -141,10 +141,18 @@ def _check_label(label: str, worlds: Sequence[World]) -> None:
             command = command_for(_first(world), there.spec["method"], there.control)
             raise PrefbenchError(f"the world {world.name} has no run of {label}: {command}")
         run = world.runs[label]
-        differing = [name for name in _SAME if run.spec.get(name) != there.spec.get(name)]
+        differing = [name for name in _SAME if _recorded(run, name) != _recorded(there, name)]
         if differing:
             paths = f"{there.path} and {run.path}"
             raise PrefbenchError(f"{paths} differ in {_SAME[differing[0]]}: only the world may differ")
+
+
+def _recorded(run: ScoredRun, name: str) -> Any:
+    """What the run records of `name`: of the version of a method that asks people, not what it learned from them."""
+    value = run.spec.get(name)
+    if name == "method_version" and run.description["method"].get("asks_people"):
+        return str(value).rpartition("+")[0]
+    return value
 
 
 def _check_samples(world: World) -> None:

@@ -199,6 +199,26 @@ def test_what_does_not_belong_together_is_one_line(runs: list[ScoredRun], tmp_pa
         assert "\n" not in str(raised.value)
 
 
+def test_a_method_that_asks_people_may_have_learned_something_else_in_each_world(
+    runs: list[ScoredRun], tmp_path: Path
+) -> None:
+    def versions(asks: bool, *found: str) -> list[ScoredRun]:
+        others = [*of_world(runs, crowd=None, noise=None), *of_world(runs, crowd=0.5)]
+        about = {"method": {"name": "crowd", "version": "1", "control": False, "asks_people": asks}}
+        dialled = zip(({}, {"crowd": 0.5}), found, strict=True)
+        names = (f"{asks}-{'-'.join(found)}-{i}" for i in range(2))
+        own = [
+            draw(tmp_path / name, "crowd", dials, 0.3, spec={"method_version": version}, description=about)
+            for name, (dials, version) in zip(names, dialled, strict=True)
+        ]
+        return [*(run for run in others if run.method != "crowd"), *own]
+
+    assert len(worlds_of(versions(True, "1+aaa", "1+bbb"))) == 2
+    for asks, *found in ((True, "1+aaa", "2+bbb"), (True, "1+code1+aaa", "1+code2+bbb"), (False, "1+aaa", "1+bbb")):
+        with pytest.raises(PrefbenchError, match="the method's version: only the world may differ"):
+            worlds_of(versions(asks, *found))
+
+
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     runs = [
         draw(tmp_path / f"{i}-{m}", m, {"style": style}, 0.1 * i, method_name=HOSTILE if m == "ours" else m, people=3)
