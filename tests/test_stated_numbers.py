@@ -239,6 +239,17 @@ def posterior_claims() -> Iterator[Claim]:
     yield Claim("docs/numbers.md", f"in the utility of the best style: {one} and {two}", file)
 
 
+def gpu_claims() -> Iterator[Claim]:
+    """Rates at full size."""
+    file = "benchmarks/results/full_scale.json"
+    matrices, *rows = content(file)["rows"]
+    for row in rows:
+        yield Claim(
+            "docs/full-scale.md", f"| {fixed(row['value'], 2)} {row['unit']} | {fixed(row['peak_gib'], 1)} GiB |", file
+        )
+    yield Claim("docs/full-scale.md", f"matrices ran at {fixed(matrices['tflops'], 0)} TFLOP/s", file)
+
+
 def redrawn_claims() -> Iterator[Claim]:
     """What was redrawn for real people."""
     file, page = "benchmarks/results/people-styles.json", "docs/people-styles.md"
@@ -259,7 +270,7 @@ def redrawn_claims() -> Iterator[Claim]:
 
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
-    *other_claims(), *size_claims(), *noise_claims(), *posterior_claims(), *redrawn_claims(),
+    *other_claims(), *size_claims(), *noise_claims(), *posterior_claims(), *gpu_claims(), *redrawn_claims(),
 ]  # fmt: skip
 
 
