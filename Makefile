@@ -28,11 +28,11 @@ lint: .venv/test.stamp
 	@$(BIN)/mypy --no-error-summary
 
 # Every method and control on all test users, then the tables and leaderboard.md.
-FRAME := prompt-only crowd inferred ideal truth copy random-style "inferred --control other-user" \
+FRAME := prompt-only crowd inferred inferred-words ideal truth copy random-style "inferred --control other-user" \
 	"inferred --control flipped"
-METHODS := ours ip-adapter attribute-rewrite "ours --control other-user" "ip-adapter --control other-user" \
-	"attribute-rewrite --control other-user" "ours --control flipped"
-HONEST := prompt-only crowd ours ip-adapter attribute-rewrite
+METHODS := ours ip-adapter attribute-rewrite tally "ours --control other-user" "ip-adapter --control other-user" \
+	"attribute-rewrite --control other-user" "tally --control other-user" "ours --control flipped"
+HONEST := prompt-only crowd ours ip-adapter attribute-rewrite tally
 leaderboard: .venv/run.stamp
 	@for method in $(FRAME) $(METHODS); do $(BIN)/prefbench run --method $$method --out runs/leaderboard || exit 1; done
 	@for method in $(HONEST); do echo runs/leaderboard/picturebook-test-$$method-????????; done \
@@ -41,8 +41,9 @@ leaderboard: .venv/run.stamp
 
 # What each metric says of methods that cheat, and what the audit: run `make leaderboard` first, for the honest ones. An
 # audit that fails is what is hoped for here, so its exit code counts for nothing.
-ATTACKERS := copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style feature-match best-of-reader look-up-id \
-	look-up-pictures name-state
+ATTACKERS := copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style feature-match best-of-reader
+# These know the public users, so what finds them is users that nobody knows.
+LOOK_UPS := look-up-id look-up-pictures name-state
 # Noise is slow: a picture takes seconds. So it is drawn for fewer users, one sample a case, with the honest methods beside it
 # for the same, on a page of its own. `through=audit` averages over all that the audit looks through.
 NOISE_USERS := 15
@@ -53,9 +54,9 @@ NOISE := "reader-noise -p levels=4" "reader-noise -p levels=8" "reader-noise -p 
 	"scorer-noise -p levels=16" "clip-noise -p levels=4" "clip-noise -p levels=8" "clip-noise -p levels=16" \
 	"joint-noise -p levels=4" "joint-noise -p levels=8" "joint-noise -p levels=16"
 attackers: .venv/run.stamp
-	@for method in $(ATTACKERS); do $(BIN)/prefbench run --method $$method --out runs/attackers || exit 1; done
-	@$(BIN)/prefbench audit --fresh 20 runs/attackers/*-* || true
-	@$(BIN)/prefbench audit runs/leaderboard/*-copy-???????? || true
+	@for method in $(ATTACKERS) $(LOOK_UPS); do $(BIN)/prefbench run --method $$method --out runs/attackers || exit 1; done
+	@$(BIN)/prefbench audit $(ATTACKERS:%=runs/attackers/*-%-????????) runs/leaderboard/*-copy-???????? || true
+	@$(BIN)/prefbench audit --fresh 20 $(LOOK_UPS:%=runs/attackers/*-%-????????) || true
 	@$(BIN)/prefbench report --name attacks $$(ls -d runs/leaderboard/*-* runs/attackers/*-* | grep -v -e flipped -e other-user) \
 		--out runs/attackers/report --publish
 	@for method in $(NOISE_FRAME) $(NOISE); do \
