@@ -4,22 +4,24 @@
 
 The images are those of picturebook's scorer view, which no method sees. A user judges with noise, so nobody is
 always right: `taste` answers by the user's exact utility (liked where it is above the mean), and `exact inference` by
-the posterior mean of the utility given the history that the model is shown, under the world's own choice model.
+the posterior mean of the utility given the history that the model is shown, under the world's own choice model; defects
+cost there what they cost the mean user.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import numpy as np
 import torch
 
-from prefbench.api import History, PrefbenchError
+from prefbench.api import FloatArray, History, PrefbenchError, Split
 from prefbench.files import write_atomic
 from prefbench.methods.ours.train.quality import LikeAnswers, like_answers, order_sensitivity
 from prefbench.models.mllms.loader import load_mllm
@@ -27,22 +29,27 @@ from prefbench.probing import Liking
 from prefbench.registry import load
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.suites.picturebook.suite import Picturebook
-from prefbench.suites.picturebook.users.population import population
+from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser
+from prefbench.suites.picturebook.users.quality import severity
+from prefbench.suites.picturebook.users.shares import defect_levels, true_utilities
+
+Knowing = Callable[[Sequence[JudgedScene]], FloatArray]
+"""Utilities (N,) of judged scenes to one user."""
 
 
 @click.command()
 @click.option("--mllm", default="mini-mllm", show_default=True, help="A registered name or a folder.")
-@click.option("--split", default="test", show_default=True)
+@click.option("--split", type=click.Choice(get_args(Split)), default="test", show_default=True)
 @click.option("--result", type=click.Path(path_type=Path), help="Write the numbers as JSON.")
-def main(mllm: str, split: str, result: Path | None) -> None:
+def main(mllm: str, split: Split, result: Path | None) -> None:
     """Prints balanced accuracy and AUC within users, for all and for each kind, and the sensitivity to order."""
     torch.set_num_threads(1)
     suite: Picturebook = load("suite", "picturebook")()
     model = load_mllm(mllm)
     own = like_answers(model, suite, split)
     best = {
-        "taste": _answered(own, suite, split, lambda user, _: user.taste.of_styles),
-        "exact inference": _answered(own, suite, split, lambda _, history: _expected(suite, history)),
+        "taste": _answered(own, suite, split, lambda user, _: partial(true_utilities, user)),
+        "exact inference": _answered(own, suite, split, lambda user, history: _expected(suite, user, history)),
     }
     rows = []
     for kind in (None, *sorted(set(own.kinds.tolist()))):
@@ -68,23 +75,31 @@ def main(mllm: str, split: str, result: Path | None) -> None:
         write_atomic(result, json.dumps(content, indent=1) + "\n")
 
 
-def _answered(own: LikeAnswers, suite: Picturebook, split: str, knower: Callable[[Any, History], Any]) -> LikeAnswers:
+def _answered(
+    own: LikeAnswers, suite: Picturebook, split: Split, knower: Callable[[SimulatedUser, History], Knowing]
+) -> LikeAnswers:
     """The same questions, answered yes where what `knower` knows of the user puts the image above the mean of all."""
     answers: dict[tuple[str, str], float] = {}
-    for user in population(split):
+    for user in (suite._find(one.id) for one in suite.users(split)):
         utility = knower(user, suite.history(user.id))
         judged, rest = user.judged("scorer"), suite.history(user.id, "scorer")
         for scenes, judgments in ((judged.liked, rest.liked), (judged.disliked, rest.disliked)):
-            values = utility(np.array([scene.scene.style for scene in scenes]))
+            values = utility(scenes).tolist()
             answers |= {(user.id, j.picture.digest): v for j, v in zip(judgments, values, strict=True)}
     asked = own.questions
     value = np.array([answers[key] for key in zip(asked.users.tolist(), asked.images.tolist(), strict=True)])
     return LikeAnswers(asked, value + 0.5, own.kinds)
 
 
-def _expected(suite: Picturebook, history: History) -> Callable[[Any], Any]:
-    table = suite.truth.posterior(history).mean_utility()
-    return lambda styles: table[tuple(np.asarray(styles).T)]
+def _expected(suite: Picturebook, user: SimulatedUser, history: History) -> Knowing:
+    posterior = suite.truth.posterior(history)
+    table = lru_cache(posterior.mean_utility)
+
+    def utility(scenes: Sequence[JudgedScene]) -> FloatArray:
+        of_styles = np.array([table(one.scene.content)[one.scene.style] for one in scenes])
+        return np.asarray(of_styles - user.world.quality * severity(defect_levels(scenes)))
+
+    return utility
 
 
 def _plain(found: Liking) -> dict[str, Any]:

@@ -227,6 +227,16 @@ def noise_claims() -> Iterator[Claim]:
     yield Claim("docs/limits.md", f"Noise of 4, 8 and 16 levels of 255 {text}", file)
 
 
+def reader_claims() -> Iterator[Claim]:
+    """What the readers miss most."""
+    file = "prefbench/weights/reader/card.json"
+    figure = content(file)["figures"]["blotches"]
+    text = (
+        f"blotches they read rightly in {fixed(figure['value'], 2)} of pictures, under the floor of {figure['floor']}"
+    )
+    yield Claim("docs/limits.md", text, file)
+
+
 def posterior_claims() -> Iterator[Claim]:
     """How far two searches of one history agree."""
     file = "benchmarks/results/posterior.json"
@@ -270,7 +280,8 @@ def redrawn_claims() -> Iterator[Claim]:
 
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
-    *other_claims(), *size_claims(), *noise_claims(), *posterior_claims(), *gpu_claims(), *redrawn_claims(),
+    *other_claims(), *size_claims(), *noise_claims(), *reader_claims(), *posterior_claims(), *gpu_claims(),
+    *redrawn_claims(),
 ]  # fmt: skip
 
 

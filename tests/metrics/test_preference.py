@@ -37,7 +37,7 @@ from prefbench.metrics.scorers.preference import data
 from prefbench.metrics.scorers.preference.model import Histories, PreferenceModel
 from prefbench.metrics.scorers.preference.prompts import word_counts
 from prefbench.metrics.scorers.preference.scorer import PreferenceScorer
-from prefbench.metrics.scorers.preference.training import train
+from prefbench.metrics.scorers.preference.training import _given, train
 from prefbench.registry import load
 from prefbench.reports.scorer.card import MeasuredScorer, draw_reliability, scorer_grid
 from prefbench.score import admission
@@ -147,7 +147,7 @@ class WithoutVal(ColourSuite):
 
 
 @pytest.mark.slow
-def test_calibration_can_stay_among_scorer_users_who_are_then_not_learned_from(
+def test_calibration_stays_among_scorer_users_who_are_then_not_learned_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -159,14 +159,19 @@ def test_calibration_can_stay_among_scorer_users_who_are_then_not_learned_from(
 
     monkeypatch.setattr(ColourSuite, "history", noted)
     monkeypatch.setattr("prefbench.metrics.scorers.preference.training.load", loads_without_val)
-    card = train(TrainRequest(tmp_path, images=160), calibrated="scorer")
+    card = train(TrainRequest(tmp_path, images=160))
     assert card is not None
     held_out = {f"scorer-{i}" for i in range(0, 60, 5)}
     assert card["data"]["users"] == 60 - len(held_out)
     assert card["data"]["calibrated"] == "12 scorer users, held out"
-    assert "-p calibrated=scorer" in card["command"]
+    assert "calibrated" not in card["command"], "by default"
     assert "populations" not in card["command"]
     assert held_out <= set(asked)
+
+
+def test_a_card_names_the_options_that_are_not_the_defaults() -> None:
+    assert _given({"calibrated": "scorer", "populations": 1}) == ""
+    assert _given({"calibrated": "val", "populations": 5}) == " -p calibrated=val -p populations=5"
 
 
 def loads_without_val(kind: Any, name: str) -> Any:

@@ -67,7 +67,7 @@ def test_a_metric_that_is_the_truth_gets_all_there_is(result: Result) -> None:
     for point, true, strength in zip(twin["points"], utility["points"], STRENGTHS, strict=True):
         assert point["strength"] == strength
         assert point["value"] == pytest.approx(3 * true["value"] + 1)
-    assert utility["points"][-1]["value"] > 0.95
+    assert utility["points"][-1]["value"] > 0.8, "not 1: half of the prompts name a style word"
 
 
 def test_a_metric_that_is_chance_gets_nothing(result: Result) -> None:
@@ -111,7 +111,7 @@ def test_an_expectation_that_is_violated_is_reported_as_failed(measured: Measure
     rows = ladders.corruption_effects(measured, {"twin": wrong, "style": wrong})
     outcomes = {row["nuisance"]: row["verdict"] for row in rows["rows"] if row["metric"] == "twin"}
     assert outcomes["blur"] == "fails"
-    assert outcomes["prompt dropped"] == "holds"
+    assert outcomes["prompt dropped"] in {"holds", "open"}, "with six users no more can be said"
     assert rows["not_measured"] == ["style"]
     changed = result | {"parts": result["parts"] | {"ladders": rows}}
     text = page.render(changed, "x")

@@ -13,7 +13,7 @@ from prefbench.suites.picturebook import truth
 from prefbench.suites.picturebook.suite import Picturebook
 from prefbench.suites.picturebook.users.population import SimulatedUser, population
 from prefbench.suites.picturebook.users.quality import expected_severity
-from prefbench.suites.picturebook.users.taste import Taste, common_taste
+from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Taste, common_taste
 from prefbench.suites.picturebook.users.utilities import parts_of_utility, utilities
 from prefbench.suites.picturebook.users.worlds import FIRST, SECOND
 from prefbench.suites.picturebook.world.axes import (
@@ -71,7 +71,7 @@ def test_utilities_of_the_first_world_are_to_the_last_bit_those_of_the_taste() -
     for user in suite.users("test")[:6]:
         found, taste = suite.truth.utility(user.id, prompts, pixels), suite._find(user.id).taste
         assert found["total"].tobytes() == taste.of_probabilities(read).tobytes()
-        for group in parts_of_utility(FIRST):
+        for group in TASTE_GROUPS:
             assert found[group].tobytes() == taste.group(group).of_probabilities(read).tobytes()
 
 

@@ -169,13 +169,15 @@ def test_drawn_pictures_are_judged_by_what_they_show() -> None:
 
 @pytest.mark.slow
 def test_the_reader_sees_in_drawn_pictures_what_they_are_said_to_show() -> None:
+    """It is said by the reader of the first world; those that ship see most often another tilt."""
     pictures = [picture for pictures in drawn_pictures().values() for picture in pictures]
     assert len(pictures) > 600
     assert {picture.scene.content for picture in pictures} == set(training_contents())
     read = load_reader().read(np.stack([picture.pixels for picture in pictures]))
-    for a, axis in enumerate(AXES):
-        shown = [picture.scene.indices[a] for picture in pictures]
-        assert (read[axis.name].argmax(1) == shown).mean() > 0.97
+    shown = np.array([picture.scene.indices for picture in pictures])
+    same = {axis.name: float((read[axis.name].argmax(1) == shown[:, a]).mean()) for a, axis in enumerate(AXES)}
+    assert same.pop("tilt") > 0.8
+    assert min(same.values()) > 0.95
 
 
 # ---------------------------------------------------------------------------------------------------- forms
@@ -276,15 +278,16 @@ def test_shifted_users_share_leanings_and_their_axes_go_together() -> None:
 
 
 @pytest.mark.slow
-def test_each_dial_changes_the_digest_and_none_gives_the_first_world() -> None:
+def test_each_dial_changes_the_digest_and_none_gives_the_default_world() -> None:
     plain = Picturebook()
     turned = [
-        Picturebook(world="2"), Picturebook(crowd=0.3), Picturebook(quality=0.1), Picturebook(noise=2.0),
+        Picturebook(world="1"), Picturebook(crowd=0.3), Picturebook(quality=0.1), Picturebook(noise=2.0),
         Picturebook(silent=0.6), Picturebook(population=7),
     ]  # fmt: skip
     assert len({suite.digest for suite in (plain, *turned)}) == 7
-    assert Picturebook(crowd=0.0, noise=1.0).digest == plain.digest
+    assert Picturebook(crowd=0.1, noise=1.5, quality=0.15).digest == plain.digest
     assert Picturebook(silent=0.35).digest == plain.digest
+    assert Picturebook(world="1", crowd=0.0, noise=1.0).digest == turned[0].digest
 
 
 def test_another_population_has_other_users_of_the_same_world() -> None:

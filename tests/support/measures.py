@@ -36,7 +36,7 @@ class Chance(ImageMetric):
     card: ClassVar[MetricCard] = card("chance")
 
     def score(self, drawn: DrawnImages) -> Mapping[str, Sequence[float | None]]:
-        return {"chance": [int(hashlib.sha256(s.key.encode()).hexdigest()[:8], 16) / 2**32 for s in drawn.samples]}
+        return {"chance": [int(hashlib.sha256(s.key.encode()).hexdigest()[-8:], 16) / 2**32 for s in drawn.samples]}
 
 
 class Broken(ImageMetric):

@@ -37,7 +37,10 @@ class PairAccuracy:
 def pair_accuracy(users: Sequence[SimulatedUser], others: Sequence[SimulatedUser]) -> PairAccuracy:
     """On the pairs that scorers see of the users; `others` are whose mean utility is taken."""
     judged = [user.judged("scorer") for user in users]
-    own = [_utilities(u, pairs.liked) > _utilities(u, pairs.disliked) for u, pairs in zip(users, judged, strict=True)]
+    own = [
+        true_utilities(u, pairs.liked) > true_utilities(u, pairs.disliked)
+        for u, pairs in zip(users, judged, strict=True)
+    ]
     liked, disliked = (
         _mean_utilities(others, [entry for side in sides for entry in side])
         for sides in ([pairs.liked for pairs in judged], [pairs.disliked for pairs in judged])
@@ -48,25 +51,26 @@ def pair_accuracy(users: Sequence[SimulatedUser], others: Sequence[SimulatedUser
     return PairAccuracy(float(np.mean(own)), float(by_user.mean()), error, sum(map(len, own)))
 
 
-def _utilities(user: SimulatedUser, entries: Sequence[JudgedScene]) -> FloatArray:
-    """True utilities (N,) to the user."""
+def true_utilities(user: SimulatedUser, entries: Sequence[JudgedScene]) -> FloatArray:
+    """True utilities (N,) of judged scenes to the user, defects included."""
     tastes = [user.taste_on(entry.scene.content) for entry in entries]
     styles = _styles(entries)
     of_styles = np.array([taste.of_styles(styles[i : i + 1])[0] for i, taste in enumerate(tastes)])
-    return np.asarray(of_styles - user.care * severity(_levels(entries)))
+    return np.asarray(of_styles - user.care * severity(defect_levels(entries)))
 
 
 def _mean_utilities(users: Sequence[SimulatedUser], entries: Sequence[JudgedScene]) -> FloatArray:
     styles = _styles(entries)
     tastes = np.mean([user.taste.of_styles(styles) for user in users], axis=0)
-    return np.asarray(tastes - np.mean([user.care for user in users]) * severity(_levels(entries)))
+    return np.asarray(tastes - np.mean([user.care for user in users]) * severity(defect_levels(entries)))
 
 
 def _styles(entries: Sequence[JudgedScene]) -> IntArray:
     return np.array([entry.scene.style for entry in entries])
 
 
-def _levels(entries: Sequence[JudgedScene]) -> IntArray:
+def defect_levels(entries: Sequence[JudgedScene]) -> IntArray:
+    """Levels (N, defects) of what judged scenes show."""
     return np.array([entry.defects or (0,) * len(DEFECTS) for entry in entries])
 
 
