@@ -51,6 +51,10 @@ class Preference(ImageMetric):
     nothing, and neither does one that does not show its prompt. -1 to 1, higher is better; 0 is an image that suits its
     user no better than others. Columns: `preference`, `preference/own` and
     `preference/others`. None where the user, or every other user, has no such judgments.
+
+    What can go wrong: the scorer is easily played. From P(liked) of `prompt-only` to that of `inferred`, noise of 4, 8
+    and 16 levels of 255 along its gradient takes it 0.82, 1.13, 1.31 of the way
+    (`benchmarks/results/instrument-noise.json`); `prefbench audit` looks for such noise.
     """
 
     card: ClassVar[MetricCard] = preference_card("preference", "prefbench's own scorer")

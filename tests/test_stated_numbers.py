@@ -163,6 +163,10 @@ def scorer_claims() -> Iterator[Claim]:
         f"| with another user's history; mean of 20 permutations of users | {of['mismatched']}; {of['permuted']} |",
     ):
         yield Claim("docs/belief.md", row, SCORER)
+    file = "benchmarks/results/preference-words.json"
+    own, without = (interval(content(file)["figures"][name], 3) for name in ("within_user_accuracy", "population"))
+    text = f"| a scorer whose encoder never saw a label; without the history | {own}; {without} |"
+    yield Claim("docs/belief.md", text, file)
     brier, error = (fixed(figures[name]["value"], 3) for name in ("brier", "ece"))
     text = f"P(liked) has a Brier score of {brier} and an expected calibration error of {error}."
     yield Claim("docs/belief.md", text, SCORER)
@@ -225,6 +229,13 @@ def noise_claims() -> Iterator[Claim]:
     some, more, most = (fixed(row["closed"], 2) for row in content(file)["rows"])
     text = f"that follows the reader's gradients closes {some}, {more} and {most} of the gap"
     yield Claim("docs/limits.md", f"Noise of 4, 8 and 16 levels of 255 {text}", file)
+    file = "benchmarks/results/instrument-noise.json"
+    played = content(file)["instruments"]
+    of = {name: ", ".join(fixed(row["share"], 2) for row in one["rows"]) for name, one in played.items()}
+    yield Claim("metrics/preference.py", f"gradient takes it {of['preference']} of the way", file)
+    roof = fixed(played["clip-score"]["roof"], 1)
+    values = ", ".join(fixed(row["value"], 1) for row in played["clip-score"]["rows"])
+    yield Claim("metrics/clip_score.py", f"gradient raises {roof} of `prompt-only` to {values}", file)
 
 
 def reader_claims() -> Iterator[Claim]:

@@ -20,16 +20,18 @@ def preference(folder: Path | None = None) -> list[QualityFigure]:
 
 
 def as_figures(figures: ScorerFigures) -> list[QualityFigure]:
-    """Quality figures with their floors; `permuted` is the distance from chance."""
+    """Quality figures with their floors.
+
+    Chance for other users' histories is what the scorer knows without one: users share a part of their taste.
+    """
     own, best = figures.within_user_accuracy.value or 0.0, figures.best_possible.value or 1.0
+    above_none = max(0.0, (figures.permuted.value or 0.0) - max(0.5, figures.population.value or 0.0))
     return [
         QualityFigure("accuracy / best possible", own / best, 0.90, 0.95),
         QualityFigure("within-user AUC", figures.within_user_auc.value or 0.0, 0.80, 0.90),
         QualityFigure("above population, lower end", figures.above_population.low or 0.0, 0.0, 0.3),
         QualityFigure("above permuted users, lower end", figures.above_permuted.low or 0.0, 0.0, 0.3),
-        QualityFigure(
-            "permuted users from chance", abs((figures.permuted.value or 0.0) - 0.5), 0.03, 0.01, ceiling=True
-        ),
+        QualityFigure("permuted users above no history", above_none, 0.03, 0.01, ceiling=True),
         QualityFigure("Brier score", figures.brier.value or 1.0, 0.2, 0.15, ceiling=True),
         QualityFigure("expected calibration error", figures.ece.value or 1.0, 0.06, 0.03, ceiling=True),
     ]

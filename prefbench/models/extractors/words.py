@@ -111,5 +111,5 @@ def _fit(picture: Pixels) -> Pixels:
     MINI_WORDS,
 )
 def mini_words(folder: Path = WEIGHTS / "mini-words") -> Extractor:
-    """The words of picturebook, encoder of its preference scorer that was never told a label."""
+    """Visual words of picturebook, learned without a label; not shipped: `prefbench train mini-words --install`."""
     return WordsExtractor("mini-words", hub.require("extractor 'mini-words'", replace(MINI_WORDS, source=str(folder))))
