@@ -260,6 +260,30 @@ def posterior_claims() -> Iterator[Claim]:
     yield Claim("docs/numbers.md", f"in the utility of the best style: {one} and {two}", file)
 
 
+def world_claims() -> Iterator[Claim]:
+    """Whether rankings hold in other worlds."""
+    file, page = "results/worlds/picturebook.mini-sd.json", "docs/belief.md"
+    result = content(file)
+    of = {pair["second"]: pair["tau"]["value"] for pair in result["pairs"] if pair["first"] == "default"}
+    least, most = min(of, key=lambda world: of[world]), max(of.values())
+    text = f"have a tau between {fixed(of[least], 2)} (`{least}`) and {fixed(most, 2)}"
+    yield Claim(page, f"{text}, beside {fixed(of['population=1'], 2)} of the same", file)
+    beyond = sum(turn["beyond_chance"] for turn in result["turns"])
+    text = (
+        f"Of {result['method_pairs']} pairs {len(result['turns'])} change places somewhere, {beyond or 'none'} beyond"
+    )
+    yield Claim(page, text, file)
+    worlds = {world["name"]: world["metrics"] for world in result["worlds"]}
+    for metric, text in {
+        "preference": "the least tau of `preference` is {tau} (`{world}`)",
+        "clip-i": "that of `clip-i` {tau} (`{world}`)",
+        "fid": "that of `fid` {tau}",
+    }.items():
+        taus = {world: metrics[metric]["tau"]["value"] for world, metrics in worlds.items()}
+        world = min(taus, key=lambda name: taus[name])
+        yield Claim(page, text.format(tau=fixed(taus[world], 2), world=world), file)
+
+
 def gpu_claims() -> Iterator[Claim]:
     """Rates at full size."""
     file = "benchmarks/results/full_scale.json"
@@ -292,7 +316,7 @@ def redrawn_claims() -> Iterator[Claim]:
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
     *other_claims(), *size_claims(), *noise_claims(), *reader_claims(), *posterior_claims(), *gpu_claims(),
-    *redrawn_claims(),
+    *world_claims(),     *redrawn_claims(),
 ]  # fmt: skip
 
 
