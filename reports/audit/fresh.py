@@ -31,6 +31,7 @@ from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.independent import group_difference
 
 from ..shared.audited import PARAMETER, Fresh
+from ..shared.versions import comparable_version
 from .audited_run import AuditedRun
 
 FOLDER, FILE = "fresh", "fresh.json"
@@ -166,6 +167,9 @@ def _registered(kind: Any, name: str, form: str) -> str:
 def _check_same(run: ScoredRun, spec: RunSpec) -> None:
     """Raises `PrefbenchError` for a method or backbone that changed since the run was drawn."""
     changed = [name for name, value in spec.pixels.items() if run.spec[name] != value]
+    versions = (comparable_version(run, version) for version in (run.spec["method_version"], spec.method_version))
+    if len(set(versions)) == 1:
+        changed = [name for name in changed if name != "method_version"]
     if changed:
         told = f"{changed[0]} was {run.spec[changed[0]]!r} and is {spec.pixels[changed[0]]!r}"
         raise PrefbenchError(f"{run.path} was drawn by what is not here any more ({told}): draw it again")

@@ -13,6 +13,7 @@ from prefbench.api import PrefbenchError, ScoredRun, counted
 from ..shared.commands import command_for, turned
 from ..shared.frame import UTILITY
 from ..shared.labels import check_mix, check_recipes, label_runs
+from ..shared.versions import comparable_version
 
 FEWEST_METHODS = 3
 """Methods below which a rank correlation is 1 or -1 and says nothing."""
@@ -148,11 +149,8 @@ def _check_label(label: str, worlds: Sequence[World]) -> None:
 
 
 def _recorded(run: ScoredRun, name: str) -> Any:
-    """What the run records of `name`: of the version of a method that asks people, not what it learned from them."""
     value = run.spec.get(name)
-    if name == "method_version" and run.description["method"].get("asks_people"):
-        return str(value).rpartition("+")[0]
-    return value
+    return comparable_version(run, str(value)) if name == "method_version" else value
 
 
 def _check_samples(world: World) -> None:

@@ -144,6 +144,17 @@ def test_one_user_is_too_few() -> None:
 
 
 @pytest.mark.slow
+def test_a_method_that_asks_people_learns_from_the_fresh_ones(tmp_path: Path, backbone: dict[str, Any]) -> None:
+    run = run_of("Learning", tmp_path, backbone)
+    done = audited(run, "Learning", backbone, "--json")
+    findings = {one["check"]: one for one in json.loads(done.stdout)[0]["findings"]}
+    assert "6 fresh users of a secret seed" in findings["fresh users"]["detail"]
+    method, context = path_of("Grey"), ReportContext(PeopledSuite)
+    with pytest.raises(PrefbenchError, match="drawn by what is not here any more"):
+        draw_fresh(run.scored, 2, Sources(SUITE, method, backbone["backbone"]), context)
+
+
+@pytest.mark.slow
 def test_a_method_that_changed_since_is_refused(tmp_path: Path, backbone: dict[str, Any]) -> None:
     run = run_of("Grey", tmp_path, backbone, users=2)
     method, context = path_of("Knowing"), ReportContext(PeopledSuite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from prefbench.api import Drawing, Features, History, Pixels, Profile, Request, Split, Truth, User, Viewer
+from prefbench.api import (
+    Context,
+    Drawing,
+    Features,
+    History,
+    Pixels,
+    Profile,
+    Request,
+    Split,
+    TrainUser,
+    Truth,
+    User,
+    Viewer,
+)
 from prefbench.check.made_up import MadeUpTruth
 from tests.support import grey
 from tests.support.audited_suite import AuditedSuite
@@ -49,6 +63,9 @@ class PeopledSuite(AuditedSuite):
         number = int(user.partition("-")[2]) + 7 * (self.population % 9973) + 50 * (viewer == "scorer")
         return history(user, number, 3)
 
+    def train_users(self) -> Sequence[TrainUser]:
+        return super().train_users()[bool(self.population) :]
+
     @property
     def truth(self) -> Truth:
         return Light()
@@ -66,6 +83,21 @@ class Knowing(Grey):
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         return [Drawing(self.noise(r.seed, 200 if r.profile.payload else 100), r.prompt) for r in requests]
+
+
+class Learning(Grey):
+    """Grey as it has learned it from people, who are others in every population."""
+
+    card = replace(Grey.card, name="learning", asks_people=True)
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        assert context.people is not None
+        self._people = [person.history for person in context.people()]
+
+    @property
+    def weights_digest(self) -> str:
+        return hashlib.sha256(repr([j.picture.digest for one in self._people for j in one.liked]).encode()).hexdigest()
 
 
 def path_of(method: str) -> str:
