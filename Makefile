@@ -41,28 +41,29 @@ leaderboard: .venv/run.stamp
 
 # What each metric says of methods that cheat, and what the audit: run `make leaderboard` first, for the honest ones. An
 # audit that fails is what is hoped for here, so its exit code counts for nothing.
-ATTACKERS := copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style feature-match best-of-reader
+ATTACKERS := copy-crop copy-flip mean-of-likes style-clone best-of-n popular-style
 # These know the public users, so what finds them is users that nobody knows.
 LOOK_UPS := look-up-id look-up-pictures name-state
-# Noise is slow: a picture takes seconds. So it is drawn for fewer users, one sample a case, with the honest methods beside it
-# for the same, on a page of its own. `through=audit` averages over all that the audit looks through.
-NOISE_USERS := 15
-NOISE_FRAME := prompt-only inferred truth ideal crowd ours ip-adapter attribute-rewrite
-NOISE := "reader-noise -p levels=4" "reader-noise -p levels=8" "reader-noise -p levels=16" \
+# Climbing gradients and choosing among many drawings is slow: a picture takes seconds. So these are drawn for fewer users, one
+# sample a case, with the honest methods beside them for the same, on a page of its own. `through=audit` averages over all
+# that the audit looks through.
+SLOW_USERS := 15
+SLOW_FRAME := prompt-only inferred truth ideal crowd ours ip-adapter attribute-rewrite
+SLOW := "reader-noise -p levels=4" "reader-noise -p levels=8" "reader-noise -p levels=16" \
 	"reader-noise -p levels=4 -p through=audit" "reader-noise -p levels=8 -p through=audit" \
 	"reader-noise -p levels=16 -p through=audit" "scorer-noise -p levels=4" "scorer-noise -p levels=8" \
 	"scorer-noise -p levels=16" "clip-noise -p levels=4" "clip-noise -p levels=8" "clip-noise -p levels=16" \
-	"joint-noise -p levels=4" "joint-noise -p levels=8" "joint-noise -p levels=16"
+	"joint-noise -p levels=4" "joint-noise -p levels=8" "joint-noise -p levels=16" best-of-reader feature-match
 attackers: .venv/run.stamp
 	@for method in $(ATTACKERS) $(LOOK_UPS); do $(BIN)/prefbench run --method $$method --out runs/attackers || exit 1; done
 	@$(BIN)/prefbench audit $(ATTACKERS:%=runs/attackers/*-%-????????) runs/leaderboard/*-copy-???????? || true
 	@$(BIN)/prefbench audit --fresh 20 $(LOOK_UPS:%=runs/attackers/*-%-????????) || true
 	@$(BIN)/prefbench report --name attacks $$(ls -d runs/leaderboard/*-* runs/attackers/*-* | grep -v -e flipped -e other-user) \
 		--out runs/attackers/report --publish
-	@for method in $(NOISE_FRAME) $(NOISE); do \
-		$(BIN)/prefbench run --method $$method --users $(NOISE_USERS) --samples 1 --out runs/noise || exit 1; done
-	@$(BIN)/prefbench audit runs/noise/*-* || true
-	@$(BIN)/prefbench report --name attacks runs/noise/*-* --out runs/noise/report --publish
+	@for method in $(SLOW_FRAME) $(SLOW); do \
+		$(BIN)/prefbench run --method $$method --users $(SLOW_USERS) --samples 1 --out runs/slow-attackers || exit 1; done
+	@$(BIN)/prefbench audit runs/slow-attackers/*-* || true
+	@$(BIN)/prefbench report --name attacks runs/slow-attackers/*-* --out runs/slow-attackers/report --publish
 
 # The metrics themselves against the known truth, beside the runs of `make leaderboard` and `make attackers`. Not among them:
 # `personal-gain`, whose encoder reads 43,000 pictures at 224 x 224, and which is for suites without a known truth.

@@ -67,7 +67,7 @@ def draw(rows: Sequence[tuple[str, Sequence[tuple[str, Image.Image]]]], path: Pa
             axis.set_axis_off()
         for axis, (prompt, picture) in zip(line, pictures, strict=False):
             axis.imshow(picture, interpolation="nearest")
-            axis.set_title(prompt, y=-0.18, fontsize=7)
+            axis.set_title(prompt.replace(", ", ",\n"), y=0, pad=-6, verticalalignment="top", fontsize=7)
     figure.subplots_adjust(left=0.14, right=0.99, top=0.99, bottom=0.04, hspace=0.32, wspace=0.05)
     figure.savefig(path, dpi=110)
     plt.close(figure)
