@@ -126,7 +126,7 @@ def sentence_claims() -> Iterator[Claim]:
     cost = {"value": -clip["difference"], "low": -clip["difference_high"], "high": -clip["difference_low"]}
     yield Claim(
         "README.md",
-        f"costs `ours` {interval(cost, 2)} of it against `prompt-only` (p {clip['p']:.4f}, not adjusted",
+        f"costs `ours` {interval(cost, 2)} of clip-score against `prompt-only` (p {clip['p']:.4f}, not adjusted",
         entry("ours"),
     )
     fids = [number(entry(name), "fid", 2).partition(" ")[0] for name in ("random-style", "ours")]
