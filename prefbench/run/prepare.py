@@ -217,6 +217,8 @@ def suite_name(suite: str) -> str:
 def kinds_of_users(suite: Suite, split: Split, limit: int | None) -> dict[str, str]:
     """User id to kind, in the suite's order."""
     users = suite.users(split)
+    if limit is not None and not users:
+        raise PrefbenchError(f"suite {suite.card.name!r} has no users of {split} with these parameters")
     if limit is not None and not 1 <= limit <= len(users):
         raise PrefbenchError(f"users must be 1 to {len(users)}, got {limit}")
     return {user.id: user.kind for user in users[:limit]}

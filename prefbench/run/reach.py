@@ -2,7 +2,8 @@
 
 A look at the source of the method's classes and of the modules of its own package that they import, and at what the
 method holds once it has drawn. It is no proof of honesty: code can build a name from pieces, or read a file. What
-looks users up by anything at all falls on new users, which `prefbench audit --fresh` draws for.
+looks users up in a table falls on new users, which `prefbench audit --fresh` draws for; what finds the live suite does
+not, so that asking the interpreter for live objects or frames is looked for, too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ _OURS = __name__.partition(".")[0]
 _HARNESS = tuple(f"{_OURS}.{name}" for name in ("calls", "run.prepare", "run.guarded_suite", "run.opaque"))
 """Modules of the harness that hand out suites, or know whose an opaque name is."""
 _LOADERS = ("load", "load_class", "make", "entry", "load_suite", "suite_of")
+_LIVE = frozenset(
+    {
+        "get_objects",
+        "get_referrers",
+        "get_referents",
+        "_getframe",
+        "_current_frames",
+        "currentframe",
+        "f_back",
+        "f_locals",
+    }
+)
+"""Names by which the interpreter hands out other code's live objects, whatever the module is called."""
 _DOTTED = re.compile(r"\w+(\.\w+)+(:\w+)?")
 _LIMIT = 200
 """Modules of one package that are looked at; more are those of a library."""
@@ -191,7 +205,17 @@ def _reaches(module: str, path: Path) -> Iterator[Reach]:
             lines.setdefault(node.lineno, "loads a suite")
         elif isinstance(node, ast.Attribute) and is_forbidden(_chain(node)):
             lines.setdefault(node.lineno, f"uses {_chain(node)}")
+        if isinstance(node, ast.Attribute | ast.Constant | ast.ImportFrom) and (name := _live(node)):
+            lines.setdefault(node.lineno, f"asks the interpreter for live objects: {name}")
     yield from (Reach(file, line, what) for line, what in lines.items())
+
+
+def _live(node: ast.AST) -> str:
+    """The name by which a node asks for live objects; empty for any other."""
+    if isinstance(node, ast.ImportFrom):
+        return next((alias.name for alias in node.names if alias.name in _LIVE), "")
+    name = node.attr if isinstance(node, ast.Attribute) else node.value if isinstance(node, ast.Constant) else ""
+    return name if isinstance(name, str) and name in _LIVE else ""
 
 
 def _loads_a_suite(call: ast.Call) -> bool:

@@ -124,8 +124,13 @@ def fresh_of(path: Path, samples: Collection[str]) -> Fresh:
     rows: Sequence[Mapping[str, Any]] = content["rows"]
     if not all(row["alike"] for row in rows):
         return Fresh(0, "")
-    gains = ", ".join(f"{row['metric']} {row['gain']:+.3f}" for row in rows)
+    gains = ", ".join(f"{row['metric']} {row['gain']:+.3f}{_chance(row['p'])}" for row in rows)
     return Fresh(content["users"], f"{content['users']}, own users' gain {gains}")
+
+
+def _chance(p: float | None) -> str:
+    """The p value of a gain that chance alone would seldom give."""
+    return f" (p {p:.3f})" if p is not None and p < _DOUBT else ""
 
 
 def _metrics(run: ScoredRun) -> list[str]:

@@ -43,6 +43,8 @@ def vouched(runs: Mapping[str, ScoredRun], label: str) -> Vouched:
     passed = f"passed but for {excused}, which is of the data" if excused else "passed"
     if outcome is not None and outcome["failed_before"]:
         passed += f" after {counted(outcome['failed_before'], 'failed one')}"
+    if outcome is not None and outcome["warned"]:
+        passed += f" with warnings ({', '.join(outcome['warned'])})"
     asked = f" --fresh {_FRESH}" if can_be_fresh(run.spec) else ""
     lacking = []
     if is_personal(run) and not is_given(run.spec) and other is None:

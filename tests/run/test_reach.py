@@ -57,6 +57,13 @@ def test_what_ships_reaches_for_nothing_that_its_card_does_not_say(name: str) ->
         ("def f():\n    from prefbench.suites.picturebook.reader import reader", "line 5 imports prefbench.suites"),
         ("import prefbench\ndef f():\n    return prefbench.suites.folder", "line 6 uses prefbench.suites"),
         ("m = importlib.import_module('prefbench.suites.picturebook.users')", "line 4 names prefbench.suites"),
+        ("import gc\nsuite = lambda: gc.get_objects()", "line 5 asks the interpreter for live objects: get_objects"),
+        ("from gc import get_referrers as f", "line 4 asks the interpreter for live objects: get_referrers"),
+        ("import sys\nup = lambda: getattr(sys, '_getframe')(1)", "line 5 asks the interpreter for live objects"),
+        (
+            "def f(e):\n    return e.__traceback__.tb_frame.f_back",
+            "line 5 asks the interpreter for live objects: f_back",
+        ),
         ("from prefbench.run.prepare import load_suite", "line 4 imports prefbench.run.prepare"),
         ("from prefbench.registry import load\nsuite = lambda: load('suite', 'picturebook')", "line 5 loads a suite"),
     ],
