@@ -263,6 +263,19 @@ def posterior_claims() -> Iterator[Claim]:
     yield Claim("docs/numbers.md", f"in the utility of the best style: {one} and {two}", file)
 
 
+def attack_claims() -> Iterator[Claim]:
+    """What the slow attackers win."""
+    file, page = "results/attacks/picturebook.test.mini-sd.15-users.json", "docs/belief.md"
+    gap = {one["command"]: one["cells"]["gap-closed"]["value"] for one in content(file)["attackers"]}
+    of = {name: fixed(gap[f"prefbench run --method {name} --users 15 --samples 1"], 2) for name in (
+        "reader-noise -p levels=16", "reader-noise -p levels=4 -p through=audit", "best-of-reader",
+    )}  # fmt: skip
+    most, hidden, chosen = of.values()
+    yield Claim(page, f"at 16 levels it closes {most} of the gap, more than any honest method", file)
+    yield Claim(page, f"4 levels that look through the audit close {hidden} and pass", file)
+    yield Claim(page, f"by the reader itself, closes {chosen} and cannot be found", file)
+
+
 def world_claims() -> Iterator[Claim]:
     """Whether rankings hold in other worlds."""
     file, page = "results/worlds/picturebook.mini-sd.json", "docs/belief.md"
@@ -319,7 +332,7 @@ def redrawn_claims() -> Iterator[Claim]:
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
     *other_claims(), *size_claims(), *noise_claims(), *reader_claims(), *posterior_claims(), *gpu_claims(),
-    *world_claims(),     *redrawn_claims(),
+    *world_claims(), *attack_claims(), *redrawn_claims(),
 ]  # fmt: skip
 
 

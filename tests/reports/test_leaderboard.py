@@ -217,7 +217,7 @@ def test_the_committed_frame_holds() -> None:
     assert value("inferred.other-user") < value("inferred") / 4, "another's taste is worth what all share of it"
     assert abs(value("inferred.other-user", "utility/own")) <= 0.05
     assert rows["inferred.flipped"]["utility"]["difference_high"] < 0
-    # Probing needs histories that can be halved, and prompts with both verdicts; half of the prompts name no style word.
+    # Probing needs histories that can be halved, and prompts with both verdicts; half of the prompts name no word.
     some = ("probing", "prompt-fidelity/words")
     drawn = [row for metrics in rows.values() for name, row in metrics.items() if not name.startswith(some)]
     assert all(row["missing"] == 0 for row in drawn)
