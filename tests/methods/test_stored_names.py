@@ -14,7 +14,7 @@ from prefbench.files import WEIGHTS
 from prefbench.methods.ours.train import injection_stage, question_stage
 from prefbench.methods.ours.train.injection_stage import InjectionRecipe
 from prefbench.methods.ours.train.stage_card import finished_card
-from prefbench.methods.ours.train.stored_names import recipe_text
+from prefbench.methods.ours.train.stored_names import _FORMER, recipe_text
 
 RECIPES = {
     "a24287868c107f1f": question_stage.MINIATURE,
@@ -30,18 +30,29 @@ def test_a_recipe_has_the_text_that_digests_of_checkpoints_were_taken_over(diges
     assert hashlib.sha256(recipe_text(RECIPES[digest]).encode()).hexdigest().startswith(digest)
 
 
-def test_the_card_of_a_finished_training_is_recognised() -> None:
-    """The shipped one, written by version 0.1."""
-    path = WEIGHTS / "mini-mllm" / "card.json"
-    card = finished_card(path, question_stage.MINIATURE, {"suite": "picturebook", "users": 1000})
-    assert card is not None
-    assert "gathering" in card["recipe"]
+def shipped(name: str) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((WEIGHTS / name / "card.json").read_text())
+    return card
+
+
+def as_before(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as version 0.1 stored it."""
+    return {_FORMER.get(name, name): value for name, value in recipe.items()}
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_the_card_of_a_finished_training_is_recognised(former: bool, tmp_path: Path) -> None:
+    card, path = shipped("mini-mllm"), tmp_path / "card.json"
+    path.write_text(json.dumps(card | {"recipe": as_before(card["recipe"])} if former else card))
+    found = finished_card(path, question_stage.MINIATURE, {"suite": "picturebook", "users": 1000})
+    assert found is not None
+    assert ("gathering" in found["recipe"]) is former
     assert finished_card(path, question_stage.PREDECESSOR, {}) is None
     assert finished_card(path, question_stage.MINIATURE, {"users": 999}) is None
 
 
 def test_a_stored_recipe_is_read_under_its_former_and_its_present_names() -> None:
-    stored: dict[str, Any] = json.loads((WEIGHTS / "ours-mini-sd" / "card.json").read_text())["recipe"]
+    stored = as_before(shipped("ours-mini-sd")["recipe"])
     assert "practice" in stored
     assert InjectionRecipe.of_card(stored) == injection_stage.MINIATURE
     present = json.loads(json.dumps(asdict(injection_stage.MINIATURE)))
