@@ -74,7 +74,7 @@ def test_a_suite_says_how_many_prompts_its_backbone_and_its_encoder_cut() -> Non
 def test_a_suite_of_short_prompts_is_read_whole() -> None:
     finding = {finding.check: finding for finding in check_suite("picturebook", users=1)}["prompts read"]
     assert finding.outcome == "ok"
-    assert finding.detail.startswith("0 of 12 prompts cut at 32 tokens by the backbone mini-sd; 0 of 12")
+    assert finding.detail.startswith("0 of 28 prompts cut at 32 tokens by the backbone mini-sd; 0 of 28")
 
 
 def test_a_backbone_that_is_not_here_is_named_as_not_counted() -> None:

@@ -77,6 +77,7 @@ def test_with_all_shipped_weights_only_downloads_are_missing(tmp_path: Path) -> 
     assert {("backbone", "sdxl"), ("mllm", "idefics2-8b"), ("scorer", "pickscore"), ("metric", "vqa-score")} <= set(
         missing
     )
+    assert missing.pop(("extractor", "mini-words")).command == "prefbench train mini-words --install"
     unscored = missing.pop(("metric", "fd-dinov2"))
     assert (unscored.missing, unscored.command) == (("suite 'picturebook' names no extractor for 'dinov2'",), "")
     assert all(row.command.startswith(("hf download ", "curl ")) for row in missing.values())
