@@ -258,9 +258,13 @@ committed = pytest.mark.parametrize("result", COMMITTED, ids=[Attacks().stem(res
 
 
 @committed
-def test_no_attacker_outranks_the_honest_methods(result: AttackResult) -> None:
+def test_an_attacker_that_outranks_the_honest_methods_fails_its_audit(result: AttackResult) -> None:
     assert result["headline"] is not None
-    assert outranking(result) == []
+    audits = {row["method"]: row["audit"] for row in result["attackers"]}
+    for method in outranking(result):
+        audit = audits[method]
+        assert audit is not None
+        assert audit["failed"], method
 
 
 @committed
