@@ -6,8 +6,8 @@
 Checkpoints in the public layout are written to a temporary folder and loaded as any others. Random weights draw noise,
 but take the time and the memory of trained ones. Measured: reading a user's history of 8 + 8 images, training steps of
 both stages, and images per second with and without the second cross-attention; how many operations that are, as PyTorch
-counts them, beside the rate of one large matrix product on the same GPU. PyTorch before 2.14 does not know all of them:
-then the rates stand alone.
+counts them, beside the rate of one large matrix product on the same GPU. Where PyTorch (as 2.11
+does) lacks the count of an attention, the rates stand alone.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def _operations(work: Callable[[], object]) -> int | None:
     try:
         with FlopCounterMode(display=False) as counter:
             work()
-    except AssertionError:  # grouped queries, before 2.14
+    except AssertionError:  # grouped queries, in 2.11
         work()
         return None
     return int(counter.get_total_flops())

@@ -120,8 +120,8 @@ def sentence_claims() -> Iterator[Claim]:
         "README.md", f"`ours` is above each of the others in utility (largest {p_text(worst)} after Holm",
         "benchmarks/results/utility-ours.json",
     )  # fmt: skip
-    told = entry("inferred-words")
-    yield Claim("README.md", f"what the history reveals, closes {number(told, 'gap-closed', 2)}", told)
+    words = entry("inferred-words")
+    yield Claim("README.md", f"what the history reveals, closes {number(words, 'gap-closed', 2)}", words)
     (clip,) = [r for r in content(entry("ours"))["rows"] if (r["metric"], r["kind"]) == ("clip-score", "all")]
     cost = {"value": -clip["difference"], "low": -clip["difference_high"], "high": -clip["difference_low"]}
     yield Claim(

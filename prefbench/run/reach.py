@@ -205,12 +205,12 @@ def _reaches(module: str, path: Path) -> Iterator[Reach]:
             lines.setdefault(node.lineno, "loads a suite")
         elif isinstance(node, ast.Attribute) and is_forbidden(_chain(node)):
             lines.setdefault(node.lineno, f"uses {_chain(node)}")
-        if isinstance(node, ast.Attribute | ast.Constant | ast.ImportFrom) and (name := _live(node)):
+        if isinstance(node, ast.expr | ast.ImportFrom) and (name := _live(node)):
             lines.setdefault(node.lineno, f"asks the interpreter for live objects: {name}")
     yield from (Reach(file, line, what) for line, what in lines.items())
 
 
-def _live(node: ast.AST) -> str:
+def _live(node: ast.expr | ast.ImportFrom) -> str:
     """The name by which a node asks for live objects; empty for any other."""
     if isinstance(node, ast.ImportFrom):
         return next((alias.name for alias in node.names if alias.name in _LIVE), "")

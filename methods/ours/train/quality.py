@@ -131,7 +131,7 @@ def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[QualityFigure]
     assert truth is not None
     method = PrefGen(weights=str(folder))
     method.setup(Context(backbone))
-    found: dict[str, list[float]] = defaultdict(list)
+    readings: dict[str, list[float]] = defaultdict(list)
     for number, user in enumerate(suite.users("val")):
         profile, cases = method.profile(suite.history(user.id)), suite.cases(user.id)
         requests = [Request(case, 0, 100 * number + i, profile) for i, case in enumerate(cases)]
@@ -143,8 +143,8 @@ def ours_mini_sd(folder: Path = WEIGHTS / "ours-mini-sd") -> list[QualityFigure]
         }
         for score, parts in scores.items():
             for part, values in parts.items():
-                found[score if part == "total" else f"{score}/{part}"].extend(map(float, values))
-    return [QualityFigure(name, float(np.nanmean(found[name])), *bounds) for name, bounds in _DRAWN.items()]
+                readings[score if part == "total" else f"{score}/{part}"].extend(map(float, values))
+    return [QualityFigure(name, float(np.nanmean(readings[name])), *bounds) for name, bounds in _DRAWN.items()]
 
 
 def _value(value: float | None) -> float:
