@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -184,6 +185,7 @@ def workplace() -> Iterator[Path]:
 def main(inputs: int, seed: int, only: str | None, case: int | None, processes: int, out: Path | None) -> None:
     """Prints one line per campaign, and one per failure."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background ignores
     if case is not None and only is None:
         raise click.UsageError("--case names an input of --only")
     shares = {name: kind.share for name, kind in KINDS.items()} if only is None else {only: 1.0}

@@ -7,10 +7,12 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from benchmarks import fuzz
+from benchmarks.fuzzing import plugins
 from benchmarks.fuzzing.trial import Trial
 from prefbench.api import pictures
 
@@ -35,6 +37,27 @@ def test_a_picture_that_is_silently_another_is_a_failure_with_its_command(monkey
     done = CliRunner().invoke(fuzz.main, ["--inputs", "60", "--only", "pictures"])
     assert done.exit_code == 1
     assert "python benchmarks/fuzz.py --seed 0 --only pictures --case" in done.stderr
+
+
+@FORKS
+@pytest.mark.slow
+@pytest.mark.parametrize("deed", ["_method", "_metric"])
+def test_a_plug_in_that_presses_ctrl_c_stops_its_command_and_one_that_only_raises_is_refused(
+    deed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = "generate(self, requests)" if deed == "_method" else "score(self, drawn)"
+    cards = {"_method": "", "_metric": "    card = MetricCard('mine', '1', 'x', 'side', 'up', 'image', 'r')\n"}
+    base = "Painter" if deed == "_method" else "ImageMetric"
+
+    def ends(fault: str, place: str) -> str:
+        text = f"class Bad({base}):\n{cards[deed]}    def {asked}:\n        {fault}\n"
+        monkeypatch.setattr(plugins, deed, lambda _: plugins.Source(text))
+        (tmp_path / place).mkdir()
+        trial = Trial(np.random.default_rng(0), tmp_path / place)
+        return str(getattr(plugins.Plugins(tmp_path / "material"), deed)(trial))
+
+    assert ends(plugins.CTRL_C, "pressed").endswith("130")
+    assert ends("raise KeyboardInterrupt", "raised")[-1] in "12"
 
 
 class Misbehaving:

@@ -48,6 +48,8 @@ class Odd(float):
     def __float__(self): raise ValueError("odd")
     def __repr__(self): return "\\x1b[2J"
 """
+CTRL_C = "os.kill(os.getpid(), signal.SIGINT)"
+"""What the process cannot tell from a user's Ctrl-C, and what ends a command as that does."""
 RAISED = (
     "raise ValueError('no')", "raise KeyError({})", "sys.exit(0)", "sys.exit('bye')", "sys.exit(None)", "exit()",
     "raise Silent",
@@ -63,7 +65,7 @@ RAISED = (
     "raise NotMeasurableError('too\\nfew')", "raise type('Ö\\n', (Exception,), {})('x')", "raise ValueError('\\ud800')",
     "raise SystemExit(Silent())", "raise FileNotFoundError(2, 'no', 'a\\nb')", "raise BrokenPipeError",
     "raise TimeoutError",
-    "raise PluginError('x', 'y', 'z')" , "open('/dev/full', 'w').write('x')", "os.kill(os.getpid(), signal.SIGINT)",
+    "raise PluginError('x', 'y', 'z')" , "open('/dev/full', 'w').write('x')", CTRL_C,
 )  # fmt: skip
 DEEDS = (
     "print('spoilt')", "sys.stdout.write('{}')", "os.write(1, b'spoilt')", "os.chdir('/')", "sys.stdout = None",
@@ -169,12 +171,15 @@ class Plugins:
         source, out = _method(trial), trial.folder / "runs"
         path = _write(trial.folder, source.text)
         scored = ["--metrics", f"{WORLD}:Redness"] if trial.chance(0.3) else ["--no-score"]
-        done = command(*arguments_of_run(self.backbone, out, method=f"{path}:Bad"), *scored, "--json")
+        words = (*arguments_of_run(self.backbone, out, method=f"{path}:Bad"), *scored, "--json")
+        done = command(*words, interrupted=CTRL_C in source.text)
         if "spoilt" in done.out:
             raise WrongError("what a plug-in printed stands in the JSON")
         samples = [s for run in out.glob("*/run.json") for s in RunFolder(run.parent).samples().values()]
         if done.code == 0 and not (samples and all(sample.status == "ok" for sample in samples)):
             raise WrongError(f"exit code {done.code}, and the samples are {[sample.status for sample in samples]}")
+        if done.code == 130 and any(sample.status != "ok" for sample in samples):
+            raise WrongError("Ctrl-C fails samples")
         if source.paints_noise:
             for sample in samples:
                 if sample.image not in (None, image_digest(noise(sample.seed % 2**31))):
@@ -185,10 +190,13 @@ class Plugins:
         source, run = _metric(trial), copied(self.drawn, trial.folder / self.drawn.name)
         path = _write(trial.folder, source.text)
         metrics = f"{path}:Bad" if trial.chance(0.5) else f"{path}:Bad,{WORLD}:Redness"
-        done = command("score", str(run), "--metrics", metrics, "--suite", SUITE, "--json")
+        words = ("score", str(run), "--metrics", metrics, "--suite", SUITE, "--json")
+        done = command(*words, interrupted=CTRL_C in source.text)
         if "spoilt" in done.out:
             raise WrongError("what a plug-in printed stands in the JSON")
         stored = read_scores(RunFolder(run), "mine")
+        if stored is not None and done.code == 130:
+            raise WrongError("Ctrl-C leaves scores of the metric that it stopped")
         if stored is None:
             return f"metric ends with {done.code}"
         rows = [row.value for row in stored.rows if row.column == "mine"]

@@ -55,8 +55,12 @@ class Trial(NamedTuple):
         return bool(self.rng.random() < share)
 
 
-def command(*arguments: str) -> Done:
-    """Runs the command line in this process. Raises `WrongError` for a traceback, other exit codes, spoilt JSON."""
+def command(*arguments: str, interrupted: bool = False) -> Done:
+    """Runs the command line in this process, of which 130 is a right end where something presses Ctrl-C.
+
+    Raises:
+        WrongError: a traceback, another exit code than 0, 1 and 2, or spoilt JSON.
+    """
     logging.getLogger().handlers.clear()  # those of the command before write to a stream that is closed
     result = CliRunner().invoke(main, list(arguments))
     shown = " ".join(arguments)
@@ -64,7 +68,7 @@ def command(*arguments: str) -> Done:
         raise WrongError(f"{shown}: {type(result.exception).__name__}: {result.exception}") from result.exception
     if "Traceback" in result.output:
         raise WrongError(f"{shown}: a traceback: {result.output[-1500:]}")
-    if result.exit_code not in (0, 1, 2):
+    if result.exit_code not in (0, 1, 2, *([130] if interrupted else [])):
         raise WrongError(f"{shown}: exit code {result.exit_code}: {result.output[-500:]}")
     if "--json" in arguments and result.stdout.strip():
         json.loads(result.stdout, parse_constant=_not_json)

@@ -38,7 +38,7 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
     """
     # Before the lock: a git process that outlives a kill of this one would keep the folder locked.
     code, folder = code_state(), _wherever(prepared.folder)
-    with continued(folder, prepared.spec, lambda: describe(prepared, code), bar) as finished:
+    with continued(folder, prepared.spec, prepared.kinds, lambda: describe(prepared, code), bar) as finished:
         if any(planned.key not in finished for batch in prepared.plan for planned in batch):
             folder.append_start(start_row(code, prepared.spec.batch))
         result = _drawn(prepared, folder, finished, bar)
@@ -81,7 +81,11 @@ def execute_unnamed(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
 
 @contextmanager
 def continued(
-    folder: RunFolder, spec: RunSpec, description: Callable[[], Mapping[str, Any]], bar: Bar
+    folder: RunFolder,
+    spec: RunSpec,
+    kinds: Mapping[str, str],
+    description: Callable[[], Mapping[str, Any]],
+    bar: Bar,
 ) -> Iterator[dict[str, Sample]]:
     """Holds the folder of a run that begins, with its description, or goes on; yields `RunFolder.finished`."""
     with folder.locked():
@@ -89,6 +93,8 @@ def continued(
             folder.write_description(description())
         if folder.owner.run != owner_of({"spec": spec.to_json(), "format": folder.owner.format}).run:
             raise PrefbenchError(f"{folder.path / 'run.json'} describes another run; {ADVICE}")
+        if folder.read_description()["kinds"] != kinds:
+            raise PrefbenchError(f"{folder.path / 'run.json'} names other users or kinds than the suite; {ADVICE}")
         yield folder.finished(bar)
 
 

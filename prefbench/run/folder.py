@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from prefbench.run.description import ADVICE, description_text, owner_of, read_d
 from prefbench.run.journal import Journal, Owner
 from prefbench.run.lines import sha256
 from prefbench.run.nearby import no_run
-from prefbench.run.origins import origin_check
+from prefbench.run.origins import origin_check, user_check
 from prefbench.run.row_kinds import (
     PROFILES,
     REPRESENTATIONS,
@@ -120,11 +120,19 @@ class RunFolder:
         """The last row of every sample, by key. Raises `PrefbenchError` for a row that cannot be relied on."""
         rows: dict[str, Sample] = {}
         for path in sorted((self.path / "samples").glob("*.jsonl")):
-            journal = self._journal(f"samples/{path.name}", SAMPLES)
-            if self.owner.format == 1:
-                journal = replace(journal, fault=origin_check(self.read_description(), self.profiles().values()))
+            journal = replace(self._journal(f"samples/{path.name}", SAMPLES), fault=self._origin)
             rows.update((sample.key, sample) for sample in journal.rows())
         return rows
+
+    @property
+    def _origin(self) -> Callable[[Sample], str]:
+        """What is wrong with where a sample says it is from; nothing while the run is not described yet."""
+        if not (self.path / "run.json").exists():
+            return lambda _: ""
+        description = self.read_description()
+        return (
+            origin_check(description, self.profiles().values()) if self.owner.format == 1 else user_check(description)
+        )
 
     @seldom_collected()
     def finished(self, bar: Bar = no_bar) -> dict[str, Sample]:

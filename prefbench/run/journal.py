@@ -49,7 +49,7 @@ class Journal(Generic[R]):
     owner: Owner
     kind: RowKind[R]
     fault: Callable[[R], str] = lambda _: ""
-    """What is wrong with a row of format 1 that has all its fields."""
+    """What is wrong with a row that has all its fields; empty where nothing is."""
 
     @property
     def path(self) -> Path:
@@ -100,7 +100,14 @@ class Journal(Generic[R]):
                 self._check_header(lines[0])
                 lines, first, before = lines[1:], 2, sha256(lines[0])[:_SUM]
             bare, before = self._unchained(lines, first, before, ended=block.ended)
-            rows += parse(self.kind.adapter, bare, path=self.path, first=first, advice=self._advice)
+            rows += self._parsed(bare, first)
+        return rows
+
+    def _parsed(self, lines: Sequence[bytes], first: int) -> list[R]:
+        rows = parse(self.kind.adapter, lines, path=self.path, first=first, advice=self._advice)
+        for number, row in enumerate(rows, start=first):
+            if fault := self.fault(row):
+                raise PrefbenchError(f"{self.path} line {number} {fault}; {self._advice}")
         return rows
 
     def _unchained(self, lines: Sequence[bytes], first: int, before: str, *, ended: bool) -> tuple[list[bytes], str]:
@@ -148,10 +155,7 @@ class Journal(Generic[R]):
                 if "sum" in row or "format" in row:
                     what = f"line {number} has a sum and run.json has no digest: one of the two was edited"
                     raise PrefbenchError(f"{self.path} {what}; {self._advice}")
-                modern = encoded(self.kind.modern(row))
-                rows += parse(self.kind.adapter, [modern], path=self.path, first=number, advice=self._advice)
-                if fault := self.fault(rows[-1]):
-                    raise PrefbenchError(f"{self.path} line {number} was edited ({fault}); {self._advice}")
+                rows += self._parsed([encoded(self.kind.modern(row))], number)
         return rows
 
     def _warn(self, number: int) -> None:

@@ -185,6 +185,14 @@ def test_profiles_of_another_run_are_refused(folder: RunFolder) -> None:
         folder.profiles()
 
 
+def test_a_row_of_a_user_that_run_json_does_not_name_is_refused_though_every_sum_fits(folder: RunFolder) -> None:
+    folder.append_samples([sample("g", user="dan\x1b"), sample("h")])
+    with pytest.raises(PrefbenchError, match=r"samples/0\.jsonl line 8 is of no user that run\.json names \(dan"):
+        folder.samples()
+    folder.write_description({**DESCRIPTION, "kinds": {"ann": "user", "dan\x1b": "user"}})
+    assert len(folder.samples()) == 8
+
+
 # ---------------------------------------------------------------------------------------------- folders of format 1
 
 
@@ -195,7 +203,7 @@ def test_profiles_of_another_run_are_refused(folder: RunFolder) -> None:
             (b'"user": "test-0001"', b'"user": "test-0002"'),
             r"was edited \(its seed is of another",
         ),
-        ((b'"user": "test-0001"', b'"user": "nobody"'), r"was edited \(run.json names no such user"),
+        ((b'"user": "test-0001"', b'"user": "nobody"'), r"is of no user that run.json names \(nobody\)"),
         ((b'"prompt": "', b'"prompt": "not '), r"was edited \(its seed is of another"),
         ((b'"key": "', b'"key": "0'), r"was edited \(its key is of another"),
         ((b'"seconds": ', b'"seconds": -'), r"is no row \(seconds: Input should be greater than or equal to 0"),

@@ -238,6 +238,20 @@ def test_the_description_of_another_run_is_refused(suite_file: Path, settings: d
     assert execute(one).drawn == 0
 
 
+@pytest.mark.parametrize("kinds", [{}, {"val-9999": "user"}])
+def test_a_description_of_other_users_is_refused(
+    suite_file: Path, settings: dict[str, Any], kinds: dict[str, str]
+) -> None:
+    one = prepare(Settings(**settings, suite=f"{suite_file}:Toy"))
+    execute(one)
+    folder, content = one.folder, one.folder.read_description()
+    folder.write_description({**{k: v for k, v in content.items() if k not in ("format", "sha256")}, "kinds": kinds})
+    with pytest.raises(PrefbenchError, match=r"run\.json names other users or kinds than the suite; delete it and run"):
+        execute(one)
+    (folder.path / "run.json").unlink()
+    assert execute(one).drawn == 0
+
+
 def test_a_suite_without_cases_is_refused_before_drawing(tmp_path: Path) -> None:
     (tmp_path / "toy.py").write_text(SUITE.replace('return [Case(f"{user}/0", user, "a cat")]', "return []"))
     with pytest.raises(PrefbenchError, match="suite 'toy' has no case to draw for users of val"):

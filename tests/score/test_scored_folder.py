@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from prefbench.api import ALL, PrefbenchError, Sample, ScoreHeader
+from prefbench.cli.main import main
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluator import Evaluator
 from prefbench.score.material import Material
@@ -115,6 +117,21 @@ def test_an_old_summary_of_other_metrics_is_refused(old: Path) -> None:
     RunFolder(old).drop_scores("fid")
     with pytest.raises(PrefbenchError, match="its summary is not of its scores; prefbench score"):
         ScoredFolder.open(old).summary()
+
+
+@pytest.mark.parametrize("verb", ["score", "report", "audit", "show"])
+def test_a_user_that_run_json_lacks_is_one_line_in_every_command(
+    scored: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(scored)
+    content = {name: value for name, value in folder.read_description().items() if name not in ("format", "sha256")}
+    folder.write_description({**content, "kinds": {"ann": "noisy", "bob": "noisy"}})
+    monkeypatch.chdir(scored.parent)
+    done = CliRunner().invoke(main, [verb, scored.name])
+    said = done.stderr + done.stdout
+    assert "run/samples/0.jsonl line 6 is of no user that run.json names (cyd)" in " ".join(said.split())
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 2
 
 
 def test_rows_cost_and_frames_are_what_was_stored(scored: Path) -> None:

@@ -29,7 +29,7 @@ def store(run: GivenRun, bar: Bar = no_bar) -> int:
         more = f" (and {len(conflicts) - 1:,} more)" if len(conflicts) > 1 else ""
         raise PrefbenchError(f"nothing tells which image counts: {conflicts[0]}{more}")
     code = code_state()
-    with continued(run.folder, run.spec, lambda: describe(run, code), bar) as finished:
+    with continued(run.folder, run.spec, run.data.kinds, lambda: describe(run, code), bar) as finished:
         stored = run.folder.samples()
         rows = [(one, one.row(planned.key)) for one, planned in zip(run.coverage.expected, run.plan, strict=True)]
         lacking = [(one, row) for one, row in rows if not _is_stored(row, stored, finished)]
