@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import binom
@@ -26,6 +27,7 @@ SKEWED = {
 """The same of lognormal users and prompts."""
 LIMIT_HELD, LIMIT_REJECTED = 0.92, 0.07
 """Intervals of 95 % hold at least so many truths; at most so many tests at 0.05 of equal methods reject."""
+_AXES = ("effects", "users", "prompts")
 _CHANCE = 0.001
 """A count misses a limit where rates that keep it would lead to such a count this seldom."""
 
@@ -38,6 +40,17 @@ def covers(hits: int, n: int, share: float = LIMIT_HELD) -> bool:
 def is_seldom(hits: int, n: int) -> bool:
     """Whether so many of n tests may reject if 7 % or fewer do."""
     return hits <= int(binom.ppf(1 - _CHANCE, n, LIMIT_REJECTED))
+
+
+def faults(part: str, cell: Mapping[str, Any]) -> list[str]:
+    """The limits that a cell of `benchmarks/rates.py` misses beyond chance; none of skewed effects that are marked."""
+    if cell["effects"] in SKEWED and cell["marked"]:
+        return []
+    n, where = cell["n"], " ".join([part, *(str(cell[name]) for name in ("metric", *_AXES) if name in cell)])
+    rejected = n - cell["held"] if part == "ranks" else cell.get("rejected", 0)
+    held = [name for name in ("held", "held_values") if name in cell and part != "ranks"]
+    low = [f"{where}: {name} {cell[name]} of {n}, under 92 %" for name in held if not covers(cell[name], n)]
+    return low + [f"{where}: {rejected} of {n} rejected, over 7 %"] * (not is_seldom(rejected, n))
 
 
 def study(rng: np.random.Generator, users: int, prompts: int, effects: str) -> FloatArray:

@@ -48,9 +48,9 @@ COVERAGE, RATES, HERE = "tests/stats/test_coverage.py", "benchmarks/rates.py", "
 MEASURED_BY_TESTS: Mapping[str, str] = {
     r"hold at least 92 % in simulations of normal effects": COVERAGE,
     r"fails for 2\.8 % of users .{0,60}fails for 7\.5 % of prompts altogether in 54 %": COVERAGE,
-    r"lognormal effects they hold 91 to 96 % .{0,60}80 to 92 % with fewer": RATES,
-    r"skewed effects are held in 80 to 92 %": RATES,
-    r"skewed in this way reject up to 11 %": RATES,
+    r"lognormal effects they hold 93 to 96 % .{0,80}at most 7 % of equal methods": RATES,
+    r"intervals hold from 81 % on and tests reject up to 18 %, most with many users": RATES,
+    r"skewed effects are held from 81 % on and tests reject up to 18 %": RATES,
     r"calls at most 4 % of equal methods different in any cell and 1 % at any size, and its intervals hold 99 %": RATES,
     r"the values themselves hold 95 % and more of normal features": RATES,
     r"goes 0\.209 of the way .{0,90}tells 0\.620 of pairs, the own taste 0\.968": HERE,

@@ -167,7 +167,7 @@ def test_intervals_over_users_alone_are_marked_and_explained(tmp_path: Path) -> 
     runs = [build(tmp_path / "a", "a", SIX), build(tmp_path / "b", "prompt-only", dict.fromkeys(SIX, 0.1))]
     text = to_text(runs_grid(compare(runs)))
     assert re.search(r"\d°‡", text)
-    assert "‡ under 16 users or 10 shared prompts: where few of them decide" in text
+    assert "‡ under 30 users or 20 shared prompts: where few of them decide" in text
     assert "° over users only: 2 prompts, too few to speak of other prompts." in text
     assert re.search(r"\d°‡", to_text(difference_grid(compare(runs))))
 

@@ -134,12 +134,12 @@ def test_the_crowds_style_stands_in_a_column_beside_the_floor_and_under_the_tabl
 
 
 def test_marks_of_kinds_of_users_are_explained_under_their_own_table_alone(tmp_path: Path) -> None:
-    users = {f"u{i}": i / 40 for i in range(13)}  # 16 in all, of whom 15 are noisy
+    users = {f"u{i}": i / 40 for i in range(27)}  # 30 in all, of whom 29 are noisy
     comparison = compare([build(tmp_path / "base", "prompt-only", {"ann": 0.1, "bob": 0.2, "cyd": 0.4, **users})])
     of_utility = [row.summary for row in comparison.rows if row.summary.metric == "utility"]
     assert not any("‡" in note for note in legend(of_utility))
     kinds = kinds_grid(comparison, "utility")
-    assert any(note.startswith("‡ under 16 users") for note in kinds.notes)
+    assert any(note.startswith("‡ under 30 users") for note in kinds.notes)
     assert any("‡" in cell for section in kinds.sections for row in section for cell in row)
 
 

@@ -138,16 +138,16 @@ def test_intervals_of_strengths_hold_the_truth(users: int, prompts: int, spread:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("effects", SKEWED)
-@pytest.mark.parametrize(("users", "prompts"), [(5, 10), (15, 10), (16, 10), (20, 7), (20, 10), (100, 9), (100, 10)])
-def test_intervals_of_skewed_effects_hold_91_percent_or_carry_the_mark_of_few_groups(
+@pytest.mark.parametrize(("users", "prompts"), [(5, 10), (29, 20), (30, 20), (20, 7), (30, 19), (100, 4), (100, 20)])
+def test_intervals_of_skewed_effects_hold_92_percent_or_carry_the_mark_of_few_groups(
     users: int, prompts: int, effects: str
 ) -> None:
     rng, n = np.random.default_rng(users + prompts), 1000
     found = [mean_interval(grid(study(rng, users, prompts, effects))) for _ in range(n)]
     marked = {has_few_groups(one) for one in found}
-    assert marked == {users < 16 or prompts < 10}
+    assert marked == {users < 30 or prompts < 20}
     held = sum(one.low is not None and one.high is not None and one.low <= 0 <= one.high for one in found)
-    assert covers(held, n, 0.82 if marked == {True} else 0.914)
+    assert covers(held, n, 0.81 if marked == {True} else 0.92)
 
 
 @pytest.mark.slow

@@ -22,9 +22,9 @@ def table(users: int, prompts: int) -> FloatArray:
 
 
 @pytest.mark.parametrize(
-    ("users", "prompts", "few"), [(6, 20, True), (15, 10, True), (16, 10, False), (16, 9, True), (100, 10, False)]
+    ("users", "prompts", "few"), [(6, 20, True), (29, 20, True), (30, 20, False), (30, 19, True), (100, 20, False)]
 )
-def test_under_16_users_or_10_shared_prompts_are_few(users: int, prompts: int, few: bool) -> None:
+def test_under_30_users_or_20_shared_prompts_are_few(users: int, prompts: int, few: bool) -> None:
     scores = grid(table(users, prompts))
     assert has_few_groups(mean_interval(scores)) is few
     assert has_few_groups(paired_difference(scores, nothing(scores), replicates=100).estimate) is few
@@ -34,14 +34,14 @@ def test_under_16_users_or_10_shared_prompts_are_few(users: int, prompts: int, f
 
 def test_prompts_that_do_not_count_for_an_interval_are_not_too_few() -> None:
     """Those of single users, and two or three whose interval is over users alone; the latter says so itself."""
-    assert not has_few_groups(mean_interval(grid(table(16, 5), shared=False)))
-    assert not has_few_groups(mean_interval(grid(table(16, 3))))
-    assert has_few_groups(mean_interval(grid(table(15, 3))))
+    assert not has_few_groups(mean_interval(grid(table(30, 5), shared=False)))
+    assert not has_few_groups(mean_interval(grid(table(30, 3))))
+    assert has_few_groups(mean_interval(grid(table(29, 3))))
 
 
 def test_shared_prompts_count_and_not_all_that_there_are() -> None:
-    values = np.full((20, 45), np.nan)
-    values[:, :5] = table(20, 5)
+    values = np.full((30, 45), np.nan)
+    values[:, :5] = table(30, 5)
     values[np.arange(20), np.arange(5, 25)] = table(20, 1)[:, 0]
     one = mean_interval(grid(values))
     assert (one.n_prompts, one.shared, has_few_groups(one)) == (25, 5, True)
@@ -63,10 +63,10 @@ def test_equal_values_are_told_from_values_that_differ_in_one_place() -> None:
 
 
 def test_rows_that_were_stored_without_counts_are_told_by_what_they_hold() -> None:
-    row = Estimate(0.0, 0.0, 0.004, 100, 10, 1000, 0, n_pairs=1000)
+    row = Estimate(0.0, 0.0, 0.004, 100, 20, 2000, 0, n_pairs=2000)
     assert is_constant(row)
     assert not has_few_groups(row)
-    assert has_few_groups(replace(row, n_prompts=9))
+    assert has_few_groups(replace(row, n_prompts=19))
     assert not has_few_groups(replace(row, n_prompts=200, n_pairs=200))
     assert not is_constant(replace(row, value=0.001))
 
