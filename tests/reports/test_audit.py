@@ -215,7 +215,15 @@ def test_the_nearest_picture_is_the_one_a_loop_finds(monkeypatch: pytest.MonkeyP
 # ------------------------------------------------------------------------------------------------- users, rows
 
 
+def test_a_row_of_a_user_that_the_run_does_not_name_is_found(run: RunFolder, audited: Auditing) -> None:
+    rewrite(run, lambda sample: replace(sample, user="train-2"))
+    findings = audited(run)
+    assert not findings["files"].passed
+    assert "is of no user that run.json names (train-2)" in str(findings["files"].rows)
+
+
 def test_a_user_of_another_split_is_found(run: RunFolder, audited: Auditing) -> None:
+    describe(run, lambda content: content["kinds"].update({"train-2": "user"}))
     rewrite(run, lambda sample: replace(sample, user="train-2"))
     findings = audited(run)
     assert {"users", "rows"} <= failed(findings)

@@ -40,7 +40,13 @@ def run(folder: Path, method: str, levels: Levels, *, control: bool = False) -> 
     }  # fmt: skip
     card = {"name": method, "version": "1", "control": control}
     store.write_description(
-        {"spec": spec, "method": card, "kinds": dict.fromkeys(USERS, "user"), "planned": len(levels), "command": "run"}
+        {
+            "spec": spec,
+            "method": card,
+            "kinds": {user: "user" for user, *_ in levels},
+            "planned": len(levels),
+            "command": "run",
+        }
     )
     store.append_samples([sample(store, method, *key, level) for key, level in levels.items()])
     return ScoredFolder.open(folder / method)

@@ -27,9 +27,8 @@ def checked() -> Suite:
 def run_of(folder: Path, **changes: object) -> ScoredFolder:
     """A run on the test users of picturebook, with the profiles that it would have."""
     spec = {"suite": "picturebook", "suite_parameters": {"history": 8, "world": "2"}, **changes}
-    run = build(folder, "ours", 0.5, spec=spec)
-    content = {**run.description, "kinds": dict.fromkeys(USERS, "plain")}
-    run.folder.write_description(content)
+    kinds = {"kinds": dict.fromkeys(USERS, "plain")}
+    run = build(folder, "ours", dict.fromkeys(USERS, 0.5), spec=spec, present=USERS, description=kinds)
     suite = Picturebook()
     for user in USERS:
         run.folder.append_profile(profile(user, suite.history(user).digest))
