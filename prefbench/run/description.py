@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le, MinLen
 
-from prefbench.api import PrefbenchError
+from prefbench.api import ALL, PrefbenchError
 from prefbench.api.stored import OPEN, Name, Text
 from prefbench.files import read_plain
 from prefbench.run.journal import Owner
@@ -48,6 +48,8 @@ def read_description(path: Path) -> dict[str, Any]:
         raise PrefbenchError(f"{path} is damaged ({fault(error)}); {ADVICE}") from None
     except ValueError as error:
         raise PrefbenchError(f"{path} is damaged ({error}); {ADVICE}") from None
+    if ALL in content["kinds"].values():
+        raise PrefbenchError(f"{path} is damaged (kinds: {ALL!r} is no kind of user but all of them); {ADVICE}")
     return content
 
 

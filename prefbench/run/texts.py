@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
-from prefbench.api import Case, History, Picture, PrefbenchError, User
+from prefbench.api import ALL, Case, History, Picture, PrefbenchError, User
 
 ID_LIMIT = 1_000
 """Characters of the id or kind of a user; that of a case may hold its prompt too."""
@@ -16,11 +16,13 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_users(whose: str, users: Sequence[User]) -> None:
-    """Raises `PrefbenchError` for an id or kind that is no text, and for an id twice."""
+    """Raises `PrefbenchError` for an id or kind that is no text, an id twice, and a kind that means all users."""
     _check(whose, "user ids", [user.id for user in users], ID_LIMIT)
     _check(whose, "kinds of users", [user.kind for user in users], ID_LIMIT)
     if (twice := _first_twice([user.id for user in users])) is not None:
         raise PrefbenchError(f"{whose}: user {twice!r} is listed twice")
+    if named := next((user.id for user in users if user.kind == ALL), None):
+        raise PrefbenchError(f"{whose}: the kind of user {named!r} is {ALL!r}, which tables call all users together")
 
 
 def check_cases(whose: str, cases: Sequence[Case]) -> None:

@@ -34,7 +34,17 @@ def users(run: AuditedRun) -> str:
     if strays:
         of_all = f"{len(strays)} of {counted(len(members), 'user')}"
         fail(f"{of_all} {agreeing(len(strays), 'is', 'are')} not of the split {split}", strays)
-    return f"{counted(len(members), 'user')} of {split}, none of another split"
+    if others := _other_kinds(run):
+        of_all = f"{len(others)} of {counted(len(members), 'user')}"
+        fail(f"{of_all} {agreeing(len(others), 'is', 'are')} of another kind in the suite", others)
+    return f"{counted(len(members), 'user')} of {split}, none of another split, of the kinds that the suite says"
+
+
+def _other_kinds(run: AuditedRun) -> list[Row]:
+    """Users whose kind in the run is not that in the suite: rows of tables by kind would be of others."""
+    stated = {user.id: user.kind for user in run.suite.users(run.contents.split)}
+    kinds = run.description["kinds"].items()
+    return [{"user": user, "kind": kind, "suite": stated[user]} for user, kind in kinds if kind != stated[user]]
 
 
 def rows(run: AuditedRun) -> str:

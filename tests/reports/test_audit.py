@@ -230,6 +230,14 @@ def test_a_user_of_another_split_is_found(run: RunFolder, audited: Auditing) -> 
     assert list(findings["users"].rows) == [{"user": "train-2", "split": "train"}]
 
 
+def test_a_user_of_another_kind_than_the_suites_is_found(run: RunFolder, audited: Auditing) -> None:
+    describe(run, lambda content: content["kinds"].update({"test-0": "easy"}))
+    findings = audited(run)
+    assert "users" in failed(findings)
+    (row,) = findings["users"].rows
+    assert (row["user"], row["kind"]) == ("test-0", "easy")
+
+
 def test_a_user_of_nowhere_is_found(run: RunFolder, audited: Auditing) -> None:
     describe(run, lambda content: content["kinds"].update({"test-9": "user"}))
     assert list(audited(run)["users"].rows) == [{"user": "test-9", "split": None}]

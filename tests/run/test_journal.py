@@ -193,6 +193,12 @@ def test_a_row_of_a_user_that_run_json_does_not_name_is_refused_though_every_sum
     assert len(folder.samples()) == 8
 
 
+def test_a_kind_of_user_that_means_all_users_is_refused(folder: RunFolder) -> None:
+    folder.write_description({**DESCRIPTION, "kinds": {"ann": "all", "bob": "user"}})
+    with pytest.raises(PrefbenchError, match=r"run\.json is damaged \(kinds: 'all' is no kind of user but all of them"):
+        folder.samples()
+
+
 # ---------------------------------------------------------------------------------------------- folders of format 1
 
 

@@ -122,6 +122,16 @@ def test_a_user_twice_is_refused() -> None:
         asked(TwoOfOneId())
 
 
+class OfAll(MadeUpSuite):
+    def users(self, split: Split) -> Sequence[User]:
+        return [replace(user, kind="all") for user in super().users(split)]
+
+
+def test_a_kind_of_user_that_tables_take_for_all_users_is_refused() -> None:
+    with pytest.raises(PrefbenchError, match="the kind of user 'test-0000' is 'all', which tables call all users"):
+        asked(OfAll())
+
+
 def test_check_suite_names_ids_that_are_numbers() -> None:
     outcomes = {one.check: one for one in check_suite(Odd, users=2)}
     assert outcomes["texts"].outcome == "ok", outcomes["texts"].detail
