@@ -27,7 +27,7 @@ from prefbench.run.description import ADVICE, description_text, owner_of, read_d
 from prefbench.run.journal import Journal, Owner
 from prefbench.run.lines import sha256
 from prefbench.run.nearby import no_run
-from prefbench.run.origins import origin_check, user_check
+from prefbench.run.origins import origin_check, place_check
 from prefbench.run.row_kinds import (
     PROFILES,
     REPRESENTATIONS,
@@ -119,19 +119,19 @@ class RunFolder:
     def samples(self) -> dict[str, Sample]:
         """The last row of every sample, by key. Raises `PrefbenchError` for a row that cannot be relied on."""
         rows: dict[str, Sample] = {}
+        fault = self._origin()
         for path in sorted((self.path / "samples").glob("*.jsonl")):
-            journal = replace(self._journal(f"samples/{path.name}", SAMPLES), fault=self._origin)
+            journal = replace(self._journal(f"samples/{path.name}", SAMPLES), fault=fault)
             rows.update((sample.key, sample) for sample in journal.rows())
         return rows
 
-    @property
     def _origin(self) -> Callable[[Sample], str]:
         """What is wrong with where a sample says it is from; nothing while the run is not described yet."""
         if not (self.path / "run.json").exists():
             return lambda _: ""
         description = self.read_description()
         return (
-            origin_check(description, self.profiles().values()) if self.owner.format == 1 else user_check(description)
+            origin_check(description, self.profiles().values()) if self.owner.format == 1 else place_check(description)
         )
 
     @seldom_collected()

@@ -16,10 +16,20 @@ from prefbench.run.row_kinds import ProfileRow
 _OTHER = "of another user, prompt or index"
 
 
-def user_check(description: Mapping[str, Any]) -> Callable[[Sample], str]:
-    """Gives what is wrong with the user of a sample, empty where nothing is."""
-    kinds = description["kinds"]
-    return lambda sample: "" if sample.user in kinds else f"is of no user that run.json names ({plain(sample.user)})"
+def place_check(description: Mapping[str, Any]) -> Callable[[Sample], str]:
+    """Gives what is wrong with the place of a sample among the run's, empty where nothing is: a user that the run does
+    not name, or a sample that an earlier row has by another key, as of a history that has changed since.
+    """
+    kinds, keys = description["kinds"], dict[tuple[str, str, int], str]()
+
+    def fault(sample: Sample) -> str:
+        if sample.user not in kinds:
+            return f"is of no user that run.json names ({plain(sample.user)})"
+        if keys.setdefault((sample.user, sample.prompt, sample.index), sample.key) != sample.key:
+            return "is of a user, prompt and index that a row before it has by another key"
+        return ""
+
+    return fault
 
 
 def origin_check(description: Mapping[str, Any], profiles: Iterable[ProfileRow]) -> Callable[[Sample], str]:
@@ -28,14 +38,14 @@ def origin_check(description: Mapping[str, Any], profiles: Iterable[ProfileRow])
     The key is known of users whose history has a profile; under a control the history is the one that was seen.
     """
     spec = RunSpec(**{field.name: description["spec"][field.name] for field in fields(RunSpec)})
-    foreign, pixels, noise = user_check(description), pixels_text(spec), spec.noise
+    displaced, pixels, noise = place_check(description), pixels_text(spec), spec.noise
     histories: dict[str, list[str]] = defaultdict(list)
     for row in profiles:
         histories[row.user].append(row.history)
 
     def fault(sample: Sample) -> str:
         user, prompt, index = sample.user, sample.prompt, sample.index
-        if fault := foreign(sample):
+        if fault := displaced(sample):
             return fault
         if sample.seed != sample_seed(spec.seed, noise, user, prompt, index):
             return f"was edited (its seed is {_OTHER})"

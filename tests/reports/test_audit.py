@@ -246,10 +246,17 @@ def test_a_user_of_nowhere_is_found(run: RunFolder, audited: Auditing) -> None:
 def test_a_row_given_to_another_user_of_the_run_is_found(run: RunFolder, audited: Auditing) -> None:
     owner = first(run).user
     other = next(name for name in ("test-0", "test-1") if name != owner)
-    rewrite(run, lambda sample: replace(sample, user=other))
+    rewrite(run, lambda sample: replace(sample, user=other, index=9))
     findings = audited(run)
     assert failed(findings) >= {"rows"}
     assert findings["rows"].rows[0]["fault"] == f"a case of {owner}"
+
+
+def test_a_sample_in_two_rows_is_found(run: RunFolder, audited: Auditing) -> None:
+    owner = first(run).user
+    other = next(name for name in ("test-0", "test-1") if name != owner)
+    rewrite(run, lambda sample: replace(sample, user=other))
+    assert "is of a user, prompt and index that a row before it has by another key" in str(audited(run)["files"].rows)
 
 
 def test_a_shared_seed_is_found(run: RunFolder, audited: Auditing) -> None:

@@ -28,7 +28,7 @@ def sample(key: str, **changes: object) -> Sample:
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.write_description(DESCRIPTION)
-    folder.append_samples([sample(name) for name in "abcdef"])
+    folder.append_samples([sample(name, index=i) for i, name in enumerate("abcdef")])
     return folder
 
 
@@ -60,7 +60,7 @@ def set_line(number: int, old: bytes, new: bytes) -> Callable[[list[bytes]], obj
     [
         (set_line(4, b'"ann"', b'"bob"'), 4),
         (set_line(4, b"a cat", b"a dog"), 4),
-        (set_line(4, b'"index": 0', b'"index": 1'), 4),
+        (set_line(4, b'"index": 2', b'"index": 1'), 4),
         (set_line(4, b"{", b"{ "), 4),
         (lambda lines: lines.pop(3), 4),
         (lambda lines: lines.insert(3, lines[3]), 5),
@@ -186,11 +186,19 @@ def test_profiles_of_another_run_are_refused(folder: RunFolder) -> None:
 
 
 def test_a_row_of_a_user_that_run_json_does_not_name_is_refused_though_every_sum_fits(folder: RunFolder) -> None:
-    folder.append_samples([sample("g", user="dan\x1b"), sample("h")])
+    folder.append_samples([sample("g", user="dan\x1b"), sample("h", index=7)])
     with pytest.raises(PrefbenchError, match=r"samples/0\.jsonl line 8 is of no user that run\.json names \(dan"):
         folder.samples()
     folder.write_description({**DESCRIPTION, "kinds": {"ann": "user", "dan\x1b": "user"}})
     assert len(folder.samples()) == 8
+
+
+def test_a_sample_by_two_keys_is_refused_across_files_and_one_that_was_drawn_again_is_not(folder: RunFolder) -> None:
+    folder.append_samples([sample("f", index=5, seconds=2.0)])
+    assert folder.samples()["f"].seconds == 2.0
+    folder.append_samples([sample("g", index=5)], worker="1")
+    with pytest.raises(PrefbenchError, match=r"samples/1\.jsonl line 2 is of a user, prompt and index that a row"):
+        folder.samples()
 
 
 def test_a_kind_of_user_that_means_all_users_is_refused(folder: RunFolder) -> None:
