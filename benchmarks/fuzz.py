@@ -25,7 +25,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,7 +45,7 @@ from prefbench.files import json_text, write_atomic
 from prefbench.run.environment import code_state, hardware, versions
 
 LIMIT = 10.0
-"""Seconds within which every input is answered."""
+"""Seconds within which every input is answered; those in which others have the processor do not count."""
 MEMORY = 4 * 2**30
 """Bytes that a process has at most after any input."""
 
@@ -84,7 +84,17 @@ class Process:
     waiting: deque[int]
     process: Any
     connection: Connection
-    since: float = field(default_factory=time.monotonic)
+    since: float
+    """Its `clock` when it was last heard."""
+
+
+def clock(process: int | str = "self") -> float:
+    """Seconds of a process that go on while it runs or sleeps, and not while it waits for a processor."""
+    try:
+        starved = int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # another system, or it has ended
+        starved = 0.0
+    return time.monotonic() - starved
 
 
 def try_cases(
@@ -107,7 +117,7 @@ def try_cases(
 
 def try_case(campaign: Campaign, trial: Trial) -> tuple[str, str]:
     """How an input ended, and what is wrong with that."""
-    started, home = time.monotonic(), Path.cwd()
+    started, home = clock(), Path.cwd()
     try:
         outcome = campaign.answer(trial)
     except WrongError as error:
@@ -116,7 +126,7 @@ def try_case(campaign: Campaign, trial: Trial) -> tuple[str, str]:
         return "", f"{type(error).__name__}: {error}\n{traceback.format_exc()[-3000:]}"
     finally:
         os.chdir(home)
-    took, peak = time.monotonic() - started, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    took, peak = clock() - started, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if took < LIMIT and peak < MEMORY:
         return outcome, ""
     return "", f"it took {took:.0f} seconds and {peak / 2**30:.1f} GiB"
@@ -140,11 +150,11 @@ def answers(
             process = context.Process(target=try_cases, args=arguments)
             process.start()
             theirs.close()
-            running.append(Process(name, deque(some), process, ours))
+            running.append(Process(name, deque(some), process, ours, clock(process.pid)))
         wait([one.connection for one in running], timeout=0.5)
         for one in list(running):
             yield from _heard(one)
-            if one.waiting and one.process.is_alive() and time.monotonic() - one.since < 1.5 * LIMIT:
+            if one.waiting and one.process.is_alive() and clock(one.process.pid) - one.since < 1.5 * LIMIT:
                 continue
             running.remove(one)
             if one.waiting:
@@ -161,7 +171,7 @@ def _heard(process: Process) -> Iterator[tuple[str, int, str, str]]:
     try:
         while process.waiting and process.connection.poll():
             outcome, failure = process.connection.recv()
-            process.since = time.monotonic()
+            process.since = clock(process.process.pid)
             yield process.name, process.waiting.popleft(), outcome, failure
     except EOFError:
         process.process.join(LIMIT)

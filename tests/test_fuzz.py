@@ -60,6 +60,16 @@ def test_a_plug_in_that_presses_ctrl_c_stops_its_command_and_one_that_only_raise
     assert ends("raise KeyboardInterrupt", "raised")[-1] in "12"
 
 
+def test_sleep_counts_against_the_limit_and_waiting_for_a_processor_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fuzz.clock()
+    time.sleep(0.05)
+    assert 0.04 < fuzz.clock(os.getpid()) - before < 5
+    state = iter(("0 1000000000 1", "0 8000000000 1"))
+    monkeypatch.setattr(Path, "read_text", lambda _: next(state))
+    monkeypatch.setattr(time, "monotonic", iter((100.0, 109.0)).__next__)
+    assert -fuzz.clock() + fuzz.clock() == 2.0, "of nine seconds seven were spent in the queue"
+
+
 class Misbehaving:
     """What a campaign must notice beyond wrong answers."""
 
