@@ -88,7 +88,7 @@ class Process:
     """Its `clock` when it was last heard."""
 
 
-def clock(process: int | str = "self") -> float:
+def clock(process: int | str | None = "self") -> float:
     """Seconds of a process that go on while it runs or sleeps, and not while it waits for a processor."""
     try:
         starved = int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
