@@ -22,7 +22,7 @@ class DreamBoothLora(Method):
     pictures of the class against forgetting: training ends after a few steps instead.
 
     Args:
-        scale: weight of what was trained; 0 draws the prompt alone.
+        scale: weight of what was trained while a picture is drawn; 0 draws the prompt alone.
         steps: of training, for every user.
         rate: its learning rate.
         rank: of the matrices.
@@ -40,7 +40,7 @@ class DreamBoothLora(Method):
     )
 
     def __init__(
-        self, *, scale: float = 1.0, steps: int = 40, rate: float = 3e-3, rank: int = 4, batch: int = 4
+        self, *, scale: float = 0.5, steps: int = 40, rate: float = 0.01, rank: int = 4, batch: int = 4
     ) -> None:
         if not 0 <= scale < float("inf"):
             raise PrefbenchError(f"scale must be 0 or more and finite, got {scale}")

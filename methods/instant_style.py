@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -11,12 +11,24 @@ from prefbench.api import Context, History, MethodCard, PrefbenchError
 
 from .ip_adapter import ADAPTERS, IpAdapter
 
-STYLE_BLOCKS: Mapping[str, str] = {
-    "mini-sd": "up_blocks.1",
-    "sd15": "up_blocks.1",
-    "sdxl": "up_blocks.0.attentions.1",
+
+class Style(NamedTuple):
+    """How a backbone is told of style alone."""
+
+    blocks: str
+    """Prefixes of names, separated by spaces."""
+    scale: float = 1.0
+    guidance: float = 0.0
+    """0 for the backbone's own."""
+
+
+STYLES: Mapping[str, Style] = {
+    "mini-sd": Style("up_blocks.1", scale=1.5, guidance=2.0),
+    "sd15": Style("up_blocks.1"),
+    "sdxl": Style("up_blocks.0.attentions.1"),
 }
-"""Backbone to the blocks that carry style: SDXL's by the paper (section 3.3), `mini-sd`'s chosen on val users."""
+"""By backbone. SDXL's blocks are the paper's (section 3.3) and 1.5's its authors' code's; all of `mini-sd`'s was chosen
+on val users (`benchmarks/tuning.py`)."""
 
 
 class InstantStyle(IpAdapter):
@@ -26,12 +38,12 @@ class InstantStyle(IpAdapter):
     miniature adapter reads knows no text.
 
     Args:
-        blocks: prefixes of names of blocks, separated by spaces, such as `up_blocks.0 mid_block`; empty for the
-            backbone's own.
-        scale: weight of the second cross-attention in them; 0 draws the prompt alone.
+        blocks: prefixes of names of blocks, separated by spaces, such as `up_blocks.0 mid_block`; empty for those in
+            `STYLES`.
+        scale: weight of the second cross-attention in them; 0 draws the prompt alone, None is that in `STYLES`.
         images: the liked image most typical of all (`one`), the tokens of all of them in one softmax (`concat`), or
             their mean embedding (`mean`).
-        guidance: scale of guidance by prompt and images together; 0 for the backbone's own.
+        guidance: scale of guidance by prompt and images together; 0 for the backbone's own, None for that in `STYLES`.
     """
 
     card = MethodCard(
@@ -49,28 +61,30 @@ class InstantStyle(IpAdapter):
         self,
         *,
         blocks: str = "",
-        scale: float = 1.5,
+        scale: float | None = None,
         images: Literal["one", "concat", "mean"] = "mean",
-        guidance: float = 0.0,
+        guidance: float | None = None,
     ) -> None:
-        super().__init__(scale=scale, images=images, negative="none", guidance=guidance)
-        self.blocks = blocks
+        super().__init__(scale=scale or 0.0, images=images, negative="none", guidance=guidance or 0.0)
+        self.blocks, self._scale, self._guidance = blocks, scale, guidance
 
     def setup(self, context: Context) -> None:
         """Raises `PrefbenchError` as `ip-adapter`, and for a block without a cross-attention."""
         super().setup(context)
-        blocks = (self.blocks or STYLE_BLOCKS[context.backbone.card.name]).split()
-        layers = {
-            name.partition(".transformer_blocks")[0]: processor
-            for name, processor in context.backbone.pipeline.unet.attn_processors.items()
-            if name.endswith("attn2.processor")
-        }
+        own = STYLES[context.backbone.card.name]
+        self.scale = own.scale if self._scale is None else self._scale
+        self.guidance = own.guidance if self._guidance is None else self._guidance
+        self._restrict(context.backbone.pipeline.unet.attn_processors, (self.blocks or own.blocks).split())
+
+    def _restrict(self, processors: Mapping[str, Any], blocks: Sequence[str]) -> None:
+        """What diffusers' `set_ip_adapter_scale` does with a dictionary of blocks."""
+        hearing = {name: processor for name, processor in processors.items() if name.endswith("attn2.processor")}
         for block in blocks:
-            if not any(_within(name, block) for name in layers):
-                raise PrefbenchError(f"instant-style: no cross-attention is in {block!r}, only in {', '.join(layers)}")
-        for name, processor in context.backbone.pipeline.unet.attn_processors.items():
-            if name.endswith("attn2.processor"):
-                processor.scale = [self.scale if any(_within(name, block) for block in blocks) else 0.0]
+            if not any(_within(name, block) for name in hearing):
+                known = ", ".join(dict.fromkeys(name.partition(".transformer_blocks")[0] for name in hearing))
+                raise PrefbenchError(f"instant-style: no cross-attention is in {block!r}, only in {known}")
+        for name, processor in hearing.items():
+            processor.scale = [self.scale if any(_within(name, block) for block in blocks) else 0.0]
 
     def _mean(self, history: History) -> dict[str, Tensor]:
         return {"liked": self._embedded(history.liked).mean(0)}

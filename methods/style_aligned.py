@@ -42,7 +42,7 @@ class StyleAligned(Method):
         uses_prompts=True,
     )
 
-    def __init__(self, *, weight: float = 2.0, images: int = 1, start: float = 0.0, end: float = 1.0) -> None:
+    def __init__(self, *, weight: float = 8.0, images: int = 1, start: float = 0.0, end: float = 1.0) -> None:
         if not 0 <= weight < float("inf"):
             raise PrefbenchError(f"weight must be 0 or more and finite, got {weight}")
         if images < 1:

@@ -329,10 +329,30 @@ def redrawn_claims() -> Iterator[Claim]:
     yield Claim(page, f"An effect of over {fixed(row['z']['high'], 2)} z is excluded", file)
 
 
+def baseline_claims() -> Iterator[Claim]:
+    """What val users chose for the baselines."""
+    file, page = "benchmarks/results/tuning.json", "docs/baselines.md"
+    for method, table in content(file)["methods"].items():
+        (row,) = (row for row in table["settings"] if row["chosen"])
+        setting = " ".join(f"{name}={value}" for name, value in row["setting"].items())
+        gain = row["utility - prompt-only"]["estimate"]
+        utility = fixed(gain["value"], 2) if gain["low"] is None else interval(gain, 2)
+        own, plain = (fixed(each["prompt-fidelity"]["value"], 2) for each in (row, table["prompt-only"]))
+        cells = (f"`{method}`", f"`{setting}`", table["users"], utility, f"{own} ({plain})", f"{row['nfe']:.0f}")
+        yield Claim(page, f"| {' | '.join(map(str, cells))} |", file)
+    others = [row for table in content(file)["methods"].values() for row in table["settings"] if not row["chosen"]]
+    least = min(row["utility - chosen"]["p_value"] for row in others)
+    yield Claim(
+        page,
+        f"of the {len(others)} other settings none is told from its method's choice (the least p is {least:.2g}",
+        file,
+    )
+
+
 CLAIMS = [
     *leaderboard_claims(), *sentence_claims(), *people_claims(), *scorer_claims(), *validation_claims(),
     *other_claims(), *size_claims(), *noise_claims(), *reader_claims(), *posterior_claims(), *gpu_claims(),
-    *world_claims(), *attack_claims(), *redrawn_claims(),
+    *world_claims(), *attack_claims(), *redrawn_claims(), *baseline_claims(),
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import torch
 
 from prefbench.api import Context, PrefbenchError
 from prefbench.check import check_method
-from prefbench.methods.instant_style import STYLE_BLOCKS, InstantStyle
+from prefbench.methods.instant_style import STYLES, InstantStyle
 from prefbench.methods.ip_adapter import ADAPTERS, IpAdapter
 from prefbench.methods.prompt_only import PromptOnly
 from prefbench.models.backbones.loader import load_backbone
@@ -36,13 +36,13 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 
 def test_scale_0_is_the_prompt_alone_to_the_bit(make: Make) -> None:
-    assert gap(drawn(make(scale=0.0), USERS), drawn(make(PromptOnly), USERS)) == 0
+    assert gap(drawn(make(scale=0.0, guidance=0.0), USERS), drawn(make(PromptOnly), USERS)) == 0
 
 
 def test_in_all_blocks_it_is_the_ip_adapter_and_in_its_own_it_is_neither(make: Make) -> None:
     adapter = drawn(make(IpAdapter, scale=3.0, images="mean", negative="none"), USERS[:1])
-    assert gap(drawn(make(blocks=ALL, scale=3.0), USERS[:1]), adapter) == 0
-    own = drawn(make(scale=3.0), USERS[:1])
+    assert gap(drawn(make(blocks=ALL, scale=3.0, guidance=0.0), USERS[:1]), adapter) == 0
+    own = drawn(make(scale=3.0, guidance=0.0), USERS[:1])
     assert gap(own, adapter) > 0.5
     assert gap(own, drawn(make(PromptOnly), USERS[:1])) > 0.5
 
@@ -64,7 +64,15 @@ def test_likes_change_the_picture_and_dislikes_do_not(make: Make) -> None:
 
 
 def test_every_backbone_with_an_adapter_has_style_blocks() -> None:
-    assert set(STYLE_BLOCKS) == set(ADAPTERS)
+    assert set(STYLES) == set(ADAPTERS)
+
+
+def test_what_is_not_given_is_the_backbone_s_own_choice(make: Make) -> None:
+    method, own = make(), STYLES["mini-sd"]
+    assert (method.scale, method.guidance) == (own.scale, own.guidance)
+    given = make(blocks=own.blocks, scale=own.scale, guidance=own.guidance)
+    assert gap(drawn(method, USERS[:1]), drawn(given, USERS[:1])) == 0
+    assert make(scale=0.0, guidance=0.0).guidance == 0
 
 
 @pytest.mark.parametrize("block", ["up_blocks.2", "up_blocks.1.att", "up_blocks.10", "style"])
