@@ -117,6 +117,7 @@ def test_no_weight_of_the_backbone_changes(name: str, make: Make) -> None:
     assert all(torch.equal(before[name], weight) and weight.grad is None for name, weight in weights.items())
 
 
+@pytest.mark.slow
 @EACH
 def test_training_lowers_the_loss_on_noise_that_it_did_not_see(name: str, make: Make) -> None:
     user = replace(ANN, liked=ANN.liked[:1])

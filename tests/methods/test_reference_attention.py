@@ -107,6 +107,7 @@ def test_likes_change_the_drawing_and_another_user_s_change_it_otherwise(name: s
     assert gap(own, other) > 0.05
 
 
+@pytest.mark.slow
 @BOTH
 @EACH
 def test_many_users_in_a_batch_get_what_each_gets_alone(name: str, backbone: str, make: Make) -> None:
