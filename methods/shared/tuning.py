@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -32,7 +33,8 @@ def with_identifier(prompt: str) -> str:
 class LikesTuner:
     """Trains on a user's liked pictures, each under its own prompt with the user named in it.
 
-    The pictures, noise levels and noise of a step follow from the history alone, so a user's training can be repeated.
+    The pictures, noise levels and noise of a step follow from the likes and their prompts alone: a user's training can
+    be repeated, and nothing that it does not use changes it.
 
     Args:
         steps: of AdamW.
@@ -55,9 +57,9 @@ class LikesTuner:
         latents = encode(self.backbone, [judgment.picture.load() for judgment in history.liked])
         prompts = [with_identifier(judgment.prompt) for judgment in history.liked]
         optimizer = torch.optim.AdamW(parameters, lr=self.rate, weight_decay=0.0)
-        losses = []
+        losses, seed = [], _seed(history)
         for step in range(self.steps):
-            rng = np.random.default_rng([int(history.digest[:16], 16), step])
+            rng = np.random.default_rng([seed, step])
             rows = rng.integers(len(prompts), size=self.batch).tolist()
             with torch.enable_grad():
                 loss = self._loss(latents[rows], embed([prompts[row] for row in rows]), rng)
@@ -77,3 +79,9 @@ class LikesTuner:
         with torch.autocast(backbone.device.type, backbone.dtype if mixed else torch.bfloat16, enabled=mixed):
             predicted = predict(backbone.pipeline.unet, noisy, t, embeds)
         return self.schedule.loss(predicted, latents, noise, t)
+
+
+def _seed(history: History) -> int:
+    """A number of what is trained on."""
+    used = "\n".join(f"{judgment.picture.digest} {judgment.prompt}" for judgment in history.liked)
+    return int(hashlib.sha256(used.encode("utf-8", "surrogatepass")).hexdigest()[:16], 16)

@@ -102,6 +102,16 @@ def test_a_user_s_training_can_be_repeated_after_another_s(name: str, make: Make
 
 
 @EACH
+def test_what_is_not_trained_on_changes_nothing(name: str, make: Make) -> None:
+    method = make(QUICK[name]())
+    commented = tuple(replace(judgment, comment="too bright") for judgment in ANN.liked)
+    others = replace(ANN, user="another name", liked=commented, disliked=BOB.liked)
+    learned = (method.profile(user).payload for user in (ANN, others))
+    for one, other in zip(*(p.values() if isinstance(p, dict) else p for p in learned), strict=True):
+        assert torch.equal(one, other)
+
+
+@EACH
 def test_no_weight_of_the_backbone_changes(name: str, make: Make) -> None:
     method = make(QUICK[name]())
     parts = method.context.backbone.pipeline.components.values()
