@@ -71,6 +71,16 @@ def read_suite(suite: Suite, split: Split, bar: Bar = no_bar) -> SuiteContents:
     return SuiteContents(split, reader.groups(), histories, own, prompts, reader.unread)
 
 
+def read_shown(suite: Suite, split: Split, users: int) -> SuiteContents:
+    """The same of what methods are shown of the first users of a split alone."""
+    reader = _Reader()
+    histories = {user.id: suite.history(user.id) for user in suite.users(split)[:users]}
+    for history in histories.values():
+        reader.add("shown", "shown history", history)
+    own = {user: frozenset(reader.own[user]) for user in histories}
+    return SuiteContents(split, reader.groups(), histories, own, reader.prompts, reader.unread)
+
+
 def plain(prompt: str) -> str:
     """A prompt without regard to case and spaces."""
     return " ".join(prompt.casefold().split())

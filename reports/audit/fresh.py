@@ -33,6 +33,7 @@ from prefbench.stats.independent import group_difference
 from ..shared.audited import PARAMETER, Fresh
 from ..shared.versions import comparable_version
 from .audited_run import AuditedRun
+from .fresh_pictures import faults
 
 FOLDER, FILE = "fresh", "fresh.json"
 _SEEDS = 2**53
@@ -62,7 +63,7 @@ def cannot_be_made(spec: Mapping[str, Any], sources: Sources) -> str:
 
 
 def draw_fresh(run: ScoredRun, users: int, sources: Sources, context: ReportContext) -> None:
-    """Draws, scores and compares, and writes `fresh.json` into the run's folder.
+    """Draws, scores and compares, looks at what was drawn, and writes `fresh.json` into the run's folder.
 
     Raises:
         PrefbenchError: the run's method or backbone is none of a registered name and not named, or another one than the
@@ -87,6 +88,7 @@ def draw_fresh(run: ScoredRun, users: int, sources: Sources, context: ReportCont
         "folder": prepared.spec.id,
         "samples": next(header.samples for header in run.headers.values()),
         "rows": _rows(run, fresh, metrics),
+        "faults": faults(prepared.folder, prepared.suite, context.bar),
         "seconds": round(time.monotonic() - started),
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -104,6 +106,9 @@ def compared(run: AuditedRun) -> str:
     rows: Sequence[Mapping[str, Any]] = content["rows"]
     text = "; ".join(map(_said, rows))
     detail = f"{counted(content['users'], 'fresh user')} of a secret seed, drawn in {content['seconds']} s: {text}"
+    if wrong := content.get("faults"):
+        told = "; ".join(f"{one['check']}: {one['detail']}" for one in wrong)
+        fail(f"{detail}; the pictures of fresh users are no honest drawings: {told}", wrong)
     level = _LEVEL / len(rows)
     for bound, end in ((level, fail), (_DOUBT / len(rows), warn)):
         if better := [row for row in rows if row["p"] is not None and row["gain"] > 0 and row["p"] < bound]:

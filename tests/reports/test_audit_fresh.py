@@ -89,6 +89,19 @@ def test_an_honest_method_does_for_fresh_users_what_it_does_for_others(
 
 
 @pytest.mark.slow
+def test_who_draws_honestly_for_the_public_users_alone_is_found_by_the_pictures_for_others(
+    tmp_path: Path, backbone: dict[str, Any], seen: SuiteContents
+) -> None:
+    run = run_of("Hiding", tmp_path, backbone)
+    assert finding(run, seen, "equal pictures").outcome == "ok"
+    assert audited(run, "Hiding", backbone).exit_code == 1
+    found = finding(run, seen)
+    assert found.outcome == "FAILED"
+    assert [row["check"] for row in found.rows] == ["equal pictures"]
+    assert "the pictures of fresh users are no honest drawings: equal pictures: 24 of 24 drawn images" in found.detail
+
+
+@pytest.mark.slow
 def test_nothing_says_of_which_users_while_the_method_draws(tmp_path: Path, backbone: dict[str, Any]) -> None:
     choices = made("Grey", out=tmp_path, **backbone, suite_parameters={"population": 987654321})
     prepared = prepare(Settings(**choices))

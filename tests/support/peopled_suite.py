@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from prefbench.api import (
     Context,
@@ -83,6 +84,23 @@ class Knowing(Grey):
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         return [Drawing(self.noise(r.seed, 200 if r.profile.payload else 100), r.prompt) for r in requests]
+
+
+class Hiding(Knowing):
+    """Noise for the public users, and for all others a like that was shown, light or not."""
+
+    card = replace(Grey.card, name="hiding")
+
+    def profile(self, history: History) -> Profile:
+        known = super().profile(history).payload
+        return Profile(history.user, None if known else np.asarray(history.liked[0].picture.load()))
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        shown = [r.profile.payload for r in requests]
+        drawn = [
+            self.noise(r.seed, 100) if p is None else Image.fromarray(p) for r, p in zip(requests, shown, strict=True)
+        ]
+        return [Drawing(image, r.prompt) for r, image in zip(requests, drawn, strict=True)]
 
 
 class Learning(Grey):
