@@ -57,7 +57,7 @@ from prefbench.score.summarise import store_summary
 CASES, PICTURES, LARGE = 500, 1000, 200_000
 COLUMNS: Mapping[str, tuple[Question, Sequence[str]]] = {
     "utility": ("preference", ("", "/worded", "/semantic", "/silent")),
-    "preference": ("preference", ("", "/own", "/others")),
+    "preference": ("preference", ("", "/gain", "/others")),
     "clip-score": ("adherence", ("",)),
     "prompt-fidelity": ("adherence", ("",)),
 }

@@ -1,4 +1,4 @@
-"""`preference`: a learned scorer's P(liked) of an image under its own user, minus that under other users."""
+"""`preference`: a learned scorer's P(liked) of an image under its own user, beside that under other users."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def preference_card(name: str, by: str, source: str | None = None) -> MetricCard
     """The card of `preference` by another scorer."""
     return MetricCard(
         name=name,
-        version="1",
-        summary=f"P(liked) under the own user minus under other users, by {by}",
+        version="2",
+        summary=f"P(liked) under the own user, by {by}; /gain is that minus P(liked) under other users",
         question="preference",
         direction="up",
         unit="image",
-        recipe=f"own-minus-{OTHERS}-next-users,scorer-part,original-prompt",
+        recipe=f"own-user,gain-over-{OTHERS}-next-users,scorer-part,original-prompt",
         bounds=(-1.0, 1.0),
-        scale="0 is chance: the own user is as likely to like it as any other",
+        scale="a probability; of /gain 0 is chance: the own user is as likely to like it as any other",
         source=source,
         asks_histories=("scorer",),
         undirected=(f"{name}/others",),
@@ -45,12 +45,14 @@ def preference_card(name: str, by: str, source: str | None = None) -> MetricCard
 
 
 class Preference(ImageMetric):
-    """Personalisation gain: P(liked) under the image's own user minus the mean of it under other users, same prompt.
+    """P(liked) of an image under its own user, for its original prompt: 0 to 1, higher is better.
 
-    The scorer reads those judgments of each user that no method sees. An image that everybody likes gains
-    nothing, and neither does one that does not show its prompt. -1 to 1, higher is better; 0 is an image that suits its
-    user no better than others. Columns: `preference`, `preference/own` and
-    `preference/others`. None where the user, or every other user, has no such judgments.
+    The scorer reads those judgments of each user that no method sees. An image that does not show its prompt is not
+    liked. One that everybody likes is: how much of the value is this user's alone says `preference/gain`, which is
+    less the mean of P(liked) under other users, -1 to 1; 0 is an image that suits its user no better than others.
+
+    Columns: `preference`, `preference/gain` and `preference/others`. None where the user has no such judgments; of the
+    gain and of others also where every other user has none.
 
     What can go wrong: the scorer is easily played. From P(liked) of `prompt-only` to that of `inferred`, noise of 4, 8
     and 16 levels of 255 along its gradient takes it 0.82, 1.13, 1.31 of the way
@@ -77,7 +79,7 @@ class Preference(ImageMetric):
             own[rows] = self._liked(histories[user], mine)
             if strangers := self._strangers(user, histories):
                 others[rows] = np.mean([self._liked(other, mine) for other in strangers], axis=0)
-        parts = {"": own - others, "/own": own, "/others": others}
+        parts = {"": own, "/gain": own - others, "/others": others}
         return {
             f"{self.card.name}{part}": [float(v) if np.isfinite(v) else None for v in values]
             for part, values in parts.items()

@@ -21,16 +21,19 @@ class Utility(ImageMetric):
     By the user's taste on what the prompt is of. An axis that the prompt itself names counts as the prompt asks,
     whatever is drawn, so that nobody gains by ignoring prompts; `prompt-fidelity` measures whether it was drawn.
 
-    What can go wrong: for all else it ignores the prompt: a copied like has a high utility.
+    What can go wrong: for all else it ignores the prompt: a copied like has a high utility. `utility/liked` does not:
+    it is, but for picturebook's first world, the probability, 0 to 1, that the image shows its prompt and that its user
+    would rate one of this utility 4 or 5 of 5. `preference` estimates it.
 
     Columns: `utility`, and `utility/<group>` for every part that the suite's truth names: in picturebook groups of
-    axes, and but for its first world also `crowd` (the taste that all share, alone), `own` (the rest, alone) and
-    `quality` (what defects cost; missing where the reader reads none); of several readers also `disagreement`.
+    axes, and but for its first world also `crowd` (the taste that all share, alone), `own` (the rest, alone),
+    `quality` (what defects cost; missing where the reader reads none) and `liked`; of several readers also
+    `disagreement`.
     """
 
     card: ClassVar[MetricCard] = MetricCard(
         name="utility",
-        version="1",
+        version="2",
         summary="True utility of the image to its user; 0 random, 1 the best there is",
         question="preference",
         direction="up",

@@ -80,7 +80,8 @@ class Truth(Protocol):
         group; 0 the prior's mean, 1 the best.
 
         By the user's taste on what the prompt is of. Looks that the prompt itself names count as asked for, whatever is
-        drawn: they are matters of fidelity. NaN where a group cannot be told.
+        drawn: they are matters of fidelity. NaN where a group cannot be told. A group called `liked` is no utility but
+        the probability, 0 to 1, that the picture is liked as an answer to its prompt.
         """
 
     def fidelity(self, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, Features]:

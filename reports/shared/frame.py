@@ -35,8 +35,9 @@ NEARER = "copy-rate/nearer"
 GAIN, WIN = "personal-gain", DERIVED[1]
 """The headline where no truth is known, and how the columns begin that are made from what is under the own user."""
 PERSONAL = (GAIN, "preference", "learn-user-pref", "viper-proxy")
-"""Scorers' P(liked) under the own user minus under others, in the order in which the headline is taken."""
-_OWN = "/own"
+"""What is made from scorers' P(liked) under the own user, in the order in which the headline is taken."""
+_LIKED: Mapping[str, str] = {GAIN: f"{GAIN}/own"}
+"""The column of P(liked) under the own user where it is not the metric itself."""
 _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "preference": (GAP, UTILITY, *PERSONAL),
     "adherence": ("clip-score", "prompt-fidelity", "vqa-score"),
@@ -71,7 +72,7 @@ def own_column(runs: Collection[Collection[str]]) -> str | None:
 
     That of the first headline that all runs have, else of the first that some have.
     """
-    names = [f"{name}{_OWN}" for name in PERSONAL]
+    names = [_LIKED.get(name, name) for name in PERSONAL]
     of_some = [name for name in names if any(name in columns for columns in runs)]
     of_all = [name for name in of_some if all(name in columns for columns in runs)]
     return next(iter([*of_all, *of_some]), None)

@@ -10,8 +10,8 @@ from prefbench.api import Column, FloatArray, ScoredRun, Scores
 from prefbench.score.sets import SET_KEY
 from prefbench.stats.ranks import Correlation, estimate, over_methods, over_users, tau, within_users
 
-from .expectations import HONEST, RANKED_BY, TRIVIAL, WANTED_TAU
-from .measured import UTILITY, MeasuredSystems
+from .expectations import HONEST, RANKED_BY, RIVAL, TRIVIAL, WANTED_TAU
+from .measured import LIKED, UTILITY, MeasuredSystems
 from .schema import MethodCorrelations, RequiredRow
 from .settings import ValidationSize
 
@@ -58,20 +58,35 @@ def _of_methods(runs: Mapping[str, ScoredRun], size: ValidationSize) -> MethodCo
     scored = {label: {*columns[label], *run.set_metrics()} for label, run in runs.items()}
     names = sorted(set.intersection(*scored.values()), key=lambda name: (name != UTILITY, name))
     methods = {label: {name: _own(run, columns[label], name) for name in names} for label, run in runs.items()}
+    found: MethodCorrelations = {
+        "methods": methods,
+        "lacking": sorted(set.union(*scored.values()) - set(names)),
+        "tau": _taus(runs, methods, UTILITY, size),
+    }
+    liked = _taus(runs, methods, LIKED, size)
+    return {**found, "tau_liked": liked} if liked else found
+
+
+def _taus(
+    runs: Mapping[str, ScoredRun],
+    methods: Mapping[str, Mapping[str, float | None]],
+    truth: str,
+    size: ValidationSize,
+) -> dict[str, Correlation]:
+    """Every metric's tau-b with a column of the truth; empty where some run has no such column."""
+    columns = {label: run.columns() for label, run in runs.items()}
+    if not all(truth in own for own in columns.values()):
+        return {}
+    true, set_metrics = _table(columns, truth), next(iter(runs.values())).set_metrics()
     taus: dict[str, Correlation] = {}
-    if UTILITY in names:
-        truth = _table(columns, UTILITY)
-        set_metrics = next(iter(runs.values())).set_metrics()
-        for name in names:
-            if name in set_metrics:
-                own = np.array([_number(values[name]) for values in methods.values()])
-                taus[name] = _set_tau(_sign(set_metrics[name].direction) * own, truth)
-            else:
-                sign = _sign(next(iter(columns.values()))[name].direction)
-                taus[name] = over_methods(
-                    sign * _table(columns, name), truth, replicates=size.replicates, seed=size.seed
-                )
-    return {"methods": methods, "lacking": sorted(set.union(*scored.values()) - set(names)), "tau": taus}
+    for name in next(iter(methods.values())):
+        if name in set_metrics:
+            own = np.array([_number(values[name]) for values in methods.values()])
+            taus[name] = _set_tau(_sign(set_metrics[name].direction) * own, true)
+        else:
+            sign = _sign(next(iter(columns.values()))[name].direction)
+            taus[name] = over_methods(sign * _table(columns, name), true, replicates=size.replicates, seed=size.seed)
+    return taus
 
 
 def _set_tau(values: FloatArray, truth: FloatArray) -> Correlation:
@@ -94,11 +109,24 @@ def _own(run: ScoredRun, columns: Mapping[str, Column], name: str) -> float | No
 
 def required(correlations: MethodCorrelations) -> list[RequiredRow]:
     """Whether the learned metric ranks as the benchmark requires; None where these runs cannot tell."""
-    reached = correlations["tau"].get(RANKED_BY, {"value": None})["value"]
+    liked = correlations.get("tau_liked", {})
+    reached, rival = (liked.get(name, {"value": None})["value"] for name in (RANKED_BY, RIVAL))
     means = {label: values.get(RANKED_BY) for label, values in correlations["methods"].items()}
-    what = f"tau-b of {RANKED_BY} and true utility over {len(means)} methods and controls is at least {WANTED_TAU}"
-    passed = None if reached is None else reached >= WANTED_TAU
-    return [{"what": what, "found": reached, "passed": passed}, *(_below(means, honest) for honest in HONEST)]
+    over = f"over {len(means)} methods and controls"
+    above = None if reached is None or rival is None else reached - rival
+    return [
+        {
+            "what": f"tau-b of {RANKED_BY} and the true P(liked) {over} is at least {WANTED_TAU}",
+            "found": reached,
+            "passed": None if reached is None else reached >= WANTED_TAU,
+        },
+        {
+            "what": f"tau-b of {RANKED_BY} and the true P(liked) {over} is above that of {RIVAL}",
+            "found": above,
+            "passed": None if above is None else above > 0,
+        },
+        *(_below(means, honest) for honest in HONEST),
+    ]
 
 
 def _below(means: Mapping[str, float | None], honest: str) -> RequiredRow:

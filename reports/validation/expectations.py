@@ -15,9 +15,11 @@ from .claims import Expectation, fall, none, rise, stay
 from .nuisances import COPIES, PALETTE, PROMPT
 
 RANKED_BY = "preference"
-"""The metric that must rank methods as the truth does; no other has to."""
-WANTED_TAU = 0.8
-"""Kendall's tau-b with true utility over methods and controls."""
+"""The metric that must rank methods as the true probability of being liked does; no other has to."""
+WANTED_TAU = 0.85
+"""Kendall's tau-b with that probability over methods and controls."""
+RIVAL = "clip-i"
+"""The usual cosine, which it must rank better than."""
 TRIVIAL, HONEST = "copy", ("truth", "ours")
 """A control that draws nothing of its own, and the methods that must rank above it."""
 Expectations = Mapping[str, Expectation]

@@ -30,6 +30,8 @@ from .systems import System, Systems
 
 UTILITY = "utility"
 """The metric that reports the known truth: what all others are compared with."""
+LIKED = "utility/liked"
+"""The true probability that a picture is liked as an answer to its prompt, which utility does not look at."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ class MethodCorrelations(TypedDict):
     lacking: list[str]
     """Metrics that only some of them were scored by."""
     tau: dict[str, Correlation]
+    """With true utility."""
+    tau_liked: NotRequired[dict[str, Correlation]]
+    """With the true probability that a picture is liked as an answer to its prompt."""
     required: NotRequired[list[RequiredRow]]
 
 

@@ -68,21 +68,24 @@ def _counted(rows: Sequence[RequiredRow]) -> str:
 def correlation_grid(result: ValidationResult) -> Grid:
     """How far each metric ranks pictures, users, systems and methods as the truth does."""
     parts = result["parts"]
-    over = {"systems made here, tau-b": parts["of_systems"]}
-    over |= {"real runs, tau-b": parts["of_runs"]} if "of_runs" in parts else {}
+    over = {"systems made here, tau-b": parts["of_systems"]["tau"]}
+    if "of_runs" in parts:
+        over |= {"real runs, tau-b": parts["of_runs"]["tau"]}
+        over |= {"real runs, tau-b with P(liked)": parts["of_runs"].get("tau_liked", {})}
     rows = [
         (
             name_of(result, name),
             interval(parts["per_image"].get(name)),
             interval(parts["per_user"].get(name)),
-            *(interval(correlations["tau"].get(name)) for correlations in over.values()),
+            *(interval(taus.get(name)) for taus in over.values()),
         )
         for name in result["metrics"]
     ]
     notes = [
         "Positive where the metric agrees with the truth, whatever its direction. Pictures: Spearman within a user "
         "over all strengths, mean over users. Users: Spearman over users of mean value and mean utility, all at "
-        "strength 0.5. Brackets: 95 % over users drawn anew; over sets there is none.",
+        "strength 0.5. P(liked): the true probability that a picture is liked as an answer to its prompt. "
+        "Brackets: 95 % over users drawn anew; over sets there is none.",
     ]
     return Grid("Rank correlation", ("metric", "pictures", "users", *over), [rows], notes)
 

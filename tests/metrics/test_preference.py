@@ -390,7 +390,7 @@ def samples_of(users: Sequence[str]) -> list[Scored]:
 
 
 @pytest.mark.slow
-def test_the_gain_is_own_minus_other_users(scorer: PreferenceScorer) -> None:
+def test_it_is_what_is_under_the_own_user_and_the_gain_that_minus_other_users(scorer: PreferenceScorer) -> None:
     users = [f"test-{i}" for i in range(12)]
     histories = {user: judged(user, "scorer") for user in users}
     samples = samples_of(users)
@@ -401,9 +401,9 @@ def test_the_gain_is_own_minus_other_users(scorer: PreferenceScorer) -> None:
         own, *rest = (
             scorer.score(histories[user], [sample.prompt], [sample.pixels])[0] for user in (sample.user, *others)
         )
-        assert found["preference/own"][row] == pytest.approx(own)
+        assert found["preference"][row] == pytest.approx(own)
         assert found["preference/others"][row] == pytest.approx(np.mean(rest))
-        assert found["preference"][row] == pytest.approx(own - np.mean(rest))
+        assert found["preference/gain"][row] == pytest.approx(own - np.mean(rest))
 
 
 def test_users_without_judgments_have_no_value() -> None:
@@ -411,8 +411,8 @@ def test_users_without_judgments_have_no_value() -> None:
     found = metric_with(MadeUp()).score(
         DrawnImages(samples_of(["a", "b"]), None, Evidence(None, {}, {"scorer": histories}))
     )
-    assert found["preference"] == [None] * 4, "the one has nobody to be compared with, the other is not known"
-    assert found["preference/own"][2:] == [None, None]
-    assert None not in found["preference/own"][:2]
+    assert found["preference/gain"] == [None] * 4, "the one has nobody to be compared with, the other is not known"
+    assert found["preference"][2:] == [None, None]
+    assert None not in found["preference"][:2]
     with pytest.raises(PrefbenchError, match="judgments that no method sees"):
         metric_with(MadeUp()).score(DrawnImages(samples_of(["a"]), None, Evidence(None, {})))

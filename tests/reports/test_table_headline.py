@@ -24,7 +24,7 @@ from prefbench.score.summarise import summarise
 from tests.support.toy_runs import build
 
 METRICS = {
-    "preference": "preference", "preference/own": "preference", "utility": "preference", "clip-score": "adherence",
+    "preference": "preference", "preference/gain": "preference", "utility": "preference", "clip-score": "adherence",
     "prompt-fidelity": "adherence", "fid": "fidelity", "kid": "fidelity", "copy-rate": "side", "diversity": "side",
 }  # fmt: skip
 
@@ -184,7 +184,7 @@ def test_a_mark_says_how_the_control_wins() -> None:
 def test_scales_are_told_of_the_shown_metrics_alone() -> None:
     assert scale_notes(["fid"]) == []
     (line,) = scale_notes(["preference", "fid", "gap-closed"])
-    assert line.startswith("preference: 0 is chance")
+    assert line.startswith("preference: a probability; of /gain 0 is chance")
     assert "gap-closed: 0 is prompt-only, 1 is inferred" in line
     assert "utility" not in line
 

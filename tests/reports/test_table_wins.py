@@ -108,9 +108,9 @@ def test_any_baseline_gives_a_column_that_names_it(tmp_path: Path) -> None:
 
 
 def test_the_scorer_of_the_headline_is_asked_and_one_that_all_runs_have() -> None:
-    both = ["preference", "preference/own", "personal-gain", "personal-gain/own"]
+    both = ["preference", "preference/gain", "personal-gain", "personal-gain/own"]
     assert own_column([both, both]) == "personal-gain/own"
-    assert own_column([both, both[:2]]) == "preference/own"
+    assert own_column([both, both[:2]]) == "preference"
     assert own_column([both[2:], both[:2]]) == "personal-gain/own"
     assert own_column([["clip-i/own"]]) is None
     assert own_column([]) is None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -28,6 +27,7 @@ from prefbench.reports.validation.nuisances import NUISANCES
 from prefbench.reports.validation.populations import as_scores
 from prefbench.reports.validation.rates import rate, within
 from prefbench.reports.validation.requirements import false_positive_row
+from prefbench.reports.validation.schema import MethodCorrelations
 from prefbench.reports.validation.set_estimates import difference
 from prefbench.reports.validation.settings import STRENGTHS, ValidationSize
 from prefbench.reports.validation.systems import System, Systems
@@ -375,15 +375,18 @@ def test_every_metric_has_a_word_on_every_nuisance() -> None:
         assert all(expectation.reason for expectation in row.values())
 
 
-def ranked(**preference: float) -> list[Mapping[str, Any]]:
-    found = {"tau": {"preference": {"value": 0.85}}, "methods": {k: {"preference": v} for k, v in preference.items()}}
-    return required(found)
+def ranked(tau: float = 0.9, rival: float | None = 0.6, **preference: float) -> list[bool | None]:
+    liked = {"preference": {"value": tau}} | ({} if rival is None else {"clip-i": {"value": rival}})
+    found = {"tau": {}, "tau_liked": liked, "methods": {k: {"preference": v} for k, v in preference.items()}}
+    return [row["passed"] for row in required(cast(MethodCorrelations, found))]
 
 
 def test_what_is_required_of_the_learned_metric() -> None:
-    assert [row["passed"] for row in ranked(copy=0.1, truth=0.2, ours=0.1)] == [True, True, True]
-    assert [row["passed"] for row in ranked(copy=0.3, truth=0.2, ours=0.4)] == [True, False, True]
-    assert [row["passed"] for row in ranked(copy=0.3, ours=0.4)] == [True, None, True]
+    assert ranked(copy=0.1, truth=0.2, ours=0.1) == [True, True, True, True]
+    assert ranked(copy=0.3, truth=0.2, ours=0.4) == [True, True, False, True]
+    assert ranked(copy=0.3, ours=0.4) == [True, True, None, True]
+    assert ranked(0.84, 0.9, copy=0.1, truth=0.2, ours=0.1)[:2] == [False, False]
+    assert ranked(rival=None, copy=0.1, truth=0.2, ours=0.1)[1] is None
 
 
 # ------------------------------------------------------------------------------------------- sizes, inflation

@@ -228,7 +228,7 @@ def test_real_runs_are_ranked_too(measured: MeasuredSystems, folder: Path, suite
     runs = {name: measured.run(system) for name, system in zip("abc", measured.systems.strengths, strict=False)}
     found = validate(suite, folder, METRICS, runs=runs, size=SMALL)
     assert found["parts"]["of_runs"]["tau"]["twin"]["value"] == pytest.approx(1)
-    assert [row["passed"] for row in found["parts"]["of_runs"]["required"]] == [None] * 3
+    assert [row["passed"] for row in found["parts"]["of_runs"]["required"]] == [None] * 4
     text = page.render(found, "x")
     assert "real runs, tau-b" in text
     assert "by preference | — | open |" in text

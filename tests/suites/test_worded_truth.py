@@ -11,6 +11,7 @@ import pytest
 from prefbench.api import FloatArray, Pixels, to_pixels
 from prefbench.suites.picturebook import truth
 from prefbench.suites.picturebook.suite import Picturebook
+from prefbench.suites.picturebook.users.choices import rate
 from prefbench.suites.picturebook.users.population import SimulatedUser, population
 from prefbench.suites.picturebook.users.quality import expected_severity
 from prefbench.suites.picturebook.users.taste import TASTE_GROUPS, Taste, common_taste
@@ -151,6 +152,31 @@ def test_a_word_counts_for_fidelity(second: Picturebook) -> None:
     for found in (obeyed, ignored):
         np.testing.assert_allclose(found["total"][0], found["object"][0] * found["setting"][0] * found["words"][0])
         np.testing.assert_allclose(found["total"][1], found["object"][1] * found["setting"][1])
+
+
+# --------------------------------------------------------------------------------------------------- liked
+
+
+def test_liked_is_how_often_a_rating_is_4_or_5_where_the_prompt_is_shown(second: Picturebook) -> None:
+    """Against ratings drawn by the simulator itself."""
+    rng, prompt = np.random.default_rng(2), Prompt(CAT).text
+    for user in of_kind("consistent")[:2] + of_kind("noisy")[:1]:
+        best, random = second.truth.ideal(user.id, prompt, 1), render(CAT.scene(STYLES[0].tolist()), 1)
+        pictures = [to_pixels(best), random]
+        found = second.truth.utility(user.id, [prompt] * 2, pictures)
+        fidelity = second.truth.fidelity([prompt] * 2, pictures)["total"]
+        for row in range(2):
+            ratings = [rate(found["total"][row], SECOND.sharpness(user.kind), rng) for _ in range(2000)]
+            assert found["liked"][row] == pytest.approx(fidelity[row] * np.mean(np.array(ratings) >= 4), abs=0.04)
+        assert found["liked"][0] > 0.8
+
+
+def test_a_picture_of_another_prompt_is_not_liked_whatever_its_utility(second: Picturebook) -> None:
+    user, other = of_kind("consistent")[0], next(c for c in CONTENTS if c.object != CAT.object)
+    copied = to_pixels(second.truth.ideal(user.id, Prompt(other).text, 1))
+    found = second.truth.utility(user.id, [Prompt(CAT).text], [copied])
+    assert found["total"][0] > 0.5
+    assert found["liked"][0] < 0.05
 
 
 # -------------------------------------------------------------------------------------------------- drawing

@@ -17,6 +17,7 @@ from prefbench.api import FloatArray, History, Judgment, Pixels, PrefbenchError,
 from prefbench.api.gradients import Slopes
 from prefbench.files import WEIGHTS
 from prefbench.suites.picturebook.users.cases import case_prompts
+from prefbench.suites.picturebook.users.choices import LIKED_RATINGS, rating_probabilities
 from prefbench.suites.picturebook.users.inference import infer
 from prefbench.suites.picturebook.users.likelihood import judged_styles
 from prefbench.suites.picturebook.users.population import JudgedScene, SimulatedUser
@@ -34,7 +35,7 @@ READER = WEIGHTS / "reader"
 _COLOURS = ("palette", "temperature")
 InferredStyles = Mapping[str, tuple[int, ...]]
 """The best style of a posterior for the prompts that were asked about; under the empty text for any other."""
-_DISAGREEMENT = "disagreement"
+_LIKED, _DISAGREEMENT = "liked", "disagreement"
 
 
 class PicturebookTruth:
@@ -54,12 +55,14 @@ class PicturebookTruth:
 
     @cached_property
     def groups(self) -> Sequence[str]:
-        """The parts of utility; of several readers also `disagreement`, the mean total variation between them.
+        """The parts of utility, but for the first world `liked`, and of several readers `disagreement`.
 
-        A picture that they read differently is not to be trusted with any utility.
+        The last is the mean total variation between them: a picture that they read differently is not to be trusted
+        with any utility.
         """
-        parts = parts_of_utility(self._world)
-        return parts if len(self._panel.readers) == 1 else (*parts, _DISAGREEMENT)
+        liked = () if self._world == FIRST else (_LIKED,)
+        unsure = () if len(self._panel.readers) == 1 else (_DISAGREEMENT,)
+        return (*parts_of_utility(self._world), *liked, *unsure)
 
     @cached_property
     def id(self) -> str:
@@ -80,12 +83,18 @@ class PicturebookTruth:
     def utility(self, user: str, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Mapping[str, FloatArray]:
         """Expected utility under the reader's probabilities: `total` and one entry for each of `groups`.
 
-        `users.utilities` says what counts.
+        `users.utilities` says what counts. `liked` is no utility: the probability that the picture shows its prompt and
+        that the user, asked for a rating of one of this utility, gives 4 or 5.
         """
-        parts = utilities(self._user_of(user), [Prompt.of(prompt) for prompt in prompts], self.read(pictures))
-        if _DISAGREEMENT not in self.groups:
-            return parts
-        return {**parts, _DISAGREEMENT: self._panel.disagreement(np.stack([_fit(picture) for picture in pictures]))}
+        whose = self._user_of(user)
+        parts = dict(utilities(whose, [Prompt.of(prompt) for prompt in prompts], self.read(pictures)))
+        if _LIKED in self.groups:
+            rated = rating_probabilities(parts["total"], whose.world.sharpness(whose.kind))
+            good = rated[:, np.array(LIKED_RATINGS) - 1].sum(axis=1)
+            parts[_LIKED] = good * self.fidelity(prompts, pictures)["total"]
+        if _DISAGREEMENT in self.groups:
+            parts[_DISAGREEMENT] = self._panel.disagreement(np.stack([_fit(picture) for picture in pictures]))
+        return parts
 
     def utility_slopes(self, user: str, prompts: Sequence[str], pictures: FloatArray) -> Slopes:
         """The total utility, and how it changes with the pixels: `prefbench.api.gradients.SlopedTruth`."""
