@@ -61,7 +61,7 @@ def jackknife_test(difference: float, left_out: LeftOut, *, level: float = LEVEL
             left out of both methods; otherwise as for `jackknife_half_width`.
 
     The variances of users and of prompts add up as there. Each also holds what single images add, so their sum is too
-    large, two to three and a half times for four prompts (`benchmarks/rates.py`), and the test cautious. The degrees of
+    large, two to four times for four prompts (`benchmarks/rates.py`), and the test cautious. The degrees of
     freedom are therefore those of the sum, V^2 / sum_k (V_k^2 / (n_k - 1)) (Satterthwaite 1946, Biometrics 2:110), and
     not those of the fewer groups.
 
