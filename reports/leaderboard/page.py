@@ -49,8 +49,9 @@ and setting has a table of its own: rows of two tables do not compare. The headl
 first. Where the truth is known it is {GAP}, the share of the way from `{BASELINE}` (0 by definition) to `{CEILING}`
 (1 by definition). Elsewhere it is {GAIN}, a scorer's P(liked) under the own user minus under others, with {WIN}s
 beside it: over `{BASELINE}`, over `{CROWD}` (what most people like, drawn for everybody) and over the same method with
-another user's history. Two methods whose intervals overlap are not told apart by this page: test their runs with
-`prefbench compare`.
+another user's history. Passes are those of the denoiser for one picture: a method that draws several and keeps one has
+more, and is to be compared at as many. Two methods whose intervals overlap are not told apart by this page: test their
+runs with `prefbench compare`.
 {_DIRTY} the code had local changes.
 """
 _REPORTED_HEAD = """## Reported by papers, not measured here
@@ -109,7 +110,7 @@ def grid(entries: Sequence[Entry]) -> Grid:
     notes += drawn_notes({_label(entry): entry.get("drawn", []) for entry in entries})
     notes += vouched_notes({_label(entry): entry.get("vouched") for entry in entries})
     title = f"{first['suite']}, {first['split']} users, {first['backbone']}"
-    return Grid(title, ("method", *heads, "n", "missing", "commit", "date"), sections, notes, kept=(0,))
+    return Grid(title, ("method", *heads, "passes", "n", "missing", "commit", "date"), sections, notes, kept=(0,))
 
 
 def columns_of(rows: Collection[Mapping[str, SummaryRow]]) -> tuple[str, ...]:
@@ -151,7 +152,9 @@ def _cells(entry: Entry, rows: Mapping[str, SummaryRow], columns: Sequence[str])
     commit = f"{(entry['commit'] or DASH)[:7]}{_DIRTY if entry['dirty'] else ''}"
     marks = UNPROVEN * bool(entry.get("unbeaten")) + COPYING * (nearness(rows_of(entry)) is not None)
     name = f"{_label(entry)} {marks}".rstrip()
-    return (name, *cells, stands_on[0], str(stands_on[1]), commit, entry["date"])
+    nfe = entry["cost"].get("nfe_per_image")
+    passes = DASH if nfe is None or is_given(entry) else f"{nfe:.0f}"
+    return (name, *cells, passes, stands_on[0], str(stands_on[1]), commit, entry["date"])
 
 
 def _cell(row: SummaryRow | None, column: str, stands_on: Counts) -> str:

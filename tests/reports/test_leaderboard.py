@@ -14,7 +14,7 @@ from scipy.stats import kendalltau
 from prefbench.api import PrefbenchError
 from prefbench.check.findings import Finding
 from prefbench.reports.leaderboard.entries import entries_of, load_entries, path_of
-from prefbench.reports.leaderboard.page import render
+from prefbench.reports.leaderboard.page import grid, render
 from prefbench.reports.leaderboard.report import Leaderboard
 from prefbench.reports.shared.audited import Fresh, store_outcome, stored_outcome
 from prefbench.reports.shared.grid import to_markdown
@@ -50,6 +50,14 @@ def test_leaderboard_check_follows_the_results(runs: list[ScoredFolder], tmp_pat
     report.rebuild(results)
     assert not report.stale(results)
     assert "0.987" in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_the_page_says_how_many_passes_a_picture_takes(runs: list[ScoredFolder]) -> None:
+    entries = entries_of(runs)
+    entries[0]["cost"]["nfe_per_image"], entries[1]["cost"]["nfe_per_image"] = 128.0, None
+    table = grid(entries)
+    rows = {cells[0].split()[0]: cells[table.columns.index("passes")] for part in table.sections for cells in part}
+    assert (rows[entries[0]["method"]], rows[entries[1]["method"]]) == ("128", "—")
 
 
 def test_a_row_needs_its_run_under_another_users_history_and_a_passed_audit(
@@ -281,7 +289,7 @@ def test_a_suite_without_truth_is_published_under_its_own_headline(tmp_path: Pat
     assert "## mine/, test users, tiny" in page
     head = next(line for line in page.splitlines() if line.startswith("| method |"))
     over = [f"win-rate over {name} ↑" for name in ("prompt-only", "crowd", "other-user")]
-    assert head.startswith(f"| method | personal-gain ↑ | {' | '.join(over)} | n |")
+    assert head.startswith(f"| method | personal-gain ↑ | {' | '.join(over)} | passes | n |")
     names = [line.split("|")[1].strip() for line in page.splitlines() if "0123456" in line]
     assert names == ["ours", "crowd", "prompt-only", "ours + other-user"], "by personal-gain, controls apart"
     assert "personal-gain, a scorer's P(liked) under the own user minus under others" in page
@@ -322,7 +330,7 @@ def test_on_a_backbone_of_style_transfer_its_own_frame_is_asked_for_and_publishe
     page = render(entries_of(unknown_truth(tmp_path / "whole", "magenta", **STYLED)))
     head = next(line for line in page.splitlines() if line.startswith("| method |"))
     over = [f"win-rate over {name} ↑" for name in ("plain-style", "crowd-style", "other-user")]
-    assert head.startswith(f"| method | personal-gain ↑ | {' | '.join(over)} | n |")
+    assert head.startswith(f"| method | personal-gain ↑ | {' | '.join(over)} | passes | n |")
     assert "| fitted-style ≈ |" in page
     assert "≈ fitted-style does not beat crowd-style: it has" in page
     assert "personal-gain to plain-style" in page
