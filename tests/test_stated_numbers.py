@@ -14,11 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from benchmarks import load
 from prefbench.api import fixed
 from prefbench.reports.shared.cells import p_text
+from prefbench.stats.ranks import tau
 from prefbench.suites.picturebook.suite import Picturebook
 
 ROOT = Path(__file__).parents[1]
@@ -185,6 +187,13 @@ def validation_claims() -> Iterator[Claim]:
     for one, other in (("clip-score", "prompt-fidelity"), ("fid", "kid")):
         cells = [f"{fixed(tau[one]['value'], 2)}, {fixed(tau[other]['value'], 2)}" for tau in both]
         yield Claim(page, f"| `{one}`, `{other}` | {' | '.join(cells)} |", VALIDATION)
+    drawn = [values for values in of_runs["methods"].values() if values["prompt-fidelity"] > 0.5]
+    true = [values["utility"] for values in drawn]
+    ours, theirs = (fixed(tau(np.array([values[one] for values in drawn]), np.array(true)), 2) for one in (
+        "preference", "clip-i",
+    ))  # fmt: skip
+    who = f"Over the {len(drawn)} of these runs that draw their prompts"
+    yield Claim(page, f"{who}, `preference` has a tau of {ours} with utility too, and `clip-i` {theirs}", VALIDATION)
     file = "benchmarks/results/played.json"
     every, honest = content(file)["all"], content(file)["not failed by an audit"]
     liked = [fixed(part["liked"]["preference"]["value"], 2) for part in (every, honest)]
