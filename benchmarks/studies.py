@@ -88,6 +88,9 @@ SET_EFFECTS = {"no prompts": (0.0, 0.0), "prompts": (0.5, 0.0), "prompts of each
 """Standard deviations of prompts, and of what each method makes of a prompt by itself, in every feature."""
 WIDTH, BY_USER, REFERENCE_PROMPTS, SHIFT = 8, 0.5, 36, 0.3
 """Features; their standard deviation between users; prompts of the references; how far both methods lie from these."""
+_OF_REFERENCES = np.random.default_rng(36).standard_normal((REFERENCE_PROMPTS, WIDTH))
+"""What each prompt of the references adds, in standard deviations: the same in every study, as a suite's are in every
+run, since intervals are over users and over the prompts that are drawn."""
 
 
 def set_study(
@@ -105,7 +108,6 @@ def set_study(
         return FeatureSet(shift + of_users[user] + (of_prompts + own)[prompt] + noise, user_names, prompt_names)
 
     shown = rng.integers(0, REFERENCE_PROMPTS, len(user))
-    of_shown = by_prompt * rng.standard_normal((REFERENCE_PROMPTS, WIDTH))[shown]
-    likes: FloatArray = of_users[user] + of_shown + rng.standard_normal((len(user), WIDTH))
+    likes: FloatArray = of_users[user] + by_prompt * _OF_REFERENCES[shown] + rng.standard_normal((len(user), WIDTH))
     reference = FeatureSet(likes, user_names, np.char.add("r", shown.astype(str)))
     return SetStudy(method(SHIFT), method(SHIFT + farther), reference)
