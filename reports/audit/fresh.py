@@ -19,13 +19,13 @@ from typing import Any
 from prefbench.api import PrefbenchError, ReportContext, ScoredRun, agreeing, counted
 from prefbench.api.runs import is_given
 from prefbench.check.findings import fail, skip, warn
-from prefbench.files import make_folder, read_plain, write_atomic
+from prefbench.files import make_folder, write_atomic
 from prefbench.parameters import declared
 from prefbench.registry import load_class, names
 from prefbench.run.execute import execute_unnamed
 from prefbench.run.plan import RunSpec
 from prefbench.run.prepare import Settings, prepare
-from prefbench.run.stamps import stamped, unstamped
+from prefbench.run.stamps import stamped
 from prefbench.score.score_run import score_run
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.stats.independent import group_difference
@@ -33,12 +33,14 @@ from prefbench.stats.independent import group_difference
 from ..shared.audited import PARAMETER, Fresh
 from ..shared.versions import comparable_version
 from .audited_run import AuditedRun
+from .fresh_file import stored
 from .fresh_pictures import faults
 
 FOLDER, FILE = "fresh", "fresh.json"
 _SEEDS = 2**53
 _LEVEL, _DOUBT = 0.01, 0.05
-_BYTES = 2**20
+_MORE_FAILED = 0.05
+"""By so much the share of failed drawings may be greater for fresh users."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def draw_fresh(run: ScoredRun, users: int, sources: Sources, context: ReportCont
         PARAMETER: population,
         "folder": prepared.spec.id,
         "samples": next(header.samples for header in run.headers.values()),
+        "failed": _failed(fresh),
+        "failed_of_own": _failed(run),
         "rows": _rows(run, fresh, metrics),
         "faults": faults(prepared.folder, prepared.suite, context.bar),
         "seconds": round(time.monotonic() - started),
@@ -100,15 +104,20 @@ def compared(run: AuditedRun) -> str:
     """What the method does for the run's own users it does for fresh ones."""
     if run.no_fresh:
         skip(run.no_fresh)
-    content = _stored(run.folder.path / FILE)
+    content = stored(run.folder.path / FILE)
     if content is None:
         skip("not drawn for any: prefbench audit RUN --fresh 50")
     rows: Sequence[Mapping[str, Any]] = content["rows"]
     text = "; ".join(map(_said, rows))
     detail = f"{counted(content['users'], 'fresh user')} of a secret seed, drawn in {content['seconds']} s: {text}"
-    if wrong := content.get("faults"):
+    if wrong := content["faults"]:
         told = "; ".join(f"{one['check']}: {one['detail']}" for one in wrong)
-        fail(f"{detail}; the pictures of fresh users are no honest drawings: {told}", wrong)
+        fail(f"{detail}; checks that the pictures of fresh users fail: {told}", wrong)
+    if content["failed"] > content["failed_of_own"] + _MORE_FAILED:
+        shares = (
+            f"{content['failed']:.0%} of drawings for fresh users failed, {content['failed_of_own']:.0%} of the run's"
+        )
+        fail(f"{detail}; {shares}: of those nothing is known")
     level = _LEVEL / len(rows)
     for bound, end in ((level, fail), (_DOUBT / len(rows), warn)):
         if better := [row for row in rows if row["p"] is not None and row["gain"] > 0 and row["p"] < bound]:
@@ -123,7 +132,7 @@ def compared(run: AuditedRun) -> str:
 
 def fresh_of(path: Path, samples: Collection[str]) -> Fresh:
     """What fresh users say of the samples with one of these digests; nothing where they were drawn for others."""
-    content = _stored(path / FILE)
+    content = stored(path / FILE)
     if content is None or content["samples"] not in samples:
         return Fresh(0, "")
     rows: Sequence[Mapping[str, Any]] = content["rows"]
@@ -203,14 +212,9 @@ def _said(row: Mapping[str, Any]) -> str:
     return f"{row['metric']} {row['first']:.3f} and {row['second']:.3f}, {row['difference']:+.3f} [{ends}]"
 
 
-def _stored(path: Path) -> dict[str, Any] | None:
-    """Raises `PrefbenchError` where the file is not as it was written."""
-    try:
-        return unstamped(path, read_plain(path, _BYTES))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise PrefbenchError(f"{path} is damaged ({error}); delete it and audit with --fresh again") from None
+def _failed(run: ScoredRun) -> float:
+    """The share of samples without a picture."""
+    return sum(sample.image is None for sample in run.samples) / len(run.samples)
 
 
 def _drop_others(folder: Path, keep: str) -> None:

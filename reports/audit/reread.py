@@ -10,6 +10,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,10 @@ def _means(
     """The mean of each metric by change; of one that cannot be scored nothing."""
     folder.write_description({name: run.description[name] for name in ("spec", "method", "kinds", "planned")})
     with run.bar("change images", len(samples), "img") as advance:
+        index = count()  # each variant is a sample of its own of its user and prompt
         for sample in samples:
-            folder.append_samples(_variants(run, sample, _other_prompt(sample, samples), folder))
+            variants = _variants(run, sample, _other_prompt(sample, samples), folder)
+            folder.append_samples(replace(one, index=next(index)) for one in variants)
             advance(1)
     Evaluator(run.suite, metrics).score(Material(folder, run.suite, run.contents.split))
     places = {key: i for i, key in enumerate(folder.samples())}

@@ -18,11 +18,14 @@ from prefbench.cli.main import main
 from prefbench.reports.audit import fresh
 from prefbench.reports.audit.checks import audit
 from prefbench.reports.audit.contents import SuiteContents, read_suite
-from prefbench.reports.audit.fresh import FILE, Sources, cannot_be_made, draw_fresh
+from prefbench.reports.audit.fresh import FILE, Sources, cannot_be_made, draw_fresh, fresh_of
+from prefbench.reports.audit.fresh_file import stored
 from prefbench.reports.audit.report import Audit
 from prefbench.run.execute import execute_unnamed
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Settings, prepare
+from prefbench.run.stamps import stamped
+from prefbench.score.score_files import samples_digests
 from tests.support import audited_suite, peopled_suite
 from tests.support.peopled_suite import PeopledSuite, made, path_of
 
@@ -98,7 +101,61 @@ def test_who_draws_honestly_for_the_public_users_alone_is_found_by_the_pictures_
     found = finding(run, seen)
     assert found.outcome == "FAILED"
     assert [row["check"] for row in found.rows] == ["equal pictures"]
-    assert "the pictures of fresh users are no honest drawings: equal pictures: 24 of 24 drawn images" in found.detail
+    assert "checks that the pictures of fresh users fail: equal pictures: 24 of 24 drawn images" in found.detail
+
+
+@pytest.mark.slow
+def test_drawings_that_fail_for_fresh_users_alone_are_no_way_out(
+    tmp_path: Path, backbone: dict[str, Any], seen: SuiteContents
+) -> None:
+    run = run_of("Failing", tmp_path, backbone)
+    written = json.loads(json.dumps({**CONTENT, "samples": digest_of(run), "failed": 0.5}))
+    (run.path / FILE).write_text(json.dumps(stamped(written)))
+    assert "50% of drawings for fresh users failed, 0% of the run's" in finding(run, seen).detail
+    assert finding(run, seen).outcome == "FAILED"
+    done = audited(run, "Failing", backbone)
+    assert done.exit_code != 0
+    assert not isinstance(done.exception, (ValueError, KeyError))
+
+
+CONTENT: dict[str, Any] = {
+    "users": 6, "population": 1, "folder": "x", "samples": "", "failed": 0.0, "failed_of_own": 0.0, "faults": [],
+    "seconds": 1, "date": "2026-01-01",
+    "rows": [{"metric": "utility", "gain": 0.0, "p": 1.0, "alike": True, "first": 0.0, "second": 0.0,
+              "difference": 0.0, "low": None, "high": None}],
+}  # fmt: skip
+
+
+def digest_of(run: Run) -> str:
+    folder = RunFolder(run.path)
+    return samples_digests(list(folder.samples().values()), folder.owner)[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rows": []}, {"rows": 3}, {"users": "fifty"}, {"faults": [{}]}, {"rows": [{"p": "x"}]}, {"failed": None}],
+    ids=str,
+)
+def test_a_result_that_lacks_or_mistakes_a_field_is_one_line(tmp_path: Path, changes: dict[str, Any]) -> None:
+    (tmp_path / FILE).write_text(json.dumps(stamped({**CONTENT, **changes})))
+    for read in (lambda: fresh_of(tmp_path, [""]), lambda: stored(tmp_path / FILE)):
+        with pytest.raises(PrefbenchError, match=r"fresh\.json is damaged or of an earlier version"):
+            read()
+
+
+@pytest.mark.parametrize("lost", ["faults", "failed", "sha256"])
+def test_a_result_without_its_digest_or_what_was_looked_at_is_none(tmp_path: Path, lost: str) -> None:
+    content = {**stamped(CONTENT)}
+    del content[lost]
+    if lost == "sha256":
+        del content["format"]
+    else:
+        content = stamped({name: value for name, value in CONTENT.items() if name != lost})
+    (tmp_path / FILE).write_text(json.dumps(content))
+    with pytest.raises(PrefbenchError, match="damaged or of an earlier version"):
+        fresh_of(tmp_path, [""])
+    (tmp_path / FILE).write_text(json.dumps(stamped(CONTENT)))
+    assert fresh_of(tmp_path, [""]).users == 6
 
 
 @pytest.mark.slow

@@ -103,6 +103,17 @@ class Hiding(Knowing):
         return [Drawing(image, r.prompt) for r, image in zip(requests, drawn, strict=True)]
 
 
+class Failing(Knowing):
+    """Noise for the public users, and nothing for all others."""
+
+    card = replace(Grey.card, name="failing")
+
+    def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        if not all(request.profile.payload for request in requests):
+            raise ValueError("a stranger")
+        return super().generate(requests)
+
+
 class Learning(Grey):
     """Grey as it has learned it from people, who are others in every population."""
 
