@@ -192,6 +192,13 @@ def validation_claims() -> Iterator[Claim]:
     ours, theirs = (fixed(tau(np.array([values[one] for values in drawn]), np.array(true)), 2) for one in (
         "preference", "clip-i",
     ))  # fmt: skip
+    said, liked_ = (
+        [fixed(next(r["value"] for r in content(entry(run))["rows"] if (r["metric"], r["kind"]) == (one, "all")), 2)
+         for run in ("prompt-only", "ours")]
+        for one in ("preference", "utility/liked")
+    )  # fmt: skip
+    text = f"it says {said[0]} of the pictures of `prompt-only` and {said[1]} of those of `ours`"
+    yield Claim(page, f"{text}, of which {liked_[0]} and {liked_[1]} are liked", entry("ours"))
     who = f"Over the {len(drawn)} of these runs that draw their prompts"
     yield Claim(page, f"{who}, `preference` has a tau of {ours} with utility too, and `clip-i` {theirs}", VALIDATION)
     file = "benchmarks/results/played.json"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prefbench.api import Grid
+from prefbench.stats.ranks import Correlation
 
 from ..shared.cells import DASH
 from .cells import compact, interval, name_of, p_value
@@ -68,10 +69,13 @@ def _counted(rows: Sequence[RequiredRow]) -> str:
 def correlation_grid(result: ValidationResult) -> Grid:
     """How far each metric ranks pictures, users, systems and methods as the truth does."""
     parts = result["parts"]
-    over = {"systems made here, tau-b": parts["of_systems"]["tau"]}
+    ranked = {"systems made here": parts["of_systems"]}
     if "of_runs" in parts:
-        over |= {"real runs, tau-b": parts["of_runs"]["tau"]}
-        over |= {"real runs, tau-b with P(liked)": parts["of_runs"].get("tau_liked", {})}
+        ranked |= {"real runs": parts["of_runs"]}
+    over: dict[str, Mapping[str, Correlation]] = {}
+    for what, correlations in ranked.items():
+        over |= {f"{what}, tau-b": correlations["tau"]}
+        over |= {f"{what}, tau-b with P(liked)": correlations.get("tau_liked", {})}
     rows = [
         (
             name_of(result, name),
