@@ -80,15 +80,25 @@ class DreamBoothLora(Method):
         return Profile(history.user, learned, sum(matrix.numel() for matrix in learned.values()))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
-        return draw_in_groups(requests, lambda request: request.profile.user, self._draw)
+        return draw_in_groups(requests, lambda request: self._learned(request) and request.profile.user, self._draw)
+
+    def _learned(self, request: Request) -> Mapping[str, Tensor] | None:
+        """The user's matrices; None where they change nothing."""
+        return request.profile.payload if request.profile.payload and self.scale > 0 else None
 
     def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
-        """One user's."""
-        backbone, learned = self.context.backbone, requests[0].profile.payload
-        used = bool(learned) and self.scale > 0
-        self._load(learned if used else self._start, self.scale)
-        prompts = [with_identifier(request.prompt) if used else request.prompt for request in requests]
-        images = backbone.generate(prompts, [request.seed for request in requests])
+        """One user's, or those of all without matrices."""
+        backbone, learned = self.context.backbone, self._learned(requests[0])
+        unet = backbone.pipeline.unet
+        if learned is not None:
+            self._load(learned, self.scale)
+        else:  # adding what is 0 may round otherwise
+            unet.disable_adapters()
+        prompts = [with_identifier(request.prompt) if learned else request.prompt for request in requests]
+        try:
+            images = backbone.generate(prompts, [request.seed for request in requests])
+        finally:
+            unet.enable_adapters()
         return [Drawing(image, prompt, backbone.nfe) for image, prompt in zip(images, prompts, strict=True)]
 
     @torch.no_grad()
