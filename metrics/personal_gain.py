@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from prefbench.api import CrossFittedScorer
+from prefbench.api import CrossFittedScorer, Features
 from prefbench.registry import make
 
-from .preference import Preference, preference_card
+from .preference import OTHERS, Preference, preference_card
+
+_BY = "logistic regression on judgments that no method sees"
 
 
 class PersonalGain(Preference):
@@ -22,7 +25,11 @@ class PersonalGain(Preference):
     """
 
     card = replace(
-        preference_card("personal-gain", "logistic regression on judgments that no method sees"),
+        preference_card("personal-gain", _BY),
+        version="1",
+        summary=f"P(liked) under the own user minus under other users, by {_BY}",
+        recipe=f"own-minus-{OTHERS}-next-users,scorer-part,original-prompt",
+        scale="0 is chance: the own user is as likely to like it as any other",
         won_by=("copy",),
         won_how="a liked picture is liked again, and the scorer does not ask whether it shows the prompt",
     )
@@ -32,3 +39,6 @@ class PersonalGain(Preference):
         """The scorer `fitted`, through the best encoder that is here."""
         scorer: CrossFittedScorer = make("scorer", "fitted")
         return scorer
+
+    def _parts(self, own: Features, others: Features) -> Mapping[str, Features]:
+        return {"": own - others, "/own": own, "/others": others}

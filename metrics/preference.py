@@ -79,11 +79,14 @@ class Preference(ImageMetric):
             own[rows] = self._liked(histories[user], mine)
             if strangers := self._strangers(user, histories):
                 others[rows] = np.mean([self._liked(other, mine) for other in strangers], axis=0)
-        parts = {"": own, "/gain": own - others, "/others": others}
         return {
             f"{self.card.name}{part}": [float(v) if np.isfinite(v) else None for v in values]
-            for part, values in parts.items()
+            for part, values in self._parts(own, others).items()
         }
+
+    def _parts(self, own: Features, others: Features) -> Mapping[str, Features]:
+        """What follows the metric's name in each column, to its values (N,)."""
+        return {"": own, "/gain": own - others, "/others": others}
 
     def _strangers(self, user: str, histories: Mapping[str, History]) -> Sequence[History]:
         """Histories of others. Of what is learned across people the image's own user stays left out."""

@@ -134,7 +134,7 @@ def test_variants_are_drawn_scored_and_not_drawn_again(monkeypatch: pytest.Monke
     )
     assert list(found["rows"][0]["metrics"]) == [
         "utility", "utility/worded", "utility/semantic", "utility/silent", "utility/crowd", "utility/own",
-        "utility/quality", "utility/disagreement", "prompt-fidelity", "clip-score",
+        "utility/quality", "utility/liked", "utility/disagreement", "prompt-fidelity", "clip-score",
     ]  # fmt: skip
     cells = [row["metrics"]["utility"] for row in found["rows"]]
     assert cells[1]["difference"]["value"] == pytest.approx(cells[1]["value"] - cells[0]["value"])
