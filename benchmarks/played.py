@@ -53,10 +53,10 @@ def has_failed(run: ScoredFolder) -> bool:
 def ranked(runs: Mapping[str, ScoredFolder]) -> dict[str, Any]:
     """The tau-b of each metric that has one over these runs."""
     found, some = of_runs(runs, ValidationSize()), next(iter(runs.values()))
-    told = {name for name, tau in found["tau_liked"].items() if tau["value"] is not None}
-    both = {"liked": found["tau_liked"], "utility": found["tau"]}
-    kept = {truth: {name: tau for name, tau in taus.items() if name in told} for truth, taus in both.items()}
-    return {"n": len(runs), "users": len({sample.user for sample in some.samples}), **kept}
+    metrics = [name for name, tau in found["tau_liked"].items() if tau["value"] is not None]
+    by_truth = {"liked": found["tau_liked"], "utility": found["tau"]}
+    taus = {truth: {name: of_metrics[name] for name in metrics} for truth, of_metrics in by_truth.items()}
+    return {"n": len(runs), "users": len({sample.user for sample in some.samples}), **taus}
 
 
 if __name__ == "__main__":

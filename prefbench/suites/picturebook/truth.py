@@ -86,12 +86,12 @@ class PicturebookTruth:
         `users.utilities` says what counts. `liked` is no utility: the probability that the picture shows its prompt and
         that the user, asked for a rating of one of this utility, gives 4 or 5.
         """
-        whose = self._user_of(user)
-        parts = dict(utilities(whose, [Prompt.of(prompt) for prompt in prompts], self.read(pictures)))
+        whose, asked, read = self._user_of(user), [Prompt.of(prompt) for prompt in prompts], self.read(pictures)
+        parts = dict(utilities(whose, asked, read))
         if _LIKED in self.groups:
             rated = rating_probabilities(parts["total"], whose.world.sharpness(whose.kind))
             good = rated[:, np.array(LIKED_RATINGS) - 1].sum(axis=1)
-            parts[_LIKED] = good * self.fidelity(prompts, pictures)["total"]
+            parts[_LIKED] = good * _shown(asked, read)["total"]
         if _DISAGREEMENT in self.groups:
             parts[_DISAGREEMENT] = self._panel.disagreement(np.stack([_fit(picture) for picture in pictures]))
         return parts
@@ -112,15 +112,7 @@ class PicturebookTruth:
 
         `words` is there where some prompt names a word, and NaN for those that name none.
         """
-        asked, read = [Prompt.of(prompt) for prompt in prompts], self.read(pictures)
-        rows = np.arange(len(asked))
-        objects = read["object"][rows, [prompt.content.object for prompt in asked]]
-        settings = read["setting"][rows, [prompt.content.setting for prompt in asked]]
-        parts = {"total": objects * settings, "object": objects, "setting": settings}
-        if any(prompt.word for prompt in asked):
-            words = np.array([read[p.word.axis][i, p.word.value] if p.word else np.nan for i, p in enumerate(asked)])
-            parts |= {"total": objects * settings * np.where(np.isnan(words), 1.0, words), "words": words}
-        return parts
+        return _shown([Prompt.of(prompt) for prompt in prompts], self.read(pictures))
 
     def ideal(self, user: str, prompt: str, seed: int) -> Image.Image:
         """The user's best style for the prompt; axes that the user does not care about follow the world's prior."""
@@ -204,6 +196,18 @@ class PicturebookTruth:
         scene = Scene.of(**{axis.name: int(v) for axis, v in zip(STYLE, style, strict=True)})
         named = [name for name in NAMEABLE if rng.random() < 0.5]
         return ", ".join(scene.phrases([name for name in named if name not in asked.fixed]))
+
+
+def _shown(asked: Sequence[Prompt], read: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """The probabilities that what was read shows what each prompt names: `PicturebookTruth.fidelity`."""
+    rows = np.arange(len(asked))
+    objects = read["object"][rows, [prompt.content.object for prompt in asked]]
+    settings = read["setting"][rows, [prompt.content.setting for prompt in asked]]
+    parts = {"total": objects * settings, "object": objects, "setting": settings}
+    if any(prompt.word for prompt in asked):
+        words = np.array([read[p.word.axis][i, p.word.value] if p.word else np.nan for i, p in enumerate(asked)])
+        parts |= {"total": objects * settings * np.where(np.isnan(words), 1.0, words), "words": words}
+    return parts
 
 
 def _render(prompt: Prompt, style: Sequence[int], seed: int) -> Image.Image:
