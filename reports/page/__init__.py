@@ -1,0 +1,1 @@
+"""The page that people look at: its front end lies in `assets`."""

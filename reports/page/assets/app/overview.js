@@ -1,0 +1,147 @@
+// The start page: the answer in a sentence, then the numbers it stands on.
+"use strict";
+(function (prefbench) {
+  const { html } = window.htmPreact;
+  const { Title, Method, MetricName, Mark, Value, Wide, marks } = prefbench.parts;
+  const { shown, range, p, count, decimals } = prefbench.text;
+  const { link } = prefbench.state;
+  const { verdict } = prefbench.verdict;
+
+  const QUESTIONS = [
+    ["preference", "Is it this user’s?"],
+    ["adherence", "Does it show the prompt?"],
+    ["fidelity", "Does it look like the references?"],
+    ["side", "At what price: diversity, copying, cost?"],
+  ];
+
+  /** Decimals for all values of a metric. */
+  function digitsOf(data, metric) {
+    const sizes = data.overview.values.filter((value) => value.metric === metric.name && value.value !== null);
+    return decimals(Math.max(0, ...sizes.map((value) => Math.abs(value.value))));
+  }
+
+  const list = (items) => items.map((item, i) => [i === 0 ? "" : i === items.length - 1 ? " and " : ", ", item]);
+
+  function Answer({ data }) {
+    const found = verdict(data);
+    const { baseline, suite } = data.overview;
+    if (!found) return html`<${Title}>No scores yet for ${suite.name}, ${suite.split}<//>`;
+    const { metric, best } = found;
+    const digits = digitsOf(data, metric);
+    const gain = best.label === baseline ? null : best.value.difference;
+    const sure = gain && (gain.low > 0 || gain.high < 0);
+    const side = gain && gain.value < 0 ? "below" : "above";
+    return html`<${Title}><bdi>${best.label}</bdi> is best by <bdi>${metric.shown}</bdi>${gain && gain.value !== null
+        ? html`, ${sure ? "and surely" : "but not surely"} ${side} the baseline <bdi>${baseline}</bdi>`
+        : best.label === baseline ? ", and it is the baseline" : ""}.<//>
+      <p class="lead">${shown(best.value.value, digits)} ${range(best.value.low, best.value.high, digits)}${gain && gain.value !== null
+        ? html`; difference ${shown(gain.value, digits)} ${range(gain.low, gain.high, digits)}${gain.p === null ? "" : `, ${p(gain.p)}`}` : ""}.</p>`;
+  }
+
+  function Sure({ data }) {
+    const found = verdict(data);
+    if (!found || found.order.length < 2) return null;
+    const { baseline } = data.overview;
+    const names = (runs) => list(runs.map(({ run }) => html`<${Method} data=${data} run=${run} />`));
+    const against = html`<bdi>${baseline}</bdi>`;
+    return html`<div class="verdict">
+      <div><h2>Sure</h2><ul>
+        ${found.better.length > 0 && html`<li>Better than ${against}: ${names(found.better)}.</li>`}
+        ${found.worse.length > 0 && html`<li>Worse than ${against}: ${names(found.worse)}.</li>`}
+        ${found.ranked && !found.rivals.length && html`<li>First place among the methods: ${names([found.best])}.</li>`}
+        ${!found.better.length && !found.worse.length && (!found.ranked || found.rivals.length > 0) && html`<li>Nothing: every interval of a difference holds 0.</li>`}
+      </ul></div>
+      <div><h2>Not sure</h2><ul>
+        ${found.unsure.length > 0 && html`<li>Whether these differ from ${against}: ${names(found.unsure)}.</li>`}
+        ${found.rivals.length > 0 && html`<li>First place: no test tells ${names([found.best])} from ${names(found.rivals)}.</li>`}
+        ${!found.unsure.length && !found.rivals.length && html`<li>No difference from the baseline is left open${found.ranked ? ", nor the first place" : ""}.</li>`}
+        ${found.above.length > 0 && html`<li>${names(found.above)} ${found.above.length > 1 ? "stand" : "stands"} higher still, but as a control: it is no method to use.</li>`}
+      </ul></div>
+      <p class="muted small">Sure: the interval of the difference leaves out 0. ${data.overview.interval} ${data.overview.p}</p>
+    </div>`;
+  }
+
+  function Headline({ data }) {
+    const found = verdict(data);
+    if (!found) return null;
+    const { metric, order } = found;
+    const digits = digitsOf(data, metric);
+    const rows = order.map(({ run, label, value }) => ({ run, label, value: value.value, low: value.low, high: value.high }));
+    const base = order.find((run) => run.label === data.overview.baseline);
+    const spec = prefbench.charts.intervals(rows, metric.shown, base?.value.value);
+    return html`<section aria-labelledby="headline"><h2 id="headline">${metric.shown}, method by method</h2>
+      <${prefbench.charts.Chart} spec=${spec} mark=${metric.name} runs=${data.overview.runs.length}
+        label="Mean and interval of ${metric.shown} for each method; the table below holds the same numbers." />
+      ${base && html`<p class="muted small">Dashed line: the baseline <bdi>${base.label}</bdi>.</p>`}
+      <${Wide} label="${metric.shown} by method"><table><caption class="hidden">${metric.shown} by method, best first</caption>
+        <thead><tr><th scope="col">method</th><th scope="col"><${MetricName} metric=${metric} /></th><th scope="col">interval</th>
+          <th scope="col">against the baseline</th><th scope="col">places not excluded</th><th scope="col">users</th></tr></thead>
+        <tbody>${order.map(({ run, value, label }) => html`<tr key=${run}><th scope="row"><${Method} data=${data} run=${run} /></th>
+          <td>${shown(value.value, digits)}</td><td>${range(value.low, value.high, digits)}</td>
+          <td>${label === data.overview.baseline ? html`<span class="muted">is it</span>` : html`<${Gain} gain=${value.difference} digits=${digits} />`}</td>
+          <td>${value.rank ? (value.rank[0] === value.rank[1] ? value.rank[0] : `${value.rank[0]} to ${value.rank[1]}`) : "—"}</td>
+          <td>${count(value.n_users)}</td></tr>`)}</tbody></table><//></section>`;
+  }
+
+  function Gain({ gain, digits }) {
+    if (!gain || gain.value === null) return html`<span class="muted">—</span>`;
+    const sure = gain.low > 0 || gain.high < 0;
+    return html`${gain.value > 0 ? "+" : ""}${shown(gain.value, digits)} <span class="interval inline">${range(gain.low, gain.high, digits)}${gain.p === null
+      ? "" : `, ${p(gain.p)}`}</span> <span class="word ${sure ? "sure" : ""}">${sure ? "sure" : "not sure"}</span>`;
+  }
+
+  function Question({ data, name, title }) {
+    const { runs, metrics, baseline } = data.overview;
+    const asked = metrics.filter((metric) => metric.question === name && runs.some((_, i) => data.value(i, metric.name)));
+    if (!asked.length) return null;
+    const digits = asked.map((metric) => digitsOf(data, metric));
+    const best = asked.map((metric) => metric.direction && prefbench.verdict.ranking(data, metric).find((run) => run.control === null)?.run);
+    const floors = asked.some((metric) => metric.floor !== null);
+    const notes = [...new Set(asked.flatMap((metric) => marks(metric).map(([, note]) => note)))];
+    return html`<section aria-labelledby="q-${name}"><h2 id="q-${name}">${title}</h2>
+      <${Wide} label=${title}><table class="values"><caption class="hidden">${title}</caption>
+        <thead><tr><th scope="col">method</th>${asked.map((metric) => html`<th scope="col"><${MetricName} metric=${metric} /></th>`)}</tr></thead>
+        <tbody>${runs.map((run, i) => html`<tr key=${i}><th scope="row"><${Method} data=${data} run=${i} /></th>
+          ${asked.map((metric, m) => html`<td><${Value} value=${data.value(i, metric.name)} digits=${digits[m]} best=${best[m] === i}
+            baseline=${baseline !== null && run.label !== baseline} /></td>`)}</tr>`)}
+        ${floors && html`<tr class="floor"><th scope="row">floor <${Mark} sign="*" note="* What one half of the reference images scores against the other half, at the same n: no method can be expected to do better." /></th>
+          ${asked.map((metric, m) => html`<td>${metric.floor === null ? "" : shown(metric.floor, digits[m])}</td>`)}</tr>`}</tbody></table><//>
+      ${notes.length > 0 && html`<ul class="notes">${notes.map((note) => html`<li dir="auto">${note}</li>`)}</ul>`}</section>`;
+  }
+
+  /** What did not come out, before any number. */
+  function Failures({ data }) {
+    const bad = data.overview.runs.map((run, i) => ({ ...run, i })).filter((run) => run.failed || run.undrawn);
+    const failed = data.overview.runs.filter((run) => run.audit?.failed);
+    if (!bad.length && !failed.length) return null;
+    return html`<section class="notice bad" aria-label="Failures">
+      ${bad.map(({ i, failed, undrawn }) => html`<p><${Method} data=${data} run=${i} />: ${failed > 0 && html`<a
+        href=${link(["users"], { failed: "1", runs: String(i) })}>${count(failed)} ${failed === 1 ? "sample" : "samples"} failed</a>`}${failed && undrawn ? ", " : ""}${undrawn > 0
+        && `${count(undrawn)} not drawn`}. They are missing from the numbers, never counted as 0.</p>`)}
+      ${failed.length > 0 && html`<p>The <a href=${link(["audit"])}>audit</a> of ${list(failed.map((run) => html`<bdi>${run.label}</bdi>`))} failed.</p>`}
+    </section>`;
+  }
+
+  /** How far a run that is being drawn is. */
+  function Progress({ data }) {
+    if (!data.overview.live) return null;
+    return html`<section class="notice" aria-label="Progress">${data.overview.runs.map((run, i) => html`<p class="drawn" key=${i}>
+      <${Method} data=${data} run=${i} /> <progress max=${run.n + run.undrawn} value=${run.n} aria-label="samples drawn by ${run.label}" />
+      ${count(run.n)} of ${count(run.n + run.undrawn)} drawn</p>`)}</section>`;
+  }
+
+  function Overview({ data, params }) {
+    const { suite, size, runs, title } = data.overview;
+    const { Kinds, Cost, Reports, Repeat, Runs } = prefbench.tables;
+    return html`<p class="kicker"><bdi>${title}</bdi></p><${Answer} data=${data} />
+      <p class="muted"><bdi>${suite.summary}</bdi> ${count(size.users)} users × ${count(size.prompts)} prompts × ${count(size.samples)} ${size.samples === 1
+        ? "sample" : "samples"}, ${count(runs.length)} ${runs.length === 1 ? "run" : "runs"}. <a href=${link(["users"])}>See what was drawn</a></p>
+      <${Progress} data=${data} /><${Failures} data=${data} /><${Sure} data=${data} /><${Headline} data=${data} />
+      ${QUESTIONS.map(([name, heading]) => html`<${Question} data=${data} name=${name} title=${heading} />`)}
+      <${Kinds} data=${data} params=${params} /><${Cost} data=${data} /><${Repeat} data=${data} /><${Runs} data=${data} />
+      <${Reports} data=${data} />`;
+  }
+
+  prefbench.views = { overview: Overview };
+  prefbench.overview = { QUESTIONS, digitsOf };
+})(window.prefbench);

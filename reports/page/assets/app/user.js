@@ -1,0 +1,113 @@
+// One user: what was liked and disliked, then each prompt with what every method drew, side by side.
+"use strict";
+(function (prefbench) {
+  const { html } = window.htmPreact;
+  const { Title, Method, Picture, Prompt, useRows } = prefbench.parts;
+  const { Several, Methods, metricOptions } = prefbench.fields;
+  const { shown } = prefbench.text;
+  const { link } = prefbench.state;
+  const FIRST_SCORES = 3;
+  const MOST_COLUMNS = 7;
+
+  function Judged({ data, title, judged, empty }) {
+    return html`<section aria-label=${title}><h2>${title}</h2>
+      ${judged.length === 0 ? html`<p class="muted">${empty}</p>` : html`<ul class="judged">${judged.map(([place, prompt, rating], i) => html`<li key=${i}><figure>
+        <${Picture} data=${data} place=${place} size=${96} label="picture ${i + 1}" why="not readable" />
+        <figcaption><${Prompt} text=${data.people.prompts[prompt] ?? ""} lines="3" />${rating !== null && html` <span class="interval">rated ${rating}</span>`}</figcaption></figure></li>`)}</ul>`}</section>`;
+  }
+
+  /** The cases of a user, [prompt, index], that one of the runs has, in the order of the rows. */
+  function casesOf(data, user, chosen) {
+    const cases = new Map();
+    for (const run of chosen.runs) {
+      const { start, order, prompt, index, ok } = data.rows[run];
+      for (let i = start[user]; i < start[user + 1]; i++) {
+        const row = order[i];
+        if (chosen.prompt >= 0 && prompt[row] !== chosen.prompt) continue;
+        const key = `${prompt[row]} ${index[row]}`;
+        if (!cases.has(key)) cases.set(key, { prompt: prompt[row], index: index[row], rows: new Map(), failed: false });
+        cases.get(key).rows.set(run, row);
+        if (!ok[row]) cases.get(key).failed = true;
+      }
+    }
+    const all = [...cases.values()].filter((each) => !chosen.failed || each.failed);
+    const places = new Map([...new Set(all.map((each) => each.prompt))].map((prompt, i) => [prompt, i]));
+    return all.sort((a, b) => places.get(a.prompt) - places.get(b.prompt) || a.index - b.index);
+  }
+
+  /** What one run drew for one case: a link to the sample, its scores below it. */
+  function Drawn({ data, run, row, scores, size }) {
+    const name = html`<span class="of"><${Method} data=${data} run=${run} /></span>`;
+    if (row === undefined) return html`<figure class="drawn"><span class="picture none" style=${{ width: `${size}px`, height: `${size}px` }}><span>not drawn</span></span><figcaption>${name}</figcaption></figure>`;
+    const rows = data.rows[run];
+    const label = data.overview.runs[run].label;
+    return html`<figure class="drawn"><a href=${link(["sample", run, row])}><${Picture} data=${data} place=${rows.place[row]} size=${size}
+      label="${label}, sample ${rows.index[row]}" why=${rows.ok[row] ? "picture missing" : "failed"} /></a>
+      <figcaption>${name}${!rows.ok[row] && html`<${Reason} data=${data} run=${run} row=${row} />`}
+      <dl>${scores.map((metric) => html`<div key=${metric}><dt>${data.metrics.get(metric)?.shown ?? metric}</dt><dd>${shown(rows.scores.get(metric)?.[row])}</dd></div>`)}</dl></figcaption></figure>`;
+  }
+
+  /** Why a sample failed; its text is read when it is shown. */
+  function Reason({ data, run, row }) {
+    const { useEffect, useState } = window.htmPreact;
+    const [text, set] = useState("");
+    useEffect(() => {
+      let here = true;
+      data.sample(run, row).then((about) => here && set(about.error ?? ""), () => {});
+      return () => { here = false; };
+    }, [run, row]);
+    return html`<span class="reason" dir="auto" title=${text}>${text || "failed"}</span>`;
+  }
+
+  function Cases({ data, user, chosen, scores }) {
+    const cases = casesOf(data, user, chosen);
+    if (!cases.length) return html`<p class="notice">Nothing was drawn for this user that fits the choices.</p>`;
+    const columns = chosen.runs.length <= MOST_COLUMNS;
+    const size = columns && innerWidth >= 1200 && chosen.runs.length <= 5 ? 160 : 96;
+    const groups = [];
+    for (const each of cases) {
+      if (groups.at(-1)?.prompt !== each.prompt) groups.push({ prompt: each.prompt, cases: [] });
+      groups.at(-1).cases.push(each);
+    }
+    return html`<div class="cases ${columns ? "columns" : ""}" style=${{ "--methods": chosen.runs.length, "--size": `${size}px` }}>
+      ${columns && html`<div class="case heads" aria-hidden="true">${chosen.runs.map((run) => html`<span key=${run}><${Method} data=${data} run=${run} /></span>`)}</div>`}
+      ${groups.map((group) => html`<section key=${group.prompt} class="group"><h3><${Prompt} text=${data.people.prompts[group.prompt] ?? ""} lines="3" /></h3>
+        ${group.cases.map((each) => html`<div class="case" key=${each.index} role="group" aria-label="sample ${each.index}">${chosen.runs.map((run) => html`<${Drawn} key=${run}
+          data=${data} run=${run} row=${each.rows.get(run)} scores=${scores} size=${size} />`)}</div>`)}</section>`)}</div>`;
+  }
+
+  /** The way to the neighbours in the list that the reader came from. */
+  function Neighbours({ data, order, user }) {
+    const at = order.indexOf(user);
+    const to = (u, text, sign) => (u === undefined ? html`<span class="muted">${sign}</span>`
+      : html`<a href=${link(["user", data.people.users[u].id])} rel=${text}>${text === "prev" ? `${sign} ` : ""}<bdi>${data.people.users[u].id}</bdi>${text === "next" ? ` ${sign}` : ""}</a>`);
+    return html`<nav class="neighbours" aria-label="Neighbours in the list">${to(order[at - 1], "prev", "←")}
+      <a href=${link(["users"])}>${at >= 0 ? `${at + 1} of ${order.length} users` : "all users"}</a>${to(at >= 0 ? order[at + 1] : order[0], "next", "→")}</nav>`;
+  }
+
+  function User({ data, path, params }) {
+    const waiting = useRows(data);
+    const user = data.users.get(path[1] ?? "");
+    if (user === undefined) return html`<${Title}>No such user<//><p>There is no user <bdi>${path[1] ?? ""}</bdi> here. <a href="#/users">All users</a></p>`;
+    const { id, kind } = data.people.users[user];
+    const heading = html`<${Title}><bdi>${id || "(no name)"}</bdi><//><p class="muted">${kind} <bdi>${data.overview.suite.kinds[kind] && `: ${data.overview.suite.kinds[kind]}`}</bdi></p>`;
+    const judged = html`<div class="both"><${Judged} data=${data} title="Liked" judged=${data.people.liked[user]} empty="Nothing." />
+      <${Judged} data=${data} title="Disliked" judged=${data.people.disliked[user]} empty="Nothing." /></div>
+      ${data.people.left_out[user] > 0 && html`<p class="muted small">${data.people.left_out[user]} more judgments are not shown.</p>`}`;
+    if (waiting) return html`${heading}${judged}${waiting}`;
+    const chosen = prefbench.listing.choices(data, params);
+    const { order } = prefbench.listing.listing(data, chosen);
+    const usual = [...data.overview.headline, ...chosen.names].filter((name) => chosen.names.includes(name));
+    const scores = chosen.scores.length ? chosen.scores : [...new Set(usual)].slice(0, FIRST_SCORES);
+    return html`<${Neighbours} data=${data} order=${order} user=${user} />${heading}${judged}
+      <section aria-labelledby="drawn"><h2 id="drawn">Drawn for this user</h2>
+        <div class="fields"><${Methods} data=${data} chosen=${chosen.runs} />
+        ${chosen.names.length > 0 && html`<${Several} name="scores" legend="Scores below the pictures" options=${metricOptions(data, chosen.names)} chosen=${scores} write=${(keys) => keys.join("|")} />`}</div>
+        ${chosen.prompt >= 0 && html`<p class="notice">Only the chosen prompt is shown. <a href=${link(path, { prompt: null })}>Show all prompts</a></p>`}
+        ${chosen.failed && html`<p class="notice">Only cases with a failure are shown. <a href=${link(path, { failed: null })}>Show all</a></p>`}
+        <${Cases} data=${data} user=${user} chosen=${chosen} scores=${scores} /></section>
+      <${Neighbours} data=${data} order=${order} user=${user} />`;
+  }
+
+  prefbench.views.user = User;
+})(window.prefbench);
