@@ -103,7 +103,7 @@
       {
         mark: { type: "rule", strokeWidth: 2.5, strokeCap: "round" },
         encoding: {
-          x: { field: "low", type: "quantitative", title, scale: { zero: false, nice: true, padding: 8 } },
+          x: { field: "low", type: "quantitative", title, axis: { tickCount: Math.max(3, Math.floor(width / 110)) }, scale: { zero: false, nice: true, padding: 8 } },
           x2: { field: "high" },
           color: runColours(rows, colours),
         },

@@ -1,7 +1,7 @@
 // The frame around the views: the way between them, focus and title, colours, and following a run that goes on.
 "use strict";
 (function (prefbench) {
-  const { html, render, useEffect, useLayoutEffect, useState } = window.htmPreact;
+  const { html, render, Component, useEffect, useLayoutEffect, useState } = window.htmPreact;
   const { parse, link } = prefbench.state;
   const { keep } = prefbench;
   const PAUSE = 2000;
@@ -83,6 +83,19 @@
       <button type="button" onClick=${toggle}>${paused ? "Follow" : "Pause"}</button></p>`;
   }
 
+  /** Keeps what is around a view alive where the view meets data that it cannot show. */
+  class Guard extends Component {
+    constructor() { super(); this.state = { error: null }; }
+    componentDidCatch(error) { console.error(error); this.setState({ error }); }
+    render({ children, route }, { error }) {
+      if (error && this.failed === route) {
+        return html`<${prefbench.parts.Title}>This view cannot be shown<//><p class="notice bad" role="alert">${String(error.message)}</p><p><a href="#/">To the start</a></p>`;
+      }
+      this.failed = route;
+      return children;
+    }
+  }
+
   function Frame({ data }) {
     const route = useRoute();
     const name = viewOf(route.path[0]);
@@ -95,7 +108,7 @@
         <nav aria-label="Views">${VIEWS.map(([path, text, names]) => html`<a key=${path} href=${link([path])} aria-current=${names.includes(name ?? "?") ? (names[0] === route.path[0] ? "page" : "true") : undefined}>${text}</a>`)}</nav>
         <${Scheme} /></div></header>
       <main id="main" class=${`view-${name}`} key=${name === "sample" || name === "user" || name === "metric" ? route.key : name}>${live && html`<${Follow} />`}
-        ${View ? html`<${View} data=${data} path=${route.path} params=${route.params} />` : html`<${prefbench.parts.Title}>No such view<//><p><a href="#/">To the start</a></p>`}</main>
+        <${Guard} route=${location.hash}>${View ? html`<${View} data=${data} path=${route.path} params=${route.params} />` : html`<${prefbench.parts.Title}>No such view<//><p><a href="#/">To the start</a></p>`}<//></main>
       <footer class="bottom"><div class="inner">Made by prefbench ${version}. Everything here lies in this folder; nothing is asked from the network.</div></footer>`;
   }
 

@@ -44,7 +44,7 @@
     const points = rows.map(({ run, label, value, low, high }) => ({ run, label, value, low: low ?? value, high: high ?? value }));
     return html`<section aria-labelledby="values"><h2 id="values">Means and intervals</h2>
       <${Chart} spec=${intervals(points, metric.shown, base?.value)} mark=${metric.name} runs=${runs.length} label="Mean and interval of ${metric.shown} for each method; the table below holds the same numbers." />
-      <${Wide} label="Means and intervals"><table><caption class="hidden">Means and intervals</caption><thead><tr><th scope="col">method</th><th scope="col">mean, interval, against the baseline</th><th scope="col">users</th><th scope="col">samples</th><th scope="col">missing</th></tr></thead>
+      <${Wide} label="Means and intervals"><table class="values"><caption class="hidden">Means and intervals</caption><thead><tr><th scope="col">method</th><th scope="col">mean, interval, against the baseline</th><th scope="col">users</th><th scope="col">samples</th><th scope="col">missing</th></tr></thead>
         <tbody>${rows.map((row) => html`<tr key=${row.run}><th scope="row"><${Method} data=${data} run=${row.run} /></th><td><${Value} value=${row} digits=${digits} baseline=${row.label !== baseline} /></td>
           <td>${count(row.n_users)}</td><td>${count(row.n_samples)}</td><td>${count(row.missing)}</td></tr>`)}</tbody></table><//></section>`;
   }

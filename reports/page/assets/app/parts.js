@@ -30,23 +30,6 @@
     return html`<span class="prompt lines${lines}" dir="auto" title=${text.length > 80 ? text : undefined}>${text}</span>`;
   }
 
-  /** One cell of a sheet of thumbnails as a picture of `size` pixels. */
-  function Picture({ data, place, size, label, why = "no picture" }) {
-    const { edge, columns, cells, exact } = data.overview.thumbnail;
-    const box = { width: `${size}px`, height: `${size}px` };
-    if (place < 0) {
-      return html`<span class="picture none" role="img" aria-label="${label}: ${why}" style=${box}><span>${why}</span></span>`;
-    }
-    const cell = place % cells;
-    const style = {
-      ...box,
-      backgroundImage: `url("page/pictures/${Math.floor(place / cells)}.webp")`,
-      backgroundSize: `${columns * size}px auto`,
-      backgroundPosition: `${-(cell % columns) * size}px ${-Math.floor(cell / columns) * size}px`,
-    };
-    return html`<span class="picture ${exact && size > edge ? "pixels" : ""}" role="img" aria-label=${label} style=${style}></span>`;
-  }
-
   /** A mark that opens its note where it stands; Escape or leaving it closes the note. */
   function Mark({ sign, note }) {
     const [at, open] = useState(null);
@@ -156,6 +139,6 @@
   }
 
   Object.assign(prefbench, {
-    parts: { Title, Dot, Method, Prompt, Picture, Mark, Marked, MetricName, Value, Wide, Copy, Outside, marks, useRows, useWidth },
+    parts: { Title, Dot, Method, Prompt, Picture: prefbench.Picture, Mark, Marked, MetricName, Value, Wide, Copy, Outside, marks, useRows, useWidth },
   });
 })(window.prefbench);

@@ -1,13 +1,15 @@
 // One user: what was liked and disliked, then each prompt with what every method drew, side by side.
 "use strict";
 (function (prefbench) {
-  const { html } = window.htmPreact;
+  const { html, useEffect, useRef, useState } = window.htmPreact;
   const { Title, Method, Picture, Prompt, useRows } = prefbench.parts;
   const { Several, Methods, metricOptions } = prefbench.fields;
   const { shown } = prefbench.text;
   const { link } = prefbench.state;
   const FIRST_SCORES = 3;
   const MOST_COLUMNS = 7;
+  const AT_ONCE = 30;
+  const BELOW = 110;
 
   function Judged({ data, title, judged, empty }) {
     return html`<section aria-label=${title}><h2>${title}</h2>
@@ -49,7 +51,6 @@
 
   /** Why a sample failed; its text is read when it is shown. */
   function Reason({ data, run, row }) {
-    const { useEffect, useState } = window.htmPreact;
     const [text, set] = useState("");
     useEffect(() => {
       let here = true;
@@ -59,11 +60,31 @@
     return html`<span class="reason" dir="auto" title=${text}>${text || "failed"}</span>`;
   }
 
+  /** The cases of one prompt; where a user has many, they are built when they come near the window, or are printed. */
+  function Group({ data, group, chosen, scores, size, open }) {
+    const box = useRef();
+    const [near, come] = useState(open);
+    useEffect(() => {
+      if (near) return undefined;
+      const show = () => come(true);
+      const seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && show(), { rootMargin: "800px" });
+      seen.observe(box.current);
+      addEventListener("beforeprint", show);
+      return () => { seen.disconnect(); removeEventListener("beforeprint", show); };
+    }, [near]);
+    const room = near ? undefined : { minHeight: `${group.cases.length * (size + BELOW)}px` };
+    return html`<section class="group" ref=${box} style=${room}><h3><${Prompt} text=${data.people.prompts[group.prompt] ?? ""} lines="3" /></h3>
+      ${near && group.cases.map((each) => html`<div class="case" key=${each.index} role="group" aria-label="sample ${each.index}">${chosen.runs.map((run) => html`<${Drawn} key=${run}
+        data=${data} run=${run} row=${each.rows.get(run)} scores=${scores} size=${size} />`)}</div>`)}</section>`;
+  }
+
   function Cases({ data, user, chosen, scores }) {
     const cases = casesOf(data, user, chosen);
     if (!cases.length) return html`<p class="notice">Nothing was drawn for this user that fits the choices.</p>`;
     const columns = chosen.runs.length <= MOST_COLUMNS;
-    const size = columns && innerWidth >= 1200 && chosen.runs.length <= 5 ? 160 : 96;
+    const { edge, exact } = data.overview.thumbnail;
+    const room = columns && innerWidth >= 1200 && chosen.runs.length <= 5 ? 200 : 96;
+    const size = exact && room > 96 ? edge * Math.max(1, Math.floor(room / edge)) : room;
     const groups = [];
     for (const each of cases) {
       if (groups.at(-1)?.prompt !== each.prompt) groups.push({ prompt: each.prompt, cases: [] });
@@ -71,9 +92,7 @@
     }
     return html`<div class="cases ${columns ? "columns" : ""}" style=${{ "--methods": chosen.runs.length, "--size": `${size}px` }}>
       ${columns && html`<div class="case heads" aria-hidden="true">${chosen.runs.map((run) => html`<span key=${run}><${Method} data=${data} run=${run} /></span>`)}</div>`}
-      ${groups.map((group) => html`<section key=${group.prompt} class="group"><h3><${Prompt} text=${data.people.prompts[group.prompt] ?? ""} lines="3" /></h3>
-        ${group.cases.map((each) => html`<div class="case" key=${each.index} role="group" aria-label="sample ${each.index}">${chosen.runs.map((run) => html`<${Drawn} key=${run}
-          data=${data} run=${run} row=${each.rows.get(run)} scores=${scores} size=${size} />`)}</div>`)}</section>`)}</div>`;
+      ${groups.map((group) => html`<${Group} key=${group.prompt} data=${data} group=${group} chosen=${chosen} scores=${scores} size=${size} open=${cases.length <= AT_ONCE} />`)}</div>`;
   }
 
   /** The way to the neighbours in the list that the reader came from. */
@@ -90,7 +109,8 @@
     const user = data.users.get(path[1] ?? "");
     if (user === undefined) return html`<${Title}>No such user<//><p>There is no user <bdi>${path[1] ?? ""}</bdi> here. <a href="#/users">All users</a></p>`;
     const { id, kind } = data.people.users[user];
-    const heading = html`<${Title}><bdi>${id || "(no name)"}</bdi><//><p class="muted">${kind} <bdi>${data.overview.suite.kinds[kind] && `: ${data.overview.suite.kinds[kind]}`}</bdi></p>`;
+    const about = data.overview.suite.kinds[kind];
+    const heading = html`<${Title}><bdi>${id || "(no name)"}</bdi><//><p class="muted"><bdi>${kind}</bdi>${about && html`: <bdi>${about}</bdi>`}</p>`;
     const judged = html`<div class="both"><${Judged} data=${data} title="Liked" judged=${data.people.liked[user]} empty="Nothing." />
       <${Judged} data=${data} title="Disliked" judged=${data.people.disliked[user]} empty="Nothing." /></div>
       ${data.people.left_out[user] > 0 && html`<p class="muted small">${data.people.left_out[user]} more judgments are not shown.</p>`}`;

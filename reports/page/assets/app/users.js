@@ -61,7 +61,7 @@
       <a href=${link(["user", user.id])}><bdi>${user.id || "(no name)"}</bdi><span class="kind"><bdi>${user.kind}</bdi></span></a>
       <span class="strip" aria-hidden="true">${data.people.liked[u].slice(0, LIKES).map(([at], i) => html`<${Picture} key=${i} data=${data} place=${at} size=${40} label="liked" why="" />`)}</span>
       <span class="means">${chosen.runs.map((run, i) => html`<span key=${run} class=${values[i] === best ? "best" : ""}>
-        <span class=${narrow ? "" : "hidden"}><${Method} data=${data} run=${run} /> </span>${shown(values[i])}</span>`)}</span>
+        <span class=${narrow ? "of" : "hidden"}><${Method} data=${data} run=${run} /> </span><span>${shown(values[i])}</span></span>`)}</span>
       <span class="last">${apart && Number.isFinite(apart[u]) && html`<span class="number">${shown(apart[u], chosen.sort === "metrics" ? 1 : undefined)}</span> <span class="muted">apart</span>`}
         ${list.failed[u] > 0 && html` <span class="tag bad">${list.failed[u]} failed</span>`}</span></li>`;
   }
@@ -82,7 +82,8 @@
       addEventListener("resize", look);
       return () => { removeEventListener("scroll", look); removeEventListener("resize", look); };
     }, [length, height]);
-    return sight;
+    const last = Math.min(sight[1], length);
+    return [Math.max(0, Math.min(sight[0], last - 20)), last];
   }
 
   function List({ data, chosen, list }) {
