@@ -38,10 +38,10 @@ class Sizes:
     """How much a made-up page holds; `edge` is the side of a thumbnail in pixels."""
 
     runs: int = 3
-    users: int = 12
+    users: int = 48
     prompts: int = 4
     samples: int = 2
-    block: int = 40
+    block: int = 150
     edge: int = 32
     live: bool = False
     likes: int = 5
@@ -77,7 +77,7 @@ def _prompts(sizes: Sizes) -> list[str]:
 
 
 def _value(run: int, name: str, kind: int, sizes: Sizes) -> dict[str, Any]:
-    question, direction, level = _QUESTIONS[name]
+    _, direction, level = _QUESTIONS[name]
     better = (1 if direction == "up" else -1) * abs(level)
     step = (0.0, 0.5, 0.3, 0.1, 0.6)[run % 5] * better - 0.05 * kind * better
     half = abs(level) * 0.12

@@ -85,7 +85,7 @@
 
   /** A table that scrolls sideways within itself, reachable by keyboard. */
   function Wide({ label, children }) {
-    return html`<div class="wide" role="region" aria-label=${label} tabindex="0">${children}</div>`;
+    return html`<div class="wide" role="region" aria-label="table: ${label}" tabindex="0">${children}</div>`;
   }
 
   /** A text to copy, with a button that says whether it was. */

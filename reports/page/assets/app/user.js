@@ -96,12 +96,12 @@
   }
 
   /** The way to the neighbours in the list that the reader came from. */
-  function Neighbours({ data, order, user }) {
+  function Neighbours({ data, order, user, where = "" }) {
     const at = order.indexOf(user);
     const to = (u, text, sign) => (u === undefined ? html`<span class="muted">${sign}</span>`
       : html`<a href=${link(["user", data.people.users[u].id])} rel=${text}>${text === "prev" ? `${sign} ` : ""}<bdi>${data.people.users[u].id}</bdi>${text === "next" ? ` ${sign}` : ""}</a>`);
-    return html`<nav class="neighbours" aria-label="Neighbours in the list">${to(order[at - 1], "prev", "←")}
-      <a href=${link(["users"])}>${at >= 0 ? `${at + 1} of ${order.length} users` : "all users"}</a>${to(at >= 0 ? order[at + 1] : order[0], "next", "→")}</nav>`;
+    return html`<nav class="neighbours" aria-label="Neighbours in the list${where}">${to(order[at - 1], "prev", "←")}
+      <a href=${link(["users"])}>${at >= 0 ? `all users, this is ${at + 1} of ${order.length}` : "all users"}</a>${to(at >= 0 ? order[at + 1] : order[0], "next", "→")}</nav>`;
   }
 
   function User({ data, path, params }) {
@@ -113,7 +113,7 @@
     const heading = html`<${Title}><bdi>${id || "(no name)"}</bdi><//><p class="muted"><bdi>${kind}</bdi>${about && html`: <bdi>${about}</bdi>`}</p>`;
     const judged = html`<div class="both"><${Judged} data=${data} title="Liked" judged=${data.people.liked[user]} empty="Nothing." />
       <${Judged} data=${data} title="Disliked" judged=${data.people.disliked[user]} empty="Nothing." /></div>
-      ${data.people.left_out[user] > 0 && html`<p class="muted small">${data.people.left_out[user]} more judgments are not shown.</p>`}`;
+      ${data.people.left_out[user] > 0 && html`<p class="muted small more">${data.people.left_out[user]} more judgments are not shown.</p>`}`;
     if (waiting) return html`${heading}${judged}${waiting}`;
     const chosen = prefbench.listing.choices(data, params);
     const { order } = prefbench.listing.listing(data, chosen);
@@ -126,7 +126,7 @@
         ${chosen.prompt >= 0 && html`<p class="notice">Only the chosen prompt is shown. <a href=${link(path, { prompt: null })}>Show all prompts</a></p>`}
         ${chosen.failed && html`<p class="notice">Only cases with a failure are shown. <a href=${link(path, { failed: null })}>Show all</a></p>`}
         <${Cases} data=${data} user=${user} chosen=${chosen} scores=${scores} /></section>
-      <${Neighbours} data=${data} order=${order} user=${user} />`;
+      <${Neighbours} data=${data} order=${order} user=${user} where=", once more" />`;
   }
 
   prefbench.views.user = User;
