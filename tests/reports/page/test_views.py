@@ -23,7 +23,8 @@ def _rows(page: Page) -> list[str]:
 def test_the_start_page_answers_first(reader: Reader) -> None:
     page = reader.open("#/")
     assert page.locator("main h1").inner_text() == (
-        "ours is best by preference/gain, and surely above the baseline prompt-only."
+        "ours has the highest preference/gain, surely above the baseline prompt-only; "
+        "ip-adapter <img src=x onerror=alert(1)> may equal it."
     )
     verdict = page.locator(".verdict").inner_text()
     assert "Better than prompt-only" in verdict
@@ -114,7 +115,7 @@ def test_side_by_side_with_scores_below_and_neighbours_of_the_list(reader: Reade
     until(page, "document.querySelectorAll('.case figure')[0].querySelectorAll('dd').length === 4")
     page.locator("nav.neighbours a[rel=next]").first.click()
     until(page, "document.querySelector('main h1').innerText === 'user-007'")
-    assert "all users, this is 3 of 16" in page.locator("nav.neighbours").first.inner_text()
+    assert "all users (3 of 16)" in page.locator("nav.neighbours").first.inner_text()
     assert page.locator(".case:not(.heads)").first.locator("dd").count() == 12
 
 

@@ -143,6 +143,7 @@
   const scatter = (rows, [across, up]) => (width, colours) => {
     const both = rows.flatMap((row) => [row.x, row.y]);
     const [low, high] = [Math.min(...both), Math.max(...both)];
+    const axis = { tickCount: 5 };
     const scale = { domain: [low, high], zero: false, nice: true };
     return {
       width: Math.min(440, width - 80),
@@ -157,8 +158,8 @@
         {
           mark: { type: "point", filled: true, size: 70, opacity: 0.75, color: colours.accent, cursor: "pointer" },
           encoding: {
-            x: { field: "x", type: "quantitative", title: across, scale },
-            y: { field: "y", type: "quantitative", title: up, scale },
+            x: { field: "x", type: "quantitative", title: across, scale, axis },
+            y: { field: "y", type: "quantitative", title: up, scale, axis },
             tooltip: [{ field: "user" }, { field: "x", format: ".3f", title: across }, { field: "y", format: ".3f", title: up }],
           },
         },

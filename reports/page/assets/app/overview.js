@@ -31,9 +31,12 @@
     const gain = best.label === baseline ? null : best.value.difference;
     const sure = gain && (gain.low > 0 || gain.high < 0);
     const side = gain && gain.value < 0 ? "below" : "above";
-    return html`<${Title}><bdi>${best.label}</bdi> is best by <bdi>${metric.shown}</bdi>${gain && gain.value !== null
-        ? html`, ${sure ? "and surely" : "but not surely"} ${side} the baseline <bdi>${baseline}</bdi>`
-        : best.label === baseline ? ", and it is the baseline" : ""}.<//>
+    const most = metric.direction === "down" ? "lowest" : "highest";
+    return html`<${Title}><bdi>${best.label}</bdi> ${found.order.length === 1 ? "scores by" : found.ranked && !found.rivals.length ? "is best by" : `has the ${most}`}${" "}
+      <bdi>${metric.shown}</bdi>${gain && gain.value !== null
+        ? html`, ${sure ? "surely" : "though not surely"} ${side} the baseline <bdi>${baseline}</bdi>`
+        : best.label === baseline ? ", and it is the baseline" : ""}${found.rivals.length > 2 ? `; ${found.rivals.length} others may equal it`
+        : found.rivals.length ? html`; ${list(found.rivals.map((run) => html`<bdi>${run.label}</bdi>`))} may equal it` : ""}.<//>
       <p class="lead">${shown(best.value.value, digits)} ${range(best.value.low, best.value.high, digits)}${gain && gain.value !== null
         ? html`; difference ${shown(gain.value, digits)} ${range(gain.low, gain.high, digits)}${gain.p === null ? "" : `, ${p(gain.p)}`}` : ""}.</p>`;
   }

@@ -101,7 +101,7 @@
     const to = (u, text, sign) => (u === undefined ? html`<span class="muted">${sign}</span>`
       : html`<a href=${link(["user", data.people.users[u].id])} rel=${text}>${text === "prev" ? `${sign} ` : ""}<bdi>${data.people.users[u].id}</bdi>${text === "next" ? ` ${sign}` : ""}</a>`);
     return html`<nav class="neighbours" aria-label="Neighbours in the list${where}">${to(order[at - 1], "prev", "←")}
-      <a href=${link(["users"])}>${at >= 0 ? `all users, this is ${at + 1} of ${order.length}` : "all users"}</a>${to(at >= 0 ? order[at + 1] : order[0], "next", "→")}</nav>`;
+      <a href=${link(["users"])}>${at >= 0 ? `all users (${at + 1} of ${order.length})` : "all users"}</a>${to(at >= 0 ? order[at + 1] : order[0], "next", "→")}</nav>`;
   }
 
   function User({ data, path, params }) {
