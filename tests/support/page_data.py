@@ -84,7 +84,14 @@ def _value(run: int, name: str, kind: int, sizes: Sizes) -> dict[str, Any]:
     gain = None
     if run:
         p = 0.0004 if abs(step) > half else 0.31
-        gain = {"value": step, "low": step - half, "high": step + half, "p": p, "users": sizes.users}
+        gain = {
+            "value": step,
+            "low": step - half,
+            "high": step + half,
+            "p": p,
+            "users": sizes.users,
+            "to": "prompt-only",
+        }
     return {
         "value": level + step,
         "low": level + step - half,
@@ -94,7 +101,6 @@ def _value(run: int, name: str, kind: int, sizes: Sizes) -> dict[str, Any]:
         "missing": int(run == 2),
         "difference": gain,
         "rank": [1, 2] if run in (1, 2) else [3, 5],
-        "gap": None,
     }
 
 
@@ -117,6 +123,7 @@ def _metrics() -> list[dict[str, Any]]:
             "bounds": [0, None] if name == "fid" else None,
             "card": f"What it measures.\n\nWhat can go wrong: much. {SCRIPT}\n\n    {name} = mean(x)\n",
             "marks": marks.get(name, []),
+            "notes": ["fid: a note without a mark."] if name == "fid" else [],
             "floor": 12.5 if name == "fid" else None,
         }
         for name, (question, direction, _) in _QUESTIONS.items()
@@ -141,7 +148,9 @@ def _run(run: int, sizes: Sizes) -> dict[str, Any]:
     return {
         "label": _label(run),
         "method": _METHODS[run % 5],
-        "control": "inferred" if run == 4 else None,
+        "control": None,
+        "ranked": run != 4,
+        "scored": True,
         "folder": f"runs/picturebook-test-{_METHODS[run % 5]}",
         "settings": {"backbone": "mini-sd", "steps": "20", "note": HOSTILE},
         "command": f"prefbench run --method {_METHODS[run % 5]} --split test",
@@ -185,7 +194,8 @@ def overview(sizes: Sizes) -> dict[str, Any]:
             "summary": "Made-up people who like pictures by rules that are known.",
             "kinds": {kind: f"people who are {kind}" for kind in _KINDS},
         },
-        "size": {"users": sizes.users, "prompts": sizes.prompts, "samples": sizes.samples, "block": sizes.block},
+        "size": {"users": sizes.users, "prompts": sizes.prompts, "samples": sizes.runs * sizes.rows}
+        | {"block": sizes.block},
         "thumbnail": {"edge": sizes.edge, "columns": 16, "cells": 256, "exact": sizes.edge <= 64}
         | {"original": [sizes.edge, sizes.edge] if sizes.edge <= 64 else [1024, 1024]},
         "runs": [_run(run, sizes) for run in range(sizes.runs)],
@@ -197,7 +207,7 @@ def overview(sizes: Sizes) -> dict[str, Any]:
         "repeat": ["pip install prefbench", "prefbench run --method ours --split test", "prefbench report runs/*"],
         "interval": "Intervals are 95 % for other users and other prompts.",
         "p": "p is of a permutation test over users, adjusted after Holm.",
-        "published": {"leaderboard": False},
+        "order": [run for run in (1, 2, 0, 3, 4) if run < sizes.runs],
     }
 
 

@@ -81,7 +81,7 @@ def test_by_keyboard_alone(reader: Reader) -> None:
     assert page.evaluate("document.activeElement.tagName") == "H1"
     page.locator("nav a", has_text="Users").focus()
     page.keyboard.press("Enter")
-    until(page, "document.activeElement.innerText === 'Users'")
+    until(page, "document.activeElement.tagName === 'H1' && document.activeElement.innerText === 'Users'")
     assert page.title().startswith("Users · picturebook test")
     assert page.locator("nav a[aria-current=page]").inner_text() == "Users"
     page.locator("li.user a").first.focus()

@@ -109,7 +109,7 @@ def test_side_by_side_with_scores_below_and_neighbours_of_the_list(reader: Reade
     page.wait_for_selector(".case figure")
     case = page.locator(".case:not(.heads)").first
     assert case.locator("canvas").count() == 3
-    assert case.locator("dt").all_inner_texts()[:3] == ["preference/gain", "utility/liked", "vqa-score"]
+    assert case.locator("dt").all_inner_texts()[:3] == ["preference/gain", "vqa-score", "preference"]
     assert all(re.fullmatch(r"[\d.]+", text) for text in case.locator("dd").all_inner_texts())
     page.get_by_role("checkbox", name="clip-score").check()
     until(page, "document.querySelectorAll('.case figure')[0].querySelectorAll('dd').length === 4")
@@ -117,6 +117,20 @@ def test_side_by_side_with_scores_below_and_neighbours_of_the_list(reader: Reade
     until(page, "document.querySelector('main h1').innerText === 'user-007'")
     assert "all users (3 of 16)" in page.locator("nav.neighbours").first.inner_text()
     assert page.locator(".case:not(.heads)").first.locator("dd").count() == 12
+
+
+@pytest.mark.parametrize("view", ["#/user/user-004", "#/users"])
+def test_a_user_is_read_from_top_to_bottom(reader: Reader, view: str) -> None:
+    """Also while its rows are still being read, and where the list had them read before."""
+    page = reader.open(view)
+    if view == "#/users":
+        page.get_by_role("link", name="user-004").click()
+    page.wait_for_selector(".case figure")
+    parts = page.locator("nav.neighbours, main h1, .both h2, #drawn, .group h3").all()
+    tops = [box["y"] for part in parts if (box := part.bounding_box()) is not None]
+    assert len(tops) == 10
+    assert tops == sorted(tops)
+    assert [part.inner_text() for part in parts[1:5]] == ["user-004", "Liked", "Disliked", "Drawn for this user"]
 
 
 def test_pictures_are_the_cells_of_their_sheets(reader: Reader) -> None:

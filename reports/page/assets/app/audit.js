@@ -20,7 +20,9 @@
     const findings = audit ? [...audit.findings].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status)) : [];
     const counts = ORDER.map((status) => [status, findings.filter((each) => each.status === status).length]).filter(([, n]) => n);
     return html`<section aria-labelledby="audit-${place}"><h2 id="audit-${place}"><${Method} data=${data} run=${place} /></h2>
-      ${!audit ? html`<${Missing} run=${run} />` : html`<p class="muted">${counts.map(([status, n]) => `${count(n)} ${status}`).join(", ")}</p>
+      ${!audit ? html`<${Missing} run=${run} />` : html`${audit.failed_before && html`<p class="notice">An earlier audit of this run failed.</p>`}
+        <p class="muted">${counts.map(([status, n]) => `${count(n)} ${status}`).join(", ")}${audit.date ? `, ${String(audit.date).slice(0, 10)}` : ""}</p>
+        ${audit.fresh && html`<p dir="auto">${audit.fresh.text}</p>`}
         <ul class="findings">${findings.map((each, i) => html`<li key=${i} class=${ORDER.includes(each.status) ? each.status : "skipped"}>
           <span class="status"><span aria-hidden="true">${SIGNS[each.status] ?? "–"}</span> ${each.status}</span>
           <div><h3 dir="auto">${each.name}</h3><p dir="auto">${each.text}</p></div></li>`)}</ul>`}</section>`;

@@ -89,6 +89,18 @@ window.prefbench = {};
       this.values = new Map(overview.values.map((value) => [`${value.run} ${value.kind} ${value.metric}`, value]));
     }
 
+    /** Places of runs in the order in which tables show them: the best first, controls last. */
+    order() {
+      const all = this.overview.runs.map((_, i) => i);
+      return [...new Set([...(this.overview.order ?? []), ...all])];
+    }
+
+    /** Whether a run stands among the ranked methods; controls and attacks do not. */
+    ranked(run) {
+      const { ranked, control } = this.overview.runs[run];
+      return ranked ?? control === null;
+    }
+
     /** The summary of a metric for a run and a kind of users, or undefined. */
     value(run, metric, kind = "all") {
       return this.values.get(`${run} ${kind} ${metric}`);

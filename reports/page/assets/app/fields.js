@@ -4,6 +4,7 @@
   const { html } = window.htmPreact;
   const { change } = prefbench.state;
   const LONGEST = 70;
+  const OPEN = 10;
 
   const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
 
@@ -34,9 +35,12 @@
       const keys = options.map(([each]) => each).filter((each) => (each === key ? on : chosen.includes(each)));
       change({ [name]: write(keys) });
     };
-    return html`<fieldset class="several"><legend>${legend}</legend>
+    const boxes = html`<fieldset class="several"><legend>${legend}</legend>
       ${options.map(([key, text]) => html`<label class="check" key=${key}><input type="checkbox" checked=${chosen.includes(key)}
         onChange=${(event) => toggle(key, event.target.checked)} /> ${text}</label>`)}</fieldset>`;
+    if (options.length <= OPEN) return boxes;
+    const texts = options.filter(([key]) => chosen.includes(key)).map(([, text]) => (typeof text === "string" ? text : ""));
+    return html`<details class="folded"><summary>${legend}: <span class="muted">${texts[0] ? texts.join(", ") : `${chosen.length} of ${options.length}`}</span></summary>${boxes}</details>`;
   }
 
   /** The methods that are looked at. */

@@ -32,6 +32,7 @@
     ].filter(([, text]) => text !== null && text !== "");
     return html`<dl class="facts">${facts.map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${text}</dd></div>`)}</dl>
       ${metric.marks.length > 0 && html`<ul class="notes">${marks(metric).map(([, note]) => html`<li dir="auto">${note}</li>`)}</ul>`}
+      ${(metric.notes ?? []).length > 0 && html`<ul class="notes">${metric.notes.map((note) => html`<li dir="auto">${note}</li>`)}</ul>`}
       ${metric.card && html`<details><summary>What it measures, and what can go wrong</summary><pre class="card" tabindex="0" dir="auto">${metric.card}</pre></details>`}`;
   }
 

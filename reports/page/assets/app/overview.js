@@ -25,7 +25,7 @@
   function Answer({ data }) {
     const found = verdict(data);
     const { baseline, suite } = data.overview;
-    if (!found) return html`<${Title}>No scores yet for ${suite.name}, ${suite.split}<//>`;
+    if (!found) return html`<${Title}>No scores yet for <bdi>${suite.name}</bdi>, ${suite.split}<//><p class="lead">Numbers stand here once every run is scored, by <code>prefbench score</code>. The pictures can be seen already.</p>`;
     const { metric, best } = found;
     const digits = digitsOf(data, metric);
     const gain = best.label === baseline ? null : best.value.difference;
@@ -58,8 +58,8 @@
         ${found.unsure.length > 0 && html`<li>Whether these differ from ${against}: ${names(found.unsure)}.</li>`}
         ${found.rivals.length > 0 && html`<li>First place: no test tells ${names([found.best])} from ${names(found.rivals)}.</li>`}
         ${!found.unsure.length && !found.rivals.length && html`<li>No difference from the baseline is left open${found.ranked ? ", nor the first place" : ""}.</li>`}
-        ${found.above.length > 0 && html`<li>${names(found.above)} ${found.above.length > 1 ? "stand" : "stands"} higher still, but as a control: it is no method to use.</li>`}
       </ul></div>
+      ${found.above.length > 0 && html`<p>${names(found.above)} ${found.above.length > 1 ? "stand higher still, but as controls" : "stands higher still, but as a control"}: no method to use.</p>`}
       <p class="muted small">Sure: the interval of the difference leaves out 0. ${data.overview.interval} ${data.overview.p}</p>
     </div>`;
   }
@@ -93,23 +93,36 @@
       ? "" : `, ${p(gain.p)}`}</span> <span class="word ${sure ? "sure" : ""}">${sure ? "sure" : "not sure"}</span>`;
   }
 
-  function Question({ data, name, title }) {
-    const { runs, metrics, baseline } = data.overview;
+  /** The metrics of a question: whole ones, with what the headline names, and parts such as `utility/worded`. */
+  function partsOf(data, name) {
+    const { runs, metrics, headline } = data.overview;
     const asked = metrics.filter((metric) => metric.question === name && runs.some((_, i) => data.value(i, metric.name)));
-    if (!asked.length) return null;
-    const digits = asked.map((metric) => digitsOf(data, metric));
-    const best = asked.map((metric) => metric.direction && prefbench.verdict.ranking(data, metric).find((run) => run.control === null)?.run);
-    const floors = asked.some((metric) => metric.floor !== null);
-    const notes = [...new Set(asked.flatMap((metric) => marks(metric).map(([, note]) => note)))];
+    const whole = ({ name: each }) => headline.includes(each) || !each.includes("/") || !data.metrics.has(each.slice(0, each.indexOf("/")));
+    return [asked.filter(whole), asked.filter((metric) => !whole(metric))];
+  }
+
+  function Question({ data, name, title }) {
+    const [whole, parts] = partsOf(data, name);
+    if (!whole.length && !parts.length) return null;
+    const notes = [...new Set([...whole, ...parts].flatMap((metric) => [...marks(metric).map(([, note]) => note), ...(metric.notes ?? [])]))];
     return html`<section aria-labelledby="q-${name}"><h2 id="q-${name}">${title}</h2>
-      <${Wide} label=${title}><table class="values"><caption class="hidden">${title}</caption>
-        <thead><tr><th scope="col">method</th>${asked.map((metric) => html`<th scope="col"><${MetricName} metric=${metric} /></th>`)}</tr></thead>
-        <tbody>${runs.map((run, i) => html`<tr key=${i}><th scope="row"><${Method} data=${data} run=${i} /></th>
-          ${asked.map((metric, m) => html`<td><${Value} value=${data.value(i, metric.name)} digits=${digits[m]} best=${best[m] === i}
-            baseline=${baseline !== null && run.label !== baseline} /></td>`)}</tr>`)}
-        ${floors && html`<tr class="floor"><th scope="row">floor <${Mark} sign="*" note="* What one half of the reference images scores against the other half, at the same n: no method can be expected to do better." /></th>
-          ${asked.map((metric, m) => html`<td>${metric.floor === null ? "" : shown(metric.floor, digits[m])}</td>`)}</tr>`}</tbody></table><//>
+      ${whole.length > 0 && html`<${Values} data=${data} asked=${whole} title=${title} />`}
+      ${parts.length > 0 && html`<details><summary>Their ${count(parts.length)} parts</summary><${Values} data=${data} asked=${parts} title="${title} The parts" /></details>`}
       ${notes.length > 0 && html`<ul class="notes">${notes.map((note) => html`<li dir="auto">${note}</li>`)}</ul>`}</section>`;
+  }
+
+  function Values({ data, asked, title }) {
+    const { runs, baseline } = data.overview;
+    const digits = asked.map((metric) => digitsOf(data, metric));
+    const best = asked.map((metric) => (metric.direction ? prefbench.verdict.ranking(data, metric).find(({ run }) => data.ranked(run))?.value.value : undefined));
+    const floors = asked.some((metric) => metric.floor !== null);
+    return html`<${Wide} label=${title}><table class="values"><caption class="hidden">${title}</caption>
+        <thead><tr><th scope="col">method</th>${asked.map((metric) => html`<th scope="col"><${MetricName} metric=${metric} /></th>`)}</tr></thead>
+        <tbody>${data.order().map((i) => html`<tr key=${i}><th scope="row"><${Method} data=${data} run=${i} /></th>
+          ${asked.map((metric, m) => html`<td><${Value} value=${data.value(i, metric.name)} digits=${digits[m]} best=${best[m] !== undefined && data.value(i, metric.name)?.value === best[m] && data.ranked(i)}
+            baseline=${baseline !== null && runs[i].label !== baseline} /></td>`)}</tr>`)}
+        ${floors && html`<tr class="floor"><th scope="row">floor <${Mark} sign="*" note="* What one half of the reference images scores against the other half, at the same n: no method can be expected to do better." /></th>
+          ${asked.map((metric, m) => html`<td>${metric.floor === null ? "" : shown(metric.floor, digits[m])}</td>`)}</tr>`}</tbody></table><//>`;
   }
 
   /** What did not come out, before any number. */
@@ -137,8 +150,7 @@
     const { suite, size, runs, title } = data.overview;
     const { Kinds, Cost, Reports, Repeat, Runs } = prefbench.tables;
     return html`<p class="kicker"><bdi>${title}</bdi></p><${Answer} data=${data} />
-      <p class="muted"><bdi>${suite.summary}</bdi> ${count(size.users)} users × ${count(size.prompts)} prompts × ${count(size.samples)} ${size.samples === 1
-        ? "sample" : "samples"}, ${count(runs.length)} ${runs.length === 1 ? "run" : "runs"}. <a href=${link(["users"])}>See what was drawn</a></p>
+      <p class="muted"><bdi>${suite.summary}</bdi>${/[.!?]$/.test(suite.summary) || !suite.summary ? "" : "."}${" "}${count(size.users)} users, ${count(size.prompts)} prompts, ${count(size.samples)} samples of ${count(runs.length)} ${runs.length === 1 ? "run" : "runs"}. <a href=${link(["users"])}>See what was drawn</a></p>
       <${Progress} data=${data} /><${Failures} data=${data} /><${Sure} data=${data} /><${Headline} data=${data} />
       ${QUESTIONS.map(([name, heading]) => html`<${Question} data=${data} name=${name} title=${heading} />`)}
       <${Kinds} data=${data} params=${params} /><${Cost} data=${data} /><${Repeat} data=${data} /><${Runs} data=${data} />

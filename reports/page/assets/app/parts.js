@@ -4,7 +4,7 @@
 (function (prefbench) {
   const { html, useEffect, useRef, useState } = window.htmPreact;
   const { shown, range, p } = prefbench.text;
-  const MARKS = "†‡§*●";
+  const SIGN = /([†‡§¶°*●]|=(?=\s|$)|\bfew\b)/u;
   const SHAPES = 4;
   const COLOURS = 8;
 
@@ -20,9 +20,9 @@
 
   /** A run's colour and label. */
   function Method({ data, run }) {
-    const { label, control } = data.overview.runs[run];
+    const { label } = data.overview.runs[run];
     return html`<span class="method"><${Dot} run=${run} /><bdi>${label}</bdi>
-      ${control !== null && html` <span class="tag">control</span>`}</span>`;
+      ${!data.ranked(run) && html` <span class="tag">control</span>`}</span>`;
   }
 
   /** A prompt, cut to some lines by the style sheet but whole for a screen reader. */
@@ -53,15 +53,15 @@
 
   /** A text whose marks open the notes that begin with them. */
   function Marked({ text, notes }) {
-    const words = text.split(new RegExp(`([${MARKS}])`, "u"));
+    const words = text.split(SIGN);
     return html`${words.map((word) => {
-      const note = word.length === 1 && MARKS.includes(word) && notes.find((line) => line.trim().startsWith(word));
+      const note = SIGN.test(word) && notes.find((line) => line.startsWith(word) || line.startsWith(`${word}:`));
       return note ? html`<${Mark} sign=${word} note=${note} />` : html`<bdi>${word}</bdi>`;
     })}`;
   }
 
-  /** The notes of a metric as [sign, text]; a note that names no sign gets a dagger. */
-  const marks = (metric) => metric.marks.map((note) => (MARKS.includes(note[0]) ? [note[0], note] : ["†", `† ${note}`]));
+  /** The notes of a metric as [sign, text]: what a note begins with stands as a mark beside the metric. */
+  const marks = (metric) => metric.marks.map((note) => [note.match(/^(?:few|\S)(?=[ :])/u)?.[0] ?? "†", note]);
 
   /** The name of a metric as a link to its card, with its direction and its marks. */
   function MetricName({ metric }) {

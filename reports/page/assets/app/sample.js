@@ -85,17 +85,17 @@
     const { about, error } = useSample(data, run, row);
     useRows(data);
     const { label, n } = data.overview.runs[run];
-    const title = html`<${Title} small>Sample ${row} of <bdi>${label}</bdi><//>`;
-    if (error) return html`${title}<p class="notice bad" role="alert">${error}</p>`;
-    if (!about) return html`${title}<p class="notice" role="status">Reading the sample.</p>`;
+    const title = html`<div><${Title} small>Sample ${row} of <bdi>${label}</bdi><//></div>`;
+    if (error) return html`<div><div></div>${title}<div><p class="notice bad" role="alert">${error}</p></div></div>`;
+    if (!about) return html`<div><div></div>${title}<div><p class="notice" role="status">Reading the sample.</p></div></div>`;
     const rows = data.rows[run];
     const user = data.people.users[rows.user[row]];
     const prompt = data.people.prompts[rows.prompt[row]] ?? "";
     const json = JSON.stringify(record(data, run, row, about), null, 2);
     const thumbnail = data.overview.thumbnail;
-    return html`<nav class="neighbours" aria-label="Neighbours in the run">${row > 0 ? html`<a href=${link(["sample", run, row - 1])} rel="prev">← before</a>` : html`<span class="muted">←</span>`}
-        <a href=${link(["user", user.id])}>all of <bdi>${user.id || "(no name)"}</bdi></a>${row + 1 < n ? html`<a href=${link(["sample", run, row + 1])} rel="next">after →</a>` : html`<span class="muted">→</span>`}</nav>
-      ${title}<p class="lead full" dir="auto">${prompt}</p>
+    return html`<div><div><nav class="neighbours" aria-label="Neighbours in the run">${row > 0 ? html`<a href=${link(["sample", run, row - 1])} rel="prev">← before</a>` : html`<span class="muted">←</span>`}
+        <a href=${link(["user", user.id])}>all of <bdi>${user.id || "(no name)"}</bdi></a>${row + 1 < n ? html`<a href=${link(["sample", run, row + 1])} rel="next">after →</a>` : html`<span class="muted">→</span>`}</nav></div>
+      ${title}<div><p class="lead full" dir="auto">${prompt}</p>
       ${about.used !== null && html`<p class="used"><span class="muted">Prompt used:</span> <span dir="auto">${about.used}</span></p>`}
       ${about.error !== null && html`<p class="notice bad">Failed: <span dir="auto">${about.error}</span></p>`}
       <div class="sample"><div class="pictures"><figure><${Picture} data=${data} place=${rows.place[row]} size=${largeSize(thumbnail)} label="the picture of this sample" why=${rows.ok[row] ? "picture missing" : "failed"} />
@@ -105,7 +105,7 @@
         <${Facts} facts=${[["method", html`<bdi>${label}</bdi>`], ["user", html`<a href=${link(["user", user.id])}><bdi>${user.id || "(no name)"}</bdi></a>`], ["kind", user.kind],
           ["sample", rows.index[row]], ["seed", about.seed], ["seconds", about.seconds === null ? null : shown(about.seconds)], ["passes", about.nfe], ["key", about.key], ["picture", about.image]]} /></div></div>
       <${Others} data=${data} run=${run} row=${row} />
-      <details><summary>This row as JSON</summary><div class="code"><pre tabindex="0" aria-label="JSON">${json}</pre><${Copy} text=${json} label="Copy the JSON" /></div></details>`;
+      <details><summary>This row as JSON</summary><div class="code"><pre tabindex="0" aria-label="JSON">${json}</pre><${Copy} text=${json} label="Copy the JSON" /></div></details></div></div>`;
   }
 
   prefbench.views.sample = Sample;

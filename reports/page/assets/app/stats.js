@@ -81,7 +81,7 @@
   function shown(value, digits) {
     if (value === null || value === undefined || !Number.isFinite(value)) return "\u2014";
     const places = digits ?? decimals(Math.abs(value));
-    if (value !== 0 && Math.abs(value) < 0.0005 && places <= 3) return value.toExponential(1).replaceAll("-", "\u2212");
+    if (digits === undefined && value !== 0 && Math.abs(value) < 0.0005) return value.toExponential(1).replaceAll("-", "\u2212");
     const text = value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
     return /^-[0.,]*$/.test(text) ? text.slice(1) : text.replace("-", "\u2212");
   }

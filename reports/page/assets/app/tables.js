@@ -22,11 +22,12 @@
     return html`<section aria-labelledby="kinds"><h2 id="kinds">For which users?</h2>
       <div class="fields"><${Select} name="metric" label="Metric" value=${name} options=${metricOptions(data, names)} /></div>
       <${Wide} label="${metric.shown} by kind of user"><table class="values"><caption class="caption"><${MetricName} metric=${metric} /> by kind of user</caption>
-        <thead><tr><th scope="col">kind of user</th>${runs.map((_, i) => html`<th scope="col"><${Method} data=${data} run=${i} /></th>`)}</tr></thead>
+        <thead><tr><th scope="col">kind of user</th>${data.order().map((i) => html`<th scope="col"><${Method} data=${data} run=${i} /></th>`)}</tr></thead>
         <tbody>${kinds.map((kind) => html`<tr key=${kind}><th scope="row"><a href=${link(["users"], { kind })}><bdi>${kind}</bdi></a>
           <span class="interval">${count(counts.get(kind))} users</span>${suite.kinds[kind] && html`<span class="about" dir="auto">${suite.kinds[kind]}</span>`}</th>
-          ${runs.map((run, i) => html`<td><${Value} value=${data.value(i, name, kind)} digits=${digits}
-            baseline=${baseline !== null && run.label !== baseline} /></td>`)}</tr>`)}</tbody></table><//></section>`;
+          ${data.order().map((i) => html`<td><${Value} value=${data.value(i, name, kind)} digits=${digits}
+            baseline=${baseline !== null && runs[i].label !== baseline} /></td>`)}</tr>`)}
+        <tr class="floor"><th scope="row">all</th>${data.order().map((i) => html`<td><${Value} value=${data.value(i, name)} digits=${digits} /></td>`)}</tr></tbody></table><//></section>`;
   }
 
   const COSTS = [
@@ -40,11 +41,12 @@
 
   function Cost({ data }) {
     const { runs } = data.overview;
+    if (!runs.some(({ cost }) => Object.keys(cost).length)) return null;
     return html`<section aria-labelledby="cost"><h2 id="cost">What does it cost?</h2>
       <${Wide} label="Cost by method"><table><caption class="hidden">Cost by method</caption>
         <thead><tr><th scope="col">method</th>${COSTS.map(([, title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
-        <tbody>${runs.map((run, i) => html`<tr key=${i}><th scope="row"><${Method} data=${data} run=${i} /></th>
-          ${COSTS.map(([name, , text]) => html`<td>${text(run.cost[name])}</td>`)}</tr>`)}</tbody></table><//>
+        <tbody>${data.order().map((i) => html`<tr key=${i}><th scope="row"><${Method} data=${data} run=${i} /></th>
+          ${COSTS.map(([name, , text]) => html`<td>${text(runs[i].cost[name])}</td>`)}</tr>`)}</tbody></table><//>
       <p class="muted small">A pass is one evaluation of the network that draws. Seconds compare only between runs on the same hardware.</p></section>`;
   }
 

@@ -37,6 +37,14 @@
     return all.sort((a, b) => places.get(a.prompt) - places.get(b.prompt) || a.index - b.index);
   }
 
+  /** What stands below the pictures at first: the headline, the scorer of preference, and what looks at the prompt. */
+  function usualScores(data, names) {
+    const adherence = names.find((name) => data.metrics.get(name)?.question === "adherence");
+    const scorer = names.find((name) => name.startsWith("preference"));
+    const usual = [data.overview.headline.find((name) => names.includes(name)), scorer, adherence, ...names];
+    return [...new Set(usual.filter((name) => name !== undefined))].slice(0, FIRST_SCORES);
+  }
+
   /** What one run drew for one case: a link to the sample, its scores below it. */
   function Drawn({ data, run, row, scores, size }) {
     const name = html`<span class="of"><${Method} data=${data} run=${run} /></span>`;
@@ -114,19 +122,19 @@
     const judged = html`<div class="both"><${Judged} data=${data} title="Liked" judged=${data.people.liked[user]} empty="Nothing." />
       <${Judged} data=${data} title="Disliked" judged=${data.people.disliked[user]} empty="Nothing." /></div>
       ${data.people.left_out[user] > 0 && html`<p class="muted small more">${data.people.left_out[user]} more judgments are not shown.</p>`}`;
-    if (waiting) return html`${heading}${judged}${waiting}`;
+    // One root whose parts keep their places while rows are read: this Preact mixes up fragments that move.
+    const around = (before, after) => html`<div>${before}<div>${heading}</div><div>${judged}</div>${after}</div>`;
+    if (waiting) return around(html`<div></div>`, html`<div>${waiting}</div>`);
     const chosen = prefbench.listing.choices(data, params);
     const { order } = prefbench.listing.listing(data, chosen);
-    const usual = [...data.overview.headline, ...chosen.names].filter((name) => chosen.names.includes(name));
-    const scores = chosen.scores.length ? chosen.scores : [...new Set(usual)].slice(0, FIRST_SCORES);
-    return html`<${Neighbours} data=${data} order=${order} user=${user} />${heading}${judged}
-      <section aria-labelledby="drawn"><h2 id="drawn">Drawn for this user</h2>
+    const scores = chosen.scores.length ? chosen.scores : usualScores(data, chosen.names);
+    return around(html`<div><${Neighbours} data=${data} order=${order} user=${user} /></div>`, html`<div><section aria-labelledby="drawn"><h2 id="drawn">Drawn for this user</h2>
         <div class="fields"><${Methods} data=${data} chosen=${chosen.runs} />
         ${chosen.names.length > 0 && html`<${Several} name="scores" legend="Scores below the pictures" options=${metricOptions(data, chosen.names)} chosen=${scores} write=${(keys) => keys.join("|")} />`}</div>
         ${chosen.prompt >= 0 && html`<p class="notice">Only the chosen prompt is shown. <a href=${link(path, { prompt: null })}>Show all prompts</a></p>`}
         ${chosen.failed && html`<p class="notice">Only cases with a failure are shown. <a href=${link(path, { failed: null })}>Show all</a></p>`}
         <${Cases} data=${data} user=${user} chosen=${chosen} scores=${scores} /></section>
-      <${Neighbours} data=${data} order=${order} user=${user} where=", once more" />`;
+      <${Neighbours} data=${data} order=${order} user=${user} where=", once more" /></div>`);
   }
 
   prefbench.views.user = User;

@@ -26,7 +26,7 @@
     const metric = data.metrics.get(data.overview.headline[0]);
     const order = metric ? ranking(data, metric) : [];
     if (!order.length) return null;
-    const best = order.find((run) => run.control === null) ?? order[0];
+    const best = order.find(({ run }) => data.ranked(run)) ?? order[0];
     const others = order.filter((run) => run.label !== data.overview.baseline);
     const by = (sign) => others.filter((run) => sureness(metric, run.value.difference) === sign);
     const top = best.value.rank?.[0];
@@ -39,7 +39,7 @@
       worse: by(-1),
       unsure: by(0),
       ranked: Boolean(best.value.rank),
-      rivals: order.filter((run) => run !== best && run.control === null && run.value.rank && run.value.rank[0] <= top),
+      rivals: order.filter((run) => run !== best && data.ranked(run.run) && run.value.rank && run.value.rank[0] <= top),
     };
   }
 
