@@ -95,10 +95,16 @@ window.prefbench = {};
       return [...new Set([...(this.overview.order ?? []), ...all])];
     }
 
+    /** Whether a metric is a part of another, as `utility/worded` is of `utility`, and not in the headline. */
+    isPart(name) {
+      const at = name.indexOf("/");
+      return at > 0 && this.metrics.has(name.slice(0, at)) && !this.overview.headline.includes(name);
+    }
+
     /** Whether a run stands among the ranked methods; controls and attacks do not. */
     ranked(run) {
       const { ranked, control } = this.overview.runs[run];
-      return ranked ?? control === null;
+      return ranked !== false && control === null;
     }
 
     /** The summary of a metric for a run and a kind of users, or undefined. */

@@ -38,7 +38,7 @@
 
   function Values({ data, metric }) {
     const { runs, baseline } = data.overview;
-    const rows = runs.map((run, i) => ({ run: i, label: run.label, ...data.value(i, metric.name) })).filter((row) => Number.isFinite(row.value));
+    const rows = data.order().map((i) => ({ ...data.value(i, metric.name), run: i, label: runs[i].label })).filter((row) => Number.isFinite(row.value));
     if (!rows.length) return html`<p class="muted">No run is scored by it.</p>`;
     const digits = prefbench.overview.digitsOf(data, metric);
     const base = rows.find((row) => row.label === baseline);

@@ -52,7 +52,7 @@
         ${found.better.length > 0 && html`<li>Better than ${against}: ${names(found.better)}.</li>`}
         ${found.worse.length > 0 && html`<li>Worse than ${against}: ${names(found.worse)}.</li>`}
         ${found.ranked && !found.rivals.length && html`<li>First place among the methods: ${names([found.best])}.</li>`}
-        ${!found.better.length && !found.worse.length && (!found.ranked || found.rivals.length > 0) && html`<li>Nothing: every interval of a difference holds 0.</li>`}
+        ${!found.better.length && !found.worse.length && (!found.ranked || found.rivals.length > 0) && html`<li>${baseline === null ? "Nothing: none of these runs is the baseline, so no difference was taken." : "Nothing: every interval of a difference holds 0."}</li>`}
       </ul></div>
       <div><h2>Not sure</h2><ul>
         ${found.unsure.length > 0 && html`<li>Whether these differ from ${against}: ${names(found.unsure)}.</li>`}
@@ -95,10 +95,9 @@
 
   /** The metrics of a question: whole ones, with what the headline names, and parts such as `utility/worded`. */
   function partsOf(data, name) {
-    const { runs, metrics, headline } = data.overview;
+    const { runs, metrics } = data.overview;
     const asked = metrics.filter((metric) => metric.question === name && runs.some((_, i) => data.value(i, metric.name)));
-    const whole = ({ name: each }) => headline.includes(each) || !each.includes("/") || !data.metrics.has(each.slice(0, each.indexOf("/")));
-    return [asked.filter(whole), asked.filter((metric) => !whole(metric))];
+    return [asked.filter((metric) => !data.isPart(metric.name)), asked.filter((metric) => data.isPart(metric.name))];
   }
 
   function Question({ data, name, title }) {
@@ -114,12 +113,12 @@
   function Values({ data, asked, title }) {
     const { runs, baseline } = data.overview;
     const digits = asked.map((metric) => digitsOf(data, metric));
-    const best = asked.map((metric) => (metric.direction ? prefbench.verdict.ranking(data, metric).find(({ run }) => data.ranked(run))?.value.value : undefined));
+    const best = asked.map((metric) => (metric.direction ? prefbench.verdict.ranking(data, metric).find((run) => prefbench.verdict.mayWin(data, run))?.value.value : undefined));
     const floors = asked.some((metric) => metric.floor !== null);
     return html`<${Wide} label=${title}><table class="values"><caption class="hidden">${title}</caption>
         <thead><tr><th scope="col">method</th>${asked.map((metric) => html`<th scope="col"><${MetricName} metric=${metric} /></th>`)}</tr></thead>
         <tbody>${data.order().map((i) => html`<tr key=${i}><th scope="row"><${Method} data=${data} run=${i} /></th>
-          ${asked.map((metric, m) => html`<td><${Value} value=${data.value(i, metric.name)} digits=${digits[m]} best=${best[m] !== undefined && data.value(i, metric.name)?.value === best[m] && data.ranked(i)}
+          ${asked.map((metric, m) => html`<td><${Value} value=${data.value(i, metric.name)} digits=${digits[m]} best=${best[m] !== undefined && data.value(i, metric.name)?.value === best[m] && prefbench.verdict.mayWin(data, { run: i, value: data.value(i, metric.name) })}
             baseline=${baseline !== null && runs[i].label !== baseline} /></td>`)}</tr>`)}
         ${floors && html`<tr class="floor"><th scope="row">floor <${Mark} sign="*" note="* What one half of the reference images scores against the other half, at the same n: no method can be expected to do better." /></th>
           ${asked.map((metric, m) => html`<td>${metric.floor === null ? "" : shown(metric.floor, digits[m])}</td>`)}</tr>`}</tbody></table><//>`;
@@ -142,7 +141,7 @@
   function Progress({ data }) {
     if (!data.overview.live) return null;
     return html`<section class="notice" aria-label="Progress">${data.overview.runs.map((run, i) => html`<p class="drawn" key=${i}>
-      <${Method} data=${data} run=${i} /> <progress max=${run.n + run.undrawn} value=${run.n} aria-label="samples drawn by ${run.label}" />
+      <${Method} data=${data} run=${i} /> <progress max=${run.n + run.undrawn} value=${run.n} aria-label="samples drawn by ${run.label}" />${" "}
       ${count(run.n)} of ${count(run.n + run.undrawn)} drawn</p>`)}</section>`;
   }
 

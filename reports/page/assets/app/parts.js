@@ -4,7 +4,7 @@
 (function (prefbench) {
   const { html, useEffect, useRef, useState } = window.htmPreact;
   const { shown, range, p } = prefbench.text;
-  const SIGN = /([†‡§¶°*●]|=(?=\s|$)|\bfew\b)/u;
+  const SIGN = /([†‡§¶°⊕*●]|=(?=\s|$)|\bfew\b)/u;
   const SHAPES = 4;
   const COLOURS = 8;
 
@@ -63,12 +63,12 @@
   /** The notes of a metric as [sign, text]: what a note begins with stands as a mark beside the metric. */
   const marks = (metric) => metric.marks.map((note) => [note.match(/^(?:few|\S)(?=[ :])/u)?.[0] ?? "†", note]);
 
-  /** The name of a metric as a link to its card, with its direction and its marks. */
-  function MetricName({ metric }) {
+  /** The name of a metric as a link to its card, with its direction and, unless bare, its marks. */
+  function MetricName({ metric, bare }) {
     const way = { up: "↑", down: "↓" }[metric.direction];
     return html`<a href=${prefbench.state.link(["metric", metric.name])}><bdi>${metric.shown}</bdi></a>${way && html` <span
       class="way" role="img" aria-label="${metric.direction === "up" ? "higher" : "lower"} is better">${way}</span>`}
-      ${marks(metric).map(([sign, note]) => html`<${Mark} sign=${sign} note=${note} />`)}`;
+      ${!bare && marks(metric).map(([sign, note]) => html`<${Mark} sign=${sign} note=${note} />`)}`;
   }
 
   /** A summary of one metric for one run: the mean, its interval, and the difference from the baseline. */
@@ -76,10 +76,12 @@
     if (!value || value.value === null) return html`<span class="muted">—</span>`;
     const gain = baseline ? value.difference : null;
     const sure = gain && (gain.low > 0 || gain.high < 0);
-    return html`<span class=${best ? "number best" : "number"}>${shown(value.value, digits)}</span>
+    return html`<span class=${best ? "number best" : "number"}>${shown(value.value, digits)}${value.unranked && html`<${Mark} sign="§"
+        note="§ This metric must not rank it: ${value.unranked}." />`}</span>
       ${value.low !== null && value.low !== undefined && html`<span class="interval">${range(value.low, value.high, digits)}</span>`}
       ${gain && gain.value !== null && html`<span class=${sure ? "gain sure" : "gain"}>${gain.value > 0 ? "+" : ""}${shown(gain.value, digits)}${" "}
         ${sure ? "sure" : "not sure"}${gain.p !== null && gain.p !== undefined ? `, ${p(gain.p)}` : ""}</span>`}
+      ${!gain && value.p !== null && value.p !== undefined && html`<span class="interval">${p(value.p)}</span>`}
       ${value.missing > 0 && html`<span class="interval">${value.missing} missing</span>`}`;
   }
 

@@ -39,13 +39,19 @@
   }
 
   function Scores({ data, run, row }) {
-    const { scores, user } = data.rows[run];
-    const names = [...data.overview.metrics.map((metric) => metric.name).filter((name) => scores.has(name)), ...[...scores.keys()].filter((name) => !data.metrics.has(name))];
+    const names = [...new Set([...data.overview.metrics.map((metric) => metric.name), ...data.rows[run].scores.keys()])].filter((name) => data.rows[run].scores.has(name));
     if (!names.length) return html`<p class="muted">No score of single pictures is stored for this run.</p>`;
-    return html`<${Wide} label="Scores"><table><caption class="hidden">Scores of this picture</caption><thead><tr><th scope="col">metric</th><th scope="col">this picture</th>
-      <th scope="col">the user’s mean</th></tr></thead><tbody>${names.map((name) => html`<tr key=${name}><th scope="row">${data.metrics.has(name)
-        ? html`<${MetricName} metric=${data.metrics.get(name)} />` : html`<bdi>${name}</bdi>`}</th><td>${shown(scores.get(name)[row])}</td>
-        <td>${data.ready ? shown(userMeans(data, run, name)[user[row]]) : "…"}</td></tr>`)}</tbody></table><//>`;
+    const parts = names.filter((name) => data.isPart(name));
+    return html`<${ScoreTable} data=${data} run=${run} row=${row} names=${names.filter((name) => !parts.includes(name))} title="Scores" />
+      ${parts.length > 0 && html`<details><summary>${parts.length} parts of these</summary><${ScoreTable} data=${data} run=${run} row=${row} names=${parts} title="Parts of scores" /></details>`}`;
+  }
+
+  function ScoreTable({ data, run, row, names, title }) {
+    const { scores, user } = data.rows[run];
+    const name = (each) => (data.metrics.has(each) ? html`<${MetricName} metric=${data.metrics.get(each)} bare />` : html`<bdi>${each}</bdi>`);
+    return html`<${Wide} label=${title}><table><caption class="hidden">${title} of this picture</caption><thead><tr><th scope="col">metric</th><th scope="col">this picture</th>
+      <th scope="col">the user’s mean</th></tr></thead><tbody>${names.map((each) => html`<tr key=${each}><th scope="row">${name(each)}</th><td>${shown(scores.get(each)[row])}</td>
+        <td>${data.ready ? shown(userMeans(data, run, each)[user[row]]) : "…"}</td></tr>`)}</tbody></table><//>`;
   }
 
   /** The pictures of other methods for the same user, prompt and sample index. */

@@ -9,6 +9,9 @@
     return difference.high < 0 ? -sign : 0;
   }
 
+  /** Whether a run of a ranking may come first: no control, and nothing that the metric must not rank. */
+  const mayWin = (data, { run, value }) => data.ranked(run) && !value.unranked;
+
   /** Runs with a value, best first. */
   function ranking(data, metric, kind = "all") {
     const sign = metric.direction === "down" ? -1 : 1;
@@ -26,7 +29,7 @@
     const metric = data.metrics.get(data.overview.headline[0]);
     const order = metric ? ranking(data, metric) : [];
     if (!order.length) return null;
-    const best = order.find(({ run }) => data.ranked(run)) ?? order[0];
+    const best = order.find((run) => mayWin(data, run)) ?? order[0];
     const others = order.filter((run) => run.label !== data.overview.baseline);
     const by = (sign) => others.filter((run) => sureness(metric, run.value.difference) === sign);
     const top = best.value.rank?.[0];
@@ -39,9 +42,9 @@
       worse: by(-1),
       unsure: by(0),
       ranked: Boolean(best.value.rank),
-      rivals: order.filter((run) => run !== best && data.ranked(run.run) && run.value.rank && run.value.rank[0] <= top),
+      rivals: order.filter((run) => run !== best && mayWin(data, run) && run.value.rank && run.value.rank[0] <= top),
     };
   }
 
-  prefbench.verdict = { verdict, ranking, sureness };
+  prefbench.verdict = { mayWin, verdict, ranking, sureness };
 })(window.prefbench);
