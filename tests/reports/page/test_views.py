@@ -184,7 +184,7 @@ def test_a_metric_with_its_plots_and_a_click_on_a_user(reader: Reader) -> None:
         page.mouse.click(box["x"] + 60 + step % 40 * 9, box["y"] + 10 + step // 40 * 9)
         if page.evaluate("location.hash").startswith("#/user/"):
             break
-    until(page, "document.title.length > 0 && location.hash.startsWith('#/user/')")
+    page.wait_for_selector("main.view-user h1")
     assert page.locator("main h1").inner_text() in users
 
 
