@@ -27,6 +27,7 @@ from prefbench.api import (
 )
 from prefbench.api.near import unknown
 from prefbench.suites.picturebook.data.drawn import drawn_digest
+from prefbench.suites.picturebook.data.kept_digest import kept_digest
 from prefbench.suites.picturebook.data.train_users import judgment, train_users
 from prefbench.suites.picturebook.truth import PicturebookTruth
 from prefbench.suites.picturebook.users.population import MAX_HISTORY, SEED, JudgedScene, SimulatedUser, population
@@ -132,22 +133,25 @@ class Picturebook(Suite):
             "world": VERSION,
             "seed": self._seed,
             "history": self._shown,
-            "users": [
-                [
-                    user.id,
-                    user.taste_name,
-                    [_plain(user, p) for p in ("method", "scorer")],
-                    [prompt.text for prompt in user.prompts()],
-                ]
-                for split in ("val", "test", "shifted")
-                for user in self._population(split)
-            ],
         }
         if self._world != FIRST:
             content["dials"] = asdict(self._world)
         if self._world.drawn > 0:
             content["drawn"] = drawn_digest()
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return kept_digest(_sorted_json(content), lambda: _sha256({**content, "users": self._judging()}))
+
+    def _judging(self) -> list[list[Any]]:
+        """Who the users of the evaluated splits are, what they judged and what is drawn for them."""
+        return [
+            [
+                user.id,
+                user.taste_name,
+                [_plain(user, p) for p in ("method", "scorer")],
+                [prompt.text for prompt in user.prompts()],
+            ]
+            for split in ("val", "test", "shifted")
+            for user in self._population(split)
+        ]
 
     def users(self, split: Split) -> Sequence[User]:
         return [User(user.id, user.split, user.kind) for user in self._population(split)]
@@ -255,6 +259,14 @@ class Picturebook(Suite):
         if user not in users:
             raise PrefbenchError(unknown("user", user, list(users)[:5]))
         return users[user]
+
+
+def _sorted_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True)
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_sorted_json(content).encode()).hexdigest()
 
 
 def _plain(user: SimulatedUser, viewer: Viewer) -> list[list[list[int]]]:

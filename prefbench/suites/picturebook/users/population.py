@@ -25,7 +25,7 @@ from prefbench.suites.picturebook.world.axes import (
     Content,
     IntArray,
     Scene,
-    sample_styles,
+    sample_uniform,
     training_contents,
 )
 from prefbench.suites.picturebook.world.defects import spoil
@@ -41,7 +41,8 @@ SCORER_HISTORY = 20
 CASES = 5
 _SPARSE_LIKES = 2
 _VALUES = max(len(axis) for axis in AXES)
-_STYLE_AXES = np.arange(len(AXES) - len(STYLE_NAMES), len(AXES))
+_STYLE_PLACES = np.arange(len(AXES) - len(STYLE_NAMES), len(AXES))[:, None] * _VALUES
+"""Where the changes of each style axis begin among those of all axes."""
 _STREAMS = {"taste": 0, "method": 1, "scorer": 2, "cases": 3, "form": 4, "care": 5}
 PRESENT = np.clip((np.arange(MAX_HISTORY) - 8) / 4, 0, 1)
 """Of a drifting user's judgments, oldest first: the share of the present taste, beside the former one."""
@@ -256,10 +257,11 @@ def _candidates(content: Content, n: int, owner: str, world: World, rng: np.rand
     """Styles (n, style axes) for one content, drawn uniformly from those whose scene is the `owner`'s."""
     parts, missing = list[IntArray](), n
     while missing > 0:
-        drawn = sample_styles(rng, 64, uniform=STYLE_NAMES)
-        parts.append(drawn[_is_owned(content, drawn, owner, _owners(world))])
-        missing -= len(parts[-1])
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts))[:n]
+        drawn = sample_uniform(rng, 64)
+        owned = _is_owned(content, drawn, owner, _owners(world)).nonzero()[0]
+        parts.append(drawn.take(owned[:missing], axis=1).T)
+        missing -= len(owned)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 _OWNERS = (
@@ -293,14 +295,14 @@ def _owners(world: World) -> tuple[str, ...]:
 
 
 def _is_owned(content: Content, styles: IntArray, owner: str, owners: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Which of the scenes of these styles (N, style axes) may be shown by an owner's judgments, (N,).
+    """Which of the scenes of these styles (style axes, N) may be shown by an owner's judgments, (N,).
 
     CRC-32 is linear over GF(2): that of a scene is the sum of what each index alone changes in it.
     """
     none, changes = _crc_changes()
     of_content = none ^ changes[0, content.object] ^ changes[1, content.setting]
-    crc = of_content ^ np.bitwise_xor.reduce(changes[_STYLE_AXES, styles], axis=1)
-    owned: NDArray[np.bool_] = _shares(owner, owners)[crc % len(owners)]
+    crc = of_content ^ np.bitwise_xor.reduce(changes.take(styles + _STYLE_PLACES), axis=0)
+    owned: NDArray[np.bool_] = _shares(owner, owners).take(crc % len(owners))
     return owned
 
 
@@ -309,7 +311,7 @@ def _drawn(content: Content, owner: str, owners: tuple[str, ...]) -> tuple[Drawn
     """The drawn pictures of a content whose scene is the owner's."""
     pictures = drawn_pictures().get(content, ())
     styles = np.array([picture.scene.style for picture in pictures], dtype=np.int64).reshape(-1, len(STYLE_NAMES))
-    owned = _is_owned(content, styles, owner, owners)
+    owned = _is_owned(content, styles.T, owner, owners)
     return tuple(picture for picture, is_owned in zip(pictures, owned, strict=True) if is_owned)
 
 

@@ -20,7 +20,7 @@ _WEAK = 0.6
 
 def severity(levels: IntArray) -> FloatArray:
     """Severity (N,) of levels (N, defects): 0 of a flawless picture, 1 of one strong defect; defects add up."""
-    return np.asarray(LEVELS[levels].sum(axis=-1))
+    return np.asarray(LEVELS.take(levels).sum(axis=-1))
 
 
 def expected_severity(probabilities: Mapping[str, FloatArray]) -> FloatArray | float:
@@ -31,7 +31,7 @@ def expected_severity(probabilities: Mapping[str, FloatArray]) -> FloatArray | f
 def sample_defects(rng: np.random.Generator, n: int, share: float) -> IntArray:
     """Levels (n, defects): at most one defect a picture, in a share of all pictures."""
     levels = np.zeros((n, len(DEFECTS)), dtype=np.int64)
-    spoilt = np.flatnonzero(rng.random(n) < share)
+    spoilt = (rng.random(n) < share).nonzero()[0]
     if len(spoilt):
         kinds = rng.integers(len(DEFECTS), size=len(spoilt))
         levels[spoilt, kinds] = np.where(rng.random(len(spoilt)) < _WEAK, 1, 2)

@@ -143,11 +143,19 @@ class Taste:
 
     def of_styles(self, styles: IntArray) -> FloatArray:
         """Utility (N,) of styles (N, style axes)."""
-        columns = tuple(styles[:, STYLE_NAMES.index(name)] for name in self.axes)
-        values: FloatArray = self.table[columns]
-        for name, scores in self._beside.items():
-            values = values + scores[styles[:, STYLE_NAMES.index(name)]]
+        columns = styles.T
+        values: FloatArray = self.table[tuple(columns[place] for place in self._places)]
+        for place, scores in self._places_beside:
+            values = values + scores.take(columns[place])
         return values
+
+    @functools.cached_property
+    def _places(self) -> Sequence[int]:
+        return [STYLE_NAMES.index(name) for name in self.axes]
+
+    @functools.cached_property
+    def _places_beside(self) -> Sequence[tuple[int, FloatArray]]:
+        return [(STYLE_NAMES.index(name), scores) for name, scores in self._beside.items()]
 
     def of_probabilities(self, probabilities: Mapping[str, FloatArray]) -> FloatArray:
         """Expected utility (N,) under independent probabilities (N, values) for each axis."""

@@ -7,6 +7,7 @@ axis. Axes come in three groups that are always reported apart: `worded` (captio
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -98,6 +99,8 @@ class Scene:
     def __post_init__(self) -> None:
         if len(self.indices) != len(AXES):
             raise ValueError(f"a scene has {len(AXES)} indices, got {len(self.indices)}")
+        if min(self.indices) >= 0 and all(map(operator.lt, self.indices, _SIZES)):
+            return
         for axis, size, index in zip(AXES, _SIZES, self.indices, strict=True):
             if not 0 <= index < size:
                 raise ValueError(f"{axis.name} has values 0 to {size - 1}, got {index}")
@@ -155,7 +158,7 @@ class Content:
         return f"{article} {noun} {SETTING.values[self.setting]}"
 
     def scene(self, style: Sequence[int]) -> Scene:
-        return Scene((self.object, self.setting, *(int(i) for i in style)))
+        return Scene((self.object, self.setting, *map(int, style)))
 
 
 CONTENTS: tuple[Content, ...] = tuple(Content(o, s) for o in range(len(OBJECT)) for s in range(len(SETTING)))
@@ -181,11 +184,16 @@ def training_contents() -> tuple[Content, ...]:
     return tuple(c for c in CONTENTS if c not in test and c not in val)
 
 
+def sample_uniform(rng: np.random.Generator, n: int) -> IntArray:
+    """Draws `n` styles uniformly, shape (style axes, n)."""
+    return rng.integers(_STYLE_SIZES, size=(len(STYLE), n))  # the same stream as of a call for each axis
+
+
 def sample_styles(rng: np.random.Generator, n: int, *, uniform: Iterable[str] = ()) -> IntArray:
     """Draws `n` styles, shape (n, style axes): the axes named in `uniform` uniformly, the others from the prior."""
     flat = set(uniform)
-    if flat.issuperset(STYLE_NAMES):  # one call for all axes: the same stream as of a call for each
-        return np.ascontiguousarray(rng.integers(_STYLE_SIZES, size=(len(STYLE), n)).T)
+    if flat.issuperset(STYLE_NAMES):
+        return np.ascontiguousarray(sample_uniform(rng, n).T)
     columns = [
         rng.integers(len(axis), size=n) if axis.name in flat else rng.choice(len(axis), size=n, p=axis.prior)
         for axis in STYLE

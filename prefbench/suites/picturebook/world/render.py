@@ -52,7 +52,7 @@ def render(scene: Scene, seed: int) -> Pixels:
     rng = np.random.default_rng(np.random.SeedSequence([VERSION, seed, *scene.indices]))
     values = scene.named
     colors = _palette(values["palette"], rng)
-    image = _background(values["background"], colors)
+    image = _background(values["background"], colors, dark=values["setting"] == "at night")
     _draw_setting(image, values["setting"], colors, rng)
     _draw_objects(image, values, colors, rng)
     _draw_companion(image, values["companion"], colors)
@@ -80,11 +80,17 @@ def _parse(code: str) -> Color:
     return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
 
 
-def _background(kind: str, colors: Mapping[str, Color]) -> Image.Image:
-    image = Image.new("RGB", (_CANVAS, _CANVAS), colors["sky"])
+def _background(kind: str, colors: Mapping[str, Color], *, dark: bool) -> Image.Image:
+    sky, pattern = (_darkened(colors[role]) if dark else colors[role] for role in ("sky", "pattern"))
+    image = Image.new("RGB", (_CANVAS, _CANVAS), sky)
     if kind != "plain":
-        image.paste(colors["pattern"], mask=_pattern_mask(kind))
+        image.paste(pattern, mask=_pattern_mask(kind))
     return image
+
+
+def _darkened(color: Color) -> Color:
+    r, g, b = (_levels(0.42)[value] for value in color)
+    return r, g, b
 
 
 @cache
@@ -100,8 +106,6 @@ def _pattern_mask(kind: str) -> Image.Image:
 
 
 def _draw_setting(image: Image.Image, setting: str, colors: Mapping[str, Color], rng: np.random.Generator) -> None:
-    if setting == "at night":
-        image.paste(image.point(_levels(0.42)))
     draw = ImageDraw.Draw(image)
     wave = rng.uniform(0, 2 * math.pi)
     if setting == "on a hill":
