@@ -33,9 +33,10 @@ from prefbench.cli.show import show
 from prefbench.cli.text import harmless_messages, line_of, tell
 from prefbench.cli.train import train
 from prefbench.cli.validate import validate
+from prefbench.cli.view import view
 
 VERBS = (
-    run, score, report, compare, audit, power, validate, publish, show, list_,
+    run, score, report, view, compare, audit, power, validate, publish, show, list_,
     check, train, convert, export, ablate, doctor,
 )  # fmt: skip
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

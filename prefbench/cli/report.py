@@ -41,6 +41,7 @@ def report(
     of_report = options.pop("suite", None)
     opened = open_runs(runs, screen, read="summary" if name == _TABLE else "rows")
     context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}
+    context["watch"] = screen
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)
     files = result.write(out or opened[0].path / "report")

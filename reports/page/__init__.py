@@ -1,1 +1,1 @@
-"""The page that people look at: its front end lies in `assets`."""
+"""The page that is looked at in a browser: `index.html`, with its data and pictures in the folder `page/` beside it."""

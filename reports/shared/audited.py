@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
 
-from prefbench.api import PrefbenchError, Sample
+from prefbench.api import PrefbenchError, Sample, plain
 from prefbench.api.runs import is_given
 from prefbench.check.findings import Finding
 from prefbench.files import read_plain, write_atomic
@@ -23,6 +23,8 @@ FILE = "audit.json"
 PARAMETER = "population"
 """The parameter of a suite that makes its users: an integer, from which all of them follow."""
 _BYTES = 2**20
+_DETAIL = 2_000
+"""Characters that are kept of what a check measured."""
 
 
 class Fresh(NamedTuple):
@@ -47,6 +49,8 @@ class AuditOutcome(TypedDict):
     failed_before: int
     """How many earlier audits of the same samples failed."""
     date: str
+    findings: list[dict[str, str]]
+    """Every check with its outcome and what it measured; empty in those of older versions."""
 
 
 def can_be_fresh(spec: Mapping[str, Any]) -> bool:
@@ -68,6 +72,9 @@ def store_outcome(folder: RunFolder, samples: Sequence[Sample], findings: Sequen
         "fresh_users": fresh.users,
         "failed_before": 0 if before is None else before["failed_before"] + bool(before["failed"]),
         "date": datetime.now(UTC).date().isoformat(),
+        "findings": [
+            {"check": one.check, "outcome": one.outcome, "detail": plain(one.detail, _DETAIL)} for one in findings
+        ],
     }
     if os.access(folder.path, os.W_OK):
         write_atomic(folder.path / FILE, json.dumps(stamped(outcome), indent=1) + "\n", inside=folder.path)
@@ -86,5 +93,5 @@ def stored_outcome(path: Path, samples: Sequence[Sample]) -> AuditOutcome | None
     except ValueError as error:
         raise PrefbenchError(f"{path / FILE} is damaged ({error}): prefbench audit {path}") from None
     current = content.get("samples") in samples_digests(samples, RunFolder(path).owner)
-    added = {"fresh_users": 0, "failed_before": 0}  # of audits before these were kept
+    added = {"fresh_users": 0, "failed_before": 0, "findings": []}  # of audits before these were kept
     return cast("AuditOutcome", added | content) if current else None

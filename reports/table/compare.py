@@ -10,6 +10,7 @@ import numpy as np
 
 from prefbench.api import ALL, Estimate, History, PrefbenchError, ScoredRun, SummaryRow, counted
 from prefbench.api.near import unknown
+from prefbench.api.reports import Bar, no_bar
 from prefbench.api.runs import is_given
 from prefbench.score.summarise import column_rows
 from prefbench.stats.joint import Rank, rank_intervals
@@ -79,6 +80,8 @@ class Comparison:
     """The column that win rates are made from; None where no run has one."""
     lacking: Mapping[str, str] = field(default_factory=dict)
     """What of the frame is not there, to the command that draws it."""
+    bar: Bar = no_bar
+    """Shows how far the writing of a page is."""
 
     def of(self, label: str, *, kind: str = ALL) -> dict[str, ComparedRow]:
         """The rows of one run for one kind of users, by metric."""

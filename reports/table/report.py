@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
 
+from ..page.folder import Content, write_index
 from ..shared.frame import BASELINE
 from .beside import frame_beside
 from .compare import Comparison, as_json, compare
@@ -29,6 +30,7 @@ class Table(Report[Comparison]):
         baseline: the method, or the label of the run, that differences are to.
         suite: where the suite is a file's class, `path/to/file.py:Class`.
         full: show every column on the terminal, as the page does, and not the headline metrics alone.
+        page: write `index.html` too, with thumbnails of all pictures: of large pictures a second or so for every 25.
     """
 
     card: ClassVar[ReportCard] = ReportCard(
@@ -39,15 +41,18 @@ class Table(Report[Comparison]):
         publisher="leaderboard",
     )
 
-    def __init__(self, baseline: str = BASELINE, suite: str | None = None, full: bool = False) -> None:
-        self._baseline, self._suite, self._full = baseline, suite, full
+    def __init__(
+        self, baseline: str = BASELINE, suite: str | None = None, full: bool = False, page: bool = True
+    ) -> None:
+        self._baseline, self._suite, self._full, self._page = baseline, suite, full, page
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> Comparison:
         """The comparison of the runs that belong together. Raises `PrefbenchError` as `compare` does."""
         runs = together(runs)
         beside = frame_beside(runs[0]) if len(runs) == 1 else []
         comparison = compare(runs, beside=beside, baseline=self._baseline)
-        return replace(comparison, histories=partial(histories_of, runs, context.suite, self._suite))
+        histories = cache(partial(histories_of, runs, context.suite, self._suite))
+        return replace(comparison, histories=histories, bar=context.bar)
 
     def as_json(self, result: Comparison) -> Sequence[Mapping[str, Any]]:
         """One mapping per row."""
@@ -63,5 +68,6 @@ class Table(Report[Comparison]):
         return [of_runs(result), *([of_differences(result)] if compared else [])]
 
     def write(self, result: Comparison, folder: Path) -> Sequence[Path]:
-        """Writes `report.md`, the galleries, the figure of several runs, `rows.csv` and `table.tex`; the page first."""
-        return write_page(result, folder)
+        """Writes `report.md`, the galleries, the figure of several runs, `rows.csv`, `table.tex` and `index.html`."""
+        files = write_page(result, folder)
+        return [*files, write_index(Content.of(result), folder, bar=result.bar)] if self._page else files

@@ -1,0 +1,171 @@
+"""What the page says before any picture is looked at: runs, tables, metrics, numbers, what the audit found."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from prefbench.api import ALL, MetricCard, ScoredRun, SuiteCard, SummaryRow
+from prefbench.registry import load, load_class, names
+from prefbench.stats.rules import interval_sentence, p_sentence
+
+from ..shared.audited import stored_outcome
+from ..shared.cells import ARROWS, metric_name
+from ..shared.frame import GAP, headlines, is_control
+from ..shared.meaning import metric_card
+from ..shared.notes import drawn_lines, interval_notes, legend
+from ..table.compare import ComparedRow, Comparison
+from ..table.described import described, page_tables
+from ..table.grids import gap_notes, ranked_first
+
+
+def run_rows(runs: Mapping[str, ScoredRun], block: int) -> list[dict[str, Any]]:
+    """One entry a run."""
+    return [_run(label, run, block) for label, run in runs.items()]
+
+
+def _run(label: str, run: ScoredRun, block: int) -> dict[str, Any]:
+    about, n = described(label, run), len(run.samples)
+    return {
+        "label": label,
+        "method": run.method,
+        "control": run.control,
+        "ranked": not is_control(run),
+        "folder": run.path.name,
+        "settings": about.settings,
+        "command": about.command,
+        "versions": about.versions,
+        "hardware": about.hardware,
+        "n": n,
+        "failed": sum(sample.image is None for sample in run.samples),
+        "undrawn": run.undrawn,
+        "scored": bool(run.headers),
+        "blocks": -(-n // block),
+        "cost": asdict(run.cost()) if run.headers else {},
+        "notes": [*gap_notes(run), *drawn_lines(run)] if run.headers else gap_notes(run),
+        "audit": _audit(run),
+    }
+
+
+def _audit(run: ScoredRun) -> dict[str, Any] | None:
+    outcome = stored_outcome(run.path, run.samples)
+    if outcome is None:
+        return None
+    named = {"failed": outcome["failed"], "warning": outcome["warned"]}
+    bad = [{"name": name, "status": status, "text": ""} for status, some in named.items() for name in some]
+    kept = [{"name": f["check"], "status": _STATUS[f["outcome"]], "text": f["detail"]} for f in outcome["findings"]]
+    fresh = {"users": outcome["fresh_users"], "text": outcome["fresh"]}
+    return {
+        "failed": bool(outcome["failed"]),
+        "warned": bool(outcome["warned"]),
+        "checks": outcome["checks"],
+        "date": outcome["date"],
+        "failed_before": outcome["failed_before"],
+        "fresh": fresh if outcome["fresh_users"] else None,
+        "findings": kept or bad,
+    }
+
+
+_STATUS = {"ok": "passed", "warning": "warning", "FAILED": "failed", "not applicable": "skipped"}
+
+
+def suite_of(runs: Sequence[ScoredRun]) -> dict[str, Any]:
+    """The suite by name, with what its card says where it is registered."""
+    spec = runs[0].spec
+    card: SuiteCard | None = load("suite", spec["suite"]).card if spec["suite"] in names("suite") else None
+    kinds = {} if card is None else dict(card.kinds)
+    return {"name": spec["suite"], "split": spec["split"], "summary": card.summary if card else "", "kinds": kinds}
+
+
+def compared(comparison: Comparison) -> dict[str, Any]:
+    """Tables, metrics and numbers of compared runs."""
+    labels = list(comparison.runs)
+    first = [comparison.ranked_by] if comparison.ranked_by else []
+    shown = headlines({name: _first(comparison, name).question for name in comparison.metrics})
+    baseline = next((label for label in labels if _is_baseline(comparison, label)), None)
+    return {
+        "tables": [asdict(table) for table in page_tables(comparison)],
+        "metrics": [_metric(comparison, name) for name in comparison.metrics],
+        "values": [_value(comparison, labels.index(row.label), row) for row in comparison.rows],
+        "order": [labels.index(label) for group in ranked_first(comparison) for label in group],
+        "baseline": baseline,
+        "headline": list(dict.fromkeys([*first, *shown])),
+        "family": comparison.family,
+        "interval": interval_sentence(),
+        "p": p_sentence(),
+    }
+
+
+def uncompared() -> dict[str, Any]:
+    """The same of runs that are not scored yet."""
+    lists: dict[str, Any] = {name: [] for name in ("tables", "metrics", "values", "order", "headline")}
+    return {**lists, "baseline": None, "family": "", "interval": "", "p": ""}
+
+
+def _is_baseline(comparison: Comparison, label: str) -> bool:
+    return any(row.difference is not None and row.baseline == label for row in comparison.rows)
+
+
+def _first(comparison: Comparison, metric: str) -> SummaryRow:
+    return next(row.summary for row in comparison.rows if row.summary.metric == metric)
+
+
+def _metric(comparison: Comparison, name: str) -> dict[str, Any]:
+    rows = [row.summary for row in comparison.rows if row.summary.metric == name and row.summary.kind == ALL]
+    row, card = rows[0] if rows else _first(comparison, name), metric_card(name)
+    units = {column.unit for run in comparison.runs.values() if (column := run.columns().get(name))}
+    return {
+        "name": name,
+        "shown": metric_name(row, won=False).rstrip(" " + "".join(ARROWS.values())),
+        "question": row.question,
+        "direction": row.direction,
+        "unit": next(iter(units), "set"),
+        "marks": [*legend([row for row in rows if "/" not in name]), *interval_notes(rows)] if rows else [],
+        "floor": row.floor,
+        "crowd": row.crowd,
+        "scorer": row.scorer,
+        **_card(name, card),
+    }
+
+
+def _card(name: str, card: MetricCard | None) -> dict[str, Any]:
+    if card is None or name.startswith(GAP):
+        text = "the share of the way from the baseline to the best that the same histories allow" if card else ""
+        empty: dict[str, Any] = dict.fromkeys(("scale", "recipe", "card"), "")
+        return {**empty, "summary": text, "source": None, "bounds": None}
+    text = inspect.getdoc(load_class("metric", card.name)) or ""
+    own = name == card.name
+    return {
+        "scale": card.scale if own else "",
+        "summary": card.summary if own else f"a part of {card.name}: {card.summary}",
+        "source": card.source,
+        "recipe": card.id,
+        "bounds": list(card.bounds),
+        "card": text,
+    }
+
+
+def _value(comparison: Comparison, run: int, row: ComparedRow) -> dict[str, Any]:
+    summary, difference = row.summary, row.difference
+    rank = comparison.ranks.get(row.label) if summary.metric == comparison.ranked_by else None
+    return {
+        "run": run,
+        "metric": summary.metric,
+        "kind": summary.kind,
+        **{name: getattr(summary, name) for name in ("value", "low", "high", "n_users", "n_samples", "missing")},
+        "difference": None
+        if difference is None
+        else {
+            "value": difference.value,
+            "low": difference.low,
+            "high": difference.high,
+            "p": row.p_holm if row.p_holm is not None else row.p,
+            "users": difference.n_users,
+            "to": row.baseline,
+        },
+        "p": None if difference is not None else row.p_holm if row.p_holm is not None else row.p,
+        "unranked": summary.unranked,
+        "rank": None if rank is None or summary.kind != ALL else [rank.low, rank.high],
+    }

@@ -1,0 +1,187 @@
+"""Thumbnails of many pictures on few sheets, so that a page of 100,000 pictures loads a handful of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prefbench.api import UnreadableImageError
+from prefbench.files import atomic_file
+
+NOWHERE = -1
+"""The place of a picture that there is none of: not drawn, or not readable."""
+EXACT = 64
+"""Pixels a side up to which a cell holds the picture itself; larger ones are reduced."""
+_REDUCED, _REDUCED_OF_MANY, _MANY = 160, 96, 20_000
+_SHEET = 1_920
+"""Pixels a side of a sheet at most."""
+_COLUMNS = 20
+_QUALITY = 85
+_PROBED = 64
+_SIGNATURE = 8
+"""Pixels a side of what two pictures are compared by."""
+
+
+class Wanted(NamedTuple):
+    """A picture by its digest, and what loads it; it may raise `UnreadableImageError`."""
+
+    digest: str
+    load: Callable[[], Image.Image]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The cells of a sheet.
+
+    Args:
+        edge: pixels a side of a cell.
+        exact: whether the pictures fit into a cell as they are.
+    """
+
+    edge: int
+    exact: bool
+
+    @classmethod
+    def of(cls, wanted: Sequence[Wanted]) -> Layout:
+        """The layout for these pictures, by the size of some of them."""
+        sizes = [max(size) for size in map(_size, _spread(wanted, _PROBED)) if size is not None]
+        largest = max(sizes, default=EXACT)
+        if largest <= EXACT:
+            return cls(largest, exact=True)
+        many = len({one.digest for one in wanted}) > _MANY
+        return cls(_REDUCED_OF_MANY if many else _REDUCED, exact=False)
+
+    @property
+    def columns(self) -> int:
+        """Cells in a row, and rows of a sheet."""
+        return min(_COLUMNS, _SHEET // self.edge)
+
+    @property
+    def cells(self) -> int:
+        """Cells of a sheet."""
+        return self.columns**2
+
+
+def _spread(wanted: Sequence[Wanted], n: int) -> Sequence[Wanted]:
+    return wanted[:: max(1, len(wanted) // n)][:n]
+
+
+def _size(wanted: Wanted) -> tuple[int, int] | None:
+    try:
+        return wanted.load().size
+    except UnreadableImageError:
+        return None
+
+
+class Sheets:
+    """Sheets in a folder: each different picture has one cell, in the order in which they were asked for.
+
+    More can be added later; the cells of those before stay.
+
+    Args:
+        folder: where `0.webp`, `1.webp` and so on are written.
+        layout: of every sheet.
+    """
+
+    def __init__(self, folder: Path, layout: Layout) -> None:
+        self.folder, self.layout = folder, layout
+        self.exact = layout.exact
+        """Whether every cell so far holds the picture itself."""
+        self.sizes: set[tuple[int, int]] = set()
+        """Width and height of the pictures so far."""
+        self._places: dict[str, int] = {}
+        self._signatures: dict[int, NDArray[np.int16]] = {}
+        self._open = self._blank()
+
+    @classmethod
+    def of(cls, wanted: Sequence[Wanted], folder: Path) -> Sheets:
+        """Empty sheets for pictures like these."""
+        return cls(folder, Layout.of(wanted))
+
+    def places(self, wanted: Sequence[Wanted], advance: Callable[[int], object] = lambda _: None) -> list[int]:
+        """The places of pictures, `NOWHERE` of those that cannot be read. Writes the sheets that are new or changed.
+
+        Args:
+            wanted: the pictures.
+            advance: told of every further picture that was read.
+        """
+        new = {one.digest: one for one in wanted if one.digest not in self._places}
+        next_place = sum(place != NOWHERE for place in self._places.values())
+        for digest, image in self._read(list(new.values())):
+            advance(1)
+            if image is None:
+                self._places[digest] = NOWHERE
+                continue
+            self._paste(image, next_place)
+            self._places[digest] = next_place
+            next_place += 1
+            if next_place % self.layout.cells == 0:
+                self._write(next_place // self.layout.cells - 1)
+                self._open = self._blank()
+        if new and next_place % self.layout.cells:
+            self._write(next_place // self.layout.cells)
+        return [self._places[one.digest] for one in wanted]
+
+    def place(self, digest: str | None) -> int:
+        """The place of a picture that was asked for before; `NOWHERE` of any other."""
+        return NOWHERE if digest is None else self._places.get(digest, NOWHERE)
+
+    def nearest(self, place: int, others: Sequence[int]) -> int:
+        """The place among others of the picture most like one, by the mean difference of 8 x 8 pixels."""
+        known = [other for other in others if other != NOWHERE]
+        if place == NOWHERE or not known:
+            return NOWHERE
+        distances = [np.abs(self._signatures[place] - self._signatures[other]).mean() for other in known]
+        return known[int(np.argmin(distances))]
+
+    def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, Image.Image | None]]:
+        """Pictures in their order, a sheet's worth of them read at a time, in threads: decoding releases the lock."""
+        rest = iter(wanted)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            while chunk := list(islice(rest, self.layout.cells)):
+                images = pool.map(partial(_thumbnail, edge=self.layout.edge), chunk)
+                for one, (image, size) in zip(chunk, images, strict=True):
+                    if size is not None:
+                        self.sizes.add(size)
+                        self.exact = self.exact and max(size) <= self.layout.edge
+                    yield one.digest, image
+
+    def _paste(self, image: Image.Image, place: int) -> None:
+        edge = self.layout.edge
+        row, column = divmod(place % self.layout.cells, self.layout.columns)
+        corner = (column * edge + (edge - image.width) // 2, row * edge + (edge - image.height) // 2)
+        self._open.paste(image, corner)
+        small = image.resize((_SIGNATURE, _SIGNATURE), Image.Resampling.BOX)
+        self._signatures[place] = np.asarray(small, dtype=np.int16)
+
+    def _write(self, number: int) -> None:
+        with atomic_file(self.folder / f"{number}.webp") as temporary:
+            if self.layout.exact:
+                self._open.save(temporary, "WEBP", lossless=True, quality=20, method=1)
+            else:
+                self._open.save(temporary, "WEBP", quality=_QUALITY, method=2)
+
+    def _blank(self) -> Image.Image:
+        side = self.layout.edge * self.layout.columns
+        return Image.new("RGB", (side, side), "white")
+
+
+def _thumbnail(wanted: Wanted, *, edge: int) -> tuple[Image.Image | None, tuple[int, int] | None]:
+    """A picture that fits into a cell, and the size that it has; None where it cannot be read."""
+    try:
+        image = wanted.load()
+    except UnreadableImageError:
+        return None, None
+    size = image.size
+    image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+    return image.convert("RGB"), size

@@ -1,0 +1,235 @@
+"""The files of the page: what they say equals what the runs hold, and nothing from outside leaves its place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prefbench.api import History, Judgment, Picture, PrefbenchError, UnreadableImageError
+from prefbench.reports.page import folder as folder_module
+from prefbench.reports.page.data import as_script, write_data
+from prefbench.reports.page.folder import Content, write_index
+from prefbench.reports.page.sheets import NOWHERE, Layout, Sheets, Wanted
+from prefbench.reports.page.unscored import UnscoredRun, is_scored
+from prefbench.reports.table.compare import compare
+from prefbench.run.folder import RunFolder
+from prefbench.run.row_kinds import ProfileRow
+from prefbench.score.scored_folder import ScoredFolder
+from prefbench.score.summarise import store_summary
+from tests.support.toy_runs import HOSTILE, build
+
+
+def content_of(path: Path) -> Any:
+    """What a data file calls the page with."""
+    text = path.read_text(encoding="ascii")
+    start = f'prefbench_receive("{path.stem}", '
+    assert text.startswith(start)
+    assert text.endswith(");\n")
+    return json.loads(text[len(start) : -3])
+
+
+def data(folder: Path, name: str) -> Any:
+    return content_of(folder / "page" / "data" / f"{name}.js")
+
+
+def cell(folder: Path, place: int) -> np.ndarray[Any, Any]:
+    """The pixels of a place on the sheets of a page."""
+    about = data(folder, "overview")["thumbnail"]
+    sheet, within = divmod(place, about["cells"])
+    row, column = divmod(within, about["columns"])
+    edge = about["edge"]
+    with Image.open(folder / "page" / "pictures" / f"{sheet}.webp") as image:
+        return np.asarray(image.convert("RGB"))[row * edge : (row + 1) * edge, column * edge : (column + 1) * edge]
+
+
+def history_of(user: str) -> History:
+    """One like and one dislike."""
+    pictures = [Picture.of(Image.new("RGB", (32, 32), (len(user), shade, 7))) for shade in (1, 200)]
+    liked, disliked = (Judgment(one, f"of {user}", i == 0, pair="p") for i, one in enumerate(pictures))
+    return History(user, (liked,), (disliked,))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[ScoredFolder]:
+    made = [("prompt-only", {"ann": 0.1, "bob": None, "cyd": 0.4}), ("ours", {"ann": 0.5, "bob": 0.6, "cyd": 0.7})]
+    return [build(tmp_path / name, name, values) for name, values in made]
+
+
+def page(runs: list[ScoredFolder], folder: Path) -> Path:
+    comparison = compare(runs)
+    write_index(Content(comparison.runs, comparison, history_of), folder)
+    return folder
+
+
+def test_every_row_of_every_run_is_there_with_its_picture_and_scores(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    folder = page(runs, tmp_path / "report")
+    people, overview = data(folder, "people"), data(folder, "overview")
+    for number, run in enumerate(runs):
+        rows, about = data(folder, f"rows-{number}-0"), data(folder, f"about-{number}-0")
+        utility = run.columns()["utility"].scores.values
+        assert about["key"] == [sample.key for sample in run.samples]
+        for i, sample in enumerate(run.samples):
+            assert people["users"][rows["user"][i]] == {"id": sample.user, "kind": run.kinds[sample.user]}
+            assert people["prompts"][rows["prompt"][i]] == sample.prompt
+            assert rows["index"][i] == sample.index
+            assert rows["ok"][i] == (sample.image is not None)
+            assert about["error"][i] == sample.error
+            value = rows["scores"]["utility"][i]
+            assert (value is None) == bool(np.isnan(utility[i]))
+            assert value is None or value == pytest.approx(utility[i], abs=1e-6)
+            if sample.image is None:
+                assert rows["place"][i] == NOWHERE
+            else:
+                assert (cell(folder, rows["place"][i]) == np.asarray(run.image(sample.image))).all()
+        assert overview["runs"][number]["failed"] == sum(sample.image is None for sample in run.samples)
+
+
+def test_judgments_are_shown_as_they_are(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    folder = page(runs, tmp_path / "report")
+    people = data(folder, "people")
+    for user, liked, disliked in zip(people["users"], people["liked"], people["disliked"], strict=True):
+        history = history_of(user["id"])
+        for [[place, prompt, rating]], (judgment,) in ((liked, history.liked), (disliked, history.disliked)):
+            assert people["prompts"][prompt] == judgment.prompt
+            assert rating is None
+            assert (cell(folder, place) == np.asarray(judgment.picture.load())).all()
+
+
+def test_numbers_of_the_page_are_those_of_the_table(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    overview = data(page(runs, tmp_path / "report"), "overview")
+    comparison = compare(runs)
+    assert len(overview["values"]) == len(comparison.rows)
+    for value, row in zip(overview["values"], comparison.rows, strict=True):
+        assert list(comparison.runs)[value["run"]] == row.label
+        assert (value["metric"], value["kind"]) == (row.summary.metric, row.summary.kind)
+        assert (value["value"], value["low"], value["high"]) == (row.summary.value, row.summary.low, row.summary.high)
+        assert (value["difference"] is None) == (row.difference is None)
+        if row.difference is not None:
+            assert value["difference"]["value"] == row.difference.value
+            assert value["difference"]["p"] == row.p_holm
+    assert overview["headline"][0] == comparison.ranked_by == "utility"
+    assert overview["baseline"] == "prompt-only"
+
+
+def test_history_that_no_method_saw_is_not_shown(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    runs[1].folder.append_profile(ProfileRow("ann", "0" * 64, 0.1, 0, 0, 0, "ok"))
+    store_summary(ScoredFolder.open(runs[1].path))
+    runs = [runs[0], ScoredFolder.open(runs[1].path)]
+    people = data(page(runs, tmp_path / "report"), "people")
+    shown = {user["id"]: bool(liked) for user, liked in zip(people["users"], people["liked"], strict=True)}
+    assert shown == {"ann": False, "bob": True, "cyd": True}
+
+
+def test_run_without_scores_is_shown_without_numbers(tmp_path: Path) -> None:
+    run = build(tmp_path / "run", "ours", 0.5, truth=False)
+    assert not is_scored(run)
+    write_index(Content.unscored([UnscoredRun(run)], history_of), tmp_path / "report")
+    overview, rows = data(tmp_path / "report", "overview"), data(tmp_path / "report", "rows-0-0")
+    assert overview["tables"] == overview["values"] == []
+    assert rows["scores"] == {}
+    assert len(rows["place"]) == len(run.samples)
+
+
+def test_scores_of_samples_that_have_changed_since_are_no_scores(tmp_path: Path) -> None:
+    run = build(tmp_path / "run", "ours", 0.5)
+    assert is_scored(run)
+    RunFolder(run.path).append_samples([replace(run.samples[0], image=None, status="failed", error="later")])
+    assert not is_scored(ScoredFolder.open(run.path))
+
+
+def test_hostile_texts_are_data_and_nothing_else(tmp_path: Path) -> None:
+    run = build(tmp_path / "run", "ours", {"ann": 0.5, "bob": None}, prompts={"a cat": HOSTILE}, error=HOSTILE)
+    comparison = compare([run])
+    write_index(Content(comparison.runs, comparison, None), tmp_path / "report")
+    for path in (tmp_path / "report" / "page" / "data").iterdir():
+        assert "<" not in path.read_text(encoding="ascii")
+        content_of(path)
+    assert HOSTILE in data(tmp_path / "report", "people")["prompts"]
+
+
+def test_script_holds_no_number_that_json_lacks(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_data(tmp_path, "rows", {"value": float("nan")})
+    assert as_script("\u2028</script>") == r'"\u2028\u003c/script>"'
+
+
+def test_earlier_page_is_replaced_and_no_link_is_followed(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    folder = page(runs, tmp_path / "report")
+    (folder / "page" / "data" / "rows-9-0.js").write_text("old")
+    page(runs, folder)
+    assert not (folder / "page" / "data" / "rows-9-0.js").exists()
+    elsewhere, other = tmp_path / "elsewhere", tmp_path / "other"
+    elsewhere.mkdir()
+    (elsewhere / "kept").write_text("kept")
+    other.mkdir()
+    (other / "page").symlink_to(elsewhere)
+    with pytest.raises(PrefbenchError, match="no folder of its own"):
+        page(runs, other)
+    assert (elsewhere / "kept").read_text() == "kept"
+
+
+def picture(size: tuple[int, int], shade: int) -> Wanted:
+    image = Image.new("RGB", size, (shade, shade // 2, 9))
+    return Wanted(f"{size}{shade}", lambda: image.copy())
+
+
+def unreadable() -> Image.Image:
+    raise UnreadableImageError("cut off")
+
+
+def test_sheets_keep_the_cells_of_what_came_before(tmp_path: Path) -> None:
+    sheets = Sheets(tmp_path, Layout(32, exact=True))
+    first = [picture((32, 32), shade) for shade in range(3)]
+    more = [picture((32, 32), shade % 256) for shade in range(2, 450)]
+    assert sheets.places(first) == [0, 1, 2]
+    assert sheets.places([*more, Wanted("bad", unreadable), first[0]])[:2] == [2, 3]
+    assert sheets.place("bad") == sheets.place(None) == sheets.place("never seen") == NOWHERE
+    assert len(list(tmp_path.glob("*.webp"))) == 1  # 256 different shades
+    with Image.open(tmp_path / "0.webp") as sheet:
+        assert sheet.convert("RGB").getpixel((2 * 32, 0)) == (2, 1, 9)
+        assert sheet.convert("RGB").getpixel((10 * 32, 12 * 32)) == (250, 125, 9)
+
+
+def test_large_pictures_are_reduced_and_keep_their_shape(tmp_path: Path) -> None:
+    wanted = [picture((640, 320), shade) for shade in range(3)]
+    sheets = Sheets.of(wanted, tmp_path)
+    sheets.places(wanted)
+    edge = sheets.layout.edge
+    assert not sheets.exact
+    assert sheets.sizes == {(640, 320)}
+    with Image.open(tmp_path / "0.webp") as sheet:
+        top, middle = (sheet.convert("RGB").getpixel((edge // 2, y)) for y in (2, edge // 2))
+    assert min(top) > 240  # white above a wide picture
+    assert max(middle) < 20
+
+
+def test_picture_larger_than_those_probed_makes_the_page_say_reduced(tmp_path: Path) -> None:
+    sheets = Sheets(tmp_path, Layout(32, exact=True))
+    sheets.places([picture((32, 32), 1)])
+    assert sheets.exact
+    sheets.places([picture((64, 64), 2)])
+    assert not sheets.exact
+
+
+def test_nearest_like_is_the_one_with_the_least_difference(tmp_path: Path) -> None:
+    sheets = Sheets(tmp_path, Layout(32, exact=True))
+    places = sheets.places([picture((32, 32), shade) for shade in (10, 100, 200, 90)])
+    assert sheets.nearest(places[3], places[:3]) == places[1]
+    assert sheets.nearest(NOWHERE, places) == sheets.nearest(places[0], [NOWHERE]) == NOWHERE
+
+
+def test_rows_are_cut_into_blocks(runs: list[ScoredFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "BLOCK", 5)
+    folder = page(runs, tmp_path / "report")
+    blocks = [data(folder, f"rows-0-{block}") for block in range(data(folder, "overview")["runs"][0]["blocks"])]
+    assert [block["first"] for block in blocks] == [0, 5, 10]
+    assert sum(len(block["user"]) for block in blocks) == len(runs[0].samples)
+    assert [value for block in blocks for value in block["scores"]["utility"]] == [
+        None if np.isnan(value) else round(value, 6) for value in runs[0].columns()["utility"].scores.values.tolist()
+    ]
