@@ -12,13 +12,15 @@ from prefbench.registry import load, load_class, names
 from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.audited import stored_outcome
-from ..shared.cells import ARROWS, metric_name
+from ..shared.cells import ALIKE, ARROWS, FEW, FEW_GROUPS, FOREIGN, UNRANKED, USERS_ONLY, WON, metric_name
 from ..shared.frame import GAP, headlines, is_control
 from ..shared.meaning import metric_card
 from ..shared.notes import drawn_lines, interval_notes, legend
 from ..table.compare import ComparedRow, Comparison
 from ..table.described import described, page_tables
 from ..table.grids import gap_notes, ranked_first
+
+_MARKS = (WON, UNRANKED, FOREIGN, USERS_ONLY, FEW_GROUPS, f"{ALIKE} ", f"{FEW}:")
 
 
 def run_rows(runs: Mapping[str, ScoredRun], block: int) -> list[dict[str, Any]]:
@@ -122,12 +124,19 @@ def _metric(comparison: Comparison, name: str) -> dict[str, Any]:
         "question": row.question,
         "direction": row.direction,
         "unit": next(iter(units), "set"),
-        "marks": [*legend([row for row in rows if "/" not in name]), *interval_notes(rows)] if rows else [],
+        **_notes(rows),
         "floor": row.floor,
         "crowd": row.crowd,
         "scorer": row.scorer,
         **_card(name, card),
     }
+
+
+def _notes(rows: Sequence[SummaryRow]) -> dict[str, list[str]]:
+    """The lines that begin with a mark, which stands beside the metric's numbers, and the other lines on them."""
+    lines = dict.fromkeys([*legend(rows), *interval_notes(rows)])
+    marks = [line for line in lines if line.startswith(_MARKS)]
+    return {"marks": marks, "notes": [line for line in lines if line not in marks]}
 
 
 def _card(name: str, card: MetricCard | None) -> dict[str, Any]:

@@ -7,17 +7,19 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from prefbench.api import PrefbenchError, Sample, plain
 from prefbench.api.runs import is_given
-from prefbench.check.findings import Finding
 from prefbench.files import read_plain, write_atomic
 from prefbench.parameters import declared
 from prefbench.registry import load_class, names
 from prefbench.run.folder import RunFolder
 from prefbench.run.stamps import stamped, unstamped
 from prefbench.score.score_files import samples_digests
+
+if TYPE_CHECKING:
+    from prefbench.check.findings import Finding  # its package loads diffusers, which who reads outcomes need not
 
 FILE = "audit.json"
 PARAMETER = "population"
