@@ -21,7 +21,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -189,18 +189,17 @@ def audit(path: Path) -> None:
     assert all(finding.passed for finding in findings), [one for one in findings if not one.passed]
 
 
-def make_up(prepared: Prepared) -> None:
+def make_up(prepared: Prepared, *, pictures: int = PICTURES, seed: int = 0) -> None:
     """A run folder that is drawn, scored and summarised, with pictures and values by chance."""
-    folder, rng = prepared.folder, np.random.default_rng(0)
+    folder, rng = prepared.folder, np.random.default_rng(seed)
     folder.write_description(describe(prepared, code_state()))
-    noise = rng.integers(0, 256, (PICTURES, 32, 32, 3), dtype=np.uint8)
-    pictures = [(folder.put_image(image), colour_spread(image)) for image in map(Image.fromarray, noise)]
+    stored = [(folder.put_image(image), colour_spread(image)) for image in _noise(rng, pictures)]
     for row in profile_rows(prepared):
         folder.append_profile(row)
     planned = [one for batch in prepared.plan for one in batch]
     for start in range(0, len(planned), 1000):
         folder.append_samples(
-            sample(one, *pictures[(start + i) % PICTURES]) for i, one in enumerate(planned[start : start + 1000])
+            sample(one, *stored[(start + i) % pictures]) for i, one in enumerate(planned[start : start + 1000])
         )
     samples = list(folder.samples().values())
     for name, (question, parts) in COLUMNS.items():
@@ -215,6 +214,12 @@ def make_up(prepared: Prepared) -> None:
         ]
         write_scores(folder, name, StoredScores(header, rows))
     store_summary(ScoredFolder.open(folder.path))
+
+
+def _noise(rng: np.random.Generator, n: int) -> Iterator[Image.Image]:
+    """Pictures of 32 x 32 pixels, coarse enough to compress as drawn ones do."""
+    for _ in range(n):
+        yield Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((32, 32))
 
 
 def profile_rows(prepared: Prepared) -> list[ProfileRow]:
