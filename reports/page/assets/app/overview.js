@@ -60,7 +60,7 @@
         ${!found.unsure.length && !found.rivals.length && html`<li>No difference from the baseline is left open${found.ranked ? ", nor the first place" : ""}.</li>`}
       </ul></div>
       ${found.above.length > 0 && html`<p>${names(found.above)} ${found.above.length > 1 ? "stand higher still, but as controls" : "stands higher still, but as a control"}: no method to use.</p>`}
-      <p class="muted small">Sure: the interval of the difference leaves out 0. ${data.overview.interval} ${data.overview.p}</p>
+      <p class="muted small">Sure: the interval of the difference leaves out 0, and p, adjusted, is below 0.05 (${data.overview.family}). ${data.overview.interval} ${data.overview.p}</p>
     </div>`;
   }
 

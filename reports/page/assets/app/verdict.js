@@ -1,9 +1,15 @@
 // What the numbers say in words: who is best by the first metric, and which of the differences are sure.
 "use strict";
 (function (prefbench) {
-  /** Whether the interval of a difference leaves out 0: 1 better, -1 worse, 0 not sure; null where there is none. */
+  const LEVEL = 0.05;
+
+  /**
+   * Whether the interval of a difference leaves out 0 and its adjusted p is below the level: 1 better, -1 worse, 0 not
+   * sure; null where there is no interval.
+   */
   function sureness(metric, difference) {
     if (!difference || difference.low === null || difference.high === null) return null;
+    if (difference.p !== null && difference.p >= LEVEL) return 0;
     const sign = metric.direction === "down" ? -1 : 1;
     if (difference.low > 0) return sign;
     return difference.high < 0 ? -sign : 0;
