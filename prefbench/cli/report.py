@@ -16,6 +16,7 @@ _TABLE = "table"
 @click.command()
 @run_folders
 @click.option("--name", default=_TABLE, show_default=True, help="`prefbench list reports` names them.")
+@click.option("--format", "form", help="Hand the runs to another tool: wandb, mlflow, hub, inspect or lmms; as --name.")
 @click.option("-p", "--option", "texts", multiple=True, metavar="NAME=VALUE", help="An option of the report.")
 @baseline
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
@@ -25,8 +26,8 @@ _TABLE = "table"
 @suite_of_file
 @as_json
 def report(
-    runs: tuple[Path, ...], name: str, texts: tuple[str, ...], baseline: str | None, full: bool, out: Path | None,
-    publish: bool, results: Path | None, suite: str | None, as_json: bool,
+    runs: tuple[Path, ...], name: str, form: str | None, texts: tuple[str, ...], baseline: str | None, full: bool,
+    out: Path | None, publish: bool, results: Path | None, suite: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Tables, figures and galleries of one or more scored runs; or any other report of runs."""
     import prefbench
@@ -36,6 +37,9 @@ def report(
 
     if results is not None and not publish:
         raise click.UsageError("--results is where --publish writes: give both, or --out for the report alone")
+    if form is not None and name != _TABLE:
+        raise click.UsageError("--format names a report as --name does: give one of them")
+    name = form or name
     screen = Screen(quiet=as_json)
     options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline, "full": full or None})
     of_report = options.pop("suite", None)
