@@ -8,7 +8,7 @@ from prefbench.api import counted
 
 from ..shared.escape import code_block, markdown
 from ..shared.grid import to_markdown
-from .rows import Export, RunRows
+from .rows import Export, Plain, RunRows
 
 
 def page(export: Export) -> str:
@@ -50,7 +50,7 @@ def left_out(export: Export) -> Sequence[str]:
 
 def ran(run: RunRows) -> list[str]:
     """One run's command, settings and versions."""
-    settings = [f"| {markdown(name)} | {markdown(value)} |" for name, value in run.settings.items()]
+    settings = [f"| {markdown(name)} | {markdown(_shown(value))} |" for name, value in run.settings.items()]
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return [
         f"### {markdown(run.label)}",
@@ -66,6 +66,10 @@ def ran(run: RunRows) -> list[str]:
         f"| versions | {markdown(versions)} |",
         "",
     ]
+
+
+def _shown(value: Plain) -> str:
+    return "none" if value is None else str(value)
 
 
 def counts(run: RunRows) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from prefbench.api import ALL, Grid, ScoredRun, SummaryRow
+from prefbench.api import ALL, Grid, ScoredRun, SummaryRow, counted
 from prefbench.run.folder import RunFolder
 
 from ..shared.audited import stored_outcome
@@ -65,7 +65,9 @@ def _run(comparison: Comparison, label: str, name: str, pictures: int) -> RunRow
     run = comparison.runs[label]
     environment = run.description.get("environment", {})
     starts = RunFolder(run.path).starts()
+    order = {metric: place for place, metric in enumerate(comparison.metrics)}
     rows = [row.summary for row in comparison.rows if row.label == label]
+    rows.sort(key=lambda row: order[row.metric])
     return RunRows(
         label=label,
         name=name,
@@ -124,7 +126,8 @@ def _lowest(rows: Sequence[SummaryRow], metric: str | None) -> list[str]:
     if len(of_kinds) < 2:
         return []
     lowest = min(of_kinds, key=lambda row: row.value or 0.0)
-    return [f"lowest {metric} of a kind of user: {lowest.kind}, {number(lowest.value or 0.0)} ({lowest.n_users} users)"]
+    value = f"{number(lowest.value or 0.0)}, {counted(lowest.n_users, 'user')}"
+    return [f"lowest {metric} of a kind of user: {lowest.kind} ({value})"]
 
 
 def _unranked(rows: Sequence[SummaryRow]) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any
 from prefbench.api import SummaryRow, counted
 
 from ..shared.escape import markdown
-from ..shared.numbers import numbers
 from .card import left_out, page
 from .rows import Export, RunRows
 
@@ -19,7 +18,7 @@ _COLUMNS = {
     "user, kind, case, prompt, index": "whom it was drawn for, for which prompt, which drawing of it",
     "prompt_used": "the text that the method put in the place of the prompt",
     "seed, seconds, nfe": "the seed of its noise, what it took, and how many denoiser passes",
-    "status, error": "`ok` or `failed`; a failed sample has no picture and no score",
+    "status, error": "ok or failed; a failed sample has no picture and no score",
     "image, image_digest": "the picture, empty where it is not handed over, and a digest of its size and pixels",
     "score/...": "its value of each metric; empty where it has none, which is never taken as zero",
 }
@@ -110,9 +109,8 @@ def _entry(run: RunRows, row: SummaryRow, repository: str) -> Mapping[str, Any]:
 
 def _notes(run: RunRows, row: SummaryRow) -> str:
     """The interval to the last digit, what the number stands on, and what limits it."""
-    stored = numbers(row)
     limits = [
-        f"interval {stored['low']} to {stored['high']}",
+        "no interval" if row.low is None or row.high is None else f"interval {row.low!r} to {row.high!r}",
         f"{counted(row.n_users, 'user')}, {counted(row.n_samples, 'sample')}, {row.missing} missing",
         *[f"can be won by {', '.join(row.won_by)}"] * bool(row.won_by),
         *[f"must not rank this method: {row.unranked}"] * bool(row.unranked),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -120,13 +120,9 @@ def _score(run: RunRows, row: SummaryRow) -> dict[str, Any]:
 
 
 def _sample(run: RunRows, sample: SampleRow) -> dict[str, Any]:
-    reference, attachments = _picture(run, sample)
-    answer = {
-        "role": "assistant",
-        "source": "generate",
-        "content": [{"type": "image", "image": reference}] if reference else _instead(sample),
-    }
-    drawn = {"model": run.label, "choices": [{"message": answer, "stop_reason": "stop"}], "time": sample.seconds}
+    named = {"role": "assistant", "source": "generate", "content": f"picture {sample.image}"}
+    answer = {**named, "content": _picture(run, sample) or f"picture {sample.image}, not handed over"}
+    drawn = {"model": run.label, "choices": [{"message": named, "stop_reason": "stop"}], "time": sample.seconds}
     failed: dict[str, Any] = {"model": run.label, "choices": [], "error": sample.error}
     return {
         "id": sample.case,
@@ -149,22 +145,15 @@ def _sample(run: RunRows, sample: SampleRow) -> dict[str, Any]:
         "uuid": sample.key,
         "total_time": sample.seconds,
         **({} if sample.status == "ok" else {"error": _error(sample)}),
-        "attachments": attachments,
     }
 
 
-def _instead(sample: SampleRow) -> str:
-    """What stands where the picture is not handed over."""
-    return f"picture {sample.image}, not handed over"
-
-
-def _picture(run: RunRows, sample: SampleRow) -> tuple[str, Mapping[str, str]]:
-    """What refers to a sample's picture, and the picture; both empty where it is not handed over."""
+def _picture(run: RunRows, sample: SampleRow) -> Sequence[Mapping[str, str]]:
+    """A sample's picture as the content of a message; empty where it is not handed over."""
     if not (sample.shown and sample.image):
-        return "", {}
-    data = f"data:image/png;base64,{base64.b64encode(run.png(sample.image)).decode()}"
-    name = hashlib.sha256(data.encode()).hexdigest()[:32]
-    return f"attachment://{name}", {name: data}
+        return ()
+    data = base64.b64encode(run.png(sample.image)).decode()
+    return ({"type": "image", "image": f"data:image/png;base64,{data}"},)
 
 
 def _error(sample: SampleRow) -> dict[str, str]:
