@@ -115,6 +115,6 @@ def _notes(run: RunRows, row: SummaryRow) -> str:
         *[f"can be won by {', '.join(row.won_by)}"] * bool(row.won_by),
         *[f"must not rank this method: {row.unranked}"] * bool(row.unranked),
         *[f"encoder: {row.foreign}"] * bool(row.foreign),
-        *[f"{run.failed} samples failed"] * bool(run.failed),
+        *[f"{counted(run.failed, 'sample')} failed"] * bool(run.failed),
     ]
     return "; ".join(limits)

@@ -7,12 +7,15 @@ paths; here they are relative to the folder, which can be moved: start `mlflow s
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from prefbench.api import PrefbenchError, ReportCard
@@ -97,32 +100,28 @@ def _log(client: Any, experiment: str, run: RunRows, export: Export) -> None:
     metrics = [Metric(name, value, begun, 0) for name, value in flat_numbers(run).items()]
     for start in range(0, len(metrics), _BATCH):
         client.log_batch(started, metrics=metrics[start : start + _BATCH])
-    for name, text in _texts(run, export).items():
-        client.log_text(started, text, name)
-    _log_pictures(client, started, run)
+    with TemporaryDirectory(prefix="prefbench-") as work:
+        _write_files(run, export, Path(work))
+        client.log_artifacts(started, work)
     client.set_terminated(started, "FINISHED" if not run.undrawn else "KILLED", end_time=begun)
 
 
-def _texts(run: RunRows, export: Export) -> dict[str, str]:
-    """The files of a run: the page of all runs, its own numbers as stored, every sample."""
-    samples = [vars(sample) | {"scores": dict(sample.scores)} for sample in run.samples()]
-    lines = "".join(json_text(sample).replace("\n", "") + "\n" for sample in samples)
-    return {
+def _write_files(run: RunRows, export: Export, folder: Path) -> None:
+    """The files of a run: the page of all runs, its own numbers as stored, every sample, pictures."""
+    texts = {
         "report.md": page(export),
         "worst.md": "\n".join(worst(export)),
         "rows.csv": export.rows,
         "summary.json": json_text([plain_row(row) for row in run.summary]) + "\n",
-        "samples.jsonl": lines,
     }
-
-
-def _log_pictures(client: Any, started: str, run: RunRows) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="prefbench-") as work:
-        for digest in {one.image for one in run.source.samples if one.key in run.shown and one.image}:
-            (Path(work) / f"{digest}.png").write_bytes(run.png(digest))
-        client.log_artifacts(started, work, "pictures")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "pictures").mkdir()
+    with (folder / "samples.jsonl").open("w", encoding="utf-8") as stream:
+        for sample in run.samples():
+            stream.write(json.dumps(asdict(sample), ensure_ascii=False, allow_nan=False) + "\n")
+            if sample.shown and sample.image:
+                (folder / "pictures" / f"{sample.image}.png").write_bytes(run.png(sample.image))
 
 
 def _make_relative(database: Path, folder: Path) -> None:

@@ -57,7 +57,7 @@ class RunRows:
     commit: str | None
     versions: Mapping[str, str]
     summary: Sequence[SummaryRow]
-    """As stored, over all users and by kind, and what the comparison adds, such as win rates; in the order of tables."""
+    """As stored, over all users and by kind, and what the comparison adds, such as win rates; in tables' order."""
     cost: Mapping[str, float | None]
     worst: Sequence[str]
     """What somebody should look at before any number."""
