@@ -56,9 +56,11 @@ def _names(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _headline(comparison: Comparison) -> Grid:
+    """The headline table; without the line on what a terminal does not show, since every number is handed over."""
     labels = list(comparison.runs)
     grid = run_headline(comparison, labels[0]) if len(labels) == 1 else runs_headline(comparison)
-    return replace(grid, notes=[portable_text(note) for note in grid.notes])
+    notes = [portable_text(note) for note in grid.notes if not note.startswith("Not shown:")]
+    return replace(grid, notes=notes)
 
 
 def _run(comparison: Comparison, label: str, name: str, pictures: int) -> RunRows:
