@@ -29,7 +29,7 @@ def report_run(screen: Screen, run: Run, suite: str | None = None, *, full: bool
         result = prefbench.report([run], suite=suite, full=full)
         screen.grids(result.tables)
         with screen.status("write the report"):
-            page = result.write(run.path / "report")[0]
-    screen.line(f"report    {page}")
+            files = result.write(run.path / "report")
+    screen.report(files)
     screen.next(next_report(run, suite))
     return list(result.as_json())

@@ -49,9 +49,10 @@ def report(
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)
     files = result.write(out or opened[0].path / "report")
-    screen.line(f"report    {files[0]}" if files else f"the report {name} writes no files")
-    for page in [path for path in files[1:] if path.suffix == ".html"]:
-        screen.line(f"to browse {page}")
+    if files:
+        screen.report(files)
+    else:
+        screen.line(f"the report {name} writes no files")
     if publish:
         publisher = result.report.card.publisher
         published = prefbench.report(opened, publisher, **context) if publisher else result

@@ -104,6 +104,12 @@ class Screen(Watch):
         """One line, such as what begins now."""
         self._out.print(Text(printable(text)))
 
+    def report(self, files: Sequence[Path]) -> None:
+        """Where a report lies: its first file, and the page to browse."""
+        self.line(f"report    {files[0]}")
+        for page in [path for path in files[1:] if path.suffix == ".html"]:
+            self.line(f"to browse {page}")
+
     def written(self, path: Path) -> None:
         """A file that now holds what was asked for."""
         self.line(f"written   {path}")
