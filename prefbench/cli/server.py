@@ -21,6 +21,9 @@ HEADERS = {
 }
 VERSION = "version"
 """What the page asks for, below any version, to learn the newest one."""
+WAITING = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
+<title>prefbench</title><p>Waiting for the first picture.</p></html>"""
+"""What is shown before there is a version: it asks again by itself."""
 _PATH = re.compile(r"/v(\d+)/([A-Za-z0-9_./-]*)")
 
 
@@ -78,6 +81,8 @@ class _Handler(SimpleHTTPRequestHandler):
         newest = self.versions.newest
         if path.rsplit("/", 1)[-1] == VERSION:
             return self._send(HTTPStatus.OK, str(newest).encode(), "text/plain", with_body=with_body)
+        if newest == 0 and (path == "/" or path.startswith("/v0")):
+            return self._send(HTTPStatus.OK, WAITING, "text/html", with_body=with_body)
         if path == "/" or (re.fullmatch(r"/v\d+/?(index\.html)?", path) and not path.startswith(f"/v{newest}/")):
             return self._send(HTTPStatus.FOUND, b"", "text/plain", location=f"/v{newest}/")
         file = self.versions.file(path)

@@ -61,6 +61,7 @@ def _follow(
 
     written: object = None
     with _served(versions, port, screen) as address:
+        screen.line(f"serving   {address}  (Ctrl-C ends)")
         while True:
             seen = _state(runs)
             if seen != written:
@@ -72,7 +73,7 @@ def _follow(
                         raise
                     screen.line(f"waiting   {error}")
                 else:
-                    screen.line(f"page      {address}  (version {versions.newest}; Ctrl-C ends)")
+                    screen.line(f"page      version {versions.newest}")
                     if versions.newest == 1 and browser:
                         webbrowser.open(address)
                 written = seen

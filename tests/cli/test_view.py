@@ -91,6 +91,21 @@ def test_other_names_of_this_machine_are_refused(port: int, host: str) -> None:
     assert ask(port, "/v2/", host=f"localhost:{port}")[0] == 200
 
 
+def test_there_is_something_to_look_at_before_the_first_picture(tmp_path: Path) -> None:
+    server = make_server(Versions(tmp_path), 0, lambda _: None)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        status, headers, body = ask(server.server_address[1], "/")
+        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "Waiting" in body
+        assert 'http-equiv="refresh"' in body
+        assert ask(server.server_address[1], "/v0/version")[2] == "0"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_other_methods_are_refused_and_head_has_no_body(port: int) -> None:
     assert ask(port, "/v2/", method="POST")[0] == 501
     assert ask(port, "/v2/", method="HEAD")[::2] == (200, "")

@@ -63,7 +63,7 @@
     const [lost, lose] = useState(false);
     useEffect(() => {
       if (paused) return undefined;
-      let version = null;
+      let version = location.pathname.match(/^\/v(\d+)\//)?.[1] ?? null;
       const ask = async () => {
         try {
           const answer = await fetch("version", { cache: "no-store" });
