@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from prefbench.api import ALL, PrefbenchError, ScoredRun, SummaryRow, counted
+from prefbench.api import ALL, Estimate, PrefbenchError, ScoredRun, SummaryRow, counted
 from prefbench.api.runs import is_given
 
 from ..shared.escape import slug
@@ -122,11 +122,23 @@ def load_entries(folder: Path) -> list[Entry]:
 
 def rows_of(entry: Entry) -> dict[str, SummaryRow]:
     """The rows over all users, by metric."""
-    names = [field.name for field in fields(SummaryRow)]
-    # Entries that were published before a field was there lack it.
-    stored = [{name: row[name] for name in names if name in row} for row in entry["rows"] if row["kind"] == ALL]
-    rows = [SummaryRow(**{**row, "won_by": tuple(row["won_by"])}) for row in stored]
-    return {row.metric: row for row in rows}
+    return {row["metric"]: summary_of(row) for row in entry["rows"] if row["kind"] == ALL}
+
+
+def summary_of(row: Mapping[str, Any]) -> SummaryRow:
+    """A stored row, without its difference. One that was published before a field was there lacks it."""
+    stored = {field.name: row[field.name] for field in fields(SummaryRow) if field.name in row}
+    return SummaryRow(**{**stored, "won_by": tuple(row["won_by"])})
+
+
+def difference_of(row: Mapping[str, Any]) -> Estimate | None:
+    """The difference of a stored row to the baseline, where there is one."""
+    if row["difference"] is None:
+        return None
+    names = ("difference", "difference_low", "difference_high", "difference_n_users", "n_prompts")
+    counts = ("difference_n_samples", "difference_missing", "n_pairs")
+    difference = Estimate(*(row.get(name, 0) for name in (*names, *counts)))
+    return replace(difference, users_only=bool(row.get("difference_users_only")), shared=row.get("shared"))
 
 
 def _check_whole(run: ScoredRun) -> None:

@@ -31,7 +31,7 @@ from ..shared.notes import drawn_notes, legend, smallest_note
 from ..shared.published import age
 from ..table.wins import UNPROVEN, stated_name, unproven_notes, win_column, win_notes
 from ..validation.unmet import unmet_notes
-from .entries import GROUP, Entry, rows_of
+from .entries import GROUP, Entry, difference_of, rows_of
 from .reported import REPORTED
 from .vouched import vouched_notes
 
@@ -164,9 +164,5 @@ def _cell(row: SummaryRow | None, column: str, stands_on: Counts) -> str:
 
 def _differences(entry: Entry, metric: str) -> list[Estimate]:
     """The difference in a metric to the baseline, where there is one."""
-    names = ("difference", "difference_low", "difference_high", "difference_n_users", "n_prompts")
-    counts = ("difference_n_samples", "difference_missing", "n_pairs")
     rows = [row for row in entry["rows"] if (row["metric"], row["kind"]) == (metric, ALL)]
-    return [
-        Estimate(*(row.get(name, 0) for name in (*names, *counts))) for row in rows if row["difference"] is not None
-    ]
+    return [difference for row in rows if (difference := difference_of(row)) is not None]

@@ -32,6 +32,8 @@ UTILITY, GAP = "utility", DERIVED[0]
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""
 NEARER = "copy-rate/nearer"
 """How near pictures lie to those that the method was shown: the part of copy-rate that runs of every size have."""
+TRUE_ADHERENCE = "prompt-fidelity"
+"""The known truth of whether a picture shows what its prompt asks for."""
 GAIN, WIN = "personal-gain", DERIVED[1]
 """The headline where no truth is known, and how the columns begin that are made from what is under the own user."""
 PERSONAL = (GAIN, "preference", "learn-user-pref", "viper-proxy")
@@ -40,7 +42,7 @@ _LIKED: Mapping[str, str] = {GAIN: f"{GAIN}/own"}
 """The column of P(liked) under the own user where it is not the metric itself."""
 _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "preference": (GAP, UTILITY, *PERSONAL),
-    "adherence": ("clip-score", "prompt-fidelity", "vqa-score"),
+    "adherence": ("clip-score", TRUE_ADHERENCE, "vqa-score"),
     "fidelity": ("fid", "fd-dinov2", "kid"),
     "side": ("copy-rate", "diversity"),
 }

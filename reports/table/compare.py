@@ -151,7 +151,7 @@ def compare(
         ComparedRow(one.label, not is_control(shown[one.label]), one.summary, p=one.p, baseline=one.opponent)
         for one in wins(shown, everyone, columns, everything, named)
     ]
-    rows = _adjusted([_with_mixed(row, everyone) for row in rows], by_metric=len(runs) > 1)
+    rows = in_families([_with_mixed(row, everyone) for row in rows], by_metric=len(runs) > 1)
     if floor is not None and ceiling is not None:
         rows += [
             ComparedRow(label, not is_control(run), row)
@@ -248,8 +248,8 @@ def _with_differences(
     return extended
 
 
-def _adjusted(rows: Sequence[ComparedRow], *, by_metric: bool) -> list[ComparedRow]:
-    """The rows with their p values adjusted over the runs for each metric, else over all."""
+def in_families(rows: Sequence[ComparedRow], *, by_metric: bool) -> list[ComparedRow]:
+    """The rows with their p values adjusted (Holm) over the runs for each metric, else over all."""
     extended, families = list(rows), dict[str, list[int]]()
     for i, row in enumerate(rows):
         if row.baseline is not None:

@@ -9,16 +9,14 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from prefbench.api import plain
-from prefbench.files import atomic_file
 
 from ..shared.cells import N, counts, metric_heading, metric_name, usual
+from ..shared.figure_files import save_figure
 from ..shared.frame import BASELINES, CEILING, GAP, WIN
 from .compare import ComparedRow, Comparison
 from .wins import EVEN
@@ -72,7 +70,7 @@ def draw_figure(comparison: Comparison, stem: Path, *, metrics: Sequence[str] | 
         handles = _marks(comparison)
         ncols = len(handles) if columns > 1 else 2
         figure.legend(handles=handles, loc="lower center", ncols=ncols, frameon=False, fontsize=8)
-        return _save(figure, stem)
+        return save_figure(figure, stem)
 
 
 def _shown(comparison: Comparison) -> list[str]:
@@ -190,18 +188,3 @@ def _marks(comparison: Comparison) -> list[Line2D]:
         if ranked in kinds
     ]
     return [*lines, Line2D([], [], linestyle="", label=plain(N))]
-
-
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    """Writes PNG and PDF without dates, so that the same numbers give the same file.
-
-    By the canvases themselves: `savefig` draws everything once more for each.
-    """
-    png, pdf = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf"))
-    as_png: Any = FigureCanvasAgg(figure)
-    with atomic_file(png) as temporary:
-        as_png.print_png(temporary, metadata={"Software": None})
-    as_pdf: Any = FigureCanvasPdf(figure)
-    with atomic_file(pdf) as temporary:
-        as_pdf.print_pdf(temporary, metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    return [png, pdf]

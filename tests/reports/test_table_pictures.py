@@ -102,7 +102,7 @@ def texts(comparison: Comparison, folder: Path, monkeypatch: pytest.MonkeyPatch,
         drawn.append(figure)
         return []
 
-    monkeypatch.setattr(figures, "_save", keep)
+    monkeypatch.setattr(figures, "save_figure", keep)
     draw_figure(comparison, folder / "figure", **options)
     canvas = FigureCanvasAgg(drawn[0])
     canvas.draw()
