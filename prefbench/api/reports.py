@@ -29,6 +29,8 @@ class ReportCard:
     """The folder below `results/` that holds what is committed of it; empty for a report that is not published."""
     publisher: str = ""
     """The registered report that commits the runs of this one, where it does not publish by itself."""
+    folder: str = "report"
+    """The folder of the first run that it is written to where none is named."""
 
 
 Bar = Callable[[str, int, str], AbstractContextManager[Callable[[int], object]]]

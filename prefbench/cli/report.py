@@ -15,11 +15,21 @@ _TABLE = "table"
 
 @click.command()
 @run_folders
-@click.option("--name", default=_TABLE, show_default=True, help="`prefbench list reports` names them.")
+@click.option("--name", "--for", "name", default=_TABLE, show_default=True, help="`prefbench list reports` names them.")
 @click.option("--format", "form", help="Hand the runs to another tool: wandb, mlflow, hub, inspect or lmms; as --name.")
 @click.option("-p", "--option", "texts", multiple=True, metavar="NAME=VALUE", help="An option of the report.")
+@click.option(
+    "--metrics", help="Of a report with this option: comma-separated columns, such as those of a paper's tables."
+)
+@click.option("--width", help="Of a report with this option: column or text, which a paper's tables and figures fit.")
+@click.option("--label", help="Of a report with this option: the label of a paper's main table.")
+@click.option("--users", help="Of a report with this option: comma-separated users whose pictures are shown.")
 @baseline
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report; default: report/ in the first run.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the report; default: report/ in the first run, of a paper report/paper/.",
+)
 @every_column
 @click.option("--publish", is_flag=True, help="Commit what the report publishes; of a table, to the leaderboard.")
 @results
@@ -27,7 +37,8 @@ _TABLE = "table"
 @as_json
 def report(
     runs: tuple[Path, ...], name: str, form: str | None, texts: tuple[str, ...], baseline: str | None, full: bool,
-    out: Path | None, publish: bool, results: Path | None, suite: str | None, as_json: bool,
+    out: Path | None, metrics: str | None, width: str | None, label: str | None, users: str | None,
+    publish: bool, results: Path | None, suite: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Tables, figures and galleries of one or more scored runs; or any other report of runs."""
     import prefbench
@@ -41,14 +52,16 @@ def report(
         raise click.UsageError("--format names a report as --name does: give one of them")
     name = form or name
     screen = Screen(quiet=as_json)
-    options = bind(load("report", name), parse_pairs(texts)) | given({"baseline": baseline, "full": full or None})
+    named = given({"metrics": metrics, "width": width, "label": label, "users": users})
+    pairs = parse_pairs([*texts, *(f"{option}={text}" for option, text in named.items())])
+    options = bind(load("report", name), pairs) | given({"baseline": baseline, "full": full or None})
     of_report = options.pop("suite", None)
-    opened = open_runs(runs, screen, read="summary" if name == _TABLE else "rows")
+    opened = open_runs(runs, screen, read="summary" if name in (_TABLE, "paper") else "rows")
     context: dict[str, Any] = {"suite": suite or of_report, "command": command_line(), "log": screen.line}
     context["watch"] = screen
     result = prefbench.report(opened, name, **context, **options)
     screen.grids(result.tables)
-    files = result.write(out or opened[0].path / "report")
+    files = result.write(out or opened[0].path / result.report.card.folder)
     if files:
         screen.report(files)
     else:
