@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: run check quick test lint leaderboard attackers validation worlds docs clean
+.PHONY: run check quick test lint leaderboard attackers validation worlds paper docs clean
 
 run: .venv/run.stamp
 	@$(BIN)/prefbench run --method ours --split test
@@ -83,6 +83,10 @@ worlds: .venv/run.stamp
 		$(RANKED:%=--method %) WORLD --users $(RANKED_USERS) --samples 1 --metrics $(RANKED_METRICS) \
 		--out runs/worlds'
 	@$(BIN)/prefbench validate --worlds $$(ls -d runs/worlds/*-*) --out runs/worlds/report --publish
+
+# The example of a paper, from committed results: examples/paper/build/paper.pdf. It needs pdflatex.
+paper: .venv/run.stamp
+	@$(BIN)/python examples/paper/make.py
 
 # The site of docs/ into site/. The variables silence advertisements of the generator, no warning about these pages.
 docs: .venv/docs.stamp
