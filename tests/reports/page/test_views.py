@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.support.page_data import Sizes
 from tests.support.reader import Reader, until
 
 if TYPE_CHECKING:
@@ -133,12 +138,25 @@ def test_a_user_is_read_from_top_to_bottom(reader: Reader, view: str) -> None:
     assert [part.inner_text() for part in parts[1:5]] == ["user-004", "Liked", "Disliked", "Drawn for this user"]
 
 
-def test_pictures_are_the_cells_of_their_sheets(reader: Reader) -> None:
-    page = reader.open("#/user/user-004")
-    until(page, "document.querySelector('.case canvas')?.width === 32")
-    shown = page.locator(".case canvas").first.screenshot()
-    other = page.locator(".case canvas").nth(1).screenshot()
-    assert shown != other
+def _colour(picture: Image.Image) -> list[float]:
+    """The mean colour of the middle half."""
+    width, height = picture.size
+    middle = picture.convert("RGB").crop((width // 4, height // 4, width * 3 // 4, height * 3 // 4))
+    return [float(value) for value in np.asarray(middle).reshape(-1, 3).mean(axis=0)]
+
+
+def test_pictures_are_the_cells_of_their_sheets(reader: Reader, index: Path) -> None:
+    """A canvas cannot be read back from the disk's pages, so its colour on the screen is compared."""
+    page = reader.open("#/user/user-005")
+    until(page, "[...document.querySelectorAll('.case canvas')].slice(0, 3).every((canvas) => canvas.width === 32)")
+    sizes, row = Sizes(), 5 * Sizes().prompts * Sizes().samples
+    for run in range(3):
+        place = sizes.users * sizes.likes * 2 + run * sizes.rows + row
+        top, left = divmod(place % 256, 16)
+        sheet = Image.open(index.parent / "page" / "pictures" / f"{place // 256}.webp")
+        cell = sheet.crop((left * 32, top * 32, left * 32 + 32, top * 32 + 32))
+        shown = Image.open(BytesIO(page.locator(".case canvas").nth(run).screenshot()))
+        assert _colour(shown) == pytest.approx(_colour(cell), abs=4)
     assert page.locator("canvas.lost").count() == 0
 
 
