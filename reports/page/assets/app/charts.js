@@ -71,7 +71,7 @@
       }, (problem) => here && fail(problem.message));
       return () => { here = false; view?.finalize(); };
     }, [mark, width, theme]);
-    return html`<div class="chart" role="img" aria-label=${label}>
+    return html`<div class=${theme === "dark" ? "chart dark" : "chart"} role="img" aria-label=${label}>
       <div ref=${box}></div>${error && html`<p class="notice bad">${error}</p>`}</div>`;
   }
 

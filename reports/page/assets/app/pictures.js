@@ -89,6 +89,15 @@
     }
   }, { rootMargin: NEAR });
 
+  /** Paper holds what the window does not: all pictures whose sheets are at hand. */
+  addEventListener("beforeprint", () => {
+    for (const canvas of document.querySelectorAll("canvas.picture")) {
+      const about = wanted.get(canvas);
+      const bitmap = about && sheets.get(Math.floor(about.place / about.thumbnail.cells));
+      if (bitmap) copy(bitmap, canvas);
+    }
+  });
+
   /** One cell as a picture of `size` pixels; -1 for `place` is a picture that is not there, for the reason `why`. */
   function Picture({ data, place, size, label, why = "no picture" }) {
     const { thumbnail } = data.overview;
