@@ -83,7 +83,7 @@ def _value(run: int, name: str, kind: int, sizes: Sizes) -> dict[str, Any]:
     half = abs(level) * 0.12
     gain = None
     if run:
-        p = 0.0004 if abs(step) > half else 0.31
+        p = 0.0004 if abs(step) > half and name != "vqa-score" else 0.31
         gain = {
             "value": step,
             "low": step - half,

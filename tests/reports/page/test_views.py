@@ -40,6 +40,15 @@ def test_the_start_page_answers_first(reader: Reader) -> None:
     assert "no method can be expected to do better" not in page.locator("main").inner_text()
 
 
+def test_what_its_adjusted_test_does_not_bear_out_is_not_sure(reader: Reader) -> None:
+    """Of `vqa-score` the intervals leave out 0 and p does not stay below the level; of `clip-score` both agree."""
+    page = reader.open("#/")
+    row = page.locator("#q-adherence ~ .wide tbody tr", has_text="ours")
+    cells = row.locator("td").all_inner_texts()
+    assert "+0.350 not sure, p 0.310" in cells[0]
+    assert "+14.00 sure, p below 0.001" in cells[1]
+
+
 def test_search_filters_and_failures(reader: Reader) -> None:
     page = reader.open("#/users")
     tally = page.locator(".tally [role=status]")

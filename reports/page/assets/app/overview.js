@@ -29,7 +29,7 @@
     const { metric, best } = found;
     const digits = digitsOf(data, metric);
     const gain = best.label === baseline ? null : best.value.difference;
-    const sure = gain && (gain.low > 0 || gain.high < 0);
+    const sure = gain && prefbench.verdict.isSure(gain);
     const side = gain && gain.value < 0 ? "below" : "above";
     const most = metric.direction === "down" ? "lowest" : "highest";
     return html`<${Title}><bdi>${best.label}</bdi> ${found.order.length === 1 ? "scores by" : found.ranked && !found.rivals.length ? "is best by" : `has the ${most}`}${" "}
@@ -52,7 +52,7 @@
         ${found.better.length > 0 && html`<li>Better than ${against}: ${names(found.better)}.</li>`}
         ${found.worse.length > 0 && html`<li>Worse than ${against}: ${names(found.worse)}.</li>`}
         ${found.ranked && !found.rivals.length && html`<li>First place among the methods: ${names([found.best])}.</li>`}
-        ${!found.better.length && !found.worse.length && (!found.ranked || found.rivals.length > 0) && html`<li>${baseline === null ? "Nothing: none of these runs is the baseline, so no difference was taken." : "Nothing: every interval of a difference holds 0."}</li>`}
+        ${!found.better.length && !found.worse.length && (!found.ranked || found.rivals.length > 0) && html`<li>${baseline === null ? "Nothing: none of these runs is the baseline, so no difference was taken." : "Nothing: no difference stands its test."}</li>`}
       </ul></div>
       <div><h2>Not sure</h2><ul>
         ${found.unsure.length > 0 && html`<li>Whether these differ from ${against}: ${names(found.unsure)}.</li>`}
@@ -88,7 +88,7 @@
 
   function Gain({ gain, digits }) {
     if (!gain || gain.value === null) return html`<span class="muted">—</span>`;
-    const sure = gain.low > 0 || gain.high < 0;
+    const sure = prefbench.verdict.isSure(gain);
     return html`${gain.value > 0 ? "+" : ""}${shown(gain.value, digits)} <span class="interval inline">${range(gain.low, gain.high, digits)}${gain.p === null
       ? "" : `, ${p(gain.p)}`}</span> <span class="word ${sure ? "sure" : ""}">${sure ? "sure" : "not sure"}</span>`;
   }

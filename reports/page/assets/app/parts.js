@@ -75,7 +75,7 @@
   function Value({ value, digits, best, baseline }) {
     if (!value || value.value === null) return html`<span class="muted">—</span>`;
     const gain = baseline ? value.difference : null;
-    const sure = gain && (gain.low > 0 || gain.high < 0);
+    const sure = gain && prefbench.verdict.isSure(gain);
     return html`<span class=${best ? "number best" : "number"}>${shown(value.value, digits)}${value.unranked && html`<${Mark} sign="§"
         note="§ This metric must not rank it: ${value.unranked}." />`}</span>
       ${value.low !== null && value.low !== undefined && html`<span class="interval">${range(value.low, value.high, digits)}</span>`}

@@ -3,16 +3,18 @@
 (function (prefbench) {
   const LEVEL = 0.05;
 
-  /**
-   * Whether the interval of a difference leaves out 0 and its adjusted p is below the level: 1 better, -1 worse, 0 not
-   * sure; null where there is no interval.
-   */
+  /** Whether the interval of a difference leaves out 0 and its adjusted p is below the level. */
+  function isSure(difference) {
+    const { low, high, p } = difference;
+    if (!Number.isFinite(low) || !Number.isFinite(high) || (Number.isFinite(p) && p >= LEVEL)) return false;
+    return low > 0 || high < 0;
+  }
+
+  /** Whether a difference is surely for the better (1) or the worse (-1), or not sure (0); null without an interval. */
   function sureness(metric, difference) {
     if (!difference || difference.low === null || difference.high === null) return null;
-    if (difference.p !== null && difference.p >= LEVEL) return 0;
-    const sign = metric.direction === "down" ? -1 : 1;
-    if (difference.low > 0) return sign;
-    return difference.high < 0 ? -sign : 0;
+    if (!isSure(difference)) return 0;
+    return (difference.value > 0) === (metric.direction !== "down") ? 1 : -1;
   }
 
   /** Whether a run of a ranking may come first: no control, and nothing that the metric must not rank. */
@@ -52,5 +54,5 @@
     };
   }
 
-  prefbench.verdict = { mayWin, verdict, ranking, sureness };
+  prefbench.verdict = { isSure, mayWin, verdict, ranking, sureness };
 })(window.prefbench);
