@@ -9,16 +9,21 @@ from typing import Any
 
 from prefbench.api import ALL, MetricCard, ScoredRun, SuiteCard, SummaryRow
 from prefbench.registry import load, load_class, names
+from prefbench.stats.paired import adjusted, paired_difference
 from prefbench.stats.rules import interval_sentence, p_sentence
 
 from ..shared.audited import stored_outcome
 from ..shared.cells import ALIKE, ARROWS, FEW, FEW_GROUPS, FOREIGN, UNRANKED, USERS_ONLY, WON, metric_name
 from ..shared.frame import GAP, headlines, is_control
 from ..shared.meaning import metric_card
-from ..shared.notes import drawn_lines, interval_notes, legend
+from ..shared.notes import cut_note, drawn_lines, interval_notes, legend, unpaired_note
+from ..shared.paired import on_shared_keys
+from ..table.admitted import admission_lines
 from ..table.compare import ComparedRow, Comparison
+from ..table.compared_cells import gap_lines, win_lines
 from ..table.described import described, page_tables
-from ..table.grids import gap_notes, ranked_first
+from ..table.grids import gap_notes, ranked_first, smallest, unpaired_of
+from ..validation.unmet import unmet_notes
 
 _MARKS = (WON, UNRANKED, FOREIGN, USERS_ONLY, FEW_GROUPS, f"{ALIKE} ", f"{FEW}:")
 
@@ -35,6 +40,7 @@ def _run(label: str, run: ScoredRun, block: int) -> dict[str, Any]:
         "method": run.method,
         "control": run.control,
         "ranked": not is_control(run),
+        "summary": _summary(run),
         "folder": run.path.name,
         "settings": about.settings,
         "command": about.command,
@@ -49,6 +55,11 @@ def _run(label: str, run: ScoredRun, block: int) -> dict[str, Any]:
         "notes": [*gap_notes(run), *drawn_lines(run)] if run.headers else gap_notes(run),
         "audit": _audit(run),
     }
+
+
+def _summary(run: ScoredRun) -> str:
+    """What the card of a registered method says that it does; empty for any other."""
+    return str(load("method", run.spec["method"]).card.summary) if run.spec["method"] in names("method") else ""
 
 
 def _audit(run: ScoredRun) -> dict[str, Any] | None:
@@ -94,6 +105,8 @@ def compared(comparison: Comparison) -> dict[str, Any]:
         "order": [labels.index(label) for group in ranked_first(comparison) for label in group],
         "baseline": baseline,
         "headline": list(dict.fromkeys([*first, *shown])),
+        "warnings": _warnings(comparison),
+        "rivals": _rivals(comparison),
         "family": comparison.family,
         "interval": interval_sentence(),
         "p": p_sentence(),
@@ -102,8 +115,43 @@ def compared(comparison: Comparison) -> dict[str, Any]:
 
 def uncompared() -> dict[str, Any]:
     """The same of runs that are not scored yet."""
-    lists: dict[str, Any] = {name: [] for name in ("tables", "metrics", "values", "order", "headline")}
+    names_of_lists = ("tables", "metrics", "values", "order", "headline", "warnings", "rivals")
+    lists: dict[str, Any] = {name: [] for name in names_of_lists}
     return {**lists, "baseline": None, "family": "", "interval": "", "p": ""}
+
+
+def _warnings(comparison: Comparison) -> list[str]:
+    """What to know before any number is believed: the notes of the tables on all that is shown."""
+    suite = next(iter(comparison.runs.values())).spec["suite"]
+    shown = [name for name in comparison.metrics if "/" not in name]
+    return [
+        *unmet_notes(suite, shown),
+        *admission_lines(comparison),
+        *win_lines(comparison, shown),
+        *smallest(comparison),
+        *gap_lines(comparison),
+        *unpaired_note(unpaired_of(comparison)),
+        *cut_note(comparison.cut),
+    ]
+
+
+def _rivals(comparison: Comparison) -> list[dict[str, Any]]:
+    """The first of the ranked runs minus each other one by the metric of ranks, p adjusted over these after Holm."""
+    if len(comparison.ranks) < 2 or comparison.ranked_by is None:
+        return []
+    first, *others = comparison.ranks
+    scores = {label: comparison.runs[label].columns()[comparison.ranked_by].scores for label in comparison.ranks}
+    differences = [paired_difference(*on_shared_keys(scores[first], scores[other])) for other in others]
+    labels = list(comparison.runs)
+    return [
+        {
+            "first": labels.index(first),
+            "run": labels.index(other),
+            **{name: getattr(one.estimate, name) for name in ("value", "low", "high", "n_users")},
+            "p": p,
+        }
+        for other, one, p in zip(others, differences, adjusted([one.p_value for one in differences]), strict=True)
+    ]
 
 
 def _is_baseline(comparison: Comparison, label: str) -> bool:
