@@ -131,7 +131,9 @@ def _metrics() -> list[dict[str, Any]]:
 
 
 def _label(run: int) -> str:
-    return _METHODS[run % 5] if run != 2 else f"ip-adapter {HOSTILE}"
+    if run == 2:
+        return f"ip-adapter {HOSTILE}"
+    return _METHODS[run % 5] + (f", other-user {run // 5}" if run >= 5 else "")
 
 
 def _run(run: int, sizes: Sizes) -> dict[str, Any]:
@@ -205,6 +207,7 @@ def overview(sizes: Sizes) -> dict[str, Any]:
         "baseline": "prompt-only",
         "headline": ["preference/gain", "utility/liked", "vqa-score", "fid"],
         "repeat": ["pip install prefbench", "prefbench run --method ours --split test", "prefbench report runs/*"],
+        "family": "Holm over the runs of each column",
         "interval": "Intervals are 95 % for other users and other prompts.",
         "p": "p is of a permutation test over users, adjusted after Holm.",
         "order": [run for run in (1, 2, 0, 3, 4) if run < sizes.runs],

@@ -110,7 +110,7 @@
       },
       {
         mark: { type: "point", filled: true, size: 130, opacity: 1, stroke: colours.ink, strokeWidth: 0.6 },
-        encoding: { x: { field: "value", type: "quantitative" }, color: runColours(rows, colours) },
+        encoding: { x: { field: "value", type: "quantitative" }, color: runColours(rows, colours), shape: runShapes(rows) },
       },
     ],
   });
@@ -118,6 +118,13 @@
   const runColours = (rows, colours) => {
     const runs = [...new Set(rows.map((row) => row.run))];
     return { field: "run", type: "nominal", legend: null, scale: { domain: runs, range: runs.map((run) => colours.runs[run]) } };
+  };
+
+  /** The shapes that tell apart runs of one colour, as the style sheet's dots have them. */
+  const runShapes = (rows) => {
+    const runs = [...new Set(rows.map((row) => row.run))];
+    const shapes = ["circle", "square", "diamond", "triangle-up"];
+    return { field: "run", type: "nominal", legend: null, scale: { domain: runs, range: runs.map((run) => shapes[Math.floor(run / 8) % 4]) } };
   };
 
   /** Counts in bins, one small plot a run above the next: rows are { run, label, from, to, count }. */

@@ -14,6 +14,8 @@
     ["side", "At what price: diversity, copying, cost?"],
   ];
 
+  const MOST_NAMED = 5;
+
   /** Decimals for all values of a metric. */
   function digitsOf(data, metric) {
     const sizes = data.overview.values.filter((value) => value.metric === metric.name && value.value !== null);
@@ -56,11 +58,11 @@
       </ul></div>
       <div><h2>Not sure</h2><ul>
         ${found.unsure.length > 0 && html`<li>Whether these differ from ${against}: ${names(found.unsure)}.</li>`}
-        ${found.rivals.length > 0 && html`<li>First place: no test tells ${names([found.best])} from ${names(found.rivals)}.</li>`}
+        ${found.rivals.length > 0 && html`<li>First place: no test tells ${names([found.best])} from ${found.rivals.length > MOST_NAMED ? `${found.rivals.length} others` : names(found.rivals)}.</li>`}
         ${!found.unsure.length && !found.rivals.length && html`<li>No difference from the baseline is left open${found.ranked ? ", nor the first place" : ""}.</li>`}
       </ul></div>
       ${found.above.length > 0 && html`<p>${names(found.above)} ${found.above.length > 1 ? "stand higher still, but as controls" : "stands higher still, but as a control"}: no method to use.</p>`}
-      <p class="muted small">Sure: the interval of the difference leaves out 0, and p, adjusted, is below 0.05 (${data.overview.family}). ${data.overview.interval} ${data.overview.p}</p>
+      <p class="muted small">Sure: the interval of the difference leaves out 0, and p, adjusted, is below 0.05${data.overview.family ? ` (${data.overview.family})` : ""}. ${data.overview.interval} ${data.overview.p}</p>
     </div>`;
   }
 

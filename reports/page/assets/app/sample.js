@@ -101,8 +101,8 @@
     const thumbnail = data.overview.thumbnail;
     return html`<div><div><nav class="neighbours" aria-label="Neighbours in the run">${row > 0 ? html`<a href=${link(["sample", run, row - 1])} rel="prev">← before</a>` : html`<span class="muted">←</span>`}
         <a href=${link(["user", user.id])}>all of <bdi>${user.id || "(no name)"}</bdi></a>${row + 1 < n ? html`<a href=${link(["sample", run, row + 1])} rel="next">after →</a>` : html`<span class="muted">→</span>`}</nav></div>
-      ${title}<div><p class="lead full" dir="auto">${prompt}</p>
-      ${about.used !== null && html`<p class="used"><span class="muted">Prompt used:</span> <span dir="auto">${about.used}</span></p>`}
+      ${title}<div><div class="lead full" dir="auto" role="region" aria-label="prompt" tabindex="0">${prompt}</div>
+      ${about.used !== null && html`<p class="used"><span class="muted">Prompt used:</span> <span dir="auto" role="region" aria-label="prompt used" tabindex="0">${about.used}</span></p>`}
       ${about.error !== null && html`<p class="notice bad">Failed: <span dir="auto">${about.error}</span></p>`}
       <div class="sample"><div class="pictures"><figure><${Picture} data=${data} place=${rows.place[row]} size=${largeSize(thumbnail)} label="the picture of this sample" why=${rows.ok[row] ? "picture missing" : "failed"} />
           <figcaption><${Method} data=${data} run=${run} /><${Size} thumbnail=${thumbnail} /></figcaption></figure>

@@ -54,7 +54,7 @@
     return html`<figure class="drawn"><a href=${link(["sample", run, row])}><${Picture} data=${data} place=${rows.place[row]} size=${size}
       label="${label}, sample ${rows.index[row]}" why=${rows.ok[row] ? "picture missing" : "failed"} /></a>
       <figcaption>${name}${!rows.ok[row] && html`<${Reason} data=${data} run=${run} row=${row} />`}
-      <dl>${scores.map((metric) => html`<div key=${metric}><dt>${data.metrics.get(metric)?.shown ?? metric}</dt><dd>${shown(rows.scores.get(metric)?.[row])}</dd></div>`)}</dl></figcaption></figure>`;
+      <dl>${scores.map((metric) => html`<div key=${metric}><dt title=${data.metrics.get(metric)?.shown ?? metric}>${data.metrics.get(metric)?.shown ?? metric}</dt><dd>${shown(rows.scores.get(metric)?.[row])}</dd></div>`)}</dl></figcaption></figure>`;
   }
 
   /** Why a sample failed; its text is read when it is shown. */
