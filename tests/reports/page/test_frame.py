@@ -79,7 +79,7 @@ def test_by_keyboard_alone(reader: Reader) -> None:
     assert page.evaluate("document.activeElement.innerText") == "Skip to the content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.tagName") == "H1"
-    page.locator("nav a", has_text="Users").focus()
+    page.locator("header nav a", has_text="Users").focus()
     page.keyboard.press("Enter")
     until(page, "document.activeElement.tagName === 'H1' && document.activeElement.innerText === 'Users'")
     assert page.title().startswith("Users · picturebook test")

@@ -22,7 +22,10 @@ from prefbench.run.folder import RunFolder
 from prefbench.run.row_kinds import ProfileRow
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
+from prefbench.stats.paired import adjusted, paired_difference
 from tests.support.toy_runs import HOSTILE, build
+
+LEVELS = {"prompt-only": 0.1, "ours": 0.5, "tally": 0.3}
 
 
 def content_of(path: Path) -> Any:
@@ -118,6 +121,21 @@ def test_numbers_of_the_page_are_those_of_the_table(runs: list[ScoredFolder], tm
             assert value["difference"]["p"] == row.p_holm
     assert overview["headline"][0] == comparison.ranked_by == "utility"
     assert overview["baseline"] == "prompt-only"
+
+
+def test_first_is_tested_against_each_other_method(tmp_path: Path) -> None:
+    users = [f"u{i}" for i in range(12)]
+    better = {name: {user: level + 0.01 * i for i, user in enumerate(users)} for name, level in LEVELS.items()}
+    runs = [build(tmp_path / name, name, values) for name, values in better.items()]
+    overview = data(page(runs, tmp_path / "report"), "overview")
+    comparison = compare(runs)
+    labels = list(comparison.runs)
+    first, *others = comparison.ranks
+    assert [(labels[test["first"]], labels[test["run"]]) for test in overview["rivals"]] == [(first, o) for o in others]
+    scores = {label: run.columns()["utility"].scores for label, run in comparison.runs.items()}
+    found = [paired_difference(scores[first], scores[other]) for other in others]
+    assert [test["value"] for test in overview["rivals"]] == [one.estimate.value for one in found]
+    assert [test["p"] for test in overview["rivals"]] == adjusted([one.p_value for one in found])
 
 
 def test_history_that_no_method_saw_is_not_shown(runs: list[ScoredFolder], tmp_path: Path) -> None:

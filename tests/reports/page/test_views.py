@@ -65,7 +65,7 @@ def test_search_filters_and_failures(reader: Reader) -> None:
     until(page, "document.querySelector('.tally').innerText.startsWith('16 of')")
     assert set(page.locator("li.user .kind").all_inner_texts()) == {"silent"}
     page.get_by_label("Kind of user").select_option("")
-    page.get_by_label("failures only").check()
+    page.get_by_label("failed to draw").check()
     until(page, "document.querySelector('.tally').innerText.startsWith('1 of')")
     assert _rows(page) == ["user-000"]
     assert "failed=1" in page.url

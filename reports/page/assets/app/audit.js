@@ -20,7 +20,7 @@
     const findings = audit ? [...audit.findings].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status)) : [];
     const counts = ORDER.map((status) => [status, findings.filter((each) => each.status === status).length]).filter(([, n]) => n);
     return html`<section aria-labelledby="audit-${place}"><h2 id="audit-${place}"><${Method} data=${data} run=${place} /></h2>
-      ${!audit ? html`<${Missing} run=${run} />` : html`${audit.failed_before && html`<p class="notice">An earlier audit of this run failed.</p>`}
+      ${!audit ? html`<${Missing} run=${run} />` : html`${audit.failed_before > 0 && html`<p class="notice">An earlier audit of this run failed.</p>`}
         <p class="muted">${counts.map(([status, n]) => `${count(n)} ${status}`).join(", ")}${audit.date ? `, ${String(audit.date).slice(0, 10)}` : ""}</p>
         ${audit.fresh && html`<p dir="auto">${audit.fresh.text}</p>`}
         <ul class="findings">${findings.map((each, i) => html`<li key=${i} class=${ORDER.includes(each.status) ? each.status : "skipped"}>
@@ -29,8 +29,8 @@
   }
 
   function Audit({ data }) {
-    const weight = ({ audit }) => (!audit ? 3 : audit.failed ? 0 : audit.warned ? 1 : 2);
-    const runs = data.overview.runs.map((run, place) => ({ run, place })).sort((a, b) => weight(a.run) - weight(b.run));
+    const weight = ({ run: { audit }, place }) => (audit?.failed ? 0 : audit?.warned ? 1 : !audit && data.ranked(place) ? 2 : audit ? 3 : 4);
+    const runs = data.overview.runs.map((run, place) => ({ run, place })).sort((a, b) => weight(a) - weight(b));
     return html`<${Title}>Audit<//><p class="muted">An audit tries whether a run can be what it says it is: drawn from seeds, for these users, without copies.</p>
       ${runs.map(({ run, place }) => html`<${Run} key=${place} data=${data} run=${run} place=${place} />`)}`;
   }

@@ -11,7 +11,7 @@
     ["preference", "Is it this user’s?"],
     ["adherence", "Does it show the prompt?"],
     ["fidelity", "Does it look like the references?"],
-    ["side", "At what price: diversity, copying, cost?"],
+    ["side", "At what price: diversity, copying?"],
   ];
 
   const MOST_NAMED = 5;
@@ -43,6 +43,29 @@
         ? html`; difference ${shown(gain.value, digits)} ${range(gain.low, gain.high, digits)}${gain.p === null ? "" : `, ${p(gain.p)}`}` : ""}.</p>`;
   }
 
+  /** The methods that may win and that nobody audited. */
+  const unaudited = (data) => data.overview.runs.map((run, i) => ({ ...run, run: i })).filter(({ audit, run }) => !audit && data.ranked(run));
+
+  /** What to know before any of the numbers is believed. */
+  function Warnings({ data }) {
+    const { warnings } = data.overview;
+    if (!warnings?.length) return null;
+    return html`<section aria-labelledby="warnings"><h2 id="warnings">Before you believe it</h2>
+      <ul class="notes">${warnings.map((note) => html`<li dir="auto">${note}</li>`)}</ul></section>`;
+  }
+
+  /** The sections of the page, to jump to. */
+  function Contents({ data }) {
+    const has = (name) => data.overview.metrics.some((metric) => metric.question === name);
+    const parts = [["headline", "Method by method"], ["warnings", "Before you believe it"], ...QUESTIONS.filter(([name]) => has(name)).map(([name, title]) => [`q-${name}`, title]),
+      ["kinds", "For which users?"], ["cost", "What does it cost?"], ["repeat", "How to repeat it"], ["runs", "What ran"], ["tables", "The report’s tables"]];
+    const jump = (event) => {
+      event.preventDefault();
+      document.getElementById(event.currentTarget.dataset.part)?.scrollIntoView();
+    };
+    return html`<nav class="contents" aria-label="On this page">${parts.map(([part, title]) => html`<a href="#/" data-part=${part} onClick=${jump}>${title}</a>`)}</nav>`;
+  }
+
   function Sure({ data }) {
     const found = verdict(data);
     if (!found || found.order.length < 2) return null;
@@ -53,12 +76,14 @@
       <div><h2>Sure</h2><ul>
         ${found.better.length > 0 && html`<li>Better than ${against}: ${names(found.better)}.</li>`}
         ${found.worse.length > 0 && html`<li>Worse than ${against}: ${names(found.worse)}.</li>`}
+        ${found.beaten.length > 0 && html`<li>${names([found.best])} is better than ${names(found.beaten)}.</li>`}
         ${found.ranked && !found.rivals.length && html`<li>First place among the methods: ${names([found.best])}.</li>`}
         ${!found.better.length && !found.worse.length && (!found.ranked || found.rivals.length > 0) && html`<li>${baseline === null ? "Nothing: none of these runs is the baseline, so no difference was taken." : "Nothing: no difference stands its test."}</li>`}
       </ul></div>
       <div><h2>Not sure</h2><ul>
         ${found.unsure.length > 0 && html`<li>Whether these differ from ${against}: ${names(found.unsure)}.</li>`}
         ${found.rivals.length > 0 && html`<li>First place: no test tells ${names([found.best])} from ${found.rivals.length > MOST_NAMED ? `${found.rivals.length} others` : names(found.rivals)}.</li>`}
+        ${unaudited(data).length > 0 && html`<li>Whether ${names(unaudited(data))} can be what ${unaudited(data).length > 1 ? "they say they are" : "it says it is"}: no <a href=${link(["audit"])}>audit</a> was made.</li>`}
         ${!found.unsure.length && !found.rivals.length && html`<li>No difference from the baseline is left open${found.ranked ? ", nor the first place" : ""}.</li>`}
       </ul></div>
       ${found.above.length > 0 && html`<p>${names(found.above)} ${found.above.length > 1 ? "stand higher still, but as controls" : "stands higher still, but as a control"}: no method to use.</p>`}
@@ -73,6 +98,7 @@
     const digits = digitsOf(data, metric);
     const rows = order.map(({ run, label, value }) => ({ run, label, value: value.value, low: value.low, high: value.high }));
     const base = order.find((run) => run.label === data.overview.baseline);
+    const uneven = new Set(order.map(({ value }) => value.n_users)).size > 1;
     const spec = prefbench.charts.intervals(rows, metric.shown, base?.value.value);
     return html`<section aria-labelledby="headline"><h2 id="headline">${metric.shown}, method by method</h2>
       <${prefbench.charts.Chart} spec=${spec} mark=${metric.name} runs=${data.overview.runs.length}
@@ -80,12 +106,14 @@
       ${base && html`<p class="muted small">Dashed line: the baseline <bdi>${base.label}</bdi>.</p>`}
       <${Wide} label="${metric.shown} by method"><table><caption class="hidden">${metric.shown} by method, best first</caption>
         <thead><tr><th scope="col">method</th><th scope="col"><${MetricName} metric=${metric} /></th><th scope="col">interval</th>
-          <th scope="col">against the baseline</th><th scope="col">places not excluded</th><th scope="col">users</th></tr></thead>
+          <th scope="col">against the baseline</th>${found.tests.size > 0 && html`<th scope="col"><bdi>${found.best.label}</bdi> minus it</th>`}
+          <th scope="col">places not excluded</th>${uneven && html`<th scope="col">users</th>`}</tr></thead>
         <tbody>${order.map(({ run, value, label }) => html`<tr key=${run}><th scope="row"><${Method} data=${data} run=${run} /></th>
           <td>${shown(value.value, digits)}</td><td>${range(value.low, value.high, digits)}</td>
-          <td>${label === data.overview.baseline ? html`<span class="muted">is it</span>` : html`<${Gain} gain=${value.difference} digits=${digits} />`}</td>
+          <td>${label === data.overview.baseline ? html`<span class="muted">the baseline</span>` : html`<${Gain} gain=${value.difference} digits=${digits} />`}</td>
+          ${found.tests.size > 0 && html`<td><${Gain} gain=${found.tests.get(run)} digits=${digits} /></td>`}
           <td>${value.rank ? (value.rank[0] === value.rank[1] ? value.rank[0] : `${value.rank[0]} to ${value.rank[1]}`) : "—"}</td>
-          <td>${count(value.n_users)}</td></tr>`)}</tbody></table><//></section>`;
+          ${uneven && html`<td>${count(value.n_users)}</td>`}</tr>`)}</tbody></table><//></section>`;
   }
 
   function Gain({ gain, digits }) {
@@ -152,7 +180,8 @@
     const { Kinds, Cost, Reports, Repeat, Runs } = prefbench.tables;
     return html`<p class="kicker"><bdi>${title}</bdi></p><${Answer} data=${data} />
       <p class="muted"><bdi>${suite.summary}</bdi>${/[.!?]$/.test(suite.summary) || !suite.summary ? "" : "."}${" "}${count(size.users)} users, ${count(size.prompts)} prompts, ${count(size.samples)} samples of ${count(runs.length)} ${runs.length === 1 ? "run" : "runs"}. <a href=${link(["users"])}>See what was drawn</a></p>
-      <${Progress} data=${data} /><${Failures} data=${data} /><${Sure} data=${data} /><${Headline} data=${data} />
+      <${Progress} data=${data} /><${Failures} data=${data} />${data.overview.metrics.length > 0 && html`<${Contents} data=${data} />`}
+      <${Sure} data=${data} /><${Headline} data=${data} /><${Warnings} data=${data} />
       ${QUESTIONS.map(([name, heading]) => html`<${Question} data=${data} name=${name} title=${heading} />`)}
       <${Kinds} data=${data} params=${params} /><${Cost} data=${data} /><${Repeat} data=${data} /><${Runs} data=${data} />
       <${Reports} data=${data} />`;

@@ -7,6 +7,8 @@
   const { link } = prefbench.state;
   const { Select, metricOptions } = prefbench.fields;
 
+  const FEW = 10;
+
   /** One metric for each kind of users, so that it shows for whom a method fails. */
   function Kinds({ data, params }) {
     const { runs, suite, values, headline, baseline } = data.overview;
@@ -24,10 +26,11 @@
       <${Wide} label="${metric.shown} by kind of user"><table class="values"><caption class="caption"><${MetricName} metric=${metric} /> by kind of user</caption>
         <thead><tr><th scope="col">kind of user</th>${data.order().map((i) => html`<th scope="col"><${Method} data=${data} run=${i} /></th>`)}</tr></thead>
         <tbody>${kinds.map((kind) => html`<tr key=${kind}><th scope="row"><a href=${link(["users"], { kind })}><bdi>${kind}</bdi></a>
-          <span class="interval">${count(counts.get(kind))} users</span>${suite.kinds[kind] && html`<span class="about" dir="auto">${suite.kinds[kind]}</span>`}</th>
+          <span class="interval">${count(counts.get(kind))} ${counts.get(kind) === 1 ? "user" : "users"}</span>${suite.kinds[kind] && html`<span class="about" dir="auto">${suite.kinds[kind]}</span>`}</th>
           ${data.order().map((i) => html`<td><${Value} value=${data.value(i, name, kind)} digits=${digits}
             baseline=${baseline !== null && runs[i].label !== baseline} /></td>`)}</tr>`)}
-        <tr class="floor"><th scope="row">all</th>${data.order().map((i) => html`<td><${Value} value=${data.value(i, name)} digits=${digits} /></td>`)}</tr></tbody></table><//></section>`;
+        <tr class="floor"><th scope="row">all</th>${data.order().map((i) => html`<td><${Value} value=${data.value(i, name)} digits=${digits} /></td>`)}</tr></tbody></table><//>
+      ${Math.min(...counts.values()) < FEW && html`<p class="muted small">Kinds of under ${FEW} users say little: their intervals can be far too wide or too narrow.</p>`}</section>`;
   }
 
   const COSTS = [
@@ -47,13 +50,20 @@
         <thead><tr><th scope="col">method</th>${COSTS.map(([, title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
         <tbody>${data.order().map((i) => html`<tr key=${i}><th scope="row"><${Method} data=${data} run=${i} /></th>
           ${COSTS.map(([name, , text]) => html`<td>${text(runs[i].cost[name])}</td>`)}</tr>`)}</tbody></table><//>
-      <p class="muted small">A pass is one evaluation of the network that draws. Seconds compare only between runs on the same hardware.</p></section>`;
+      <p class="muted small">A pass is one evaluation of the network that draws: two a step under guidance. ${new Set(runs.map((run) => run.hardware)).size > 1
+        ? "These runs were drawn on different hardware, so their seconds do not compare."
+        : "All runs were drawn on hardware of one description. Seconds still depend on what else it did then; passes do not."}</p></section>`;
   }
 
   function Repeat({ data }) {
     const commands = data.overview.repeat;
     if (!commands.length) return null;
+    const { runs } = data.overview;
+    const codes = [...new Set(runs.map((run) => run.settings.code))];
+    const dirty = runs.filter((run) => /local changes/.test(run.settings.code ?? ""));
     return html`<section aria-labelledby="repeat"><h2 id="repeat">How to repeat it</h2>
+      <p>${codes.length === 1 ? html`Install prefbench at <bdi>${codes[0]}</bdi>, then:` : `These runs come from ${codes.length} states of the code, each named under “What ran”:`}</p>
+      ${dirty.length > 0 && html`<p class="notice">${dirty.length} of ${runs.length} runs were drawn by code with local changes: nobody else can repeat ${dirty.length === 1 ? "it" : "them"} exactly.</p>`}
       <div class="code"><pre tabindex="0" aria-label="commands">${commands.join("\n")}</pre><${Copy} text=${commands.join("\n")} label="Copy the commands" /></div></section>`;
   }
 
@@ -61,6 +71,7 @@
     return html`<section aria-labelledby="runs"><h2 id="runs">What ran</h2>
       ${data.overview.runs.map((run, i) => html`<details key=${i}><summary><${Method} data=${data} run=${i} /> <span class="muted">${count(run.n)} samples${run.notes.length
         ? `, ${run.notes.length} ${run.notes.length === 1 ? "note" : "notes"}` : ""}</span></summary>
+        ${run.summary && html`<p dir="auto">${run.summary}.</p>`}
         <ul class="notes">${run.notes.map((note) => html`<li dir="auto">${note}</li>`)}</ul>
         <dl class="facts">${[["folder", run.folder], ["command", run.command], ...Object.entries(run.settings), ["versions", run.versions], ["hardware", run.hardware]].map(
           ([name, text]) => html`<div><dt dir="auto">${name}</dt><dd dir="auto">${text}</dd></div>`)}</dl></details>`)}</section>`;

@@ -40,7 +40,7 @@
         <${Select} name="order" label="Order" value=${chosen.reverse ? "reverse" : ""} options=${chosen.sort === "id"
           ? [["", "first to last"], ["reverse", "last to first"]] : [["", "largest first"], ["reverse", "smallest first"]]} />
       </div>
-      <div class="fields"><${Methods} data=${data} chosen=${chosen.runs} /><${Check} name="failed" label="failures only" on=${chosen.failed} /></div>
+      <div class="fields"><${Methods} data=${data} chosen=${chosen.runs} /><${Check} name="failed" label="failed to draw" on=${chosen.failed} /></div>
     </form>`;
   }
 

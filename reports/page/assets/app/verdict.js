@@ -31,7 +31,8 @@
 
   /**
    * The answer by the first metric of the headline: { metric, order, best, above: controls that stand above the best
-   * method, better / worse / unsure: runs against the baseline, rivals: runs that may share the first place }.
+   * method, better / worse / unsure: runs against the baseline, tests: of the first minus each other method, rivals:
+   * those that may equal the first, beaten: those that surely do not }.
    */
   function verdict(data) {
     const metric = data.metrics.get(data.overview.headline[0]);
@@ -41,6 +42,7 @@
     const others = order.filter((run) => run.label !== data.overview.baseline);
     const by = (sign) => others.filter((run) => sureness(metric, run.value.difference) === sign);
     const top = best.value.rank?.[0];
+    const tests = new Map((data.overview.rivals ?? []).filter(({ first }) => first === best.run).map((test) => [test.run, test]));
     return {
       metric,
       order,
@@ -50,7 +52,10 @@
       worse: by(-1),
       unsure: by(0),
       ranked: Boolean(best.value.rank),
-      rivals: order.filter((run) => run !== best && mayWin(data, run) && run.value.rank && run.value.rank[0] <= top),
+      rivals: order.filter((run) => run !== best && mayWin(data, run) && (tests.get(run.run)
+        ? !isSure(tests.get(run.run)) : run.value.rank && run.value.rank[0] <= top)),
+      beaten: order.filter((run) => tests.get(run.run) && isSure(tests.get(run.run))),
+      tests,
     };
   }
 
