@@ -67,6 +67,8 @@ class _Handler(SimpleHTTPRequestHandler):
     versions: Versions
     log: Callable[[str], object]
     server_version, sys_version = "prefbench", ""
+    timeout = 20
+    """Seconds after which a connection that asks nothing is closed."""
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -87,7 +89,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return self._send(HTTPStatus.FOUND, b"", "text/plain", location=f"/v{newest}/")
         file = self.versions.file(path)
         if file is None:
-            return self._send(HTTPStatus.NOT_FOUND, b"no such file", "text/plain")
+            return self._send(HTTPStatus.NOT_FOUND, b"no such file", "text/plain", with_body=with_body)
         self._send(HTTPStatus.OK, file.read_bytes(), self.guess_type(str(file)), with_body=with_body)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -50,6 +51,8 @@ def view(runs: tuple[Path, ...], port: int, browser: bool, baseline: str | None,
     report = load("report", "page")(live=True, **given({"baseline": baseline, "suite": suite}))
     with tempfile.TemporaryDirectory(prefix="prefbench-view-") as root:
         versions = Versions(Path(root))
+        for name in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            signal.signal(name, signal.default_int_handler)  # a closed terminal ends it as Ctrl-C does
         with suppress(KeyboardInterrupt):  # how it is meant to end
             _follow(runs, report, versions, suite, screen, port, browser)
 
@@ -58,27 +61,31 @@ def _follow(
     runs: Sequence[Path], report: Any, versions: Versions, suite: str | None, screen: Any, port: int, browser: bool
 ) -> None:
     from prefbench.api import PrefbenchError
+    from prefbench.api.guard import reason
 
-    written: object = None
+    written, told = None, ""
     with _served(versions, port, screen) as address:
         screen.line(f"serving   {address}  (Ctrl-C ends)")
         while True:
-            seen = _state(runs)
-            if seen != written:
-                started = time.monotonic()
-                try:
-                    _write(_opened(runs), report, versions, suite, screen)
-                except PrefbenchError as error:  # a folder in the middle of a change; looked at again
-                    if written is None and not _may_come(runs):
-                        raise
-                    screen.line(f"waiting   {error}")
-                else:
-                    screen.line(f"page      version {versions.newest}")
-                    if versions.newest == 1 and browser:
-                        webbrowser.open(address)
-                written = seen
-                time.sleep(min(60.0, _REST * (time.monotonic() - started)))
-            time.sleep(_EVERY)
+            seen, started = _state(runs), time.monotonic()
+            if seen == written:
+                time.sleep(_EVERY)
+                continue
+            try:
+                _write(_opened(runs), report, versions, suite, screen)
+            except Exception as error:  # a folder that is damaged, or in the middle of a change: looked at again
+                if isinstance(error, PrefbenchError) and not versions.newest and not _may_come(runs):
+                    raise
+                line = f"waiting   {error if isinstance(error, PrefbenchError) else reason(error)}"
+                if line != told:
+                    screen.line(line)
+                told = line
+            else:
+                written, told = seen, ""
+                screen.line(f"page      version {versions.newest}")
+                if versions.newest == 1 and browser:
+                    webbrowser.open(address)
+            time.sleep(_EVERY + min(60.0, _REST * (time.monotonic() - started)))
 
 
 def _write(runs: Sequence[Run], report: Any, versions: Versions, suite: str | None, screen: Any) -> None:
@@ -119,8 +126,12 @@ def _served(versions: Versions, port: int, screen: Any) -> Iterator[str]:
 
 def _folders(runs: Sequence[Path]) -> list[Path]:
     """The run folders among some paths, and those in the others."""
-    below = [[path] if (path / "run.json").exists() else sorted(path.iterdir()) for path in runs if path.is_dir()]
-    return [path for paths in below for path in paths if (path / "run.json").is_file()]
+    folders = []
+    for path in runs:
+        with suppress(OSError):  # it vanished
+            below = [path] if (path / "run.json").exists() else sorted(path.iterdir())
+            folders += [one for one in below if (one / "run.json").is_file()]
+    return folders
 
 
 def _opened(runs: Sequence[Path]) -> list[Run]:
@@ -149,4 +160,8 @@ def _state(runs: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
     """Name, size and time of everything that a page is made from."""
     patterns = ("run.json", "summary.json", "audit.json", "samples/*.jsonl", "scores/*.jsonl", "profiles.jsonl")
     files = [file for path in _folders(runs) for pattern in patterns for file in sorted(path.glob(pattern))]
-    return tuple((str(file), status.st_size, status.st_mtime_ns) for file in files if (status := file.stat()))
+    seen = []
+    for file in files:
+        with suppress(OSError):  # it vanished, or is a link to nothing
+            seen.append((str(file), file.stat().st_size, file.stat().st_mtime_ns))
+    return tuple(seen)

@@ -20,7 +20,7 @@ from ..table.grids import gap_notes
 from ..table.headline import run_headline, runs_headline
 from ..table.page import rows_as_csv
 from ..table.together import together
-from .portable import portable_command, portable_text
+from .portable import portable_command, portable_labels, portable_text
 from .rows import Export, Plain, RunRows, parsed_time, shown_samples
 
 
@@ -38,11 +38,12 @@ def gather(runs: Sequence[ScoredRun], pictures: int) -> Export:
     kept = together(runs)
     beside = frame_beside(kept[0]) if len(kept) == 1 else []
     comparison = compare(kept, beside=beside, own_samples=True)
-    names = _names(list(comparison.runs))
-    exported = [_run(comparison, label, names[label], pictures) for label in comparison.runs]
+    labels = portable_labels(list(comparison.runs))
+    names = _names(list(labels.values()))
+    exported = [_run(comparison, label, shown, names[shown], pictures) for label, shown in labels.items()]
     spec = kept[0].spec
     suite, split = portable_text(str(spec["suite"])), str(spec["split"])
-    return Export(exported, suite, split, _headline(comparison), portable_text(rows_as_csv(comparison)))
+    return Export(exported, suite, split, _headline(comparison, labels), _relabelled(rows_as_csv(comparison), labels))
 
 
 def _names(labels: Sequence[str]) -> dict[str, str]:
@@ -55,33 +56,41 @@ def _names(labels: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _headline(comparison: Comparison) -> Grid:
+def _relabelled(text: str, labels: Mapping[str, str]) -> str:
+    """A text with labels as they are handed over, and no folder of a machine."""
+    for label in sorted(labels, key=len, reverse=True):
+        text = text.replace(label, labels[label])
+    return portable_text(text)
+
+
+def _headline(comparison: Comparison, shown: Mapping[str, str]) -> Grid:
     """The headline table; without the line on what a terminal does not show, since every number is handed over."""
     labels = list(comparison.runs)
     grid = run_headline(comparison, labels[0]) if len(labels) == 1 else runs_headline(comparison)
-    notes = [portable_text(note) for note in grid.notes if not note.startswith("Not shown:")]
-    return replace(grid, notes=notes)
+    notes = [_relabelled(note, shown) for note in grid.notes if not note.startswith("Not shown:")]
+    sections = [[tuple(_relabelled(cell, shown) for cell in row) for row in rows] for rows in grid.sections]
+    return replace(grid, title=_relabelled(grid.title, shown), sections=sections, notes=notes)
 
 
-def _run(comparison: Comparison, label: str, name: str, pictures: int) -> RunRows:
+def _run(comparison: Comparison, label: str, shown: str, name: str, pictures: int) -> RunRows:
     run = comparison.runs[label]
-    environment = run.description.get("environment", {})
+    environment = run.description.get("environment") or {}
     starts = RunFolder(run.path).starts()
     order = {metric: place for place, metric in enumerate(comparison.metrics)}
     rows = [row.summary for row in comparison.rows if row.label == label]
     rows.sort(key=lambda row: order[row.metric])
     return RunRows(
-        label=label,
+        label=shown,
         name=name,
         is_control=is_control(run),
         settings=_settings(run.spec),
         command=portable_command(str(run.description.get("command") or "unknown")),
         begun=parsed_time(starts[0].time if starts else None),
-        commit=environment.get("code", {}).get("commit"),
-        versions={name: str(version) for name, version in environment.get("versions", {}).items() if version},
+        commit=(environment.get("code") or {}).get("commit"),
+        versions={name: str(version) for name, version in (environment.get("versions") or {}).items() if version},
         summary=rows,
         cost=asdict(run.cost()),
-        worst=[portable_text(line) for line in _worst(comparison, label, rows)],
+        worst=[_relabelled(line, {label: shown}) for line in _worst(comparison, label, rows)],
         shown=shown_samples(run.samples, pictures),
         source=run,
     )

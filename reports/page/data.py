@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from prefbench.api.grids import printable
 from prefbench.files import write_atomic
 
 FORMAT = 1
@@ -16,15 +17,27 @@ FORMAT = 1
 def write_data(folder: Path, name: str, content: Mapping[str, Any]) -> Path:
     """Writes `name.js` and returns its path. Raises `ValueError` for a number that is infinite or NaN."""
     path = folder / f"{name}.js"
-    write_atomic(path, f"prefbench_receive({as_script(name)}, {as_script(content)});\n")
+    write_atomic(path, f'prefbench_receive("{name}", {as_script(content)});\n')
     return path
 
 
 def as_script(content: Any) -> str:
-    """Plain data as a JavaScript expression in ASCII, without what could end a script element.
+    """Plain data as a JavaScript string that holds JSON, in ASCII, without what could end a script element.
+
+    A string and not an object, in which the name `__proto__` would be no name.
 
     Example:
-        >>> as_script({"a": "</script>é"})
-        '{"a":"\\\\u003c/script>\\\\u00e9"}'
+        >>> as_script({"a": "</script>"})
+        '\\'{"a":"\\\\\\\\u003c/script>"}\\''
     """
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def shown(content: Any) -> Any:
+    """Plain data of any depth whose texts, names of fields included, hold no control or direction characters."""
+    if isinstance(content, str):
+        return printable(content, "\n")
+    if isinstance(content, Mapping):
+        return {shown(name): shown(value) for name, value in content.items()}
+    return [shown(value) for value in content] if isinstance(content, list | tuple) else content

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from prefbench.api import History, Sample, ScoredRun
+from prefbench.api import History, PrefbenchError, Sample, ScoredRun, plain
 from prefbench.api.reports import Bar, no_bar
-from prefbench.files import atomic_file, make_folder, write_atomic
+from prefbench.files import make_folder, write_atomic
 from prefbench.run.environment import versions
 
 from ..shared.labels import label_runs
 from ..table.compare import Comparison
-from .data import FORMAT, write_data
+from .data import FORMAT, shown, write_data
 from .overview import compared, run_rows, suite_of, uncompared
 from .people import People, people_of
-from .rows import BLOCK, about, numbers, rounded, scores_of
+from .rows import BLOCK, about, as_stored, numbers, scores_of
 from .sheets import Sheets, Wanted
 
 INDEX, FOLDER = "index.html", "page"
+_COMMAND = 2_000
+"""Characters of a command that are shown."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +75,42 @@ def write_index(content: Content, folder: Path, *, bar: Bar = no_bar, sheets: Sh
         bar: shows how far the reading of pictures is.
         sheets: those that an earlier call in the same process wrote there, which then grow; by default new ones.
     """
+    check_room(folder)
     people = people_of(list(content.runs.values()), content.history)
     wanted = content.wanted(people)
-    _make_room(folder)
-    pictures = sheets or Sheets.of(wanted, folder / FOLDER / "pictures")
-    with bar("read pictures", len({one.digest for one in wanted}), "img") as advance:
-        pictures.places(wanted, advance)
-    _write_all(content, people, pictures, folder / FOLDER / "data")
-    _copy_assets(folder)
+    with _replaced(folder / FOLDER) as page:
+        pictures = sheets or Sheets.of(wanted, page / "pictures")
+        with bar("read pictures", len({one.digest for one in wanted}), "img") as advance:
+            pictures.places(wanted, advance)
+        _write_all(content, people, pictures, page / "data")
+        shell = _copy_assets(page)
+    write_atomic(folder / INDEX, shell)
     return folder / INDEX
 
 
-def _make_room(folder: Path) -> None:
-    """Removes what an earlier page left, through no link. Raises `PrefbenchError` where `page` is one."""
-    make_folder(folder / FOLDER, inside=folder)
-    shutil.rmtree(folder / FOLDER)
+def check_room(folder: Path) -> None:
+    """Raises `PrefbenchError` where `page` in the folder of a report is no page of an earlier one, or a link."""
+    page = folder / FOLDER
+    if page.is_symlink() or (page.exists() and not page.is_dir()):
+        raise PrefbenchError(f"{page} is no folder of its own: nothing is written through it")
+    if page.is_dir() and any(page.iterdir()) and not (page / "data" / "overview.js").is_file():
+        raise PrefbenchError(f"{page} holds something else than a page of prefbench: give another folder, --out FOLDER")
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of another one once it is whole, so that a kill leaves either of the two."""
+    make_folder(folder.parent, inside=folder.parent)
+    new, old = (folder.with_name(f".prefbench-{secrets.token_hex(8)}.tmp") for _ in range(2))
+    try:
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write_all(content: Content, people: People, pictures: Sheets, folder: Path) -> None:
@@ -95,7 +120,7 @@ def _write_all(content: Content, people: People, pictures: Sheets, folder: Path)
     write_data(folder, "people", people.to_json(prompts, pictures.place))
     for number, run in enumerate(runs):
         _write_rows(run, number, people, prompts, pictures, folder)
-    overview = {
+    overview: dict[str, Any] = {
         "format": FORMAT,
         "version": versions()["prefbench"],
         "title": ", ".join(content.runs),
@@ -110,15 +135,15 @@ def _write_all(content: Content, people: People, pictures: Sheets, folder: Path)
         "thumbnail": _thumbnail(pictures),
         "runs": run_rows(content.runs, BLOCK),
         **(uncompared() if content.comparison is None else compared(content.comparison)),
-        "repeat": list(dict.fromkeys(str(run.description.get("command") or "") for run in runs)),
+        "repeat": list(dict.fromkeys(run.description.get("command") for run in runs if run.description.get("command"))),
     }
-    write_data(folder, "overview", overview)
+    write_data(folder, "overview", shown({**overview, "repeat": [plain(one, _COMMAND) for one in overview["repeat"]]}))
 
 
 def _write_rows(
     run: ScoredRun, number: int, people: People, prompts: Mapping[str, int], pictures: Sheets, folder: Path
 ) -> None:
-    users, scores = people.places, {name: rounded(values) for name, values in scores_of(run).items()}
+    users, scores = people.places, {shown(name): as_stored(values) for name, values in scores_of(run).items()}
     liked = {user: [pictures.place(j.picture.digest) for j in people.shown(user, "liked")] for user in people.kinds}
     for block, first in enumerate(range(0, len(run.samples), BLOCK)):
         samples: Sequence[Sample] = run.samples[first : first + BLOCK]
@@ -127,29 +152,22 @@ def _write_rows(
         columns = {name: values[first : first + BLOCK] for name, values in scores.items()}
         of_block = {"run": number, "first": first, **numbers(samples, users, prompts, places), "scores": columns}
         write_data(folder, f"rows-{number}-{block}", of_block)
-        write_data(folder, f"about-{number}-{block}", about(samples, near))
+        sizes = [pictures.size(place) for place in places]
+        write_data(folder, f"about-{number}-{block}", {**shown(about(samples, near)), "size": sizes})
 
 
 def _thumbnail(pictures: Sheets) -> dict[str, Any]:
-    layout, sizes = pictures.layout, sorted(pictures.sizes)
-    return {
-        "edge": layout.edge,
-        "columns": layout.columns,
-        "cells": layout.cells,
-        "exact": pictures.exact,
-        "original": list(sizes[-1]) if sizes else None,
-    }
+    layout = pictures.layout
+    return {"edge": layout.edge, "columns": layout.columns, "cells": layout.cells, "exact": layout.exact}
 
 
-def _copy_assets(folder: Path) -> None:
-    """The shell, the styles and the scripts, byte for byte as they ship."""
-    assets = resources.files("prefbench.reports.page") / "assets"
-    for name, data in sorted(_files(assets).items()):
-        if name == INDEX:
-            write_atomic(folder / INDEX, data)
-            continue
-        with atomic_file(folder / FOLDER / name) as temporary:
-            temporary.write_bytes(data)
+def _copy_assets(folder: Path) -> bytes:
+    """The styles and the scripts, byte for byte as they ship; returns the shell, `index.html`."""
+    files = _files(resources.files("prefbench.reports.page") / "assets")
+    shell = files.pop(INDEX)
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+    return shell
 
 
 def _files(folder: Any, before: str = "") -> dict[str, bytes]:

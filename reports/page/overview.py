@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from prefbench.api import ALL, MetricCard, ScoredRun, SuiteCard, SummaryRow
+from prefbench.api import ALL, MetricCard, PrefbenchError, ScoredRun, SuiteCard, SummaryRow
 from prefbench.registry import load, load_class, names
 from prefbench.stats.paired import adjusted, paired_difference
 from prefbench.stats.rules import interval_sentence, p_sentence
@@ -63,7 +63,12 @@ def _summary(run: ScoredRun) -> str:
 
 
 def _audit(run: ScoredRun) -> dict[str, Any] | None:
-    outcome = stored_outcome(run.path, run.samples)
+    try:
+        outcome = stored_outcome(run.path, run.samples)
+    except PrefbenchError as error:
+        finding = {"name": "audit.json", "status": "failed", "text": str(error)}
+        nothing = {"failed": True, "warned": False, "checks": 0, "date": "", "failed_before": 0, "fresh": None}
+        return {**nothing, "findings": [finding]}
     if outcome is None:
         return None
     named = {"failed": outcome["failed"], "warning": outcome["warned"]}

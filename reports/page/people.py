@@ -9,6 +9,7 @@ from typing import Any
 from prefbench.api import History, Judgment, PrefbenchError, ScoredRun
 from prefbench.run.folder import RunFolder
 
+from .data import shown
 from .sheets import Wanted
 
 SHOWN = 16
@@ -57,8 +58,8 @@ class People:
             for side in ("liked", "disliked")
         }
         sizes = (max(0, len(history.liked) - SHOWN) + max(0, len(history.disliked) - SHOWN) for history in self._all)
-        users = [{"id": user, "kind": kind} for user, kind in self.kinds.items()]
-        return {"users": users, "prompts": list(prompts), **sides, "left_out": list(sizes)}
+        users = [{"id": user, "kind": shown(kind)} for user, kind in self.kinds.items()]
+        return {"users": users, "prompts": shown(list(prompts)), **sides, "left_out": list(sizes)}
 
     @property
     def _all(self) -> Iterable[History]:

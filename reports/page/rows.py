@@ -11,7 +11,6 @@ from prefbench.api import Column, FloatArray, Sample, ScoredRun
 
 BLOCK = 5_000
 """Samples in a file."""
-_DECIMALS = 6
 
 
 def numbers(
@@ -39,9 +38,9 @@ def _by_sample(column: Column, samples: Sequence[Sample]) -> FloatArray:
     return np.array([of_user.get(sample.user, np.nan) for sample in samples])
 
 
-def rounded(values: FloatArray) -> list[float | None]:
-    """Values as JSON has them, None for NaN."""
-    return [None if value != value else value for value in values.round(_DECIMALS).tolist()]
+def as_stored(values: FloatArray) -> list[float | None]:
+    """Values as JSON has them, to the last digit; None for NaN."""
+    return [None if value != value else value for value in values.tolist()]
 
 
 def about(samples: Sequence[Sample], near: Sequence[int]) -> dict[str, Any]:

@@ -55,11 +55,14 @@ class Layout:
     def of(cls, wanted: Sequence[Wanted]) -> Layout:
         """The layout for these pictures, by the size of some of them."""
         sizes = [max(size) for size in map(_size, _spread(wanted, _PROBED)) if size is not None]
-        largest = max(sizes, default=EXACT)
+        return cls.for_size(max(sizes, default=EXACT), len({one.digest for one in wanted}))
+
+    @classmethod
+    def for_size(cls, largest: int, n: int) -> Layout:
+        """The layout for n pictures, the largest of so many pixels a side."""
         if largest <= EXACT:
             return cls(largest, exact=True)
-        many = len({one.digest for one in wanted}) > _MANY
-        return cls(_REDUCED_OF_MANY if many else _REDUCED, exact=False)
+        return cls(_REDUCED_OF_MANY if n > _MANY else _REDUCED, exact=False)
 
     @property
     def columns(self) -> int:
@@ -86,7 +89,8 @@ def _size(wanted: Wanted) -> tuple[int, int] | None:
 class Sheets:
     """Sheets in a folder: each different picture has one cell, in the order in which they were asked for.
 
-    More can be added later; the cells of those before stay.
+    More can be added later; the cells of those before stay, unless a picture is too large for exact cells: then all are
+    laid out anew.
 
     Args:
         folder: where `0.webp`, `1.webp` and so on are written.
@@ -95,11 +99,11 @@ class Sheets:
 
     def __init__(self, folder: Path, layout: Layout) -> None:
         self.folder, self.layout = folder, layout
-        self.exact = layout.exact
-        """Whether every cell so far holds the picture itself."""
-        self.sizes: set[tuple[int, int]] = set()
-        """Width and height of the pictures so far."""
+        self._start()
+
+    def _start(self) -> None:
         self._places: dict[str, int] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
         self._signatures: dict[int, NDArray[np.int16]] = {}
         self._open = self._blank()
 
@@ -112,25 +116,40 @@ class Sheets:
         """The places of pictures, `NOWHERE` of those that cannot be read. Writes the sheets that are new or changed.
 
         Args:
-            wanted: the pictures.
+            wanted: all pictures that are to have a place, those of earlier calls among them.
             advance: told of every further picture that was read.
         """
-        new = {one.digest: one for one in wanted if one.digest not in self._places}
-        next_place = sum(place != NOWHERE for place in self._places.values())
-        for digest, image in self._read(list(new.values())):
+        while (larger := self._add(wanted, advance)) is not None:
+            self.layout = Layout.for_size(larger, len({one.digest for one in wanted}))
+            for sheet in self.folder.glob("*.webp"):
+                sheet.unlink()
+            self._start()
+        return [self._places[one.digest] for one in wanted]
+
+    def _add(self, wanted: Sequence[Wanted], advance: Callable[[int], object]) -> int | None:
+        """Gives cells to the new pictures. Returns the side of the first that is too large for exact cells, if any."""
+        new = {one.digest: one for one in wanted if self._places.get(one.digest, NOWHERE) == NOWHERE}
+        next_place = len(self._sizes)
+        for digest, image, size in self._read(list(new.values())):
             advance(1)
-            if image is None:
+            if image is None or size is None:
                 self._places[digest] = NOWHERE
                 continue
+            if self.layout.exact and max(size) > self.layout.edge:
+                return max(size)
             self._paste(image, next_place)
-            self._places[digest] = next_place
+            self._places[digest], self._sizes[next_place] = next_place, size
             next_place += 1
             if next_place % self.layout.cells == 0:
                 self._write(next_place // self.layout.cells - 1)
                 self._open = self._blank()
         if new and next_place % self.layout.cells:
             self._write(next_place // self.layout.cells)
-        return [self._places[one.digest] for one in wanted]
+        return None
+
+    def size(self, place: int) -> tuple[int, int] | None:
+        """Width and height of the picture of a place, before it was reduced; None for `NOWHERE`."""
+        return self._sizes.get(place)
 
     def place(self, digest: str | None) -> int:
         """The place of a picture that was asked for before; `NOWHERE` of any other."""
@@ -144,17 +163,14 @@ class Sheets:
         distances = [np.abs(self._signatures[place] - self._signatures[other]).mean() for other in known]
         return known[int(np.argmin(distances))]
 
-    def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, Image.Image | None]]:
+    def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, Image.Image | None, tuple[int, int] | None]]:
         """Pictures in their order, a sheet's worth of them read at a time, in threads: decoding releases the lock."""
         rest = iter(wanted)
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             while chunk := list(islice(rest, self.layout.cells)):
                 images = pool.map(partial(_thumbnail, edge=self.layout.edge), chunk)
                 for one, (image, size) in zip(chunk, images, strict=True):
-                    if size is not None:
-                        self.sizes.add(size)
-                        self.exact = self.exact and max(size) <= self.layout.edge
-                    yield one.digest, image
+                    yield one.digest, image, size
 
     def _paste(self, image: Image.Image, place: int) -> None:
         edge = self.layout.edge

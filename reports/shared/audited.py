@@ -6,8 +6,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from typing_extensions import TypedDict  # that of `typing` cannot be checked by pydantic before Python 3.12
 
 from prefbench.api import PrefbenchError, Sample, plain
 from prefbench.api.runs import is_given
@@ -19,6 +22,8 @@ from prefbench.run.stamps import stamped, unstamped
 from prefbench.score.score_files import samples_digests
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from prefbench.check.findings import Finding  # its package loads diffusers, which who reads outcomes need not
 
 FILE = "audit.json"
@@ -37,6 +42,14 @@ class Fresh(NamedTuple):
     text: str
 
 
+class KeptFinding(TypedDict):
+    """A finding without the rows that it is about."""
+
+    check: str
+    outcome: Literal["ok", "warning", "FAILED", "not applicable"]
+    detail: str
+
+
 class AuditOutcome(TypedDict):
     """The outcome of an audit of these samples."""
 
@@ -51,7 +64,7 @@ class AuditOutcome(TypedDict):
     failed_before: int
     """How many earlier audits of the same samples failed."""
     date: str
-    findings: list[dict[str, str]]
+    findings: list[KeptFinding]
     """Every check with its outcome and what it measured; empty in those of older versions."""
 
 
@@ -95,5 +108,17 @@ def stored_outcome(path: Path, samples: Sequence[Sample]) -> AuditOutcome | None
     except ValueError as error:
         raise PrefbenchError(f"{path / FILE} is damaged ({error}): prefbench audit {path}") from None
     current = content.get("samples") in samples_digests(samples, RunFolder(path).owner)
+    if not current:
+        return None
     added = {"fresh_users": 0, "failed_before": 0, "findings": []}  # of audits before these were kept
-    return cast("AuditOutcome", added | content) if current else None
+    try:
+        return _outcomes().validate_python(added | content, strict=True)
+    except ValueError:
+        raise PrefbenchError(f"{path / FILE} is damaged (it holds no outcome): prefbench audit {path}") from None
+
+
+@cache
+def _outcomes() -> TypeAdapter[AuditOutcome]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(AuditOutcome)

@@ -38,8 +38,8 @@ def page_tables(comparison: Comparison) -> list[Grid]:
 
 def described(label: str, run: ScoredRun) -> DescribedRun:
     """What ran."""
-    spec, environment = run.spec, run.description.get("environment", {})
-    code = environment.get("code", {})
+    spec, environment = run.spec, run.description.get("environment") or {}
+    code = environment.get("code") or {}
     settings = {
         "method": f"{spec['method']}, version {spec['method_version']}",
         "control": spec["control"] or "none",
@@ -55,8 +55,8 @@ def described(label: str, run: ScoredRun) -> DescribedRun:
         label,
         settings,
         str(run.description.get("command") or "unknown"),
-        ", ".join(f"{name} {version}" for name, version in environment.get("versions", {}).items() if version),
-        ", ".join(f"{name} {_listed(value)}" for name, value in environment.get("hardware", {}).items()),
+        ", ".join(f"{name} {version}" for name, version in (environment.get("versions") or {}).items() if version),
+        ", ".join(f"{name} {_listed(value)}" for name, value in (environment.get("hardware") or {}).items()),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from prefbench.api import Grid, Report, ReportCard, ReportContext, ScoredRun
 
-from ..page.folder import Content, write_index
+from ..page.folder import Content, check_room, write_index
 from ..shared.frame import BASELINE
 from .beside import frame_beside
 from .compare import Comparison, as_json, compare
@@ -69,5 +69,7 @@ class Table(Report[Comparison]):
 
     def write(self, result: Comparison, folder: Path) -> Sequence[Path]:
         """Writes `report.md`, the galleries, the figure of several runs, `rows.csv`, `table.tex` and `index.html`."""
+        if self._page:
+            check_room(folder)
         files = write_page(result, folder)
         return [*files, write_index(Content.of(result), folder, bar=result.bar)] if self._page else files

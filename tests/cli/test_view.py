@@ -153,7 +153,7 @@ def test_page_follows_a_run_and_ends_at_ctrl_c(tmp_path: Path) -> None:
         def drawn() -> int:
             with urllib.request.urlopen(f"{url}v{newest()}/page/data/overview.js") as answer:
                 text = answer.read().decode()
-            overview = json.loads(text[text.index("{") : text.rindex("}") + 1])
+            overview = json.loads(re.sub(r"\\(.)", r"\1", text[text.index("{") : text.rindex("}") + 1]))
             assert overview["live"]
             return int(overview["runs"][0]["n"])
 
@@ -166,6 +166,11 @@ def test_page_follows_a_run_and_ends_at_ctrl_c(tmp_path: Path) -> None:
         RunFolder(run.path).append_samples(more)
         until(lambda: newest() == 2)
         assert drawn() == 8
+        (run.path / "samples" / "zz.jsonl").symlink_to(tmp_path / "nowhere")
+        RunFolder(run.path).append_samples([replace(more[0], key="last", index=7)])
+        until(lambda: b"waiting" in (tmp_path / "log").read_bytes())
+        (run.path / "samples" / "zz.jsonl").unlink()
+        until(lambda: newest() == 3)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         with pytest.raises(urllib.error.URLError):

@@ -198,8 +198,7 @@ def overview(sizes: Sizes) -> dict[str, Any]:
         },
         "size": {"users": sizes.users, "prompts": sizes.prompts, "samples": sizes.runs * sizes.rows}
         | {"block": sizes.block},
-        "thumbnail": {"edge": sizes.edge, "columns": 16, "cells": 256, "exact": sizes.edge <= 64}
-        | {"original": [sizes.edge, sizes.edge] if sizes.edge <= 64 else [1024, 1024]},
+        "thumbnail": {"edge": sizes.edge, "columns": 16, "cells": 256, "exact": sizes.edge <= 64},
         "runs": [_run(run, sizes) for run in range(sizes.runs)],
         "tables": [table],
         "metrics": _metrics(),
@@ -263,6 +262,7 @@ def _rows(run: int, sizes: Sizes) -> Iterator[tuple[dict[str, Any], dict[str, An
                 "seconds": [0.42 if good else None for good in ok],
                 "nfe": [40 if good else None for good in ok],
                 "near": (user * sizes.likes * 2).tolist(),
+                "size": [[sizes.edge, sizes.edge] if good else None for good in ok],
             },
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from prefbench.api import History, Judgment, Picture, PrefbenchError, UnreadableImageError
+from prefbench.api.grids import printable
 from prefbench.reports.page import folder as folder_module
 from prefbench.reports.page.data import as_script, write_data
 from prefbench.reports.page.folder import Content, write_index
@@ -20,6 +22,7 @@ from prefbench.reports.page.unscored import UnscoredRun, is_scored
 from prefbench.reports.table.compare import compare
 from prefbench.run.folder import RunFolder
 from prefbench.run.row_kinds import ProfileRow
+from prefbench.run.stamps import stamped
 from prefbench.score.scored_folder import ScoredFolder
 from prefbench.score.summarise import store_summary
 from prefbench.stats.paired import adjusted, paired_difference
@@ -34,7 +37,9 @@ def content_of(path: Path) -> Any:
     start = f'prefbench_receive("{path.stem}", '
     assert text.startswith(start)
     assert text.endswith(");\n")
-    return json.loads(text[len(start) : -3])
+    script = text[len(start) : -3]
+    assert script[0] == script[-1] == "'"
+    return json.loads(re.sub(r"\\(.)", r"\1", script[1:-1]))
 
 
 def data(folder: Path, name: str) -> Any:
@@ -88,7 +93,7 @@ def test_every_row_of_every_run_is_there_with_its_picture_and_scores(runs: list[
             assert about["error"][i] == sample.error
             value = rows["scores"]["utility"][i]
             assert (value is None) == bool(np.isnan(utility[i]))
-            assert value is None or value == pytest.approx(utility[i], abs=1e-6)
+            assert value is None or value == utility[i]
             if sample.image is None:
                 assert rows["place"][i] == NOWHERE
             else:
@@ -171,28 +176,79 @@ def test_hostile_texts_are_data_and_nothing_else(tmp_path: Path) -> None:
     for path in (tmp_path / "report" / "page" / "data").iterdir():
         assert "<" not in path.read_text(encoding="ascii")
         content_of(path)
-    assert HOSTILE in data(tmp_path / "report", "people")["prompts"]
+    assert printable(HOSTILE, "\n") in data(tmp_path / "report", "people")["prompts"]
 
 
 def test_script_holds_no_number_that_json_lacks(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_data(tmp_path, "rows", {"value": float("nan")})
-    assert as_script("\u2028</script>") == r'"\u2028\u003c/script>"'
+    assert as_script("\u2028</script>'") == r"""'"\\u2028\\u003c/script>\'"'"""
 
 
-def test_earlier_page_is_replaced_and_no_link_is_followed(runs: list[ScoredFolder], tmp_path: Path) -> None:
+def test_earlier_page_is_replaced_as_a_whole(runs: list[ScoredFolder], tmp_path: Path) -> None:
     folder = page(runs, tmp_path / "report")
     (folder / "page" / "data" / "rows-9-0.js").write_text("old")
     page(runs, folder)
     assert not (folder / "page" / "data" / "rows-9-0.js").exists()
-    elsewhere, other = tmp_path / "elsewhere", tmp_path / "other"
-    elsewhere.mkdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "page"]
+
+
+def test_page_that_cannot_be_written_leaves_the_earlier_one(
+    runs: list[ScoredFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = page(runs, tmp_path / "report")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise PrefbenchError("the disk is full")
+
+    monkeypatch.setattr(folder_module, "write_data", full)
+    with pytest.raises(PrefbenchError, match="full"):
+        page(runs, folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_no_page_is_neither_replaced_nor_followed(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    elsewhere, other, own = (tmp_path / name for name in ("elsewhere", "other", "own/page"))
+    for folder in (elsewhere, other, own):
+        folder.mkdir(parents=True)
     (elsewhere / "kept").write_text("kept")
-    other.mkdir()
+    (own / "thesis.tex").write_text("mine")
     (other / "page").symlink_to(elsewhere)
     with pytest.raises(PrefbenchError, match="no folder of its own"):
         page(runs, other)
+    with pytest.raises(PrefbenchError, match="something else than a page"):
+        page(runs, own.parent)
     assert (elsewhere / "kept").read_text() == "kept"
+    assert (own / "thesis.tex").read_text() == "mine"
+
+
+def test_control_characters_and_names_of_the_language_are_only_texts(tmp_path: Path) -> None:
+    kinds = {"ann": "constructor", "bob": "__proto__", "cyd": "noisy"}
+    command = "prefbench run\nrm -rf ~\x1b[2J\u202e"
+    run = build(
+        tmp_path / "run", "ours", 0.5, command=command, description={"kinds": kinds}, prompts={"a cat": HOSTILE}
+    )
+    comparison = compare([run])
+    write_index(Content(comparison.runs, comparison, None), tmp_path / "report")
+    overview, people = data(tmp_path / "report", "overview"), data(tmp_path / "report", "people")
+    assert overview["repeat"] == ["prefbench run rm -rf ~\ufffd[2J\ufffd"]
+    assert [user["kind"] for user in people["users"]] == list(kinds.values())
+    assert not any("\x1b" in json.loads(json.dumps(text)) for text in people["prompts"])
+
+
+def test_damaged_audit_is_a_finding(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    path = runs[1].path / "audit.json"
+    content = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("sha256", "format")}
+    for damage in (
+        {"findings": ["x"]},
+        {"failed": None},
+        {"findings": [{"check": "a", "outcome": "odd", "detail": ""}]},
+    ):
+        path.write_text(json.dumps(stamped({**content, **damage})))
+        audit = data(page(runs, tmp_path / "report"), "overview")["runs"][1]["audit"]
+        assert audit["failed"]
+        assert "is damaged" in audit["findings"][0]["text"]
 
 
 def picture(size: tuple[int, int], shade: int) -> Wanted:
@@ -220,22 +276,37 @@ def test_sheets_keep_the_cells_of_what_came_before(tmp_path: Path) -> None:
 def test_large_pictures_are_reduced_and_keep_their_shape(tmp_path: Path) -> None:
     wanted = [picture((640, 320), shade) for shade in range(3)]
     sheets = Sheets.of(wanted, tmp_path)
-    sheets.places(wanted)
+    places = sheets.places(wanted)
     edge = sheets.layout.edge
-    assert not sheets.exact
-    assert sheets.sizes == {(640, 320)}
+    assert not sheets.layout.exact
+    assert [sheets.size(place) for place in places] == [(640, 320)] * 3
     with Image.open(tmp_path / "0.webp") as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
     assert pixels[2, edge // 2].min() > 240  # white above a wide picture
     assert pixels[edge // 2, edge // 2].max() < 20
 
 
-def test_picture_larger_than_those_probed_makes_the_page_say_reduced(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("side", "edge", "exact"), [(64, 64, True), (512, 160, False)])
+def test_picture_larger_than_those_before_lays_all_out_anew(tmp_path: Path, side: int, edge: int, exact: bool) -> None:
+    sheets, small = Sheets(tmp_path, Layout(8, exact=True)), [picture((8, 8), shade) for shade in range(250)]
+    sheets.places(small)
+    places = sheets.places([*small, picture((side, side), 200)])
+    assert (sheets.layout.edge, sheets.layout.exact) == (edge, exact)
+    assert places == list(range(251))
+    assert sheets.size(places[-1]) == (side, side)
+    number, within = divmod(places[-1], sheets.layout.cells)
+    row, column = divmod(within, sheets.layout.columns)
+    with Image.open(tmp_path / f"{number}.webp") as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    middle = pixels[row * edge + edge // 2, column * edge + edge // 2]
+    assert abs(middle - (200, 100, 9)).max() < 12
+    assert len(list(tmp_path.glob("*.webp"))) == number + 1
+
+
+def test_picture_that_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
     sheets = Sheets(tmp_path, Layout(32, exact=True))
-    sheets.places([picture((32, 32), 1)])
-    assert sheets.exact
-    sheets.places([picture((64, 64), 2)])
-    assert not sheets.exact
+    assert sheets.places([Wanted("one", unreadable)]) == [NOWHERE]
+    assert sheets.places([Wanted("one", picture((32, 32), 7).load)]) == [0]
 
 
 def test_nearest_like_is_the_one_with_the_least_difference(tmp_path: Path) -> None:
@@ -252,5 +323,5 @@ def test_rows_are_cut_into_blocks(runs: list[ScoredFolder], tmp_path: Path, monk
     assert [block["first"] for block in blocks] == [0, 5, 10]
     assert sum(len(block["user"]) for block in blocks) == len(runs[0].samples)
     assert [value for block in blocks for value in block["scores"]["utility"]] == [
-        None if np.isnan(value) else round(value, 6) for value in runs[0].columns()["utility"].scores.values.tolist()
+        None if np.isnan(value) else value for value in runs[0].columns()["utility"].scores.values.tolist()
     ]

@@ -7,7 +7,8 @@ window.prefbench = {};
   const loading = new Map();
   const AT_ONCE = 4;
 
-  window.prefbench_receive = (name, part) => received.set(name, part);
+  // Data are JSON in a string, not an object in the script: there `__proto__` would be no name.
+  window.prefbench_receive = (name, part) => received.set(name, typeof part === "string" ? JSON.parse(part) : part);
 
   /** Adds a script once; resolves when it has run. */
   function script(path) {
@@ -40,7 +41,7 @@ window.prefbench = {};
       read: new Uint8Array(n),
       user: new Int32Array(n),
       prompt: new Int32Array(n),
-      index: new Int32Array(n),
+      index: new Float64Array(n),
       place: new Int32Array(n).fill(-1),
       ok: new Uint8Array(n),
       scores: new Map(),
@@ -79,6 +80,7 @@ window.prefbench = {};
     constructor(overview, people) {
       this.overview = overview;
       this.people = people;
+      Object.setPrototypeOf(overview.suite.kinds, null);
       this.rows = overview.runs.map((run) => emptyRows(run.n));
       this.metrics = new Map(overview.metrics.map((metric) => [metric.name, metric]));
       this.users = new Map(people.users.map((user, i) => [user.id, i]));
@@ -86,7 +88,7 @@ window.prefbench = {};
       this.done = 0;
       this.ready = this.total === 0;
       this.everything = null;
-      this.values = new Map(overview.values.map((value) => [`${value.run} ${value.kind} ${value.metric}`, value]));
+      this.values = new Map(overview.values.map((value) => [JSON.stringify([value.run, value.kind, value.metric]), value]));
     }
 
     /** Places of runs in the order in which tables show them: the best first, controls last. */
@@ -109,7 +111,7 @@ window.prefbench = {};
 
     /** The summary of a metric for a run and a kind of users, or undefined. */
     value(run, metric, kind = "all") {
-      return this.values.get(`${run} ${kind} ${metric}`);
+      return this.values.get(JSON.stringify([run, kind, metric]));
     }
 
     /** Reads the block that holds a row, and the texts of that block. */

@@ -27,10 +27,11 @@
   }
 
   /** How the size of a thumbnail stands to that of the stored picture. */
-  function Size({ thumbnail }) {
-    const { edge, exact, original } = thumbnail;
-    if (exact) return html`<p class="muted small">All of its ${original ? `${original[0]} × ${original[1]}` : `${edge} × ${edge}`} pixels, enlarged.</p>`;
-    return html`<p class="muted small">Shown at ${edge} of ${original ? Math.max(...original) : "more"} pixels; the picture itself is in the run’s folder.</p>`;
+  function Size({ edge, size }) {
+    if (!size) return null;
+    const [width, height] = size;
+    if (Math.max(width, height) <= edge) return html`<p class="muted small">All of its ${width} × ${height} pixels.</p>`;
+    return html`<p class="muted small">Reduced to ${edge} pixels a side at most, of ${width} × ${height}; the picture itself is in the run’s folder.</p>`;
   }
 
   function Facts({ facts }) {
@@ -105,7 +106,7 @@
       ${about.used !== null && html`<p class="used"><span class="muted">Prompt used:</span> <span dir="auto" role="region" aria-label="prompt used" tabindex="0">${about.used}</span></p>`}
       ${about.error !== null && html`<p class="notice bad">Failed: <span dir="auto">${about.error}</span></p>`}
       <div class="sample"><div class="pictures"><figure><${Picture} data=${data} place=${rows.place[row]} size=${largeSize(thumbnail)} label="the picture of this sample" why=${rows.ok[row] ? "picture missing" : "failed"} />
-          <figcaption><${Method} data=${data} run=${run} /><${Size} thumbnail=${thumbnail} /></figcaption></figure>
+          <figcaption><${Method} data=${data} run=${run} /><${Size} edge=${thumbnail.edge} size=${about.size} /></figcaption></figure>
         <figure><${Picture} data=${data} place=${about.near ?? -1} size=${128} label="the nearest like" why="none" /><figcaption>Nearest like<p class="muted small">of this user, by pixels</p></figcaption></figure></div>
         <div><${Scores} data=${data} run=${run} row=${row} />
         <${Facts} facts=${[["method", html`<bdi>${label}</bdi>`], ["user", html`<a href=${link(["user", user.id])}><bdi>${user.id || "(no name)"}</bdi></a>`], ["kind", user.kind],
