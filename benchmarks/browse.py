@@ -64,7 +64,7 @@ def main(samples: Sequence[int], out: Path | None) -> None:
         measured[str(n)] = one = measure(n)
         click.echo(f"{n:,} samples: " + ", ".join(f"{name} {value:,.2f}" for name, value in one.items()))
     result = {
-        "command": portable(shlex.join(["python", *sys.argv])),
+        "command": portable(shlex.join(["python", "-m", "benchmarks.browse", *sys.argv[1:]])),
         "samples": measured,
         "limits": LIMITS,
         "code": code_state(),
