@@ -23,7 +23,7 @@ from .data import FORMAT, shown, write_data
 from .overview import compared, run_rows, suite_of, uncompared
 from .people import People, people_of
 from .rows import BLOCK, about, as_stored, numbers, scores_of
-from .sheets import Sheets, Wanted
+from .sheets import NOWHERE, Sheets, Wanted
 
 INDEX, FOLDER = "index.html", "page"
 _COMMAND = 2_000
@@ -144,16 +144,29 @@ def _write_rows(
     run: ScoredRun, number: int, people: People, prompts: Mapping[str, int], pictures: Sheets, folder: Path
 ) -> None:
     users, scores = people.places, {shown(name): as_stored(values) for name, values in scores_of(run).items()}
-    liked = {user: [pictures.place(j.picture.digest) for j in people.shown(user, "liked")] for user in people.kinds}
+    near = _nearest(run.samples, people, pictures)
     for block, first in enumerate(range(0, len(run.samples), BLOCK)):
         samples: Sequence[Sample] = run.samples[first : first + BLOCK]
         places = [pictures.place(sample.image) for sample in samples]
-        near = [pictures.nearest(place, liked[sample.user]) for place, sample in zip(places, samples, strict=True)]
         columns = {name: values[first : first + BLOCK] for name, values in scores.items()}
         of_block = {"run": number, "first": first, **numbers(samples, users, prompts, places), "scores": columns}
         write_data(folder, f"rows-{number}-{block}", of_block)
         sizes = [pictures.size(place) for place in places]
-        write_data(folder, f"about-{number}-{block}", {**shown(about(samples, near)), "size": sizes})
+        write_data(folder, f"about-{number}-{block}", {**about(samples, near[first : first + BLOCK]), "size": sizes})
+
+
+def _nearest(samples: Sequence[Sample], people: People, pictures: Sheets) -> list[int]:
+    """The place of the like of its user that is nearest to each sample."""
+    rows: dict[str, list[int]] = {user: [] for user in people.kinds}
+    for row, sample in enumerate(samples):
+        rows[sample.user].append(row)
+    near = [NOWHERE] * len(samples)
+    for user, own in rows.items():
+        liked = [pictures.place(judgment.picture.digest) for judgment in people.shown(user, "liked")]
+        of_user = pictures.nearest([pictures.place(samples[row].image) for row in own], liked)
+        for row, place in zip(own, of_user, strict=True):
+            near[row] = place
+    return near
 
 
 def _thumbnail(pictures: Sheets) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import numpy as np
 
 from prefbench.api import Column, FloatArray, Sample, ScoredRun
 
+from .data import shown
+
 BLOCK = 5_000
 """Samples in a file."""
 
@@ -49,8 +51,8 @@ def about(samples: Sequence[Sample], near: Sequence[int]) -> dict[str, Any]:
         "key": [sample.key for sample in samples],
         "seed": [str(sample.seed) for sample in samples],
         "image": [sample.image for sample in samples],
-        "used": [None if sample.prompt_used == sample.prompt else sample.prompt_used for sample in samples],
-        "error": [sample.error for sample in samples],
+        "used": [None if sample.prompt_used == sample.prompt else shown(sample.prompt_used) for sample in samples],
+        "error": [shown(sample.error) for sample in samples],
         "seconds": [sample.seconds for sample in samples],
         "nfe": [sample.nfe for sample in samples],
         "near": list(near),

@@ -155,13 +155,16 @@ class Sheets:
         """The place of a picture that was asked for before; `NOWHERE` of any other."""
         return NOWHERE if digest is None else self._places.get(digest, NOWHERE)
 
-    def nearest(self, place: int, others: Sequence[int]) -> int:
-        """The place among others of the picture most like one, by the mean difference of 8 x 8 pixels."""
+    def nearest(self, places: Sequence[int], others: Sequence[int]) -> list[int]:
+        """For each place the one among others whose picture is most like, by the mean difference of 8 x 8 pixels."""
         known = [other for other in others if other != NOWHERE]
-        if place == NOWHERE or not known:
-            return NOWHERE
-        distances = [np.abs(self._signatures[place] - self._signatures[other]).mean() for other in known]
-        return known[int(np.argmin(distances))]
+        drawn = [place for place in dict.fromkeys(places) if place != NOWHERE]
+        if not known or not drawn:
+            return [NOWHERE] * len(places)
+        ours, theirs = (np.stack([self._signatures[place].ravel() for place in side]) for side in (drawn, known))
+        least = np.stack([np.abs(ours - one).sum(axis=1, dtype=np.int64) for one in theirs]).argmin(axis=0)
+        of = dict(zip(drawn, (known[i] for i in least.tolist()), strict=True))
+        return [of.get(place, NOWHERE) for place in places]
 
     def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, Image.Image | None, tuple[int, int] | None]]:
         """Pictures in their order, a sheet's worth of them read at a time, in threads: decoding releases the lock."""

@@ -312,8 +312,8 @@ def test_picture_that_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
 def test_nearest_like_is_the_one_with_the_least_difference(tmp_path: Path) -> None:
     sheets = Sheets(tmp_path, Layout(32, exact=True))
     places = sheets.places([picture((32, 32), shade) for shade in (10, 100, 200, 90)])
-    assert sheets.nearest(places[3], places[:3]) == places[1]
-    assert sheets.nearest(NOWHERE, places) == sheets.nearest(places[0], [NOWHERE]) == NOWHERE
+    assert sheets.nearest([places[3], NOWHERE, places[2]], places[:2]) == [places[1], NOWHERE, places[1]]
+    assert sheets.nearest([NOWHERE], places) == sheets.nearest([places[0]], [NOWHERE]) == [NOWHERE]
 
 
 def test_rows_are_cut_into_blocks(runs: list[ScoredFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@
       </ul></div>
       ${found.above.length > 0 && html`<p>${names(found.above)} ${found.above.length > 1 ? "stand higher still, but as controls" : "stands higher still, but as a control"}: no method to use.</p>`}
       <p class="muted small">Sure: the interval of the difference leaves out 0, and p, adjusted, is below 0.05${data.overview.family ? ` (${data.overview.family})` : ""}. ${data.overview.interval} ${data.overview.p}</p>
+      ${prefbench.parts.marks(found.metric).filter(([sign]) => sign === "‡").map(([, note]) => html`<p class="muted small">This holds for what is called sure here too: ${note}</p>`)}
     </div>`;
   }
 
@@ -103,7 +104,8 @@
     return html`<section aria-labelledby="headline"><h2 id="headline">${metric.shown}, method by method</h2>
       <${prefbench.charts.Chart} spec=${spec} mark=${metric.name} runs=${data.overview.runs.length}
         label="Mean and interval of ${metric.shown} for each method; the table below holds the same numbers." />
-      ${base && html`<p class="muted small">Dashed line: the baseline <bdi>${base.label}</bdi>.</p>`}
+      ${base && html`<p class="muted small">Dashed line: the baseline <bdi>${base.label}</bdi>. Places not excluded are the ranks that each method may have among all at once; two
+        methods may be told apart though their places overlap.</p>`}
       <${Wide} label="${metric.shown} by method"><table><caption class="hidden">${metric.shown} by method, best first</caption>
         <thead><tr><th scope="col">method</th><th scope="col"><${MetricName} metric=${metric} /></th><th scope="col">interval</th>
           <th scope="col">against the baseline</th>${found.tests.size > 0 && html`<th scope="col"><bdi>${found.best.label}</bdi> minus it</th>`}

@@ -63,7 +63,7 @@
     const dirty = runs.filter((run) => /local changes/.test(run.settings.code ?? ""));
     return html`<section aria-labelledby="repeat"><h2 id="repeat">How to repeat it</h2>
       <p>${codes.length === 1 ? html`Install prefbench at <bdi>${codes[0]}</bdi>, then:` : `These runs come from ${codes.length} states of the code, each named under “What ran”:`}</p>
-      ${dirty.length > 0 && html`<p class="notice">${dirty.length} of ${runs.length} runs were drawn by code with local changes: nobody else can repeat ${dirty.length === 1 ? "it" : "them"} exactly.</p>`}
+      ${dirty.length > 0 && html`<p class="notice">Drawn by code with local changes, so that nobody else can repeat ${dirty.length === 1 ? "it" : "them"} exactly: ${dirty.map((run, i) => html`${i ? ", " : ""}<bdi>${run.label}</bdi>`)}.</p>`}
       <div class="code"><pre tabindex="0" aria-label="commands">${commands.join("\n")}</pre><${Copy} text=${commands.join("\n")} label="Copy the commands" /></div></section>`;
   }
 
