@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from benchmarks import load
+from benchmarks import browse, load
 from prefbench.api import fixed
 from prefbench.reports.shared.cells import p_text
 from prefbench.stats.ranks import tau
@@ -222,6 +222,12 @@ def other_claims() -> Iterator[Claim]:
     rows = content(file)["limits"]["rows"]
     report, planning, audit = (fixed(cost["seconds"], 1) for cost in content(file)["rows"][str(rows)].values())
     yield Claim("docs/numbers.md", f"{report} s, {planning} s and {audit} s for {rows:,} rows", file)
+    file = "benchmarks/results/browse.json"
+    most = max(content(file)["samples"], key=int)
+    cost = content(file)["samples"][most]
+    first, users, tab = fixed(cost["first_view_s"], 1), fixed(cost["users_s"], 1), f"{cost['tab_mib']:.0f}"
+    text = f"{int(most):,} pictures: first view after {first} s, the list of users after {users} s, filters within "
+    yield Claim("docs/page.md", f"{text}{fixed(cost['filter_s'], 2)} s, {tab} MiB for the tab", file)
     file = "benchmarks/results/judgments.json"
     check, plan = (fixed(cost["seconds"], 1) for cost in content(file)["costs"].values())
     yield Claim("docs/numbers.md", f"300 s and 10 s: {check} s and {plan} s", file)
@@ -434,6 +440,14 @@ def test_the_counts_of_requirements_are_those_of_the_validation() -> None:
     assert shown_total - shown_hold + fail == outcomes[False]
     assert unclear == outcomes[None]
     assert total == hold + fail + unclear
+
+
+def test_the_committed_page_of_many_pictures_keeps_its_limits() -> None:
+    stored = content("benchmarks/results/browse.json")
+    assert max(map(int, stored["samples"])) >= 100_000
+    assert set(stored["limits"]) == set(browse.LIMITS)
+    for cost in stored["samples"].values():
+        assert all(cost[name] <= limit for name, limit in browse.LIMITS.items())
 
 
 def test_the_committed_load_of_large_folders_keeps_its_limits() -> None:
