@@ -39,6 +39,7 @@ from prefbench.run.row_kinds import (
     StartRow,
 )
 from prefbench.run.tables import table_bytes
+from prefbench.run.verified import note_verified, state_of
 
 R = TypeVar("R")
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._owner: Owner | None = None
+        self._written: list[tuple[str, str]] = []
 
     def write_description(self, content: Mapping[str, Any]) -> None:
         """Writes `run.json`."""
@@ -138,7 +140,8 @@ class RunFolder:
     def finished(self, bar: Bar = no_bar) -> dict[str, Sample]:
         """Samples that need not be drawn again: their stored image shows what its name says. Others are warned of.
 
-        All these images are decoded, which can take long: `bar` shows how far that is.
+        Images whose files have changed since they were written are decoded, which can take long: `bar` shows how far
+        that is.
         """
         drawn = {key: sample for key, sample in self.samples().items() if sample.image}
         stored = {sample.image or "" for sample in drawn.values()}
@@ -155,6 +158,8 @@ class RunFolder:
     def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
         """Adds rows in one write and flushes them to disk."""
         self._journal(f"samples/{worker}.jsonl", SAMPLES).append(list(samples))
+        written, self._written = self._written, []
+        note_verified(self.path, written)
 
     def _journal(self, name: str, kind: RowKind[R]) -> Journal[R]:
         return Journal(self.path, name, self.owner, kind)
@@ -168,6 +173,8 @@ class RunFolder:
         if not images.is_intact(self.path, digest):
             images.make_room(self.path, digest)
             self._write(self.image_path(digest), encode_png(image))
+            if (state := state_of(str(self.image_path(digest)))) is not None:
+                self._written.append((digest, state))
         return digest
 
     def image(self, digest: str) -> Image.Image:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from prefbench.api import MAX_BYTES, MAX_PIXELS, UnreadableImageError, image_dig
 from prefbench.api.pictures import digest_of_plain, read_picture
 from prefbench.files import read_plain
 from prefbench.run.progress import Advance
+from prefbench.run.verified import note_verified, state_of, verified_images
 
 OWN_COMMAND = "the run's own command"
 _AT_ONCE = 8
@@ -40,19 +42,33 @@ def read_image(run: Path, digest: str) -> Image.Image:
 
 
 def intact(run: Path, digests: Iterable[str], advance: Advance = lambda _: None) -> set[str]:
-    """Those of the stored images that show what their names say; all are decoded, on all cores, a few at a time."""
-    names, whole = sorted(set(digests)), set[str]()
-    parts = [names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)]
+    """Those of the stored images that show what their names say.
+
+    Files that `verified` knows are believed; all others are decoded, on all cores, a few at a time.
+    """
+    names = set(digests)
+    whole = verified_images(run, names)
+    advance(len(whole))
+    unknown = sorted(names - whole)
+    parts = [unknown[i : i + _AT_ONCE] for i in range(0, len(unknown), _AT_ONCE)]
+    decoded: list[tuple[str, str]] = []
     with ThreadPoolExecutor() as threads:
         try:
-            checked = threads.map(lambda part: [is_intact(run, one) for one in part], parts)
-            for part, found in zip(parts, checked, strict=True):
-                whole.update(name for name, is_whole in zip(part, found, strict=True) if is_whole)
+            for part, found in zip(parts, threads.map(partial(_decoded, run), parts), strict=True):
+                decoded += found
                 advance(len(part))
         except BaseException:  # Ctrl-C waits for no image that is not begun
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-    return whole
+        finally:
+            note_verified(run, decoded)
+    return whole | {name for name, _ in decoded}
+
+
+def _decoded(run: Path, digests: Sequence[str]) -> list[tuple[str, str]]:
+    """Those that are intact, with the states of their files before they were read."""
+    states = [(digest, state_of(str(image_path(run, digest)))) for digest in digests]
+    return [(digest, state) for digest, state in states if state is not None and is_intact(run, digest)]
 
 
 def is_intact(run: Path, digest: str) -> bool:

@@ -93,7 +93,8 @@ def test_a_resumed_run_tells_how_far_the_reading_of_its_images_is(folder: RunFol
     folder.append_samples([sample("a", first), sample("b", second), sample("c", first)])
     folder.image_path(second).write_bytes(b"")
     assert set(folder.finished(bar)) == {"a", "c"}
-    assert told == [("read images", 2, "img"), 2]
+    assert told[0] == ("read images", 2, "img")
+    assert sum(count for count in told[1:] if isinstance(count, int)) == 2
 
 
 def test_a_stop_while_images_are_read_waits_for_no_other(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
