@@ -68,7 +68,7 @@ def main(rows: Sequence[int], sync: bool, place: Path | None, out: Path | None) 
     """Prints what each stage takes for each number of rows."""
     warm_up()
     if not sync:
-        os.fsync = lambda _: None
+        os.fsync = lambda _: None  # type: ignore[assignment]
     measured = {n: _measured(n, place) for n in sorted(rows)}
     result = {
         "command": portable(shlex.join(["python", *sys.argv])),
