@@ -53,7 +53,6 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._owner: Owner | None = None
-        self._written: list[tuple[str, str]] = []
 
     def write_description(self, content: Mapping[str, Any]) -> None:
         """Writes `run.json`."""
@@ -158,8 +157,6 @@ class RunFolder:
     def append_samples(self, samples: Iterable[Sample], *, worker: str = "0") -> None:
         """Adds rows in one write and flushes them to disk."""
         self._journal(f"samples/{worker}.jsonl", SAMPLES).append(list(samples))
-        written, self._written = self._written, []
-        note_verified(self.path, written)
 
     def _journal(self, name: str, kind: RowKind[R]) -> Journal[R]:
         return Journal(self.path, name, self.owner, kind)
@@ -174,7 +171,7 @@ class RunFolder:
             images.make_room(self.path, digest)
             self._write(self.image_path(digest), encode_png(image))
             if (state := state_of(str(self.image_path(digest)))) is not None:
-                self._written.append((digest, state))
+                note_verified(self.path, [(digest, state)])
         return digest
 
     def image(self, digest: str) -> Image.Image:

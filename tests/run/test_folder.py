@@ -59,7 +59,9 @@ def limited_files(size: int) -> Iterator[None]:
 
 
 def files(folder: RunFolder) -> set[str]:
-    return {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()}
+    """All but the hidden ones."""
+    paths = [path for path in folder.path.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return {path.relative_to(folder.path).as_posix() for path in paths}
 
 
 def test_the_last_row_of_a_key_counts(folder: RunFolder) -> None:
