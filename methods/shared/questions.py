@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from prefbench.api import History, Judgment, PrefbenchError, UnreadableImageError
-from prefbench.models.mllms.conversation import Conversation, Part, answer, ask
+from prefbench.models.mllms.conversation import Conversation, Judged, Part, answer, ask
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def load_judged(judgment: Judgment, user: str) -> Image.Image:
 
 def likes_question(examples: Examples, templates: Templates = TEMPLATES) -> Conversation:
     """The conversation that the user embedding is read from: the history, then the question what the user likes."""
-    return [ask(*examples.parts(templates.liked[0], templates.disliked[0]), templates.likes[0])]
+    history = [Judged(examples.liked, examples.disliked, (templates.liked[0], templates.disliked[0]))]
+    return [ask(*(history if examples else []), templates.likes[0])]
 
 
 def follow_up(

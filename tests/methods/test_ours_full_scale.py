@@ -244,12 +244,13 @@ def test_two_processes_train_one_adapter(folders: dict[str, Path], tmp_path: Pat
     assert (card["training"]["injection"]["steps"], card["training"]["injection"]["seen"]) == (2, 4)
 
 
+@pytest.mark.parametrize("teacher", [False, True])
 def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: bool, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a suite without words is enough for it; users who judged too little are said to be left out."""
-    quick = replace(question_stage.MINIATURE, metric_steps=3, teacher_steps=3)
-    monkeypatch.setattr(question_stage, "MINIATURE", quick)
+    quick = replace(question_stage.WITH_TEACHER, metric_steps=3, teacher_steps=3)
+    monkeypatch.setattr(question_stage, "WITH_TEACHER", quick)
     card = train_tiny(
         folders,
         "sd15-idefics2",
@@ -258,15 +259,16 @@ def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
         images=16,
         mllm=f"{tiny_suite.__file__}:UNTRAINED",
         suite=f"{tiny_suite.__file__}:WordlessSuite",
+        teacher=teacher,
     )
     assert card is not None
-    assert {name: part["seen"] for name, part in card["training"].items()} == {
-        "summary_pretraining": 32,
-        "questions": 16,
-    }
+    summary = {"summary_pretraining": 32} if teacher else {}
+    assert {name: part["seen"] for name, part in card["training"].items()} == {**summary, "questions": 16}
     assert card["data"]["users"] == 3
-    assert (tmp_path / "out" / "summary_pretraining.png").exists()
-    assert load_mllm(tmp_path / "out" / "mllm", device="cpu").adapter is None
+    assert (tmp_path / "out" / "summary_pretraining.png").exists() is teacher
+    stored = load_mllm(tmp_path / "out" / "mllm", device="cpu")
+    assert stored.adapter is None
+    assert stored.card.history == ("blocks" if teacher else "verdicts")
 
 
 def test_what_is_trained_is_in_float32_whatever_the_denoiser_is_in(folders: dict[str, Path]) -> None:

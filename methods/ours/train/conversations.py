@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from prefbench.api import FloatArray, Judgment, TrainUser
-from prefbench.models.mllms.conversation import Conversation, Turn, answer, ask
+from prefbench.models.mllms.cards import Layout
+from prefbench.models.mllms.conversation import Conversation, Part, Turn, answer, ask
 
 from ...shared.questions import TEMPLATES, Examples, Templates, question_parts
 
@@ -82,9 +83,12 @@ class ConversationMaker:
 
     load: LoadImage
     templates: Templates = TEMPLATES
+    layout: Layout = "blocks"
     questions: int = 4
     flip: float = 0.25
     """Share of conversations with the opposite of a real user: all likes dislikes and the other way round."""
+    paired: bool = False
+    """Whether the pictures of one question are of one pair, of one prompt, where the user judged pairs."""
 
     def __call__(self, train_user: TrainUser, rng: np.random.Generator, sizes: tuple[int, int]) -> TrainingConversation:
         """A conversation with a user who has more than `HELD_BACK` judgments per side.
@@ -97,11 +101,7 @@ class ConversationMaker:
         liked, disliked = _shuffled(persona.liked, rng), _shuffled(persona.disliked, rng)
         n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
         examples = Examples(tuple(map(self.load, liked[:n_liked])), tuple(map(self.load, disliked[:n_disliked])))
-        words = self.templates
-        liked_first = bool(rng.random() < 0.5)
-        history = examples.parts(pick(words.liked, rng), pick(words.disliked, rng), liked_first=liked_first)
-        blocks = [1] * len(examples.liked), [-1] * len(examples.disliked)
-        signs = [*blocks[0], *blocks[1]] if liked_first else [*blocks[1], *blocks[0]]
+        history, signs = self._history(examples, rng)
         rest = (liked[n_liked:], disliked[n_disliked:])
         turns = self._preferences(persona, rng)
         image_of_answer = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
@@ -113,6 +113,19 @@ class ConversationMaker:
         return TrainingConversation(
             [Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(image_of_answer)
         )
+
+    def _history(self, examples: Examples, rng: np.random.Generator) -> tuple[list[Part], list[int]]:
+        """The history in a random order that the layout allows, and the sign of each of its images."""
+        words = pick(self.templates.liked, rng), pick(self.templates.disliked, rng)
+        n_liked, n_disliked = len(examples.liked), len(examples.disliked)
+        if self.layout == "verdicts":
+            signs = rng.permutation([1] * n_liked + [-1] * n_disliked).tolist()
+            sides = {1: iter(examples.liked), -1: iter(examples.disliked)}
+            return [part for sign in signs for part in (next(sides[sign]), words[sign < 0])], signs
+        liked_first = bool(rng.random() < 0.5)
+        blocks = [1] * n_liked, [-1] * n_disliked
+        signs = [*blocks[0], *blocks[1]] if liked_first else [*blocks[1], *blocks[0]]
+        return examples.parts(*words, liked_first=liked_first), signs
 
     def _shares(self, persona: Persona, train_user: TrainUser) -> FloatArray:
         """How often each kind of question is asked: judging one picture most, nothing that has no answer."""
@@ -141,7 +154,9 @@ class ConversationMaker:
         return [ask(*question_parts(pick(self.templates.like, rng), [self.load(judgment)])), answer(text)]
 
     def _which(self, persona: Persona, train_user: TrainUser, rest: Rest, rng: np.random.Generator) -> list[Turn]:  # noqa: ARG002
-        liked, disliked = self.load(pick(rest[0], rng)), self.load(pick(rest[1], rng))
+        pairs = _pairs(rest) if self.paired else []
+        judged = pick(pairs, rng) if pairs else (pick(rest[0], rng), pick(rest[1], rng))
+        liked, disliked = map(self.load, judged)
         first = bool(rng.random() < 0.5)
         pictures = (liked, disliked) if first else (disliked, liked)
         text = self.templates.first if first else self.templates.second
@@ -160,6 +175,12 @@ class ConversationMaker:
 
     def _yes_or_no(self, good: bool) -> str:
         return self.templates.yes if good else self.templates.no
+
+
+def _pairs(rest: Rest) -> list[tuple[Judgment, Judgment]]:
+    """The pairs, a liked and a disliked judgment of one prompt, of which both are left."""
+    disliked = {judgment.pair: judgment for judgment in rest[1] if judgment.pair is not None}
+    return [(judgment, disliked[judgment.pair]) for judgment in rest[0] if judgment.pair in disliked]
 
 
 def at_most(size: int, side: Sequence[object]) -> int:

@@ -56,6 +56,7 @@ class Sources:
     backbone: str | None = None
     mllm: str = default("mllm")
     image_tower: str | None = None
+    teacher: bool = False
 
 
 class Job:
@@ -169,7 +170,8 @@ class Job:
         return card
 
     def _question_recipe(self) -> question_stage.QuestionRecipe:
-        recipe = question_stage.MINIATURE if self.miniature else question_stage.PREDECESSOR
+        taught = question_stage.WITH_TEACHER if self.sources.teacher else question_stage.MINIATURE
+        recipe = taught if self.miniature else question_stage.PREDECESSOR
         images, usual = self.request.images, recipe.questions.images
         return recipe if images is None else recipe.shortened(images / usual)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from prefbench.api import PrefbenchError, TrainUser
 from prefbench.files import atomic_file
-from prefbench.models.mllms.cards import MllmCard
+from prefbench.models.mllms.cards import Layout, MllmCard
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.tuning import tune
@@ -54,6 +54,8 @@ class QuestionRecipe:
         head_weight, teacher_weight: weights of the curriculum's losses; 0 leaves them out.
         metric_steps, teacher_steps: steps of 64 users each; see `curriculum/teacher.py`.
         freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
+        history: how histories are shown. In `verdicts` the word after each of their images is taught too.
+        full_histories: share of the batches whose histories are as long as can be.
     """
 
     summary_pretraining: FitConfig | None
@@ -67,6 +69,8 @@ class QuestionRecipe:
     metric_steps: int = 1600
     teacher_steps: int = 4000
     freeze_vision: bool = True
+    history: Layout = "blocks"
+    full_histories: float = 0.0
 
     @property
     def has_curriculum(self) -> bool:
@@ -84,12 +88,25 @@ class QuestionRecipe:
 
 
 MINIATURE = QuestionRecipe(
+    summary_pretraining=None,
+    questions=FitConfig(images=24_000, batch=8, lr=2e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120),
+    sizes=Sizes(one_sided=0.15),
+    asked=4,
+    synthetic_share=0.0,
+    head_weight=0.0,
+    teacher_weight=0.0,
+    history="verdicts",
+    full_histories=0.7,
+)
+"""Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say."""
+WITH_TEACHER = QuestionRecipe(
     summary_pretraining=FitConfig(
         images=48_000, batch=16, lr=1.5e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120
     ),
     questions=FitConfig(images=40_000, batch=16, lr=1e-3, warmup_steps=100, ema=0.998, decay=0.6, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
 )
+"""What the shipped `mini-mllm` was trained by; it also learned from a teacher and from synthetic users."""
 PREDECESSOR = QuestionRecipe(
     summary_pretraining=None,
     questions=FitConfig(images=48_000, batch=4, lr=1e-5, warmup_steps=1, weight_decay=0.01, decay=1.0),
@@ -135,13 +152,17 @@ def teach(
     Raises:
         PrefbenchError: `folder` holds a training by another recipe, or on other judgments.
     """
+    mllm.card = replace(mllm.card, history=recipe.history)
     if recipe.freeze_vision:
         freeze_vision(mllm)
     plan = prepare_curriculum(mllm, train_users, judged_images, recipe, folder)
     task = QuestionTask(mllm, plan.losses, tower=plan.tower)
 
     def train(questions: int, config: FitConfig, stage_folder: Path) -> Progress:
-        maker = ConversationMaker(judged_images.load, questions=questions, flip=recipe.flip)
+        shown = recipe.history
+        maker = ConversationMaker(
+            judged_images.load, layout=shown, questions=questions, flip=recipe.flip, paired=shown == "verdicts"
+        )
         batches = QuestionBatches(
             mllm,
             train_users,
@@ -149,6 +170,8 @@ def teach(
             maker,
             recipe.sizes,
             pixels=not recipe.freeze_vision,
+            verdicts=recipe.history == "verdicts",
+            full=recipe.full_histories,
             synthetic=plan.synthetic,
             synthetic_share=recipe.synthetic_share,
         )
@@ -179,6 +202,8 @@ def prepare_curriculum(
     if not (recipe.freeze_vision or recipe.has_curriculum):
         return Curriculum()
     states, tokens = load_image_states(mllm, judged_images, folder / IMAGE_STATES)
+    if not recipe.has_curriculum:
+        return Curriculum(tokens)
     logger.info("learning what %d users care about from their judgments", len(train_users))
     described = describe(train_users, judged_images, states, steps=recipe.metric_steps)
     synthetic = SyntheticUsers(train_users, described) if recipe.synthetic_share else None

@@ -26,6 +26,7 @@ def train(
     backbone: Annotated[str | None, "backbone"] = None,
     mllm: Annotated[str, "mllm"] = Sources.mllm,
     image_tower: str | None = None,
+    teacher: bool = False,
 ) -> Card | None:
     """Runs all stages or one; returns the last one's card, in the main process alone.
 
@@ -39,6 +40,8 @@ def train(
         backbone: a registered backbone or a folder; None for the suite's.
         mllm: a registered language model or a folder.
         image_tower: a hub id or a folder in place of the CLIP image tower that belongs to the backbone.
+        teacher: train the miniature's language model by the recipe of version 0.2's weights, with a teacher, heads and
+            synthetic users; without it, by questions alone.
 
     Raises:
         PrefbenchError: an unknown stage; a suite without train users; a stage whose predecessor has not run; an image
@@ -52,7 +55,7 @@ def train(
         )
     if request.images is not None and request.images < 1:
         raise PrefbenchError(f"--images must be at least 1, got {request.images}")
-    job = Job(request, Sources(suite, backbone, mllm, image_tower), stage)
+    job = Job(request, Sources(suite, backbone, mllm, image_tower, teacher), stage)
     card: Card | None = None
     for name in STAGES if stage is None else [stage]:
         logger.info("ours: stage %s", name)

@@ -17,6 +17,15 @@ _FORMER: Mapping[str, str] = {
 }
 """Today's name to the former one."""
 
+_NEWER: Mapping[str, Any] = {"history": "blocks", "full_histories": 0.0}
+"""Fields of a recipe of questions that version 0.1 did not have, with what it did."""
+
+
+def completed(stored: Mapping[str, Any], recipe: DataclassInstance) -> dict[str, Any]:
+    """A card's recipe under today's names, with the fields that it lacks because they are newer."""
+    names = {field.name for field in fields(recipe)}
+    return {name: value for name, value in _NEWER.items() if name in names} | current_names(stored)
+
 
 def current_names(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A card's recipe under today's names."""
@@ -26,5 +35,10 @@ def current_names(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def recipe_text(recipe: DataclassInstance) -> str:
     """A recipe's `repr` under its former names: the digests that checkpoints hold are taken over this text."""
-    values = ", ".join(f"{_FORMER.get(f.name, f.name)}={getattr(recipe, f.name)!r}" for f in fields(recipe))
-    return f"{type(recipe).__name__}({values})"
+    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+    told = [
+        f"{_FORMER.get(name, name)}={value!r}"
+        for name, value in values.items()
+        if name not in _NEWER or value != _NEWER[name]
+    ]
+    return f"{type(recipe).__name__}({', '.join(told)})"

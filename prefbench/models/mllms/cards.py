@@ -7,6 +7,9 @@ from typing import Literal
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Tuning = Literal["full", "lora", "qlora"]
+Layout = Literal["blocks", "verdicts"]
+"""How a history is shown: `blocks` has all liked images and then all disliked ones, each after its word; in `verdicts`
+the sides take turns, and the word follows the image, so that a model has to judge an image before it reads the word."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class MllmCard:
     """The registered trainer that makes the shipped weights."""
     size: int | None = None
     """Bytes of the download as published, rounded; None where unknown."""
+    history: Layout = "blocks"
+    """How it is shown histories, as in its training; stored weights say it in their folder."""
     world: str | None = None
     """The suite whose pictures alone it learned from; None for a model that knows pictures of many kinds."""
 

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Literal
 
 from PIL import Image
 
-Part = str | Image.Image
+from prefbench.models.mllms.cards import Layout
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The images of a history as one part of a turn; each model is shown them in the layout of its training.
+
+    Args:
+        words: what stands beside a liked and beside a disliked image.
+    """
+
+    liked: tuple[Image.Image, ...]
+    disliked: tuple[Image.Image, ...]
+    words: tuple[str, str] = ("liked", "disliked")
+
+    def parts(self, layout: Layout) -> list[str | Image.Image]:
+        """Words and images in the order of a layout."""
+        if layout == "verdicts":
+            return [part for word, image in self._by_turns() for part in (image, word)]
+        sides = zip(self.words, (self.liked, self.disliked), strict=True)
+        return [part for word, side in sides for image in side for part in (word, image)]
+
+    def _by_turns(self) -> Iterator[tuple[str, Image.Image]]:
+        """Both sides spread evenly over the whole; where they tie, the liked image is first."""
+        sides = [
+            (Fraction(2 * i + 1, 2 * len(side)), number, word, image)
+            for number, (word, side) in enumerate(zip(self.words, (self.liked, self.disliked), strict=True))
+            for i, image in enumerate(side)
+        ]
+        for _, _, word, image in sorted(sides, key=lambda entry: entry[:2]):
+            yield word, image
+
+
+Part = str | Image.Image | Judged
 MOST_OBLONG = 100
 """Largest ratio of longer to shorter side; Qwen2.5-VL's processor refuses 200."""
 
@@ -24,7 +58,15 @@ class Turn:
 
     @property
     def images(self) -> tuple[Image.Image, ...]:
-        return tuple(part for part in self.parts if not isinstance(part, str))
+        """Its images; those of a history in the order of `blocks`."""
+        return tuple(part for part in self.laid_out("blocks").parts if isinstance(part, Image.Image))
+
+    def laid_out(self, layout: Layout) -> Turn:
+        """The same turn with every history as words and images."""
+        if not any(isinstance(part, Judged) for part in self.parts):
+            return self
+        rows = (part.parts(layout) if isinstance(part, Judged) else [part] for part in self.parts)
+        return replace(self, parts=tuple(part for row in rows for part in row))
 
 
 Conversation = Sequence[Turn]
@@ -38,6 +80,11 @@ def ask(*parts: Part) -> Turn:
 def answer(text: str, *, taught: bool = True) -> Turn:
     """A turn of the assistant."""
     return Turn("assistant", (text,), taught)
+
+
+def laid_out(conversations: Sequence[Conversation], layout: Layout) -> list[Conversation]:
+    """The same conversations with every history as words and images."""
+    return [[turn.laid_out(layout) for turn in conversation] for conversation in conversations]
 
 
 def images_of(conversation: Conversation) -> list[Image.Image]:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from prefbench.api import PrefbenchError
 from prefbench.models import hub
-from prefbench.models.mllms.cards import Dtype, MllmCard, Tuning
+from prefbench.models.mllms.cards import Dtype, Layout, MllmCard, Tuning
 from prefbench.models.mllms.weights import ADAPTER_FILE, find_model
 from prefbench.registry import load, names
 
@@ -27,6 +27,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "context": _is_count,
     "image_side": lambda value: value is None or _is_count(value),
     "tuning": lambda value: value in get_args(Tuning),
+    "history": lambda value: value in get_args(Layout),
 }
 """Settings that the configurations of transformers and peft lack, or store elsewhere, and checks of their values."""
 
@@ -58,6 +59,11 @@ def card_of_folder(folder: Path) -> MllmCard:
         raise PrefbenchError(f"{folder} holds a model and an adapter; move the adapter's files to {folder}/adapter")
     base = _card_of_base(folder) if adapter == folder else _card_of_model(folder)
     return replace(base, name=folder.resolve().name, adapter=str(adapter) if adapter else None, **_saved(folder))
+
+
+def with_stored_layout(card: MllmCard, folder: Path) -> MllmCard:
+    """The card with the layout of histories that weights of the same name were stored with."""
+    return card if card.adapter is not None else replace(card, history=_saved(folder).get("history", card.history))
 
 
 def _saved(folder: Path) -> dict[str, Any]:

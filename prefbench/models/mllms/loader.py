@@ -16,7 +16,7 @@ from prefbench.models.loading import choose_device, choose_dtype, find_card, str
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.adapters import put_on
 from prefbench.models.mllms.cards import MllmCard
-from prefbench.models.mllms.folders import card_of_folder
+from prefbench.models.mllms.folders import card_of_folder, with_stored_layout
 from prefbench.models.mllms.model import Mllm
 
 
@@ -43,6 +43,7 @@ def load_mllm(
     folder = weights.find(card)
     if isinstance(folder, MissingWeights):
         raise PrefbenchError(f"mllm {card.name!r}: {folder}")
+    card = with_stored_layout(card, folder)
     how = _in_four_bits(torch_device, precision) if four_bit else {}
     model, processor = _load(card, folder, dtype=precision, **how)
     adapter = put_on(model, Path(card.adapter)) if card.adapter is not None else None

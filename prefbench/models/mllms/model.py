@@ -22,7 +22,7 @@ from prefbench.models.loading import collected_warnings
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.chat import ChatRenderer
-from prefbench.models.mllms.conversation import Conversation, fitted, images_of
+from prefbench.models.mllms.conversation import Conversation, fitted, images_of, laid_out
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
 
 IGNORED = -100
@@ -111,6 +111,7 @@ class Mllm:
             PrefbenchError: a conversation that is longer than the context (nothing is ever cut off); conversations
                 with and without images; text with control tokens.
         """
+        conversations = laid_out(conversations, self.card.history)
         texts = [self._renderer.text(conversation, to_be_answered=to_be_answered) for conversation in conversations]
         images = [images_of(conversation) for conversation in conversations]
         if any(images) and not all(images):
@@ -135,6 +136,7 @@ class Mllm:
             PrefbenchError: what `batch` raises; a conversation in which the assistant says nothing; a processor that
                 changes the text beyond its images.
         """
+        conversations = laid_out(conversations, self.card.history)
         inputs = self.batch(conversations, to_be_answered=False, pixels=pixels)
         ids = inputs["input_ids"].cpu()
         text = (inputs["attention_mask"].cpu() == 1) & ~torch.isin(ids, torch.tensor([*self._renderer.picture_tokens]))
