@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,14 +38,18 @@ from prefbench.training.frozen import Frozen
 from prefbench.training.loop import Batch, FitConfig, fit
 from prefbench.training.tokenizer import learn_clip_tokenizer
 
-SEEING = FitConfig(images=240_000, batch=64, lr=1e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
+SEEING = FitConfig(images=160_000, batch=64, lr=1e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
 DESCRIBING = FitConfig(images=6_000, batch=8, lr=1.5e-3, ema=0.998, decay=0.5)
 DESCRIBE = "what does this picture show?"
 _DESCRIBED = 6
 """Pictures per conversation."""
-LATENTS = 4
+LATENTS = 12
 """Tokens per picture."""
 CONTEXT = 1024
+_LAYERS, _LOCAL = 6, 1
+"""Layers of the language model, and how many of them look at near tokens alone."""
+_NEAR = LATENTS + 4
+"""Tokens that a local layer sees: an image, the marks around it and the word after it."""
 _PATCH, _WIDTH = 4, 128
 _SPREAD = 0.08
 """Standard deviation of fresh weights, about 1 / sqrt(width); the library's 0.02 suits a width of 4,096."""
@@ -72,6 +77,7 @@ def build_mini_mllm(texts: Sequence[str], seed: int = 0) -> tuple[Idefics2ForCon
     # The library starts all latents equal, which suits stored weights; fresh ones would stay equal throughout training.
     nn.init.normal_(model.model.connector.perceiver_resampler.latents, std=_SPREAD)
     _start_from_mini_vision(model.model.vision_model)
+    _start_by_likeness(model.model.text_model.layers)
     return model, processor
 
 
@@ -99,15 +105,18 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> Idefics2Config:
             "initializer_range": _SPREAD,
         },
         text_config={
-            "model_type": "mistral",
+            "model_type": "ministral",
             "vocab_size": len(tokenizer),
             "hidden_size": _WIDTH,
             "intermediate_size": 3 * _WIDTH,
-            "num_hidden_layers": 6,
+            "num_hidden_layers": _LAYERS,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
+            "head_dim": _WIDTH // 4,
             "max_position_embeddings": CONTEXT,
-            "sliding_window": None,
+            "sliding_window": _NEAR,
+            "layer_types": ["sliding_attention"] * _LOCAL + ["full_attention"] * (_LAYERS - _LOCAL),
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
             "initializer_range": _SPREAD,
             "pad_token_id": tokenizer.pad_token_id,
             "bos_token_id": tokenizer.bos_token_id,
@@ -131,13 +140,17 @@ def reading_mini_mllm(
 
 
 class _Seeing(nn.Module):
-    """From a picture's image tokens: 1 - cosine to its embedding by `mini-vision`, and the picture in half size."""
+    """From a picture's image tokens: 1 - cosine to its embedding by `mini-vision`, and the picture in full size.
+
+    The squared error of pixels is led by large surfaces; that of the differences between neighbours is led by outlines,
+    which tell how far a picture is tilted.
+    """
 
     def __init__(self, model: Idefics2Model) -> None:
         super().__init__()
         self.tower, self.connector = model.vision_model, model.connector
         self.embedding = nn.Linear(LATENTS * _WIDTH, EMBEDDING)
-        self.pixels = nn.Linear(LATENTS * _WIDTH, 3 * (SIZE // 2) ** 2)
+        self.pixels = nn.Linear(LATENTS * _WIDTH, 3 * SIZE**2)
         self._teacher = Frozen(load_mini_vision())
 
     def forward(self, batch: Batch) -> Tensor:
@@ -147,7 +160,10 @@ class _Seeing(nn.Module):
         states = self.tower(pixel_values=pixels).last_hidden_state
         tokens = self.connector(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)).flatten(1)
         distance = 1 - F.cosine_similarity(self.embedding(tokens), target).mean()
-        return distance + F.mse_loss(self.pixels(tokens), F.avg_pool2d(pixels, 2).flatten(1))
+        error = self.pixels(tokens).view_as(pixels) - pixels
+        outlines = error.diff(dim=2).square().mean() + error.diff(dim=3).square().mean()
+        loss: Tensor = distance + error.square().mean() + outlines
+        return loss
 
 
 class _SeeingBatches:
@@ -192,6 +208,22 @@ class _DescribingBatches:
 def _described(corpus: Corpus, row: int) -> tuple[Turn, Turn]:
     picture = Image.fromarray(corpus.pictures[row])
     return ask(DESCRIBE, picture), answer(corpus.scene(row).caption(NAMEABLE))
+
+
+@torch.no_grad()
+def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
+    """Attention that starts out by comparing: tokens attend to tokens like them, and copy what these hold.
+
+    Keys start equal to queries, and the output undoes the values (after mimetic initialisation, Trockman and Kolter
+    2023, arXiv 2305.09828). With random maps a word after an image holds nothing that a later, similar image would
+    find, and a model of this size does not learn in-context examples in any length that a laptop allows.
+    """
+    for layer in layers:
+        attention: Any = layer.self_attn
+        rotation = torch.linalg.qr(torch.randn(_WIDTH, _WIDTH)).Q
+        attention.v_proj.weight.copy_(rotation)
+        attention.o_proj.weight.copy_(rotation.T)
+        attention.k_proj.weight.copy_(attention.q_proj.weight)
 
 
 def _start_from_mini_vision(tower: nn.Module) -> None:
