@@ -94,6 +94,8 @@ class Job:
             trainings = {"questions": folder / "questions"}
             if recipe.summary_pretraining is not None:
                 trainings = {"summary_pretraining": question_stage.pretraining_folder(folder)} | trainings
+            if recipe.sorting is not None:
+                trainings = {"sorting": folder / "sorting"} | trainings
             for name, training in trainings.items():
                 draw_curve(training / "loss.csv", self.folder / f"{name}.png", title=f"ours: {name}")
             card = self._card("questions", recipe, dict(zip(trainings, progress, strict=True)), data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from prefbench.models.mllms.model import IGNORED, Mllm
 from prefbench.training.loop import Batch
 
 from .conversations import ConversationMaker, Sizes, TrainingConversation, pick
-from .curriculum.synthetic_users import SyntheticUsers
 from .judged_images import JudgedImages
+
+Drawing = Callable[[np.random.Generator], TrainUser]
+"""Draws somebody to talk about in place of a train user."""
 
 
 class QuestionBatches:
@@ -27,7 +29,7 @@ class QuestionBatches:
         pixels: False leaves them out, where the task has the vision tower's image tokens.
         verdicts: whether a loss is taken on the word after each image of the history; needs the layout `verdicts`.
         full: share of the batches whose histories are as long as can be; the others are of random sizes.
-        synthetic: draws synthetic users, for that share of the conversations.
+        synthetic: draws other users, or rules, for that share of the conversations.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class QuestionBatches:
         pixels: bool = True,
         verdicts: bool = False,
         full: float = 0.0,
-        synthetic: SyntheticUsers | None = None,
+        synthetic: Drawing | None = None,
         synthetic_share: float = 0.0,
     ) -> None:
         self.synthetic, self.synthetic_share = synthetic, synthetic_share

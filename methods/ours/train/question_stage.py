@@ -27,10 +27,11 @@ from .curriculum.described_images import DescribedImages, whitened
 from .curriculum.history_batches import HistorySource
 from .curriculum.losses import CurriculumLosses
 from .curriculum.preference_heads import PreferenceHeads
+from .curriculum.sorted_pictures import SortedPictures
 from .curriculum.synthetic_users import SyntheticUsers
 from .curriculum.teacher import learn_teacher
 from .judged_images import JudgedImages, encode_images
-from .question_batches import QuestionBatches
+from .question_batches import Drawing, QuestionBatches
 from .question_task import QuestionTask
 from .stored_names import recipe_text
 
@@ -56,6 +57,7 @@ class QuestionRecipe:
         freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
         history: how histories are shown. In `verdicts` the word after each of their images is taught too.
         full_histories: share of the batches whose histories are as long as can be.
+        sorting: a first training on pictures sorted by hidden rules, without users; None leaves it out.
     """
 
     summary_pretraining: FitConfig | None
@@ -71,6 +73,7 @@ class QuestionRecipe:
     freeze_vision: bool = True
     history: Layout = "blocks"
     full_histories: float = 0.0
+    sorting: FitConfig | None = None
 
     @property
     def has_curriculum(self) -> bool:
@@ -79,12 +82,12 @@ class QuestionRecipe:
 
     def shortened(self, share: float) -> QuestionRecipe:
         """The recipe with this share of the conversations in each training."""
-        pretraining, questions = (
+        pretraining, questions, sorting = (
             None if fit is None else replace(fit, images=max(1, round(share * fit.images)))
-            for fit in (self.summary_pretraining, self.questions)
+            for fit in (self.summary_pretraining, self.questions, self.sorting)
         )
         assert questions is not None
-        return replace(self, summary_pretraining=pretraining, questions=questions)
+        return replace(self, summary_pretraining=pretraining, questions=questions, sorting=sorting)
 
 
 MINIATURE = QuestionRecipe(
@@ -97,8 +100,12 @@ MINIATURE = QuestionRecipe(
     teacher_weight=0.0,
     history="verdicts",
     full_histories=0.7,
+    sorting=FitConfig(images=16_000, batch=8, lr=2e-3, warmup_steps=100, ema=0.998, decay=0.2, save_every_s=120),
 )
-"""Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say."""
+"""Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
+
+Before them come rows of examples that no user judged, which stand for what a public language model has read.
+"""
 WITH_TEACHER = QuestionRecipe(
     summary_pretraining=FitConfig(
         images=48_000, batch=16, lr=1.5e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120
@@ -137,8 +144,10 @@ def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
 class Curriculum:
     """Inputs computed from the judged images before the training; None for those that the recipe does not use."""
 
-    tower: Tensor | None = None
+    tokens: Tensor | None = None
     """Image tokens, as of `encode_images`."""
+    tower: Tensor | None = None
+    """The same where they stand for pixels, since the vision tower is frozen."""
     described: DescribedImages | None = None
     synthetic: SyntheticUsers | None = None
     losses: CurriculumLosses | None = None
@@ -158,7 +167,7 @@ def teach(
     plan = prepare_curriculum(mllm, train_users, judged_images, recipe, folder)
     task = QuestionTask(mllm, plan.losses, tower=plan.tower)
 
-    def train(questions: int, config: FitConfig, stage_folder: Path) -> Progress:
+    def train(questions: int, config: FitConfig, stage_folder: Path, users: Drawing | None, share: float) -> Progress:
         shown = recipe.history
         maker = ConversationMaker(
             judged_images.load, layout=shown, questions=questions, flip=recipe.flip, paired=shown == "verdicts"
@@ -172,17 +181,22 @@ def teach(
             pixels=not recipe.freeze_vision,
             verdicts=recipe.history == "verdicts",
             full=recipe.full_histories,
-            synthetic=plan.synthetic,
-            synthetic_share=recipe.synthetic_share,
+            synthetic=users,
+            synthetic_share=share,
         )
         return fit(
             task, batches, config, stage_folder, made_of=_identity(train_users, replace(recipe, asked=questions))
         )
 
+    usual = plan.synthetic, recipe.synthetic_share
     progress = []
+    if recipe.sorting is not None:
+        assert plan.tokens is not None
+        rules = SortedPictures(train_users, plan.tokens)
+        progress.append(train(recipe.asked, recipe.sorting, folder / "sorting", rules, 1.0))
     if recipe.summary_pretraining is not None:
-        progress.append(train(0, recipe.summary_pretraining, pretraining_folder(folder)))
-    progress.append(train(recipe.asked, recipe.questions, folder / "questions"))
+        progress.append(train(0, recipe.summary_pretraining, pretraining_folder(folder), *usual))
+    progress.append(train(recipe.asked, recipe.questions, folder / "questions", *usual))
     heads = plan.losses.heads if plan.losses is not None else None
     if heads is not None and plan.described is not None and Accelerator().is_main_process:
         PreferenceHeads(heads.cpu(), plan.described).save(folder / HEADS)
@@ -199,11 +213,11 @@ def prepare_curriculum(
     mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages, recipe: QuestionRecipe, folder: Path
 ) -> Curriculum:
     """Encodes each judged image once, describes it along directions that matter to users, and trains the teacher."""
-    if not (recipe.freeze_vision or recipe.has_curriculum):
+    if not (recipe.freeze_vision or recipe.has_curriculum or recipe.sorting):
         return Curriculum()
     states, tokens = load_image_states(mllm, judged_images, folder / IMAGE_STATES)
     if not recipe.has_curriculum:
-        return Curriculum(tokens)
+        return Curriculum(tokens, tokens if recipe.freeze_vision else None)
     logger.info("learning what %d users care about from their judgments", len(train_users))
     described = describe(train_users, judged_images, states, steps=recipe.metric_steps)
     synthetic = SyntheticUsers(train_users, described) if recipe.synthetic_share else None
@@ -220,12 +234,12 @@ def prepare_curriculum(
             teacher=teacher,
             teacher_weight=recipe.teacher_weight,
         )
-    return Curriculum(tokens if recipe.freeze_vision else None, described, synthetic, losses)
+    return Curriculum(tokens, tokens if recipe.freeze_vision else None, described, synthetic, losses)
 
 
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Identifies everything but the lengths, which a longer training may change."""
-    how = replace(recipe, summary_pretraining=None, questions=FitConfig(images=0))
+    how = replace(recipe, summary_pretraining=None, questions=FitConfig(images=0), sorting=None)
     return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
 
 

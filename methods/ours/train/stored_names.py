@@ -17,7 +17,7 @@ _FORMER: Mapping[str, str] = {
 }
 """Today's name to the former one."""
 
-_NEWER: Mapping[str, Any] = {"history": "blocks", "full_histories": 0.0}
+_NEWER: Mapping[str, Any] = {"history": "blocks", "full_histories": 0.0, "sorting": None}
 """Fields of a recipe of questions that version 0.1 did not have, with what it did."""
 
 
