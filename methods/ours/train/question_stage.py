@@ -92,7 +92,7 @@ class QuestionRecipe:
 
 MINIATURE = QuestionRecipe(
     summary_pretraining=None,
-    questions=FitConfig(images=24_000, batch=8, lr=2e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120),
+    questions=FitConfig(images=16_000, batch=16, lr=1e-3, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
     asked=4,
     synthetic_share=0.0,
@@ -100,7 +100,7 @@ MINIATURE = QuestionRecipe(
     teacher_weight=0.0,
     history="verdicts",
     full_histories=0.7,
-    sorting=FitConfig(images=16_000, batch=8, lr=2e-3, warmup_steps=100, ema=0.998, decay=0.2, save_every_s=120),
+    sorting=FitConfig(images=12_000, batch=8, lr=2e-3, warmup_steps=100, ema=0.998, decay=0.2, save_every_s=120),
 )
 """Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
 
