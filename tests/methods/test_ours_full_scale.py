@@ -262,8 +262,8 @@ def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
         teacher=teacher,
     )
     assert card is not None
-    summary = {"summary_pretraining": 32} if teacher else {}
-    assert {name: part["seen"] for name, part in card["training"].items()} == {**summary, "questions": 16}
+    first = {"summary_pretraining": 32} if teacher else {"sorting": 16}
+    assert {name: part["seen"] for name, part in card["training"].items()} == {**first, "questions": 16}
     assert card["data"]["users"] == 3
     assert (tmp_path / "out" / "summary_pretraining.png").exists() is teacher
     stored = load_mllm(tmp_path / "out" / "mllm", device="cpu")
