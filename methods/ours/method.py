@@ -25,10 +25,10 @@ from prefbench.api import (
 from prefbench.models.mllms.model import HiddenStates
 
 from ..shared.asking import Asking, by_layer
-from ..shared.image_tower import most_typical, tower_name
+from ..shared.image_tower import tower_name
 from ..shared.questions import Examples, likes_question
 from . import weights
-from .vectors import join
+from .vectors import join, referred
 
 
 class PrefGen(Method):
@@ -141,12 +141,12 @@ class PrefGen(Method):
         return vectors
 
     def _image(self, examples: Examples) -> Tensor:
-        """The embedding (E,) of the most typical liked image; the mean over training where nothing is liked."""
+        """The embedding (E,) of the liked image that stands for all; the mean over training where nothing is liked."""
         if not examples.liked:
             average: Tensor = self.scales.mean[self.config.widths.parts["img"]]
             return average
         embeddings: Tensor = self.embed_images(examples.liked)
-        return embeddings[most_typical(embeddings)]
+        return embeddings[referred(embeddings, self.config.reference)]
 
     def _visible(self, history: History) -> History:
         """The judgments that the language model is shown."""

@@ -21,7 +21,7 @@ from PIL import Image
 from prefbench.api import Case, Context, Drawing, History, Judgment, Picture, PrefbenchError, ProbeItem, Request
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.method import PrefGen
-from prefbench.methods.ours.train import ablation, injection_stage, job, layer_stage, question_stage
+from prefbench.methods.ours.train import ablation, injection_recipe, injection_stage, job, layer_stage, question_stage
 from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
 from prefbench.methods.ours.train.question_task import QuestionTask
@@ -61,11 +61,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module", autouse=True)
 def short() -> Iterator[None]:
     """The real recipes, a few steps long, saved whenever the loop asks."""
-    asking, fitting = question_stage.PREDECESSOR, injection_stage.FULL
+    asking, fitting = question_stage.PREDECESSOR, injection_recipe.FULL
     few = {"batch": 1, "save_every_s": 0.0, "images": STEPS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(question_stage, "PREDECESSOR", replace(asking, questions=replace(asking.questions, **few)))
-        patch.setattr(injection_stage, "FULL", replace(fitting, histories=2, fit=replace(fitting.fit, **few)))
+        patch.setattr(injection_recipe, "FULL", replace(fitting, histories=2, fit=replace(fitting.fit, **few)))
         patch.setattr(layer_stage, "PROBED", Probed(gallery=4, batch=32))
         yield
 
@@ -214,13 +214,13 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from prefbench.methods.ours.train import injection_stage, layer_stage, question_stage
+from prefbench.methods.ours.train import injection_recipe, layer_stage, question_stage
 from prefbench.methods.ours.train.stages import train
 from prefbench.training.requests import TrainRequest
 
-asking, fitting = question_stage.PREDECESSOR, injection_stage.FULL
+asking, fitting = question_stage.PREDECESSOR, injection_recipe.FULL
 question_stage.PREDECESSOR = replace(asking, questions=replace(asking.questions, batch=1, images=4))
-injection_stage.FULL = replace(fitting, histories=2, fit=replace(fitting.fit, batch=1, images=4))
+injection_recipe.FULL = replace(fitting, histories=2, fit=replace(fitting.fit, batch=1, images=4))
 layer_stage.PROBED = layer_stage.Probed(gallery=4, batch=32)
 names = ("suite", "backbone", "mllm", "image_tower")
 train(TrainRequest(Path(sys.argv[1])), **dict(zip(names, sys.argv[2:], strict=True)))
@@ -326,7 +326,7 @@ def test_variants_are_trained_on_equal_terms(
     assert drawn == {"history", "negative", "user scale", "user guidance"}
     for variant in found.variants:
         PrefGen(**variant.parameters)
-    assert json.loads((made["whole"] / "card.json").read_text())["recipe"]["fit"]["lr"] == injection_stage.FULL.fit.lr
+    assert json.loads((made["whole"] / "card.json").read_text())["recipe"]["fit"]["lr"] == injection_recipe.FULL.fit.lr
     with pytest.raises(PrefbenchError, match="was trained on 3 images, not 5; remove"):
         ablation.ours(replace(request, images=5), said.append)
 

@@ -69,7 +69,7 @@ def test_a_part_moves_its_own_tokens_unless_it_is_left_out(name: str, tokens: sl
 
 # --------------------------------------------------------------------------------------------------- alignment
 
-KINDS: tuple[Alignment, ...] = ("none", "cosine", "mse", "contrastive", "mmd", "mmd-unbiased")
+KINDS: tuple[Alignment, ...] = ("none", "cosine", "mse", "contrastive", "mmd", "mmd-unbiased", "mmd-user", "mmd-both")
 
 
 def kernel_mean(x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
@@ -98,6 +98,37 @@ def test_mmd_equals_the_formula(kind: Alignment, aligned: tuple[Tensor, Tensor, 
         own = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in inside]
     expected = sum(own) - 2 * kernel_mean(x, y, width).mean()
     assert alignment_loss(mapped, words, mask, kind).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_mmd_of_users_pairs_each_with_the_own_words(aligned: tuple[Tensor, Tensor, Tensor]) -> None:
+    mapped, words, mask = aligned
+    y = words[mask].double().numpy()
+    width = float(np.median(np.linalg.norm(y[:, None] - y[None], axis=-1)[np.triu_indices(len(y), k=1)]))
+    expected = []
+    for tokens, states, spoken in zip(mapped, words, mask, strict=True):
+        if not spoken.any():
+            continue
+        own, said = tokens.double().numpy(), states[spoken].double().numpy()
+        total = -2 * kernel_mean(own, said, width).mean()
+        for part in (own, said):
+            k = kernel_mean(part, part, width)
+            total += (k.sum() - len(k)) / (len(k) * (len(k) - 1)) if len(k) > 1 else 1.0
+        expected.append(total)
+    found = alignment_loss(mapped, words, mask, "mmd-user").item()
+    assert found == pytest.approx(np.mean(expected), abs=1e-5)
+    both = found + alignment_loss(mapped, words, mask, "mmd").item()
+    assert alignment_loss(mapped, words, mask, "mmd-both").item() == pytest.approx(both, abs=1e-6)
+
+
+def test_mmd_of_users_is_lower_with_the_own_words_and_mmd_of_all_is_not() -> None:
+    rng = torch.Generator().manual_seed(0)
+    centres = 3 * torch.randn(8, 1, 5, generator=rng)
+    words, mask = centres + 0.3 * torch.randn(8, 4, 5, generator=rng), torch.ones(8, 4, dtype=torch.bool)
+    mapped = centres + 0.3 * torch.randn(8, 3, 5, generator=rng)
+    right, wrong = (alignment_loss(x, words, mask, "mmd-user") for x in (mapped, mapped.roll(1, 0)))
+    assert right + 0.2 < wrong
+    right, wrong = (alignment_loss(x, words, mask, "mmd") for x in (mapped, mapped.roll(1, 0)))
+    assert right.item() == pytest.approx(wrong.item(), abs=1e-5)
 
 
 def test_identical_sets_are_aligned() -> None:

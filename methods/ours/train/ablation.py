@@ -16,7 +16,7 @@ from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Varian
 
 from .. import weights
 from ..method import PrefGen
-from .injection_stage import InjectionRecipe
+from .injection_recipe import InjectionRecipe
 from .job import Job, Sources
 
 TRAINED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

@@ -1,4 +1,5 @@
-"""Names of recipe fields in version 0.1, so that its cards load and its checkpoints resume."""
+"""Recipes of earlier versions: former names of fields, and fields that there were not, so that their cards load and
+their checkpoints resume."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ _FORMER: Mapping[str, str] = {
     "freeze_vision": "frozen_eyes",
 }
 """Today's name to the former one."""
+_LATER = ("targets", "shown", "dislikes", "reference", "layers", "words", "train_users", "attention_rate")
+"""Fields since; their defaults are what was done before there were any."""
 
 
 def current_names(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,6 +28,10 @@ def current_names(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recipe_text(recipe: DataclassInstance) -> str:
-    """A recipe's `repr` under its former names: the digests that checkpoints hold are taken over this text."""
-    values = ", ".join(f"{_FORMER.get(f.name, f.name)}={getattr(recipe, f.name)!r}" for f in fields(recipe))
+    """A recipe's `repr` under its former names, without later fields that have their defaults.
+
+    The digests that checkpoints hold are taken over this text.
+    """
+    told = [f for f in fields(recipe) if f.name not in _LATER or getattr(recipe, f.name) != f.default]
+    values = ", ".join(f"{_FORMER.get(f.name, f.name)}={getattr(recipe, f.name)!r}" for f in told)
     return f"{type(recipe).__name__}({values})"
