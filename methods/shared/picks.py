@@ -18,7 +18,7 @@ from tqdm import tqdm
 from prefbench.api import History
 from prefbench.models.mllms.model import Mllm
 
-from .questions import Examples, likes_question
+from .questions import TEMPLATES, Examples, likes_question
 from .verdicts import Verdicts
 
 
@@ -58,7 +58,7 @@ def picks(
     for start in tqdm(range(0, len(histories), batch), desc="pick", unit="batch"):
         chunk = histories[start : start + batch]
         examples = [Examples.of(history) for history in chunk]
-        answers = mllm.answers([likes_question(one) for one in examples], batch=batch)
+        answers = _answers(mllm, examples, batch)
         for history, one, answer in zip(chunk, examples, answers, strict=True):
             groups = _candidates(history, rows, how, seed)
             yes = verdicts.after(one, answer, [images[row] for group in groups for row in group])
@@ -66,6 +66,12 @@ def picks(
             best = [int(part.argmax()) for part in np.split(yes, ends)]
             chosen.append([group[place] for group, place in zip(groups, best, strict=True)])
     return chosen
+
+
+def _answers(mllm: Mllm, examples: Sequence[Examples], batch: int) -> list[str]:
+    """What the model says of what each user likes; of an empty history, nothing."""
+    told = iter(mllm.answers([likes_question(one) for one in examples if one], batch=batch) if any(examples) else [])
+    return [next(told) if one else TEMPLATES.nothing for one in examples]
 
 
 def _candidates(history: History, rows: dict[str, list[int]], how: Picking, seed: int) -> list[list[int]]:

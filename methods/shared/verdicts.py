@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from prefbench.api import FloatArray, History
+from prefbench.api import FloatArray, History, Judgment, Picture
 from prefbench.models.mllms.conversation import Conversation, fitted
 from prefbench.models.mllms.model import Mllm
 
@@ -34,8 +35,31 @@ class Verdicts:
         """One verdict (N,) per picture, each as if it were asked about alone."""
         if not pictures:
             return np.zeros(0)
-        answer = self._answers.of(history)
-        return self.after(Examples.of(history), answer, pictures)
+        return self.after(Examples.of(history), self.answer(history), pictures)
+
+    def answer(self, history: History) -> str:
+        """What the model says of what the user likes, as verdicts are asked for after it."""
+        return self._answers.of(history)
+
+    def kept(self, history: History) -> dict[str, Any]:
+        """A history and the answer as plain data for a profile, pictures no larger than the model sees them."""
+        side = self._mllm.card.image_side
+        shown = {
+            name: [(np.asarray(fitted(judgment.picture.load(), side)), judgment.prompt) for judgment in judgments]
+            for name, judgments in (("liked", history.liked), ("disliked", history.disliked))
+        }
+        return {**shown, "answer": self.answer(history)}
+
+    def again(self, kept: Mapping[str, Any], pictures: Sequence[Image.Image]) -> FloatArray:
+        """Verdicts (N,) after what `kept` holds."""
+        sides = {
+            name: tuple(
+                Judgment(Picture.of(Image.fromarray(np.asarray(pixels))), prompt, name == "liked")
+                for pixels, prompt in kept[name]
+            )
+            for name in ("liked", "disliked")
+        }
+        return self.after(Examples.of(History("", **sides)), kept["answer"], pictures)
 
     def after(self, examples: Examples, answer: str, pictures: Sequence[Image.Image]) -> FloatArray:
         """The same after a history and the model's answer of what the user likes."""

@@ -54,17 +54,19 @@ def choose_liking_layers(
     most: int = 4,
     candidates: Collection[ProbedLayer] | None = None,
     repeats: int = 4,
+    stable: float = 0.5,
     folds: int = 4,
     inverse_penalty: float = INVERSE_PENALTY,
     seed: int = 0,
 ) -> LikingChoice:
-    """At most `most` layers, those of the highest accuracy that pass (`LikingLayer.passes`).
+    """At most `most` layers, those of the highest accuracy that pass (`LikingLayer.passes`) and are chosen stably.
 
     Every repetition deals users and prompts into other folds; an accuracy is the mean over the repetitions. Then the
     users are halved as often, and each half chooses for the other: `stability` and `nested` are of these choices.
 
     Args:
         states, mismatched: (N, W) each, rows as in `labels`; see `probe_liking`.
+        stable: least share of the halves that must choose a layer.
 
     Raises:
         PrefbenchError: no candidate, or as `probe_liking`.
@@ -80,8 +82,9 @@ def choose_liking_layers(
 
     rows = {layer: (accuracy(states[layer]), accuracy(mismatched[layer])) for layer in allowed}
     everybody = np.unique(labels.users)
-    chosen = _best(rows, labels, everybody, most)
     nested, counts = _halved(rows, labels, everybody, most, repeats, seed)
+    steady = {layer: pair for layer, pair in rows.items() if counts[layer] >= stable - 1e-9}
+    chosen = _best(steady, labels, everybody, most)
     tested = tuple(_tested(layer, *rows[layer], labels, everybody, counts[layer]) for layer in allowed)
     return LikingChoice(tuple(sorted(layer.layer for layer in chosen)), tested, nested)
 

@@ -26,10 +26,13 @@ from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
 from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.methods.ours.train.stages import train
+from prefbench.methods.shared.candidates import candidate_seeds
 from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, likes_question
+from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
+from prefbench.run import payloads
 from prefbench.training.adapter import AdapterTask
 from prefbench.training.requests import TrainRequest
 from prefbench.training.variants import AblationRequest
@@ -115,9 +118,15 @@ def test_every_stage_leaves_its_result_and_its_card(trained: Trained) -> None:
     assert questions["training"]["questions"]["steps"] == injection["training"]["injection"]["steps"] == STEPS
     assert layers["data"]["split"] == "val"
     assert layers["data"]["users"] == 20
-    assert layers["data"]["layers"]["sem"] == [1, 2]
+    assert len(layers["data"]["layers"]["sem"]) == 1, "one of two layers is left for e_core"
+    assert layers["data"]["layers"]["sem"] != layers["data"]["layers"]["core"]
+    assert set(layers["data"]["alternatives"]) == {"chosen", "random", "random-sem", "random-core", "all", "top-four"}
     assert injection["data"]["histories"] == 12
     assert injection["layers"] == layers["data"]
+    aligned = injection["alignment"]
+    assert aligned["before"]["users"] == aligned["after"]["users"] == 6
+    assert aligned["before"]["all_floor"] == aligned["after"]["all_floor"], "the words are the same"
+    assert aligned["before"]["all"] != aligned["after"]["all"]
     assert "prefbench train ours -p suite=" in injection["command"]
     for name in (
         "questions.png",
@@ -320,7 +329,7 @@ def test_variants_are_trained_on_equal_terms(
     assert list(made) == ["whole", "without e_img", "none"]
     cards = [json.loads((path / "card.json").read_text()) for path in made.values()]
     assert [card["training"]["injection"]["seen"] for card in cards] == [3, 3, 3]
-    assert [card["recipe"]["alignment"] for card in cards] == ["mmd", "mmd", "none"]
+    assert [card["recipe"]["alignment"] for card in cards] == ["mmd-both", "mmd-both", "none"]
     assert weights.Config.load(made["without e_img"] / weights.CONFIG).without == ("img",)
     drawn = {variant.group for variant in found.variants if variant.weights is None}
     assert drawn == {"history", "negative", "user scale", "user guidance"}
@@ -372,7 +381,7 @@ def test_a_profile_is_the_users_vector_and_the_opposite_users(method: PrefGen) -
     widths = method.config.widths
     assert payload.shape == (2, widths.total)
     assert payload.dtype == torch.float32
-    assert (widths.sem, widths.core, widths.img) == (2 * tiny_mllms.WIDTH, tiny_mllms.WIDTH, tiny_suite.TOWER_WIDTH)
+    assert (widths.sem, widths.core, widths.img) == (tiny_mllms.WIDTH, tiny_mllms.WIDTH, tiny_suite.TOWER_WIDTH)
     opposite = method.profile(History(one.user, one.disliked, one.liked)).payload
     torch.testing.assert_close(payload, opposite.flip(0))
     assert not torch.allclose(payload[0], payload[1])
@@ -404,6 +413,41 @@ def test_several_users_in_one_batch_equal_the_same_users_alone(method: PrefGen) 
     assert np.abs(stack(together) - stack(alone)).mean() < 1
     backwards = method.generate(requests[::-1])[::-1]
     assert np.abs(stack(together) - stack(backwards)).mean() < 1
+
+
+def test_the_best_of_n_by_its_own_verdicts_is_kept_and_paid_for(trained: Trained) -> None:
+    method = method_of(trained, n=3)
+    requests = requests_for(method, HISTORIES[:2])
+    kept = method.generate(requests)
+    single = method_of(trained, backbone=method.context.backbone)
+    for request, drawing, history_ in zip(requests, kept, HISTORIES, strict=False):
+        profile = single.profile(history_)
+        rivals = [
+            single.generate([replace(request, seed=seed, profile=profile)])[0]
+            for seed in candidate_seeds(request.seed, 3)
+        ]
+        images = [rival.image for rival in rivals]
+        best = int(Verdicts(method.mllm).of(history_, images).argmax())
+        np.testing.assert_allclose(np.asarray(drawing.image, float), np.asarray(images[best], float), atol=2)
+        assert drawing.nfe == 3 * rivals[0].nfe
+    assert payloads.parse(payloads.dump(requests[0].profile.payload))["after"]["answer"] == (
+        method.verdicts.answer(HISTORIES[0])
+    )
+
+
+def test_own_words_stand_in_the_prompt(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = method_of(trained, words=True)
+    monkeypatch.setattr(method.mllm, "answers", lambda asked, **_: ["red foxes"] * len(asked))
+    (drawing,) = method.generate(requests_for(method, HISTORIES[:1]))
+    assert drawing.prompt_used == f"{tiny_suite.PROMPTS[0]}, red foxes"
+    monkeypatch.setattr(method.mllm, "answers", lambda asked, **_: [TEMPLATES.nothing] * len(asked))
+    method = method_of(trained, words=True)
+    monkeypatch.setattr(method.mllm, "answers", lambda asked, **_: [TEMPLATES.nothing] * len(asked))
+    (drawing,) = method.generate(requests_for(method, HISTORIES[:1]))
+    plain = method_of(trained)
+    (expected,) = plain.generate(requests_for(plain, HISTORIES[:1]))
+    assert drawing.prompt_used == tiny_suite.PROMPTS[0]
+    assert np.array_equal(np.asarray(drawing.image), np.asarray(expected.image))
 
 
 def test_users_draw_differently(method: PrefGen) -> None:

@@ -89,13 +89,13 @@ def _core_of(
 def _alternatives(
     chosen: Layers, layers: int, core_of_top: tuple[tuple[int, ...], Pooling], top: tuple[int, ...]
 ) -> dict[LayerRule, Layers]:
-    """As many layers as were chosen, at random; all layers; the top four."""
+    """As many layers as were chosen, at random; all layers; the top four. A random core is not the chosen one."""
     rng = np.random.default_rng(0)
     order = [int(layer) for layer in rng.permutation(np.arange(1, layers + 1))]
     sem = tuple(sorted(order[: len(chosen.sem)]))
     core = tuple(sorted(order[len(chosen.sem) :][: len(chosen.core)])) or chosen.core
     other_sem = _drawn(order, chosen.core, len(chosen.sem)) or chosen.sem
-    other_core = _drawn(order, chosen.sem, len(chosen.core)) or chosen.core
+    other_core = _drawn(order, (*chosen.sem, *chosen.core), len(chosen.core)) or chosen.core
     everything = tuple(range(1, layers + 1))
     return {
         "chosen": chosen,
