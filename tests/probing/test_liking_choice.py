@@ -15,11 +15,11 @@ def labels() -> ProbeLabels:
     return probe_labels(np.random.default_rng(0))
 
 
-def chosen(labels: ProbeLabels, own: float, other: float, **how: int) -> LikingChoice:
+def chosen(labels: ProbeLabels, own: float, other: float) -> LikingChoice:
     states, mismatched = (
         item_states(np.random.default_rng(seed), labels, planted=planted) for seed, planted in ((1, own), (2, other))
     )
-    return choose_liking_layers(states, labels, mismatched, repeats=2, **how)
+    return choose_liking_layers(states, labels, mismatched, repeats=2)
 
 
 def test_the_planted_layer_is_chosen_alone_and_always(labels: ProbeLabels) -> None:
