@@ -22,6 +22,7 @@ from prefbench.api import Case, Context, Drawing, History, Judgment, Picture, Pr
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.method import PrefGen
 from prefbench.methods.ours.train import ablation, injection_recipe, injection_stage, job, layer_stage, question_stage
+from prefbench.methods.ours.train.ablation import Change
 from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
 from prefbench.methods.ours.train.question_task import QuestionTask
@@ -312,32 +313,75 @@ def test_what_is_trained_is_in_float32_whatever_the_denoiser_is_in(folders: dict
 def test_variants_are_trained_on_equal_terms(
     trained: Trained, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = {"parts": {"without e_img": {"without": ("img",)}}, "alignment": {"none": {"alignment": "none"}}}
+    changes = {
+        "parts": {"without e_img": Change({"without": ("img",)})},
+        "alignment": {"none": Change({"alignment": "none"}), "the same": Change({"alignment": "mmd-both"})},
+        "questions": {"none": Change(untrained=True)},
+    }
     monkeypatch.setattr(ablation, "TRAINED", changes)
+
+    def unasked(_: job.Job, at: Path) -> Path:
+        load_mllm(folders["idefics2"], device="cpu").save(at)
+        return at
+
+    monkeypatch.setattr(ablation, "_language_model", lambda _: "mini-mllm")
+    monkeypatch.setattr(job.Job, "unasked", unasked)
     shutil.copytree(trained.folder, tmp_path / "ours")
     backbone = str(folders[SCALES[trained.name][0]])
     request = AblationRequest(tmp_path / "ours", images=3, suite=SUITE, backbone=backbone)
     said: list[str] = []
     found = ablation.ours(request, said.append)
-    assert said == ["train whole: whole", "train parts: without e_img", "train alignment: none"]
+    assert said[0].startswith("4 trainings of 3 images: about 0.0 core-hours")
+    trainings = ["whole: whole", "parts: without e_img", "alignment: none", "questions: none"]
+    assert said[1:] == [f"train {name}" for name in trainings], "what changes nothing is no variant"
     assert found.training == {"images": 3}
     assert set(found.defaults) == {"user_scale", "user_guidance"}
     swept = {(v.group, v.name) for v in found.variants}
     own = {(name.replace("_", " "), f"{value:g}") for name, value in found.defaults.items()}
     assert not own & swept, "the whole method stands for its own values"
     made = {variant.name: variant.weights for variant in found.variants if variant.weights is not None}
-    assert list(made) == ["whole", "without e_img", "none"]
-    cards = [json.loads((path / "card.json").read_text()) for path in made.values()]
-    assert [card["training"]["injection"]["seen"] for card in cards] == [3, 3, 3]
-    assert [card["recipe"]["alignment"] for card in cards] == ["mmd-both", "mmd-both", "none"]
+    folders_of = [variant.weights for variant in found.variants if variant.weights is not None]
+    cards = [json.loads((path / "card.json").read_text()) for path in folders_of]
+    assert [card["training"]["injection"]["seen"] for card in cards] == [3, 3, 3, 3]
+    assert [card["recipe"]["alignment"] for card in cards] == ["mmd-both", "mmd-both", "none", "mmd-both"]
+    assert len({card["data"]["mllm"] for card in cards}) == 2
+    assert cards[3]["data"]["mllm"] != cards[0]["data"]["mllm"], "that one answered no question"
     assert weights.Config.load(made["without e_img"] / weights.CONFIG).without == ("img",)
     drawn = {variant.group for variant in found.variants if variant.weights is None}
-    assert drawn == {"history", "negative", "user scale", "user guidance"}
+    assert drawn == {"history", "negative", "words", "best of", "user scale", "user guidance"}
     for variant in found.variants:
         PrefGen(**variant.parameters)
+    method_of(trained, weights=str(folders_of[3])).profile(HISTORIES[0])
     assert json.loads((made["whole"] / "card.json").read_text())["recipe"]["fit"]["lr"] == injection_recipe.FULL.fit.lr
     with pytest.raises(PrefbenchError, match="was trained on 3 images, not 5; remove"):
         ablation.ours(replace(request, images=5), said.append)
+
+
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
+def test_groups_are_trained_alone_and_with_several_seeds(
+    trained: Trained, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(trained.folder, tmp_path / "ours")
+    backbone = str(folders[SCALES[trained.name][0]])
+    request = AblationRequest(
+        tmp_path / "ours", images=3, suite=SUITE, backbone=backbone, seeds=2, only=("keys and values",)
+    )
+    said: list[str] = []
+    found = ablation.ours(request, said.append)
+    assert {variant.group for variant in found.variants} == {"whole", "keys and values"}
+    assert "train whole: whole, seed 2 of 2" in said
+    for variant in found.variants:
+        assert variant.weights is not None
+        (other,) = variant.more_weights
+        assert (variant.weights / weights.FILE).read_bytes() != (other / weights.FILE).read_bytes()
+    frozen = next(variant for variant in found.variants if variant.name == "frozen")
+    assert frozen.weights is not None
+    fresh = weights.attach(load_backbone(backbone, device="cpu"), weights.Config.load(frozen.weights / weights.CONFIG))
+    _, adapter, _, _ = weights.load(frozen.weights, load_backbone(backbone, device="cpu"))
+    for before, after in zip(fresh.layers.parameters(), adapter.layers.parameters(), strict=True):
+        torch.testing.assert_close(before, after, atol=1e-3, rtol=1e-3, msg="keys and values are the text's")
+    with pytest.raises(PrefbenchError, match="'part'"):
+        ablation.ours(replace(request, only=("part",)), said.append)
 
 
 # ---------------------------------------------------------------------------------------------------- drawing

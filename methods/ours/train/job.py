@@ -191,9 +191,19 @@ class Job:
         write_card(final / "card.json", card)
         return card
 
+    def unasked(self, folder: Path) -> Path:
+        """A folder of the language model as it was before it answered any question; made once.
+
+        A miniature has learned to see by then, from the first stage's own folder.
+        """
+        if not (folder / CARD_FILE).is_file():
+            question_stage.start(self.mllm_card, self.folder / "questions").save(folder)
+        return folder
+
     def _source(self, recipe: InjectionRecipe, mllm: Mllm) -> injection_stage.UserSource:
         """What a recipe's user vectors are made of."""
         path = self.folder / "questions" / question_stage.HEADS
+        asks_heads = (recipe.picked or recipe.synthetic_users) and path.is_file()
         users = self.train_users
         if 0 < recipe.train_users < len(users):
             order = np.random.default_rng([recipe.fit.seed, 5]).permutation(len(users))
@@ -204,7 +214,7 @@ class Job:
             users,
             self.judged_images,
             [judgment.prompt for one in self.train_users for judgment in judgments(one)],
-            PreferenceHeads.load(path) if path.is_file() else None,
+            PreferenceHeads.load(path) if asks_heads else None,
         )
 
     def _layers(self, rule: LayerRule) -> Layers:
