@@ -37,7 +37,7 @@ class WordStates:
 
     def _tokens(self, text: str) -> tuple[Tensor, Tensor]:
         """Every word token of the text, commas and articles among them."""
-        states = self._backbone.prompts(text)["prompt_embeds"][0, 1 : 1 + TOKENS].float()
+        states = self._backbone.prompts(text)["prompt_embeds"][0, 1 : 1 + TOKENS].float().cpu()
         return states, torch.arange(len(states)) < self._spoken(text, len(states))
 
     def _phrases(self, likes: str) -> tuple[Tensor, Tensor]:
@@ -49,7 +49,7 @@ class WordStates:
         return states, torch.arange(PHRASES) < len(rows)
 
     def _phrase(self, phrase: str) -> Tensor:
-        states = self._backbone.prompts(phrase)["prompt_embeds"][0, 1:].float()
+        states = self._backbone.prompts(phrase)["prompt_embeds"][0, 1:].float().cpu()
         return states[: max(1, self._spoken(phrase, len(states)))].mean(0)
 
     def _spoken(self, text: str, room: int) -> int:
@@ -60,7 +60,7 @@ class WordStates:
 
 def content_words(phrase: str) -> str:
     """The phrase without punctuation and function words; empty where nothing is left."""
-    words = (word.strip(".;:!?\"'()") for word in phrase.lower().split())
+    words = (word.strip(".,;:!?\"'()") for word in phrase.lower().split())
     return " ".join(word for word in words if word and word not in _FUNCTION_WORDS)
 
 
