@@ -27,6 +27,7 @@ from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
 from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.methods.ours.train.stages import train
+from prefbench.methods.ours.vectors import Layers
 from prefbench.methods.shared.candidates import candidate_seeds
 from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, likes_question
 from prefbench.methods.shared.verdicts import Verdicts
@@ -226,6 +227,7 @@ from dataclasses import replace
 from pathlib import Path
 from prefbench.methods.ours.train import injection_recipe, layer_stage, question_stage
 from prefbench.methods.ours.train.stages import train
+from prefbench.methods.ours.vectors import Layers
 from prefbench.training.requests import TrainRequest
 
 asking, fitting = question_stage.PREDECESSOR, injection_recipe.FULL
@@ -304,6 +306,56 @@ def test_what_is_trained_is_in_float32_whatever_the_denoiser_is_in(folders: dict
     assert {parameter.dtype for parameter in trainable} == {torch.float32}
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in trainable)
     assert backbone.pipeline.unet.conv_in.weight.dtype == torch.bfloat16
+
+
+OPTIONS: dict[str, Any] = {
+    "targets": "picks",
+    "layers": "all",
+    "alignment": "mmd",
+    "alignment_weight": 1.0,
+    "train_users": 3,
+    "attention_rate": 0.1,
+    "seed": 4,
+}
+
+
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
+def test_every_option_of_the_injection_is_in_its_recipe_and_its_command(
+    trained: Trained, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(trained.folder, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "injection")
+    card = train_tiny(folders, trained.name, tmp_path / "out", stage="injection", images=3, **OPTIONS)
+    assert card is not None
+    told = card["recipe"] | {"seed": card["recipe"]["fit"]["seed"]}
+    assert {name: told[name] for name in OPTIONS} == OPTIONS
+    assert all(f" -p {name}={value}" in card["command"] for name, value in OPTIONS.items())
+    assert (card["data"]["users"], card["data"]["histories"]) == (3, 6)
+    assert Layers.load(tmp_path / "out" / "final" / weights.LAYERS).sem == (1, 2)
+    method_of(trained, weights=str(tmp_path / "out" / "final")).profile(HISTORIES[0])
+
+
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ({"alignment_weight": -1.0}, "alignment_weight must be 0 or more and finite, got -1.0"),
+        ({"attention_rate": float("nan")}, "attention_rate must be 0 or more and finite, got nan"),
+        ({"train_users": 1}, "train_users must be 0 for all, or at least 2"),
+        ({"layers": "random"}, "knows no layers 'random'; run -p stage=layers again"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(
+    trained: Trained, folders: dict[str, Path], tmp_path: Path, option: dict[str, Any], line: str
+) -> None:
+    """The last one on layers that were chosen before others were kept beside them."""
+    shutil.copytree(trained.folder, tmp_path / "out")
+    path = tmp_path / "out" / "layers" / "card.json"
+    stored = json.loads(path.read_text())
+    del stored["data"]["alternatives"]
+    path.write_text(json.dumps(stored))
+    with pytest.raises(PrefbenchError, match=line):
+        train_tiny(folders, trained.name, tmp_path / "out", stage="injection", images=3, **option)
 
 
 # -------------------------------------------------------------------------------------------------- ablations

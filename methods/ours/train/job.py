@@ -166,9 +166,9 @@ class Job:
             mllm: folder of another language model than the one of the first stage.
             reads: folder for what it reads of histories, where trainings of several recipes share one.
         """
-        mllm_folder = mllm or self.mllm_folder
+        layers, mllm_folder = self._layers(recipe.layers), mllm or self.mllm_folder
         language_model = self._taught(mllm_folder)
-        source = self._source(recipe, language_model)
+        source = self._source(recipe, language_model, layers)
         path = self.folder / "read.pt" if reads is None else reads / f"{source.identity(recipe)[:16]}.pt"
         histories = source.read(recipe, path)
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
@@ -200,7 +200,7 @@ class Job:
             question_stage.start(self.mllm_card, self.folder / "questions").save(folder)
         return folder
 
-    def _source(self, recipe: InjectionRecipe, mllm: Mllm) -> injection_stage.UserSource:
+    def _source(self, recipe: InjectionRecipe, mllm: Mllm, layers: Layers) -> injection_stage.UserSource:
         """What a recipe's user vectors are made of."""
         path = self.folder / "questions" / question_stage.HEADS
         asks_heads = (recipe.picked or recipe.synthetic_users) and path.is_file()
@@ -210,7 +210,7 @@ class Job:
             users = [users[int(i)] for i in sorted(order[: recipe.train_users])]
         return injection_stage.UserSource(
             mllm,
-            self._layers(recipe.layers),
+            layers,
             users,
             self.judged_images,
             [judgment.prompt for one in self.train_users for judgment in judgments(one)],
