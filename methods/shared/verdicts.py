@@ -88,7 +88,7 @@ class Verdicts:
         begin, many = int(shown[-mllm.processor.image_seq_len]), len(pictures)
         head = {name: whole[name][:, :begin] for name in ("input_ids", "attention_mask")}
         pixels = {name: whole[name][:, :-1] for name in _PIXELS if name in whole and whole[name].shape[1] > 1}
-        cache = model(**head, **pixels, use_cache=True, logits_to_keep=1).past_key_values
+        cache = model(**head, **pixels, use_cache=True, logits_to_keep=1).cache
         cache.batch_repeat_interleave(many)
         asked = mllm.processor.image_processor(
             [[fitted(picture, mllm.card.image_side)] for picture in pictures], return_tensors="pt"
@@ -98,7 +98,7 @@ class Verdicts:
             "attention_mask": whole["attention_mask"].repeat(many, 1),
             **{name: asked[name].to(mllm.device) for name in _PIXELS if name in asked},
         }
-        out = model(**tail, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        out = model(**tail, cache=cache, use_cache=True, logits_to_keep=1)
         yes_no = mllm.first_tokens([TEMPLATES.yes, TEMPLATES.no])
         logits: Tensor = out.logits[:, -1].float()[:, yes_no].cpu()
         return logits
