@@ -432,6 +432,9 @@ def test_groups_are_trained_alone_and_with_several_seeds(
     _, adapter, _, _ = weights.load(frozen.weights, load_backbone(backbone, device="cpu"))
     for before, after in zip(fresh.layers.parameters(), adapter.layers.parameters(), strict=True):
         torch.testing.assert_close(before, after, atol=1e-3, rtol=1e-3, msg="keys and values are the text's")
+    said.clear()
+    ablation.ours(replace(request, only=("intra-probe", "keys and values"), seeds=1), said.append)
+    assert "no variant intra-probe: random layers: these are the whole method's own layers" in said, "of two there are"
     with pytest.raises(PrefbenchError, match="'part'"):
         ablation.ours(replace(request, only=("part",)), said.append)
 

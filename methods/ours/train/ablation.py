@@ -99,6 +99,7 @@ def ours(request: AblationRequest, progress: Callable[[str], object]) -> Ablatio
     job = Job(TrainRequest(request.folder), sources)
     if job.accelerator.num_processes > 1:
         raise PrefbenchError("prefbench ablate runs in one process")
+    changes = {key: change for key, change in changes.items() if not _same_layers(job, recipe, key, change, progress)}
     for key in changes:
         for seed in range(request.seeds):
             _check_length(_folder(request, key, seed), recipe.fit.images)
@@ -128,6 +129,16 @@ def _changes(recipe: InjectionRecipe, only: tuple[str, ...]) -> dict[tuple[str, 
         for key, change in _only(TRAINED, only).items()
         if change.untrained or replace(recipe, **change.recipe) != recipe
     }
+
+
+def _same_layers(
+    job: Job, recipe: InjectionRecipe, key: tuple[str, str], change: Change, progress: Callable[[str], object]
+) -> bool:
+    """Whether a variant would be trained on the whole method's own layers, which it then says."""
+    if set(change.recipe) != {"layers"} or job.layers_by(change.recipe["layers"]) != job.layers_by(recipe.layers):
+        return False
+    progress(f"no variant {': '.join(key)}: these are the whole method's own layers")
+    return True
 
 
 def _train(

@@ -166,7 +166,7 @@ class Job:
             mllm: folder of another language model than the one of the first stage.
             reads: folder for what it reads of histories, where trainings of several recipes share one.
         """
-        layers, mllm_folder = self._layers(recipe.layers), mllm or self.mllm_folder
+        layers, mllm_folder = self.layers_by(recipe.layers), mllm or self.mllm_folder
         language_model = self._taught(mllm_folder)
         source = self._source(recipe, language_model, layers)
         path = self.folder / "read.pt" if reads is None else reads / f"{source.identity(recipe)[:16]}.pt"
@@ -217,7 +217,7 @@ class Job:
             PreferenceHeads.load(path) if asks_heads else None,
         )
 
-    def _layers(self, rule: LayerRule) -> Layers:
+    def layers_by(self, rule: LayerRule) -> Layers:
         """The layers of a rule, as the layer stage left them."""
         path = self.folder / "layers" / weights.LAYERS
         if not path.is_file():
