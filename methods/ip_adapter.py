@@ -33,8 +33,9 @@ from prefbench.models import hub
 from prefbench.models.loading import strict_loading
 
 from .shared.groups import draw_in_groups
-from .shared.image_tower import CLIP_H, ImageEmbedder, load_tower, most_typical
+from .shared.image_tower import CLIP_H, ImageEmbedder, load_tower, most_typical, tower_name
 from .shared.latest import Latest
+from .shared.trained_adapter import CONFIG, FILE, AdapterConfig, MllmEyes
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class IpAdapter(Method):
         negative: the unconditional half of guidance: no image (`none`), or the disliked images taken as the liked ones
             are (`disliked`).
         guidance: scale of guidance by prompt and images together; 0 for the backbone's own.
+        weights: folder of an adapter that `prefbench train ip-adapter` trained; by default the public one.
     """
 
     card = MethodCard(
@@ -101,17 +103,26 @@ class IpAdapter(Method):
         images: Literal["one", "concat", "mean"] = "one",
         negative: Literal["none", "disliked"] = "disliked",
         guidance: float = 0.0,
+        weights: str = "",
     ) -> None:
         for name, value in (("scale", scale), ("guidance", guidance)):
             if not value >= 0:
                 raise PrefbenchError(f"{name} must be at least 0, got {value}")
         self.scale, self.images, self.negative, self.guidance = scale, images, negative, guidance
+        self.weights = weights
 
     def setup(self, context: Context) -> None:
         """Raises `PrefbenchError` for weights that are not here, damaged, or of another backbone."""
         super().setup(context)
-        self.files = files_for(context.backbone)
-        self.embed_images = attach(context.backbone, *self.files)
+        if self.weights:
+            folder = Path(self.weights)
+            self.files: tuple[Path, ...] = (folder / FILE, folder / CONFIG)
+            self.embed_images = AdapterConfig.load(folder).load_eyes(context.backbone)
+            attach(context.backbone, self.files[0], self.embed_images)
+        else:
+            adapter, tower = self.files = files_for(context.backbone)
+            self.embed_images = load_tower(tower.parent, context.backbone.device)
+            attach(context.backbone, adapter, self.embed_images)
         pipeline = context.backbone.pipeline
         self.width = pipeline.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features
         pipeline.set_ip_adapter_scale(self.scale)
@@ -120,6 +131,11 @@ class IpAdapter(Method):
     @property
     def card_in_use(self) -> MethodCard:
         """Names the weights and the image tower of the backbone that is drawn with."""
+        if self.weights:
+            folder = Path(self.weights)
+            config = AdapterConfig.load(folder)
+            encoder = config.eyes or tower_name(self.context.backbone, config.image_tower)
+            return replace(self.card, weights=(f"folder {folder.name}",), encoders=(Path(encoder).name,))
         adapter = ADAPTERS[self.context.backbone.card.name].adapter
         return replace(self.card, weights=(adapter.source,), encoders=(CLIP_H,)) if adapter.revision else self.card
 
@@ -198,9 +214,8 @@ def files_for(backbone: Backbone) -> tuple[Path, Path]:
     return adapter / entry.adapter.files[0], tower / entry.tower.files[0]
 
 
-def attach(backbone: Backbone, adapter: Path, tower: Path) -> ImageEmbedder:
+def attach(backbone: Backbone, adapter: Path, embed_images: ImageEmbedder | MllmEyes) -> None:
     """Loads the adapter into the backbone's pipeline. Raises `PrefbenchError` for files that do not fit."""
-    embed_images = load_tower(tower.parent, backbone.device)
     _check_fit(adapter, backbone.pipeline.unet, embed_images.width, backbone.card.name)
     with strict_loading("ip-adapter", adapter, diffusers):
         backbone.pipeline.load_ip_adapter(
@@ -210,7 +225,6 @@ def attach(backbone: Backbone, adapter: Path, tower: Path) -> ImageEmbedder:
             image_encoder_folder=None,
             local_files_only=True,
         )
-    return embed_images
 
 
 def _check_fit(file: Path, unet: Any, width: int, backbone: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -24,11 +25,16 @@ from prefbench.api import (
 )
 from prefbench.models.mllms.model import HiddenStates
 
+from ..attribute_rewrite import read_answer
 from ..shared.asking import Asking, by_layer
-from ..shared.image_tower import most_typical, tower_name
+from ..shared.candidates import candidate_seeds
+from ..shared.image_tower import tower_name
 from ..shared.questions import Examples, likes_question
+from ..shared.verdicts import Verdicts
 from . import weights
-from .vectors import join
+from .vectors import join, referred
+
+logger = logging.getLogger(__name__)
 
 
 class PrefGen(Method):
@@ -40,6 +46,8 @@ class PrefGen(Method):
         negative: what guidance leads away from: the `average` user, or the user's opposite, read from the same history
             with its sides exchanged (`disliked`).
         liked_only: shows the language model the liked images alone.
+        words: what the language model says the user likes stands in the prompt too, beside the tokens.
+        n: drawings to choose from by the language model's own verdicts; each costs as much as the first.
         weights: folder of trained weights; by default the shipped ones for the backbone.
     """
 
@@ -61,6 +69,8 @@ class PrefGen(Method):
         user_guidance: float = 2.0,
         negative: Literal["average", "disliked"] = "average",
         liked_only: bool = False,
+        words: bool = False,
+        n: int = 1,
         weights: str = "",
     ) -> None:
         if not user_scale >= 0:
@@ -68,7 +78,10 @@ class PrefGen(Method):
         if not user_guidance >= 0:
             raise PrefbenchError(f"user_guidance must be at least 0, got {user_guidance}")
         self.user_scale, self.user_guidance = user_scale, user_guidance
+        if n < 1:
+            raise PrefbenchError(f"n must be at least 1, got {n}")
         self.negative, self.liked_only, self.weights = negative, liked_only, weights
+        self.words, self.n = words, n
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -77,7 +90,7 @@ class PrefGen(Method):
         self.config, self.adapter, self.layers, self.scales = weights.load(folder, backbone)
         self.adapter.set_scale(self.user_scale)
         self.mllm, self.embed_images = weights.load_readers(folder, self.config, backbone)
-        self.asking = Asking(self.mllm)
+        self.asking, self.verdicts = Asking(self.mllm), Verdicts(self.mllm)
         self._digest = weights.digest(folder, self.config, self.mllm, self.embed_images)
 
     @property
@@ -93,28 +106,61 @@ class PrefGen(Method):
         return self._digest
 
     def profile(self, history: History) -> Profile:
-        """The user vector (F,), and with `negative=disliked` the opposite user's: (1 or 2, F)."""
+        """The user vector (F,), and with `negative=disliked` the opposite user's: (1 or 2, F).
+
+        With `words` or several drawings a dict of these `vectors`, the `words`, and what verdicts are asked `after`.
+        """
         history = self._visible(history)
         examples = [Examples.of(history)]
         if self.negative == "disliked":
             examples.append(Examples.of(History(history.user, history.disliked, history.liked)))
-        return Profile(history.user, self._vectors(examples, self._states(examples)))
+        vectors = self._vectors(examples, self._states(examples))
+        if not self.words and self.n == 1:
+            return Profile(history.user, vectors)
+        told = {"vectors": vectors, "words": self._said(history) if self.words else ""}
+        return Profile(history.user, told | ({"after": self.verdicts.kept(history)} if self.n > 1 else {}))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
+        """One drawing per request, the one of `n` that the language model gives the most probable yes."""
+        told = [request.profile.payload for request in requests]
+        told = [one if isinstance(one, Mapping) else {"vectors": one, "words": ""} for one in told]
+        prompts = [", ".join(filter(None, (r.prompt, one["words"]))) for r, one in zip(requests, told, strict=True)]
+        seeds = [candidate_seeds(request.seed, self.n) for request in requests]
+        vectors = torch.stack([one["vectors"] for one in told])
+        rounds = [self._drawn(prompts, [own[k] for own in seeds], vectors) for k in range(self.n)]
+        nfe = self.n * self.context.backbone.nfe_at(self._guidance)
+        return [
+            Drawing(images[self._best(one, images)], prompt, nfe)
+            for one, prompt, images in zip(told, prompts, zip(*rounds, strict=True), strict=True)
+        ]
+
+    def _drawn(self, prompts: Sequence[str], seeds: Sequence[int], vectors: Tensor) -> Sequence[Any]:
+        """One image per prompt, from vectors (N, 1 or 2, F)."""
         backbone = self.context.backbone
-        vectors = torch.stack([request.profile.payload for request in requests]).to(backbone.device)
+        vectors = vectors.to(backbone.device)
         positive = vectors[:, :1]
         negative = vectors[:, 1:] if self.negative == "disliked" else torch.zeros_like(positive)
-        guidance = self.user_guidance or backbone.card.guidance
-        embeds = torch.cat([negative, positive]) if guidance > 1 else positive
-        images = backbone.generate(
-            [request.prompt for request in requests],
-            [request.seed for request in requests],
-            ip_adapter_image_embeds=[embeds.to(backbone.dtype)],
-            guidance_scale=guidance,
+        embeds = torch.cat([negative, positive]) if self._guidance > 1 else positive
+        return backbone.generate(
+            prompts, seeds, ip_adapter_image_embeds=[embeds.to(backbone.dtype)], guidance_scale=self._guidance
         )
-        nfe = backbone.nfe_at(guidance)
-        return [Drawing(i, r.prompt, nfe) for i, r in zip(images, requests, strict=True)]
+
+    def _best(self, told: Mapping[str, Any], images: Sequence[Any]) -> int:
+        """The place of the drawing that the user most probably likes, the first of equals."""
+        return 0 if len(images) == 1 else int(self.verdicts.again(told["after"], images).argmax())
+
+    def _said(self, history: History) -> str:
+        """What the language model says the user likes, ready for a prompt; empty where that cannot be used."""
+        tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
+        try:
+            return read_answer(self.verdicts.answer(history), tokenizer, control)
+        except ValueError as error:
+            logger.warning("%s: %s %s; drawing without words", self.card.name, history.user, error)
+            return ""
+
+    @property
+    def _guidance(self) -> float:
+        return self.user_guidance or self.context.backbone.card.guidance
 
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; about the user alone, the parts of the vector too."""
@@ -141,12 +187,12 @@ class PrefGen(Method):
         return vectors
 
     def _image(self, examples: Examples) -> Tensor:
-        """The embedding (E,) of the most typical liked image; the mean over training where nothing is liked."""
+        """The embedding (E,) of the liked image that stands for all; the mean over training where nothing is liked."""
         if not examples.liked:
             average: Tensor = self.scales.mean[self.config.widths.parts["img"]]
             return average
         embeddings: Tensor = self.embed_images(examples.liked)
-        return embeddings[most_typical(embeddings)]
+        return embeddings[referred(embeddings, self.config.reference)]
 
     def _visible(self, history: History) -> History:
         """The judgments that the language model is shown."""

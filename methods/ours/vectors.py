@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,9 +14,15 @@ from torch import Tensor
 from prefbench.files import write_atomic
 from prefbench.models.mllms.model import HiddenStates, Mllm
 
+from ..shared.image_tower import most_typical
 from .fusion import Widths
 
 Pooling = Literal["last", "mean"]
+LayerRule = Literal["chosen", "random", "random-sem", "random-core", "all", "top-four"]
+"""The layers that the probes chose, others in place of both or of one, all, or the paper's four for `e_sem`."""
+Reference = Literal["random", "typical", "first"]
+"""Of the liked pictures of a history, the one that `e_img` is taken from: any, the one nearest to the mean of all, or
+the first. Any is for training alone: the weights are then used with the most typical one."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +30,8 @@ class Layers:
     """The layers that make up `e_sem` and `e_core`, by number (0 is the embedding layer), and how core ones are pooled.
 
     `e_sem` is the concatenation of last-token states, `e_core` the mean over layers of states pooled by `pooling`.
-    Where the core layer is one of those of `e_sem` and pooling is `last`, as in `ours-mini-sd`, `e_core` repeats a part
-    of `e_sem`.
+    Where the core layer is one of those of `e_sem` and pooling is `last`, as in the weights of version 0.2, `e_core`
+    repeats a part of `e_sem`; the layer stage keeps them apart since.
     """
 
     sem: tuple[int, ...]
@@ -36,6 +42,11 @@ class Layers:
     def top_four(cls, layers: int, core: Sequence[int], pooling: Pooling) -> Layers:
         """The paper's rule for `e_sem`, whatever probing says, with the layers that probing chose for `e_core`."""
         return cls(tuple(range(max(1, layers - 3), layers + 1)), tuple(core), pooling)
+
+    @classmethod
+    def of_record(cls, stored: Mapping[str, Any]) -> Layers:
+        """From plain data, as JSON holds it."""
+        return cls(tuple(stored["sem"]), tuple(stored["core"]), stored["pooling"])
 
     def of(self, states: HiddenStates) -> tuple[Tensor, Tensor]:
         """`e_sem` (B, layers x W) and `e_core` (B, W)."""
@@ -49,8 +60,7 @@ class Layers:
     @classmethod
     def load(cls, path: Path) -> Layers:
         """Reads what `save` wrote."""
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return cls(tuple(stored["sem"]), tuple(stored["core"]), stored["pooling"])
+        return cls.of_record(json.loads(path.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -83,3 +93,8 @@ def join(sem: Tensor, core: Tensor, img: Tensor) -> Tensor:
 def widths(layers: Layers, mllm: Mllm, image: int) -> Widths:
     """Widths of the parts of a user vector."""
     return Widths(len(layers.sem) * mllm.width, mllm.width, image)
+
+
+def referred(embeddings: Tensor, rule: Reference) -> int:
+    """The row of the one of liked pictures (N, E), in the order of the history, that `e_img` is taken from in use."""
+    return 0 if rule == "first" else most_typical(embeddings)

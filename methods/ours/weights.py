@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -24,7 +24,7 @@ from prefbench.training.adapter import Adapter
 
 from ..shared.image_tower import ImageEmbedder, load_image_tower
 from .fusion import Fusion, Widths
-from .vectors import Layers, Scales
+from .vectors import Layers, Reference, Scales
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,8 @@ class Config:
     """Empty for the backbone's own."""
     image_tower_digest: str = ""
     """Empty in weights that were stored before it was noted."""
+    reference: Reference = field(default="typical", repr=False)
+    """Which liked picture stands for all; weights that were stored before it was noted use the most typical one."""
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -113,7 +115,8 @@ def digest(folder: Path, config: Config, mllm: Mllm, embed_images: ImageEmbedder
     """SHA-256 over all that pixels depend on: adapter, layers, shape, language model and image tower."""
     files = hub.digest({folder: [folder / FILE, folder / LAYERS]})
     shape = replace(config, mllm="", image_tower="", image_tower_digest="")
-    return hashlib.sha256(f"{files} {shape} {mllm.digest} {embed_images.digest}".encode()).hexdigest()
+    later = "" if config.reference == "typical" else f" {config.reference}"
+    return hashlib.sha256(f"{files} {shape} {mllm.digest} {embed_images.digest}{later}".encode()).hexdigest()
 
 
 def attach(backbone: Backbone, config: Config) -> Adapter:

@@ -20,6 +20,8 @@ from prefbench.cli.runs import given
 @click.option("--split", default="val", show_default=True, help="Whose users are drawn for.")
 @click.option("--users", type=click.IntRange(1), help="Only the first so many users.")
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Samples per case.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings of every variant.")
+@click.option("--only", metavar="GROUPS", help="Only these groups of variants, separated by commas.")
 @click.option("--publish", is_flag=True, help="Write the result into results/ablation too.")
 @as_json
 def ablate(name: str, out: Path, publish: bool, as_json: bool, **choices: Any) -> None:

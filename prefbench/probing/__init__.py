@@ -13,6 +13,7 @@ from prefbench.probing.folds import Fold, crossed_folds, one_way_folds
 from prefbench.probing.influence import by_user, liking_rows
 from prefbench.probing.labels import ProbeLabels, control_labels
 from prefbench.probing.layer_choice import LayerChoice, choose_layers
+from prefbench.probing.liking_choice import LikingChoice, LikingLayer, choose_liking_layers
 from prefbench.probing.nested_probes import nested_preference_probe, nested_user_probe
 from prefbench.probing.preference_probe import (
     INVERSE_PENALTY,
@@ -35,12 +36,15 @@ __all__ = [
     "Fold",
     "LayerChoice",
     "Liking",
+    "LikingChoice",
+    "LikingLayer",
     "ProbeLabels",
     "ProbeRow",
     "ProbedLayer",
     "StatePair",
     "by_user",
     "choose_layers",
+    "choose_liking_layers",
     "control_labels",
     "crossed_folds",
     "liking",

@@ -22,8 +22,14 @@ class LayerChoice:
     pooling: str
     estimate: Estimate
     """Verification AUC of the mean state of the layers chosen on the other half of the users."""
-    halves: tuple[tuple[ProbedLayer, ...], tuple[ProbedLayer, ...]]
+    halves: tuple[tuple[ProbedLayer, ...], ...]
     """What each half chose; where they disagree, the choice is little more than one of several."""
+
+    @property
+    def stability(self) -> float:
+        """Share of the halves that chose just these layers, of this pooling."""
+        same = tuple(ProbedLayer(layer, self.pooling) for layer in self.layers)
+        return sum(half == same for half in self.halves) / len(self.halves)
 
 
 def choose_layers(
@@ -32,13 +38,15 @@ def choose_layers(
     *,
     candidates: Collection[int] | None = None,
     comparison: Comparison = "cosine",
+    repeats: int = 1,
     seed: int = 0,
 ) -> LayerChoice:
     """The k layers, of one pooling, that tell users apart best.
 
     Layers are ranked by their own verification AUC; of the poolings that one wins whose k layers have, as the mean of
     their states, the highest. The estimate is nested: each half of the users is measured in the layers that the other
-    half chose. The layers handed back are chosen on all users.
+    half chose, a mean over `repeats` halvings. The layers handed back are chosen on all users at once or, of several
+    halvings, by the mean over all halves, which one lucky half moves little.
 
     Args:
         candidates: layers to choose from; all unless given.
@@ -56,17 +64,29 @@ def choose_layers(
         mean = StatePair(*(np.mean([allowed[layer][side][half] for layer in layers], axis=0) for side in (0, 1)))
         return verification_rows(similarities(mean, comparison=comparison, seed=seed))
 
-    def best(half: Indices) -> tuple[ProbedLayer, ...]:
-        auc = {layer: float(rows([layer], half).mean()) for layer in sorted(allowed)}
-        ranked = sorted(auc, key=lambda layer: -auc[layer])
-        top_k = [tuple(sorted([layer for layer in ranked if layer.pooling == name][:k])) for name in poolings]
-        return max(top_k, key=lambda layers: float(rows(layers, half).mean()))
+    def best(*parts: Indices) -> tuple[ProbedLayer, ...]:
+        """By the mean over some parts of the users."""
 
-    one, other = np.array_split(np.random.default_rng(seed).permutation(users), 2)
-    halves, of_all = (best(one), best(other)), best(np.arange(users))
-    nested = np.concatenate([rows(halves[0], other), rows(halves[1], one)])
-    estimate = mean_of_users(nested)
-    return LayerChoice(tuple(layer.layer for layer in of_all), of_all[0].pooling, estimate, halves)
+        def auc(layers: Sequence[ProbedLayer]) -> float:
+            return float(np.mean([rows(layers, part).mean() for part in parts]))
+
+        ranked = sorted(sorted(allowed), key=lambda layer: -auc([layer]))
+        top_k = [tuple(sorted([layer for layer in ranked if layer.pooling == name][:k])) for name in poolings]
+        return max(top_k, key=auc)
+
+    halves = [half for repeat in range(repeats) for half in _halves(users, seed, repeat)]
+    chosen = [best(half) for half in halves]
+    nested = np.zeros(users)
+    for place, half in enumerate(halves):
+        nested[half] += rows(chosen[place ^ 1], half) / repeats  # the two halves of one halving stand side by side
+    of_all = best(np.arange(users)) if repeats == 1 else best(*halves)
+    layers = tuple(layer.layer for layer in of_all)
+    return LayerChoice(layers, of_all[0].pooling, mean_of_users(nested), tuple(chosen))
+
+
+def _halves(users: int, seed: int, repeat: int) -> list[Indices]:
+    rng = np.random.default_rng([seed, repeat] if repeat else seed)
+    return list(np.array_split(rng.permutation(users), 2))
 
 
 def _allowed(

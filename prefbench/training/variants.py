@@ -28,6 +28,10 @@ class AblationRequest:
     users: int | None = None
     samples: int = 1
     """Samples per case."""
+    seeds: int = 1
+    """Trainings of every variant that is trained, each with a seed of its own."""
+    only: tuple[str, ...] = ()
+    """Groups of variants; empty for all."""
 
     @property
     def work(self) -> Path:
@@ -44,6 +48,8 @@ class Variant:
     parameters: Mapping[str, Any]
     weights: Path | None = None
     """Folder of its weights where it was trained separately; None for the whole method's."""
+    more_weights: tuple[Path, ...] = ()
+    """Folders of the same trained with further seeds."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,11 @@ histories; the others draw with the weights of this whole method.
 """
 
 
+_SEEDS = """Every training was made {seeds} times, with as many seeds. A cell is the mean over these; its interval and p
+value are for other users and other seeds.
+"""
+
+
 def render(result: AblationResult, stem: str) -> str:
     """The page of one method."""
     rows = result["rows"]
@@ -55,6 +60,8 @@ def render(result: AblationResult, stem: str) -> str:
         seen=training,
         command=result["command"],
     )
+    if (seeds := result.get("seeds", 1)) > 1:
+        head = f"{head}\n{_SEEDS.format(seeds=seeds)}"
     figure = f"![Curves of preference against prompt fidelity]({stem}.png)\n"
     return "\n".join([head, *filter(None, [age(result["versions"])]), to_markdown(grid(result)), figure])
 

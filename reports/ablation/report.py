@@ -28,6 +28,8 @@ class AblationReport(Published[AblationResult]):
         split: whose users are drawn for.
         users: only the first so many users.
         samples: per case.
+        seeds: trainings of every variant that is trained; intervals are then over users and seeds.
+        only: groups of variants, separated by commas; empty for all.
     """
 
     card = ReportCard(
@@ -48,10 +50,13 @@ class AblationReport(Published[AblationResult]):
         split: Split = "val",
         users: int | None = None,
         samples: int = 1,
+        seeds: int = 1,
+        only: str = "",
     ) -> None:
         self._method = method
         self._choices: dict[str, Any] = {
-            "images": images, "suite": suite, "backbone": backbone, "split": split, "users": users, "samples": samples
+            "images": images, "suite": suite, "backbone": backbone, "split": split, "users": users, "samples": samples,
+            "seeds": seeds, "only": tuple(filter(None, map(str.strip, only.split(",")))),
         }  # fmt: skip
 
     def measure(self, runs: Sequence[ScoredRun], context: ReportContext) -> AblationResult:  # noqa: ARG002

@@ -12,6 +12,7 @@ class VariantDifference(Numbers):
     """A paired difference to the whole method; `p_holm` is adjusted over the variants, for one metric."""
 
     p: float | None
+    seeds: NotRequired[list[float | None]]
     p_holm: NotRequired[float]
 
 
@@ -19,6 +20,8 @@ class VariantCell(Numbers):
     """A variant in one metric; the whole method has no difference."""
 
     difference: NotRequired[VariantDifference]
+    seeds: NotRequired[list[float | None]]
+    """The value by each seed, where there are several; the interval is then for other seeds too."""
 
 
 class VariantRow(TypedDict):
@@ -52,4 +55,6 @@ class AblationResult(TypedDict):
     dirty: bool | None
     versions: Mapping[str, str | None]
     hardware: Mapping[str, Any]
+    seeds: NotRequired[int]
+    """Trainings of every variant; 1 in results of before there were more."""
     rows: list[VariantRow]

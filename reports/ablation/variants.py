@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
-from prefbench.api import SPLITS, Column, PrefbenchError, Scores, Suite, counted
+from prefbench.api import SPLITS, Column, Estimate, PrefbenchError, Scores, Suite, counted
 from prefbench.api.guard import guarded, module_of
 from prefbench.api.near import unknown
 from prefbench.registry import default, load, load_class
@@ -20,6 +21,7 @@ from prefbench.stats.paired import holm, paired_difference
 from prefbench.training.variants import Ablation, AblationRequest, Variant, checked_ablation
 
 from ..shared.numbers import numbers
+from .over_seeds import mean_columns, over_seeds
 from .schema import AblationResult, VariantCell, VariantDifference, VariantRow
 
 METRICS = ("utility", "prompt-fidelity", "clip-score")
@@ -51,8 +53,9 @@ def ablate(
     runs = []
     for variant in ablation.variants:
         log(f"draw {variant.group}: {variant.name}")
-        runs.append(_drawn(_settings(name, request, ablation, variant), variant, metrics))
-    spec, code = runs[0].spec, code_state()
+        settings = _settings(name, request, ablation, variant)
+        runs.append([_drawn(one, variant, metrics) for one in settings])
+    spec, code = runs[0][0].spec, code_state()
     return {
         "method": name,
         "suite": spec["suite"],
@@ -71,7 +74,8 @@ def ablate(
         "dirty": code["dirty"],
         "versions": versions(),
         "hardware": hardware(),
-        "rows": rows_of(ablation.variants, [run.columns() for run in runs]),
+        "seeds": request.seeds,
+        "rows": rows_of(ablation.variants, [[run.columns() for run in seeds] for seeds in runs]),
     }
 
 
@@ -89,9 +93,18 @@ def _measurable(request: AblationRequest) -> tuple[Suite, int]:
     return suite, users
 
 
-def _settings(name: str, request: AblationRequest, ablation: Ablation, variant: Variant) -> Settings:
-    """What draws a variant: with its own weights, else the whole method's, else those that the method takes itself."""
-    weights = variant.weights or ablation.variants[0].weights
+def _settings(name: str, request: AblationRequest, ablation: Ablation, variant: Variant) -> list[Settings]:
+    """What draws a variant, one per seed: with its own weights, else the whole method's, else those that the method
+    takes itself.
+    """
+    trained = variant if variant.weights is not None else ablation.variants[0]
+    weights: list[Path | str | None] = [trained.weights, *trained.more_weights]
+    return [_setting(name, request, ablation, variant, one) for one in weights]
+
+
+def _setting(
+    name: str, request: AblationRequest, ablation: Ablation, variant: Variant, weights: Path | str | None
+) -> Settings:
     parameters = {**variant.parameters, **({} if weights is None else {"weights": weights})}
     return Settings(
         name,
@@ -121,9 +134,20 @@ def _drawn(settings: Settings, variant: Variant, metrics: Sequence[str]) -> Scor
     return ScoredFolder.open(prepared.folder.path)
 
 
-def rows_of(variants: Sequence[Variant], columns: Sequence[Mapping[str, Column]]) -> list[VariantRow]:
-    """One row per variant, the whole method first; its own columns decide which are shown."""
-    cells = {metric: _cells([of_run[metric].scores for of_run in columns]) for metric in _in_order(columns[0])}
+def rows_of(variants: Sequence[Variant], columns: Sequence[Sequence[Mapping[str, Column]]]) -> list[VariantRow]:
+    """One row per variant, the whole method first; its own columns decide which are shown.
+
+    Args:
+        columns: of each variant, one for each of its seeds.
+    """
+    means = [mean_columns(seeds) for seeds in columns]
+    cells = {
+        metric: _cells(
+            [of_run[metric].scores for of_run in means],
+            [[of_run[metric].scores for of_run in seeds] for seeds in columns],
+        )
+        for metric in _in_order(means[0])
+    }
     return [
         {
             "group": variant.group,
@@ -135,18 +159,30 @@ def rows_of(variants: Sequence[Variant], columns: Sequence[Mapping[str, Column]]
     ]
 
 
-def _cells(scores: Sequence[Scores]) -> list[VariantCell]:
+def _cells(scores: Sequence[Scores], seeds: Sequence[Sequence[Scores]]) -> list[VariantCell]:
     """Each variant's mean, and but for the first its paired difference to the first, adjusted over the variants."""
-    cells = [cast(VariantCell, numbers(mean_interval(of_variant))) for of_variant in scores]
+    cells = [
+        cast(VariantCell, _over_seeds(mean_interval(mean), [mean_interval(one).value for one in own]))
+        for mean, own in zip(scores, seeds, strict=True)
+    ]
     tested = []
-    for cell, of_variant in zip(cells[1:], scores[1:], strict=True):
+    for cell, of_variant, own in zip(cells[1:], scores[1:], seeds[1:], strict=True):
         pair = paired_difference(of_variant, scores[0])
-        cell["difference"] = cast(VariantDifference, {**numbers(pair.estimate), "p": pair.p_value})
-        if pair.p_value is not None:
-            tested.append((cell["difference"], pair.p_value))
+        alone = [paired_difference(one, whole).estimate.value for one, whole in zip(own, seeds[0], strict=True)]
+        told = {"p": pair.p_value} | _over_seeds(pair.estimate, alone)
+        cell["difference"] = cast(VariantDifference, told)
+        if told["p"] is not None:
+            tested.append((cell["difference"], told["p"]))
     for (difference, _), adjusted in zip(tested, holm([p for _, p in tested]), strict=True):
         difference["p_holm"] = float(adjusted)
     return cells
+
+
+def _over_seeds(estimate: Estimate, alone: Sequence[float | None]) -> dict[str, Any]:
+    """An estimate's numbers; of several seeds, for other seeds too, with the number by each seed."""
+    told: dict[str, Any] = dict(numbers(estimate))
+    wider = over_seeds(estimate, [value for value in alone if value is not None])
+    return told if wider is None else told | wider._asdict() | {"seeds": list(alone)}
 
 
 def _in_order(columns: Collection[str]) -> list[str]:

@@ -21,15 +21,20 @@ from PIL import Image
 from prefbench.api import Case, Context, Drawing, History, Judgment, Picture, PrefbenchError, ProbeItem, Request
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.method import PrefGen
-from prefbench.methods.ours.train import ablation, injection_stage, job, layer_stage, question_stage
+from prefbench.methods.ours.train import ablation, injection_recipe, injection_stage, job, layer_stage, question_stage
+from prefbench.methods.ours.train.ablation import Change
 from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
 from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.methods.ours.train.stages import train
+from prefbench.methods.ours.vectors import Layers
+from prefbench.methods.shared.candidates import candidate_seeds
 from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, likes_question
+from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.loader import load_mllm
+from prefbench.run import payloads
 from prefbench.training.adapter import AdapterTask
 from prefbench.training.requests import TrainRequest
 from prefbench.training.variants import AblationRequest
@@ -61,11 +66,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module", autouse=True)
 def short() -> Iterator[None]:
     """The real recipes, a few steps long, saved whenever the loop asks."""
-    asking, fitting = question_stage.PREDECESSOR, injection_stage.FULL
+    asking, fitting = question_stage.PREDECESSOR, injection_recipe.FULL
     few = {"batch": 1, "save_every_s": 0.0, "images": STEPS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(question_stage, "PREDECESSOR", replace(asking, questions=replace(asking.questions, **few)))
-        patch.setattr(injection_stage, "FULL", replace(fitting, histories=2, fit=replace(fitting.fit, **few)))
+        patch.setattr(injection_recipe, "FULL", replace(fitting, histories=2, fit=replace(fitting.fit, **few)))
         patch.setattr(layer_stage, "PROBED", Probed(gallery=4, batch=32))
         yield
 
@@ -115,9 +120,15 @@ def test_every_stage_leaves_its_result_and_its_card(trained: Trained) -> None:
     assert questions["training"]["questions"]["steps"] == injection["training"]["injection"]["steps"] == STEPS
     assert layers["data"]["split"] == "val"
     assert layers["data"]["users"] == 20
-    assert layers["data"]["layers"]["sem"] == [1, 2]
+    assert len(layers["data"]["layers"]["sem"]) == 1, "one of two layers is left for e_core"
+    assert layers["data"]["layers"]["sem"] != layers["data"]["layers"]["core"]
+    assert set(layers["data"]["alternatives"]) == {"chosen", "random", "random-sem", "random-core", "all", "top-four"}
     assert injection["data"]["histories"] == 12
     assert injection["layers"] == layers["data"]
+    aligned = injection["alignment"]
+    assert aligned["before"]["users"] == aligned["after"]["users"] == 6
+    assert aligned["before"]["all_floor"] == aligned["after"]["all_floor"], "the words are the same"
+    assert aligned["before"]["all"] != aligned["after"]["all"]
     assert "prefbench train ours -p suite=" in injection["command"]
     for name in (
         "questions.png",
@@ -214,13 +225,14 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from prefbench.methods.ours.train import injection_stage, layer_stage, question_stage
+from prefbench.methods.ours.train import injection_recipe, layer_stage, question_stage
 from prefbench.methods.ours.train.stages import train
+from prefbench.methods.ours.vectors import Layers
 from prefbench.training.requests import TrainRequest
 
-asking, fitting = question_stage.PREDECESSOR, injection_stage.FULL
+asking, fitting = question_stage.PREDECESSOR, injection_recipe.FULL
 question_stage.PREDECESSOR = replace(asking, questions=replace(asking.questions, batch=1, images=4))
-injection_stage.FULL = replace(fitting, histories=2, fit=replace(fitting.fit, batch=1, images=4))
+injection_recipe.FULL = replace(fitting, histories=2, fit=replace(fitting.fit, batch=1, images=4))
 layer_stage.PROBED = layer_stage.Probed(gallery=4, batch=32)
 names = ("suite", "backbone", "mllm", "image_tower")
 train(TrainRequest(Path(sys.argv[1])), **dict(zip(names, sys.argv[2:], strict=True)))
@@ -298,6 +310,56 @@ def test_what_is_trained_is_in_float32_whatever_the_denoiser_is_in(folders: dict
     assert backbone.pipeline.unet.conv_in.weight.dtype == torch.bfloat16
 
 
+OPTIONS: dict[str, Any] = {
+    "targets": "picks",
+    "layers": "all",
+    "alignment": "mmd",
+    "alignment_weight": 1.0,
+    "train_users": 3,
+    "attention_rate": 0.1,
+    "seed": 4,
+}
+
+
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
+def test_every_option_of_the_injection_is_in_its_recipe_and_its_command(
+    trained: Trained, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(trained.folder, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "injection")
+    card = train_tiny(folders, trained.name, tmp_path / "out", stage="injection", images=3, **OPTIONS)
+    assert card is not None
+    told = card["recipe"] | {"seed": card["recipe"]["fit"]["seed"]}
+    assert {name: told[name] for name in OPTIONS} == OPTIONS
+    assert all(f" -p {name}={value}" in card["command"] for name, value in OPTIONS.items())
+    assert (card["data"]["users"], card["data"]["histories"]) == (3, 6)
+    assert Layers.load(tmp_path / "out" / "final" / weights.LAYERS).sem == (1, 2)
+    method_of(trained, weights=str(tmp_path / "out" / "final")).profile(HISTORIES[0])
+
+
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ({"alignment_weight": -1.0}, "alignment_weight must be 0 or more and finite, got -1.0"),
+        ({"attention_rate": float("nan")}, "attention_rate must be 0 or more and finite, got nan"),
+        ({"train_users": 1}, "train_users must be 0 for all, or at least 2"),
+        ({"layers": "random"}, "knows no layers 'random'; run -p stage=layers again"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(
+    trained: Trained, folders: dict[str, Path], tmp_path: Path, option: dict[str, Any], line: str
+) -> None:
+    """The last one on layers that were chosen before others were kept beside them."""
+    shutil.copytree(trained.folder, tmp_path / "out")
+    path = tmp_path / "out" / "layers" / "card.json"
+    stored = json.loads(path.read_text())
+    del stored["data"]["alternatives"]
+    path.write_text(json.dumps(stored))
+    with pytest.raises(PrefbenchError, match=line):
+        train_tiny(folders, trained.name, tmp_path / "out", stage="injection", images=3, **option)
+
+
 # -------------------------------------------------------------------------------------------------- ablations
 
 
@@ -305,32 +367,78 @@ def test_what_is_trained_is_in_float32_whatever_the_denoiser_is_in(folders: dict
 def test_variants_are_trained_on_equal_terms(
     trained: Trained, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = {"parts": {"without e_img": {"without": ("img",)}}, "alignment": {"none": {"alignment": "none"}}}
+    changes = {
+        "parts": {"without e_img": Change({"without": ("img",)})},
+        "alignment": {"none": Change({"alignment": "none"}), "the same": Change({"alignment": "mmd-both"})},
+        "questions": {"none": Change(untrained=True)},
+    }
     monkeypatch.setattr(ablation, "TRAINED", changes)
+
+    def unasked(_: job.Job, at: Path) -> Path:
+        load_mllm(folders["idefics2"], device="cpu").save(at)
+        return at
+
+    monkeypatch.setattr(ablation, "_language_model", lambda _: "mini-mllm")
+    monkeypatch.setattr(job.Job, "unasked", unasked)
     shutil.copytree(trained.folder, tmp_path / "ours")
     backbone = str(folders[SCALES[trained.name][0]])
     request = AblationRequest(tmp_path / "ours", images=3, suite=SUITE, backbone=backbone)
     said: list[str] = []
     found = ablation.ours(request, said.append)
-    assert said == ["train whole: whole", "train parts: without e_img", "train alignment: none"]
+    assert said[0].startswith("4 trainings of 3 images: about 0.0 core-hours")
+    trainings = ["whole: whole", "parts: without e_img", "alignment: none", "questions: none"]
+    assert said[1:] == [f"train {name}" for name in trainings], "what changes nothing is no variant"
     assert found.training == {"images": 3}
     assert set(found.defaults) == {"user_scale", "user_guidance"}
     swept = {(v.group, v.name) for v in found.variants}
     own = {(name.replace("_", " "), f"{value:g}") for name, value in found.defaults.items()}
     assert not own & swept, "the whole method stands for its own values"
     made = {variant.name: variant.weights for variant in found.variants if variant.weights is not None}
-    assert list(made) == ["whole", "without e_img", "none"]
-    cards = [json.loads((path / "card.json").read_text()) for path in made.values()]
-    assert [card["training"]["injection"]["seen"] for card in cards] == [3, 3, 3]
-    assert [card["recipe"]["alignment"] for card in cards] == ["mmd", "mmd", "none"]
+    folders_of = [variant.weights for variant in found.variants if variant.weights is not None]
+    cards = [json.loads((path / "card.json").read_text()) for path in folders_of]
+    assert [card["training"]["injection"]["seen"] for card in cards] == [3, 3, 3, 3]
+    assert [card["recipe"]["alignment"] for card in cards] == ["mmd-both", "mmd-both", "none", "mmd-both"]
+    assert len({card["data"]["mllm"] for card in cards}) == 2
+    assert cards[3]["data"]["mllm"] != cards[0]["data"]["mllm"], "that one answered no question"
     assert weights.Config.load(made["without e_img"] / weights.CONFIG).without == ("img",)
     drawn = {variant.group for variant in found.variants if variant.weights is None}
-    assert drawn == {"history", "negative", "user scale", "user guidance"}
+    assert drawn == {"history", "negative", "words", "best of", "user scale", "user guidance"}
     for variant in found.variants:
         PrefGen(**variant.parameters)
-    assert json.loads((made["whole"] / "card.json").read_text())["recipe"]["fit"]["lr"] == injection_stage.FULL.fit.lr
+    method_of(trained, weights=str(folders_of[3])).profile(HISTORIES[0])
+    assert json.loads((made["whole"] / "card.json").read_text())["recipe"]["fit"]["lr"] == injection_recipe.FULL.fit.lr
     with pytest.raises(PrefbenchError, match="was trained on 3 images, not 5; remove"):
         ablation.ours(replace(request, images=5), said.append)
+
+
+@pytest.mark.parametrize("trained", ["sd15-idefics2"], indirect=True)
+def test_groups_are_trained_alone_and_with_several_seeds(
+    trained: Trained, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(trained.folder, tmp_path / "ours")
+    backbone = str(folders[SCALES[trained.name][0]])
+    request = AblationRequest(
+        tmp_path / "ours", images=3, suite=SUITE, backbone=backbone, seeds=2, only=("keys and values",)
+    )
+    said: list[str] = []
+    found = ablation.ours(request, said.append)
+    assert {variant.group for variant in found.variants} == {"whole", "keys and values"}
+    assert "train whole: whole, seed 2 of 2" in said
+    for variant in found.variants:
+        assert variant.weights is not None
+        (other,) = variant.more_weights
+        assert (variant.weights / weights.FILE).read_bytes() != (other / weights.FILE).read_bytes()
+    frozen = next(variant for variant in found.variants if variant.name == "frozen")
+    assert frozen.weights is not None
+    fresh = weights.attach(load_backbone(backbone, device="cpu"), weights.Config.load(frozen.weights / weights.CONFIG))
+    _, adapter, _, _ = weights.load(frozen.weights, load_backbone(backbone, device="cpu"))
+    for before, after in zip(fresh.layers.parameters(), adapter.layers.parameters(), strict=True):
+        torch.testing.assert_close(before, after, atol=1e-3, rtol=1e-3, msg="keys and values are the text's")
+    said.clear()
+    ablation.ours(replace(request, only=("intra-probe", "keys and values"), seeds=1), said.append)
+    assert "no variant intra-probe: random layers: these are the whole method's own layers" in said, "of two there are"
+    with pytest.raises(PrefbenchError, match="'part'"):
+        ablation.ours(replace(request, only=("part",)), said.append)
 
 
 # ---------------------------------------------------------------------------------------------------- drawing
@@ -374,7 +482,7 @@ def test_a_profile_is_the_users_vector_and_the_opposite_users(method: PrefGen) -
     widths = method.config.widths
     assert payload.shape == (2, widths.total)
     assert payload.dtype == torch.float32
-    assert (widths.sem, widths.core, widths.img) == (2 * tiny_mllms.WIDTH, tiny_mllms.WIDTH, tiny_suite.TOWER_WIDTH)
+    assert (widths.sem, widths.core, widths.img) == (tiny_mllms.WIDTH, tiny_mllms.WIDTH, tiny_suite.TOWER_WIDTH)
     opposite = method.profile(History(one.user, one.disliked, one.liked)).payload
     torch.testing.assert_close(payload, opposite.flip(0))
     assert not torch.allclose(payload[0], payload[1])
@@ -406,6 +514,41 @@ def test_several_users_in_one_batch_equal_the_same_users_alone(method: PrefGen) 
     assert np.abs(stack(together) - stack(alone)).mean() < 1
     backwards = method.generate(requests[::-1])[::-1]
     assert np.abs(stack(together) - stack(backwards)).mean() < 1
+
+
+def test_the_best_of_n_by_its_own_verdicts_is_kept_and_paid_for(trained: Trained) -> None:
+    method = method_of(trained, n=3)
+    requests = requests_for(method, HISTORIES[:2])
+    kept = method.generate(requests)
+    single = method_of(trained, backbone=method.context.backbone)
+    for request, drawing, history_ in zip(requests, kept, HISTORIES, strict=False):
+        profile = single.profile(history_)
+        rivals = [
+            single.generate([replace(request, seed=seed, profile=profile)])[0]
+            for seed in candidate_seeds(request.seed, 3)
+        ]
+        images = [rival.image for rival in rivals]
+        best = int(Verdicts(method.mllm).of(history_, images).argmax())
+        np.testing.assert_allclose(np.asarray(drawing.image, float), np.asarray(images[best], float), atol=2)
+        assert drawing.nfe == 3 * rivals[0].nfe
+    assert payloads.parse(payloads.dump(requests[0].profile.payload))["after"]["answer"] == (
+        method.verdicts.answer(HISTORIES[0])
+    )
+
+
+def test_own_words_stand_in_the_prompt(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = method_of(trained, words=True)
+    monkeypatch.setattr(method.mllm, "answers", lambda asked, **_: ["red foxes"] * len(asked))
+    (drawing,) = method.generate(requests_for(method, HISTORIES[:1]))
+    assert drawing.prompt_used == f"{tiny_suite.PROMPTS[0]}, red foxes"
+    monkeypatch.setattr(method.mllm, "answers", lambda asked, **_: [TEMPLATES.nothing] * len(asked))
+    method = method_of(trained, words=True)
+    monkeypatch.setattr(method.mllm, "answers", lambda asked, **_: [TEMPLATES.nothing] * len(asked))
+    (drawing,) = method.generate(requests_for(method, HISTORIES[:1]))
+    plain = method_of(trained)
+    (expected,) = plain.generate(requests_for(plain, HISTORIES[:1]))
+    assert drawing.prompt_used == tiny_suite.PROMPTS[0]
+    assert np.array_equal(np.asarray(drawing.image), np.asarray(expected.image))
 
 
 def test_users_draw_differently(method: PrefGen) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,9 +26,10 @@ from prefbench.methods.ours.train.history_states import HistoryStates
 from prefbench.methods.ours.train.injection_stage import pixels_of
 from prefbench.methods.ours.train.injection_task import InjectionBatches
 from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.ours.vectors import Layers, Scales, join, widths
+from prefbench.methods.ours.vectors import Layers, Scales, join, referred, widths
 from prefbench.methods.shared.image_tower import most_typical
 from prefbench.methods.shared.questions import TEMPLATES, Examples, likes_question
+from prefbench.models import hub
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.model import HiddenStates, Mllm
 from tests.support.tiny import save_tiny_sd15
@@ -69,7 +74,7 @@ def test_a_part_moves_its_own_tokens_unless_it_is_left_out(name: str, tokens: sl
 
 # --------------------------------------------------------------------------------------------------- alignment
 
-KINDS: tuple[Alignment, ...] = ("none", "cosine", "mse", "contrastive", "mmd", "mmd-unbiased")
+KINDS: tuple[Alignment, ...] = ("none", "cosine", "mse", "contrastive", "mmd", "mmd-unbiased", "mmd-user", "mmd-both")
 
 
 def kernel_mean(x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
@@ -98,6 +103,37 @@ def test_mmd_equals_the_formula(kind: Alignment, aligned: tuple[Tensor, Tensor, 
         own = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in inside]
     expected = sum(own) - 2 * kernel_mean(x, y, width).mean()
     assert alignment_loss(mapped, words, mask, kind).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_mmd_of_users_pairs_each_with_the_own_words(aligned: tuple[Tensor, Tensor, Tensor]) -> None:
+    mapped, words, mask = aligned
+    y = words[mask].double().numpy()
+    width = float(np.median(np.linalg.norm(y[:, None] - y[None], axis=-1)[np.triu_indices(len(y), k=1)]))
+    expected = []
+    for tokens, states, spoken in zip(mapped, words, mask, strict=True):
+        if not spoken.any():
+            continue
+        own, said = tokens.double().numpy(), states[spoken].double().numpy()
+        total = -2 * kernel_mean(own, said, width).mean()
+        for part in (own, said):
+            k = kernel_mean(part, part, width)
+            total += (k.sum() - len(k)) / (len(k) * (len(k) - 1)) if len(k) > 1 else 1.0
+        expected.append(total)
+    found = alignment_loss(mapped, words, mask, "mmd-user").item()
+    assert found == pytest.approx(np.mean(expected), abs=1e-5)
+    both = found + alignment_loss(mapped, words, mask, "mmd").item()
+    assert alignment_loss(mapped, words, mask, "mmd-both").item() == pytest.approx(both, abs=1e-6)
+
+
+def test_mmd_of_users_is_lower_with_the_own_words_and_mmd_of_all_is_not() -> None:
+    rng = torch.Generator().manual_seed(0)
+    centres = 3 * torch.randn(8, 1, 5, generator=rng)
+    words, mask = centres + 0.3 * torch.randn(8, 4, 5, generator=rng), torch.ones(8, 4, dtype=torch.bool)
+    mapped = centres + 0.3 * torch.randn(8, 3, 5, generator=rng)
+    right, wrong = (alignment_loss(x, words, mask, "mmd-user") for x in (mapped, mapped.roll(1, 0)))
+    assert right + 0.2 < wrong
+    right, wrong = (alignment_loss(x, words, mask, "mmd") for x in (mapped, mapped.roll(1, 0)))
+    assert right.item() == pytest.approx(wrong.item(), abs=1e-5)
 
 
 def test_identical_sets_are_aligned() -> None:
@@ -294,6 +330,31 @@ def test_weights_round_trip(stored: Path, sd15: Path, tmp_path: Path) -> None:
     for name in (weights.FILE, weights.CONFIG, weights.LAYERS):
         assert (stored / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     np.testing.assert_array_equal(draw(stored, sd15), draw(tmp_path / "again", sd15))
+
+
+def test_weights_of_before_draw_the_same_and_are_the_same_run(
+    stored: Path, sd15: Path, mllm: Mllm, tmp_path: Path
+) -> None:
+    """Version 0.2 noted no `reference`; its run ids hold a digest over the text of the other fields."""
+    kept = json.loads((stored / weights.CONFIG).read_text())
+    shutil.copytree(stored, tmp_path / "old")
+    assert kept.pop("reference") == "typical"
+    (tmp_path / "old" / weights.CONFIG).write_text(json.dumps(kept))
+    old, new = (weights.Config.load(folder / weights.CONFIG) for folder in (tmp_path / "old", stored))
+    assert old == new
+    assert "reference" not in repr(old)
+    eyes = SimpleNamespace(digest="eyes")
+    first = replace(old, reference="first")
+    same, again, other = (weights.digest(stored, one, mllm, eyes) for one in (old, new, first))
+    text = f"{hub.digest({stored: [stored / weights.FILE, stored / weights.LAYERS]})} {replace(old, mllm='')}"
+    assert same == again == hashlib.sha256(f"{text} {mllm.digest} eyes".encode()).hexdigest()
+    assert other != same
+    np.testing.assert_array_equal(draw(stored, sd15), draw(tmp_path / "old", sd15))
+
+
+def test_the_picture_that_stands_for_all_follows_the_rule() -> None:
+    embeddings = torch.tensor([[10.0, 0.0], [1.0, 1.0], [0.0, 3.0], [1.0, 0.8]])
+    assert [referred(embeddings, rule) for rule in ("typical", "random", "first")] == [1, 1, 0]
 
 
 def test_weights_for_another_backbone_are_one_line(stored: Path, tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from prefbench.files import WEIGHTS
-from prefbench.methods.ours.train import injection_stage, question_stage
-from prefbench.methods.ours.train.injection_stage import InjectionRecipe
+from prefbench.methods.ours.train import injection_recipe, question_stage
+from prefbench.methods.ours.train.injection_recipe import InjectionRecipe
 from prefbench.methods.ours.train.stage_card import finished_card
 from prefbench.methods.ours.train.stored_names import _FORMER, recipe_text
 
 RECIPES = {
     "a24287868c107f1f": question_stage.WITH_TEACHER,
     "815e4359674f8b9b": question_stage.PREDECESSOR,
-    "b04daffd05bdae8a": injection_stage.MINIATURE,
-    "9100c3456d0f6b31": injection_stage.FULL,
+    "b04daffd05bdae8a": injection_recipe.SHIPPED,
+    "9100c3456d0f6b31": InjectionRecipe(injection_recipe.FULL.fit, synthetic_users=0, flipped=0.25, picked=0),
 }
 """By the beginning of SHA-256 over `repr(recipe)` in version 0.1, which its checkpoints hold."""
 
@@ -54,10 +54,10 @@ def test_the_card_of_a_finished_training_is_recognised(former: bool, tmp_path: P
 def test_a_stored_recipe_is_read_under_its_former_and_its_present_names() -> None:
     stored = as_before(shipped("ours-mini-sd")["recipe"])
     assert "practice" in stored
-    assert InjectionRecipe.of_card(stored) == injection_stage.MINIATURE
-    present = json.loads(json.dumps(asdict(injection_stage.MINIATURE)))
+    assert InjectionRecipe.of_card(stored) == injection_recipe.SHIPPED
+    present = json.loads(json.dumps(asdict(injection_recipe.SHIPPED)))
     assert "practice" not in present
-    assert InjectionRecipe.of_card(present) == injection_stage.MINIATURE
+    assert InjectionRecipe.of_card(present) == injection_recipe.SHIPPED
 
 
 def test_a_first_training_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def result() -> dict[str, Any]:
         "defaults": {"user_scale": 1.0, "user_guidance": 3.0},
         "command": "prefbench ablate ours --out /somewhere/else --images 40000",
         "versions": {"prefbench": "0.2.0"},
-        "rows": rows_of(VARIANTS, columns),
+        "rows": rows_of(VARIANTS, [[of_seed] for of_seed in columns]),
     }
 
 
@@ -187,3 +187,31 @@ def test_the_first_variant_must_be_the_whole_method(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(variants, "load", lambda *_: lambda *_: Ablation(VARIANTS[1:], {}, {}))
     with pytest.raises(PrefbenchError, match="ablation 'ours': the first variant must be 'whole', got 'without e_img'"):
         variants.ablate("ours", AblationRequest(tmp_path))
+
+
+def test_several_seeds_are_averaged_and_widen_the_interval() -> None:
+    gains = (0.0, 0.4, -0.4)
+    one = [{"utility": column(0, 0.0)}], [{"utility": column(0, -0.5)}]
+    many = [[{"utility": column(0, 0.0)} for _ in gains], [{"utility": column(0, gain - 0.5)} for gain in gains]]
+    alone, several = rows_of(VARIANTS[:2], one), rows_of(VARIANTS[:2], many)
+    first, second = (rows[1]["metrics"]["utility"]["difference"] for rows in (alone, several))
+    assert first["value"] == pytest.approx(second["value"])
+    assert second["low"] < first["low"] - 0.3
+    assert second["high"] > first["high"] + 0.3
+    assert second["seeds"] == pytest.approx([-0.5, -0.1, -0.9])
+    assert second["p_holm"] > 0.05 > first["p_holm"]
+    same = rows_of(VARIANTS[:2], [[seeds[0]] * 3 for seeds in many])[1]["metrics"]["utility"]["difference"]
+    assert same["low"] == pytest.approx(first["low"], abs=0.05), "seeds that do not differ widen little"
+
+
+def test_seeds_of_other_samples_are_refused() -> None:
+    other = column(1, 0.0)
+    assert other.scores.keys is not None
+    renamed = Column(
+        Scores(other.scores.values, other.scores.users, other.scores.prompts, other.scores.keys[::-1]),
+        "up",
+        "preference",
+        (),
+    )
+    with pytest.raises(ValueError, match="same samples"):
+        rows_of(VARIANTS[:1], [[{"utility": column(0, 0.0)}, {"utility": renamed}]])

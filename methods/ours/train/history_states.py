@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from prefbench.api import TrainUser
+from prefbench.api import History, Judgment, TrainUser
 from prefbench.models.mllms.model import Mllm
 
 from ...shared.questions import Examples, likes_question
 from ..vectors import Layers
-from .conversations import Persona, Sizes, at_most
+from .conversations import HELD_BACK, Sizes
+from .injection_recipe import InjectionRecipe
 from .judged_images import JudgedImages
 
 
@@ -39,51 +40,82 @@ class HistoryStates:
         return len(self.sem)
 
 
+class TrainingHistory(NamedTuple):
+    """A history to be read, and liked pictures of its user that it does not show."""
+
+    history: History
+    wanted: tuple[Judgment, ...]
+    likes: str
+
+
+def draw_histories(train_users: Sequence[TrainUser], recipe: InjectionRecipe) -> list[TrainingHistory]:
+    """`recipe.histories` random histories of every user, users in their order."""
+    rng = np.random.default_rng([recipe.fit.seed, 77])
+    return [_draw(train_user, recipe, rng) for train_user in train_users for _ in range(recipe.histories)]
+
+
 def read_histories(
     mllm: Mllm,
-    train_users: Sequence[TrainUser],
+    histories: Sequence[TrainingHistory],
     judged_images: JudgedImages,
     layers: Layers,
     *,
-    each: int = 8,
-    flipped: float = 0.25,
-    seed: int = 0,
     batch: int = 32,
 ) -> HistoryStates:
-    """Reads `each` random histories of every user, a share of them with likes and dislikes exchanged."""
-    rng = np.random.default_rng([seed, 77])
-    histories = [_draw(train_user, judged_images, flipped, rng) for train_user in train_users for _ in range(each)]
+    """The states of histories; rows are those of `judged_images`."""
     # Histories of about one size share a batch.
-    order = sorted(range(len(histories)), key=lambda i: len(histories[i].liked) + len(histories[i].disliked))
+    order = sorted(range(len(histories)), key=lambda i: len(histories[i].history))
     rows: list[tuple[Tensor, ...]] = [()] * len(histories)
     for start in tqdm(range(0, len(order), batch), desc="read histories", unit="batch"):
         chunk = order[start : start + batch]
-        examples = [histories[i].shown(judged_images) for i in chunk]
-        states = mllm.states([likes_question(s) for s in examples], batch=batch)
+        examples = [Examples.of(histories[i].history) for i in chunk]
+        states = mllm.states([likes_question(one) for one in examples], batch=batch)
         for i, *row in zip(chunk, *layers.of(states), states.last[:, -1], strict=True):
             rows[i] = tuple(row)
-    shown_rows, target_rows, likes = zip(*((d.liked, d.wanted, d.likes) for d in histories), strict=True)
     sem, core, last = (torch.stack(column) for column in zip(*rows, strict=True))
-    return HistoryStates(sem, core, last, shown_rows, target_rows, likes)
+    shown = [[judged_images.row(judgment) for judgment in one.history.liked] for one in histories]
+    wanted = [[judged_images.row(judgment) for judgment in one.wanted] for one in histories]
+    return HistoryStates(sem, core, last, shown, wanted, [one.likes for one in histories])
 
 
-class _History(NamedTuple):
-    """A history to be read, as rows of the judged images."""
-
-    liked: list[int]
-    wanted: list[int]
-    disliked: list[int]
-    likes: str
-
-    def shown(self, judged_images: JudgedImages) -> Examples:
-        liked, disliked = (tuple(judged_images.images[row] for row in side) for side in (self.liked, self.disliked))
-        return Examples(liked, disliked)
-
-
-def _draw(train_user: TrainUser, judged_images: JudgedImages, flipped: float, rng: np.random.Generator) -> _History:
-    persona = Persona.of(train_user, flipped=rng.random() < flipped)
+def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generator) -> TrainingHistory:
+    told = _flipped(train_user) if rng.random() < recipe.flipped else train_user
     n_liked, n_disliked = Sizes().draw(rng)
-    liked = [judged_images.row(persona.liked[int(i)]) for i in rng.permutation(len(persona.liked))]
-    disliked = [judged_images.row(persona.disliked[int(i)]) for i in rng.permutation(len(persona.disliked))]
-    n_liked = at_most(n_liked, liked)
-    return _History(liked[:n_liked], liked[n_liked:], disliked[:n_disliked], ", ".join(persona.likes))
+    if not recipe.dislikes:
+        n_liked, n_disliked = n_liked or n_disliked, 0
+    liked, disliked = (_shuffled(side, rng) for side in (told.history.liked, told.history.disliked))
+    n_liked = min(n_liked, len(liked) - HELD_BACK)
+    shown, rest = liked[:n_liked], liked[n_liked:]
+    if recipe.shown == "pairs":
+        disliked = _partners_first(shown, disliked)
+        n_disliked = min(n_disliked, len(shown)) if shown else n_disliked
+    history = History(told.history.user, shown, disliked[:n_disliked])
+    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes))
+
+
+def _flipped(train_user: TrainUser) -> TrainUser:
+    """The opposite user, whose every judgment is reversed."""
+    history = train_user.history
+    opposite = History(history.user, history.disliked, history.liked)
+    return TrainUser(opposite, train_user.dislikes, train_user.likes, train_user.shows)
+
+
+def _shuffled(side: Sequence[Judgment], rng: np.random.Generator) -> tuple[Judgment, ...]:
+    return tuple(side[int(i)] for i in rng.permutation(len(side)))
+
+
+def _partners_first(shown: Sequence[Judgment], disliked: Sequence[Judgment]) -> tuple[Judgment, ...]:
+    """The dislikes, those first that were judged in one pair with a picture that is shown, in its order."""
+    place = {judgment.pair: i for i, judgment in enumerate(shown) if judgment.pair is not None}
+    return tuple(sorted(disliked, key=lambda judgment: place.get(judgment.pair or "", len(place))))
+
+
+def _targets(history: History, rest: Sequence[Judgment], recipe: InjectionRecipe) -> tuple[Judgment, ...]:
+    """What is drawn after a history: a liked picture that it does not show."""
+    targets = list(rest)
+    if recipe.targets == "chosen":
+        targets = [judgment for judgment in targets if judgment.pair is not None] or targets
+    if recipe.shown == "pairs":
+        prompts = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
+        targets = [judgment for judgment in targets if judgment.prompt not in prompts] or targets
+    return tuple(targets)

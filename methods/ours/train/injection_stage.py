@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,76 +15,28 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 from torch import Tensor
 
-from prefbench.api import TrainUser
+from prefbench.api import History, TrainUser
 from prefbench.files import atomic_file
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.loop import FitConfig, Progress, fit
 
+from ...shared.picks import PICKING, picks
 from .. import weights
-from ..alignment import Alignment
 from ..vectors import Layers, Scales, widths
+from .alignment_words import WordStates
 from .conversations import judgments, users_of
 from .curriculum.preference_heads import PreferenceHeads
 from .curriculum.synthetic_users import SyntheticUsers
-from .history_states import HistoryStates, read_histories
+from .history_states import HistoryStates, draw_histories, read_histories
+from .injection_recipe import InjectionRecipe
 from .injection_task import InjectionBatches, InjectionTask
 from .judged_images import JudgedImages
-from .stored_names import current_names, recipe_text
+from .stored_names import recipe_text
 
-_WORDS = 24
-"""Tokens of what a user likes in words that the alignment sees."""
-
-
-@dataclass(frozen=True)
-class InjectionRecipe:
-    """How fusion, alignment and the second cross-attention are trained.
-
-    Args:
-        histories: number read per user.
-        synthetic_users: beside the real ones, for each of whom as many histories are read.
-        flipped: share of histories with likes and dislikes exchanged.
-        picked: training images are the best one in this many by the first stage's heads, where it had any; 0 for
-            users' own likes. See `curriculum/preference_heads.py`.
-        alignment_weight: weight of the alignment loss; that of the denoising loss is 1.
-        tokens: user tokens of each part.
-        without: parts that are left out.
-        image_tower: a hub id or a folder in place of the backbone's own.
-    """
-
-    fit: FitConfig
-    histories: int = 8
-    synthetic_users: int = 300
-    flipped: float = 0.5
-    picked: int = 1000
-    alignment: Alignment = "mmd"
-    alignment_weight: float = 0.01
-    tokens: int = 4
-    without: tuple[str, ...] = ()
-    image_tower: str = ""
-
-    @classmethod
-    def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:
-        """The recipe as a stage's card holds it."""
-        fit = {name: _tuples(value) for name, value in stored["fit"].items()}
-        values = {name: _tuples(value) for name, value in current_names(stored).items()}
-        return cls(**values | {"fit": FitConfig(**fit)})
-
-
-def _tuples(value: Any) -> Any:
-    """Turns JSON's lists back into tuples."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-MINIATURE = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
-FULL = InjectionRecipe(
-    FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),
-    synthetic_users=0,
-    flipped=0.25,
-    picked=0,
-)
-"""Learning rate and weight decay of the public IP-Adapters (Ye et al. 2023, section 4.1)."""
+_KEYS_AND_VALUES = "denoising.adapter.layers"
+"""The beginning of their names in `InjectionTask`."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +44,9 @@ class UserSource:
     """The sources of user vectors: histories of which users, read by which model and layers.
 
     Args:
+        train_users: those to learn from.
+        judged_images: of these users, and perhaps of others.
+        prompts: of each row of `judged_images`.
         heads: the first stage's heads, for synthetic users and picks; None where it had none.
     """
 
@@ -100,6 +54,7 @@ class UserSource:
     layers: Layers
     train_users: Sequence[TrainUser]
     judged_images: JudgedImages
+    prompts: Sequence[str]
     heads: PreferenceHeads | None = None
 
     def read(self, recipe: InjectionRecipe, path: Path) -> HistoryStates:
@@ -109,15 +64,10 @@ class UserSource:
             stored = torch.load(path, weights_only=True) if path.exists() else {}
             if stored.pop("made_of", None) == made_of and stored.keys() == HistoryStates.__dataclass_fields__.keys():
                 return HistoryStates(**stored)
-            histories = read_histories(
-                self.mllm,
-                [*self.train_users, *self._synthetic_users(recipe)],
-                self.judged_images,
-                self.layers,
-                each=recipe.histories,
-                flipped=recipe.flipped,
-                seed=recipe.fit.seed,
-            )
+            drawn = draw_histories([*self.train_users, *self._synthetic_users(recipe)], recipe)
+            histories = read_histories(self.mllm, drawn, self.judged_images, self.layers)
+            if recipe.targets == "picks":
+                histories = replace(histories, wanted=self._picks([one.history for one in drawn], recipe))
             with atomic_file(path) as temporary:
                 torch.save(vars(histories) | {"made_of": made_of}, temporary)
         return histories
@@ -127,16 +77,37 @@ class UserSource:
         synthetic = None
         if self.heads is not None and recipe.synthetic_users:
             synthetic = (recipe.synthetic_users, self.heads.digest)
-        how = (recipe.histories, synthetic, recipe.flipped, recipe.fit.seed)
+        how: tuple[Any, ...] = (recipe.histories, synthetic, recipe.flipped, recipe.fit.seed)
+        usual = ("likes", "sides", True)
+        if (since := (recipe.targets, recipe.shown, recipe.dislikes)) != usual:
+            how = (*how, *since, *([PICKING] if recipe.targets == "picks" else []))
         everything = (self.mllm.digest, self.layers, how, users_of(self.train_users))
         return hashlib.sha256(repr(everything).encode()).hexdigest()
 
     def _synthetic_users(self, recipe: InjectionRecipe) -> list[TrainUser]:
-        if self.heads is None:
+        if self.heads is None or not recipe.synthetic_users:
             return []
         rng = np.random.default_rng([recipe.fit.seed, 11])
         synthetic = SyntheticUsers(self.train_users, self.heads.described)
         return [synthetic(rng) for _ in range(recipe.synthetic_users)]
+
+    def _picks(self, histories: Sequence[History], recipe: InjectionRecipe) -> list[list[int]]:
+        """Of the pictures that the train users judged, each once, those that the language model picks."""
+        pool = {self.judged_images.row(j): j.prompt for one in self.train_users for j in judgments(one)}
+        rows = list(pool)
+        images = [self.judged_images.images[row] for row in rows]
+        chosen = picks(self.mllm, histories, images, list(pool.values()), seed=recipe.fit.seed)
+        return [[rows[i] for i in own] for own in chosen]
+
+
+class Injected(NamedTuple):
+    """A trained adapter, and how far the mapped `e_sem` was from words before and after (`distances`)."""
+
+    config: weights.Config
+    adapter: Adapter
+    scales: Scales
+    progress: Progress
+    alignment: Mapping[str, Any]
 
 
 def inject(
@@ -146,7 +117,7 @@ def inject(
     embeddings: Tensor,
     recipe: InjectionRecipe,
     folder: Path,
-) -> tuple[weights.Config, Adapter, Scales, Progress]:
+) -> Injected:
     """Trains the adapter, continuing from what `folder` holds.
 
     Args:
@@ -167,6 +138,7 @@ def inject(
         without=recipe.without,
         mllm_digest=source.mllm.digest,
         image_tower=recipe.image_tower,
+        reference="first" if recipe.reference == "first" else "typical",
     )
     adapter = weights.attach(backbone, config)
     task = InjectionTask(
@@ -176,8 +148,18 @@ def inject(
         weight=recipe.alignment_weight,
     )
     batches = _batches(source, histories, backbone, embeddings, scales, recipe)
-    progress = fit(task, batches, recipe.fit, folder, made_of=_identity(source, backbone, recipe))
-    return config, adapter, scales, progress
+    adapter.layers.requires_grad_(recipe.attention_rate > 0)
+    before = batches.distances(adapter, recipe.histories)
+    progress = fit(task, batches, _fitted(recipe), folder, made_of=_identity(source, backbone, recipe))
+    aligned = {"before": before, "after": batches.distances(adapter, recipe.histories)}
+    return Injected(config, adapter, scales, progress, aligned)
+
+
+def _fitted(recipe: InjectionRecipe) -> FitConfig:
+    """The schedule, in which keys and values may learn more slowly than the fusion."""
+    if recipe.attention_rate in (0, 1):
+        return recipe.fit
+    return replace(recipe.fit, slow=(*recipe.fit.slow, (_KEYS_AND_VALUES, recipe.attention_rate)))
 
 
 def _batches(
@@ -188,7 +170,7 @@ def _batches(
     scales: Scales,
     recipe: InjectionRecipe,
 ) -> InjectionBatches:
-    prompts = [judgment.prompt for train_user in source.train_users for judgment in judgments(train_user)]
+    prompts = source.prompts
     if source.heads is not None and recipe.picked:
         histories = replace(histories, wanted=source.heads.picks(histories.last, prompts, one_in=recipe.picked))
     return InjectionBatches(
@@ -198,8 +180,9 @@ def _batches(
         prompts=prompts,
         scales=scales,
         embed_text=backbone.prompts,
-        words_of=functools.lru_cache(maxsize=None)(functools.partial(_words, backbone)),
+        words_of=WordStates(backbone, recipe.words),
         latents=latents_of(backbone),
+        reference=recipe.reference,
     )
 
 
@@ -225,11 +208,3 @@ def latents_of(backbone: DiffusersBackbone) -> tuple[int, int, int]:
     """Channels, height and width of a latent."""
     side = backbone.card.resolution // backbone.pipeline.vae_scale_factor
     return int(backbone.pipeline.unet.config.in_channels), side, side
-
-
-def _words(backbone: DiffusersBackbone, text: str) -> tuple[Tensor, Tensor]:
-    """States (L, D) of the text encoder for what a user likes, and which of them belong to words (L,)."""
-    states = backbone.prompts(text)["prompt_embeds"][0, 1 : 1 + _WORDS].float()
-    tokens = backbone.pipeline.tokenizer(text, truncation=True, max_length=len(states) + 1)["input_ids"]
-    spoken = max(0, len(tokens) - 2)  # all but the tokens of beginning and end
-    return states, torch.arange(len(states)) < spoken

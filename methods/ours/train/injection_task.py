@@ -7,20 +7,21 @@ denoiser for that image by its prompt and the user's tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from prefbench.training.adapter import AdapterTask
+from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.diffusion import noise_levels
 from prefbench.training.loop import Batch
 
 from ..alignment import Alignment, alignment_loss
 from ..fusion import Fusion
-from ..vectors import Scales, join
+from ..vectors import Reference, Scales, join, referred
+from .alignment_words import distances
 from .conversations import pick
 from .history_states import HistoryStates
 
@@ -60,6 +61,7 @@ class InjectionBatches:
         embed_text: a prompt to the denoiser's conditioning.
         words_of: what a user likes in words to states (L, D), and which of them belong to words (L,).
         latents: channels, height and width.
+        reference: which of the liked pictures that a history shows `e_img` is taken from; never from the target.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class InjectionBatches:
         embed_text: Callable[[str], Mapping[str, Tensor]],
         words_of: Callable[[str], tuple[Tensor, Tensor]],
         latents: tuple[int, ...],
+        reference: Reference = "random",
         user_dropped: float = 0.1,
         text_dropped: float = 0.05,
     ) -> None:
@@ -80,11 +83,15 @@ class InjectionBatches:
         self.scales, self.embed_text, self.words_of, self.latents = scales, embed_text, words_of, latents
         self.user_dropped, self.text_dropped = user_dropped, text_dropped
         self._mean_image = embeddings.mean(0)
+        if reference == "random":
+            self._references = histories.shown
+        else:
+            self._references = [[s[referred(embeddings[list(s)], reference)]] if s else [] for s in histories.shown]
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         indices = rng.integers(len(self.histories), size=size)
         rows = np.array([pick(self.histories.wanted[i], rng) for i in indices])
-        example_rows = [self.histories.shown[i] for i in indices]
+        example_rows = [self._references[i] for i in indices]
         images = torch.stack([self.embeddings[pick(s, rng)] if s else self._mean_image for s in example_rows])
         vectors = self.scales(join(self.histories.sem[indices], self.histories.core[indices], images))
         conditioned = torch.from_numpy(rng.random(size) >= self.user_dropped)
@@ -101,3 +108,20 @@ class InjectionBatches:
             "noise": torch.from_numpy(rng.standard_normal((size, *self.latents), dtype=np.float32)),
             **{name: torch.cat([row[name] for row in embedded]) for name in embedded[0]},
         }
+
+    @torch.no_grad()
+    def distances(self, adapter: Adapter, each: int) -> dict[str, Any]:
+        """How far the mapped `e_sem` of one history per user is from the users' words: see `alignment_words`.
+
+        Args:
+            each: histories of every user, which stand together.
+        """
+        rows = torch.arange(0, len(self.histories), each)
+        images = self._mean_image.expand(len(rows), -1)
+        vectors = self.scales(join(self.histories.sem[rows], self.histories.core[rows], images))
+        fusion = cast(Fusion, adapter.projection)
+        mapped = torch.cat(
+            [fusion.mapped(chunk.to(fusion.core.weight.device)).cpu() for chunk in torch.split(vectors, 256)]
+        )
+        words, spoken = zip(*(self.words_of(self.histories.likes[int(row)]) for row in rows), strict=True)
+        return distances(mapped, torch.stack(words), torch.stack(spoken))

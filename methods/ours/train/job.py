@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -32,10 +33,12 @@ from prefbench.training.requests import TrainRequest
 
 from ...shared.image_tower import load_image_tower
 from .. import weights
-from ..vectors import Layers
-from . import injection_stage, layer_stage, question_stage
-from .conversations import HELD_BACK
+from ..alignment import Alignment
+from ..vectors import LayerRule, Layers
+from . import injection_recipe, injection_stage, layer_stage, question_stage
+from .conversations import HELD_BACK, judgments
 from .curriculum.preference_heads import PreferenceHeads
+from .injection_recipe import InjectionRecipe, Targets
 from .judged_images import JudgedImages
 from .stage_card import Card, finished_card, make_card, measured, write_card
 
@@ -59,14 +62,30 @@ class Sources:
     teacher: bool = False
 
 
+@dataclass(frozen=True)
+class Options:
+    """Fields of the injection's recipe that a call may change; None leaves the recipe's own. See `InjectionRecipe`."""
+
+    targets: Targets | None = None
+    layers: LayerRule | None = None
+    alignment: Alignment | None = None
+    alignment_weight: float | None = None
+    train_users: int | None = None
+    attention_rate: float | None = None
+    seed: int | None = None
+
+
 class Job:
     """One training: its inputs, and where each stage writes its output."""
 
-    def __init__(self, request: TrainRequest, sources: Sources, stage: Stage | None = None) -> None:
+    def __init__(
+        self, request: TrainRequest, sources: Sources, stage: Stage | None = None, options: Options = Options()
+    ) -> None:
         if not torch.cuda.is_available():
             # Two threads per process slow down badly as soon as anything else runs; torchrun starts more processes.
             torch.set_num_threads(1)
         self.request, self.sources, self.stage, self.folder = request, sources, stage, request.folder
+        self.options = options
         self.suite: Suite = load("suite", sources.suite)()
         self.mllm_card = find_card("mllm", sources.mllm, MllmCard, card_of_folder)
         self.miniature = self.mllm_card.untrained is not None
@@ -141,35 +160,77 @@ class Job:
                 replace(config, mllm=f"../{self.mllm_card.name}").save(fresh / weights.CONFIG)
         return card
 
-    def inject(self, recipe: injection_stage.InjectionRecipe, folder: Path, final: Path) -> Card | None:
-        """Trains an adapter by a recipe in `folder` and stores it in `final`."""
-        path = self.folder / "layers" / weights.LAYERS
-        if not path.is_file():
-            raise PrefbenchError(f"{path} does not exist; run -p stage=layers first")
-        layers, mllm = Layers.load(path), self._taught()
-        path = self.folder / "questions" / question_stage.HEADS
-        heads = PreferenceHeads.load(path) if path.is_file() else None
-        source = injection_stage.UserSource(mllm, layers, self.train_users, self.judged_images, heads)
-        histories = source.read(recipe, self.folder / "read.pt")
+    def inject(
+        self, recipe: InjectionRecipe, folder: Path, final: Path, *, mllm: Path | None = None, reads: Path | None = None
+    ) -> Card | None:
+        """Trains an adapter by a recipe in `folder` and stores it in `final`.
+
+        Args:
+            mllm: folder of another language model than the one of the first stage.
+            reads: folder for what it reads of histories, where trainings of several recipes share one.
+        """
+        layers, mllm_folder = self.layers_by(recipe.layers), mllm or self.mllm_folder
+        language_model = self._taught(mllm_folder)
+        source = self._source(recipe, language_model, layers)
+        path = self.folder / "read.pt" if reads is None else reads / f"{source.identity(recipe)[:16]}.pt"
+        histories = source.read(recipe, path)
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
         dtype = "bfloat16" if torch.cuda.is_available() else None
         backbone = load_backbone(self.sources.backbone or self.suite.card.backbone, dtype=dtype)
         tower = load_image_tower(backbone, recipe.image_tower)
         if self._embedded is None:  # trainings of several recipes share it
             self._embedded = tower(self.judged_images.images)
-        config, adapter, scales, progress = injection_stage.inject(
-            source, histories, backbone, self._embedded, recipe, folder
-        )
+        injected = injection_stage.inject(source, histories, backbone, self._embedded, recipe, folder)
         if not self.main:
             return None
-        beside = os.path.relpath(self.mllm_folder, final)
-        config = replace(config, mllm=beside, image_tower_digest=tower.digest)
-        weights.save(final, config, adapter, layers, scales)
+        beside = os.path.relpath(mllm_folder, final)
+        config = replace(injected.config, mllm=beside, image_tower_digest=tower.digest)
+        weights.save(final, config, injected.adapter, source.layers, injected.scales)
         draw_curve(folder / "loss.csv", final.with_name(f"{final.name}.png"), title="ours: injection")
-        data = self._data("train", users=len(self.train_users), histories=len(histories), mllm=mllm.digest)
-        card = self._card("injection", recipe, {"injection": progress}, data)
+        users = len(source.train_users)
+        data = self._data("train", users=users, histories=len(histories), mllm=language_model.digest)
+        card = self._card("injection", recipe, {"injection": injected.progress}, data)
+        card["alignment"] = dict(injected.alignment)
         write_card(final / "card.json", card)
         return card
+
+    def unasked(self, folder: Path) -> Path:
+        """A folder of the language model as it was before it answered any question; made once.
+
+        A miniature has learned to see by then, from the first stage's own folder.
+        """
+        if not (folder / CARD_FILE).is_file():
+            question_stage.start(self.mllm_card, self.folder / "questions").save(folder)
+        return folder
+
+    def _source(self, recipe: InjectionRecipe, mllm: Mllm, layers: Layers) -> injection_stage.UserSource:
+        """What a recipe's user vectors are made of."""
+        path = self.folder / "questions" / question_stage.HEADS
+        asks_heads = (recipe.picked or recipe.synthetic_users) and path.is_file()
+        users = self.train_users
+        if 0 < recipe.train_users < len(users):
+            order = np.random.default_rng([recipe.fit.seed, 5]).permutation(len(users))
+            users = [users[int(i)] for i in sorted(order[: recipe.train_users])]
+        return injection_stage.UserSource(
+            mllm,
+            layers,
+            users,
+            self.judged_images,
+            [judgment.prompt for one in self.train_users for judgment in judgments(one)],
+            PreferenceHeads.load(path) if asks_heads else None,
+        )
+
+    def layers_by(self, rule: LayerRule) -> Layers:
+        """The layers of a rule, as the layer stage left them."""
+        path = self.folder / "layers" / weights.LAYERS
+        if not path.is_file():
+            raise PrefbenchError(f"{path} does not exist; run -p stage=layers first")
+        if rule == "chosen":
+            return Layers.load(path)
+        stored = json.loads(path.with_name("card.json").read_text(encoding="utf-8"))["data"].get("alternatives", {})
+        if rule not in stored:
+            raise PrefbenchError(f"{path.parent} knows no layers {rule!r}; run -p stage=layers again")
+        return Layers.of_record(stored[rule])
 
     def _question_recipe(self) -> question_stage.QuestionRecipe:
         taught = question_stage.WITH_TEACHER if self.sources.teacher else question_stage.MINIATURE
@@ -177,16 +238,18 @@ class Job:
         images, usual = self.request.images, recipe.questions.images
         return recipe if images is None else recipe.shortened(images / usual)
 
-    def _injection_recipe(self) -> injection_stage.InjectionRecipe:
-        recipe = injection_stage.MINIATURE if self.miniature else injection_stage.FULL
-        recipe = replace(recipe, image_tower=self.sources.image_tower or "")
-        images = self.request.images
-        return recipe if images is None else replace(recipe, fit=replace(recipe.fit, images=images))
+    def _injection_recipe(self) -> InjectionRecipe:
+        recipe = injection_recipe.MINIATURE if self.miniature else injection_recipe.FULL
+        changed = {name: value for name, value in asdict(self.options).items() if value is not None}
+        seed, images = changed.pop("seed", recipe.fit.seed), self.request.images or recipe.fit.images
+        fit = replace(recipe.fit, images=images, seed=seed)
+        return replace(recipe, fit=fit, image_tower=self.sources.image_tower or "", **changed)
 
-    def _taught(self) -> Mllm:
-        if not (self.mllm_folder / CARD_FILE).is_file():
-            raise PrefbenchError(f"{self.mllm_folder} does not exist; run -p stage=questions first")
-        return load_mllm(self.mllm_folder)
+    def _taught(self, folder: Path | None = None) -> Mllm:
+        folder = folder or self.mllm_folder
+        if not (folder / CARD_FILE).is_file():
+            raise PrefbenchError(f"{folder} does not exist; run -p stage=questions first")
+        return load_mllm(folder)
 
     @cached_property
     def train_users(self) -> Sequence[TrainUser]:
@@ -222,8 +285,8 @@ class Job:
 
     def _options(self) -> str:
         """The options of this call, as the command line takes them."""
-        options = {"stage": self.stage, **asdict(self.sources)}
-        usual = {"stage": None, **asdict(Sources())}
+        options = {"stage": self.stage, **asdict(self.sources), **asdict(self.options)}
+        usual = {"stage": None, **asdict(Sources()), **asdict(Options())}
         parameters = [f" -p {name}={value}" for name, value in options.items() if value != usual[name]]
         images = [] if self.request.images is None else [f" --images {self.request.images}"]
         return "".join(parameters + images)

@@ -7,7 +7,7 @@ other half among users (inter-user), and predict the labels of one half after re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,9 @@ from prefbench.models.mllms.model import HiddenStates, Mllm
 from prefbench.probing import (
     LIKING_ACCURACY,
     VERIFICATION,
-    LayerChoice,
     ProbedLayer,
     ProbeLabels,
-    ProbeRow,
     StatePair,
-    choose_layers,
     probe_liking,
     probe_users,
     table,
@@ -33,6 +30,7 @@ from prefbench.probing import (
 
 from ...shared.questions import TEMPLATES, Examples, follow_up, likes_question, load_judged
 from ..vectors import Layers
+from .layer_choices import Asked, chosen_layers
 from .layer_figure import draw_layers
 
 POOLINGS = ("last", "mean")
@@ -43,18 +41,29 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class Probed:
-    """How layers are chosen: `core` of them, by verification AUC of whitened states; `gallery` users for retrieval."""
+    """How layers are chosen: of at most `sem` by the intra-user probe and `core` others by the inter-user probe.
+
+    Args:
+        repeats: times that users are halved anew; choices are made by means over all halves.
+        gallery: users for retrieval.
+    """
 
     core: int = 1
     gallery: int = 10
     batch: int = 16
+    sem: int = 4
+    repeats: int = 5
 
 
 PROBED = Probed()
 
 
 def choose(mllm: Mllm, suite: Suite, folder: Path, how: Probed = PROBED) -> tuple[Layers, dict[str, Any]]:
-    """Probes every layer; returns the chosen layers and their held-out accuracy.
+    """Probes every layer; returns the chosen layers, and the record of the choice with others to compare it with.
+
+    `e_sem` is of the layers whose last-token states tell a user's likes from dislikes better than chance and than
+    states after another user's history. Where there are none it falls back to the paper's rule, the top four, and the
+    record says so. `e_core` is of the layer outside these that tells users apart best.
 
     Writes `probing.csv` and `probing.png` into `folder`.
 
@@ -71,15 +80,14 @@ def choose(mllm: Mllm, suite: Suite, folder: Path, how: Probed = PROBED) -> tupl
         )
     pairs = _pairs(mllm, halves, how)
     users = probe_users(pairs, floor=_floor_of_users(mllm, halves, how), gallery=how.gallery, comparison="whitened")
-    liked = _probe_likings(mllm, halves, how)
-    # The embedding layer has not read the history yet.
-    choice = choose_layers(pairs, how.core, candidates=range(1, mllm.layers + 1), comparison="whitened")
+    asked = _asked(mllm, halves, how)
+    liked = probe_liking(asked.own, asked.labels, floor=asked.floor, mismatched=asked.other, types=asked.labels.prompts)
+    layers, record = chosen_layers(mllm.layers, pairs, asked, how)
     rows = [*users, *liked]
     with atomic_file(folder / TABLE) as temporary:
         table(rows).to_csv(temporary, index=False)
-    layers = Layers.top_four(mllm.layers, choice.layers, "mean" if choice.pooling == "mean" else "last")
     draw_layers(rows, folder / FIGURE, choice={VERIFICATION: layers.core, LIKING_ACCURACY: layers.sem})
-    return layers, {"users": len(halves), "layers": asdict(layers), "choice": _described(choice)}
+    return layers, {"users": len(halves), **record}
 
 
 _Halves = tuple[History, History]
@@ -106,7 +114,7 @@ def _floor_of_users(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> State
     return StatePair(*(side.mean[:, -1].double().numpy() for side in states))
 
 
-def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[ProbeRow]:
+def _asked(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> Asked:
     queries = [(i, judgment) for i, (_, rest) in enumerate(halves) for judgment in (*rest.liked, *rest.disliked)]
     questions = ProbeLabels(
         liked=np.array([judgment.liked for _, judgment in queries]),
@@ -129,24 +137,10 @@ def _probe_likings(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> list[P
         for (_, judgment), user in zip(queries, users, strict=True)
     ]
     states, strangers, floor = (mllm.states(conversations, batch=how.batch) for conversations in (own, other, alone))
-    return probe_liking(
-        _places(states),
-        questions,
-        floor=floor.last[:, -1].double().numpy(),
-        mismatched=_places(strangers),
-        types=questions.prompts,
-    )
+    return Asked(_places(states), _places(strangers), floor.last[:, -1].double().numpy(), questions)
 
 
 def _places(states: HiddenStates) -> dict[ProbedLayer, FloatArray]:
     pooled = {"last": states.last, "mean": states.mean}
     layers = range(states.last.shape[1])
     return {ProbedLayer(layer, name): pooled[name][:, layer].double().numpy() for name in POOLINGS for layer in layers}
-
-
-def _described(choice: LayerChoice) -> dict[str, Any]:
-    return {
-        "pooling": choice.pooling,
-        "verification_auc_on_other_users": asdict(choice.estimate),
-        "halves": [[place._asdict() for place in half] for half in choice.halves],
-    }

@@ -9,7 +9,10 @@ from prefbench.api import PrefbenchError
 from prefbench.api.near import unknown
 from prefbench.training.requests import TrainRequest
 
-from .job import STAGES, Job, Sources, Stage
+from ..alignment import Alignment
+from ..vectors import LayerRule
+from .injection_recipe import Targets
+from .job import STAGES, Job, Options, Sources, Stage
 from .stage_card import Card
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,13 @@ def train(
     mllm: Annotated[str, "mllm"] = Sources.mllm,
     image_tower: str | None = None,
     teacher: bool = False,
+    targets: Targets | None = None,
+    layers: LayerRule | None = None,
+    alignment: Alignment | None = None,
+    alignment_weight: float | None = None,
+    train_users: int | None = None,
+    attention_rate: float | None = None,
+    seed: int | None = None,
 ) -> Card | None:
     """Runs all stages or one; returns the last one's card, in the main process alone.
 
@@ -42,6 +52,16 @@ def train(
         image_tower: a hub id or a folder in place of the CLIP image tower that belongs to the backbone.
         teacher: train the miniature's language model by the recipe of version 0.2's weights, with a teacher, heads and
             synthetic users; without it, by questions alone.
+        targets: what the injection learns to draw: other pictures that the user likes (`likes`), those alone that were
+            chosen from a pair (`chosen`), or the best of some by the language model's own verdicts (`picks`).
+        layers: which layers make up the user vector: those that the probes chose (`chosen`), or others that a layer
+            stage keeps for comparison.
+        alignment, alignment_weight: the loss on the mapped `e_sem` against what users like in words, and its weight;
+            the denoising loss has 1.
+        train_users: the injection learns from so many users; 0 for all.
+        attention_rate: factor on the learning rate of keys and values of the second cross-attention; 0 leaves them as
+            the text's.
+        seed: of the injection.
 
     Raises:
         PrefbenchError: an unknown stage; a suite without train users; a stage whose predecessor has not run; an image
@@ -55,10 +75,21 @@ def train(
         )
     if request.images is not None and request.images < 1:
         raise PrefbenchError(f"--images must be at least 1, got {request.images}")
-    job = Job(request, Sources(suite, backbone, mllm, image_tower, teacher), stage)
+    options = Options(targets, layers, alignment, alignment_weight, train_users, attention_rate, seed)
+    _check(options)
+    job = Job(request, Sources(suite, backbone, mllm, image_tower, teacher), stage, options)
     card: Card | None = None
     for name in STAGES if stage is None else [stage]:
         logger.info("ours: stage %s", name)
         card = getattr(job, name)()
         job.accelerator.wait_for_everyone()
     return card
+
+
+def _check(options: Options) -> None:
+    for name in ("alignment_weight", "attention_rate", "train_users", "seed"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < float("inf"):
+            raise PrefbenchError(f"{name} must be 0 or more and finite, got {value}")
+    if options.train_users is not None and 0 < options.train_users < 2:
+        raise PrefbenchError("train_users must be 0 for all, or at least 2")

@@ -1,4 +1,5 @@
-"""Names of recipe fields in version 0.1, so that its cards load and its checkpoints resume."""
+"""Recipes of earlier versions: former names of fields, and fields that there were not, so that their cards load and
+their checkpoints resume."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ _FORMER: Mapping[str, str] = {
     "freeze_vision": "frozen_eyes",
 }
 """Today's name to the former one."""
+_LATER = ("targets", "shown", "dislikes", "reference", "layers", "words", "train_users", "attention_rate")
+"""Fields since; their defaults are what was done before there were any."""
 
 _NEWER: Mapping[str, Any] = {"history": "blocks", "full_histories": 0.0, "sorting": None}
 """Fields of a recipe of questions that version 0.1 did not have, with what it did."""
@@ -34,11 +37,16 @@ def current_names(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recipe_text(recipe: DataclassInstance) -> str:
-    """A recipe's `repr` under its former names: the digests that checkpoints hold are taken over this text."""
-    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+    """A recipe's `repr` under its former names, without later fields that have the values of before.
+
+    The digests that checkpoints hold are taken over this text.
+    """
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    later: dict[str, Any] = {field.name: field.default for field in fields(recipe) if field.name in _LATER}
+    before = {**_NEWER, **later}
     told = [
         f"{_FORMER.get(name, name)}={value!r}"
         for name, value in values.items()
-        if name not in _NEWER or value != _NEWER[name]
+        if name not in before or value != before[name]
     ]
     return f"{type(recipe).__name__}({', '.join(told)})"

@@ -1,0 +1,104 @@
+"""The recipe of the injection: what it is shown, what it learns to draw, what it is aligned to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prefbench.training.loop import FitConfig
+
+from ..alignment import Alignment, Words
+from ..vectors import LayerRule, Reference
+from .stored_names import current_names
+
+Targets = Literal["likes", "chosen", "picks"]
+Shown = Literal["sides", "pairs"]
+
+
+@dataclass(frozen=True)
+class InjectionRecipe:
+    """How fusion, alignment and the second cross-attention are trained.
+
+    The defaults are those by which the weights of version 0.2 were trained; `MINIATURE` and `FULL` say what is new.
+
+    Args:
+        histories: number read per user.
+        synthetic_users: beside the real ones, for each of whom as many histories are read.
+        flipped: share of histories with likes and dislikes exchanged.
+        picked: training images are the best one in this many by the first stage's heads, where it had any; 0 for
+            `targets`. See `curriculum/preference_heads.py`.
+        alignment_weight: weight of the alignment loss; that of the denoising loss is 1.
+        tokens: user tokens of each part.
+        without: parts that are left out.
+        image_tower: a hub id or a folder in place of the backbone's own.
+        targets: what is drawn: other pictures that the user likes, those alone that the user chose from a pair, or the
+            best of some pictures of a prompt by the language model's own verdicts (`shared/picks.py`).
+        shown: whether a history is drawn side by side, or as pairs of one prompt where there are any; then a target
+            has a prompt that the history does not show, if the user judged another.
+        dislikes: whether histories show what the user dislikes.
+        reference: which of the liked pictures of a history `e_img` is taken from.
+        layers: by which rule of the layer stage `e_sem` and `e_core` are taken.
+        words: what the alignment is to: all word tokens, or one vector per phrase of content words.
+        train_users: learns from so many users, drawn by the seed; 0 for all.
+        attention_rate: factor on the learning rate of the second cross-attention's keys and values; 0 leaves them as
+            the text's.
+    """
+
+    fit: FitConfig
+    histories: int = 8
+    synthetic_users: int = 300
+    flipped: float = 0.5
+    picked: int = 1000
+    alignment: Alignment = "mmd"
+    alignment_weight: float = 0.01
+    tokens: int = 4
+    without: tuple[str, ...] = ()
+    image_tower: str = ""
+    targets: Targets = "likes"
+    shown: Shown = "sides"
+    dislikes: bool = True
+    reference: Reference = "random"
+    layers: LayerRule = "chosen"
+    words: Words = "tokens"
+    train_users: int = 0
+    attention_rate: float = 1.0
+
+    @classmethod
+    def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:
+        """The recipe as a stage's card holds it; fields that its version did not have are as they were then."""
+        fit = {name: _tuples(value) for name, value in stored["fit"].items()}
+        values = {name: _tuples(value) for name, value in current_names(stored).items()}
+        return cls(**values | {"fit": FitConfig(**fit)})
+
+
+def _tuples(value: Any) -> Any:
+    """Turns JSON's lists back into tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+SHIPPED = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
+"""By which the shipped weights were trained."""
+MINIATURE = InjectionRecipe(
+    SHIPPED.fit,
+    synthetic_users=0,
+    flipped=0.0,
+    picked=0,
+    alignment="mmd-both",
+    alignment_weight=0.1,
+    shown="pairs",
+    reference="typical",
+    words="phrases",
+)
+FULL = InjectionRecipe(
+    FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),
+    synthetic_users=0,
+    flipped=0.0,
+    picked=0,
+    alignment="mmd-both",
+    alignment_weight=0.1,
+    shown="pairs",
+    reference="typical",
+    words="phrases",
+)
+"""Learning rate and weight decay of the public IP-Adapters (Ye et al. 2023, section 4.1)."""

@@ -1,0 +1,84 @@
+"""Pictures to learn to draw: of some of one prompt, the one that a language model thinks the user likes best.
+
+Nothing but the model's own verdicts decides (`Verdicts`): no head, no teacher, no other scorer. Trainers of different
+methods share this, so that all can be given the same targets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from prefbench.api import History
+from prefbench.models.mllms.model import Mllm
+
+from .questions import TEMPLATES, Examples, likes_question
+from .verdicts import Verdicts
+
+
+@dataclass(frozen=True)
+class Picking:
+    """How picks are made for one history: `prompts` prompts at random, of each the best of `candidates` pictures."""
+
+    prompts: int = 6
+    candidates: int = 16
+
+
+PICKING = Picking()
+
+
+def picks(
+    mllm: Mllm,
+    histories: Sequence[History],
+    images: Sequence[Image.Image],
+    prompts: Sequence[str],
+    *,
+    how: Picking = PICKING,
+    seed: int = 0,
+    batch: int = 32,
+) -> list[list[int]]:
+    """Rows of `images` for each history, one per prompt.
+
+    A history's picks depend on its judgments and the seed, not on the other histories. Candidates of a prompt that has
+    fewer pictures are all of them; a prompt that the history shows is left out where others remain.
+
+    Args:
+        images: pictures that anybody judged, with the prompt of each.
+    """
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, prompt in enumerate(prompts):
+        rows[prompt].append(row)
+    verdicts, chosen = Verdicts(mllm), []
+    for start in tqdm(range(0, len(histories), batch), desc="pick", unit="batch"):
+        chunk = histories[start : start + batch]
+        examples = [Examples.of(history) for history in chunk]
+        answers = _answers(mllm, examples, batch)
+        for history, one, answer in zip(chunk, examples, answers, strict=True):
+            groups = _candidates(history, rows, how, seed)
+            yes = verdicts.after(one, answer, [images[row] for group in groups for row in group])
+            ends = np.cumsum([len(group) for group in groups])[:-1]
+            best = [int(part.argmax()) for part in np.split(yes, ends)]
+            chosen.append([group[place] for group, place in zip(groups, best, strict=True)])
+    return chosen
+
+
+def _answers(mllm: Mllm, examples: Sequence[Examples], batch: int) -> list[str]:
+    """What the model says of what each user likes; of an empty history, nothing."""
+    told = iter(mllm.answers([likes_question(one) for one in examples if one], batch=batch) if any(examples) else [])
+    return [next(told) if one else TEMPLATES.nothing for one in examples]
+
+
+def _candidates(history: History, rows: dict[str, list[int]], how: Picking, seed: int) -> list[list[int]]:
+    """Rows of the candidates of each prompt."""
+    content = hashlib.sha256(f"{seed} {history.digest}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(content[:8]))
+    shown = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
+    names = sorted(set(rows) - shown) or sorted(rows)
+    drawn = [rows[names[int(i)]] for i in rng.permutation(len(names))[: how.prompts]]
+    return [[group[int(i)] for i in rng.permutation(len(group))[: how.candidates]] for group in drawn]

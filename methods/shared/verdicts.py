@@ -1,0 +1,104 @@
+"""A language model's own verdicts: how probably a user likes each of some pictures, after one history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from prefbench.api import FloatArray, History, Judgment, Picture
+from prefbench.models.mllms.conversation import Conversation, fitted
+from prefbench.models.mllms.model import Mllm
+
+from .latest import Latest
+from .questions import TEMPLATES, Examples, follow_up, likes_question
+
+_PIXELS = ("pixel_values", "pixel_attention_mask")
+
+
+class Verdicts:
+    """P(yes) / (P(yes) + P(no)) of the answer to "does the user like this picture", in the words of the training.
+
+    Args:
+        batch: pictures that are asked about at once.
+    """
+
+    def __init__(self, mllm: Mllm, *, batch: int = 64) -> None:
+        self._mllm, self._batch = mllm, batch
+        self._answers = Latest(self._answer)
+
+    def of(self, history: History, pictures: Sequence[Image.Image]) -> FloatArray:
+        """One verdict (N,) per picture, each as if it were asked about alone."""
+        if not pictures:
+            return np.zeros(0)
+        return self.after(Examples.of(history), self.answer(history), pictures)
+
+    def answer(self, history: History) -> str:
+        """What the model says of what the user likes, as verdicts are asked for after it."""
+        return self._answers.of(history)
+
+    def kept(self, history: History) -> dict[str, Any]:
+        """A history and the answer as plain data for a profile, pictures no larger than the model sees them."""
+        side = self._mllm.card.image_side
+        shown = {
+            name: [(np.asarray(fitted(judgment.picture.load(), side)), judgment.prompt) for judgment in judgments]
+            for name, judgments in (("liked", history.liked), ("disliked", history.disliked))
+        }
+        return {**shown, "answer": self.answer(history)}
+
+    def again(self, kept: Mapping[str, Any], pictures: Sequence[Image.Image]) -> FloatArray:
+        """Verdicts (N,) after what `kept` holds."""
+        sides = {
+            name: tuple(
+                Judgment(Picture.of(Image.fromarray(np.asarray(pixels))), prompt, name == "liked")
+                for pixels, prompt in kept[name]
+            )
+            for name in ("liked", "disliked")
+        }
+        return self.after(Examples.of(History("", **sides)), kept["answer"], pictures)
+
+    def after(self, examples: Examples, answer: str, pictures: Sequence[Image.Image]) -> FloatArray:
+        """The same after a history and the model's answer of what the user likes."""
+        conversations = [follow_up(examples, answer, TEMPLATES.like[0], picture) for picture in pictures]
+        if hasattr(self._mllm.processor, "image_seq_len") and len(pictures) > 1:
+            chunks = [pictures[i : i + self._batch] for i in range(0, len(pictures), self._batch)]
+            logits = torch.cat([self._read_once(conversations[0], chunk) for chunk in chunks])
+            return logits.softmax(-1)[:, 0].double().numpy()
+        words = self._mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=self._batch)
+        return words[:, 0].double().numpy()
+
+    def _answer(self, history: History) -> str:
+        examples = Examples.of(history)
+        return self._mllm.answers([likes_question(examples)])[0] if examples else TEMPLATES.nothing
+
+    @torch.no_grad()
+    def _read_once(self, begun: Conversation, pictures: Sequence[Image.Image]) -> Tensor:
+        """Logits (N, 2) of yes and no about pictures in the place of the last one of a conversation.
+
+        What is before that picture is read once and kept as keys and values. Only for models in which every picture is
+        the same number of tokens, so that its begin is known.
+        """
+        mllm, model = self._mllm, self._mllm.model.eval()
+        whole = mllm.batch([begun])
+        shown = (whole["input_ids"][0] == model.config.image_token_id).nonzero().flatten()
+        begin, many = int(shown[-mllm.processor.image_seq_len]), len(pictures)
+        head = {name: whole[name][:, :begin] for name in ("input_ids", "attention_mask")}
+        pixels = {name: whole[name][:, :-1] for name in _PIXELS if name in whole and whole[name].shape[1] > 1}
+        cache = model(**head, **pixels, use_cache=True, logits_to_keep=1).cache
+        cache.batch_repeat_interleave(many)
+        asked = mllm.processor.image_processor(
+            [[fitted(picture, mllm.card.image_side)] for picture in pictures], return_tensors="pt"
+        )
+        tail = {
+            "input_ids": whole["input_ids"][:, begin:].repeat(many, 1),
+            "attention_mask": whole["attention_mask"].repeat(many, 1),
+            **{name: asked[name].to(mllm.device) for name in _PIXELS if name in asked},
+        }
+        out = model(**tail, cache=cache, use_cache=True, logits_to_keep=1)
+        yes_no = mllm.first_tokens([TEMPLATES.yes, TEMPLATES.no])
+        logits: Tensor = out.logits[:, -1].float()[:, yes_no].cpu()
+        return logits
