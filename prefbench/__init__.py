@@ -47,6 +47,7 @@ def run(
     metrics: str | Iterable[str] = (),
     score: bool = True,
     allow_failures: float = 0.0,
+    devices: str | int | Iterable[str] | None = None,
     watch: Watch | None = None,
     **settings: Any,
 ) -> Run:
@@ -62,6 +63,8 @@ def run(
         metrics: one name or several; the suite's where none are named. All are known before anything is drawn.
         score: False draws only.
         allow_failures: the share of samples, and of users' representations, that may fail.
+        devices: what works at it at once, a process per device: `8` accelerators, `"all"`, `"cuda:0,cuda:2"`, or
+            `"cpu:2"` for two processes on the CPU. A script asks for this below `if __name__ == "__main__"`.
         watch: is told how the run goes; `prefbench.cli.screen.Screen()` shows it.
         settings: the other fields of `prefbench.run.prepare.Settings`: `parameters` of the method and
             `suite_parameters` (by name), `control`, `backbone`, `steps`, `guidance`, `device`, `dtype`, `seed`,
@@ -82,7 +85,7 @@ def run(
 
     named, metrics = {} if suite is None else {"suite": suite}, listed("metrics", metrics)
     settings |= {"method": method, "split": split, "users": users, "out": path_of("out", out), **named}
-    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score)
+    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score, devices=devices)
     return prefbench.score(drawn, metrics, watch=watch) if score else drawn
 
 

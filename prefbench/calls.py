@@ -17,12 +17,13 @@ from prefbench.files import make_folder
 from prefbench.parameters import declared, restore
 from prefbench.registry import construct, default, load_class
 from prefbench.run.metric_names import check_metrics
-from prefbench.run.prepare import Settings, check_names, load_suite, prepare, suite_of_run
+from prefbench.run.prepare import Settings, check_names, load_suite, suite_of_run
 from prefbench.run.watch import Watch
 
 if TYPE_CHECKING:
     import pandas
 
+    from prefbench.engines.chosen import Devices
     from prefbench.score.scored_folder import ScoredFolder
 
 _NUMBERS: Mapping[str, tuple[int, float, str]] = {
@@ -134,16 +135,23 @@ class ReportResult:
 
 
 def draw_run(
-    choices: Mapping[str, Any], metrics: Sequence[str], allow_failures: float, watch: Watch, *, scores: bool
+    choices: Mapping[str, Any],
+    metrics: Sequence[str],
+    allow_failures: float,
+    watch: Watch,
+    *,
+    scores: bool,
+    devices: Devices | None = None,
 ) -> Run:
     """Draws what `choices` for `Settings` name, and collects representations where a metric asks for them.
 
-    Where the call `scores` too, metrics that the suite cannot have and weights that are absent are said before.
+    Workers on `devices` share the work; without any this process does it. Where the call `scores` too, metrics that the
+    suite cannot have and weights that are absent are said before.
 
     Raises:
         FailedSamplesError: more samples, or users' representations, failed than were allowed.
     """
-    from prefbench.run.execute import execute, execute_represent, wants_representations
+    from prefbench.engines.chosen import drawing
     from prefbench.score.needs import check_needs
 
     settings = _settings(choices)
@@ -151,23 +159,23 @@ def draw_run(
         raise PrefbenchError(f"allow_failures must be 0 to 1, got {allow_failures!r}")
     check_names(settings)
     check_metrics(metrics)
-    prepared = prepare(settings)
-    if scores:
-        check_needs(prepared.suite, metrics or prepared.suite.card.metrics)
-    path = prepared.folder.path
-    watch.header(prepared)
-    drawn = execute(prepared, bar=watch.progress)
-    watch.drawn(drawn, path)
-    if drawn.failed > allow_failures * drawn.planned:
-        watch.failures(path)
-        raise _too_many_failed("samples", drawn.failed, drawn.planned)
-    if wants_representations(prepared, metrics or prepared.suite.card.metrics):
-        with watch.progress("represent", len(prepared.kinds), "user") as advance:
-            states = execute_represent(prepared, advance=advance)
-        watch.represented(states)
-        if len(states.failed) > allow_failures * states.users:
-            raise _too_many_failed("representations of users", len(states.failed), states.users)
-    return replace(Run.open(path), suite=prepared.suite)
+    with drawing(settings, devices) as run:
+        if scores:
+            check_needs(run.suite, metrics or run.suite.card.metrics)
+        path = run.folder.path
+        watch.header(run)
+        drawn = run.execute(bar=watch.progress)
+        watch.drawn(drawn, path)
+        if drawn.failed > allow_failures * drawn.planned:
+            watch.failures(path)
+            raise _too_many_failed("samples", drawn.failed, drawn.planned)
+        if run.wants_representations(metrics or run.suite.card.metrics):
+            with watch.progress("represent", len(run.kinds), "user") as advance:
+                states = run.represent(advance=advance)
+            watch.represented(states)
+            if len(states.failed) > allow_failures * states.users:
+                raise _too_many_failed("representations of users", len(states.failed), states.users)
+    return replace(Run.open(path), suite=run.suite)
 
 
 def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch) -> Run:

@@ -26,6 +26,7 @@ from prefbench.registry import default
 @click.option("--steps", type=click.IntRange(1), help="Solver steps; default: the backbone's.")
 @click.option("--guidance", type=float, help="Guidance scale; default: the backbone's.")
 @click.option("--device", help="cpu, cuda, mps; default: the best there is.")
+@click.option("--devices", help="One worker on each: 8 (accelerators), all, cuda:0,cuda:2 or cpu:2 (two processes).")
 @click.option("--dtype", help="float32, float16, bfloat16; default: by device.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--samples", type=click.IntRange(1), help="Samples per case; default: the suite's.")
@@ -43,6 +44,10 @@ def run(
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
     from prefbench.models.devices import check_device, check_dtype
 
+    if options["devices"] is not None:
+        from prefbench.engines.devices import check_devices
+
+        check_devices(options["devices"], options["device"])
     check_device(options["device"])
     check_dtype(options["dtype"])
     if len(methods) > 1 and options["parameters"]:

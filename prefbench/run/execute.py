@@ -20,7 +20,7 @@ from prefbench.run.outputs import asking
 from prefbench.run.plan import RunSpec
 from prefbench.run.prepare import Prepared
 from prefbench.run.progress import Progress
-from prefbench.run.reach import held_by, reached_by, unread_code
+from prefbench.run.reach import Reach, held_by, reached_by, unread_code
 from prefbench.run.row_kinds import StartRow
 
 if TYPE_CHECKING:
@@ -113,9 +113,14 @@ def settled(names: OpaqueNames, folder: RunFolder) -> OpaqueNames:
 
 def note_reach(folder: RunFolder, method: Method) -> None:
     """Adds to the description what the method reached for that its source did not show."""
+    note_places(folder, held_by(method))
+
+
+def note_places(folder: RunFolder, places: Sequence[Reach]) -> None:
+    """Adds places that a method reached for to the description, where it lacks them."""
     description = folder.read_description()
     known = description.get("reached", [])
-    if new := [place for place in map(asdict, held_by(method)) if place not in known]:
+    if new := [place for place in map(asdict, places) if place not in known]:
         folder.write_description({**description, "reached": [*known, *new]})
 
 
