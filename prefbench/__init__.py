@@ -48,6 +48,7 @@ def run(
     score: bool = True,
     allow_failures: float = 0.0,
     devices: str | int | Iterable[str] | None = None,
+    shard: str | None = None,
     watch: Watch | None = None,
     **settings: Any,
 ) -> Run:
@@ -65,6 +66,8 @@ def run(
         allow_failures: the share of samples, and of users' representations, that may fail.
         devices: what works at it at once, a process per device: `8` accelerators, `"all"`, `"cuda:0,cuda:2"`, or
             `"cpu:2"` for two processes on the CPU. A script asks for this below `if __name__ == "__main__"`.
+        shard: `"3/16"` draws the third of 16 fixed parts, beside other processes that share the folder. It is scored
+            by the part that finds all samples there, else by the same call without a shard.
         watch: is told how the run goes; `prefbench.cli.screen.Screen()` shows it.
         settings: the other fields of `prefbench.run.prepare.Settings`: `parameters` of the method and
             `suite_parameters` (by name), `control`, `backbone`, `steps`, `guidance`, `device`, `dtype`, `seed`,
@@ -85,8 +88,8 @@ def run(
 
     named, metrics = {} if suite is None else {"suite": suite}, listed("metrics", metrics)
     settings |= {"method": method, "split": split, "users": users, "out": path_of("out", out), **named}
-    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score, devices=devices)
-    return prefbench.score(drawn, metrics, watch=watch) if score else drawn
+    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score, devices=devices, shard=shard)
+    return prefbench.score(drawn, metrics, watch=watch) if score and not drawn.is_partial else drawn
 
 
 def score(

@@ -49,6 +49,10 @@ class Run:
     """Metrics that failed or lack what they need, with the reasons; scores of the others are kept."""
     suite: Suite | None = field(default=None, repr=False)
     """The suite that the call loaded for it."""
+    is_partial: bool = False
+    """Whether the call drew a part of it and other parts are not through, so that nothing was scored."""
+    lacking: int = 0
+    """Samples that other parts had not drawn then."""
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -142,16 +146,18 @@ def draw_run(
     *,
     scores: bool,
     devices: Devices | None = None,
+    shard: str | None = None,
 ) -> Run:
     """Draws what `choices` for `Settings` name, and collects representations where a metric asks for them.
 
-    Workers on `devices` share the work; without any this process does it. Where the call `scores` too, metrics that the
-    suite cannot have and weights that are absent are said before.
+    Workers on `devices` share the work; without any this process does it. A `shard` is a part of it. Where the call
+    `scores` too, metrics that the suite cannot have and weights that are absent are said before.
 
     Raises:
         FailedSamplesError: more samples, or users' representations, failed than were allowed.
     """
-    from prefbench.engines.chosen import drawing
+    from prefbench.engines.chosen import drawing, n_lacking
+    from prefbench.engines.shards import Shard, is_free
     from prefbench.score.needs import check_needs
 
     settings = _settings(choices)
@@ -159,7 +165,7 @@ def draw_run(
         raise PrefbenchError(f"allow_failures must be 0 to 1, got {allow_failures!r}")
     check_names(settings)
     check_metrics(metrics)
-    with drawing(settings, devices) as run:
+    with drawing(settings, devices, None if shard is None else Shard.parse(shard)) as run:
         if scores:
             check_needs(run.suite, metrics or run.suite.card.metrics)
         path = run.folder.path
@@ -169,6 +175,8 @@ def draw_run(
         if drawn.failed > allow_failures * drawn.planned:
             watch.failures(path)
             raise _too_many_failed("samples", drawn.failed, drawn.planned)
+        if (lacking := n_lacking(run)) or (shard is not None and not is_free(run.folder)):
+            return replace(Run.open(path), suite=run.suite, lacking=lacking, is_partial=True)
         if run.wants_representations(metrics or run.suite.card.metrics):
             with watch.progress("represent", len(run.kinds), "user") as advance:
                 states = run.represent(advance=advance)

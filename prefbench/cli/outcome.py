@@ -20,6 +20,13 @@ def show_drawn(screen: Screen, run: Run, suite: str | None, metrics: Sequence[st
     screen.next(f"prefbench score {quote(str(run.path))}{of_suite(run, suite)}{named}")
 
 
+def show_part(screen: Screen, run: Run, shard: str, command: str) -> None:
+    """The end of a shard while others are not through: what is there, and the command for when they are."""
+    there = f"{run.lacking} samples are still to be drawn by others" if run.lacking else "others are just ending"
+    screen.line(f"shard {shard} is drawn, {there}; scoring waits for all")
+    screen.next(command)
+
+
 def report_run(screen: Screen, run: Run, suite: str | None = None, *, full: bool = False) -> list[Any]:
     """Shows the table of one scored run, writes its report into its folder, and returns the rows as plain data.
 

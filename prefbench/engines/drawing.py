@@ -76,6 +76,7 @@ class Drawn(NamedTuple):
 class _Work:
     """A prepared run, and what is under way."""
 
+    settings: Settings
     prepared: Prepared
     made: dict[str, tuple[Profile | None, str | None]] = field(default_factory=dict)
     """Profiles by user, or the error."""
@@ -115,12 +116,15 @@ _work: list[_Work] = []
 def set_up(settings: Settings, secret: str) -> Ready:
     """Prepares the run in this process; `secret` is what the method's names follow from in a run that begins."""
     prepared = prepare(settings, secret=secret, planned=False)
-    _work[:] = [_Work(prepared)]
+    _work[:] = [_Work(settings, prepared)]
     return Ready(prepared.spec, describe(prepared, code_state()), prepared.shown, prepared.backbone.card)
 
 
 def begin(secret: str) -> None:
-    """Goes on with the names of the run's folder. Raises `PrefbenchError` where the method was shown others."""
+    """Goes on with the names of the run's folder; a method that was set up with others is set up again."""
+    names = _work[0].prepared.names
+    if names.given and names.secret != secret:
+        set_up(_work[0].settings, secret)
     _work[0].prepared.names.renew(secret)
     reset_peak_memory()
 

@@ -73,10 +73,11 @@ class SharedProfiles:
 
     def _make(self, worker: Worker, user: str) -> None:
         digest = self._histories[user].digest
-        before = self._rows.get(digest)
-        reply = ask(worker, drawing.profile, user, before)
-        if reply.row is not before and reply.row != before:
-            self._keep(reply, before)
+        with self._folder.making(digest) as row:
+            before = row or self._rows.get(digest)
+            reply = ask(worker, drawing.profile, user, before)
+            if reply.row != before:
+                self._keep(reply, before)
         self._known[user] = _Known(reply.row, reply.handed)
 
     def _keep(self, reply: drawing.ProfileReply, before: ProfileRow | None) -> None:

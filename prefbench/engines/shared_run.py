@@ -55,6 +55,8 @@ class SharedRun:
     description: Mapping[str, Any] = field(repr=False)
     crew: Crew = field(repr=False)
     names: OpaqueNames = field(repr=False)
+    n_whole: int | None = None
+    """Samples of the whole run, where the plan is a part of it."""
 
     @property
     def n_samples(self) -> int:
@@ -69,9 +71,9 @@ class SharedRun:
                 worker could not be set up.
         """
         started, code = time.monotonic(), code_state()
-        folder = RunFolder(self.folder.path.absolute())
-        with continued(folder, self.spec, self.description["kinds"], lambda: self.description, bar) as finished:
-            keys = [planned.key for batch in self.plan for planned in batch]
+        folder, keys = self.folder.absolute(), [planned.key for batch in self.plan for planned in batch]
+        kinds, only = self.description["kinds"], set(keys)
+        with continued(folder, self.spec, kinds, lambda: self.description, bar, only) as finished:
             if any(key not in finished for key in keys):
                 folder.append_start(start_row(code, self.spec.batch))
             secret = settled(self.names, folder).secret
@@ -101,7 +103,7 @@ class SharedRun:
         started = time.monotonic()
         unseen = {user: self.suite.history(user, "scorer") for user in self.histories}
         plans = probe_plans(self.histories, unseen)
-        folder = RunFolder(self.folder.path.absolute())
+        folder = RunFolder(self.folder.path.absolute())  # of all, where a shard has drawn the last part
         with folder.locked():
             secret, stored = settled(self.names, folder).secret, folder.representations()
             lacking = [plan for plan in plans if not is_stored(folder, plan, stored.get(plan.user))]

@@ -85,6 +85,8 @@ class Prepared:
     """What the method sees in place of the suite's ids."""
     cases: Sequence[Case] = field(default=(), repr=False)
     """All that the plan draws for."""
+    n_whole: int | None = None
+    """Samples of the whole run, where the plan is a part of it."""
 
     @property
     def shown(self) -> str:

@@ -53,23 +53,20 @@ class Profiles:
         """The profile, or None and the error."""
         if user not in self._profiles:
             history = self._histories[user]
-            stored = self._stored(history)
-            self._profiles[user] = (stored, None) if stored is not None else self._make(history)
+            with self._folder.making(history.digest) as row:
+                before = row or self._rows.get(history.digest)
+                stored = None if before is None else stored_profile(self._folder, history, before)
+                self._profiles[user] = (stored, None) if stored is not None else self._make(history, before)
         return self._profiles[user]
 
     def named(self, error: Exception, user: str) -> str:
         """An error that drawing for a user ended in."""
         return self._names.told(named(error, self._histories[user]))
 
-    def _make(self, history: History) -> tuple[Profile | None, str | None]:
+    def _make(self, history: History, before: ProfileRow | None) -> tuple[Profile | None, str | None]:
         made = make_profile(self._method, history, self._names)
-        keep_profile(self._folder, made, self._rows.get(history.digest))
+        keep_profile(self._folder, made, before)
         return made.profile, made.row.error
-
-    def _stored(self, history: History) -> Profile | None:
-        """The profile of an earlier start of this run."""
-        row = self._rows.get(history.digest)
-        return None if row is None else stored_profile(self._folder, history, row)
 
 
 class MadeProfile(NamedTuple):
