@@ -89,11 +89,18 @@ def run(
     named, metrics = {} if suite is None else {"suite": suite}, listed("metrics", metrics)
     settings |= {"method": method, "split": split, "users": users, "out": path_of("out", out), **named}
     drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score, devices=devices, shard=shard)
-    return prefbench.score(drawn, metrics, watch=watch) if score and not drawn.is_partial else drawn
+    if not score or drawn.is_partial:
+        return drawn
+    return prefbench.score(drawn, metrics, suite=suite, devices=devices, watch=watch)
 
 
 def score(
-    run: Run | Path | str, metrics: str | Iterable[str] = (), *, suite: str | None = None, watch: Watch | None = None
+    run: Run | Path | str,
+    metrics: str | Iterable[str] = (),
+    *,
+    suite: str | None = None,
+    devices: str | int | Iterable[str] | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Scores a run; what is scored already is not repeated.
 
@@ -101,6 +108,7 @@ def score(
         run: a run or its folder.
         metrics: one name or several; the suite's where none are named.
         suite: where the run's suite is a file's class, `path/to/file.py:Class`: a run folder alone loads no code.
+        devices: what works at it at once, as of `run`.
         watch: is told how it goes.
 
     Returns:
@@ -116,7 +124,7 @@ def score(
     from prefbench.calls import listed, score_run
     from prefbench.run.watch import Watch
 
-    return score_run(load(run), listed("metrics", metrics), suite, watch or Watch())
+    return score_run(load(run), listed("metrics", metrics), suite, watch or Watch(), devices)
 
 
 def score_images(

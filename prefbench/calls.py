@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from textwrap import shorten
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas
 
     from prefbench.engines.chosen import Devices
+    from prefbench.score.evaluator import Evaluator
     from prefbench.score.scored_folder import ScoredFolder
 
 _NUMBERS: Mapping[str, tuple[int, float, str]] = {
@@ -186,17 +188,40 @@ def draw_run(
     return replace(Run.open(path), suite=run.suite)
 
 
-def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch) -> Run:
-    """Scores what is not scored yet."""
+def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch, devices: Devices | None = None) -> Run:
+    """Scores what is not scored yet; workers on `devices` share the work."""
     check_metrics(metrics)
     from prefbench.score.score_run import score_run as score_folder
 
     suite = suite_of([run], named)
-    with watch.status(f"score {run.path.name}"):
-        scored = score_folder(run.path, metrics, suite)
+    with (
+        watch.status(f"score {run.path.name}"),
+        _evaluating(run, metrics or suite.card.metrics, named, devices) as made,
+    ):
+        scored = score_folder(run.path, metrics, suite, made)
     outcome = scored.scoring
     watch.refused({**outcome.refused, **outcome.broken, **outcome.idle})
     return Run(run.path, scored.run, outcome.refused, outcome.broken, suite)
+
+
+@contextmanager
+def _evaluating(
+    run: Run, metrics: Sequence[str], named: str | None, devices: Devices | None
+) -> Iterator[Callable[[Suite, Sequence[str]], Evaluator]]:
+    """What makes the evaluator: of this process, or one that workers share."""
+    if devices is None:
+        from prefbench.score.evaluator import Evaluator
+
+        yield Evaluator
+        return
+    from prefbench.engines.devices import devices_here, parse_devices
+    from prefbench.engines.processes import process_workers
+    from prefbench.engines.shared_scoring import shared_scoring
+
+    with shared_scoring(
+        process_workers(devices_here(parse_devices(devices))), run.path, named, metrics
+    ) as evaluator_of:
+        yield evaluator_of
 
 
 def measure_report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -44,8 +44,17 @@ class Crew:
             except BaseException:
                 self.kill()
                 raise
-            for worker in self.workers:
-                worker.stop(gently=True)
+            with ThreadPoolExecutor(len(self.workers)) as threads:
+                list(threads.map(self._dismiss, self.workers))
+
+    def is_ready(self, worker: Worker, before: Future[None]) -> bool:
+        """Waits until a worker is set up, or something else is over before that. Raises as `ready` does."""
+        first: list[Future[Any]] = [self._futures[worker.name], before]
+        wait(first, return_when=FIRST_COMPLETED)
+        if before.done():
+            return False
+        self.ready(worker)
+        return True
 
     def ready(self, worker: Worker) -> Any:
         """What setting a worker up returned, once it has.
@@ -73,6 +82,9 @@ class Crew:
         """Ends all workers at once."""
         for worker in self.workers:
             worker.stop()
+
+    def _dismiss(self, worker: Worker) -> None:
+        worker.stop(gently=self._futures[worker.name].done())
 
     def _begin(self, worker: Worker) -> None:
         self._answers.pop(worker.name, None)

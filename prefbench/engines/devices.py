@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from prefbench.api import PrefbenchError
+from prefbench.api import PrefbenchError, counted
 from prefbench.api.near import unknown
 from prefbench.models.devices import DEVICES
 
@@ -74,7 +74,7 @@ def devices_here(workers: list[str]) -> list[str]:
     if workers[0] == "all" or workers[0].isdecimal():
         wanted = len(here) if workers[0] == "all" else int(workers[0])
         if not here or wanted > len(here):
-            found = f"{len(here)} accelerators are here" if len(here) != 1 else "1 accelerator is here"
+            found = f"{counted(len(here), 'accelerator')} found here"
             raise PrefbenchError(f"--devices {workers[0]}: {found}; on the CPU give the number of workers, as cpu:2")
         return here[:wanted]
     if missing := [one for one in workers if one != "cpu" and one not in here and one not in kinds]:
@@ -98,6 +98,20 @@ def threads_each(workers: int) -> int:
 def thread_variables(threads: int) -> Mapping[str, str]:
     """The environment of a worker: what libraries read when they are loaded."""
     return dict.fromkeys(_THREADS, str(threads))
+
+
+def place_variables(device: str) -> Mapping[str, str]:
+    """The environment of a worker that shows it no accelerator but its own, also to plug-ins that name none."""
+    kind, _, index = device.partition(":")
+    if kind != "cuda":
+        return {"CUDA_VISIBLE_DEVICES": ""} if kind == "cpu" else {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {"CUDA_VISIBLE_DEVICES": visible.split(",")[int(index)].strip() if visible else index}
+
+
+def inside(device: str) -> str:
+    """The device as its worker names it."""
+    return device.partition(":")[0]
 
 
 def shown(devices: list[str]) -> str:

@@ -44,7 +44,8 @@ class Ticket(NamedTuple):
 
     key: str
     user: str
-    case: str
+    prompt: str
+    """Of its case."""
     place: int
     """Of the sample among those of its case."""
     seed: int
@@ -52,7 +53,7 @@ class Ticket(NamedTuple):
     @classmethod
     def of(cls, planned: Planned) -> Ticket:
         """Of a sample of the plan."""
-        return cls(planned.key, planned.case.user, planned.case.id, planned.index, planned.seed)
+        return cls(planned.key, planned.case.user, planned.case.prompt, planned.index, planned.seed)
 
 
 class ProfileReply(NamedTuple):
@@ -85,7 +86,7 @@ class _Work:
     def __post_init__(self) -> None:
         self.folder = RunFolder(self.prepared.folder.path.absolute())
         self.writer = ThreadPoolExecutor(max_workers=1)
-        self.cases = {(case.user, case.id): case for case in self.prepared.cases}
+        self.cases = {(case.user, case.prompt): case for case in self.prepared.cases}
 
     @cached_property
     def probes(self) -> Mapping[str, ProbePlan]:
@@ -167,7 +168,7 @@ def draw(part: int, tickets: Sequence[Ticket], finished: Collection[str]) -> lis
     """
     work = _work[0]
     prepared = work.prepared
-    batch = [Planned(one.key, work.cases[one.user, one.case], one.place, one.seed) for one in tickets]
+    batch = [Planned(one.key, work.cases[one.user, one.prompt], one.place, one.seed) for one in tickets]
     outcomes = draw_batch(prepared.method, work, batch, prepared.backbone.texts, prepared.names)
     before = work.stored()
     work.storing = part, work.writer.submit(stored_rows, work.folder, outcomes, finished)

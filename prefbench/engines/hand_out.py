@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import pairwise
 from typing import Protocol
@@ -44,6 +44,8 @@ def hand_out(job: Job, parts: Sequence[int], crew: Crew) -> None:
         PrefbenchError: what the job, or setting up a worker, raised first; parts that others had begun are done.
         KeyboardInterrupt: all workers are killed.
     """
+    if not parts:
+        return
     board = _Board(parts, len(crew.workers))
     with ThreadPoolExecutor(len(crew.workers), thread_name_prefix="worker") as threads:
         serving = [threads.submit(_Service(job, board, crew, place).serve) for place in range(len(crew.workers))]
@@ -68,6 +70,8 @@ class _Board:
         self._open, self._changed, self._stopped = len(parts), threading.Condition(), False
         self._ends: Counter[int] = Counter()
         self.error: BaseException | None = None
+        self.over: Future[None] = Future()
+        """Done when no part is left, or nobody takes one any more."""
 
     def take(self, place: int) -> int | None:
         """The next part of the worker at a place; None where there is none just now."""
@@ -83,7 +87,7 @@ class _Board:
         """Parts that need no more work."""
         with self._changed:
             self._open -= len(list(parts))
-            self._changed.notify_all()
+            self._note()
 
     def put_back(self, place: int, parts: Sequence[int]) -> None:
         """Parts that have to be done again; the worker at the place gets them first."""
@@ -107,11 +111,17 @@ class _Board:
         """Nobody takes a part any more."""
         with self._changed:
             self._stopped, self.error = True, self.error or error
-            self._changed.notify_all()
+            self._note()
 
     @property
     def stopped(self) -> bool:
+        """Whether nobody takes a part any more."""
         return self._stopped
+
+    def _note(self) -> None:
+        if (self._stopped or not self._open) and not self.over.done():
+            self.over.set_result(None)
+        self._changed.notify_all()
 
 
 class _Service:
@@ -133,7 +143,8 @@ class _Service:
 
     def _step(self) -> bool:
         try:
-            self._make_ready()
+            if not self._make_ready():
+                return False
             part = self._board.take(self._place)
             if part is not None:
                 self._underway.append(part)
@@ -148,11 +159,14 @@ class _Service:
             self._again(end)
         return True
 
-    def _make_ready(self) -> None:
+    def _make_ready(self) -> bool:
+        """False where the others are through before this worker is ready."""
         if not self._ready:
-            self._crew.ready(self._worker)
+            if not self._crew.is_ready(self._worker, before=self._board.over):
+                return False
             self._job.begin(self._worker)
             self._ready = True
+        return True
 
     def _done(self, parts: Iterable[int]) -> None:
         done = list(parts)

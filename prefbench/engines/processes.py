@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from prefbench.engines.devices import thread_variables, threads_each
+from prefbench.api import PrefbenchError
+from prefbench.engines.devices import place_variables, thread_variables, threads_each
 from prefbench.engines.inside import begin, perform
 from prefbench.engines.workers import Reply
 
@@ -37,19 +38,23 @@ class ProcessWorker:
 
     def __init__(self, name: str, device: str, threads: int) -> None:
         self.name, self.device, self.lives = name, device, 0
-        self._threads = threads
+        self._threads, self._variables = threads, {**thread_variables(threads), **place_variables(device)}
         self._process: BaseProcess | None = None
         self._stopped = threading.Event()
         self._executor = self._new()
 
     def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Reply]:
         """See `Worker`. Raises `BrokenExecutor` where the process has ended, as its futures do."""
-        pickled = pickle.dumps((task, arguments))
+        try:
+            pickled = pickle.dumps((task, arguments))
+        except Exception as error:
+            what = f"other processes cannot be given this ({type(error).__name__}: {error})"
+            raise PrefbenchError(f"{what}: give the class as path/to/file.py:Class") from error
         if self._stopped.is_set():
             raise BrokenExecutor("the worker was stopped")
         if self._process is not None:
             return self._executor.submit(perform, pickled)
-        with _starting, _environment(thread_variables(self._threads)), _no_interrupt():
+        with _starting, _environment(self._variables), _no_interrupt():
             others = set(multiprocessing.active_children())
             future = self._executor.submit(perform, pickled)
             self._process = next(iter(set(multiprocessing.active_children()) - others), None)
@@ -85,6 +90,8 @@ class ProcessWorker:
         if gently and self._process is not None:
             self._process.join(_PATIENCE)
         self._kill()
+        if self._process is not None:
+            self._process.join(_PATIENCE)
 
     def _kill(self) -> None:
         if self._process is not None:

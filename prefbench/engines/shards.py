@@ -72,11 +72,11 @@ class Part(NamedTuple):
 
 
 def _cut(number: int, total: int, batches: int, clean: Sequence[int]) -> int:
-    """Where the shard after `number` others begins: the nearest place less than half a shard away that parts no user's
-    samples, which are the `clean` ones.
+    """Where the shard after `number` others begins: the nearest place less than a quarter of a shard away that parts
+    no user's samples, which are the `clean` ones.
     """
     exact = batches * number / total
-    near = [place for place in clean if abs(place - exact) < batches / total / 2]
+    near = [place for place in clean if abs(place - exact) < batches / total / 4]
     if number in (0, total) or not near:
         return floor(exact + 0.5)
     return min(near, key=lambda place: (abs(place - exact), place))

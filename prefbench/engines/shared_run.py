@@ -14,7 +14,7 @@ from prefbench.api import BackboneCard, History, StyleCard, Suite
 from prefbench.api.reports import Bar, no_bar
 from prefbench.engines import drawing
 from prefbench.engines.crew import Crew
-from prefbench.engines.devices import shown
+from prefbench.engines.devices import inside, shown
 from prefbench.engines.draw_job import DrawJob, RepresentJob, parts_of
 from prefbench.engines.hand_out import hand_out
 from prefbench.engines.shared_profiles import SharedProfiles
@@ -22,7 +22,7 @@ from prefbench.engines.workers import Worker
 from prefbench.probing.plan import probe_plans
 from prefbench.registry import load_class
 from prefbench.run.draw import RunResult
-from prefbench.run.environment import code_state
+from prefbench.run.environment import code_state, hardware
 from prefbench.run.execute import continued, note_places, settled, start_row
 from prefbench.run.folder import RunFolder
 from prefbench.run.identity import identify
@@ -125,11 +125,12 @@ def shared_run(settings: Settings, workers: Sequence[Worker]) -> Iterator[Shared
     identify(settings.method, settings.parameters)  # a mistake is answered before processes start
     data = data_of(settings)
     histories, names = data.histories(settings.control), OpaqueNames(secrets.token_hex(16))
-    crew = Crew(workers, drawing.set_up, lambda one: (replace(settings, device=one.device), names.secret))
+    crew = Crew(workers, drawing.set_up, lambda one: (replace(settings, device=inside(one.device)), names.secret))
     with crew.at_work():
         ready: drawing.Ready = crew.ready(workers[0])
         plan = make_plan(ready.spec, data.cases, histories)
         planned = sum(len(batch) for batch in plan)
+        environment = {**ready.description["environment"], "hardware": hardware()}
         yield SharedRun(
             spec=ready.spec,
             shown=ready.shown,
@@ -139,7 +140,7 @@ def shared_run(settings: Settings, workers: Sequence[Worker]) -> Iterator[Shared
             histories=histories,
             plan=plan,
             folder=RunFolder(settings.out / ready.spec.id),
-            description={**ready.description, "planned": planned},
+            description={**ready.description, "planned": planned, "environment": environment},
             crew=crew,
             names=names,
         )

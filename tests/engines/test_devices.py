@@ -56,7 +56,7 @@ def test_a_device_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert devices.devices_here(["cuda:1"]) == ["cuda:1"]
     with pytest.raises(PrefbenchError, match=r"'cuda:9' here \(found: cuda:0, cuda:1, cpu\)"):
         devices.devices_here(["cuda:9"])
-    with pytest.raises(PrefbenchError, match="2 accelerators are here"):
+    with pytest.raises(PrefbenchError, match="2 accelerators found here"):
         devices.devices_here(["8"])
 
 

@@ -102,7 +102,7 @@ def handed_out(job: Tracing, parts: int, workers: int = 2) -> Crew:
     return working
 
 
-@pytest.mark.parametrize(("parts", "workers"), [(0, 2), (1, 3), (7, 1), (50, 4)])
+@pytest.mark.parametrize(("parts", "workers"), [(1, 3), (7, 1), (50, 4)])
 def test_every_part_is_done_once(parts: int, workers: int) -> None:
     job = Tracing()
     handed_out(job, parts, workers)
@@ -188,3 +188,20 @@ def test_an_interrupt_stops_all_workers(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(KeyboardInterrupt), working.at_work():
         hand_out(Tracing(seconds=0.05), range(100), working)
     assert all(worker.stopped for worker in working.workers)  # type: ignore[attr-defined]
+
+
+def test_nobody_waits_for_a_worker_that_is_not_ready_when_the_others_are_through() -> None:
+    late = threading.Event()
+    job = Tracing()
+    with crew(2, lambda name: late.wait(30) if name == "1" else None).at_work() as working:
+        hand_out(job, range(5), working)
+        assert job.begun == {"0": 1}
+        late.set()
+    assert job.done == Counter(range(5))
+
+
+def test_without_a_part_nobody_is_waited_for() -> None:
+    late = threading.Event()
+    with crew(1, lambda _: late.wait(30)).at_work() as working:
+        hand_out(Tracing(), [], working)
+        late.set()
