@@ -1,13 +1,16 @@
 """Kills real runs at random moments and in the middle of writes, and compares what the same command then ends with.
 
     python benchmarks/kills.py --kills 200 --out benchmarks/results/kills.json
+    python benchmarks/kills.py --kills 20 --devices cpu:2 --out benchmarks/results/kills_devices.json
 
 Every chain is one run folder: `prefbench run` is started again and again in a process of its own and killed with
 SIGKILL, at a random moment or at one of its durable writes (before the data are on the disk, before the file has its
 name), until a start ends by itself. Then every row, image, profile, representation and score must equal those of a run
 that nobody killed, but for times and memory. Exit code 1 where a folder differs or the command did not end well.
 
-Processes are forked from one that has loaded everything, so that most kills hit the work and not the imports.
+Processes are forked from one that has loaded everything, so that most kills hit the work and not the imports. With
+`--devices` each kill hits the driver, or one of its workers, which start anew, while the run is drawn; it is compared
+with a run of one process.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import Any
 
 import click
 import numpy as np
+import psutil
 import torch
 
 from prefbench.cli.main import main as prefbench
@@ -44,6 +48,10 @@ OPTIONS = (
     "--metrics",
     "clip-score,utility,preference,fid,probing",
 )
+DRAWN = ("--users", "20", "--steps", "8", "--batch", "6", "--no-score")
+"""What is drawn by several workers: long enough that kills hit the drawing."""
+_MOMENT, _WORKERS = 40.0, 0.7
+"""Seconds between two kills at most, and the share of kills that hit a worker."""
 NOISE = {"seconds", "peak_memory_bytes", "cost", "sum", "sha256", "digest"}
 """What differs between two runs that nobody killed: times, memory, and digests over rows that hold them."""
 DERIVED = ("report/*", "features/*", "samples.parquet", "starts.jsonl", "run.json", ".*")
@@ -106,9 +114,11 @@ def _killing(kill_at: int) -> Callable[[Any], None]:
     return fsync
 
 
-def chain(method: str, folder: Path, moments: random.Random, seconds: float, kills: int) -> tuple[int, Counter[str]]:
+def chain(
+    method: str, folder: Path, moments: random.Random, seconds: float, kills: int, options: tuple[str, ...] = OPTIONS
+) -> tuple[int, Counter[str]]:
     """Starts and kills one run until a start ends, at most `kills` times; the last exit code, and kills by kind."""
-    arguments, log = ["run", "--method", method, *OPTIONS, "--out", str(folder)], folder / "log.txt"
+    arguments, log = ["run", "--method", method, *options, "--out", str(folder)], folder / "log.txt"
     folder.mkdir(parents=True)
     counts: Counter[str] = Counter()
     while counts.total() < kills:
@@ -125,13 +135,45 @@ def chain(method: str, folder: Path, moments: random.Random, seconds: float, kil
     return int(process.exitcode), counts
 
 
+def chain_of_workers(
+    method: str, folder: Path, moments: random.Random, kills: int, devices: str
+) -> tuple[int, Counter[str]]:
+    """Draws one run by several workers, and kills these and their driver at random moments, at most `kills` times.
+
+    A run that gives up, as every worker ended on one batch or while it was set up, is started again.
+    """
+    arguments, log = ["run", "--method", method, *DRAWN, "--out", str(folder), "--devices", devices], folder / "log.txt"
+    folder.mkdir(parents=True)
+    counts: Counter[str] = Counter()
+    process = start(arguments, log)
+    while counts.total() < kills:
+        process.join(moments.uniform(0, _MOMENT))
+        if process.exitcode in (1, 2) and "worker" in log.read_text()[-1000:]:
+            process = start(arguments, log)
+        elif process.exitcode is not None:
+            return int(process.exitcode), counts
+        workers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+        if workers and moments.random() < _WORKERS:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                moments.choice(workers).kill()
+                counts["worker"] += 1
+        else:
+            process.kill()
+            process.join()
+            counts["driver"] += 1
+            process = start(arguments, log)
+    process.join()
+    return int(process.exitcode), counts
+
+
 @click.command()
 @click.option("--methods", default="prompt-only,ours,ip-adapter,inferred", show_default=True)
 @click.option("--kills", default=200, show_default=True)
 @click.option("--chain", "length", default=8, show_default=True, help="Kills of one folder at most.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--devices", help="Draw by several workers: as of `prefbench run`.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
-def main(methods: str, kills: int, length: int, seed: int, out: Path | None) -> None:
+def main(methods: str, kills: int, length: int, seed: int, devices: str | None, out: Path | None) -> None:
     """Prints one line per chain. With `--out` each is kept, and the same command of one commit goes on from there."""
     torch.set_num_threads(1)
     names, code_now = methods.split(","), code_state()
@@ -141,12 +183,17 @@ def main(methods: str, kills: int, length: int, seed: int, out: Path | None) -> 
         counts += Counter(row["kills"])
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        whole = {method: _undisturbed(method, root / "whole" / method) for method in names}
+        options = OPTIONS if devices is None else DRAWN
+        whole = {method: _undisturbed(method, root / "whole" / method, options) for method in names}
         while counts.total() < kills:
             method = names[len(rows) % len(names)]
             expected, expected_code, seconds = whole[method]
             folder = root / f"chain-{len(rows)}"
-            code, killed = chain(method, folder, random.Random(f"{seed} {len(rows)}"), seconds, length)
+            moments = random.Random(f"{seed} {len(rows)}")
+            if devices is None:
+                code, killed = chain(method, folder, moments, seconds, length)
+            else:
+                code, killed = chain_of_workers(method, folder, moments, length, devices)
             differences = _differences(expected, folder) + ["exit code"] * (code != expected_code)
             rows.append({"method": method, "kills": dict(killed), "exit": code, "differences": differences})
             counts += killed
@@ -178,14 +225,14 @@ def _write(out: Path | None, seed: int, rows: list[dict[str, Any]], code: Mappin
     write_atomic(out, json.dumps(record | {"hardware": hardware(), "versions": versions()}, indent=1) + "\n")
 
 
-def _undisturbed(method: str, folder: Path) -> tuple[Mapping[str, Any], int, float]:
+def _undisturbed(method: str, folder: Path, options: tuple[str, ...]) -> tuple[Mapping[str, Any], int, float]:
     """What a run that nobody kills ends with, its exit code (1 where too few users are left to probe) and its seconds.
 
     Run twice, the first time to have the models' files in memory.
     """
     for attempt in ("first", "second"):
         began = time.monotonic()
-        code, _ = chain(method, folder / attempt, random.Random(), 0, 0)
+        code, _ = chain(method, folder / attempt, random.Random(), 0, 0, options)
         if code not in (0, 1):
             raise click.ClickException(f"{method} ends with {code}: {(folder / attempt / 'log.txt').read_text()}")
     return content(_run(folder / "second")), code, time.monotonic() - began

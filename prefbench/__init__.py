@@ -47,6 +47,8 @@ def run(
     metrics: str | Iterable[str] = (),
     score: bool = True,
     allow_failures: float = 0.0,
+    devices: str | int | Iterable[str] | None = None,
+    shard: str | None = None,
     watch: Watch | None = None,
     **settings: Any,
 ) -> Run:
@@ -62,6 +64,10 @@ def run(
         metrics: one name or several; the suite's where none are named. All are known before anything is drawn.
         score: False draws only.
         allow_failures: the share of samples, and of users' representations, that may fail.
+        devices: what works at it at once, a process per device: `8` accelerators, `"all"`, `"cuda:0,cuda:2"`, or
+            `"cpu:2"` for two processes on the CPU. A script asks for this below `if __name__ == "__main__"`.
+        shard: `"3/16"` draws the third of 16 fixed parts, beside other processes that share the folder. It is scored
+            by the part that finds all samples there, else by the same call without a shard.
         watch: is told how the run goes; `prefbench.cli.screen.Screen()` shows it.
         settings: the other fields of `prefbench.run.prepare.Settings`: `parameters` of the method and
             `suite_parameters` (by name), `control`, `backbone`, `steps`, `guidance`, `device`, `dtype`, `seed`,
@@ -82,12 +88,19 @@ def run(
 
     named, metrics = {} if suite is None else {"suite": suite}, listed("metrics", metrics)
     settings |= {"method": method, "split": split, "users": users, "out": path_of("out", out), **named}
-    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score)
-    return prefbench.score(drawn, metrics, watch=watch) if score else drawn
+    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score, devices=devices, shard=shard)
+    if not score or drawn.is_partial:
+        return drawn
+    return prefbench.score(drawn, metrics, suite=suite, devices=devices, watch=watch)
 
 
 def score(
-    run: Run | Path | str, metrics: str | Iterable[str] = (), *, suite: str | None = None, watch: Watch | None = None
+    run: Run | Path | str,
+    metrics: str | Iterable[str] = (),
+    *,
+    suite: str | None = None,
+    devices: str | int | Iterable[str] | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Scores a run; what is scored already is not repeated.
 
@@ -95,6 +108,7 @@ def score(
         run: a run or its folder.
         metrics: one name or several; the suite's where none are named.
         suite: where the run's suite is a file's class, `path/to/file.py:Class`: a run folder alone loads no code.
+        devices: what works at it at once, as of `run`.
         watch: is told how it goes.
 
     Returns:
@@ -110,7 +124,7 @@ def score(
     from prefbench.calls import listed, score_run
     from prefbench.run.watch import Watch
 
-    return score_run(load(run), listed("metrics", metrics), suite, watch or Watch())
+    return score_run(load(run), listed("metrics", metrics), suite, watch or Watch(), devices)
 
 
 def score_images(

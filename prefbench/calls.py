@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from textwrap import shorten
@@ -17,12 +18,14 @@ from prefbench.files import make_folder
 from prefbench.parameters import declared, restore
 from prefbench.registry import construct, default, load_class
 from prefbench.run.metric_names import check_metrics
-from prefbench.run.prepare import Settings, check_names, load_suite, prepare, suite_of_run
+from prefbench.run.prepare import Settings, check_names, load_suite, suite_of_run
 from prefbench.run.watch import Watch
 
 if TYPE_CHECKING:
     import pandas
 
+    from prefbench.engines.chosen import Devices
+    from prefbench.score.evaluator import Evaluator
     from prefbench.score.scored_folder import ScoredFolder
 
 _NUMBERS: Mapping[str, tuple[int, float, str]] = {
@@ -48,6 +51,10 @@ class Run:
     """Metrics that failed or lack what they need, with the reasons; scores of the others are kept."""
     suite: Suite | None = field(default=None, repr=False)
     """The suite that the call loaded for it."""
+    is_partial: bool = False
+    """Whether the call drew a part of it and other parts are not through, so that nothing was scored."""
+    lacking: int = 0
+    """Samples that other parts had not drawn then."""
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -134,16 +141,25 @@ class ReportResult:
 
 
 def draw_run(
-    choices: Mapping[str, Any], metrics: Sequence[str], allow_failures: float, watch: Watch, *, scores: bool
+    choices: Mapping[str, Any],
+    metrics: Sequence[str],
+    allow_failures: float,
+    watch: Watch,
+    *,
+    scores: bool,
+    devices: Devices | None = None,
+    shard: str | None = None,
 ) -> Run:
     """Draws what `choices` for `Settings` name, and collects representations where a metric asks for them.
 
-    Where the call `scores` too, metrics that the suite cannot have and weights that are absent are said before.
+    Workers on `devices` share the work; without any this process does it. A `shard` is a part of it. Where the call
+    `scores` too, metrics that the suite cannot have and weights that are absent are said before.
 
     Raises:
         FailedSamplesError: more samples, or users' representations, failed than were allowed.
     """
-    from prefbench.run.execute import execute, execute_represent, wants_representations
+    from prefbench.engines.chosen import drawing, n_lacking
+    from prefbench.engines.shards import Shard, is_free
     from prefbench.score.needs import check_needs
 
     settings = _settings(choices)
@@ -151,36 +167,61 @@ def draw_run(
         raise PrefbenchError(f"allow_failures must be 0 to 1, got {allow_failures!r}")
     check_names(settings)
     check_metrics(metrics)
-    prepared = prepare(settings)
-    if scores:
-        check_needs(prepared.suite, metrics or prepared.suite.card.metrics)
-    path = prepared.folder.path
-    watch.header(prepared)
-    drawn = execute(prepared, bar=watch.progress)
-    watch.drawn(drawn, path)
-    if drawn.failed > allow_failures * drawn.planned:
-        watch.failures(path)
-        raise _too_many_failed("samples", drawn.failed, drawn.planned)
-    if wants_representations(prepared, metrics or prepared.suite.card.metrics):
-        with watch.progress("represent", len(prepared.kinds), "user") as advance:
-            states = execute_represent(prepared, advance=advance)
-        watch.represented(states)
-        if len(states.failed) > allow_failures * states.users:
-            raise _too_many_failed("representations of users", len(states.failed), states.users)
-    return replace(Run.open(path), suite=prepared.suite)
+    with drawing(settings, devices, None if shard is None else Shard.parse(shard)) as run:
+        if scores:
+            check_needs(run.suite, metrics or run.suite.card.metrics)
+        path = run.folder.path
+        watch.header(run)
+        drawn = run.execute(bar=watch.progress)
+        watch.drawn(drawn, path)
+        if drawn.failed > allow_failures * drawn.planned:
+            watch.failures(path)
+            raise _too_many_failed("samples", drawn.failed, drawn.planned)
+        if (lacking := n_lacking(run)) or (shard is not None and not is_free(run.folder)):
+            return replace(Run.open(path), suite=run.suite, lacking=lacking, is_partial=True)
+        if run.wants_representations(metrics or run.suite.card.metrics):
+            with watch.progress("represent", len(run.kinds), "user") as advance:
+                states = run.represent(advance=advance)
+            watch.represented(states)
+            if len(states.failed) > allow_failures * states.users:
+                raise _too_many_failed("representations of users", len(states.failed), states.users)
+    return replace(Run.open(path), suite=run.suite)
 
 
-def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch) -> Run:
-    """Scores what is not scored yet."""
+def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch, devices: Devices | None = None) -> Run:
+    """Scores what is not scored yet; workers on `devices` share the work."""
     check_metrics(metrics)
     from prefbench.score.score_run import score_run as score_folder
 
     suite = suite_of([run], named)
-    with watch.status(f"score {run.path.name}"):
-        scored = score_folder(run.path, metrics, suite)
+    with (
+        watch.status(f"score {run.path.name}"),
+        _evaluating(run, metrics or suite.card.metrics, named, devices) as made,
+    ):
+        scored = score_folder(run.path, metrics, suite, made)
     outcome = scored.scoring
     watch.refused({**outcome.refused, **outcome.broken, **outcome.idle})
     return Run(run.path, scored.run, outcome.refused, outcome.broken, suite)
+
+
+@contextmanager
+def _evaluating(
+    run: Run, metrics: Sequence[str], named: str | None, devices: Devices | None
+) -> Iterator[Callable[[Suite, Sequence[str]], Evaluator]]:
+    """What makes the evaluator: of this process, or one that workers share."""
+    if devices is None:
+        from prefbench.score.evaluator import Evaluator
+
+        yield Evaluator
+        return
+    from prefbench.engines.devices import devices_here, parse_devices
+    from prefbench.engines.processes import process_workers
+    from prefbench.engines.shared_scoring import shared_scoring
+
+    with shared_scoring(
+        process_workers(devices_here(parse_devices(devices))), run.path, named, metrics
+    ) as evaluator_of:
+        yield evaluator_of
 
 
 def measure_report(

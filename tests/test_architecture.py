@@ -30,6 +30,7 @@ LAYERS = (
     ("prefbench.reports*",),
     ("prefbench.check*",),
     ("prefbench.methods*", "prefbench.metrics*", "prefbench.suites*"),
+    ("prefbench.engines*",),
     ("prefbench.score*",),
     ("prefbench.run*",),
     ("prefbench.models*", "prefbench.training*", "prefbench.probing*"),

@@ -69,10 +69,13 @@ def command_line() -> str:
 
 
 def command_for_method(place: int) -> str:
-    """The command for one of several methods, by its place among them: what repeats that run alone."""
+    """The command for one of several methods, by its place among them: what repeats that run alone, and whole."""
     words, seen = list[str](), -1
     arguments = iter(sys.argv[1:])
     for word in arguments:
+        if word == "--shard" or word.startswith("--shard="):
+            _ = next(arguments, "") if word == "--shard" else ""
+            continue
         if word != "--method" and not word.startswith("--method="):
             words.append(word)
             continue

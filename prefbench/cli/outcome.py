@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 import prefbench
+from prefbench.api import counted
 from prefbench.calls import Run
 from prefbench.cli.runs import next_report, of_suite
 from prefbench.cli.screen import Screen
@@ -18,6 +19,13 @@ def show_drawn(screen: Screen, run: Run, suite: str | None, metrics: Sequence[st
         screen.line(line)
     named = f" --metrics {quote(','.join(metrics))}" if metrics else ""
     screen.next(f"prefbench score {quote(str(run.path))}{of_suite(run, suite)}{named}")
+
+
+def show_part(screen: Screen, run: Run, shard: str, command: str) -> None:
+    """The end of a shard while others are not through: what is there, and the command for when they are."""
+    there = f"others have still {counted(run.lacking, 'sample')} to draw" if run.lacking else "others are just ending"
+    screen.line(f"shard {shard} is drawn, and {there}; scoring waits for all")
+    screen.next(command)
 
 
 def report_run(screen: Screen, run: Run, suite: str | None = None, *, full: bool = False) -> list[Any]:

@@ -26,6 +26,8 @@ from prefbench.registry import default
 @click.option("--steps", type=click.IntRange(1), help="Solver steps; default: the backbone's.")
 @click.option("--guidance", type=float, help="Guidance scale; default: the backbone's.")
 @click.option("--device", help="cpu, cuda, mps; default: the best there is.")
+@click.option("--devices", help="One worker on each: 8 (accelerators), all, cuda:0,cuda:2 or cpu:2 (two processes).")
+@click.option("--shard", metavar="K/N", help="Draw the k-th of n fixed parts, as one of several jobs that share --out.")
 @click.option("--dtype", help="float32, float16, bfloat16; default: by device.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--samples", type=click.IntRange(1), help="Samples per case; default: the suite's.")
@@ -43,6 +45,14 @@ def run(
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
     from prefbench.models.devices import check_device, check_dtype
 
+    if options["devices"] is not None:
+        from prefbench.engines.devices import check_devices
+
+        check_devices(options["devices"], options["device"])
+    if options["shard"] is not None:
+        from prefbench.engines.shards import Shard
+
+        Shard.parse(options["shard"])
     check_device(options["device"])
     check_dtype(options["dtype"])
     if len(methods) > 1 and options["parameters"]:
@@ -75,7 +85,7 @@ def _run(asked: _Asked, options: Mapping[str, Any]) -> tuple[list[Any], int]:
     """Draws, scores and shows; the rows of the result, and the exit code."""
     import prefbench
     from prefbench.api import FailedSamplesError
-    from prefbench.cli.outcome import report_run, show_drawn
+    from prefbench.cli.outcome import report_run, show_drawn, show_part
     from prefbench.cli.screen import Screen
 
     screen = Screen(quiet=asked.quiet)
@@ -85,7 +95,10 @@ def _run(asked: _Asked, options: Mapping[str, Any]) -> tuple[list[Any], int]:
         )
     except FailedSamplesError:  # the screen has shown what failed
         raise SystemExit(1) from None
-    if not asked.score:
+    if drawn.is_partial:
+        show_part(screen, drawn, options["shard"], asked.command)
+    elif not asked.score:
         show_drawn(screen, drawn, options["suite"], asked.metrics)
-    rows = report_run(screen, drawn, options["suite"], full=asked.full) if asked.score else []
+    scored = asked.score and not drawn.is_partial
+    rows = report_run(screen, drawn, options["suite"], full=asked.full) if scored else []
     return list(rows), 2 if drawn.broken else 1 if asked.metrics and drawn.refused else 0

@@ -29,10 +29,17 @@ _FLAGS = {"suite_parameters": "suite-parameter", "allow_missing": "allow-missing
 @click.option("--out", type=_path, help="Where runs of images go; default: runs.")
 @click.option("--allow-missing", is_flag=True, help="Go on where images are missing or cannot be read.")
 @click.option("--dry-run", is_flag=True, help="Say what is found of the images, and store nothing.")
+@click.option("--devices", help="Workers that share the work, of runs: as of `prefbench run`.")
 @every_column
 @as_json
 def score(
-    runs: tuple[Path, ...], metrics: str | None, suite: str | None, full: bool, as_json: bool, **options: Any
+    runs: tuple[Path, ...],
+    metrics: str | None,
+    suite: str | None,
+    devices: str | None,
+    full: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Score run folders, or images that something else drew; what is scored already is not repeated.
 
@@ -50,17 +57,23 @@ def score(
         raise PrefbenchError(f"--{_FLAGS.get(option, option)} is for --images, and none is given")
     if not images and not runs:
         raise click.UsageError("Missing argument 'RUNS...'; or give --images.")
+    if devices is not None:
+        from prefbench.engines.devices import parse_devices
+
+        parse_devices(devices)
+        if images:
+            raise PrefbenchError(f"--devices is for runs: store the images first, then score the run; got {images[0]}")
     if images:
         content, code = score_images(images, names, suite, given, screen, full=full)
     else:
-        content, code = _score_runs(runs, names, suite, screen, full=full)
+        content, code = _score_runs(runs, names, suite, screen, full=full, devices=devices)
     if as_json:
         print_json(content)
     raise SystemExit(code)
 
 
 def _score_runs(
-    runs: tuple[Path, ...], names: list[str], suite: str | None, screen: Any, *, full: bool
+    runs: tuple[Path, ...], names: list[str], suite: str | None, screen: Any, *, full: bool, devices: str | None
 ) -> tuple[list[Any], int]:
     """The rows of all runs, and the exit code."""
     import prefbench
@@ -71,7 +84,7 @@ def _score_runs(
     code = 0
     for path in runs:
         try:
-            scored = prefbench.score(path, names, suite=suite, watch=screen)
+            scored = prefbench.score(path, names, suite=suite, devices=devices, watch=screen)
             rows += report_run(screen, scored, suite, full=full)
         except PrefbenchError as error:
             if len(runs) == 1:

@@ -15,11 +15,10 @@ from rich.text import Text
 
 from prefbench.api import printable
 from prefbench.api.grids import counted
-from prefbench.run.watch import Watch
+from prefbench.run.watch import ShownRun, Watch
 
 if TYPE_CHECKING:
     from prefbench.run.draw import RunResult
-    from prefbench.run.prepare import Prepared
     from prefbench.run.states import CollectedStates
 
 _FAILURES_SHOWN = 5
@@ -32,18 +31,18 @@ class Screen(Watch):
         # Paths and commands are copied: the terminal may wrap them, a line break in them would not be theirs.
         self._out = Console(stderr=quiet, highlight=False, soft_wrap=True)
 
-    def header(self, prepared: Prepared) -> None:
+    def header(self, run: ShownRun) -> None:
         """Method, suite, users and samples, backbone, folder."""
-        spec = prepared.spec
+        spec = run.spec
         control = f" under the control {spec.control}" if spec.control else ""
-        drawn_for = f"{counted(len(prepared.kinds), 'user')}, {counted(prepared.n_samples, 'sample')}"
+        drawn_for = f"{counted(len(run.kinds), 'user')}, {counted(run.n_samples, 'sample')}"
         lines = [
-            f"method    {prepared.shown}{control}",
+            f"method    {run.shown}{control}",
             f"suite     {spec.suite}, split {spec.split}: {drawn_for}",
-            f"backbone  {spec.backbone} on {prepared.backbone.device}, {spec.dtype}, {prepared.backbone.card.settings}",
-            f"folder    {prepared.folder.path}",
+            f"backbone  {spec.backbone} on {run.backbone.device}, {spec.dtype}, {run.backbone.card.settings}",
+            f"folder    {run.folder.path}",
         ]
-        if measured := prepared.suite.inventory().get("extractors"):
+        if measured := run.suite.inventory().get("extractors"):
             lines.append(f"measured  {measured}")
         text = Text("\n".join(map(printable, lines)))
         if self._out.is_terminal:

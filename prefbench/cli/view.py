@@ -158,7 +158,7 @@ def _may_come(runs: Sequence[Path]) -> bool:
 
 def _state(runs: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
     """Name, size and time of everything that a page is made from."""
-    patterns = ("run.json", "summary.json", "audit.json", "samples/*.jsonl", "scores/*.jsonl", "profiles.jsonl")
+    patterns = ("run.json", "summary.json", "audit.json", "samples/*.jsonl", "scores/*.jsonl", "profiles*.jsonl")
     files = [file for path in _folders(runs) for pattern in patterns for file in sorted(path.glob(pattern))]
     seen = []
     for file in files:

@@ -35,7 +35,7 @@ _HELD = (
 """What functions, code, properties, partial functions and patterns are made of."""
 _UNREAD = (
     "__dict__", "__weakref__", "__module__", "__doc__", "__annotations__", "__abstractmethods__", "_abc_impl",
-    "__dataclass_fields__", "__dataclass_params__", "__firstlineno__", "__static_attributes__",
+    "__dataclass_fields__", "__dataclass_params__", "__firstlineno__", "__static_attributes__", "__slotnames__",
 )  # fmt: skip
 """Members of a class that change nothing it runs, or nothing that its other members do not tell."""
 

@@ -32,7 +32,7 @@ from prefbench.run.opaque import OpaqueNames
 from prefbench.run.outputs import asking, checked_drawings, seen
 from prefbench.run.peak_memory import reset_peak_memory
 from prefbench.run.plan import Planned
-from prefbench.run.profiles import Profiles
+from prefbench.run.profiles import Profiles, ProfileSource
 from prefbench.run.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def draw(
                 continue
             n_new = sum(planned.key not in finished for planned in batch)
             progress.begin(len(batch), n_new)
-            samples = _draw_batch(method, profiles, batch, texts, names)
+            samples = draw_batch(method, profiles, batch, texts, names)
             progress.drawn(_mean_nfe(samples))
             if pending is not None:
                 pending.result()
@@ -101,7 +101,9 @@ def draw(
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
+    """How the drawing of one sample ended."""
+
     planned: Planned
     drawing: Drawing | None
     seconds: float
@@ -110,15 +112,15 @@ class _Outcome:
     """Fields of its row on texts that were cut."""
 
 
-def _draw_batch(
-    method: Method, profiles: Profiles, batch: Sequence[Planned], texts: TextReader | None, names: OpaqueNames
-) -> list[_Outcome]:
+def draw_batch(
+    method: Method, profiles: ProfileSource, batch: Sequence[Planned], texts: TextReader | None, names: OpaqueNames
+) -> list[Outcome]:
     """Draws one batch; what fails becomes a row with its error, without failing the rest of the batch."""
     ready, failed = [], []
     for planned in batch:
         profile, error = profiles.of(planned.case.user)
         if profile is None:
-            failed.append(_Outcome(planned, None, 0.0, error))
+            failed.append(Outcome(planned, None, 0.0, error))
         else:
             request = Request(_visible(planned.case, method), planned.index, planned.seed, profile)
             ready.append((planned, names.request(request)))
@@ -131,8 +133,8 @@ def _visible(case: Case, method: Method) -> Case:
 
 
 def _generate(
-    method: Method, profiles: Profiles, ready: Sequence[tuple[Planned, Request]], texts: TextReader | None
-) -> list[_Outcome]:
+    method: Method, profiles: ProfileSource, ready: Sequence[tuple[Planned, Request]], texts: TextReader | None
+) -> list[Outcome]:
     if not ready:
         return []
     started = time.perf_counter()
@@ -142,7 +144,7 @@ def _generate(
     seconds = (time.perf_counter() - started) / len(ready)
     if error is not None:
         if len(ready) == 1:
-            return [_Outcome(ready[0][0], None, seconds, error)]
+            return [Outcome(ready[0][0], None, seconds, error)]
         logger.warning("a batch of %d failed (%s); drawing it one by one", len(ready), error)
         return [outcome for one in ready for outcome in _generate(method, profiles, [one], texts)]
     with asking(method, "generate"):
@@ -150,29 +152,29 @@ def _generate(
     pairs = [(planned, drawing) for (planned, _), drawing in zip(ready, checked, strict=True)]
     asked = [AskedFor(planned.case.prompt, drawing.prompt_used, planned.seed) for planned, drawing in pairs]
     unread = [{}] * len(pairs) if texts is None else texts.unread_of(asked)
-    outcomes = [_Outcome(*pair, seconds=seconds, unread=counts) for pair, counts in zip(pairs, unread, strict=True)]
+    outcomes = [Outcome(*pair, seconds=seconds, unread=counts) for pair, counts in zip(pairs, unread, strict=True)]
     with asking(method, "an image"):  # PIL decodes late, and a class of the method's own runs its code
         return [_seen(method, outcome) for outcome in outcomes]
 
 
-def _seen(method: Method, outcome: _Outcome) -> _Outcome:
+def _seen(method: Method, outcome: Outcome) -> Outcome:
     """The outcome with its image as a person sees it, or a failed one where it cannot be seen."""
     assert outcome.drawing is not None
     try:
         with asking(method, "generate"):  # an image may be a plug-in's own class
             return replace(outcome, drawing=seen(method.card.name, outcome.drawing))
     except PrefbenchError as error:
-        return _Outcome(outcome.planned, None, outcome.seconds, reason(error))
+        return Outcome(outcome.planned, None, outcome.seconds, reason(error))
 
 
-def _mean_nfe(batch: Sequence[_Outcome]) -> float:
+def _mean_nfe(batch: Sequence[Outcome]) -> float:
     """Denoiser passes of a picture; 0 where none was drawn."""
     counts = [outcome.drawing.nfe for outcome in batch if outcome.drawing is not None]
     return sum(counts) / len(counts) if counts else 0
 
 
 def _try_to_generate(
-    method: Method, profiles: Profiles, ready: Sequence[tuple[Planned, Request]]
+    method: Method, profiles: ProfileSource, ready: Sequence[tuple[Planned, Request]]
 ) -> tuple[Any, str | None]:
     """What the method returned, or the error alone: its traceback would keep memory that the next try needs."""
     try:
@@ -182,13 +184,17 @@ def _try_to_generate(
         return None, profiles.named(error, ready[0][0].case.user)
 
 
-def _store(folder: RunFolder, batch: Sequence[_Outcome], finished: set[str]) -> None:
+def _store(folder: RunFolder, batch: Sequence[Outcome], finished: set[str]) -> None:
     """Stores the images first and the rows after, so that a row never names an image that is not there."""
-    rows = [_row(folder, outcome) for outcome in batch if outcome.planned.key not in finished]
-    folder.append_samples(rows)
+    folder.append_samples(stored_rows(folder, batch, finished))
 
 
-def _row(folder: RunFolder, outcome: _Outcome) -> Sample:
+def stored_rows(folder: RunFolder, batch: Sequence[Outcome], finished: Collection[str]) -> list[Sample]:
+    """Stores the images of a batch, and returns the rows of what was not `finished` before."""
+    return [_row(folder, outcome) for outcome in batch if outcome.planned.key not in finished]
+
+
+def _row(folder: RunFolder, outcome: Outcome) -> Sample:
     planned, drawing = outcome.planned, outcome.drawing
     return Sample(
         key=planned.key,

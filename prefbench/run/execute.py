@@ -20,7 +20,7 @@ from prefbench.run.outputs import asking
 from prefbench.run.plan import RunSpec
 from prefbench.run.prepare import Prepared
 from prefbench.run.progress import Progress
-from prefbench.run.reach import held_by, reached_by, unread_code
+from prefbench.run.reach import Reach, held_by, reached_by, unread_code
 from prefbench.run.row_kinds import StartRow
 
 if TYPE_CHECKING:
@@ -36,10 +36,12 @@ def execute(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
     Raises:
         PrefbenchError: another process holds the folder, the disk is full, or the method broke its contract.
     """
+    # By its full path: a method may go elsewhere while another batch is stored.
     # Before the lock: a git process that outlives a kill of this one would keep the folder locked.
-    code, folder = code_state(), _wherever(prepared.folder)
-    with continued(folder, prepared.spec, prepared.kinds, lambda: describe(prepared, code), bar) as finished:
-        if any(planned.key not in finished for batch in prepared.plan for planned in batch):
+    code, folder = code_state(), prepared.folder.absolute()
+    keys = {planned.key for batch in prepared.plan for planned in batch}
+    with continued(folder, prepared.spec, prepared.kinds, lambda: describe(prepared, code), bar, keys) as finished:
+        if not keys <= finished.keys():
             folder.append_start(start_row(code, prepared.spec.batch))
         result = _drawn(prepared, folder, finished, bar)
         note_reach(folder, prepared.method)
@@ -69,7 +71,7 @@ def execute_unnamed(prepared: Prepared, *, bar: Bar = no_bar) -> RunResult:
     Raises:
         PrefbenchError: another process holds the folder, the disk is full, or the method broke its contract.
     """
-    folder = _wherever(prepared.folder)
+    folder = prepared.folder.absolute()
     description = describe(prepared, code_state())
     with folder.locked():
         folder.begin(description)
@@ -86,16 +88,18 @@ def continued(
     kinds: Mapping[str, str],
     description: Callable[[], Mapping[str, Any]],
     bar: Bar,
+    only: Collection[str] | None = None,
 ) -> Iterator[dict[str, Sample]]:
     """Holds the folder of a run that begins, with its description, or goes on; yields `RunFolder.finished`."""
     with folder.locked():
-        if not (folder.path / "run.json").is_file():
-            folder.write_description(description())
+        with folder.alone():
+            if not (folder.path / "run.json").is_file():
+                folder.write_description(description())
         if folder.owner.run != owner_of({"spec": spec.to_json(), "format": folder.owner.format}).run:
             raise PrefbenchError(f"{folder.path / 'run.json'} describes another run; {ADVICE}")
         if folder.read_description()["kinds"] != kinds:
             raise PrefbenchError(f"{folder.path / 'run.json'} names other users or kinds than the suite; {ADVICE}")
-        yield folder.finished(bar)
+        yield folder.finished(bar, only)
 
 
 def settled(names: OpaqueNames, folder: RunFolder) -> OpaqueNames:
@@ -104,24 +108,22 @@ def settled(names: OpaqueNames, folder: RunFolder) -> OpaqueNames:
     Raises:
         PrefbenchError: the method was shown other names, of a run that another process has begun meanwhile.
     """
-    if (secret := folder.names_secret()) is None:
-        folder.put_names_secret(names.secret)
-    else:
-        names.renew(secret)
+    names.renew(folder.keep_names_secret(names.secret))
     return names
 
 
 def note_reach(folder: RunFolder, method: Method) -> None:
     """Adds to the description what the method reached for that its source did not show."""
-    description = folder.read_description()
-    known = description.get("reached", [])
-    if new := [place for place in map(asdict, held_by(method)) if place not in known]:
-        folder.write_description({**description, "reached": [*known, *new]})
+    note_places(folder, held_by(method))
 
 
-def _wherever(folder: RunFolder) -> RunFolder:
-    """The folder by its full path: a method may go elsewhere while another batch is stored."""
-    return RunFolder(folder.path.absolute())
+def note_places(folder: RunFolder, places: Sequence[Reach]) -> None:
+    """Adds places that a method reached for to the description, where it lacks them."""
+    with folder.alone():
+        description = folder.read_description()
+        known = description.get("reached", [])
+        if new := [place for place in map(asdict, places) if place not in known]:
+            folder.write_description({**description, "reached": [*known, *new]})
 
 
 def wants_representations(prepared: Prepared, metrics: Sequence[str]) -> bool:
@@ -142,7 +144,7 @@ def execute_represent(prepared: Prepared, *, advance: Callable[[int], object] = 
 
     unseen = {user: prepared.suite.history(user, "scorer") for user in prepared.histories}
     plans = probe_plans(prepared.histories, unseen)
-    folder = _wherever(prepared.folder)
+    folder = RunFolder(prepared.folder.path.absolute())  # of all, where a shard has drawn the last part
     with folder.locked():
         names = settled(prepared.names, folder)
         return collect_states(plans, prepared.method, folder, advance=advance, names=names)
@@ -165,7 +167,7 @@ def describe(prepared: Prepared, code: Mapping[str, Any]) -> dict[str, Any]:
         "backbone": asdict(prepared.backbone.card),
         "represents": represents,
         "kinds": dict(prepared.kinds),
-        "planned": prepared.n_samples,
+        "planned": prepared.n_samples if prepared.n_whole is None else prepared.n_whole,
         "reached": [asdict(place) for place in reached_by(type(prepared.method))],
         "unread_code": unread_code(type(prepared.method)),
         "command": prepared.command,

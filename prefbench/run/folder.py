@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote
 
 from filelock import FileLock, Timeout
@@ -50,6 +51,9 @@ _PLAIN_IN_FILES = " ()=,+"
 class RunFolder:
     """Reads and writes one run. The layout is in the documentation."""
 
+    suffix = ""
+    """Of the files whose rows this one adds; those of all are read."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._owner: Owner | None = None
@@ -69,6 +73,22 @@ class RunFolder:
     def begin(self, content: Mapping[str, Any]) -> None:
         """Takes rows of the run of a description that is written after them."""
         self._owner = owner_of({**content, "format": FORMAT})
+
+    def absolute(self) -> Self:
+        """The same folder by its full path."""
+        same = copy(self)
+        same.path = self.path.absolute()
+        return same
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Holds what several processes that share the locked folder write; a folder like this one is not shared."""
+        yield
+
+    @contextmanager
+    def making(self, history: str) -> Iterator[ProfileRow | None]:  # noqa: ARG002
+        """Wraps the making of a profile; yields the row of one that another process has made meanwhile."""
+        yield None
 
     @property
     def owner(self) -> Owner:
@@ -108,9 +128,12 @@ class RunFolder:
             raise PrefbenchError(f"{path} is damaged (it holds no secret of 32 digits); {ADVICE}")
         return secret
 
-    def put_names_secret(self, secret: str) -> None:
-        """Keeps it, so that a run that goes on shows its method the same names."""
-        self._write(self.path / NAMES, secret + "\n")
+    def keep_names_secret(self, secret: str) -> str:
+        """The secret that is kept, this one where there is none: a run that goes on shows its method the same names."""
+        with self.alone():
+            if (kept := self.names_secret()) is None:
+                self._write(self.path / NAMES, secret + "\n")
+        return kept or secret
 
     def _write(self, path: Path, data: bytes | str) -> None:
         """Writes a whole file of the folder."""
@@ -136,13 +159,14 @@ class RunFolder:
         )
 
     @seldom_collected()
-    def finished(self, bar: Bar = no_bar) -> dict[str, Sample]:
+    def finished(self, bar: Bar = no_bar, only: Collection[str] | None = None) -> dict[str, Sample]:
         """Samples that need not be drawn again: their stored image shows what its name says. Others are warned of.
 
         Images whose files have changed since they were written are decoded, which can take long: `bar` shows how far
-        that is.
+        that is. `only` names the keys that are asked for.
         """
-        drawn = {key: sample for key, sample in self.samples().items() if sample.image}
+        rows = {key: row for key, row in self.samples().items() if only is None or key in only}
+        drawn = {key: sample for key, sample in rows.items() if sample.image}
         stored = {sample.image or "" for sample in drawn.values()}
         if not stored:
             return {}
@@ -180,19 +204,24 @@ class RunFolder:
 
     def append_profile(self, row: ProfileRow) -> None:
         """Adds the row of one profile."""
-        self._journal("profiles.jsonl", PROFILES).append([row])
+        self._journal(f"profiles{self.suffix}.jsonl", PROFILES).append([row])
 
     def profiles(self) -> dict[str, ProfileRow]:
         """The last profile row of every history, by the history's digest. Raises as `samples` does."""
-        return {row.history: row for row in self._journal("profiles.jsonl", PROFILES).rows()}
+        return {row.history: row for row in self._rows("profiles", PROFILES)}
+
+    def _rows(self, stem: str, kind: RowKind[R]) -> Iterator[R]:
+        """The rows of a kind, of whoever wrote them."""
+        for path in sorted([*self.path.glob(f"{stem}-*of*.jsonl"), self.path / f"{stem}.jsonl"]):
+            yield from self._journal(path.name, kind).rows()
 
     def append_start(self, row: StartRow) -> None:
         """Adds a start of the run."""
-        self._journal("starts.jsonl", STARTS).append([row])
+        self._journal(f"starts{self.suffix}.jsonl", STARTS).append([row])
 
     def starts(self) -> list[StartRow]:
         """All starts of the run. Raises as `samples` does."""
-        return self._journal("starts.jsonl", STARTS).rows()
+        return sorted(self._rows("starts", STARTS), key=lambda row: row.time)
 
     def put_payload(self, history: str, data: bytes) -> None:
         """Stores what a method made of one history, by the history's digest."""

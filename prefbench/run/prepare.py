@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_type_hints
 
 from annotated_types import Ge, Interval
 
@@ -83,6 +83,10 @@ class Prepared:
     command: str = ""
     names: OpaqueNames = field(default_factory=OpaqueNames, repr=False)
     """What the method sees in place of the suite's ids."""
+    cases: Sequence[Case] = field(default=(), repr=False)
+    """All that the plan draws for."""
+    n_whole: int | None = None
+    """Samples of the whole run, where the plan is a part of it."""
 
     @property
     def shown(self) -> str:
@@ -115,27 +119,52 @@ def check_data(settings: Settings) -> None:
         raise PrefbenchError(f"cannot write into {settings.out}: a file stands where a folder should be")
 
 
-def prepare(settings: Settings) -> Prepared:
-    """Resolves every name and loads what the run needs. Raises `PrefbenchError` with one line for any mistake."""
+class RunData(NamedTuple):
+    """What a run draws for."""
+
+    suite: GuardedSuite
+    suite_parameters: Mapping[str, Any]
+    kinds: Mapping[str, str]
+    cases: Sequence[Case]
+
+    def histories(self, control: str | None) -> Mapping[str, History]:
+        """The history of each user, as the control that is named leaves it."""
+        histories = self.suite.histories(self.kinds)
+        return histories if control is None else controlled(control, load("control", control), histories)
+
+
+def data_of(settings: Settings) -> RunData:
+    """Loads the suite, and what the settings choose of it. Raises `PrefbenchError` where there is nothing to draw."""
+    suite, parameters = load_suite(settings.suite, settings.suite_parameters)
+    kinds = kinds_of_users(suite, cast("Split", settings.split), settings.users)
+    return RunData(suite, parameters, kinds, cases_of(suite, kinds, settings.split))
+
+
+def prepare(settings: Settings, *, secret: str | None = None, planned: bool = True) -> Prepared:
+    """Resolves every name and loads what the run needs. Raises `PrefbenchError` with one line for any mistake.
+
+    `secret` is what the names that the method sees follow from in a run that begins. Where not `planned`, the plan is
+    left out: it is somebody else's.
+    """
     check_names(settings)
     identity = identify(settings.method, settings.parameters)
-    control = load("control", settings.control) if settings.control else None
-    suite, suite_parameters = load_suite(settings.suite, settings.suite_parameters)
-    kinds = kinds_of_users(suite, cast("Split", settings.split), settings.users)
-    cases, drawing = cases_of(suite, kinds, settings.split), identity.make()
-    check_contents(type(drawing), cases)
-    drawn_by, opaque = settings.backbone or usual_backbone(type(drawing), suite, cases), OpaqueNames()
+    if settings.control is not None:
+        load("control", settings.control)
+    data = data_of(settings)
+    suite, drawing = data.suite, identity.make()
+    check_contents(type(drawing), data.cases)
+    drawn_by, opaque = settings.backbone or usual_backbone(type(drawing), suite, data.cases), OpaqueNames(secret)
     method, backbone = _ready(settings, drawing, drawn_by, suite, opaque)
-    histories = suite.histories(kinds)
-    if control is not None:
-        histories = controlled(cast("str", settings.control), control, histories)
-    spec = _spec(settings, identity, suite, suite_parameters, method, backbone)
-    plan = make_plan(spec, cases, histories)
+    histories = data.histories(settings.control)
+    spec = _spec(settings, identity, suite, data.suite_parameters, method, backbone)
+    plan = make_plan(spec, data.cases, histories) if planned else ()
     folder = RunFolder(settings.out / spec.id)
-    if (secret := folder.names_secret()) and opaque.given:  # the run goes on, and its method knows people by its names
-        opaque = OpaqueNames(secret)
+    if (kept := folder.names_secret()) and opaque.given:  # the run goes on, and its method knows people by its names
+        opaque = OpaqueNames(kept)
         method, backbone = _ready(settings, identity.make(), drawn_by, suite, opaque)
-    return Prepared(spec, suite, backbone, method, kinds, histories, plan, folder, settings.command, opaque)
+    return Prepared(
+        spec, suite, backbone, method, data.kinds, histories, plan, folder, settings.command, opaque, data.cases
+    )
 
 
 def _ready(

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from prefbench.api import History, Method, PrefbenchError, Profile
 from prefbench.run import payloads
@@ -18,6 +18,16 @@ from prefbench.run.peak_memory import peak_memory
 from prefbench.run.row_kinds import ProfileRow
 
 logger = logging.getLogger(__name__)
+
+
+class ProfileSource(Protocol):
+    """Whom drawing asks for profiles."""
+
+    def of(self, user: str) -> tuple[Profile | None, str | None]:
+        """The profile, or None and the error."""
+
+    def named(self, error: Exception, user: str) -> str:
+        """An error that drawing for a user ended in."""
 
 
 class Profiles:
@@ -43,46 +53,72 @@ class Profiles:
         """The profile, or None and the error."""
         if user not in self._profiles:
             history = self._histories[user]
-            stored = self._stored(history)
-            self._profiles[user] = (stored, None) if stored is not None else self._make(history)
+            with self._folder.making(history.digest) as row:
+                before = row or self._rows.get(history.digest)
+                stored = None if before is None else stored_profile(self._folder, history, before)
+                self._profiles[user] = (stored, None) if stored is not None else self._make(history, before)
         return self._profiles[user]
 
     def named(self, error: Exception, user: str) -> str:
         """An error that drawing for a user ended in."""
         return self._names.told(named(error, self._histories[user]))
 
-    def _make(self, history: History) -> tuple[Profile | None, str | None]:
-        shown, plain, error = self._names.history(history), None, None
-        started, seconds = time.perf_counter(), None
-        try:
-            with asking(self._method, "profile"):
-                profile = self._method.profile(shown)
-                seconds = time.perf_counter() - started
-                plain = _plain_profile(self._method.card.name, profile, shown.user)
-        except PrefbenchError as problem:
-            error = self._names.told(named(problem, history))
-        seconds = time.perf_counter() - started if seconds is None else seconds
-        row = _profile_row(history, plain, error, seconds)
-        before = self._rows.get(history.digest)
-        if before is None or (before.status, before.payload) != (row.status, row.payload):
-            self._folder.append_profile(row)
-        if plain is not None and plain.data is not None:
-            self._folder.put_payload(history.digest, plain.data)
-        return replace(plain.profile, user=history.user) if plain is not None else None, error
+    def _make(self, history: History, before: ProfileRow | None) -> tuple[Profile | None, str | None]:
+        made = make_profile(self._method, history, self._names)
+        keep_profile(self._folder, made, before)
+        return made.profile, made.row.error
 
-    def _stored(self, history: History) -> Profile | None:
-        """The profile of an earlier start of this run."""
-        row, data = self._rows.get(history.digest), self._folder.payload(history.digest)
-        if row is None or data is None or row.status != "ok":
-            return None
-        if self._folder.owner.format > 1 and row.payload != hashlib.sha256(data).hexdigest():
-            logger.warning("the stored profile of %s is another than was made; it is made again", history.user)
-            return None
-        try:
-            return Profile(history.user, payloads.parse(data), row.trained_parameters)
-        except payloads.NotPlainError as error:
-            logger.debug("the profile of %s is made again: %s", history.user, error)
-            return None
+
+class MadeProfile(NamedTuple):
+    """What a method made of one history."""
+
+    profile: Profile | None
+    """As `generate` receives it, with the suite's id; None where making it failed."""
+    row: ProfileRow
+    data: bytes | None
+    """The bytes that are stored on disk; None where the payload is not plain data."""
+
+
+def make_profile(method: Method, history: History, names: OpaqueNames) -> MadeProfile:
+    """Asks a method for the profile of a history; stores nothing. What fails is a row with its error."""
+    shown, plain, error = names.history(history), None, None
+    started, seconds = time.perf_counter(), None
+    try:
+        with asking(method, "profile"):
+            profile = method.profile(shown)
+            seconds = time.perf_counter() - started
+            plain = _plain_profile(method.card.name, profile, shown.user)
+    except PrefbenchError as problem:
+        error = names.told(named(problem, history))
+    seconds = time.perf_counter() - started if seconds is None else seconds
+    row = _profile_row(history, plain, error, seconds)
+    if plain is None:
+        return MadeProfile(None, row, None)
+    return MadeProfile(replace(plain.profile, user=history.user), row, plain.data)
+
+
+def keep_profile(folder: RunFolder, made: MadeProfile, before: ProfileRow | None) -> None:
+    """Stores what was made; the row only where it differs from the one `before` by more than its cost."""
+    row = made.row
+    if before is None or (before.status, before.payload) != (row.status, row.payload):
+        folder.append_profile(row)
+    if made.data is not None:
+        folder.put_payload(row.history, made.data)
+
+
+def stored_profile(folder: RunFolder, history: History, row: ProfileRow) -> Profile | None:
+    """The profile of a row as its payload is read back; None where none is stored that fits the row."""
+    data = folder.payload(history.digest)
+    if data is None or row.status != "ok":
+        return None
+    if folder.owner.format > 1 and row.payload != hashlib.sha256(data).hexdigest():
+        logger.warning("the stored profile of %s is another than was made; it is made again", history.user)
+        return None
+    try:
+        return Profile(history.user, payloads.parse(data), row.trained_parameters)
+    except payloads.NotPlainError as error:
+        logger.debug("the profile of %s is made again: %s", history.user, error)
+        return None
 
 
 @dataclass(frozen=True)

@@ -60,25 +60,34 @@ def collect_states(
     started, collected, failed = time.monotonic(), 0, {}
     stored, names = folder.representations(), names or OpaqueNames(folder.names_secret())
     for plan in plans:
-        if _is_stored(folder, plan, stored.get(plan.user)):
-            advance(1)
-            continue
-        began, error, data = time.perf_counter(), None, None
-        try:
-            with asking(method, "represent"):
-                arrays = _states_of(method, plan, names)
-        except PrefbenchError as problem:
-            error = failed[plan.user] = names.told(named(problem, plan.history))
-        else:
-            data = packed(arrays)
-            folder.put_representation(_name(plan.user), data)
-            collected += 1
-        seconds = round(time.perf_counter() - began, 6)
-        digest = None if data is None else hashlib.sha256(data).hexdigest()
-        status: Literal["ok", "failed"] = "ok" if error is None else "failed"
-        folder.append_representation(RepresentationRow(plan.user, plan.key, seconds, status, error, digest))
+        if not is_stored(folder, plan, stored.get(plan.user)):
+            row, data = collect(plan, method, names)
+            keep_states(folder, row, data)
+            collected += data is not None
+            failed.update({} if row.error is None else {plan.user: row.error})
         advance(1)
     return CollectedStates(len(plans), collected, failed, time.monotonic() - started)
+
+
+def collect(plan: ProbePlan, method: Method, names: OpaqueNames) -> tuple[RepresentationRow, bytes | None]:
+    """The row of one user and the arrays as bytes, which are None where the method failed; stores nothing."""
+    began, error, data = time.perf_counter(), None, None
+    try:
+        with asking(method, "represent"):
+            data = packed(_states_of(method, plan, names))
+    except PrefbenchError as problem:
+        error = names.told(named(problem, plan.history))
+    seconds = round(time.perf_counter() - began, 6)
+    digest = None if data is None else hashlib.sha256(data).hexdigest()
+    status: Literal["ok", "failed"] = "ok" if error is None else "failed"
+    return RepresentationRow(plan.user, plan.key, seconds, status, error, digest), data
+
+
+def keep_states(folder: RunFolder, row: RepresentationRow, data: bytes | None) -> None:
+    """Stores the arrays first and the row after."""
+    if data is not None:
+        folder.put_representation(_name(row.user), data)
+    folder.append_representation(row)
 
 
 def load_states(folder: RunFolder, suite: Suite, users: Sequence[str]) -> dict[str, UserStates]:
@@ -106,7 +115,7 @@ def _name(user: str) -> str:
     return hashlib.sha256(user.encode()).hexdigest()[:24]
 
 
-def _is_stored(folder: RunFolder, plan: ProbePlan, row: RepresentationRow | None) -> bool:
+def is_stored(folder: RunFolder, plan: ProbePlan, row: RepresentationRow | None) -> bool:
     """Whether the user's arrays are as they were written and have their row: a kill may come between the two."""
     if row is None or row.key != plan.key or not _is_whole(folder, row):
         return False

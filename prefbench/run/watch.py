@@ -5,19 +5,65 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from prefbench.api import BackboneCard, StyleCard, Suite
     from prefbench.run.draw import RunResult
+    from prefbench.run.folder import RunFolder
     from prefbench.run.given.prepare import GivenRun
-    from prefbench.run.prepare import Prepared
+    from prefbench.run.plan import RunSpec
     from prefbench.run.states import CollectedStates
+
+
+class ShownBackbone(Protocol):
+    """What is shown of a backbone."""
+
+    @property
+    def device(self) -> object:
+        """Where it is, as a text shows it."""
+
+    @property
+    def card(self) -> BackboneCard | StyleCard:
+        """Its card with the run's steps and guidance."""
+
+
+class ShownRun(Protocol):
+    """What is shown of a run that is ready to draw, whoever draws it."""
+
+    @property
+    def spec(self) -> RunSpec:
+        """All that decides its images."""
+
+    @property
+    def shown(self) -> str:
+        """The method as tables name it."""
+
+    @property
+    def suite(self) -> Suite:
+        """What it draws for."""
+
+    @property
+    def backbone(self) -> ShownBackbone:
+        """What it draws with."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The kind of each user."""
+
+    @property
+    def n_samples(self) -> int:
+        """Planned samples."""
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where it is stored."""
 
 
 class Watch:
     """Shows nothing; `prefbench.cli.screen.Screen` overrides all of it."""
 
-    def header(self, prepared: Prepared) -> None:
+    def header(self, run: ShownRun) -> None:
         """Called with the prepared run before drawing."""
 
     def covered(self, given: GivenRun) -> None:

@@ -47,10 +47,7 @@ class FeatureCache:
         Raises:
             PrefbenchError: the extractor gave something else than finite features, or a picture cannot be loaded.
         """
-        for path in sorted(set(self.folder.glob("*.npz")) - self._read):
-            self._vectors.update(self._load(path))
-            self._read.add(path)
-        missing = [digest for digest in dict.fromkeys(digests) if digest not in self._vectors]
+        missing = self.lacking(digests)
 
         def extract(start: int, stop: int) -> None:
             shard = missing[start:stop]
@@ -58,6 +55,13 @@ class FeatureCache:
 
         Batches(f"{self.extractor.id}: not even one picture fits into memory", self.shard).each(len(missing), extract)
         return np.stack([self._vectors[digest] for digest in digests]) if len(digests) else np.empty((0, 0))
+
+    def lacking(self, digests: Sequence[str]) -> list[str]:
+        """Those of the digests, once each, that no stored shard holds."""
+        for path in sorted(set(self.folder.glob("*.npz")) - self._read):
+            self._vectors.update(self._load(path))
+            self._read.add(path)
+        return [digest for digest in dict.fromkeys(digests) if digest not in self._vectors]
 
     def _extract(self, digests: Sequence[str], pictures: Sequence[Pixels]) -> Features:
         if len(pictures) != len(digests):

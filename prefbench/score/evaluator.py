@@ -147,7 +147,7 @@ class Evaluator:
 
     def _rows(self, metric: api.Metric, material: Material) -> list[ScoreRow]:
         if isinstance(metric, api.ImageMetric):
-            return self._image_rows(metric, material)
+            return self.image_rows(metric, material)
         if isinstance(metric, api.UserMetric):
             return self._user_rows(metric, material)
         return self._set_rows(metric, material)
@@ -198,19 +198,25 @@ class Evaluator:
             cards.append(load("mllm", mllm))
         return admission.foreign(cards, self._suite.card.name)
 
-    def _image_rows(self, metric: api.ImageMetric, material: Material) -> list[ScoreRow]:
+    def image_rows(
+        self, metric: api.ImageMetric, material: Material, users: Sequence[str] | None = None
+    ) -> list[ScoreRow]:
+        """The rows of a metric over images, user by user; of all users, or of some that have samples."""
         evidence = self.inputs.evidence(metric, material)
         self.inputs.fit(metric.scorer, material)
         refusal = f"metric {metric.card.name!r}: not even the images of one user fit into memory together"
         # Whole users at a time: metrics may ask the truth about one user's samples together.
-        in_order = sorted(material.drawn, key=lambda s: (s.user, s.key))
-        users = [list(own) for _, own in groupby(in_order, lambda s: s.user)]
-        per_chunk = ceil(_CHUNK * len(users) / len(in_order))
+        asked = None if users is None else set(users)
+        in_order = sorted(
+            (s for s in material.drawn if asked is None or s.user in asked), key=lambda s: (s.user, s.key)
+        )
+        by_user = [list(own) for _, own in groupby(in_order, lambda s: s.user)]
+        per_chunk = users_at_once(len(by_user), len(in_order))
 
         def score(start: int, stop: int) -> list[ScoreRow]:
-            return self._chunk_rows(metric, list(chain(*users[start:stop])), evidence, material)
+            return self._chunk_rows(metric, list(chain(*by_user[start:stop])), evidence, material)
 
-        return list(chain(*Batches(refusal, per_chunk).each(len(users), score)))
+        return list(chain(*Batches(refusal, per_chunk).each(len(by_user), score)))
 
     def _chunk_rows(
         self, metric: api.ImageMetric, chunk: Sequence[api.Sample], evidence: api.Evidence, material: Material
@@ -247,6 +253,11 @@ class Evaluator:
             }
             checked = checked_set_values(metric.card, values)
         return [ScoreRow(key, metric.card.name, value, len(drawn)) for key, value in checked.items()]
+
+
+def users_at_once(users: int, samples: int) -> int:
+    """Of so many users with so many samples in all, those whose images are read and scored together."""
+    return ceil(_CHUNK * users / samples)
 
 
 def _where_measurable(metric: api.SetMetric, drawn: api.FeatureSet, reference: api.FeatureSet) -> float | None:

@@ -62,7 +62,15 @@ class MetricInputs:
 
     def features(self, role: str, samples: Sequence[api.Sample], material: Material) -> api.Features:
         """Features (N, D) of drawn samples by the extractor of a role."""
-        return self._cache(role, material).get([sample.image or "" for sample in samples], material.pixels)
+        return self.features_of(role, [sample.image or "" for sample in samples], material)
+
+    def features_of(self, role: str, digests: Sequence[str], material: Material) -> api.Features:
+        """Features (N, D) of drawn images by their digests."""
+        return self._cache(role, material).get(digests, material.pixels)
+
+    def lacking(self, role: str, digests: Sequence[str], material: Material) -> list[str]:
+        """Those of the digests, once each, whose features the run folder lacks."""
+        return self._cache(role, material).lacking(digests)
 
     def judged_features(self, role: str, material: Material, pictures: Sequence[api.Picture]) -> api.Features:
         """Features (N, D) of pictures that users judged, by the extractor of a role; stored beside the run's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,12 @@ class ScoreResult:
     scoring: Scoring
 
 
-def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suite | str | None = None) -> ScoreResult:
+def score_run(
+    folder: Path | RunFolder,
+    metrics: Sequence[str] = (),
+    suite: Suite | str | None = None,
+    evaluator_of: Callable[[Suite, Sequence[str]], Evaluator] = Evaluator,
+) -> ScoreResult:
     """Scores what a run folder lacks, then computes and stores its summary; holds the folder's lock meanwhile.
 
     Args:
@@ -31,6 +36,7 @@ def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suit
         metrics: registered names or `path/to/file.py:Class`; by default those that the suite's card names.
         suite: a loaded suite, or the name that the user gave it (needed where it is a file's class); by default the
             registered suite in the run's description.
+        evaluator_of: makes what scores, of the suite and the metrics.
 
     Raises:
         NotMeasurableError: the run offers too little for every metric that was asked for.
@@ -41,7 +47,7 @@ def score_run(folder: Path | RunFolder, metrics: Sequence[str] = (), suite: Suit
     loaded = suite_of_run(run.spec, suite) if suite is None or isinstance(suite, str) else suite
     if not (metrics or loaded.card.metrics):
         raise PrefbenchError(f"the suite {loaded.card.name} names no metrics; name some with --metrics")
-    evaluator = Evaluator(loaded, metrics or loaded.card.metrics)
+    evaluator = evaluator_of(loaded, metrics or loaded.card.metrics)
     with run.folder.locked():
         # By its full path: a metric may go elsewhere while it asks for features that are stored here.
         scoring = evaluator.score(Material(RunFolder(run.path.absolute()), loaded, run.spec["split"]))

@@ -25,6 +25,11 @@ class SetAside:
         self._readable: set[api.Picture] = set()
         self._faults: dict[api.Picture, str] = {}
 
+    @property
+    def is_any(self) -> bool:
+        """Whether some picture was set aside."""
+        return bool(self._faults)
+
     def look_at(self, metric: api.Metric, material: Material) -> bool:
         """Decodes every picture that the metric may read and that was not looked at; whether some had to be set aside.
 

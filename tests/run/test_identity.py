@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -65,6 +66,17 @@ def test_an_instance_has_the_parameters_that_it_was_made_with() -> None:
     assert identify(first).revision == identify(Mine).revision
     assert isinstance(identify(first).make(), Mine)
     assert identify(first).make() is not first, "another one is set up, so that the instance can be given again"
+
+
+class Sent(Mine):
+    """Pickling an instance leaves a mark on its class."""
+
+
+def test_a_class_that_was_sent_to_another_process_is_the_same() -> None:
+    before = identify(Sent).revision
+    pickle.dumps(Sent())
+    assert "__slotnames__" in vars(Sent)
+    assert identify(Sent).revision == before
 
 
 class Forgetful(Mine):

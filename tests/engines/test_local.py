@@ -1,0 +1,202 @@
+"""Several processes draw one run: the rows and images of one process, whoever ends on the way."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import prefbench
+from prefbench.api import FailedSamplesError, PrefbenchError, Sample
+from prefbench.run.folder import RunFolder
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+"""Processes are started, killed and finished."""
+
+HERE = Path(__file__).parents[1] / "support"
+SUITE = f"{HERE / 'tiny_suite.py'}:TinySuite"
+METHODS = HERE / "ending.py"
+SAMPLES = 12
+"""Of three users, four each: batches of three cross users."""
+COSTS = ("seconds",)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_starts() -> Iterator[None]:
+    """Workers of this process are forked from one that has imported everything; those of the command start anew."""
+    multiprocessing.set_forkserver_preload(["prefbench.engines.drawing", "prefbench.models.backbones.loader"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("prefbench.engines.processes.START", "forkserver")
+        yield
+
+
+@pytest.fixture(scope="module")
+def choices(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("runs")
+    return {"suite": SUITE, "samples": 4, "batch": 3, "backbone": str(tiny_sd), "out": out, "score": False}
+
+
+def parameters(folder: Path, **others: object) -> dict[str, Any]:
+    """Of a method that leaves marks in a folder."""
+    folder.mkdir()
+    return {"parameters": {"marks": str(folder), **others}}
+
+
+def starts(folder: Path, what: str) -> int:
+    return len(list(folder.glob(f"{what}-*")))
+
+
+def rows(path: Path) -> Mapping[tuple[str, int], Any]:
+    """Who was drawn what, without keys, which hold where marks are left, and without costs."""
+    left_out = ("key", *COSTS)
+    samples = RunFolder(path).samples().values()
+    return {(s.case, s.index): {n: v for n, v in asdict(s).items() if n not in left_out} for s in samples}
+
+
+@pytest.fixture(scope="module")
+def alone(choices: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that one process has drawn."""
+    marks = tmp_path_factory.mktemp("alone") / "marks"
+    return prefbench.run(f"{METHODS}:Odd", device="cpu", **choices, **parameters(marks)).path
+
+
+def seed_of(path: Path, place: int) -> str:
+    samples: list[Sample] = sorted(RunFolder(path).samples().values(), key=lambda s: (s.user, s.index))
+    return str(samples[place].seed)
+
+
+def test_several_processes_draw_what_one_draws_though_one_is_killed(
+    alone: Path, choices: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    marks = tmp_path / "marks"
+    at = parameters(marks, end="kill", at=seed_of(alone, 7), times=1)
+    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", **choices, **at)
+    assert rows(run.path) == rows(alone)
+    assert "is replaced: its process was killed by SIGKILL, as when memory runs out" in caplog.text
+    assert starts(marks, "end") == 1
+    assert len(RunFolder(run.path).profiles()) == starts(marks, "profile") == 3, "the object is handed on"
+    lines = sum(len(path.read_text().splitlines()) - 1 for path in (run.path / "samples").iterdir())
+    assert lines == SAMPLES, "no row is there twice"
+
+
+def test_what_ends_every_worker_fails_and_the_others_are_drawn(
+    alone: Path, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefbench.engines.hand_out.AGAIN", 1)
+    at = parameters(tmp_path / "marks", end="exit", at=seed_of(alone, 0))
+    with pytest.raises(FailedSamplesError, match=f"3 of {SAMPLES} samples failed"):
+        prefbench.run(f"{METHODS}:Ending", devices="cpu:2", **choices, **at)
+    [folder] = choices["out"].glob("*-ending-*")
+    failed = [sample for sample in RunFolder(folder).samples().values() if sample.status == "failed"]
+    said = "the worker ended 2 times on it: its process ended with exit code 3"
+    assert [sample.error for sample in failed] == [said] * 3
+    assert starts(tmp_path / "marks", "end") == 2
+
+
+def test_a_profile_that_ends_every_worker_fails_its_user_alone(
+    alone: Path, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefbench.engines.shared_profiles.AGAIN", 1)
+    digest = next(row.history for row in RunFolder(alone).profiles().values() if row.user == "test-1")
+    at = parameters(tmp_path / "marks", end="exit", at=f"profile-{digest[:12]}")
+    run = prefbench.run(f"{METHODS}:Ending", devices="cpu:1", allow_failures=0.5, **choices, **at)
+    failed = [sample for sample in RunFolder(run.path).samples().values() if sample.status == "failed"]
+    assert [sample.user for sample in failed] == ["test-1"] * 4
+    statuses = {row.user: row.status for row in RunFolder(run.path).profiles().values()}
+    assert statuses == {"test-0": "ok", "test-1": "failed", "test-2": "ok"}
+
+
+def test_a_worker_that_cannot_be_set_up_ends_the_run_in_one_line(choices: dict[str, Any]) -> None:
+    with pytest.raises(PrefbenchError, match="no weights") as refusal:
+        prefbench.run(f"{METHODS}:Unready", devices="cpu:1", **choices)
+    assert "\n" not in str(refusal.value)
+
+
+# -------------------------------------------------------------------------------------------- the command itself
+
+
+@pytest.fixture
+def command(choices: dict[str, Any], tmp_path: Path) -> list[str]:
+    (tmp_path / "marks").mkdir()
+    named = {**choices, "out": tmp_path / "runs", "method": f"{METHODS}:Ending"}
+    options = [text for name, value in named.items() if name != "score" for text in (f"--{name}", str(value))]
+    return ["run", *options, "--no-score", "-p", f"marks={tmp_path / 'marks'}", "-p", "seconds=1"]
+
+
+@pytest.fixture
+def start(command: list[str]) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start_one(devices: str) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "prefbench.cli.main", *command, "--devices", devices]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+        started.append(subprocess.Popen(line, **pipes, text=True, env=environment, preexec_fn=_hear_interrupts))
+        return started[-1]
+
+    yield start_one
+    for process in started:
+        process.kill()
+
+
+def _hear_interrupts() -> None:
+    """A shell without job control lets what it starts in the background ignore them, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for_rows(process: subprocess.Popen[str], out: Path, more_than: int) -> None:
+    """Waits until the run has stored more than so many samples."""
+    for _ in range(9000):
+        assert process.poll() is None, process.communicate()
+        if stored(out) > more_than:
+            return
+        time.sleep(0.02)
+    raise AssertionError("no rows within three minutes")
+
+
+def stored(out: Path) -> int:
+    return sum(len(RunFolder(path.parents[1]).samples()) for path in out.glob("*/samples/*.jsonl"))
+
+
+def test_the_command_is_killed_interrupted_and_goes_on_with_other_devices(
+    alone: Path,
+    choices: dict[str, Any],
+    command: list[str],
+    start: Callable[[str], subprocess.Popen[str]],
+    tmp_path: Path,
+) -> None:
+    killed = start("cpu:2")
+    wait_for_rows(killed, tmp_path / "runs", 0)
+    workers = [child for child in psutil.Process(killed.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    assert len(workers) == 2
+    killed.kill()
+    killed.wait()
+    assert psutil.wait_procs(workers, timeout=20)[1] == [], "workers go on without the driver"
+
+    count = stored(tmp_path / "runs")
+    interrupted = start("cpu:1")
+    wait_for_rows(interrupted, tmp_path / "runs", count)
+    workers = psutil.Process(interrupted.pid).children()
+    began = time.monotonic()
+    interrupted.send_signal(signal.SIGTERM)
+    _, said = interrupted.communicate(timeout=60)
+    assert (interrupted.returncode, time.monotonic() - began < 10) == (130, True)
+    assert shlex.join(["prefbench", *command, "--devices", "cpu:1"]) in said
+    assert "Traceback" not in said
+    assert psutil.wait_procs(workers, timeout=5)[1] == []
+
+    named = {**choices, "out": tmp_path / "runs", "parameters": {"marks": str(tmp_path / "marks"), "seconds": 1.0}}
+    run = prefbench.run(f"{METHODS}:Ending", device="cpu", **named)
+    assert rows(run.path) == rows(alone)
+    assert len(RunFolder(run.path).starts()) == 3
