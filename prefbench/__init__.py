@@ -25,6 +25,7 @@ import prefbench.score
 if TYPE_CHECKING:
     from prefbench.api import Method
     from prefbench.calls import ReportResult, Run
+    from prefbench.engines.ray_workers import Ray
     from prefbench.run.watch import Watch
 
     Runs: TypeAlias = Run | Path | str | Iterable[Run | Path | str]
@@ -49,6 +50,7 @@ def run(
     allow_failures: float = 0.0,
     devices: str | int | Iterable[str] | None = None,
     shard: str | None = None,
+    ray: Ray | None = None,
     watch: Watch | None = None,
     **settings: Any,
 ) -> Run:
@@ -68,6 +70,7 @@ def run(
             `"cpu:2"` for two processes on the CPU. A script asks for this below `if __name__ == "__main__"`.
         shard: `"3/16"` draws the third of 16 fixed parts, beside other processes that share the folder. It is scored
             by the part that finds all samples there, else by the same call without a shard.
+        ray: a Ray cluster, `prefbench.engines.ray_workers.Ray`, whose actors work at it in place of processes.
         watch: is told how the run goes; `prefbench.cli.screen.Screen()` shows it.
         settings: the other fields of `prefbench.run.prepare.Settings`: `parameters` of the method and
             `suite_parameters` (by name), `control`, `backbone`, `steps`, `guidance`, `device`, `dtype`, `seed`,
@@ -88,10 +91,11 @@ def run(
 
     named, metrics = {} if suite is None else {"suite": suite}, listed("metrics", metrics)
     settings |= {"method": method, "split": split, "users": users, "out": path_of("out", out), **named}
-    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score, devices=devices, shard=shard)
+    workers: dict[str, Any] = {"devices": devices, "ray": ray}
+    drawn = draw_run(settings, metrics, allow_failures, watch or Watch(), scores=score, shard=shard, **workers)
     if not score or drawn.is_partial:
         return drawn
-    return prefbench.score(drawn, metrics, suite=suite, devices=devices, watch=watch)
+    return prefbench.score(drawn, metrics, suite=suite, watch=watch, **workers)
 
 
 def score(
@@ -100,6 +104,7 @@ def score(
     *,
     suite: str | None = None,
     devices: str | int | Iterable[str] | None = None,
+    ray: Ray | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Scores a run; what is scored already is not repeated.
@@ -109,6 +114,7 @@ def score(
         metrics: one name or several; the suite's where none are named.
         suite: where the run's suite is a file's class, `path/to/file.py:Class`: a run folder alone loads no code.
         devices: what works at it at once, as of `run`.
+        ray: a Ray cluster whose nodes share the run folder, as of `run`.
         watch: is told how it goes.
 
     Returns:
@@ -124,7 +130,7 @@ def score(
     from prefbench.calls import listed, score_run
     from prefbench.run.watch import Watch
 
-    return score_run(load(run), listed("metrics", metrics), suite, watch or Watch(), devices)
+    return score_run(load(run), listed("metrics", metrics), suite, watch or Watch(), devices, ray)
 
 
 def score_images(

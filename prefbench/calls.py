@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas
 
     from prefbench.engines.chosen import Devices
+    from prefbench.engines.ray_workers import Ray
     from prefbench.score.evaluator import Evaluator
     from prefbench.score.scored_folder import ScoredFolder
 
@@ -149,11 +150,12 @@ def draw_run(
     scores: bool,
     devices: Devices | None = None,
     shard: str | None = None,
+    ray: Ray | None = None,
 ) -> Run:
     """Draws what `choices` for `Settings` name, and collects representations where a metric asks for them.
 
-    Workers on `devices` share the work; without any this process does it. A `shard` is a part of it. Where the call
-    `scores` too, metrics that the suite cannot have and weights that are absent are said before.
+    Workers on `devices`, or of a cluster, share the work; without any this process does it. A `shard` is a part of it.
+    Where the call `scores` too, metrics that the suite cannot have and weights that are absent are said before.
 
     Raises:
         FailedSamplesError: more samples, or users' representations, failed than were allowed.
@@ -167,7 +169,7 @@ def draw_run(
         raise PrefbenchError(f"allow_failures must be 0 to 1, got {allow_failures!r}")
     check_names(settings)
     check_metrics(metrics)
-    with drawing(settings, devices, None if shard is None else Shard.parse(shard)) as run:
+    with drawing(settings, devices, None if shard is None else Shard.parse(shard), ray) as run:
         if scores:
             check_needs(run.suite, metrics or run.suite.card.metrics)
         path = run.folder.path
@@ -188,15 +190,22 @@ def draw_run(
     return replace(Run.open(path), suite=run.suite)
 
 
-def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch, devices: Devices | None = None) -> Run:
-    """Scores what is not scored yet; workers on `devices` share the work."""
+def score_run(
+    run: Run,
+    metrics: Sequence[str],
+    named: str | None,
+    watch: Watch,
+    devices: Devices | None = None,
+    ray: Ray | None = None,
+) -> Run:
+    """Scores what is not scored yet; workers on `devices`, or of a cluster that shares the folder, share the work."""
     check_metrics(metrics)
     from prefbench.score.score_run import score_run as score_folder
 
     suite = suite_of([run], named)
     with (
         watch.status(f"score {run.path.name}"),
-        _evaluating(run, metrics or suite.card.metrics, named, devices) as made,
+        _evaluating(run, metrics or suite.card.metrics, named, devices, ray) as made,
     ):
         scored = score_folder(run.path, metrics, suite, made)
     outcome = scored.scoring
@@ -206,10 +215,16 @@ def score_run(run: Run, metrics: Sequence[str], named: str | None, watch: Watch,
 
 @contextmanager
 def _evaluating(
-    run: Run, metrics: Sequence[str], named: str | None, devices: Devices | None
+    run: Run, metrics: Sequence[str], named: str | None, devices: Devices | None, ray: Ray | None
 ) -> Iterator[Callable[[Suite, Sequence[str]], Evaluator]]:
     """What makes the evaluator: of this process, or one that workers share."""
-    if devices is None:
+    if ray is not None and not ray.collect:
+        from prefbench.engines.shared_scoring import shared_scoring
+
+        with ray.workers(devices) as actors, shared_scoring(actors, run.path, named, metrics) as evaluator_of:
+            yield evaluator_of
+        return
+    if devices is None or ray is not None:
         from prefbench.score.evaluator import Evaluator
 
         yield Evaluator
@@ -218,9 +233,8 @@ def _evaluating(
     from prefbench.engines.processes import process_workers
     from prefbench.engines.shared_scoring import shared_scoring
 
-    with shared_scoring(
-        process_workers(devices_here(parse_devices(devices))), run.path, named, metrics
-    ) as evaluator_of:
+    workers = process_workers(devices_here(parse_devices(devices)))
+    with shared_scoring(workers, run.path, named, metrics) as evaluator_of:
         yield evaluator_of
 
 

@@ -10,9 +10,11 @@ class.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -304,7 +306,8 @@ def _own_targets(kind: str) -> dict[str, str]:
 
 
 def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
-    name = f"prefbench_file_{path.stem}_{abs(hash(path.resolve())):x}"
+    # The same in every process, so that objects of its classes unpickle in another.
+    name = f"prefbench_file_{path.stem}_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PrefbenchError(f"{kind} file {path} cannot be imported")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from prefbench.cli.engine import cluster_of, engine
 from prefbench.cli.options import as_json, command_for_method, every_column, metrics, names_in, print_json
 from prefbench.registry import default
 
@@ -28,6 +29,7 @@ from prefbench.registry import default
 @click.option("--device", help="cpu, cuda, mps; default: the best there is.")
 @click.option("--devices", help="One worker on each: 8 (accelerators), all, cuda:0,cuda:2 or cpu:2 (two processes).")
 @click.option("--shard", metavar="K/N", help="Draw the k-th of n fixed parts, as one of several jobs that share --out.")
+@engine
 @click.option("--dtype", help="float32, float16, bfloat16; default: by device.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--samples", type=click.IntRange(1), help="Samples per case; default: the suite's.")
@@ -45,6 +47,7 @@ def run(
     """Draw for a split's users, score what was drawn, and report. The same command again continues."""
     from prefbench.models.devices import check_device, check_dtype
 
+    options["ray"] = cluster_of(options)
     if options["devices"] is not None:
         from prefbench.engines.devices import check_devices
 

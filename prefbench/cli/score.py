@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from prefbench.cli.engine import cluster_of, engine
 from prefbench.cli.options import as_json, every_column, metrics, names_in, print_json
 from prefbench.cli.runs import runs_or_none
 
@@ -30,6 +31,7 @@ _FLAGS = {"suite_parameters": "suite-parameter", "allow_missing": "allow-missing
 @click.option("--allow-missing", is_flag=True, help="Go on where images are missing or cannot be read.")
 @click.option("--dry-run", is_flag=True, help="Say what is found of the images, and store nothing.")
 @click.option("--devices", help="Workers that share the work, of runs: as of `prefbench run`.")
+@engine
 @every_column
 @as_json
 def score(
@@ -49,7 +51,7 @@ def score(
     from prefbench.cli.given import ImagesScreen, score_images
 
     screen, names = ImagesScreen(quiet=as_json), names_in(metrics)
-    images = options.pop("images")
+    images, ray = options.pop("images"), cluster_of(options)
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
     if images and runs:
         raise PrefbenchError(f"give runs or --images, not both: {runs[0]} and --images {images[0]}")
@@ -61,19 +63,20 @@ def score(
         from prefbench.engines.devices import parse_devices
 
         parse_devices(devices)
-        if images:
-            raise PrefbenchError(f"--devices is for runs: store the images first, then score the run; got {images[0]}")
+    if images and (devices is not None or ray is not None):
+        option = "--devices" if devices is not None else "--engine"
+        raise PrefbenchError(f"{option} is for runs: store the images first, then score the run; got {images[0]}")
     if images:
         content, code = score_images(images, names, suite, given, screen, full=full)
     else:
-        content, code = _score_runs(runs, names, suite, screen, full=full, devices=devices)
+        content, code = _score_runs(runs, names, suite, screen, full=full, workers={"devices": devices, "ray": ray})
     if as_json:
         print_json(content)
     raise SystemExit(code)
 
 
 def _score_runs(
-    runs: tuple[Path, ...], names: list[str], suite: str | None, screen: Any, *, full: bool, devices: str | None
+    runs: tuple[Path, ...], names: list[str], suite: str | None, screen: Any, *, full: bool, workers: dict[str, Any]
 ) -> tuple[list[Any], int]:
     """The rows of all runs, and the exit code."""
     import prefbench
@@ -84,7 +87,7 @@ def _score_runs(
     code = 0
     for path in runs:
         try:
-            scored = prefbench.score(path, names, suite=suite, devices=devices, watch=screen)
+            scored = prefbench.score(path, names, suite=suite, watch=screen, **workers)
             rows += report_run(screen, scored, suite, full=full)
         except PrefbenchError as error:
             if len(runs) == 1:

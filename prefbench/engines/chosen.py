@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 from prefbench.api.reports import Bar, no_bar
 from prefbench.engines.devices import check_devices, devices_here, parse_devices
 from prefbench.engines.processes import process_workers
+from prefbench.engines.ray_workers import Ray
 from prefbench.engines.shards import Shard, ShardFolder
 from prefbench.engines.shared_run import SharedRun, shared_run
 from prefbench.run.draw import RunResult
@@ -44,14 +45,21 @@ class OwnRun(Prepared):
 
 
 @contextmanager
-def drawing(settings: Settings, devices: Devices | None, shard: Shard | None) -> Iterator[OwnRun | SharedRun]:
-    """A run that is ready to draw, by a worker on each of the devices or, without any, by this process.
+def drawing(
+    settings: Settings, devices: Devices | None, shard: Shard | None, ray: Ray | None = None
+) -> Iterator[OwnRun | SharedRun]:
+    """A run that is ready to draw, by a worker on each of the devices, by those of a Ray cluster or by this process.
 
     Of a shard it holds that part of the plan.
 
     Raises:
         PrefbenchError: any mistake, in one line.
     """
+    if ray is not None:
+        check_devices(devices if devices is not None else "all", settings.device)
+        with ray.workers(devices) as actors, shared_run(settings, actors, collect=ray.collect) as shared:
+            yield in_part(shared, shard)
+        return
     if devices is None:
         prepared = prepare(settings)
         if shard is not None and prepared.names.given and not _are_kept(prepared, shard):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,9 @@ from typing import Any
 from prefbench.api import PrefbenchError, counted
 from prefbench.engines.workers import Reply, Worker, WorkerEndedError, answer
 
+logger = logging.getLogger(__name__)
+_LONG = 120.0
+"""Seconds until it is said that a worker is not set up yet."""
 AGAIN = 3
 """How often a worker that ends is replaced on the same part, or while it is set up."""
 
@@ -50,11 +54,18 @@ class Crew:
     def is_ready(self, worker: Worker, before: Future[None]) -> bool:
         """Waits until a worker is set up, or something else is over before that. Raises as `ready` does."""
         first: list[Future[Any]] = [self._futures[worker.name], before]
-        wait(first, return_when=FIRST_COMPLETED)
+        if not wait(first, timeout=_LONG, return_when=FIRST_COMPLETED).done:
+            logger.warning("worker %s on %s still waits for its turn; the others go on", worker.name, worker.device)
+            wait(first, return_when=FIRST_COMPLETED)
         if before.done():
             return False
         self.ready(worker)
         return True
+
+    def first(self) -> Any:
+        """What setting up the first worker that is ready returned. Raises as `ready` does."""
+        wait(self._futures.values(), return_when=FIRST_COMPLETED)
+        return self.ready(next(worker for worker in self.workers if self._futures[worker.name].done()))
 
     def ready(self, worker: Worker) -> Any:
         """What setting a worker up returned, once it has.

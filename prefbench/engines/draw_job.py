@@ -13,7 +13,7 @@ from prefbench.engines.shared_profiles import SharedProfiles
 from prefbench.engines.workers import Worker, ask
 from prefbench.probing.plan import ProbePlan
 from prefbench.run.folder import RunFolder
-from prefbench.run.plan import Planned
+from prefbench.run.plan import Planned, RunSpec
 from prefbench.run.reach import Reach
 from prefbench.run.row_kinds import RepresentationRow
 from prefbench.run.states import keep_states
@@ -48,6 +48,7 @@ class DrawJob:
     folder: RunFolder
     profiles: SharedProfiles
     crew: Crew
+    spec: RunSpec
     secret: str
     writing: threading.Lock
     advance: Advance
@@ -58,9 +59,9 @@ class DrawJob:
 
     def begin(self, worker: Worker) -> None:
         """Checks that the worker has prepared this run, and names users as the folder does."""
-        spec, first = (self.crew.ready(one).spec for one in (worker, self.crew.workers[0]))
-        if spec.id != first.id:
-            odd = next(name for name, value in spec.to_json().items() if value != first.to_json()[name])
+        spec, own = self.crew.ready(worker).spec, self.spec
+        if spec.id != own.id:
+            odd = next(name for name, value in spec.to_json().items() if value != own.to_json()[name])
             raise PrefbenchError(f"{worker.device} prepared another run than the others: its {odd} differs")
         ask(worker, drawing.begin, self.secret)
 
@@ -87,7 +88,9 @@ class DrawJob:
 
     def _keep(self, drawn: Iterable[drawing.Drawn]) -> list[int]:
         done = []
-        for part, rows in drawn:
+        for part, rows, images in drawn:
+            for digest, data in images.items():
+                self.folder.put_encoded(digest, data)
             self._store(rows)
             done.append(part)
         return done

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from prefbench.api import BackboneCard, Profile, Sample, StyleCard
+from PIL import Image
+
+from prefbench.api import BackboneCard, Profile, Sample, StyleCard, encode_png, image_digest
 from prefbench.probing.plan import ProbePlan, probe_plans
 from prefbench.run import payloads
 from prefbench.run.draw import draw_batch, stored_rows
@@ -71,6 +73,26 @@ class Drawn(NamedTuple):
 
     part: int
     rows: Sequence[Sample]
+    images: Mapping[str, bytes]
+    """PNG by digest, where who asked stores them too."""
+
+
+class Collected:
+    """Takes images as a run folder does, and hands them over."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, bytes] = {}
+
+    def put_image(self, image: Image.Image) -> str:
+        """Keeps an image as PNG, and returns its digest."""
+        digest = image_digest(image)
+        self._images[digest] = encode_png(image)
+        return digest
+
+    def taken(self) -> Mapping[str, bytes]:
+        """What was kept since this was last asked for."""
+        images, self._images = self._images, {}
+        return images
 
 
 @dataclass
@@ -82,6 +104,8 @@ class _Work:
     made: dict[str, tuple[Profile | None, str | None]] = field(default_factory=dict)
     """Profiles by user, or the error."""
     storing: tuple[int, Future[list[Sample]]] | None = None
+    collected: Collected | None = None
+    """In place of the folder, where this process cannot write into it."""
 
     def __post_init__(self) -> None:
         self.folder = RunFolder(self.prepared.folder.path.absolute())
@@ -108,16 +132,22 @@ class _Work:
         if self.storing is None:
             return []
         (part, rows), self.storing = self.storing, None
-        return [Drawn(part, rows.result())]
+        return [Drawn(part, rows.result(), self.collected.taken() if self.collected else {})]
 
 
 _work: list[_Work] = []
 
 
-def set_up(settings: Settings, secret: str) -> Ready:
-    """Prepares the run in this process; `secret` is what the method's names follow from in a run that begins."""
+def set_up(settings: Settings, secret: str, collect: bool = False) -> Ready:
+    """Prepares the run in this process.
+
+    Args:
+        settings: of the run.
+        secret: what the method's names follow from in a run that begins.
+        collect: hands images over in place of storing them.
+    """
     prepared = prepare(settings, secret=secret, planned=False)
-    _work[:] = [_Work(settings, prepared)]
+    _work[:] = [_Work(settings, prepared, collected=Collected() if collect else None)]
     return Ready(prepared.spec, describe(prepared, code_state()), prepared.shown, prepared.backbone.card)
 
 
@@ -130,11 +160,11 @@ def begin(secret: str) -> None:
     reset_peak_memory()
 
 
-def profile(user: str, row: ProfileRow | None) -> ProfileReply:
-    """Finds the profile of a row in the folder, or makes it."""
+def profile(user: str, row: ProfileRow | None, stored: bytes | None = None) -> ProfileReply:
+    """Finds the profile of a row, in what is `stored` or else in the folder, or makes it."""
     work = _work[0]
     history = work.prepared.histories[user]
-    found = None if row is None else stored_profile(work.folder, history, row)
+    found = None if row is None else stored_profile(work.folder, history, row, stored)
     if row is not None and found is not None:
         work.made[user] = found, None
         return ProfileReply(row, None, None)
@@ -171,7 +201,7 @@ def draw(part: int, tickets: Sequence[Ticket], finished: Collection[str]) -> lis
     batch = [Planned(one.key, work.cases[one.user, one.prompt], one.place, one.seed) for one in tickets]
     outcomes = draw_batch(prepared.method, work, batch, prepared.backbone.texts, prepared.names)
     before = work.stored()
-    work.storing = part, work.writer.submit(stored_rows, work.folder, outcomes, finished)
+    work.storing = part, work.writer.submit(stored_rows, work.collected or work.folder, outcomes, finished)
     return before
 
 

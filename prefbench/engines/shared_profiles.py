@@ -34,10 +34,13 @@ class SharedProfiles:
         histories: of each user.
         folder: of the run, locked by this process.
         writing: held while the folder is written.
+        collects: whether workers are handed what the folder stores, which they cannot read.
     """
 
-    def __init__(self, histories: Mapping[str, History], folder: RunFolder, writing: threading.Lock) -> None:
-        self._histories, self._folder, self._writing = histories, folder, writing
+    def __init__(
+        self, histories: Mapping[str, History], folder: RunFolder, writing: threading.Lock, *, collects: bool = False
+    ) -> None:
+        self._histories, self._folder, self._writing, self._collects = histories, folder, writing, collects
         self._rows = folder.profiles()
         self._known: dict[str, _Known] = {}
         self._told: set[tuple[str, int, str]] = set()
@@ -75,7 +78,8 @@ class SharedProfiles:
         digest = self._histories[user].digest
         with self._folder.making(digest) as row:
             before = row or self._rows.get(digest)
-            reply = ask(worker, drawing.profile, user, before)
+            stored = self._folder.payload(digest) if self._collects and before is not None else None
+            reply = ask(worker, drawing.profile, user, before, stored)
             if reply.row != before:
                 self._keep(reply, before)
         self._known[user] = _Known(reply.row, reply.handed)

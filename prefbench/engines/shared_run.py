@@ -57,6 +57,8 @@ class SharedRun:
     names: OpaqueNames = field(repr=False)
     n_whole: int | None = None
     """Samples of the whole run, where the plan is a part of it."""
+    collects: bool = False
+    """Whether workers hand their images over, since they cannot write into the folder."""
 
     @property
     def n_samples(self) -> int:
@@ -87,9 +89,9 @@ class SharedRun:
 
     def _draw(self, folder: RunFolder, finished: set[str], secret: str, advance: Callable[[int], object]) -> DrawJob:
         writing = threading.Lock()
-        profiles = SharedProfiles(self.histories, folder, writing)
+        profiles = SharedProfiles(self.histories, folder, writing, collects=self.collects)
         parts = parts_of(self.plan, finished, profiles.is_lost)
-        job = DrawJob(parts, finished, folder, profiles, self.crew, secret, writing, advance)
+        job = DrawJob(parts, finished, folder, profiles, self.crew, self.spec, secret, writing, advance)
         hand_out(job, range(len(parts)), self.crew)
         return job
 
@@ -115,8 +117,10 @@ class SharedRun:
 
 
 @contextmanager
-def shared_run(settings: Settings, workers: Sequence[Worker]) -> Iterator[SharedRun]:
+def shared_run(settings: Settings, workers: Sequence[Worker], *, collect: bool = False) -> Iterator[SharedRun]:
     """Prepares a run on each of several workers at once; when it ends, no worker is left.
+
+    With `collect` they hand their images over and write nothing.
 
     Raises:
         PrefbenchError: any mistake, in one line, as `prefbench.run.prepare.prepare` raises.
@@ -125,9 +129,13 @@ def shared_run(settings: Settings, workers: Sequence[Worker]) -> Iterator[Shared
     identify(settings.method, settings.parameters)  # a mistake is answered before processes start
     data = data_of(settings)
     histories, names = data.histories(settings.control), OpaqueNames(secrets.token_hex(16))
-    crew = Crew(workers, drawing.set_up, lambda one: (replace(settings, device=inside(one.device)), names.secret))
+
+    def arguments(worker: Worker) -> tuple[Any, ...]:
+        return replace(settings, device=inside(worker.device)), names.secret, collect
+
+    crew = Crew(workers, drawing.set_up, arguments)
     with crew.at_work():
-        ready: drawing.Ready = crew.ready(workers[0])
+        ready: drawing.Ready = crew.first()
         plan = make_plan(ready.spec, data.cases, histories)
         planned = sum(len(batch) for batch in plan)
         environment = {**ready.description["environment"], "hardware": hardware()}
@@ -143,4 +151,5 @@ def shared_run(settings: Settings, workers: Sequence[Worker]) -> Iterator[Shared
             description={**ready.description, "planned": planned, "environment": environment},
             crew=crew,
             names=names,
+            collects=collect,
         )

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
+
+from PIL import Image
 
 from prefbench.api import (
     Case,
@@ -36,6 +38,13 @@ from prefbench.run.profiles import Profiles, ProfileSource
 from prefbench.run.progress import Progress
 
 logger = logging.getLogger(__name__)
+
+
+class ImageStore(Protocol):
+    """Takes drawn images, as `RunFolder` does."""
+
+    def put_image(self, image: Image.Image) -> str:
+        """Stores an image and returns its digest."""
 
 
 @dataclass(frozen=True)
@@ -189,12 +198,12 @@ def _store(folder: RunFolder, batch: Sequence[Outcome], finished: set[str]) -> N
     folder.append_samples(stored_rows(folder, batch, finished))
 
 
-def stored_rows(folder: RunFolder, batch: Sequence[Outcome], finished: Collection[str]) -> list[Sample]:
+def stored_rows(folder: ImageStore, batch: Sequence[Outcome], finished: Collection[str]) -> list[Sample]:
     """Stores the images of a batch, and returns the rows of what was not `finished` before."""
     return [_row(folder, outcome) for outcome in batch if outcome.planned.key not in finished]
 
 
-def _row(folder: RunFolder, outcome: Outcome) -> Sample:
+def _row(folder: ImageStore, outcome: Outcome) -> Sample:
     planned, drawing = outcome.planned, outcome.drawing
     return Sample(
         key=planned.key,

@@ -192,11 +192,15 @@ class RunFolder:
         """Stores an image once, in the place of a damaged one too, and returns its digest."""
         digest = image_digest(image)
         if not images.is_intact(self.path, digest):
-            images.make_room(self.path, digest)
-            self._write(self.image_path(digest), encode_png(image))
-            if (state := state_of(str(self.image_path(digest)))) is not None:
-                note_verified(self.path, [(digest, state)])
+            self.put_encoded(digest, encode_png(image))
         return digest
+
+    def put_encoded(self, digest: str, png: bytes) -> None:
+        """Stores an image as the PNG that `encode_png` makes of it."""
+        images.make_room(self.path, digest)
+        self._write(self.image_path(digest), png)
+        if (state := state_of(str(self.image_path(digest)))) is not None:
+            note_verified(self.path, [(digest, state)])
 
     def image(self, digest: str) -> Image.Image:
         """A stored image. Raises `UnreadableImageError` where it is missing, damaged, or not what its name says."""

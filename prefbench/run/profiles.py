@@ -106,9 +106,12 @@ def keep_profile(folder: RunFolder, made: MadeProfile, before: ProfileRow | None
         folder.put_payload(row.history, made.data)
 
 
-def stored_profile(folder: RunFolder, history: History, row: ProfileRow) -> Profile | None:
-    """The profile of a row as its payload is read back; None where none is stored that fits the row."""
-    data = folder.payload(history.digest)
+def stored_profile(folder: RunFolder, history: History, row: ProfileRow, data: bytes | None = None) -> Profile | None:
+    """The profile of a row as its payload is read back; None where none is stored that fits the row.
+
+    `data` are the stored bytes, where these are known.
+    """
+    data = data or folder.payload(history.digest)
     if data is None or row.status != "ok":
         return None
     if folder.owner.format > 1 and row.payload != hashlib.sha256(data).hexdigest():

@@ -1,0 +1,131 @@
+"""Actors of a Ray cluster of two local nodes draw one run: the rows and images of one process, though some end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import prefbench
+from prefbench.api import PrefbenchError
+from prefbench.engines.ray_workers import Ray
+from prefbench.run.folder import RunFolder
+
+cluster_utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed: pip install 'prefbench[ray]'")
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
+HERE = Path(__file__).parents[1] / "support"
+SUITE, METHODS = f"{HERE / 'tiny_suite.py'}:TinySuite", HERE / "ending.py"
+SAMPLES = 12
+"""Of three users, four each: batches of three cross users."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes with room for one worker each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        cluster.second = cluster.add_node(num_cpus=1)
+        yield cluster
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def choices(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("runs")
+    return {"suite": SUITE, "samples": 4, "batch": 3, "backbone": str(tiny_sd), "out": out, "score": False}
+
+
+def marked(folder: Path, **others: object) -> dict[str, Any]:
+    """Parameters of a method that leaves marks in a folder."""
+    folder.mkdir()
+    return {"parameters": {"marks": str(folder), **others}}
+
+
+def rows(path: Path) -> Mapping[tuple[str, int], Any]:
+    """Who was drawn what, without keys, which hold where marks are left, and without costs."""
+    samples = RunFolder(path).samples().values()
+    return {(s.case, s.index): {n: v for n, v in asdict(s).items() if n not in ("key", "seconds")} for s in samples}
+
+
+@pytest.fixture(scope="module")
+def alone(choices: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that one process has drawn."""
+    marks = tmp_path_factory.mktemp("alone") / "marks"
+    return prefbench.run(f"{METHODS}:Odd", device="cpu", **choices, **marked(marks)).path
+
+
+def once(condition: Callable[[], bool], then: Callable[[], object]) -> threading.Thread:
+    """Does something as soon as it is time."""
+
+    def wait() -> None:
+        while not condition():
+            time.sleep(0.05)
+        then()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_actors_draw_what_one_process_draws_though_one_is_killed(
+    cluster: Any, alone: Path, choices: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = sorted(RunFolder(alone).samples().values(), key=lambda one: (one.user, one.index))
+    at = marked(tmp_path / "marks", end="kill", at=str(samples[7].seed), times=1)
+    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=Ray(cluster.address), **choices, **at)
+    assert rows(run.path) == rows(alone)
+    assert len(RunFolder(run.path).finished()) == SAMPLES
+    assert "is replaced: " in caplog.text
+    assert len(list((tmp_path / "marks").glob("end-*"))) == 1
+    assert len(RunFolder(run.path).profiles()) == len(list((tmp_path / "marks").glob("profile-*"))) == 3
+
+
+def test_a_node_is_lost_and_what_it_drew_is_handed_over(
+    cluster: Any, alone: Path, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images travel to this process, and the worker of the lost node finds no room any more."""
+    written: list[str] = []
+    put_encoded = RunFolder.put_encoded
+
+    def noted(folder: RunFolder, digest: str, png: bytes) -> None:
+        written.append(digest)
+        put_encoded(folder, digest, png)
+
+    monkeypatch.setattr(RunFolder, "put_encoded", noted)
+    marks = tmp_path / "marks"
+    at = marked(marks, seconds=1.0)
+    once(lambda: len(list(marks.glob("batch-*"))) > 1, lambda: cluster.remove_node(cluster.second))
+    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=Ray(cluster.address, collect=True), **choices, **at)
+    assert rows(run.path) == rows(alone)
+    assert len(RunFolder(run.path).finished()) == SAMPLES
+    assert {one.image for one in RunFolder(run.path).samples().values()} == set(written)
+    assert [node["Alive"] for node in _nodes(cluster)].count(False) == 1
+
+
+def _nodes(cluster: Any) -> list[dict[str, Any]]:
+    ray = pytest.importorskip("ray")
+    ray.init(address=cluster.address, log_to_driver=False)
+    nodes: list[dict[str, Any]] = ray.nodes()
+    ray.shutdown()
+    return nodes
+
+
+def test_what_a_cluster_cannot_give_is_one_line(cluster: Any, choices: dict[str, Any]) -> None:
+    for devices, line in (
+        (None, "has no room for a worker of 1 GPU; on the CPU ask for cpu:2"),
+        ("cuda:0,cuda:1", "Ray chooses the devices itself: give --devices 8, cpu:8 or all"),
+    ):
+        with pytest.raises(PrefbenchError, match=line):
+            prefbench.run(f"{METHODS}:Odd", devices=devices, ray=Ray(cluster.address), **choices)
+    with pytest.raises(PrefbenchError, match="share of 1, or a whole number"):
+        Ray(gpus_per_worker=1.5)
+    with pytest.raises(PrefbenchError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
+        prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=Ray("127.0.0.1:1"), **choices)
