@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ import prefbench
 from prefbench.api import PrefbenchError
 from prefbench.engines.ray_workers import Ray
 from prefbench.run.folder import RunFolder
+from prefbench.score.evaluator import Evaluator
 
 cluster_utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed: pip install 'prefbench[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -86,6 +88,22 @@ def test_actors_draw_what_one_process_draws_though_one_is_killed(
     assert "is replaced: " in caplog.text
     assert len(list((tmp_path / "marks").glob("end-*"))) == 1
     assert len(RunFolder(run.path).profiles()) == len(list((tmp_path / "marks").glob("profile-*"))) == 3
+
+
+def test_actors_score_what_one_process_scores(
+    cluster: Any, tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {"users": 2, "backbone": str(tiny_sd), "steps": 1, "device": "cpu", "out": tmp_path}
+    run = prefbench.run("prompt-only", score=False, **settings)
+    copy = shutil.copytree(run.path, tmp_path / "copy" / run.path.name)
+    one = prefbench.score(run, "utility").samples().set_index("key")["utility"]
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("this process scores images itself")
+
+    monkeypatch.setattr(Evaluator, "image_rows", refused)
+    two = prefbench.score(copy, "utility", devices="cpu:2", ray=Ray(cluster.address)).samples().set_index("key")
+    assert two["utility"].to_dict() == pytest.approx(one.to_dict(), rel=1e-5)
 
 
 def test_a_node_is_lost_and_what_it_drew_is_handed_over(
