@@ -10,8 +10,6 @@ class.
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib
 import importlib.util
 import inspect
 import os
@@ -21,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import shorten
@@ -306,8 +305,7 @@ def _own_targets(kind: str) -> dict[str, str]:
 
 
 def _load_file(kind: Kind, path: Path, attribute: str) -> Any:
-    # The same in every process, so that objects of its classes unpickle in another.
-    name = f"prefbench_file_{path.stem}_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
+    name = f"prefbench_file_{path.stem}_{sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"  # in every process
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PrefbenchError(f"{kind} file {path} cannot be imported")
