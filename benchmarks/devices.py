@@ -2,14 +2,20 @@
 
     python benchmarks/devices.py same                 # the same images and rows, per method
     python benchmarks/devices.py threads              # whether the number of threads changes pixels on the CPU
+    python benchmarks/devices.py speed                # two workers on two cores beside one process with one thread
 
 `same` draws each run twice, in one process and by `--devices`, and compares every row but what it cost. `threads` draws
-in one process with 1 and with 2 threads.
+in one process with 1 and with 2 threads. `speed` draws in turns, in one process with one thread, by one worker and by
+two; samples per second are of the drawing, once models are loaded, and efficiency is that of n workers over n times the
+one process's. Other work on the machine is in these figures.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import statistics
 import sys
 import tempfile
 import time
@@ -22,8 +28,10 @@ import click
 
 import prefbench
 from prefbench.files import write_atomic
+from prefbench.run.draw import RunResult
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.folder import RunFolder
+from prefbench.run.watch import Watch
 
 METHODS = "prompt-only,ours,ip-adapter"
 COSTS = ("seconds",)
@@ -133,6 +141,52 @@ def threads(methods: str, users: int, out: Path | None) -> None:
             rows.append(compare(method, *runs))
             click.echo(_line(rows[-1], "1 thread", "2 threads"))
     _end(rows, out, {"users": users, "threads": [1, 2]})
+
+
+@main.command()
+@click.option("--method", default="prompt-only", show_default=True)
+@_users
+@click.option("--rounds", default=3, show_default=True)
+@_out
+def speed(method: str, users: int, rounds: int, out: Path | None) -> None:
+    """Samples per second of one process with one thread, of one worker and of two; medians over rounds."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of workers too
+    ways: Mapping[str, dict[str, Any]] = {
+        "one process": {"device": "cpu"},
+        "cpu:1": {"devices": "cpu:1"},
+        "cpu:2": {"devices": "cpu:2"},
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as name:
+        for turn, way in itertools.product(range(rounds), ways):
+            told = Rate()
+            place = Path(name) / way.replace(":", "-")
+            prefbench.run(method, users=users, seed=turn, out=place, score=False, watch=told, **ways[way])
+            rates[way].append(told.rate)
+    medians = {way: statistics.median(values) for way, values in rates.items()}
+    alone = medians["one process"]
+    efficiency = {"cpu:1": medians["cpu:1"] / alone, "cpu:2": medians["cpu:2"] / (2 * alone)}
+    for way, value in medians.items():
+        told_efficiency = f", efficiency {efficiency[way]:.3f}" if way in efficiency else ""
+        click.echo(f"{way:12s} {value:.2f} samples per second{told_efficiency}")
+    if out is not None:
+        asked = {"method": method, "users": users, "rounds": rounds}
+        figures = {"samples_per_second": medians, "efficiency": efficiency, "all": rates}
+        about = {"code": code_state(), "hardware": hardware(), "versions": versions()}
+        write_atomic(out, json.dumps({**asked, **figures, **about}, indent=1) + "\n")
+
+
+class Rate(Watch):
+    """Is told how long the drawing took."""
+
+    rate = 0.0
+
+    def drawn(self, result: RunResult, path: Path) -> None:  # noqa: ARG002
+        """Keeps samples per second."""
+        self.rate = result.drawn / result.seconds
 
 
 def _line(row: Comparison, one: str, other: str) -> str:
