@@ -1,6 +1,7 @@
 """What several workers cost and change, beside one process.
 
     python benchmarks/devices.py same                 # the same images and rows, per method
+    python benchmarks/devices.py same --nodes 2       # by actors of a Ray cluster of two local nodes
     python benchmarks/devices.py threads              # whether the number of threads changes pixels on the CPU
     python benchmarks/devices.py speed                # two workers on two cores beside one process with one thread
 
@@ -27,6 +28,7 @@ from typing import Any
 import click
 
 import prefbench
+from prefbench.engines.ray_workers import Ray
 from prefbench.files import write_atomic
 from prefbench.run.draw import RunResult
 from prefbench.run.environment import code_state, hardware, versions
@@ -110,17 +112,26 @@ _out = click.option("--out", type=click.Path(path_type=Path), help="Write the re
 @_methods
 @_users
 @click.option("--devices", default="cpu:2", show_default=True)
+@click.option("--nodes", type=click.IntRange(2), help="By actors on so many local nodes of a Ray cluster.")
 @_out
-def same(methods: str, users: int, devices: str, out: Path | None) -> None:
+def same(methods: str, users: int, devices: str, nodes: int | None, out: Path | None) -> None:
     """Draws runs in one process and by several workers. Exit code 1 where an image or a row differs."""
+    cluster: dict[str, Any] = {}
+    if nodes is not None:
+        from ray.cluster_utils import Cluster
+
+        local = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        for _ in range(nodes - 1):
+            local.add_node(num_cpus=1)
+        devices, cluster = f"cpu:{nodes}", {"ray": Ray(local.address)}
     with tempfile.TemporaryDirectory() as name:
         root, rows = Path(name), list[Comparison]()
         for method in methods.split(","):
             device = devices.split(":")[0] if devices.startswith("cpu") else devices.split(",")[0]
             one = drawn(method, root / "one", users=users, device=device)
-            rows.append(compare(method, one, drawn(method, root / "several", users=users, devices=devices)))
+            rows.append(compare(method, one, drawn(method, root / "several", users=users, devices=devices, **cluster)))
             click.echo(_line(rows[-1], "one process", devices))
-    _end(rows, out, {"users": users, "devices": devices})
+    _end(rows, out, {"users": users, "devices": devices, "nodes": nodes})
 
 
 @main.command()

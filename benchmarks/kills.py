@@ -2,6 +2,7 @@
 
     python benchmarks/kills.py --kills 200 --out benchmarks/results/kills.json
     python benchmarks/kills.py --kills 20 --devices cpu:2 --out benchmarks/results/kills_devices.json
+    python benchmarks/kills.py --kills 20 --nodes 2 --out benchmarks/results/kills_nodes.json
 
 Every chain is one run folder: `prefbench run` is started again and again in a process of its own and killed with
 SIGKILL, at a random moment or at one of its durable writes (before the data are on the disk, before the file has its
@@ -10,7 +11,8 @@ that nobody killed, but for times and memory. Exit code 1 where a folder differs
 
 Processes are forked from one that has loaded everything, so that most kills hit the work and not the imports. With
 `--devices` each kill hits the driver, or one of its workers, which start anew, while the run is drawn; it is compared
-with a run of one process.
+with a run of one process. With `--nodes` workers are actors of a Ray cluster of so many local nodes, and each chain loses
+a node too, whose place another takes.
 """
 
 from __future__ import annotations
@@ -136,13 +138,14 @@ def chain(
 
 
 def chain_of_workers(
-    method: str, folder: Path, moments: random.Random, kills: int, devices: str
+    method: str, folder: Path, moments: random.Random, kills: int, place: Place
 ) -> tuple[int, Counter[str]]:
-    """Draws one run by several workers, and kills these and their driver at random moments, at most `kills` times.
+    """Draws one run by several workers, and kills these, their driver and a node at random moments, at most `kills`
+    times.
 
     A run that gives up, as every worker ended on one batch or while it was set up, is started again.
     """
-    arguments, log = ["run", "--method", method, *DRAWN, "--out", str(folder), "--devices", devices], folder / "log.txt"
+    arguments, log = ["run", "--method", method, *DRAWN, "--out", str(folder), *place.options], folder / "log.txt"
     folder.mkdir(parents=True)
     counts: Counter[str] = Counter()
     process = start(arguments, log)
@@ -152,7 +155,10 @@ def chain_of_workers(
             process = start(arguments, log)
         elif process.exitcode is not None:
             return int(process.exitcode), counts
-        workers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+        if not counts["node"] and place.lose_node():
+            counts["node"] += 1
+            continue
+        workers = place.workers(process.pid)
         if workers and moments.random() < _WORKERS:
             with contextlib.suppress(psutil.NoSuchProcess):
                 moments.choice(workers).kill()
@@ -166,14 +172,56 @@ def chain_of_workers(
     return int(process.exitcode), counts
 
 
+class Place:
+    """Where workers are: processes of this machine."""
+
+    def __init__(self, devices: str) -> None:
+        self.options = ["--devices", devices]
+
+    def workers(self, driver: int) -> list[psutil.Process]:
+        """The processes of the driver's workers."""
+        return [one for one in psutil.Process(driver).children() if "spawn_main" in " ".join(one.cmdline())]
+
+    def lose_node(self) -> bool:
+        """Whether a node was killed."""
+        return False
+
+
+class Nodes(Place):
+    """Local nodes of a Ray cluster, with room for one worker each."""
+
+    def __init__(self, count: int) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        self._others = [self._cluster.add_node(num_cpus=1) for _ in range(count - 1)]
+        self.options = ["--engine", "ray", "--address", self._cluster.address, "--devices", f"cpu:{count}"]
+
+    def workers(self, driver: int) -> list[psutil.Process]:  # noqa: ARG002 - they are nobody's children
+        """The processes of actors."""
+        titles = {one: " ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])}
+        return [one for one, title in titles.items() if title.startswith("ray::RayActor")]
+
+    def lose_node(self) -> bool:
+        """Kills a node that is not the head; another takes its place."""
+        if not self._others:
+            return False
+        self._cluster.remove_node(self._others.pop(), allow_graceful=False)
+        self._others.append(self._cluster.add_node(num_cpus=1))
+        return True
+
+
 @click.command()
 @click.option("--methods", default="prompt-only,ours,ip-adapter,inferred", show_default=True)
 @click.option("--kills", default=200, show_default=True)
 @click.option("--chain", "length", default=8, show_default=True, help="Kills of one folder at most.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--devices", help="Draw by several workers: as of `prefbench run`.")
+@click.option("--nodes", type=click.IntRange(2), help="Draw by actors on so many local nodes of a Ray cluster.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
-def main(methods: str, kills: int, length: int, seed: int, devices: str | None, out: Path | None) -> None:
+def main(
+    methods: str, kills: int, length: int, seed: int, devices: str | None, nodes: int | None, out: Path | None
+) -> None:
     """Prints one line per chain. With `--out` each is kept, and the same command of one commit goes on from there."""
     torch.set_num_threads(1)
     names, code_now = methods.split(","), code_state()
@@ -183,17 +231,18 @@ def main(methods: str, kills: int, length: int, seed: int, devices: str | None, 
         counts += Counter(row["kills"])
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        options = OPTIONS if devices is None else DRAWN
+        place = Nodes(nodes) if nodes else Place(devices) if devices else None
+        options = OPTIONS if place is None else DRAWN
         whole = {method: _undisturbed(method, root / "whole" / method, options) for method in names}
         while counts.total() < kills:
             method = names[len(rows) % len(names)]
             expected, expected_code, seconds = whole[method]
             folder = root / f"chain-{len(rows)}"
             moments = random.Random(f"{seed} {len(rows)}")
-            if devices is None:
+            if place is None:
                 code, killed = chain(method, folder, moments, seconds, length)
             else:
-                code, killed = chain_of_workers(method, folder, moments, length, devices)
+                code, killed = chain_of_workers(method, folder, moments, length, place)
             differences = _differences(expected, folder) + ["exit code"] * (code != expected_code)
             rows.append({"method": method, "kills": dict(killed), "exit": code, "differences": differences})
             counts += killed
