@@ -11,8 +11,8 @@ that nobody killed, but for times and memory. Exit code 1 where a folder differs
 
 Processes are forked from one that has loaded everything, so that most kills hit the work and not the imports. With
 `--devices` each kill hits the driver, or one of its workers, which start anew, while the run is drawn; it is compared
-with a run of one process. With `--nodes` workers are actors of a Ray cluster of so many local nodes, and each chain loses
-a node too, whose place another takes.
+with a run of one process. With `--nodes` workers are actors of a Ray cluster of so many local nodes, and each chain
+loses a node too, whose place another takes.
 """
 
 from __future__ import annotations
