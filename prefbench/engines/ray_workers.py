@@ -60,13 +60,7 @@ class Ray:
         """
         ray = _loaded()
         count, on_cpu = _asked_for(devices)
-        address = self.address or os.environ.get("RAY_ADDRESS")
-        try:
-            _check_answer(address)
-            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise PrefbenchError(f"no Ray cluster answers at {address}: {_line(error)}") from error
-        try:
+        with self._connected():
             gpus = 0.0 if on_cpu else self.gpus_per_worker
             room = ray.cluster_resources()
             has = int(room.get("GPU", 0) / gpus) if gpus else int(room.get("CPU", 0))
@@ -74,6 +68,22 @@ class Ray:
                 what = f"{gpus:g} GPU" if gpus else "one core"
                 raise PrefbenchError(f"the Ray cluster has no room for a worker of {what}; on the CPU ask for cpu:2")
             yield [RayWorker(str(i), gpus=gpus) for i in range(count or has)]
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Connects this process to the cluster and leaves it; one that is connected already stays so."""
+        ray = _loaded()
+        if ray.is_initialized():
+            yield
+            return
+        address = self.address or os.environ.get("RAY_ADDRESS")
+        try:
+            _check_answer(address)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise PrefbenchError(f"no Ray cluster answers at {address}: {_line(error)}") from error
+        try:
+            yield
         finally:
             ray.shutdown()
 
