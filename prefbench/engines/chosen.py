@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from prefbench.api.reports import Bar, no_bar
 from prefbench.engines.devices import check_devices, devices_here, parse_devices
-from prefbench.engines.processes import process_workers
-from prefbench.engines.ray_workers import Ray
 from prefbench.engines.shards import Shard, ShardFolder
-from prefbench.engines.shared_run import SharedRun, shared_run
 from prefbench.run.draw import RunResult
 from prefbench.run.execute import execute, execute_represent, wants_representations
 from prefbench.run.prepare import Prepared, Settings, prepare
-from prefbench.run.states import CollectedStates
+
+if TYPE_CHECKING:
+    from prefbench.engines.ray_workers import Ray
+    from prefbench.engines.shared_run import SharedRun
+    from prefbench.run.states import CollectedStates
 
 Devices: TypeAlias = str | int | Iterable[str]
-R = TypeVar("R", "OwnRun", SharedRun)
+R = TypeVar("R", "OwnRun", "SharedRun")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def drawing(
         PrefbenchError: any mistake, in one line.
     """
     if ray is not None:
-        check_devices(devices if devices is not None else "all", settings.device)
+        from prefbench.engines.shared_run import shared_run
+
+        check_devices("all" if devices is None else devices, settings.device)
         with ray.workers(devices) as actors, shared_run(settings, actors, collect=ray.collect) as shared:
             yield in_part(shared, shard)
         return
@@ -66,6 +69,9 @@ def drawing(
             prepared = prepare(settings)
         yield in_part(OwnRun.of(prepared), shard)
         return
+    from prefbench.engines.processes import process_workers
+    from prefbench.engines.shared_run import shared_run
+
     check_devices(devices, settings.device)
     workers = process_workers(devices_here(parse_devices(devices)))
     with shared_run(settings, workers) as run:
