@@ -29,6 +29,8 @@ SUITE = f"{HERE / 'tiny_suite.py'}:TinySuite"
 METHODS = HERE / "ending.py"
 SAMPLES = 12
 """Of three users, four each: batches of three cross users."""
+LONG = 16
+"""Samples of each user in a run that is killed and interrupted on the way: no machine is through with it before."""
 COSTS = ("seconds",)
 
 
@@ -129,7 +131,7 @@ def test_a_worker_that_cannot_be_set_up_ends_the_run_in_one_line(choices: dict[s
 @pytest.fixture
 def command(choices: dict[str, Any], tmp_path: Path) -> list[str]:
     (tmp_path / "marks").mkdir()
-    named = {**choices, "out": tmp_path / "runs", "method": f"{METHODS}:Ending"}
+    named = {**choices, "samples": LONG, "out": tmp_path / "runs", "method": f"{METHODS}:Ending"}
     options = [text for name, value in named.items() if name != "score" for text in (f"--{name}", str(value))]
     return ["run", *options, "--no-score", "-p", f"marks={tmp_path / 'marks'}", "-p", "seconds=1"]
 
@@ -196,7 +198,9 @@ def test_the_command_is_killed_interrupted_and_goes_on_with_other_devices(
     assert "Traceback" not in said
     assert psutil.wait_procs(workers, timeout=5)[1] == []
 
-    named = {**choices, "out": tmp_path / "runs", "parameters": {"marks": str(tmp_path / "marks"), "seconds": 1.0}}
+    slow = {"marks": str(tmp_path / "marks"), "seconds": 1.0}
+    named: dict[str, Any] = {**choices, "samples": LONG, "out": tmp_path / "runs", "parameters": slow}
     run = prefbench.run(f"{METHODS}:Ending", device="cpu", **named)
-    assert rows(run.path) == rows(alone)
+    assert len(rows(run.path)) == 3 * LONG
+    assert {place: row for place, row in rows(run.path).items() if place[1] < 4} == rows(alone)
     assert len(RunFolder(run.path).starts()) in (2, 3), "the last may find nothing to draw"
