@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -18,6 +17,7 @@ from prefbench.api import PrefbenchError
 from prefbench.engines.devices import place_variables, thread_variables, threads_each
 from prefbench.engines.inside import begin, perform
 from prefbench.engines.workers import Reply
+from prefbench.run.environment import variables_set
 
 START = "spawn"
 """How processes start: anew, as what a process with threads or an accelerator forks may never work."""
@@ -54,7 +54,7 @@ class ProcessWorker:
             raise BrokenExecutor("the worker was stopped")
         if self._process is not None:
             return self._executor.submit(perform, pickled)
-        with _starting, _environment(self._variables), _no_interrupt():
+        with _starting, variables_set(self._variables), _no_interrupt():
             others = set(multiprocessing.active_children())
             future = self._executor.submit(perform, pickled)
             self._process = next(iter(set(multiprocessing.active_children()) - others), None)
@@ -104,20 +104,6 @@ class ProcessWorker:
             initializer=begin,
             initargs=(self._threads, logging.getLogger().getEffectiveLevel()),
         )
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

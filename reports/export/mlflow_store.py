@@ -20,13 +20,13 @@ from typing import Any, ClassVar
 
 from prefbench.api import PrefbenchError, ReportCard
 from prefbench.files import json_text
+from prefbench.run.environment import variables_set
 
 from ..shared.escape import markdown
 from .card import page, worst
 from .exporter import PICTURES, Exporter
 from .keys import flat_numbers
 from .rows import Export, RunRows, plain_row
-from .surroundings import environment
 
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 """MLflow tells its makers of use, unless told not to."""
@@ -60,7 +60,7 @@ class MlflowStore(Exporter):
         readme = folder / "report.md"
         readme.write_text(page(export), encoding="utf-8")
         database = folder / "mlflow.db"
-        with environment(_QUIET), _less_said():
+        with variables_set(_QUIET), _less_said():
             from mlflow import MlflowClient
 
             client = MlflowClient(self._server or f"sqlite:///{database.as_posix()}")

@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from prefbench.api import ReportCard, plain
+from prefbench.run.environment import variables_set
 
 from .card import page
 from .exporter import PICTURES, Exporter
 from .keys import flat_numbers
 from .rows import Export, RunRows, SampleRow, plain_row
-from .surroundings import environment
 
 _QUIET = {"WANDB_ERROR_REPORTING": "false"}
 """W&B tells its makers of errors, unless told not to."""
@@ -55,7 +55,7 @@ class WandbRuns(Exporter):
         readme.write_text(page(export), encoding="utf-8")
         work = folder / "work"
         work.mkdir()
-        with environment(_QUIET):
+        with variables_set(_QUIET):
             for run in export.runs:
                 _log(run, export, self._settings(run, work), self._project)
         for written in sorted((work / "wandb").glob("*run-*")):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,57 +18,17 @@ import pytest
 import prefbench
 from prefbench.api import FailedSamplesError, PrefbenchError, Sample
 from prefbench.run.folder import RunFolder
+from tests.support.marked_runs import HERE, METHODS, SAMPLES, marked, rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("quick_starts")]
 """Processes are started, killed and finished."""
 
-HERE = Path(__file__).parents[1] / "support"
-SUITE = f"{HERE / 'tiny_suite.py'}:TinySuite"
-METHODS = HERE / "ending.py"
-SAMPLES = 12
-"""Of three users, four each: batches of three cross users."""
 LONG = 16
 """Samples of each user in a run that is killed and interrupted on the way: no machine is through with it before."""
-COSTS = ("seconds",)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_starts() -> Iterator[None]:
-    """Workers of this process are forked from one that has imported everything; those of the command start anew."""
-    multiprocessing.set_forkserver_preload(["prefbench.engines.drawing", "prefbench.models.backbones.loader"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prefbench.engines.processes.START", "forkserver")
-        yield
-
-
-@pytest.fixture(scope="module")
-def choices(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("runs")
-    return {"suite": SUITE, "samples": 4, "batch": 3, "backbone": str(tiny_sd), "out": out, "score": False}
-
-
-def parameters(folder: Path, **others: object) -> dict[str, Any]:
-    """Of a method that leaves marks in a folder."""
-    folder.mkdir()
-    return {"parameters": {"marks": str(folder), **others}}
 
 
 def starts(folder: Path, what: str) -> int:
     return len(list(folder.glob(f"{what}-*")))
-
-
-def rows(path: Path) -> Mapping[tuple[str, int], Any]:
-    """Who was drawn what, without keys, which hold where marks are left, and without costs."""
-    left_out = ("key", *COSTS)
-    samples = RunFolder(path).samples().values()
-    return {(s.case, s.index): {n: v for n, v in asdict(s).items() if n not in left_out} for s in samples}
-
-
-@pytest.fixture(scope="module")
-def alone(choices: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that one process has drawn."""
-    marks = tmp_path_factory.mktemp("alone") / "marks"
-    return prefbench.run(f"{METHODS}:Odd", device="cpu", **choices, **parameters(marks)).path
 
 
 def seed_of(path: Path, place: int) -> str:
@@ -82,7 +40,7 @@ def test_several_processes_draw_what_one_draws_though_one_is_killed(
     alone: Path, choices: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     marks = tmp_path / "marks"
-    at = parameters(marks, end="kill", at=seed_of(alone, 7), times=1)
+    at = marked(marks, end="kill", at=seed_of(alone, 7), times=1)
     run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", **choices, **at)
     assert rows(run.path) == rows(alone)
     assert "is replaced: its process was killed by SIGKILL, as when memory runs out" in caplog.text
@@ -96,7 +54,7 @@ def test_what_ends_every_worker_fails_and_the_others_are_drawn(
     alone: Path, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("prefbench.engines.hand_out.AGAIN", 1)
-    at = parameters(tmp_path / "marks", end="exit", at=seed_of(alone, 0))
+    at = marked(tmp_path / "marks", end="exit", at=seed_of(alone, 0))
     with pytest.raises(FailedSamplesError, match=f"3 of {SAMPLES} samples failed"):
         prefbench.run(f"{METHODS}:Ending", devices="cpu:2", **choices, **at)
     [folder] = choices["out"].glob("*-ending-*")
@@ -111,7 +69,7 @@ def test_a_profile_that_ends_every_worker_fails_its_user_alone(
 ) -> None:
     monkeypatch.setattr("prefbench.engines.shared_profiles.AGAIN", 1)
     digest = next(row.history for row in RunFolder(alone).profiles().values() if row.user == "test-1")
-    at = parameters(tmp_path / "marks", end="exit", at=f"profile-{digest[:12]}")
+    at = marked(tmp_path / "marks", end="exit", at=f"profile-{digest[:12]}")
     run = prefbench.run(f"{METHODS}:Ending", devices="cpu:1", allow_failures=0.5, **choices, **at)
     failed = [sample for sample in RunFolder(run.path).samples().values() if sample.status == "failed"]
     assert [sample.user for sample in failed] == ["test-1"] * 4

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,10 @@ from prefbench.api import PrefbenchError
 from prefbench.engines.ray_workers import Ray
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluator import Evaluator
+from tests.support.marked_runs import METHODS, SAMPLES, marked, rows
 
 cluster_utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed: pip install 'prefbench[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
-
-HERE = Path(__file__).parents[1] / "support"
-SUITE, METHODS = f"{HERE / 'tiny_suite.py'}:TinySuite", HERE / "ending.py"
-SAMPLES = 12
-"""Of three users, four each: batches of three cross users."""
 
 
 @pytest.fixture(scope="module")
@@ -40,31 +35,6 @@ def cluster() -> Iterator[Any]:
             pytest.skip(f"no local Ray cluster starts here ({type(error).__name__}: {error})")
         yield cluster
         cluster.shutdown()
-
-
-@pytest.fixture(scope="module")
-def choices(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    out = tmp_path_factory.mktemp("runs")
-    return {"suite": SUITE, "samples": 4, "batch": 3, "backbone": str(tiny_sd), "out": out, "score": False}
-
-
-def marked(folder: Path, **others: object) -> dict[str, Any]:
-    """Parameters of a method that leaves marks in a folder."""
-    folder.mkdir()
-    return {"parameters": {"marks": str(folder), **others}}
-
-
-def rows(path: Path) -> Mapping[tuple[str, int], Any]:
-    """Who was drawn what, without keys, which hold where marks are left, and without costs."""
-    samples = RunFolder(path).samples().values()
-    return {(s.case, s.index): {n: v for n, v in asdict(s).items() if n not in ("key", "seconds")} for s in samples}
-
-
-@pytest.fixture(scope="module")
-def alone(choices: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that one process has drawn."""
-    marks = tmp_path_factory.mktemp("alone") / "marks"
-    return prefbench.run(f"{METHODS}:Odd", device="cpu", **choices, **marked(marks)).path
 
 
 def once(condition: Callable[[], bool], then: Callable[[], object]) -> threading.Thread:

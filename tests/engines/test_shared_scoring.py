@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,10 @@ from prefbench.calls import Run
 from prefbench.engines.calls_job import CallsEndedError
 from prefbench.run.folder import RunFolder
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("quick_starts")]
 """Processes are started and finished."""
 
 METRICS = ("utility", "clip-score", "preference", "fid")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_starts() -> Iterator[None]:
-    """Workers are forked from a process that has imported everything."""
-    multiprocessing.set_forkserver_preload(["prefbench.engines.drawing", "prefbench.models.backbones.loader"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prefbench.engines.processes.START", "forkserver")
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -74,10 +74,10 @@ def distances(mapped: Tensor, words: Tensor, mask: Tensor, *, seed: int = 0) -> 
         mapped: (U, T, D), one row per user.
         words: (U, L, D), of which `mask` (U, L) belong to words.
     """
-    told = mask.any(1)
-    mapped, words, mask = mapped[told].double(), words[told].double(), mask[told]
-    if not told.any() or not median_distance(words[mask]) > 0:
-        return {"users": int(told.sum()), "all": None, "all_floor": None, "own": None, "own_floor": None}
+    has_words = mask.any(1)
+    mapped, words, mask = mapped[has_words].double(), words[has_words].double(), mask[has_words]
+    if not has_words.any() or not median_distance(words[mask]) > 0:
+        return {"users": int(has_words.sum()), "all": None, "all_floor": None, "own": None, "own_floor": None}
     kernel, rng = GaussianMixture.at_median(words[mask]), np.random.default_rng(seed)
     x, y = mapped.flatten(0, 1).numpy(), words[mask].numpy()
     one, other = np.array_split(rng.permutation(len(y)), 2)

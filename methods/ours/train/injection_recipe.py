@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from prefbench.training.loop import FitConfig
@@ -90,15 +90,7 @@ MINIATURE = InjectionRecipe(
     reference="typical",
     words="phrases",
 )
-FULL = InjectionRecipe(
-    FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),
-    synthetic_users=0,
-    flipped=0.0,
-    picked=0,
-    alignment="mmd-both",
-    alignment_weight=0.1,
-    shown="pairs",
-    reference="typical",
-    words="phrases",
+FULL = replace(
+    MINIATURE, fit=FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1)
 )
 """Learning rate and weight decay of the public IP-Adapters (Ye et al. 2023, section 4.1)."""
