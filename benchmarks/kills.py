@@ -180,7 +180,9 @@ class Place:
 
     def workers(self, driver: int) -> list[psutil.Process]:
         """The processes of the driver's workers."""
-        return [one for one in psutil.Process(driver).children() if "spawn_main" in " ".join(one.cmdline())]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [one for one in psutil.Process(driver).children() if "spawn_main" in _title(one)]
+        return []
 
     def lose_node(self) -> bool:
         """Whether a node was killed."""
@@ -211,6 +213,14 @@ class Nodes(Place):
         return True
 
 
+def _title(process: psutil.Process) -> str:
+    """Its command; nothing of one that has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 @click.command()
 @click.option("--methods", default="prompt-only,ours,ip-adapter,inferred", show_default=True)
 @click.option("--kills", default=200, show_default=True)
@@ -232,8 +242,8 @@ def main(
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         place = Nodes(nodes) if nodes else Place(devices) if devices else None
-        options = OPTIONS if place is None else DRAWN
-        whole = {method: _undisturbed(method, root / "whole" / method, options) for method in names}
+        options, attempts = (OPTIONS, 2) if place is None else (DRAWN, 1)
+        whole = {method: _undisturbed(method, root / "whole" / method, options, attempts) for method in names}
         while counts.total() < kills:
             method = names[len(rows) % len(names)]
             expected, expected_code, seconds = whole[method]
@@ -274,17 +284,19 @@ def _write(out: Path | None, seed: int, rows: list[dict[str, Any]], code: Mappin
     write_atomic(out, json.dumps(record | {"hardware": hardware(), "versions": versions()}, indent=1) + "\n")
 
 
-def _undisturbed(method: str, folder: Path, options: tuple[str, ...]) -> tuple[Mapping[str, Any], int, float]:
+def _undisturbed(
+    method: str, folder: Path, options: tuple[str, ...], attempts: int
+) -> tuple[Mapping[str, Any], int, float]:
     """What a run that nobody kills ends with, its exit code (1 where too few users are left to probe) and its seconds.
 
-    Run twice, the first time to have the models' files in memory.
+    Where the seconds matter it is run twice, the first time to have the models' files in memory.
     """
-    for attempt in ("first", "second"):
-        began = time.monotonic()
-        code, _ = chain(method, folder / attempt, random.Random(), 0, 0, options)
+    for attempt in range(attempts):
+        place, began = folder / str(attempt), time.monotonic()
+        code, _ = chain(method, place, random.Random(), 0, 0, options)
         if code not in (0, 1):
-            raise click.ClickException(f"{method} ends with {code}: {(folder / attempt / 'log.txt').read_text()}")
-    return content(_run(folder / "second")), code, time.monotonic() - began
+            raise click.ClickException(f"{method} ends with {code}: {(place / 'log.txt').read_text()}")
+    return content(_run(place)), code, time.monotonic() - began
 
 
 def _run(folder: Path) -> Path:
