@@ -120,6 +120,7 @@ def same(methods: str, users: int, devices: str, nodes: int | None, out: Path | 
     if nodes is not None:
         from ray.cluster_utils import Cluster
 
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - as that of one process
         local = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         for _ in range(nodes - 1):
             local.add_node(num_cpus=1)

@@ -1,8 +1,8 @@
 """Kills real runs at random moments and in the middle of writes, and compares what the same command then ends with.
 
-    python benchmarks/kills.py --kills 200 --out benchmarks/results/kills.json
-    python benchmarks/kills.py --kills 20 --devices cpu:2 --out benchmarks/results/kills_devices.json
-    python benchmarks/kills.py --kills 20 --nodes 2 --out benchmarks/results/kills_nodes.json
+    python -m benchmarks.kills --kills 500 --out benchmarks/results/kills.json
+    python -m benchmarks.kills --kills 50 --devices cpu:2 --out benchmarks/results/kills_devices.json
+    python -m benchmarks.kills --kills 50 --nodes 2 --out benchmarks/results/kills_nodes.json
 
 Every chain is one run folder: `prefbench run` is started again and again in a process of its own and killed with
 SIGKILL, at a random moment or at one of its durable writes (before the data are on the disk, before the file has its
@@ -11,8 +11,8 @@ that nobody killed, but for times and memory. Exit code 1 where a folder differs
 
 Processes are forked from one that has loaded everything, so that most kills hit the work and not the imports. With
 `--devices` each kill hits the driver, or one of its workers, which start anew, while the run is drawn; it is compared
-with a run of one process. With `--nodes` workers are actors of a Ray cluster of so many local nodes, and each chain
-loses a node too, whose place another takes.
+with a run of one process. With `--nodes` workers are actors of a Ray cluster of so many local nodes, and some kills hit
+a node, whose place another takes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ import numpy as np
 import psutil
 import torch
 
+from benchmarks.kill_places import Nodes, Place
 from prefbench.cli.main import main as prefbench
 from prefbench.files import write_atomic
 from prefbench.run.environment import code_state, hardware, versions
@@ -52,8 +53,8 @@ OPTIONS = (
 )
 DRAWN = ("--users", "20", "--steps", "8", "--batch", "6", "--no-score")
 """What is drawn by several workers: long enough that kills hit the drawing."""
-_MOMENT, _WORKERS = 40.0, 0.7
-"""Seconds between two kills at most, and the share of kills that hit a worker."""
+_MOMENT = 40.0
+"""Seconds between two kills by several workers at most."""
 NOISE = {"seconds", "peak_memory_bytes", "cost", "sum", "sha256", "digest"}
 """What differs between two runs that nobody killed: times, memory, and digests over rows that hold them."""
 DERIVED = ("report/*", "features/*", "samples.parquet", "starts.jsonl", "run.json", ".*")
@@ -140,7 +141,7 @@ def chain(
 def chain_of_workers(
     method: str, folder: Path, moments: random.Random, kills: int, place: Place
 ) -> tuple[int, Counter[str]]:
-    """Draws one run by several workers, and kills these, their driver and a node at random moments, at most `kills`
+    """Draws one run by several workers, and kills these, their driver and nodes at random moments, at most `kills`
     times.
 
     A run that gives up, as every worker ended on one batch or while it was set up, is started again.
@@ -151,74 +152,32 @@ def chain_of_workers(
     process = start(arguments, log)
     while counts.total() < kills:
         process.join(moments.uniform(0, _MOMENT))
-        if process.exitcode in (1, 2) and "worker" in log.read_text()[-1000:]:
+        if _gave_up(process, log):
             process = start(arguments, log)
         elif process.exitcode is not None:
             return int(process.exitcode), counts
-        if not counts["node"] and place.lose_node():
-            counts["node"] += 1
-            continue
-        workers = place.workers(process.pid)
-        if workers and moments.random() < _WORKERS:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                moments.choice(workers).kill()
-                counts["worker"] += 1
-        else:
+        [victim] = moments.choices(list(place.shares), list(place.shares.values()))
+        if victim == "driver":
             process.kill()
             process.join()
-            counts["driver"] += 1
             process = start(arguments, log)
+        elif victim == "node":
+            place.lose_node()
+        elif workers := place.workers(process.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                moments.choice(workers).kill()
+        else:
+            continue
+        counts[victim] += 1
     process.join()
+    while _gave_up(process, log):
+        process = start(arguments, log)
+        process.join()
     return int(process.exitcode), counts
 
 
-class Place:
-    """Where workers are: processes of this machine."""
-
-    def __init__(self, devices: str) -> None:
-        self.options = ["--devices", devices]
-
-    def workers(self, driver: int) -> list[psutil.Process]:
-        """The processes of the driver's workers."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return [one for one in psutil.Process(driver).children() if "spawn_main" in _title(one)]
-        return []
-
-    def lose_node(self) -> bool:
-        """Whether a node was killed."""
-        return False
-
-
-class Nodes(Place):
-    """Local nodes of a Ray cluster, with room for one worker each."""
-
-    def __init__(self, count: int) -> None:
-        from ray.cluster_utils import Cluster
-
-        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-        self._others = [self._cluster.add_node(num_cpus=1) for _ in range(count - 1)]
-        self.options = ["--engine", "ray", "--address", self._cluster.address, "--devices", f"cpu:{count}"]
-
-    def workers(self, driver: int) -> list[psutil.Process]:  # noqa: ARG002 - they are nobody's children
-        """The processes of actors."""
-        titles = {one: " ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])}
-        return [one for one, title in titles.items() if title.startswith("ray::RayActor")]
-
-    def lose_node(self) -> bool:
-        """Kills a node that is not the head; another takes its place."""
-        if not self._others:
-            return False
-        self._cluster.remove_node(self._others.pop(), allow_graceful=False)
-        self._others.append(self._cluster.add_node(num_cpus=1))
-        return True
-
-
-def _title(process: psutil.Process) -> str:
-    """Its command; nothing of one that has ended meanwhile."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
+def _gave_up(process: Any, log: Path) -> bool:
+    return process.exitcode in (1, 2) and "worker" in log.read_text()[-1000:]
 
 
 @click.command()
@@ -239,9 +198,9 @@ def main(
     counts = Counter[str]()
     for row in rows:
         counts += Counter(row["kills"])
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         root = Path(name)
-        place = Nodes(nodes) if nodes else Place(devices) if devices else None
+        place = stack.enter_context(Nodes(nodes)) if nodes else Place(devices) if devices else None
         options, attempts = (OPTIONS, 2) if place is None else (DRAWN, 1)
         whole = {method: _undisturbed(method, root / "whole" / method, options, attempts) for method in names}
         while counts.total() < kills:
