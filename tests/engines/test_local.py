@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def test_several_processes_draw_what_one_draws_though_one_is_killed(
 ) -> None:
     marks = tmp_path / "marks"
     at = marked(marks, end="kill", at=seed_of(alone, 7), times=1)
-    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", **choices, **at)
+    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", out=tmp_path, **choices, **at)
     assert rows(run.path) == rows(alone)
     assert "is replaced: its process was killed by SIGKILL, as when memory runs out" in caplog.text
     assert starts(marks, "end") == 1
@@ -53,33 +54,28 @@ def test_several_processes_draw_what_one_draws_though_one_is_killed(
 def test_what_ends_every_worker_fails_and_the_others_are_drawn(
     alone: Path, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A batch of one user, and the profile of another, who fails alone."""
     monkeypatch.setattr("prefbench.engines.hand_out.AGAIN", 1)
-    at = marked(tmp_path / "marks", end="exit", at=seed_of(alone, 0))
-    with pytest.raises(FailedSamplesError, match=f"3 of {SAMPLES} samples failed"):
-        prefbench.run(f"{METHODS}:Ending", devices="cpu:2", **choices, **at)
-    [folder] = choices["out"].glob("*-ending-*")
-    failed = [sample for sample in RunFolder(folder).samples().values() if sample.status == "failed"]
-    said = "the worker ended 2 times on it: its process ended with exit code 3"
-    assert [sample.error for sample in failed] == [said] * 3
-    assert starts(tmp_path / "marks", "end") == 2
-
-
-def test_a_profile_that_ends_every_worker_fails_its_user_alone(
-    alone: Path, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr("prefbench.engines.shared_profiles.AGAIN", 1)
-    digest = next(row.history for row in RunFolder(alone).profiles().values() if row.user == "test-1")
-    at = marked(tmp_path / "marks", end="exit", at=f"profile-{digest[:12]}")
-    run = prefbench.run(f"{METHODS}:Ending", devices="cpu:1", allow_failures=0.5, **choices, **at)
-    failed = [sample for sample in RunFolder(run.path).samples().values() if sample.status == "failed"]
-    assert [sample.user for sample in failed] == ["test-1"] * 4
-    statuses = {row.user: row.status for row in RunFolder(run.path).profiles().values()}
-    assert statuses == {"test-0": "ok", "test-1": "failed", "test-2": "ok"}
+    digest = next(row.history for row in RunFolder(alone).profiles().values() if row.user == "test-2")
+    places = f"{seed_of(alone, 0)},profile-{digest[:12]}"
+    at = marked(tmp_path / "marks", end="exit", at=places)
+    with pytest.raises(FailedSamplesError, match=f"7 of {SAMPLES} samples failed"):
+        prefbench.run(f"{METHODS}:Ending", devices="cpu:2", out=tmp_path / "runs", **choices, **at)
+    [folder] = map(RunFolder, (tmp_path / "runs").glob("*-ending-*"))
+    failed = [sample for sample in folder.samples().values() if sample.status == "failed"]
+    assert Counter(sample.user for sample in failed) == {"test-0": 3, "test-2": 4}
+    said = "the worker ended 2 times on it: its process ended with exit code 3"
+    assert [sample.error for sample in failed if sample.user == "test-0"] == [said] * 3
+    assert all("ended 2 times on the profile" in str(one.error) for one in failed if one.user == "test-2")
+    statuses = {row.user: row.status for row in folder.profiles().values()}
+    assert statuses == {"test-0": "ok", "test-1": "ok", "test-2": "failed"}
+    assert starts(tmp_path / "marks", "end") == 4
 
 
-def test_a_worker_that_cannot_be_set_up_ends_the_run_in_one_line(choices: dict[str, Any]) -> None:
+def test_a_worker_that_cannot_be_set_up_ends_the_run_in_one_line(choices: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(PrefbenchError, match="no weights") as refusal:
-        prefbench.run(f"{METHODS}:Unready", devices="cpu:1", **choices)
+        prefbench.run(f"{METHODS}:Unready", devices="cpu:1", out=tmp_path, **choices)
     assert "\n" not in str(refusal.value)
 
 
@@ -156,6 +152,7 @@ def test_the_command_is_killed_interrupted_and_goes_on_with_other_devices(
     assert "Traceback" not in said
     assert psutil.wait_procs(workers, timeout=5)[1] == []
 
+    (tmp_path / "marks" / "hurry").touch()
     slow = {"marks": str(tmp_path / "marks"), "seconds": 1.0}
     named: dict[str, Any] = {**choices, "samples": LONG, "out": tmp_path / "runs", "parameters": slow}
     run = prefbench.run(f"{METHODS}:Ending", device="cpu", **named)

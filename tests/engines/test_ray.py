@@ -13,6 +13,7 @@ import pytest
 
 import prefbench
 from prefbench.api import PrefbenchError
+from prefbench.calls import Run
 from prefbench.engines.ray_workers import Ray
 from prefbench.run.folder import RunFolder
 from prefbench.score.evaluator import Evaluator
@@ -28,6 +29,7 @@ def cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_worker_niceness", "0")  # its own gives way to all else on the machine
         try:
             cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
             cluster.second = cluster.add_node(num_cpus=1)
@@ -55,7 +57,7 @@ def test_actors_draw_what_one_process_draws_though_one_is_killed(
 ) -> None:
     samples = sorted(RunFolder(alone).samples().values(), key=lambda one: (one.user, one.index))
     at = marked(tmp_path / "marks", end="kill", at=str(samples[7].seed), times=1)
-    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=Ray(cluster.address), **choices, **at)
+    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=Ray(cluster.address), out=tmp_path, **choices, **at)
     assert rows(run.path) == rows(alone)
     assert len(RunFolder(run.path).finished()) == SAMPLES
     assert "is replaced: " in caplog.text
@@ -63,20 +65,19 @@ def test_actors_draw_what_one_process_draws_though_one_is_killed(
     assert len(RunFolder(run.path).profiles()) == len(list((tmp_path / "marks").glob("profile-*"))) == 3
 
 
-def test_actors_score_what_one_process_scores(
-    cluster: Any, tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_actor_scores_what_one_process_scores(
+    cluster: Any, scored: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings: dict[str, Any] = {"users": 2, "backbone": str(tiny_sd), "steps": 1, "device": "cpu", "out": tmp_path}
-    run = prefbench.run("prompt-only", score=False, **settings)
-    copy = shutil.copytree(run.path, tmp_path / "copy" / run.path.name)
-    one = prefbench.score(run, "utility").samples().set_index("key")["utility"]
+    copy = shutil.copytree(scored.path, tmp_path / scored.path.name)
+    shutil.rmtree(copy / "scores")
+    one = scored.samples().set_index("key")["utility"]
 
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("this process scores images itself")
 
     monkeypatch.setattr(Evaluator, "image_rows", refused)
-    two = prefbench.score(copy, "utility", devices="cpu:2", ray=Ray(cluster.address)).samples().set_index("key")
-    assert two["utility"].to_dict() == pytest.approx(one.to_dict(), rel=1e-5)
+    by_actor = prefbench.score(copy, "utility", devices="cpu:1", ray=Ray(cluster.address)).samples().set_index("key")
+    assert by_actor["utility"].to_dict() == pytest.approx(one.to_dict(), rel=1e-5)
 
 
 def test_a_node_is_lost_and_what_it_drew_is_handed_over(
@@ -94,7 +95,8 @@ def test_a_node_is_lost_and_what_it_drew_is_handed_over(
     marks = tmp_path / "marks"
     at = marked(marks, seconds=1.0)
     once(lambda: len(list(marks.glob("batch-*"))) > 1, lambda: cluster.remove_node(cluster.second))
-    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=Ray(cluster.address, collect=True), **choices, **at)
+    ray = Ray(cluster.address, collect=True)
+    run = prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=ray, out=tmp_path, **choices, **at)
     assert rows(run.path) == rows(alone)
     assert len(RunFolder(run.path).finished()) == SAMPLES
     assert {one.image for one in RunFolder(run.path).samples().values()} == set(written)
@@ -109,7 +111,8 @@ def _nodes(cluster: Any) -> list[dict[str, Any]]:
     return nodes
 
 
-def test_what_a_cluster_cannot_give_is_one_line(cluster: Any, choices: dict[str, Any]) -> None:
+def test_what_a_cluster_cannot_give_is_one_line(cluster: Any, choices: dict[str, Any], tmp_path: Path) -> None:
+    choices = {**choices, "out": tmp_path}
     for devices, line in (
         (None, "has no room for a worker of 1 GPU; on the CPU ask for cpu:2"),
         ("cuda:0,cuda:1", "Ray chooses the devices itself: give --devices 8, cpu:8 or all"),

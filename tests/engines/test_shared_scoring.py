@@ -15,24 +15,17 @@ from prefbench.api import PrefbenchError
 from prefbench.calls import Run
 from prefbench.engines.calls_job import CallsEndedError
 from prefbench.run.folder import RunFolder
+from tests.support.marked_runs import SCORED
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("quick_starts")]
 """Processes are started and finished."""
 
-METRICS = ("utility", "clip-score", "preference", "fid")
-
-
-@pytest.fixture(scope="module")
-def alone(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    out = tmp_path_factory.mktemp("runs")
-    return prefbench.run("prompt-only", users=4, backbone=str(tiny_sd), steps=1, device="cpu", out=out, metrics=METRICS)
-
 
 @pytest.fixture
-def unscored(alone: Run, tmp_path: Path) -> Path:
+def unscored(scored: Run, tmp_path: Path) -> Path:
     """The run as it was drawn."""
-    path = tmp_path / alone.path.name
-    shutil.copytree(alone.path, path)
+    path = tmp_path / scored.path.name
+    shutil.copytree(scored.path, path)
     for name in ("scores", "features"):
         shutil.rmtree(path / name)
     (path / "summary.json").unlink()
@@ -41,22 +34,22 @@ def unscored(alone: Run, tmp_path: Path) -> Path:
 
 def scores(path: Path) -> Mapping[str, Any]:
     """Header without the digest of the rows, which hold numbers that differ by rounding, and rows in their order."""
-    files = {name: RunFolder(path).score_path(name).read_text().splitlines() for name in METRICS}
+    files = {name: RunFolder(path).score_path(name).read_text().splitlines() for name in SCORED}
     parsed = {name: [json.loads(line) for line in lines] for name, lines in files.items()}
     return {name: [{k: v for k, v in row.items() if k != "digest"} for row in rows] for name, rows in parsed.items()}
 
 
-def test_two_processes_score_what_one_scores(alone: Run, unscored: Path) -> None:
-    scored = prefbench.score(unscored, METRICS, devices="cpu:2")
-    expected, found = scores(alone.path), scores(scored.path)
-    for name in METRICS:
+def test_two_processes_score_what_one_scores(scored: Run, unscored: Path) -> None:
+    shared = prefbench.score(unscored, SCORED, devices="cpu:2")
+    expected, found = scores(scored.path), scores(shared.path)
+    for name in SCORED:
         one, two = ([row.pop("value", None) for row in rows] for rows in (expected[name], found[name]))
         assert [value is None for value in two] == [value is None for value in one]
         numbers = [value for value in one if value is not None]
         assert [value for value in two if value is not None] == pytest.approx(numbers, rel=1e-5), name
     assert found == expected
     shards = list((unscored / "features").rglob("*.npz"))
-    assert len(shards) > len(list((alone.path / "features").rglob("*.npz"))), "nobody extracted anything"
+    assert len(shards) > len(list((scored.path / "features").rglob("*.npz"))), "nobody extracted anything"
 
 
 def test_what_cannot_be_read_is_told_as_by_one_process(unscored: Path, tmp_path: Path) -> None:
@@ -64,9 +57,9 @@ def test_what_cannot_be_read_is_told_as_by_one_process(unscored: Path, tmp_path:
     shutil.copytree(unscored, other)
     for path in (unscored, other):
         next(iter(sorted((path / "images").rglob("*.png")))).write_bytes(b"no picture")
-    one, two = prefbench.score(other, METRICS), prefbench.score(unscored, METRICS, devices="cpu:2")
+    one, two = prefbench.score(other, SCORED), prefbench.score(unscored, SCORED, devices="cpu:2")
     assert (one.refused, one.broken) == (two.refused, two.broken)
-    said = [[str(scores(run.path)[name][0].get("unread")) for name in METRICS] for run in (one, two)]
+    said = [[str(scores(run.path)[name][0].get("unread")) for name in SCORED] for run in (one, two)]
     unread = [[text.replace(str(run.path), "") for text in texts] for run, texts in zip((one, two), said, strict=True)]
     assert unread[0] == unread[1]
     assert any("1 of 40 drawn images could not be read" in text for text in unread[0])

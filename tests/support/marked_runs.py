@@ -12,6 +12,7 @@ from prefbench.run.folder import RunFolder
 HERE = Path(__file__).parent
 SUITE = f"{HERE / 'tiny_suite.py'}:TinySuite"
 METHODS = HERE / "ending.py"
+SCORED = ("utility", "clip-score", "preference", "fid")
 SAMPLES = 12
 """Of three users, four each: batches of three cross users."""
 
