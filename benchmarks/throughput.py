@@ -5,7 +5,7 @@ size, and against the pipeline called for one image. Drawing and scoring: the ha
 image through everything, where each metric makes the features of image and prompt for itself.
 
 All draw the same prompts with the same steps in one process on one machine, in turns, so that the ratios hold even
-where the machine is shared:
+where the machine is shared: a ratio is the median of those of the rounds, and who is first changes with each:
 
     python benchmarks/throughput.py --users 20 --rounds 3
 """
@@ -26,7 +26,7 @@ import torch
 from prefbench.api import Request, to_pixels
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.registry import load
-from prefbench.run.environment import hardware, versions
+from prefbench.run.environment import code_state, hardware, versions
 from prefbench.run.execute import execute
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import Prepared, Settings, prepare
@@ -54,8 +54,12 @@ def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Pa
             backbone = prepared.backbone
             if not isinstance(backbone, DiffusersBackbone):
                 raise TypeError("the bare loops need a diffusers pipeline")
-            rates["bare loop"].append(_rate(len(prompts), lambda: _bare(backbone, prompts, seeds, batch)))  # noqa: B023
-            rates["harness"].append(_rate(len(prompts), lambda: _harness(prepared)))  # noqa: B023
+            pair: dict[str, Callable[[], None]] = {
+                "bare loop": lambda: _bare(backbone, prompts, seeds, batch),  # noqa: B023
+                "harness": lambda: _harness(prepared),  # noqa: B023
+            }
+            for name in sorted(pair, reverse=number % 2 == 1):
+                rates[name].append(_rate(len(prompts), pair[name]))
             rates["one a call"].append(_rate(single, lambda: _bare(backbone, prompts[:single], seeds, 1)))  # noqa: B023
             scored = replace(prepared, folder=RunFolder(Path(folder) / "scored"))
             rates["harness, scored"].append(_rate(len(prompts), lambda: _score(scored)))  # noqa: B023
@@ -63,10 +67,12 @@ def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Pa
     medians = {name: statistics.median(values) for name, values in rates.items()}
     result = {
         "samples_per_second": {name: round(value, 3) for name, value in medians.items()},
-        "harness_over_bare_loop": round(medians["harness"] / medians["bare loop"], 3),
-        "harness_over_one_a_call": round(medians["harness"] / medians["one a call"], 3),
-        "scored_harness_over_scored_one_a_call": round(medians["harness, scored"] / medians["one a call, scored"], 3),
+        "harness_over_bare_loop": _ratio(rates["harness"], rates["bare loop"]),
+        "harness_over_one_a_call": _ratio(rates["harness"], rates["one a call"]),
+        "scored_harness_over_scored_one_a_call": _ratio(rates["harness, scored"], rates["one a call, scored"]),
+        "all": {name: [round(value, 3) for value in values] for name, values in rates.items()},
         "settings": {"users": users, "batch": batch, "rounds": rounds, "threads": threads},
+        "code": code_state(),
         "hardware": hardware(),
         "versions": versions(),
     }
@@ -74,6 +80,10 @@ def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Pa
     click.echo(text)
     if out is not None:
         out.write_text(text + "\n")
+
+
+def _ratio(rates: Sequence[float], others: Sequence[float]) -> float:
+    return round(statistics.median(one / other for one, other in zip(rates, others, strict=True)), 3)
 
 
 def _rate(n: int, work: Callable[[], None]) -> float:

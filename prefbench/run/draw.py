@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from PIL import Image
@@ -38,6 +39,8 @@ from prefbench.run.profiles import Profiles, ProfileSource
 from prefbench.run.progress import Progress
 
 logger = logging.getLogger(__name__)
+_AT_ONCE = 4
+"""Images that are stored at one time."""
 
 
 class ImageStore(Protocol):
@@ -199,8 +202,13 @@ def _store(folder: RunFolder, batch: Sequence[Outcome], finished: set[str]) -> N
 
 
 def stored_rows(folder: ImageStore, batch: Sequence[Outcome], finished: Collection[str]) -> list[Sample]:
-    """Stores the images of a batch, and returns the rows of what was not `finished` before."""
-    return [_row(folder, outcome) for outcome in batch if outcome.planned.key not in finished]
+    """Stores the images of a batch, and returns the rows of what was not `finished` before.
+
+    Some at a time: most of the storing is waiting for the disk, which takes several files together.
+    """
+    new = [outcome for outcome in batch if outcome.planned.key not in finished]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(partial(_row, folder), new))
 
 
 def _row(folder: ImageStore, outcome: Outcome) -> Sample:

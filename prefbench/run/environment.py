@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def _git(*arguments: str) -> str | None:
     return process.stdout.strip() if process.returncode == 0 else None
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return version(name)

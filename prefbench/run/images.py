@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -88,4 +89,5 @@ def make_room(run: Path, digest: str) -> None:
     for place, foreign in ((path.parent.parent, Path.is_file), (path.parent, Path.is_file), (path, Path.is_dir)):
         if foreign(place) and not place.is_symlink():
             names = (place.with_name(f"{place.name}.foreign{i}") for i in count())
-            place.rename(next(name for name in names if not name.exists()))
+            with suppress(FileNotFoundError):  # who stores another image beside it was first
+                place.rename(next(name for name in names if not name.exists()))

@@ -53,6 +53,7 @@ class DiffusersBackbone:
             " free some, or choose a smaller backbone or another device"
         )
         self.prompts = PromptEmbedder(pipeline, device)
+        self._counted_steps: dict[tuple[type, str, int], int] = {}
         pipeline.set_progress_bar_config(disable=True)
         if device.type in ("cpu", "cuda"):
             pipeline.unet.to(memory_format=torch.channels_last)
@@ -80,9 +81,17 @@ class DiffusersBackbone:
 
         Counted on the scheduler's own time steps: PNDM takes one more than asked for, Heun nearly twice as many.
         """
-        scheduler = fresh(self.pipeline.scheduler)
-        scheduler.set_timesteps(self.card.steps)
-        return len(scheduler.timesteps) * self._passes(guidance)
+        return self._time_steps() * self._passes(guidance)
+
+    def _time_steps(self) -> int:
+        """Those of a picture; counted once, as methods ask for each picture, which took a hundredth of its drawing."""
+        scheduler = self.pipeline.scheduler
+        known = type(scheduler), repr(scheduler.config), self.card.steps
+        if known not in self._counted_steps:
+            trial = fresh(scheduler)
+            trial.set_timesteps(self.card.steps)
+            self._counted_steps[known] = len(trial.timesteps)
+        return self._counted_steps[known]
 
     def _passes(self, guidance: float) -> int:
         """Denoiser passes of a step for one image."""
