@@ -5,7 +5,8 @@ size, and against the pipeline called for one image. Drawing and scoring: the ha
 image through everything, where each metric makes the features of image and prompt for itself.
 
 All draw the same prompts with the same steps in one process on one machine, in turns, so that the ratios hold even
-where the machine is shared: a ratio is the median of those of the rounds, and who is first changes with each:
+where the machine is shared: a ratio is the median of those of the rounds, and who is first changes with each.
+Seconds of the processor, of all threads, hold where it is too busy for that:
 
     python benchmarks/throughput.py --users 20 --rounds 3
 """
@@ -45,6 +46,7 @@ def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Pa
     torch.set_num_threads(threads)
     names = ("harness", "bare loop", "one a call", "harness, scored", "one a call, scored")
     rates: dict[str, list[float]] = {name: [] for name in names}
+    costs: dict[str, list[float]] = {"bare loop": [], "harness": []}
     for number in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings("prompt-only", users=users, batch=batch, out=Path(folder), seed=number)
@@ -59,7 +61,9 @@ def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Pa
                 "harness": lambda: _harness(prepared),  # noqa: B023
             }
             for name in sorted(pair, reverse=number % 2 == 1):
+                began = time.process_time()
                 rates[name].append(_rate(len(prompts), pair[name]))
+                costs[name].append((time.process_time() - began) / len(prompts))
             rates["one a call"].append(_rate(single, lambda: _bare(backbone, prompts[:single], seeds, 1)))  # noqa: B023
             scored = replace(prepared, folder=RunFolder(Path(folder) / "scored"))
             rates["harness, scored"].append(_rate(len(prompts), lambda: _score(scored)))  # noqa: B023
@@ -68,9 +72,11 @@ def main(users: int, batch: int, rounds: int, single: int, threads: int, out: Pa
     result = {
         "samples_per_second": {name: round(value, 3) for name, value in medians.items()},
         "harness_over_bare_loop": _ratio(rates["harness"], rates["bare loop"]),
+        "harness_over_bare_loop_by_processor_seconds": _ratio(costs["bare loop"], costs["harness"]),
         "harness_over_one_a_call": _ratio(rates["harness"], rates["one a call"]),
         "scored_harness_over_scored_one_a_call": _ratio(rates["harness, scored"], rates["one a call, scored"]),
         "all": {name: [round(value, 3) for value in values] for name, values in rates.items()},
+        "processor_seconds": {name: [round(value, 5) for value in values] for name, values in costs.items()},
         "settings": {"users": users, "batch": batch, "rounds": rounds, "threads": threads},
         "code": code_state(),
         "hardware": hardware(),
