@@ -1,8 +1,8 @@
 """Kills real runs at random moments and in the middle of writes, and compares what the same command then ends with.
 
     python -m benchmarks.kills --kills 500 --out benchmarks/results/kills.json
-    python -m benchmarks.kills --kills 50 --devices cpu:2 --out benchmarks/results/kills_devices.json
-    python -m benchmarks.kills --kills 50 --nodes 2 --out benchmarks/results/kills_nodes.json
+    python -m benchmarks.kills --kills 50 --devices cpu:2 --out benchmarks/results/kills-devices.json
+    python -m benchmarks.kills --kills 50 --nodes 2 --out benchmarks/results/kills-nodes.json
 
 Every chain is one run folder: `prefbench run` is started again and again in a process of its own and killed with
 SIGKILL, at a random moment or at one of its durable writes (before the data are on the disk, before the file has its
