@@ -52,5 +52,5 @@ def alone(choices: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def scored(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run that one process has drawn and scored."""
-    choices = {"users": 4, "backbone": str(tiny_sd), "steps": 1, "device": "cpu", "metrics": SCORED}
+    choices: dict[str, Any] = {"users": 4, "backbone": str(tiny_sd), "steps": 1, "device": "cpu", "metrics": SCORED}
     return prefbench.run("prompt-only", out=tmp_path_factory.mktemp("scored"), **choices)
