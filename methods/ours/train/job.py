@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -49,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 Stage = Literal["questions", "layers", "injection"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+_POPULATIONS_FROM = 101
+"""Seed of the first other population that a language model learns from."""
 
 
 @dataclass(frozen=True)
@@ -101,20 +104,18 @@ class Job:
     def questions(self) -> Card | None:
         """The trained language model; in `mllm/`."""
         recipe, path = self._question_recipe(), self.mllm_folder / "card.json"
-        data = self._data("train", users=len(self.train_users), mllm=self.mllm_card.name)
+        users = [*self.train_users, *self._more_users(recipe.populations)]
+        data = self._data("train", users=len(users), mllm=self.mllm_card.name)
         card = self._done(path, recipe, data)
         if card is None:
             folder = self.folder / "questions"
             mllm = question_stage.start(self.mllm_card, folder)
-            progress = question_stage.teach(mllm, self.train_users, self.judged_images, recipe, folder)
+            images = self.judged_images if len(users) == len(self.train_users) else JudgedImages(users)
+            progress = question_stage.teach(mllm, users, images, recipe, folder)
             if not self.main:
                 return None
             mllm.save(self.mllm_folder)
-            trainings = {"questions": folder / "questions"}
-            if recipe.summary_pretraining is not None:
-                trainings = {"summary_pretraining": question_stage.pretraining_folder(folder)} | trainings
-            if recipe.sorting is not None:
-                trainings = {"sorting": folder / "sorting"} | trainings
+            trainings = question_stage.trainings(recipe, folder)
             for name, training in trainings.items():
                 draw_curve(training / "loss.csv", self.folder / f"{name}.png", title=f"ours: {name}")
             card = self._card("questions", recipe, dict(zip(trainings, progress, strict=True)), data)
@@ -255,7 +256,7 @@ class Job:
     def train_users(self) -> Sequence[TrainUser]:
         """The train users with enough judgments per side to show a history and ask about others."""
         everyone = self.suite.train_users()
-        usable = [x for x in everyone if min(len(x.history.liked), len(x.history.disliked)) > HELD_BACK]
+        usable = _usable(everyone)
         if not usable:
             name, n = self.suite.card.name, HELD_BACK
             raise PrefbenchError(f"suite {name!r} has no train user with more than {n} likes and {n} dislikes")
@@ -263,6 +264,14 @@ class Job:
             lost = len(everyone) - len(usable)
             logger.warning("%d of %d train users have too few judgments to learn from", lost, len(everyone))
         return usable
+
+    def _more_users(self, populations: int) -> list[TrainUser]:
+        """Train users of other populations, where the suite is of simulated people and has any."""
+        suite = load("suite", self.sources.suite)
+        if not populations or "population" not in inspect.signature(suite).parameters:
+            return []
+        seeds = range(_POPULATIONS_FROM, _POPULATIONS_FROM + populations)
+        return [one for seed in seeds for one in _usable(suite(population=seed).train_users())]
 
     @cached_property
     def judged_images(self) -> JudgedImages:
@@ -290,3 +299,8 @@ class Job:
         parameters = [f" -p {name}={value}" for name, value in options.items() if value != usual[name]]
         images = [] if self.request.images is None else [f" --images {self.request.images}"]
         return "".join(parameters + images)
+
+
+def _usable(train_users: Sequence[TrainUser]) -> list[TrainUser]:
+    """Those with enough judgments per side to show a history and ask about others."""
+    return [x for x in train_users if min(len(x.history.liked), len(x.history.disliked)) > HELD_BACK]

@@ -22,7 +22,7 @@ from prefbench.registry import Entry
 from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.questions import TEMPLATES
-from .conversations import ConversationMaker, Sizes, users_of
+from .conversations import ConversationMaker, Sizes, judgments, users_of
 from .curriculum.described_images import DescribedImages, whitened
 from .curriculum.history_batches import HistorySource
 from .curriculum.losses import CurriculumLosses
@@ -34,6 +34,7 @@ from .judged_images import JudgedImages, encode_images
 from .question_batches import Drawing, QuestionBatches
 from .question_task import QuestionTask
 from .stored_names import recipe_text
+from .verdict_task import VerdictRows, VerdictTask
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,10 @@ class QuestionRecipe:
         freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
         history: how histories are shown. In `verdicts` the word after each of their images is taught too.
         full_histories: share of the batches whose histories are as long as can be.
-        sorting: a first training on pictures sorted by hidden rules, without users; None leaves it out.
+        sorting, verdicts: first trainings on rows of pictures of one token each (`verdict_task.py`), sorted by hidden
+            rules, without users, and then judged by users; None leaves them out. They need a frozen vision tower.
+        ruled: share of the rows of `verdicts` that are still sorted by a rule.
+        populations: so many other populations of the suite's train users are learned from as well, where it has any.
     """
 
     summary_pretraining: FitConfig | None
@@ -74,6 +78,9 @@ class QuestionRecipe:
     history: Layout = "blocks"
     full_histories: float = 0.0
     sorting: FitConfig | None = None
+    verdicts: FitConfig | None = None
+    ruled: float = 0.2
+    populations: int = 0
 
     @property
     def has_curriculum(self) -> bool:
@@ -82,17 +89,18 @@ class QuestionRecipe:
 
     def shortened(self, share: float) -> QuestionRecipe:
         """The recipe with this share of the conversations in each training."""
-        pretraining, questions, sorting = (
-            None if fit is None else replace(fit, images=max(1, round(share * fit.images)))
-            for fit in (self.summary_pretraining, self.questions, self.sorting)
-        )
-        assert questions is not None
-        return replace(self, summary_pretraining=pretraining, questions=questions, sorting=sorting)
+
+        def shorter(fit: FitConfig) -> FitConfig:
+            return replace(fit, images=max(1, round(share * fit.images)))
+
+        names = ("summary_pretraining", "sorting", "verdicts")
+        first = {name: shorter(fit) for name in names if (fit := getattr(self, name)) is not None}
+        return replace(self, questions=shorter(self.questions), **first)
 
 
 MINIATURE = QuestionRecipe(
     summary_pretraining=None,
-    questions=FitConfig(images=16_000, batch=16, lr=1e-3, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
+    questions=FitConfig(images=8_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
     asked=4,
     synthetic_share=0.0,
@@ -100,11 +108,18 @@ MINIATURE = QuestionRecipe(
     teacher_weight=0.0,
     history="verdicts",
     full_histories=0.7,
-    sorting=FitConfig(images=12_000, batch=8, lr=2e-3, warmup_steps=100, ema=0.998, decay=0.2, save_every_s=120),
+    sorting=FitConfig(
+        images=40_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
+    ),
+    verdicts=FitConfig(
+        images=64_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
+    ),
+    populations=2,
 )
 """Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
 
-Before them come rows of examples that no user judged, which stand for what a public language model has read.
+Before them come rows of examples: some that no user judged, which stand for what a public language model has read, and
+some by users.
 """
 WITH_TEACHER = QuestionRecipe(
     summary_pretraining=FitConfig(
@@ -190,10 +205,8 @@ def teach(
 
     usual = plan.synthetic, recipe.synthetic_share
     progress = []
-    if recipe.sorting is not None:
-        assert plan.tokens is not None
-        rules = SortedPictures(train_users, plan.tokens)
-        progress.append(train(recipe.asked, recipe.sorting, folder / "sorting", rules, 1.0))
+    if plan.tower is not None and (recipe.sorting or recipe.verdicts):
+        progress += _learn_verdicts(mllm, train_users, judged_images, recipe, plan.tower, folder)
     if recipe.summary_pretraining is not None:
         progress.append(train(0, recipe.summary_pretraining, pretraining_folder(folder), *usual))
     progress.append(train(recipe.asked, recipe.questions, folder / "questions", *usual))
@@ -201,6 +214,36 @@ def teach(
     if heads is not None and plan.described is not None and Accelerator().is_main_process:
         PreferenceHeads(heads.cpu(), plan.described).save(folder / HEADS)
     return progress
+
+
+def _learn_verdicts(
+    mllm: Mllm,
+    train_users: Sequence[TrainUser],
+    judged_images: JudgedImages,
+    recipe: QuestionRecipe,
+    tower: Tensor,
+    folder: Path,
+) -> list[Progress]:
+    """The trainings on rows of pictures of one token each."""
+    prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
+    task, rules = VerdictTask(mllm, tower), SortedPictures(tower, prompts)
+    progress = []
+    for name, config, ruled in (("sorting", recipe.sorting, 1.0), ("verdicts", recipe.verdicts, recipe.ruled)):
+        if config is not None:
+            rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled)
+            progress.append(fit(task, rows, config, folder / name, made_of=_identity(train_users, recipe)))
+    return progress
+
+
+def trainings(recipe: QuestionRecipe, folder: Path) -> dict[str, Path]:
+    """The trainings that `teach` runs by a recipe, in their order, by name, and their folders."""
+    names = {
+        "sorting": (recipe.sorting, folder / "sorting"),
+        "verdicts": (recipe.verdicts, folder / "verdicts"),
+        "summary_pretraining": (recipe.summary_pretraining, pretraining_folder(folder)),
+        "questions": (recipe.questions, folder / "questions"),
+    }
+    return {name: place for name, (config, place) in names.items() if config is not None}
 
 
 def pretraining_folder(folder: Path) -> Path:
@@ -239,7 +282,7 @@ def prepare_curriculum(
 
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Identifies everything but the lengths, which a longer training may change."""
-    how = replace(recipe, summary_pretraining=None, questions=FitConfig(images=0), sorting=None)
+    how = replace(recipe, summary_pretraining=None, questions=FitConfig(images=0), sorting=None, verdicts=None)
     return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
 
 

@@ -20,7 +20,14 @@ _FORMER: Mapping[str, str] = {
 _LATER = ("targets", "shown", "dislikes", "reference", "layers", "words", "train_users", "attention_rate")
 """Fields since; their defaults are what was done before there were any."""
 
-_NEWER: Mapping[str, Any] = {"history": "blocks", "full_histories": 0.0, "sorting": None}
+_NEWER: Mapping[str, Any] = {
+    "history": "blocks",
+    "full_histories": 0.0,
+    "sorting": None,
+    "verdicts": None,
+    "ruled": 0.2,
+    "populations": 0,
+}
 """Fields of a recipe of questions that version 0.1 did not have, with what it did."""
 
 

@@ -55,8 +55,12 @@ class DescribedImages:
         return torch.from_numpy(np.concatenate([deviations, self.unlabelled], 1, dtype=np.float32))
 
 
-def whitened(features: Tensor, components: int) -> Tensor:
-    """Principal components of features (N, D), each of variance 1: (N, components)."""
+def whitened(features: Tensor, components: int, *, left: float = 0.0) -> Tensor:
+    """Principal components of features (N, D): (N, components).
+
+    Args:
+        left: power of its standard deviation that each component keeps; with 0 all have variance 1.
+    """
     sample = features[torch.linspace(0, len(features) - 1, min(len(features), 8000)).long()].float()
     mean = sample.mean(0)
     # The randomised SVD draws from torch's global generator; later draws must not depend on that.
@@ -65,7 +69,7 @@ def whitened(features: Tensor, components: int) -> Tensor:
     _, _, axes = torch.svd_lowrank(sample - mean, q=min(components, *sample.shape), niter=4)
     torch.set_rng_state(generator_state)
     scores = torch.cat([(chunk.float() - mean) @ axes for chunk in torch.split(features, 8192)])
-    return scores / scores.std(0).clamp(min=1e-6)
+    return scores / scores.std(0).clamp(min=1e-6) ** (1 - left)
 
 
 def unlabelled_directions(components: Tensor, shown: Tensor, metric: Tensor, directions: int) -> Floats32:

@@ -1,10 +1,10 @@
 """Pictures sorted by a hidden rule: what a model with random weights learns in-context examples from, before users.
 
 A public language model has met rows of examples in its pretraining; a fresh one has not, and a thousand users with
-noisy judgments do not teach it to compare a picture with those before it. A rule is about what a picture shows: a few
-of its caption's phrases, or a few of the directions in which the model's own image tokens vary most. Nobody likes or
-judges anything here, and nothing is known of how users do: a rule's weights are standard normal, and a picture is on
-one side where its sum is above the mean.
+noisy judgments do not teach it to compare a picture with those before it. A rule is nothing but likeness: on one side
+are the pictures most like one to three pictures drawn at random and least like as many others, in what pictures of one
+prompt do not share: what a prompt asks for is no reason to like one of its pictures more than another. Nobody likes or
+judges anything here, no caption is read, and nothing is known of how users do.
 """
 
 from __future__ import annotations
@@ -12,46 +12,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from prefbench.api import History, TrainUser
-
-from ..conversations import judgments
 from .described_images import whitened
 
-DIRECTIONS = 32
-"""Directions of the image tokens that rules may be about."""
+DIRECTIONS = 128
+"""Directions of the image tokens by which pictures are compared."""
 MOST = 3
-"""Phrases or directions in one rule."""
-_SIDE, _LEAST, _CANDIDATES = 24, 8, 128
+"""Most pictures that a rule is like, and unlike."""
+_SPREAD = 0.5
+"""Power of a direction's deviation that is left: with 0 tiny differences count as much as large ones."""
+_CANDIDATES = 4
+"""Pictures per picture that is shown, so that each side is a quarter's."""
+
+_ENOUGH = 8
+"""Pictures of a prompt of which a mean is taken."""
+_AT_ONCE = 8192
 
 
 class SortedPictures:
-    """Draws a rule and pictures on both sides of it, as a history of likes and dislikes without words.
+    """Draws rules and pictures on both sides of them, by their rows.
 
     Args:
-        tokens: image tokens (N, tokens, W) of all judged images, in the order of `judgments`.
+        tokens: image tokens (N, tokens, W) of all judged images.
+        prompts: (N,) their prompts.
     """
 
-    def __init__(self, train_users: Sequence[TrainUser], tokens: Tensor) -> None:
-        self.judgments = [j for train_user in train_users for j in judgments(train_user)]
-        self.looks = whitened(tokens.flatten(1), DIRECTIONS).numpy()
-        shows = {digest: phrases for train_user in train_users for digest, phrases in train_user.shows.items()}
-        self.phrases = sorted({phrase for phrases in shows.values() for phrase in phrases})
-        column = {phrase: i for i, phrase in enumerate(self.phrases)}
-        self.shown = np.zeros((len(self.judgments), len(self.phrases)), np.float32)
-        for row, judgment in enumerate(self.judgments):
-            for phrase in shows.get(judgment.picture.digest, ()):
-                self.shown[row, column[phrase]] = 1
+    def __init__(self, tokens: Tensor, prompts: Sequence[str]) -> None:
+        features = _without_prompts(tokens.flatten(1), prompts)
+        self.looks: NDArray[np.float32] = whitened(features, DIRECTIONS, left=_SPREAD).numpy()
 
-    def __call__(self, rng: np.random.Generator) -> TrainUser:
-        """8 to 24 pictures per side; a rule that finds fewer on one side is drawn again."""
-        while True:
-            about = self.shown if self.phrases and rng.random() < 0.5 else self.looks
-            rows = rng.integers(len(self.judgments), size=_CANDIDATES)
-            used = rng.permutation(about.shape[1])[: int(rng.integers(1, MOST + 1))]
-            sums = about[rows][:, used] @ rng.standard_normal(len(used))
-            sides = [rows[above][:_SIDE] for above in (sums > sums.mean(), sums < sums.mean())]
-            if min(map(len, sides)) >= _LEAST:
-                liked, disliked = (tuple(self.judgments[int(row)] for row in side) for side in sides)
-                return TrainUser(History("sorted", liked, disliked))
+    def __call__(self, rng: np.random.Generator, pictures: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the pictures of each side, as many of the one as of the other."""
+        like, unlike = rng.integers(len(self.looks), size=(2, int(rng.integers(1, MOST + 1))))
+        rule = self.looks[like].sum(0) - self.looks[unlike].sum(0)
+        rows = rng.integers(len(self.looks), size=_CANDIDATES * pictures)
+        rows = rows[np.argsort(self.looks[rows] @ rule)]
+        least, most = rng.permutation(rows[:pictures]), rng.permutation(rows[-pictures:])
+        return most[: pictures // 2], least[: pictures // 2]
+
+
+def _without_prompts(features: Tensor, prompts: Sequence[str]) -> Tensor:
+    """Features (N, D) less the mean of their prompt's; those of a prompt of few pictures stay as they are."""
+    group = torch.from_numpy(np.unique(np.asarray(prompts), return_inverse=True)[1])
+    counts = torch.bincount(group)
+    means = torch.zeros(len(counts), features.shape[1])
+    for rows in torch.arange(len(features)).split(_AT_ONCE):
+        means.index_add_(0, group[rows], features[rows].float())
+    means = torch.where(counts[:, None] < _ENOUGH, 0.0, means / counts[:, None])
+    rest = [features[rows].float() - means[group[rows]] for rows in torch.arange(len(features)).split(_AT_ONCE)]
+    return torch.cat([part.to(features.dtype) for part in rest])

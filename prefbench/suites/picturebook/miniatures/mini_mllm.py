@@ -48,8 +48,10 @@ LATENTS = 12
 CONTEXT = 1024
 _LAYERS, _LOCAL = 6, 1
 """Layers of the language model, and how many of them look at near tokens alone."""
-_NEAR = LATENTS + 4
-"""Tokens that a local layer sees: an image, the marks around it and the word after it."""
+_NEAR = LATENTS + 2
+"""Tokens that a local layer sees: from the word after an image, the mark after it and the image."""
+_LEVEL = 0.05
+"""Factor on the queries of fresh local layers, whose attention is level then."""
 _PATCH, _WIDTH = 4, 128
 _SPREAD = 0.08
 """Standard deviation of fresh weights, about 1 / sqrt(width); the library's 0.02 suits a width of 4,096."""
@@ -143,7 +145,8 @@ class _Seeing(nn.Module):
     """From a picture's image tokens: 1 - cosine to its embedding by `mini-vision`, and the picture in full size.
 
     The squared error of pixels is led by large surfaces; that of the differences between neighbours is led by outlines,
-    which tell how far a picture is tilted.
+    which tell how far a picture is tilted. And the mean of the tokens over pictures is drawn to 0: what all pictures
+    share makes all of them alike to attention, and a language model that starts by likeness learns nothing then.
     """
 
     def __init__(self, model: Idefics2Model) -> None:
@@ -158,11 +161,12 @@ class _Seeing(nn.Module):
         with torch.no_grad():
             target = self._teacher.module(pixel_values=pixels).image_embeds
         states = self.tower(pixel_values=pixels).last_hidden_state
-        tokens = self.connector(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)).flatten(1)
+        seen = self.connector(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device))
+        shared, tokens = seen.mean(0).square().mean(), seen.flatten(1)
         distance = 1 - F.cosine_similarity(self.embedding(tokens), target).mean()
         error = self.pixels(tokens).view_as(pixels) - pixels
         outlines = error.diff(dim=2).square().mean() + error.diff(dim=3).square().mean()
-        loss: Tensor = distance + error.square().mean() + outlines
+        loss: Tensor = distance + error.square().mean() + outlines + shared
         return loss
 
 
@@ -216,7 +220,8 @@ def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
 
     Keys start equal to queries, and the output undoes the values (after mimetic initialisation, Trockman and Kolter
     2023, arXiv 2305.09828). With random maps a word after an image holds nothing that a later, similar image would
-    find, and a model of this size does not learn in-context examples in any length that a laptop allows.
+    find, and a model of this size does not learn in-context examples in any length that a laptop allows. Local layers
+    start by averaging what is near, so that the word after an image holds the image.
     """
     for layer in layers:
         attention: Any = layer.self_attn
@@ -224,6 +229,9 @@ def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
         attention.v_proj.weight.copy_(rotation)
         attention.o_proj.weight.copy_(rotation.T)
         attention.k_proj.weight.copy_(attention.q_proj.weight)
+    for layer in layers[:_LOCAL]:
+        local: Any = layer.self_attn
+        local.q_proj.weight.mul_(_LEVEL)
 
 
 def _start_from_mini_vision(tower: nn.Module) -> None:

@@ -1,0 +1,160 @@
+"""Rows of judged pictures, each shown as one token: where a fresh model learns to judge a picture by those before it.
+
+A picture of a dozen tokens makes a row of 32 pictures a dozen times as long, and the word after each picture is all
+that is taught. So the model first meets each picture as the mean of its image tokens, many more pictures in the same
+time, and whole pictures afterwards, in conversations.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from prefbench.api import Judgment, PrefbenchError, TrainUser
+from prefbench.models.mllms.conversation import Conversation, Part, ask
+from prefbench.models.mllms.model import Mllm
+from prefbench.training.frozen import store_trained_alone
+from prefbench.training.loop import Batch
+
+from ...shared.questions import TEMPLATES
+from .conversations import pick
+from .curriculum.sorted_pictures import SortedPictures
+
+PICTURES = 32
+"""Pictures per row."""
+_SAMPLE = 4096
+_UNEVEN = 3
+"""Pictures by which one side may have more than half of a row."""
+
+
+class VerdictRows:
+    """Draws rows: pictures of a user, or of the opposite of one, in a random order, or pictures sorted by a rule.
+
+    Args:
+        rows: digest of an image to its row of the tower's tokens.
+        flip: share of the rows with the opposite of a user.
+        rules: draws the pictures of a rule.
+        ruled: share of the rows that are sorted by a rule.
+    """
+
+    def __init__(
+        self,
+        train_users: Sequence[TrainUser],
+        rows: Mapping[str, int],
+        rules: SortedPictures,
+        *,
+        flip: float,
+        ruled: float,
+    ) -> None:
+        self.rules, self.flip, self.ruled = rules, flip, ruled
+        histories = [train_user.history for train_user in train_users]
+        self._sides = [(_rows(h.liked, rows), _rows(h.disliked, rows)) for h in histories]
+
+    def __call__(self, rng: np.random.Generator, size: int) -> Batch:
+        """`shown` (B, 32) rows of images, and `liked` (B, 32) in {0, 1}."""
+        drawn = [self._row(rng) for _ in range(size)]
+        shown, liked = (np.stack(part) for part in zip(*drawn, strict=True))
+        return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked)}
+
+    def _row(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        sides = self.rules(rng, PICTURES) if rng.random() < self.ruled else self._of_user(rng)
+        shown, liked = np.concatenate(sides), np.repeat([1, 0], [len(side) for side in sides])
+        order = rng.permutation(PICTURES)
+        return shown[order], liked[order]
+
+    def _of_user(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Random pictures of each side, about as many of the one as of the other; a short side is used again."""
+        sides = pick(self._sides, rng)
+        liked, disliked = sides[::-1] if rng.random() < self.flip else sides
+        many = PICTURES // 2 + int(rng.integers(-_UNEVEN, _UNEVEN + 1))
+        return _some(liked, many, rng), _some(disliked, PICTURES - many, rng)
+
+
+class VerdictTask(nn.Module):
+    """Cross-entropy of the word after each picture, given the pictures and words before it.
+
+    Args:
+        tower: image tokens (N, tokens, W) of all judged images.
+    """
+
+    def __init__(self, mllm: Mllm, tower: Tensor) -> None:
+        super().__init__()
+        self.model = mllm.model
+        self._tokens = _pooled(tower)
+        self._ids, self._words_at = _rows_of_words(mllm)
+        self._shorter = tower.shape[1] - 1
+        store_trained_alone(self)
+
+    def forward(self, batch: Batch) -> Tensor:
+        device, shown = self.model.device, batch["shown"]
+        ids = self._ids.to(device)[:1].repeat(len(shown), 1)
+        words = self._ids.to(device)[:, self._words_at[0]][batch["liked"]]
+        ids[:, self._words_at] = words
+        tokens = self._tokens[shown.to(self._tokens.device)].to(device).flatten(0, 1)[:, None]
+        seen = {"image": BaseModelOutputWithPooling(pooler_output=list(tokens))}
+        with _nearer(self.model, self._shorter):
+            logits = self.model(
+                input_ids=ids, attention_mask=torch.ones_like(ids), mm_encoder_outputs=seen, use_cache=False
+            ).logits
+        before = [column - 1 for column in self._words_at]
+        return F.cross_entropy(logits[:, before].float().flatten(0, 1), words.flatten())
+
+
+def _rows_of_words(mllm: Mllm) -> tuple[Tensor, list[int]]:
+    """Tokens (2, tokens) of a row of disliked and of one of liked pictures of one token each, and the words' columns.
+
+    Raises:
+        PrefbenchError: words that are more than one token.
+    """
+    processor = copy.copy(mllm.processor)
+    processor.image_seq_len = 1
+    pooled = Mllm(mllm.card, mllm.model, processor, folder=None, device=mllm.device)
+    picture = Image.new("RGB", (8, 8))
+    rows: list[Conversation] = []
+    for word in (TEMPLATES.disliked[0], TEMPLATES.liked[0]):
+        parts: list[Part] = [part for _ in range(PICTURES) for part in (picture, word)]
+        rows.append([ask(*parts)])
+    ids = pooled.batch(rows, to_be_answered=False, pixels=False)["input_ids"].cpu()
+    words_at = torch.nonzero(ids[0] != ids[1]).flatten().tolist()
+    if len(words_at) != PICTURES:
+        raise PrefbenchError(f"{mllm.card.name}: the words for liked and disliked are not one token each")
+    return ids[:, : words_at[-1] + 1], words_at
+
+
+def _pooled(tower: Tensor) -> Tensor:
+    """The mean (N, W) of every image's tokens, as large as a token is on average."""
+    means = tower.float().mean(1)
+    return means * (tower[:_SAMPLE].float().square().mean() / means[:_SAMPLE].square().mean()).sqrt()
+
+
+@contextmanager
+def _nearer(model: Any, fewer: int) -> Iterator[None]:
+    """Context in which local layers see so many tokens fewer, as every picture is."""
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    if window is not None:
+        config.sliding_window = max(1, window - fewer)
+    try:
+        yield
+    finally:
+        if window is not None:
+            config.sliding_window = window
+
+
+def _rows(judgments: Sequence[Judgment], rows: Mapping[str, int]) -> NDArray[np.int64]:
+    return np.array([rows[judgment.picture.digest] for judgment in judgments], np.int64)
+
+
+def _some(side: NDArray[np.int64], many: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    drawn: NDArray[np.int64] = rng.permutation(side)[:many]
+    return drawn if len(drawn) == many else rng.choice(side, size=many)
