@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from prefbench.api import FloatArray, History, Judgment, Picture
-from prefbench.models.mllms.conversation import Conversation, fitted
+from prefbench.models.mllms.conversation import Judged, ask, fitted
 from prefbench.models.mllms.model import Mllm
 
 from .latest import Latest
@@ -21,7 +21,10 @@ _PIXELS = ("pixel_values", "pixel_attention_mask")
 
 
 class Verdicts:
-    """P(yes) / (P(yes) + P(no)) of the answer to "does the user like this picture", in the words of the training.
+    """How probably a user likes a picture, in the words of the training.
+
+    P(yes) / (P(yes) + P(no)) of the answer to "does the user like this picture"; of models that are shown histories as
+    `verdicts`, the same of the word that follows the picture as if it were the history's next.
 
     Args:
         batch: pictures that are asked about at once.
@@ -63,27 +66,47 @@ class Verdicts:
 
     def after(self, examples: Examples, answer: str, pictures: Sequence[Image.Image]) -> FloatArray:
         """The same after a history and the model's answer of what the user likes."""
+        counted = hasattr(self._mllm.processor, "image_seq_len")
+        if counted and self._mllm.card.history == "verdicts":
+            return self._read(*self._next_of(examples, pictures[0]), pictures)
         conversations = [follow_up(examples, answer, TEMPLATES.like[0], picture) for picture in pictures]
-        if hasattr(self._mllm.processor, "image_seq_len") and len(pictures) > 1:
-            chunks = [pictures[i : i + self._batch] for i in range(0, len(pictures), self._batch)]
-            logits = torch.cat([self._read_once(conversations[0], chunk) for chunk in chunks])
-            return logits.softmax(-1)[:, 0].double().numpy()
-        words = self._mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=self._batch)
-        return words[:, 0].double().numpy()
+        words = [TEMPLATES.yes, TEMPLATES.no]
+        if counted and len(pictures) > 1:
+            return self._read(self._mllm.batch(conversations[:1]), self._mllm.first_tokens(words), pictures)
+        return self._mllm.first_words(conversations, words, batch=self._batch)[:, 0].double().numpy()
+
+    def _next_of(self, examples: Examples, picture: Image.Image) -> tuple[dict[str, Tensor], list[int]]:
+        """A history and a picture after it, up to the word that follows; and the tokens of liked and disliked there."""
+        words = TEMPLATES.liked[0], TEMPLATES.disliked[0]
+        history = [Judged(examples.liked, examples.disliked, words)] if examples else []
+        told = [
+            self._mllm.batch([[ask(*history, picture, word)]], to_be_answered=False, pixels=word == words[0])
+            for word in words
+        ]
+        ids = [one["input_ids"][0] for one in told]
+        shortest = min(map(len, ids))
+        column = int((ids[0][:shortest] != ids[1][:shortest]).int().argmax())
+        cut = {name: told[0][name][:, :column] for name in ("input_ids", "attention_mask")}
+        return {**told[0], **cut}, [int(one[column]) for one in ids]
 
     def _answer(self, history: History) -> str:
         examples = Examples.of(history)
         return self._mllm.answers([likes_question(examples)])[0] if examples else TEMPLATES.nothing
 
+    def _read(self, begun: dict[str, Tensor], words: Sequence[int], pictures: Sequence[Image.Image]) -> FloatArray:
+        chunks = [pictures[i : i + self._batch] for i in range(0, len(pictures), self._batch)]
+        logits = torch.cat([self._read_once(begun, words, chunk) for chunk in chunks])
+        probabilities: FloatArray = logits.softmax(-1)[:, 0].double().numpy()
+        return probabilities
+
     @torch.no_grad()
-    def _read_once(self, begun: Conversation, pictures: Sequence[Image.Image]) -> Tensor:
-        """Logits (N, 2) of yes and no about pictures in the place of the last one of a conversation.
+    def _read_once(self, whole: dict[str, Tensor], words: Sequence[int], pictures: Sequence[Image.Image]) -> Tensor:
+        """Logits (N, 2) of two words at the end of a conversation, about pictures in the place of its last one.
 
         What is before that picture is read once and kept as keys and values. Only for models in which every picture is
         the same number of tokens, so that its begin is known.
         """
         mllm, model = self._mllm, self._mllm.model.eval()
-        whole = mllm.batch([begun])
         shown = (whole["input_ids"][0] == model.config.image_token_id).nonzero().flatten()
         begin, many = int(shown[-mllm.processor.image_seq_len]), len(pictures)
         head = {name: whole[name][:, :begin] for name in ("input_ids", "attention_mask")}
@@ -99,6 +122,5 @@ class Verdicts:
             **{name: asked[name].to(mllm.device) for name in _PIXELS if name in asked},
         }
         out = model(**tail, cache=cache, use_cache=True, logits_to_keep=1)
-        yes_no = mllm.first_tokens([TEMPLATES.yes, TEMPLATES.no])
-        logits: Tensor = out.logits[:, -1].float()[:, yes_no].cpu()
+        logits: Tensor = out.logits[:, -1].float()[:, list(words)].cpu()
         return logits

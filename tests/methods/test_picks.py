@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from prefbench.api import History
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.shared.picks import Picking, picks
 from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up
 from prefbench.methods.shared.verdicts import Verdicts
+from prefbench.models.mllms.conversation import Judged, ask
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from tests.support import tiny_mllms
@@ -36,6 +40,25 @@ def test_a_verdict_is_what_the_whole_conversation_would_answer(reader: Mllm, one
     found = Verdicts(reader, batch=4).after(examples, "red foxes", PICTURES)
     np.testing.assert_allclose(found, expected.numpy(), atol=5e-6)
     assert np.ptp(found) > 1e-4, "pictures differ"
+
+
+@pytest.mark.parametrize("one", HISTORIES)
+def test_where_words_follow_pictures_a_verdict_is_the_word_that_would_follow(mllm: Mllm, one: History) -> None:
+    """The same as the probability of the two words after the picture in a row that ends with it."""
+    taught = Mllm(replace(mllm.card, history="verdicts"), mllm.model, mllm.processor, folder=None, device=mllm.device)
+    examples = Examples.of(one)
+    history = [Judged(examples.liked, examples.disliked)] if examples else []
+    found = Verdicts(taught, batch=4).after(examples, "red foxes", PICTURES)
+    for image, value in zip(PICTURES, found, strict=True):
+        rows = [taught.batch([[ask(*history, image, word)]], to_be_answered=False) for word in ("liked", "disliked")]
+        # A word may be several tokens of this vocabulary: the first that differs is asked for.
+        liked, disliked = (row["input_ids"][0] for row in rows)
+        at = next(i for i, (a, b) in enumerate(zip(liked.tolist(), disliked.tolist(), strict=False)) if a != b)
+        with torch.no_grad():
+            logits = taught.model.eval()(**rows[0], use_cache=False).logits[0, at - 1]
+        expected = logits[[int(liked[at]), int(disliked[at])]].softmax(0)[0]
+        assert value == pytest.approx(float(expected), abs=5e-6)
+    assert np.ptp(found) > 1e-5, "pictures differ"
 
 
 def test_verdicts_follow_the_history_and_its_answer(mllm: Mllm) -> None:

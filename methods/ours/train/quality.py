@@ -19,7 +19,8 @@ from prefbench.probing import Liking, ProbeLabels, liking_of
 from prefbench.registry import load
 from prefbench.training.figures import QualityFigure
 
-from ...shared.questions import TEMPLATES, Examples, follow_up, likes_question
+from ...shared.questions import Examples, likes_question
+from ...shared.verdicts import Verdicts
 from ..method import PrefGen
 
 _BATCH = 20
@@ -64,23 +65,22 @@ def like_answers(
         seed: shuffles both sides of every history; None shows them as the suite does.
         most: images per side that each user is asked about; None for all.
     """
-    users = suite.users(split)
-    queries, conversations = [], []
+    users, verdicts = suite.users(split), Verdicts(mllm)
+    queries, yes = [], []
     examples = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
     answers = mllm.answers([likes_question(one) for one in examples], tokens=48, batch=_BATCH)
     for user, one, answer in zip(users, examples, answers, strict=True):
         rest = suite.history(user.id, "scorer")
-        for judgment in (*rest.liked[:most], *rest.disliked[:most]):
-            queries.append((user, judgment))
-            conversations.append(follow_up(one, answer, TEMPLATES.like[0], judgment.picture.load()))
-    yes = mllm.first_words(conversations, [TEMPLATES.yes, TEMPLATES.no], batch=_BATCH)[:, 0]
+        judgments = (*rest.liked[:most], *rest.disliked[:most])
+        queries += [(user, judgment) for judgment in judgments]
+        yes.append(verdicts.after(one, answer, [judgment.picture.load() for judgment in judgments]))
     questions = ProbeLabels(
         liked=np.array([judgment.liked for _, judgment in queries]),
         users=np.array([user.id for user, _ in queries]),
         prompts=np.array([judgment.prompt for _, judgment in queries]),
         images=np.array([judgment.picture.digest for _, judgment in queries]),
     )
-    return LikeAnswers(questions, yes.double().numpy(), np.array([user.kind for user, _ in queries]))
+    return LikeAnswers(questions, np.concatenate(yes), np.array([user.kind for user, _ in queries]))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from prefbench.registry import Entry
 from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.questions import TEMPLATES
-from .conversations import ConversationMaker, Sizes, judgments, users_of
+from .conversations import KINDS, ConversationMaker, Sizes, judgments, users_of
 from .curriculum.described_images import DescribedImages, whitened
 from .curriculum.history_batches import HistorySource
 from .curriculum.losses import CurriculumLosses
@@ -51,6 +51,7 @@ class QuestionRecipe:
     Args:
         summary_pretraining: a first training on histories alone, with the curriculum; None leaves it out.
         asked: questions per conversation.
+        kinds: see `ConversationMaker.shares`.
         flip: share of conversations with the opposite of a user.
         synthetic_share: share of conversations with synthetic users.
         head_weight, teacher_weight: weights of the curriculum's losses; 0 leaves them out.
@@ -68,6 +69,7 @@ class QuestionRecipe:
     questions: FitConfig
     sizes: Sizes = field(default_factory=Sizes)
     asked: int = 6
+    kinds: tuple[float, float, float, float] = KINDS
     flip: float = 0.5
     synthetic_share: float = 0.6
     head_weight: float = 1.0
@@ -103,6 +105,7 @@ MINIATURE = QuestionRecipe(
     questions=FitConfig(images=8_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
     asked=4,
+    kinds=(0.5, 0.1, 0.1, 0.3),
     synthetic_share=0.0,
     head_weight=0.0,
     teacher_weight=0.0,
@@ -185,7 +188,12 @@ def teach(
     def train(questions: int, config: FitConfig, stage_folder: Path, users: Drawing | None, share: float) -> Progress:
         shown = recipe.history
         maker = ConversationMaker(
-            judged_images.load, layout=shown, questions=questions, flip=recipe.flip, paired=shown == "verdicts"
+            judged_images.load,
+            layout=shown,
+            questions=questions,
+            flip=recipe.flip,
+            paired=shown == "verdicts",
+            shares=recipe.kinds,
         )
         batches = QuestionBatches(
             mllm,

@@ -1,7 +1,6 @@
 """`mini-mllm` before it has seen a preference: an Idefics2 of 32x32 pictures; its tower starts from `mini-vision`.
 
-A public language model that reads images already does so; a fresh one must first learn to read its image tokens at all.
-And the embedding of a contrastive model drops what no caption says, though users may like it. So tower and connector
+The embedding of a contrastive model drops what no caption says, though users may like it. So tower and connector
 are taught two things at once: where `mini-vision` embeds a picture, and what it looks like.
 """
 
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from tokenizers import decoders, processors
 from torch import Tensor, nn
 from transformers import (
@@ -26,23 +24,16 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from prefbench.models.mllms.conversation import Turn, answer, ask
-from prefbench.models.mllms.model import Mllm
-from prefbench.suites.picturebook.data.corpus import CAPTIONED, CONTRASTS, Corpus, load_corpus
-from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
+from prefbench.suites.picturebook.data.corpus import CAPTIONED, CONTRASTS, load_corpus
 from prefbench.suites.picturebook.miniatures.mini_clip import EMBEDDING, MEAN, STD, to_pixels
 from prefbench.suites.picturebook.miniatures.mini_vision import load_mini_vision
-from prefbench.suites.picturebook.world.axes import AXES, BY_PROMPT, NAMEABLE
+from prefbench.suites.picturebook.world.axes import AXES, BY_PROMPT
 from prefbench.suites.picturebook.world.render import SIZE
 from prefbench.training.frozen import Frozen
 from prefbench.training.loop import Batch, FitConfig, fit
 from prefbench.training.tokenizer import learn_clip_tokenizer
 
 SEEING = FitConfig(images=160_000, batch=64, lr=1e-3, betas=(0.9, 0.98), ema=0.999, decay=0.6)
-DESCRIBING = FitConfig(images=6_000, batch=8, lr=1.5e-3, ema=0.998, decay=0.5)
-DESCRIBE = "what does this picture show?"
-_DESCRIBED = 6
-"""Pictures per conversation."""
 LATENTS = 12
 """Tokens per picture."""
 CONTEXT = 1024
@@ -50,8 +41,8 @@ _LAYERS, _LOCAL = 6, 1
 """Layers of the language model, and how many of them look at near tokens alone."""
 _NEAR = LATENTS + 2
 """Tokens that a local layer sees: from the word after an image, the mark after it and the image."""
-_LEVEL = 0.05
-"""Factor on the queries of fresh local layers, whose attention is level then."""
+_LITTLE = 0.05
+"""Factor on fresh weights that are to do next to nothing at first."""
 _PATCH, _WIDTH = 4, 128
 _SPREAD = 0.08
 """Standard deviation of fresh weights, about 1 / sqrt(width); the library's 0.02 suits a width of 4,096."""
@@ -133,11 +124,9 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> Idefics2Config:
 def reading_mini_mllm(
     texts: Sequence[str], folder: Path, seed: int = 0
 ) -> tuple[Idefics2ForConditionalGeneration, Idefics2Processor]:
-    """The model after its image tower and then its captions were trained; both trainings resume in `folder`."""
-    model, processor = build_mini_mllm([*texts, DESCRIBE], seed)
+    """The model after its image tower was trained, which resumes in `folder`; it has not met a word yet."""
+    model, processor = build_mini_mllm(texts, seed)
     fit(_Seeing(model.model), _SeeingBatches(), SEEING, folder / "seeing")
-    model.model.vision_model.requires_grad_(False)
-    fit(_Describing(model), _DescribingBatches(model, processor), DESCRIBING, folder / "describing")
     return model, processor
 
 
@@ -179,41 +168,6 @@ class _SeeingBatches:
         return {"pixels": to_pixels(pictures[rng.integers(len(pictures), size=size)], SIZE)}
 
 
-class _Describing(nn.Module):
-    """The language loss on descriptions."""
-
-    def __init__(self, model: Idefics2ForConditionalGeneration) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Batch) -> Tensor:
-        loss: Tensor = self.model(**batch, use_cache=False).loss
-        return loss
-
-
-class _DescribingBatches:
-    """Conversations about several pictures, each described by its caption."""
-
-    def __init__(self, model: Idefics2ForConditionalGeneration, processor: Idefics2Processor) -> None:
-        self._mllm = Mllm(MINI_MLLM, model, processor, folder=None, device=torch.device("cpu"))
-        self._corpora = [load_corpus(recipe) for recipe in (CAPTIONED, CONTRASTS)]
-
-    def __call__(self, rng: np.random.Generator, size: int) -> Batch:
-        conversations = []
-        for _ in range(size):
-            corpus = self._corpora[int(rng.integers(2))]
-            first = int(rng.integers(len(corpus) - _DESCRIBED))
-            rows = range(first, first + _DESCRIBED)
-            conversations.append([turn for row in rows for turn in _described(corpus, row)])
-        batch = self._mllm.training_batch(conversations)
-        return {name: value for name, value in batch.items() if name not in ("opened", "seen_at")}
-
-
-def _described(corpus: Corpus, row: int) -> tuple[Turn, Turn]:
-    picture = Image.fromarray(corpus.pictures[row])
-    return ask(DESCRIBE, picture), answer(corpus.scene(row).caption(NAMEABLE))
-
-
 @torch.no_grad()
 def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
     """Attention that starts out by comparing: tokens attend to tokens like them, and copy what these hold.
@@ -221,7 +175,8 @@ def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
     Keys start equal to queries, and the output undoes the values (after mimetic initialisation, Trockman and Kolter
     2023, arXiv 2305.09828). With random maps a word after an image holds nothing that a later, similar image would
     find, and a model of this size does not learn in-context examples in any length that a laptop allows. Local layers
-    start by averaging what is near, so that the word after an image holds the image.
+    start by averaging what is near, so that the word after an image holds the image. One layer compares; those after it
+    start by changing next to nothing, since images compared with images, over and over, end up all alike.
     """
     for layer in layers:
         attention: Any = layer.self_attn
@@ -229,9 +184,13 @@ def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
         attention.v_proj.weight.copy_(rotation)
         attention.o_proj.weight.copy_(rotation.T)
         attention.k_proj.weight.copy_(attention.q_proj.weight)
-    for layer in layers[:_LOCAL]:
-        local: Any = layer.self_attn
-        local.q_proj.weight.mul_(_LEVEL)
+    for number, layer in enumerate(layers):
+        parts: Any = layer
+        parts.mlp.down_proj.weight.mul_(_LITTLE)
+        if number < _LOCAL:
+            parts.self_attn.q_proj.weight.mul_(_LITTLE)
+        elif number > _LOCAL:
+            parts.self_attn.o_proj.weight.mul_(_LITTLE)
 
 
 def _start_from_mini_vision(tower: nn.Module) -> None:

@@ -1,0 +1,80 @@
+"""Rows of pictures of one token each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from prefbench.api import TrainUser
+from prefbench.methods.ours.train.conversations import judgments
+from prefbench.methods.ours.train.curriculum.sorted_pictures import SortedPictures
+from prefbench.methods.ours.train.judged_images import JudgedImages, encode_images
+from prefbench.methods.ours.train.verdict_task import PICTURES, VerdictRows, VerdictTask
+from prefbench.models.mllms.model import Mllm
+
+
+@pytest.fixture
+def tower(mllm: Mllm, judged_images: JudgedImages) -> Tensor:
+    return encode_images(mllm, judged_images.images)[1]
+
+
+@pytest.fixture
+def rules(tower: Tensor, train_users: list[TrainUser]) -> SortedPictures:
+    return SortedPictures(tower, [judgment.prompt for one in train_users for judgment in judgments(one)])
+
+
+def test_a_row_is_of_one_user_and_says_what_the_user_said(
+    train_users: list[TrainUser], judged_images: JudgedImages, rules: SortedPictures
+) -> None:
+    told = [
+        {
+            judged_images.row(judgment): side
+            for side, of_side in enumerate((h.disliked, h.liked))
+            for judgment in of_side
+        }
+        for h in (one.history for one in train_users)
+    ]
+    for flip in (0.0, 1.0):
+        rows = VerdictRows(train_users, judged_images.rows, rules, flip=flip, ruled=0.0)
+        batch = rows(np.random.default_rng(0), 12)
+        assert batch["shown"].shape == batch["liked"].shape == (12, PICTURES)
+        for shown, liked in zip(batch["shown"].tolist(), batch["liked"].tolist(), strict=True):
+            owner = next(one for one in told if shown[0] in one)
+            assert [owner[row] ^ (flip == 1.0) for row in shown] == liked
+            assert 13 <= sum(liked) <= 19
+            assert liked != sorted(liked), "in a random order"
+
+
+def test_a_model_learns_the_words_after_pictures_from_the_rows_alone(
+    mllm: Mllm, train_users: list[TrainUser], judged_images: JudgedImages, rules: SortedPictures, tower: Tensor
+) -> None:
+    """Loss, gradient and what they depend on: the pictures before, never those after."""
+    task = VerdictTask(mllm, tower)
+    batch = VerdictRows(train_users, judged_images.rows, rules, flip=0.5, ruled=0.5)(np.random.default_rng(1), 2)
+    loss = task(batch)
+    loss.backward()
+    assert loss.isfinite()
+    language = mllm.model.model.text_model
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in language.parameters())
+    words = task._ids[:, task._words_at]
+    assert [*map(len, map(set, words.tolist()))] == [1, 1], "one word per row"
+    assert {mllm.tokenizer.decode([int(row[0])]).strip() for row in words} == {"liked", "disliked"}
+    shows = task._ids[0] == mllm.model.config.image_token_id
+    assert int(shows.sum()) == PICTURES, "one token per picture"
+
+
+def test_local_layers_look_no_further_than_a_shorter_picture_and_its_word(mllm: Mllm, tower: Tensor) -> None:
+    """A window of tokens is as many fewer as pictures are shorter, and as before after the loss."""
+    config = mllm.model.config.get_text_config()
+    task, seen = VerdictTask(mllm, tower), []
+    before = getattr(config, "sliding_window", None)
+    hook = mllm.model.model.text_model.register_forward_pre_hook(lambda *_: seen.append(config.sliding_window))
+    config.sliding_window = tower.shape[1] + 2
+    try:
+        task({"shown": torch.zeros(1, PICTURES, dtype=torch.long), "liked": torch.zeros(1, PICTURES, dtype=torch.long)})
+        assert (seen, config.sliding_window) == ([3], tower.shape[1] + 2)
+    finally:
+        hook.remove()
+        config.sliding_window = before
