@@ -112,12 +112,12 @@ MINIATURE = QuestionRecipe(
     history="verdicts",
     full_histories=0.7,
     sorting=FitConfig(
-        images=40_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
+        images=24_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
     ),
     verdicts=FitConfig(
-        images=64_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
+        images=56_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
     ),
-    populations=2,
+    populations=1,
 )
 """Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
 

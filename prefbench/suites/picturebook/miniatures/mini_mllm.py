@@ -175,8 +175,9 @@ def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
     Keys start equal to queries, and the output undoes the values (after mimetic initialisation, Trockman and Kolter
     2023, arXiv 2305.09828). With random maps a word after an image holds nothing that a later, similar image would
     find, and a model of this size does not learn in-context examples in any length that a laptop allows. Local layers
-    start by averaging what is near, so that the word after an image holds the image. One layer compares; those after it
-    start by changing next to nothing, since images compared with images, over and over, end up all alike.
+    average what is near, so that the word after an image holds the image: with queries and keys of zero, which have no
+    gradient, they stay so. One layer compares; those after it start by changing next to nothing, since images compared
+    with images, over and over, end up all alike.
     """
     for layer in layers:
         attention: Any = layer.self_attn
@@ -188,7 +189,8 @@ def _start_by_likeness(layers: Sequence[nn.Module]) -> None:
         parts: Any = layer
         parts.mlp.down_proj.weight.mul_(_LITTLE)
         if number < _LOCAL:
-            parts.self_attn.q_proj.weight.mul_(_LITTLE)
+            parts.self_attn.q_proj.weight.zero_()
+            parts.self_attn.k_proj.weight.zero_()
         elif number > _LOCAL:
             parts.self_attn.o_proj.weight.mul_(_LITTLE)
 
