@@ -21,7 +21,15 @@ from PIL import Image
 from prefbench.api import Case, Context, Drawing, History, Judgment, Picture, PrefbenchError, ProbeItem, Request
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.method import PrefGen
-from prefbench.methods.ours.train import ablation, injection_recipe, injection_stage, job, layer_stage, question_stage
+from prefbench.methods.ours.train import (
+    ablation,
+    injection_recipe,
+    injection_stage,
+    job,
+    layer_stage,
+    question_recipe,
+    question_stage,
+)
 from prefbench.methods.ours.train.ablation import Change
 from prefbench.methods.ours.train.injection_task import InjectionTask
 from prefbench.methods.ours.train.layer_stage import Probed
@@ -66,10 +74,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module", autouse=True)
 def short() -> Iterator[None]:
     """The real recipes, a few steps long, saved whenever the loop asks."""
-    asking, fitting = question_stage.PREDECESSOR, injection_recipe.FULL
+    asking, fitting = question_recipe.PREDECESSOR, injection_recipe.FULL
     few = {"batch": 1, "save_every_s": 0.0, "images": STEPS}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(question_stage, "PREDECESSOR", replace(asking, questions=replace(asking.questions, **few)))
+        patch.setattr(question_recipe, "PREDECESSOR", replace(asking, questions=replace(asking.questions, **few)))
         patch.setattr(injection_recipe, "FULL", replace(fitting, histories=2, fit=replace(fitting.fit, **few)))
         patch.setattr(layer_stage, "PROBED", Probed(gallery=4, batch=32))
         yield
@@ -225,13 +233,13 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from prefbench.methods.ours.train import injection_recipe, layer_stage, question_stage
+from prefbench.methods.ours.train import injection_recipe, layer_stage, question_recipe
 from prefbench.methods.ours.train.stages import train
 from prefbench.methods.ours.vectors import Layers
 from prefbench.training.requests import TrainRequest
 
-asking, fitting = question_stage.PREDECESSOR, injection_recipe.FULL
-question_stage.PREDECESSOR = replace(asking, questions=replace(asking.questions, batch=1, images=4))
+asking, fitting = question_recipe.PREDECESSOR, injection_recipe.FULL
+question_recipe.PREDECESSOR = replace(asking, questions=replace(asking.questions, batch=1, images=4))
 injection_recipe.FULL = replace(fitting, histories=2, fit=replace(fitting.fit, batch=1, images=4))
 layer_stage.PROBED = layer_stage.Probed(gallery=4, batch=32)
 names = ("suite", "backbone", "mllm", "image_tower")
@@ -261,8 +269,8 @@ def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
     teacher: bool, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a suite without words is enough for it; users who judged too little are said to be left out."""
-    quick = replace(question_stage.WITH_TEACHER, metric_steps=3, teacher_steps=3)
-    monkeypatch.setattr(question_stage, "WITH_TEACHER", quick)
+    quick = replace(question_recipe.WITH_TEACHER, metric_steps=3, teacher_steps=3)
+    monkeypatch.setattr(question_recipe, "WITH_TEACHER", quick)
     card = train_tiny(
         folders,
         "sd15-idefics2",

@@ -25,6 +25,8 @@ def redness(image: Image.Image) -> float:
 class Knowing:
     """Says yes to the colour of the first image of its history, which is a liked one; its state is that colour."""
 
+    processor = None
+
     def __init__(self, *, of: int = 0) -> None:
         self.of, self.asked = of, 0
 

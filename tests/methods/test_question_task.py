@@ -22,7 +22,7 @@ from prefbench.methods.ours.train.curriculum.losses import CurriculumLosses, sum
 from prefbench.methods.ours.train.curriculum.teacher import Teacher
 from prefbench.methods.ours.train.judged_images import JudgedImages, encode_images
 from prefbench.methods.ours.train.question_batches import QuestionBatches
-from prefbench.methods.ours.train.question_stage import WITH_TEACHER as MINIATURE
+from prefbench.methods.ours.train.question_recipe import WITH_TEACHER as MINIATURE
 from prefbench.methods.ours.train.question_task import QuestionTask
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import IGNORED, Mllm

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from prefbench.files import WEIGHTS
-from prefbench.methods.ours.train import injection_recipe, question_stage
+from prefbench.methods.ours.train import injection_recipe, question_recipe, question_stage
 from prefbench.methods.ours.train.injection_recipe import InjectionRecipe
 from prefbench.methods.ours.train.stage_card import finished_card
 from prefbench.methods.ours.train.stored_names import _FORMER, recipe_text
 
 RECIPES = {
-    "a24287868c107f1f": question_stage.WITH_TEACHER,
-    "815e4359674f8b9b": question_stage.PREDECESSOR,
+    "a24287868c107f1f": question_recipe.WITH_TEACHER,
+    "815e4359674f8b9b": question_recipe.PREDECESSOR,
     "b04daffd05bdae8a": injection_recipe.SHIPPED,
     "9100c3456d0f6b31": InjectionRecipe(injection_recipe.FULL.fit, synthetic_users=0, flipped=0.25, picked=0),
 }
@@ -44,11 +44,11 @@ def as_before(recipe: dict[str, Any]) -> dict[str, Any]:
 def test_the_card_of_a_finished_training_is_recognised(former: bool, tmp_path: Path) -> None:
     card, path = shipped("mini-mllm"), tmp_path / "card.json"
     path.write_text(json.dumps(card | {"recipe": as_before(card["recipe"])} if former else card))
-    found = finished_card(path, question_stage.WITH_TEACHER, {"suite": "picturebook", "users": 1000})
+    found = finished_card(path, question_recipe.WITH_TEACHER, {"suite": "picturebook", "users": 1000})
     assert found is not None
     assert ("gathering" in found["recipe"]) is former
-    assert finished_card(path, question_stage.PREDECESSOR, {}) is None
-    assert finished_card(path, question_stage.WITH_TEACHER, {"users": 999}) is None
+    assert finished_card(path, question_recipe.PREDECESSOR, {}) is None
+    assert finished_card(path, question_recipe.WITH_TEACHER, {"users": 999}) is None
 
 
 def test_a_stored_recipe_is_read_under_its_former_and_its_present_names() -> None:

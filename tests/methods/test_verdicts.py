@@ -14,7 +14,7 @@ from prefbench.methods.ours.train import question_stage
 from prefbench.methods.ours.train.conversations import ConversationMaker, Sizes
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.train.question_batches import QuestionBatches
-from prefbench.methods.ours.train.question_stage import MINIATURE
+from prefbench.methods.ours.train.question_recipe import MINIATURE
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import IGNORED, Mllm
 from prefbench.models.mllms.tuning import tune

@@ -19,7 +19,6 @@ T = TypeVar("T")
 LoadImage = Callable[[Judgment], Image.Image]
 Rest = tuple[tuple[Judgment, ...], tuple[Judgment, ...]]
 """The liked and the disliked judgments that a conversation does not show in its history."""
-KINDS = (0.6, 0.2, 0.1, 0.1)
 HELD_BACK = 4
 """Judgments per side that no training history shows, so that there is something left to ask about."""
 
@@ -90,8 +89,8 @@ class ConversationMaker:
     """Share of conversations with the opposite of a real user: all likes dislikes and the other way round."""
     paired: bool = False
     """Whether the pictures of one question are of one pair, of one prompt, where the user judged pairs."""
-    shares: tuple[float, float, float, float] = KINDS
-    """How often each kind of question is asked: about one picture, two, a picture in words, what a picture shows."""
+    shows: float = 0.1
+    """Share of the questions that ask what a picture shows; the others are about likes."""
 
     def __call__(self, train_user: TrainUser, rng: np.random.Generator, sizes: tuple[int, int]) -> TrainingConversation:
         """A conversation with a user who has more than `HELD_BACK` judgments per side.
@@ -132,8 +131,9 @@ class ConversationMaker:
 
     def _shares(self, persona: Persona, train_user: TrainUser) -> FloatArray:
         """How often each kind of question is asked of one user: nothing that has no answer."""
-        answered = [True, True, bool(persona.likes and persona.dislikes), bool(train_user.shows)]
-        shares = np.array(self.shares) * answered
+        told = (1 - self.shows) / 0.9
+        shares = np.array([0.6 * told, 0.2 * told, 0.1 * told, self.shows])
+        shares *= [True, True, bool(persona.likes and persona.dislikes), bool(train_user.shows)]
         normalised: FloatArray = shares / shares.sum()
         return normalised
 

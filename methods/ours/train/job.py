@@ -36,7 +36,7 @@ from ...shared.image_tower import load_image_tower
 from .. import weights
 from ..alignment import Alignment
 from ..vectors import LayerRule, Layers
-from . import injection_recipe, injection_stage, layer_stage, question_stage
+from . import injection_recipe, injection_stage, layer_stage, question_recipe, question_stage
 from .conversations import HELD_BACK, judgments
 from .curriculum.preference_heads import PreferenceHeads
 from .injection_recipe import InjectionRecipe, Targets
@@ -233,9 +233,9 @@ class Job:
             raise PrefbenchError(f"{path.parent} knows no layers {rule!r}; run -p stage=layers again")
         return Layers.of_record(stored[rule])
 
-    def _question_recipe(self) -> question_stage.QuestionRecipe:
-        taught = question_stage.WITH_TEACHER if self.sources.teacher else question_stage.MINIATURE
-        recipe = taught if self.miniature else question_stage.PREDECESSOR
+    def _question_recipe(self) -> question_recipe.QuestionRecipe:
+        taught = question_recipe.WITH_TEACHER if self.sources.teacher else question_recipe.MINIATURE
+        recipe = taught if self.miniature else question_recipe.PREDECESSOR
         images, usual = self.request.images, recipe.questions.images
         return recipe if images is None else recipe.shortened(images / usual)
 

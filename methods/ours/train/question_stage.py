@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from prefbench.api import PrefbenchError, TrainUser
 from prefbench.files import atomic_file
-from prefbench.models.mllms.cards import Layout, MllmCard
+from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.tuning import tune
@@ -22,7 +22,7 @@ from prefbench.registry import Entry
 from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.questions import TEMPLATES
-from .conversations import KINDS, ConversationMaker, Sizes, judgments, users_of
+from .conversations import ConversationMaker, judgments, users_of
 from .curriculum.described_images import DescribedImages, whitened
 from .curriculum.history_batches import HistorySource
 from .curriculum.losses import CurriculumLosses
@@ -32,6 +32,7 @@ from .curriculum.synthetic_users import SyntheticUsers
 from .curriculum.teacher import learn_teacher
 from .judged_images import JudgedImages, encode_images
 from .question_batches import Drawing, QuestionBatches
+from .question_recipe import QuestionRecipe
 from .question_task import QuestionTask
 from .stored_names import recipe_text
 from .verdict_task import VerdictRows, VerdictTask
@@ -42,110 +43,6 @@ IMAGE_STATES, HEADS = "seen.pt", "taste.pt"
 _PRETRAINING = ("summary_pretraining", "gathering")
 """The folder of the first training, now and in version 0.1."""
 _COMPONENTS = 192
-
-
-@dataclass(frozen=True)
-class QuestionRecipe:
-    """How the language model is trained. `FitConfig.images` counts conversations here.
-
-    Args:
-        summary_pretraining: a first training on histories alone, with the curriculum; None leaves it out.
-        asked: questions per conversation.
-        kinds: see `ConversationMaker.shares`.
-        flip: share of conversations with the opposite of a user.
-        synthetic_share: share of conversations with synthetic users.
-        head_weight, teacher_weight: weights of the curriculum's losses; 0 leaves them out.
-        metric_steps, teacher_steps: steps of 64 users each; see `curriculum/teacher.py`.
-        freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
-        history: how histories are shown. In `verdicts` the word after each of their images is taught too.
-        full_histories: share of the batches whose histories are as long as can be.
-        sorting, verdicts: first trainings on rows of pictures of one token each (`verdict_task.py`), sorted by hidden
-            rules, without users, and then judged by users; None leaves them out. They need a frozen vision tower.
-        ruled: share of the rows of `verdicts` that are still sorted by a rule.
-        populations: so many other populations of the suite's train users are learned from as well, where it has any.
-    """
-
-    summary_pretraining: FitConfig | None
-    questions: FitConfig
-    sizes: Sizes = field(default_factory=Sizes)
-    asked: int = 6
-    kinds: tuple[float, float, float, float] = KINDS
-    flip: float = 0.5
-    synthetic_share: float = 0.6
-    head_weight: float = 1.0
-    teacher_weight: float = 1.0
-    metric_steps: int = 1600
-    teacher_steps: int = 4000
-    freeze_vision: bool = True
-    history: Layout = "blocks"
-    full_histories: float = 0.0
-    sorting: FitConfig | None = None
-    verdicts: FitConfig | None = None
-    ruled: float = 0.2
-    populations: int = 0
-
-    @property
-    def has_curriculum(self) -> bool:
-        """Whether there is more than the paper's questions: synthetic users, heads or a teacher."""
-        return bool(self.synthetic_share or self.head_weight or self.teacher_weight)
-
-    def shortened(self, share: float) -> QuestionRecipe:
-        """The recipe with this share of the conversations in each training."""
-
-        def shorter(fit: FitConfig) -> FitConfig:
-            return replace(fit, images=max(1, round(share * fit.images)))
-
-        names = ("summary_pretraining", "sorting", "verdicts")
-        first = {name: shorter(fit) for name in names if (fit := getattr(self, name)) is not None}
-        return replace(self, questions=shorter(self.questions), **first)
-
-
-MINIATURE = QuestionRecipe(
-    summary_pretraining=None,
-    questions=FitConfig(images=8_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
-    sizes=Sizes(one_sided=0.15),
-    asked=4,
-    kinds=(0.5, 0.1, 0.1, 0.3),
-    synthetic_share=0.0,
-    head_weight=0.0,
-    teacher_weight=0.0,
-    history="verdicts",
-    full_histories=0.7,
-    sorting=FitConfig(
-        images=24_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
-    ),
-    verdicts=FitConfig(
-        images=56_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
-    ),
-    populations=1,
-)
-"""Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
-
-Before them come rows of examples: some that no user judged, which stand for what a public language model has read, and
-some by users.
-"""
-WITH_TEACHER = QuestionRecipe(
-    summary_pretraining=FitConfig(
-        images=48_000, batch=16, lr=1.5e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120
-    ),
-    questions=FitConfig(images=40_000, batch=16, lr=1e-3, warmup_steps=100, ema=0.998, decay=0.6, save_every_s=120),
-    sizes=Sizes(one_sided=0.15),
-)
-"""What the shipped `mini-mllm` was trained by; it also learned from a teacher and from synthetic users."""
-PREDECESSOR = QuestionRecipe(
-    summary_pretraining=None,
-    questions=FitConfig(images=48_000, batch=4, lr=1e-5, warmup_steps=1, weight_decay=0.01, decay=1.0),
-    asked=1,
-    flip=0.0,
-    synthetic_share=0.0,
-    head_weight=0.0,
-    teacher_weight=0.0,
-    freeze_vision=False,
-)
-"""After learn-user-pref (arXiv 2508.08220): LoRA of rank 8, a learning rate of 1e-5 without warm-up, one question each.
-
-Its batch is 2 with 4 accumulated; here it is 4, and how many conversations make two epochs is ours.
-"""
 
 
 def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
@@ -193,7 +90,7 @@ def teach(
             questions=questions,
             flip=recipe.flip,
             paired=shown == "verdicts",
-            shares=recipe.kinds,
+            shows=recipe.shows,
         )
         batches = QuestionBatches(
             mllm,

@@ -27,7 +27,7 @@ _NEWER: Mapping[str, Any] = {
     "verdicts": None,
     "ruled": 0.2,
     "populations": 0,
-    "kinds": (0.6, 0.2, 0.1, 0.1),
+    "shows": 0.1,
 }
 """Fields of a recipe of questions that version 0.1 did not have, with what it did."""
 

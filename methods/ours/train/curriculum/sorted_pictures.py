@@ -59,8 +59,9 @@ def _without_prompts(features: Tensor, prompts: Sequence[str]) -> Tensor:
     group = torch.from_numpy(np.unique(np.asarray(prompts), return_inverse=True)[1])
     counts = torch.bincount(group)
     means = torch.zeros(len(counts), features.shape[1])
-    for rows in torch.arange(len(features)).split(_AT_ONCE):
+    chunks = torch.split(torch.arange(len(features)), _AT_ONCE)
+    for rows in chunks:
         means.index_add_(0, group[rows], features[rows].float())
     means = torch.where(counts[:, None] < _ENOUGH, 0.0, means / counts[:, None])
-    rest = [features[rows].float() - means[group[rows]] for rows in torch.arange(len(features)).split(_AT_ONCE)]
+    rest = [features[rows].float() - means[group[rows]] for rows in chunks]
     return torch.cat([part.to(features.dtype) for part in rest])
