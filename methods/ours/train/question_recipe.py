@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from prefbench.models.mllms.cards import Layout
 from prefbench.training.loop import FitConfig
 
-from .conversations import Sizes
+from .conversations import ConversationMaker, Sizes
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class QuestionRecipe:
     questions: FitConfig
     sizes: Sizes = field(default_factory=Sizes)
     asked: int = 6
-    shows: float = 0.1
+    shows: float = ConversationMaker.shows
     flip: float = 0.5
     synthetic_share: float = 0.6
     head_weight: float = 1.0
@@ -47,7 +47,7 @@ class QuestionRecipe:
     full_histories: float = 0.0
     sorting: FitConfig | None = None
     verdicts: FitConfig | None = None
-    ruled: float = 0.2
+    ruled: float = 0.25
     populations: int = 0
 
     @property
@@ -86,10 +86,10 @@ MINIATURE = QuestionRecipe(
     history="verdicts",
     full_histories=0.7,
     sorting=FitConfig(
-        images=24_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
+        images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
     ),
     verdicts=FitConfig(
-        images=56_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
+        images=48_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
     ),
     populations=1,
 )

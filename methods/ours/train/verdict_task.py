@@ -83,6 +83,9 @@ class VerdictRows:
 class VerdictTask(nn.Module):
     """Cross-entropy of the word after each picture, given the pictures and words before it.
 
+    Between the two words alone: to make both likelier than a vocabulary's other words is learned first, and leaves the
+    two embeddings, which are input too, hardly different.
+
     Args:
         tower: image tokens (N, tokens, W) of all judged images.
     """
@@ -97,9 +100,9 @@ class VerdictTask(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         device, shown = self.model.device, batch["shown"]
-        ids = self._ids.to(device)[:1].repeat(len(shown), 1)
-        words = self._ids.to(device)[:, self._words_at[0]][batch["liked"]]
-        ids[:, self._words_at] = words
+        ids, liked = self._ids.to(device)[:1].repeat(len(shown), 1), batch["liked"]
+        words = self._ids.to(device)[:, self._words_at[0]]
+        ids[:, self._words_at] = words[liked]
         tokens = self._tokens[shown.to(self._tokens.device)].to(device).flatten(0, 1)[:, None]
         seen = {"image": BaseModelOutputWithPooling(pooler_output=list(tokens))}
         with _nearer(self.model, self._shorter):
@@ -107,7 +110,7 @@ class VerdictTask(nn.Module):
                 input_ids=ids, attention_mask=torch.ones_like(ids), mm_encoder_outputs=seen, use_cache=False
             ).logits
         before = [column - 1 for column in self._words_at]
-        return F.cross_entropy(logits[:, before].float().flatten(0, 1), words.flatten())
+        return F.cross_entropy(logits[:, before][..., words].float().flatten(0, 1), liked.flatten())
 
 
 def _rows_of_words(mllm: Mllm) -> tuple[Tensor, list[int]]:
