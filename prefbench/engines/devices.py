@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 from prefbench.api import PrefbenchError, counted
@@ -10,6 +11,11 @@ from prefbench.api.near import unknown
 from prefbench.models.devices import DEVICES
 
 FORMS = "8 (so many accelerators), all, cuda:0,cuda:2 or cpu:2 (two workers on the CPU)"
+_NUMBER = re.compile("-?[0-9]+")
+_MOST = 1024
+"""Workers of one machine at most."""
+_SHOWN = 40
+"""Letters of what was given that a message repeats."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -29,10 +35,12 @@ def parse_devices(given: str | int | Iterable[str]) -> list[str]:
         raise PrefbenchError(f"devices are {FORMS}, got {given!r}")
     words = [str(given)] if isinstance(given, int) else given.split(",") if isinstance(given, str) else list(given)
     names = [word.strip() for word in map(str, words)]
-    if len(names) == 1 and (names[0] == "all" or names[0].lstrip("-").isdecimal()):
-        if names[0] != "all" and int(names[0]) < 1:
-            raise PrefbenchError(f"--devices {names[0]}: at least one worker is needed")
+    if not names:
+        raise PrefbenchError(f"no devices are named: at least one worker is needed; devices are {FORMS}")
+    if names == ["all"]:
         return names
+    if len(names) == 1 and _NUMBER.fullmatch(names[0]):
+        return [str(_counted(names[0], names[0]))]
     workers = [device for name in names for device in _workers(name)]
     if twice := next((one for one in workers if one != "cpu" and workers.count(one) > 1), None):
         raise PrefbenchError(f"--devices names {twice} twice: one worker per device")
@@ -50,19 +58,27 @@ def check_devices(given: str | int | Iterable[str], device: str | None) -> None:
         raise PrefbenchError(f"give --device or --devices, not both: {device} and {given}")
 
 
+def _counted(number: str, name: str) -> int:
+    """Workers in digits. Raises `PrefbenchError` for none, and for more than a machine has room for."""
+    digits = number.lstrip("0")
+    if not digits or digits.startswith("-"):
+        raise PrefbenchError(f"--devices {name[:_SHOWN]}: at least one worker is needed")
+    if len(digits) > len(str(_MOST)) or int(digits) > _MOST:
+        raise PrefbenchError(f"--devices {name[:_SHOWN]}: at most {_MOST:,} workers are started on one machine")
+    return int(digits)
+
+
 def _workers(name: str) -> list[str]:
     kind, colon, number = name.partition(":")
     if kind not in DEVICES:
-        raise PrefbenchError(f"{unknown('device', name, list(DEVICES))}; --devices takes {FORMS}")
+        raise PrefbenchError(f"{unknown('device', name[:_SHOWN], list(DEVICES))}; --devices takes {FORMS}")
     if colon and not (number.isascii() and number.isdecimal()):
-        raise PrefbenchError(f"--devices {name}: {number!r} is no number; --devices takes {FORMS}")
+        raise PrefbenchError(f"--devices {name[:_SHOWN]}: {number[:_SHOWN]!r} is no number; --devices takes {FORMS}")
     if kind == "cuda" and not colon:
         raise PrefbenchError(f"--devices {name}: say which, as cuda:0, or all")
     if kind != "cpu":
-        return [f"{kind}:{int(number)}" if colon else kind]
-    if colon and int(number) < 1:
-        raise PrefbenchError(f"--devices {name}: at least one worker is needed")
-    return ["cpu"] * (int(number) if colon else 1)
+        return [f"{kind}:{number.lstrip('0') or 0}" if colon else kind]
+    return ["cpu"] * (_counted(number, name) if colon else 1)
 
 
 def devices_here(workers: list[str]) -> list[str]:

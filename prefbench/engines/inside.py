@@ -52,7 +52,20 @@ def perform(pickled: bytes) -> Reply:
         value, refusal = task(*arguments), None
     except PrefbenchError as error:
         value, refusal = None, _plain(error)
+    except Exception as error:
+        if not _travels(error):  # it would end the worker, and nobody would read what it was
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
     return Reply(value, refusal, _logged())
+
+
+def _travels(error: Exception) -> bool:
+    """Whether it can be pickled, and be made again from that."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True
 
 
 def _unpickled(pickled: bytes) -> Any:

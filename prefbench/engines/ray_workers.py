@@ -44,8 +44,9 @@ class Ray:
     def __post_init__(self) -> None:
         """Raises `PrefbenchError` for a share of accelerators that no worker can have."""
         share = self.gpus_per_worker
-        if not (math.isfinite(share) and share >= 0 and (share <= 1 or share == int(share))):
-            raise PrefbenchError(f"--gpus-per-worker is a share of 1, or a whole number; got {share:g}")
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not (number and math.isfinite(share) and share >= 0 and (share <= 1 or share == int(share))):
+            raise PrefbenchError(f"--gpus-per-worker is a share of 1, or a whole number; got {share!r}")
 
     @contextmanager
     def workers(self, devices: str | int | Iterable[str] | None) -> Iterator[list[RayWorker]]:
@@ -58,8 +59,8 @@ class Ray:
         Raises:
             PrefbenchError: Ray is not installed, no cluster answers, it has no room, or devices are named one by one.
         """
-        ray = _loaded()
         count, on_cpu = _asked_for(devices)
+        ray = _loaded()
         with self._connected():
             gpus = 0.0 if on_cpu else self.gpus_per_worker
             room = ray.cluster_resources()

@@ -41,12 +41,20 @@ def test_devices_are_named_in_several_ways(given: str | int | list[str], expecte
         ("cpu:2,cuda:0", "cpu and cuda"),
         (True, "got True"),
         (None, "got None"),
+        ([], "no devices are named"),
+        ("--5", "--5"),
+        ("٣", "٣"),
+        ("1025", "at most 1,024 workers"),
+        ("cpu:99999999999", "at most 1,024 workers"),
+        ("9" * 5000, "at most 1,024 workers"),
+        ("cpu:" + "9" * 5000, "at most 1,024 workers"),
     ],
 )
 def test_mistakes_are_told_in_one_line(given: object, said: str) -> None:
     with pytest.raises(PrefbenchError, match=said) as refusal:
         devices.parse_devices(given)  # type: ignore[arg-type]
     assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 300
 
 
 def test_a_device_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

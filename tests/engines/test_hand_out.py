@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 from prefbench.api import PrefbenchError
 from prefbench.engines.crew import AGAIN, Crew
 from prefbench.engines.hand_out import hand_out
+from prefbench.engines.inside import perform
 from prefbench.engines.workers import Reply, Worker, ask
 
 
@@ -205,3 +207,21 @@ def test_without_a_part_nobody_is_waited_for() -> None:
     with crew(1, lambda _: late.wait(30)).at_work() as working:
         hand_out(Tracing(), [], working)
         late.set()
+
+
+class AwkwardError(Exception):
+    """Pickles, but cannot be made again: its text alone is kept."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def _raise_awkward() -> None:
+    raise AwkwardError("one", "two")
+
+
+def test_an_error_that_cannot_travel_is_told_in_words() -> None:
+    with pytest.raises(RuntimeError, match="AwkwardError: one and two"):
+        perform(pickle.dumps((_raise_awkward, ())))
+    with pytest.raises(ZeroDivisionError):
+        perform(pickle.dumps((divmod, (1, 0))))
