@@ -119,7 +119,8 @@ def test_what_a_cluster_cannot_give_is_one_line(cluster: Any, choices: dict[str,
     ):
         with pytest.raises(PrefbenchError, match=line):
             prefbench.run(f"{METHODS}:Odd", devices=devices, ray=Ray(cluster.address), **choices)
-    with pytest.raises(PrefbenchError, match="share of 1, or a whole number"):
-        Ray(gpus_per_worker=1.5)
+    for share in (1.5, "x", None, True):
+        with pytest.raises(PrefbenchError, match="share of 1, or a whole number"):
+            Ray(gpus_per_worker=share)  # type: ignore[arg-type]
     with pytest.raises(PrefbenchError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
         prefbench.run(f"{METHODS}:Odd", devices="cpu:2", ray=Ray("127.0.0.1:1"), **choices)
