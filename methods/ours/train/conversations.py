@@ -131,8 +131,8 @@ class ConversationMaker:
 
     def _shares(self, persona: Persona, train_user: TrainUser) -> FloatArray:
         """How often each kind of question is asked of one user: nothing that has no answer."""
-        told = (1 - self.shows) / 0.9
-        shares = np.array([0.6 * told, 0.2 * told, 0.1 * told, self.shows])
+        about_likes = (1 - self.shows) / 0.9
+        shares = np.array([0.6 * about_likes, 0.2 * about_likes, 0.1 * about_likes, self.shows])
         shares *= [True, True, bool(persona.likes and persona.dislikes), bool(train_user.shows)]
         normalised: FloatArray = shares / shares.sum()
         return normalised

@@ -12,7 +12,7 @@ from .conversations import ConversationMaker, Sizes
 
 @dataclass(frozen=True)
 class QuestionRecipe:
-    """How the language model is trained. `FitConfig.images` counts conversations here.
+    """How the language model is trained. `FitConfig.images` counts conversations, in `sorting` and `verdicts` rows.
 
     Args:
         summary_pretraining: a first training on histories alone, with the curriculum; None leaves it out.

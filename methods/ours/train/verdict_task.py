@@ -62,8 +62,8 @@ class VerdictRows:
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         """`shown` (B, 32) rows of images, and `liked` (B, 32) in {0, 1}."""
-        drawn = [self._row(rng) for _ in range(size)]
-        shown, liked = (np.stack(part) for part in zip(*drawn, strict=True))
+        rows = [self._row(rng) for _ in range(size)]
+        shown, liked = (np.stack(part) for part in zip(*rows, strict=True))
         return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked)}
 
     def _row(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -159,5 +159,5 @@ def _rows(judgments: Sequence[Judgment], rows: Mapping[str, int]) -> NDArray[np.
 
 
 def _some(side: NDArray[np.int64], many: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    drawn: NDArray[np.int64] = rng.permutation(side)[:many]
-    return drawn if len(drawn) == many else rng.choice(side, size=many)
+    some: NDArray[np.int64] = rng.permutation(side)[:many]
+    return some if len(some) == many else rng.choice(side, size=many)
