@@ -64,7 +64,7 @@ def _counted(number: str, name: str) -> int:
     if not digits or digits.startswith("-"):
         raise PrefbenchError(f"--devices {name[:_SHOWN]}: at least one worker is needed")
     if len(digits) > len(str(_MOST)) or int(digits) > _MOST:
-        raise PrefbenchError(f"--devices {name[:_SHOWN]}: at most {_MOST:,} workers are started on one machine")
+        raise PrefbenchError(f"--devices {name[:_SHOWN]}: one machine starts {_MOST:,} at most")
     return int(digits)
 
 

@@ -44,10 +44,10 @@ def test_devices_are_named_in_several_ways(given: str | int | list[str], expecte
         ([], "no devices are named"),
         ("--5", "--5"),
         ("٣", "٣"),
-        ("1025", "at most 1,024 workers"),
-        ("cpu:99999999999", "at most 1,024 workers"),
-        ("9" * 5000, "at most 1,024 workers"),
-        ("cpu:" + "9" * 5000, "at most 1,024 workers"),
+        ("1025", "one machine starts 1,024 at most"),
+        ("cpu:99999999999", "one machine starts 1,024 at most"),
+        ("9" * 5000, "one machine starts 1,024 at most"),
+        ("cpu:" + "9" * 5000, "one machine starts 1,024 at most"),
     ],
 )
 def test_mistakes_are_told_in_one_line(given: object, said: str) -> None:
