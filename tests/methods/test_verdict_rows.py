@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from prefbench.api import TrainUser
 from prefbench.methods.ours.train.conversations import judgments
 from prefbench.methods.ours.train.curriculum.sorted_pictures import SortedPictures
 from prefbench.methods.ours.train.judged_images import JudgedImages, encode_images
-from prefbench.methods.ours.train.verdict_task import PICTURES, VerdictRows, VerdictTask
+from prefbench.methods.ours.train.verdict_task import (
+    PICTURES,
+    VerdictRows,
+    VerdictTask,
+    attention_of_copies,
+    positions_of_copies,
+)
+from prefbench.methods.shared.questions import TEMPLATES
+from prefbench.models.mllms.conversation import ask
 from prefbench.models.mllms.model import Mllm
+from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
+from prefbench.suites.picturebook.miniatures.mini_mllm import LATENTS, build_mini_mllm
 
 
 @pytest.fixture
@@ -65,16 +79,54 @@ def test_a_model_learns_the_words_after_pictures_from_the_rows_alone(
     assert int(shows.sum()) == PICTURES, "one token per picture"
 
 
-def test_local_layers_look_no_further_than_a_shorter_picture_and_its_word(mllm: Mllm, tower: Tensor) -> None:
-    """A window of tokens is as many fewer as pictures are shorter, and as before after the loss."""
-    config = mllm.model.config.get_text_config()
-    task, seen = VerdictTask(mllm, tower), []
-    before = getattr(config, "sliding_window", None)
-    hook = mllm.model.model.text_model.register_forward_pre_hook(lambda *_: seen.append(config.sliding_window))
-    config.sliding_window = tower.shape[1] + 2
-    try:
-        task({"shown": torch.zeros(1, PICTURES, dtype=torch.long), "liked": torch.zeros(1, PICTURES, dtype=torch.long)})
-        assert (seen, config.sliding_window) == ([3], tower.shape[1] + 2)
-    finally:
-        hook.remove()
-        config.sliding_window = before
+@pytest.mark.parametrize("window", [None, 4])
+def test_a_token_that_counts_as_several_is_attended_to_like_so_many(window: int | None) -> None:
+    """Every copy is written out, and those are counted that the middle copy of each token sees."""
+    counts = torch.tensor([1, 3, 1, 2, 1])
+    owners = torch.repeat_interleave(torch.arange(5), counts).tolist()
+    middles = [0, 2, 4, 5, 7]
+    assert positions_of_copies(counts).tolist() == middles
+    added = attention_of_copies(counts, window)
+    for row, at in enumerate(middles):
+        seen = [owners[other] for other in range(at + 1) if window is None or other > at - window]
+        for column in range(5):
+            copies = seen.count(column)
+            assert added[row, column] == (pytest.approx(np.log(copies)) if copies else torch.finfo(torch.float32).min)
+
+
+def test_a_picture_that_counts_as_twelve_tokens_is_one_of_twelve_equal_tokens() -> None:
+    """By states of words after the first layer of the miniature, in which positions do not count, and their mask."""
+    model, processor = build_mini_mllm(TEMPLATES.texts())
+    mini = Mllm(
+        replace(MINI_MLLM, history="verdicts"), model.eval(), processor, folder=None, device=torch.device("cpu")
+    )
+    language = model.model.text_model
+    language.layers = language.layers[:1]
+    tower = torch.randn(PICTURES, LATENTS, mini.width)
+    task, states = VerdictTask(mini, tower), []
+    liked = torch.arange(PICTURES)[None] % 2
+    language.register_forward_hook(lambda *args: states.append(args[-1].last_hidden_state[0]))
+    with torch.no_grad():
+        task({"shown": torch.arange(PICTURES)[None], "liked": liked, "copies": torch.tensor([LATENTS])})
+        task({"shown": torch.arange(PICTURES)[None], "liked": liked, "copies": torch.tensor([1])})
+        words, picture = (TEMPLATES.disliked[0], TEMPLATES.liked[0]), Image.new("RGB", (8, 8))
+        parts = [part for side in liked[0].tolist() for part in (picture, words[side])]
+        inputs = mini.batch([[ask(*parts)]], to_be_answered=False, pixels=False)
+        equal = BaseModelOutputWithPooling(pooler_output=list(task._tokens[:, None].expand(-1, LATENTS, -1)))
+        model(**inputs, mm_encoder_outputs={"image": equal}, use_cache=False)
+    is_word = inputs["input_ids"][0] != model.config.image_token_id
+    counted, single = (row[~task._shows] for row in states[:2])
+    written_out = states[2][is_word][: len(counted)]
+    torch.testing.assert_close(counted, written_out, atol=1e-5, rtol=1e-4)
+    assert (single - written_out).abs().max() > 0.1
+
+
+def test_a_batch_counts_its_pictures_as_one_number_of_copies(
+    train_users: list[TrainUser], judged_images: JudgedImages, rules: SortedPictures
+) -> None:
+    rows = VerdictRows(train_users, judged_images.rows, rules, flip=0.5, ruled=0.5, copies=12)
+    drawn = [rows(np.random.default_rng(seed), 3)["copies"].tolist() for seed in range(60)]
+    assert all(len(set(batch)) == 1 for batch in drawn)
+    assert {min(b[0] for b in drawn), max(b[0] for b in drawn)} == {1, 12}
+    alone = VerdictRows(train_users, judged_images.rows, rules, flip=0.5, ruled=0.5)
+    assert alone(np.random.default_rng(0), 2)["copies"].tolist() == [1, 1]

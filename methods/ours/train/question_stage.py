@@ -133,9 +133,10 @@ def _learn_verdicts(
     prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
     task, rules = VerdictTask(mllm, tower), SortedPictures(tower, prompts)
     progress = []
-    for name, config, ruled in (("sorting", recipe.sorting, 1.0), ("verdicts", recipe.verdicts, recipe.ruled)):
+    trained = (("sorting", recipe.sorting, 1.0, 1), ("verdicts", recipe.verdicts, recipe.ruled, tower.shape[1]))
+    for name, config, ruled, copies in trained:
         if config is not None:
-            rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled)
+            rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled, copies=copies)
             progress.append(fit(task, rows, config, folder / name, made_of=_identity(train_users, recipe)))
     return progress
 

@@ -3,14 +3,16 @@
 A picture of a dozen tokens makes a row of 32 pictures a dozen times as long, and the word after each picture is all
 that is taught. So the model first meets each picture as the mean of its image tokens, many more pictures in the same
 time, and whole pictures afterwards, in conversations.
+
+To attention a dozen tokens are not one: they draw a dozen times as much of it away from the words, and what was learned
+on single tokens is lost on whole pictures. So a mean counts as several equal tokens: its share of attention and the
+positions that follow are those of so many copies, at the cost of one.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -45,6 +47,7 @@ class VerdictRows:
         flip: share of the rows with the opposite of a user.
         rules: draws the pictures of a rule.
         ruled: share of the rows that are sorted by a rule.
+        copies: most copies that a picture's one token counts as; how many is drawn for each batch, log-uniformly.
     """
 
     def __init__(
@@ -55,16 +58,18 @@ class VerdictRows:
         *,
         flip: float,
         ruled: float,
+        copies: int = 1,
     ) -> None:
-        self.rules, self.flip, self.ruled = rules, flip, ruled
+        self.rules, self.flip, self.ruled, self.copies = rules, flip, ruled, copies
         histories = [train_user.history for train_user in train_users]
         self._sides = [(_rows(h.liked, rows), _rows(h.disliked, rows)) for h in histories]
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
-        """`shown` (B, 32) rows of images, and `liked` (B, 32) in {0, 1}."""
+        """`shown` (B, 32) rows of images, `liked` (B, 32) in {0, 1}, and `copies` (B,), one number for all."""
         rows = [self._row(rng) for _ in range(size)]
         shown, liked = (np.stack(part) for part in zip(*rows, strict=True))
-        return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked)}
+        copies = torch.full((size,), round(self.copies ** rng.random()))
+        return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked), "copies": copies}
 
     def _row(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         sides = self.rules(rng, PICTURES) if rng.random() < self.ruled else self._of_user(rng)
@@ -95,7 +100,7 @@ class VerdictTask(nn.Module):
         self.model = mllm.model
         self._tokens = _pooled(tower)
         self._ids, self._words_at = _rows_of_words(mllm)
-        self._shorter = tower.shape[1] - 1
+        self._shows = self._ids[0] == mllm.model.config.image_token_id
         store_trained_alone(self)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -105,12 +110,47 @@ class VerdictTask(nn.Module):
         ids[:, self._words_at] = words[liked]
         tokens = self._tokens[shown.to(self._tokens.device)].to(device).flatten(0, 1)[:, None]
         seen = {"image": BaseModelOutputWithPooling(pooler_output=list(tokens))}
-        with _nearer(self.model, self._shorter):
-            logits = self.model(
-                input_ids=ids, attention_mask=torch.ones_like(ids), mm_encoder_outputs=seen, use_cache=False
-            ).logits
+        counts = torch.where(self._shows, int(batch["copies"][0]), 1)
+        logits = self.model(
+            input_ids=ids,
+            position_ids=positions_of_copies(counts).to(device).expand(len(ids), -1),
+            attention_mask=self._mask(counts, len(ids)),
+            mm_encoder_outputs=seen,
+            use_cache=False,
+        ).logits
         before = [column - 1 for column in self._words_at]
         return F.cross_entropy(logits[:, before][..., words].float().flatten(0, 1), liked.flatten())
+
+    def _mask(self, counts: Tensor, rows: int) -> Tensor | dict[str, Tensor]:
+        """Masks (B, 1, tokens, tokens), one for each kind of layer where the model has several."""
+        config = self.model.config.get_text_config()
+        kinds, window = getattr(config, "layer_types", None), getattr(config, "sliding_window", None)
+
+        def of(window: int | None) -> Tensor:
+            return attention_of_copies(counts, window).to(self.model.device).expand(rows, 1, -1, -1)
+
+        if kinds is None:
+            return of(window)
+        return {kind: of(window if kind == "sliding_attention" else None) for kind in kinds}
+
+
+def positions_of_copies(counts: Tensor) -> Tensor:
+    """Positions (tokens,) where every token stands for the middle one of `counts` (tokens,) equal tokens in a row."""
+    return counts.cumsum(0) - 1 - counts // 2
+
+
+def attention_of_copies(counts: Tensor, window: int | None = None) -> Tensor:
+    """What is added to attention's logits, (tokens, tokens): to attend to n copies is to add log n to their logit.
+
+    Args:
+        counts: (tokens,) how many equal tokens each stands for.
+        window: of a local layer; a token sees itself and so many less one before it.
+    """
+    last = counts.cumsum(0) - 1
+    at = positions_of_copies(counts)[:, None]
+    first = last - counts + 1 if window is None else torch.maximum(last - counts + 1, at - window + 1)
+    visible = (torch.minimum(last, at) - first + 1).clamp(min=0)
+    return visible.float().log().clamp(min=torch.finfo(torch.float32).min)
 
 
 def _rows_of_words(mllm: Mllm) -> tuple[Tensor, list[int]]:
@@ -138,20 +178,6 @@ def _pooled(tower: Tensor) -> Tensor:
     """The mean (N, W) of every image's tokens, as large as a token is on average."""
     means = tower.float().mean(1)
     return means * (tower[:_SAMPLE].float().square().mean() / means[:_SAMPLE].square().mean()).sqrt()
-
-
-@contextmanager
-def _nearer(model: Any, fewer: int) -> Iterator[None]:
-    """Context in which local layers see so many tokens fewer, as every picture is."""
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    if window is not None:
-        config.sliding_window = max(1, window - fewer)
-    try:
-        yield
-    finally:
-        if window is not None:
-            config.sliding_window = window
 
 
 def _rows(judgments: Sequence[Judgment], rows: Mapping[str, int]) -> NDArray[np.int64]:
