@@ -15,6 +15,7 @@ from prefbench.api import (
     Context,
     Drawing,
     Features,
+    FloatArray,
     History,
     Method,
     MethodCard,
@@ -32,7 +33,7 @@ from ..shared.image_tower import tower_name
 from ..shared.questions import Examples, likes_question
 from ..shared.verdicts import Verdicts
 from . import weights
-from .vectors import join, referred
+from .vectors import HistoryReader, join, referred
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +87,18 @@ class PrefGen(Method):
     def setup(self, context: Context) -> None:
         super().setup(context)
         backbone = context.backbone
-        folder = Path(self.weights) if self.weights else weights.folder_for(backbone.card.name)
-        self.config, self.adapter, self.layers, self.scales = weights.load(folder, backbone)
+        folder = Path(self.weights) if self.weights else weights.folder_for(backbone.card.name, self.card.name)
+        self.config, self.adapter, self.layers, self.scales = weights.load(folder, backbone, self.card.name)
         self.adapter.set_scale(self.user_scale)
-        self.mllm, self.embed_images = weights.load_readers(folder, self.config, backbone)
+        self.reader = self._load_reader(folder)
+        self.embed_images = weights.load_image_embedder(folder, self.config, backbone, self.card.name)
+        self._digest = weights.digest(folder, self.config, self.reader, self.embed_images)
+
+    def _load_reader(self, folder: Path) -> HistoryReader:
+        """What reads histories: here the language model, which also gives verdicts."""
+        self.mllm = weights.load_language_model(folder, self.config, self.context.backbone)
         self.asking, self.verdicts = Asking(self.mllm), Verdicts(self.mllm)
-        self._digest = weights.digest(folder, self.config, self.mllm, self.embed_images)
+        return self.mllm
 
     @property
     def card_in_use(self) -> MethodCard:
@@ -118,7 +125,7 @@ class PrefGen(Method):
         if not self.words and self.n == 1:
             return Profile(history.user, vectors)
         told = {"vectors": vectors, "words": self._said(history) if self.words else ""}
-        return Profile(history.user, told | ({"after": self.verdicts.kept(history)} if self.n > 1 else {}))
+        return Profile(history.user, told | ({"after": self._kept(history)} if self.n > 1 else {}))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         """One drawing per request, the one of `n` that the language model gives the most probable yes."""
@@ -147,7 +154,15 @@ class PrefGen(Method):
 
     def _best(self, told: Mapping[str, Any], images: Sequence[Any]) -> int:
         """The place of the drawing that the user most probably likes, the first of equals."""
-        return 0 if len(images) == 1 else int(self.verdicts.again(told["after"], images).argmax())
+        return 0 if len(images) == 1 else int(self._likes(told["after"], images).argmax())
+
+    def _kept(self, history: History) -> Any:
+        """What `_likes` needs of a history, as plain data for a profile."""
+        return self.verdicts.kept(history)
+
+    def _likes(self, kept: Any, images: Sequence[Any]) -> FloatArray:
+        """How much the user likes each drawing (N,)."""
+        return self.verdicts.again(kept, images)
 
     def _said(self, history: History) -> str:
         """What the language model says the user likes, ready for a prompt; empty where that cannot be used."""
@@ -175,7 +190,7 @@ class PrefGen(Method):
     def _states(self, examples: Sequence[Examples]) -> HiddenStates | None:
         """The states of the histories that are not empty; None where all are."""
         questions = [likes_question(one) for one in examples if one]
-        return self.mllm.states(questions) if questions else None
+        return self.reader.states(questions) if questions else None
 
     def _vectors(self, examples: Sequence[Examples], states: HiddenStates | None) -> Tensor:
         """(N, F), from what `_states` gives; zeros, the average user, where nothing is shown."""

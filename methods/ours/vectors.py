@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from prefbench.files import write_atomic
-from prefbench.models.mllms.model import HiddenStates, Mllm
+from prefbench.models.mllms.conversation import Conversation
+from prefbench.models.mllms.model import HiddenStates
 
 from ..shared.image_tower import most_typical
 from .fusion import Widths
@@ -23,6 +24,24 @@ LayerRule = Literal["chosen", "random", "random-sem", "random-core", "all", "top
 Reference = Literal["random", "typical", "first"]
 """Of the liked pictures of a history, the one that `e_img` is taken from: any, the one nearest to the mean of all, or
 the first. Any is for training alone: the weights are then used with the most typical one."""
+
+
+class HistoryReader(Protocol):
+    """What reads histories: a language model, or what stands in its place."""
+
+    @property
+    def width(self) -> int:
+        """W, of a state."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that states depend on."""
+        ...
+
+    def states(self, conversations: Sequence[Conversation], *, batch: int = 8) -> HiddenStates:
+        """The states after each conversation."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -90,9 +109,9 @@ def join(sem: Tensor, core: Tensor, img: Tensor) -> Tensor:
     return torch.cat([sem, core, img], dim=1)
 
 
-def widths(layers: Layers, mllm: Mllm, image: int) -> Widths:
+def widths(layers: Layers, reader: HistoryReader, image: int) -> Widths:
     """Widths of the parts of a user vector."""
-    return Widths(len(layers.sem) * mllm.width, mllm.width, image)
+    return Widths(len(layers.sem) * reader.width, reader.width, image)
 
 
 def referred(embeddings: Tensor, rule: Reference) -> int:

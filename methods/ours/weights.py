@@ -24,7 +24,7 @@ from prefbench.training.adapter import Adapter
 
 from ..shared.image_tower import ImageEmbedder, load_image_tower
 from .fusion import Fusion, Widths
-from .vectors import Layers, Reference, Scales
+from .vectors import HistoryReader, Layers, Reference, Scales
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +64,9 @@ class Config:
         return cls(**stored | {"widths": Widths(**stored["widths"]), "without": tuple(stored["without"])})
 
 
-def folder_for(backbone: str) -> Path:
-    """Folder of the shipped weights for a backbone."""
-    return WEIGHTS / f"ours-{backbone}"
+def folder_for(backbone: str, method: str = "ours") -> Path:
+    """Folder of a method's shipped weights for a backbone."""
+    return WEIGHTS / f"{method}-{backbone}"
 
 
 def save(folder: Path, config: Config, adapter: Adapter, layers: Layers, scales: Scales) -> None:
@@ -79,16 +79,16 @@ def save(folder: Path, config: Config, adapter: Adapter, layers: Layers, scales:
         config.save(fresh / CONFIG)
 
 
-def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Scales]:
+def load(folder: Path, backbone: Backbone, method: str = "ours") -> tuple[Config, Adapter, Layers, Scales]:
     """Attaches the stored adapter to the backbone.
 
     Raises:
         PrefbenchError: nothing there, damaged, or trained with another kind of backbone.
     """
-    command = _command(backbone)
+    command = _command(backbone, method)
     if not (folder / CONFIG).is_file():
         name = backbone.card.name
-        raise PrefbenchError(f"ours has no weights for backbone {name!r} in {folder}; train them: {command}")
+        raise PrefbenchError(f"{method} has no weights for backbone {name!r} in {folder}; train them: {command}")
     try:
         config = Config.load(folder / CONFIG)
         layers = Layers.load(folder / LAYERS)
@@ -111,12 +111,12 @@ def load(folder: Path, backbone: Backbone) -> tuple[Config, Adapter, Layers, Sca
     return config, adapter, layers, scales
 
 
-def digest(folder: Path, config: Config, mllm: Mllm, embed_images: ImageEmbedder) -> str:
-    """SHA-256 over all that pixels depend on: adapter, layers, shape, language model and image tower."""
+def digest(folder: Path, config: Config, reader: HistoryReader, embed_images: ImageEmbedder) -> str:
+    """SHA-256 over all that pixels depend on: adapter, layers, shape, reader and image tower."""
     files = hub.digest({folder: [folder / FILE, folder / LAYERS]})
     shape = replace(config, mllm="", image_tower="", image_tower_digest="")
     later = "" if config.reference == "typical" else f" {config.reference}"
-    return hashlib.sha256(f"{files} {shape} {mllm.digest} {embed_images.digest}{later}".encode()).hexdigest()
+    return hashlib.sha256(f"{files} {shape} {reader.digest} {embed_images.digest}{later}".encode()).hexdigest()
 
 
 def attach(backbone: Backbone, config: Config) -> Adapter:
@@ -125,11 +125,11 @@ def attach(backbone: Backbone, config: Config) -> Adapter:
     return Adapter(backbone.pipeline.unet, fusion, tokens=fusion.total)
 
 
-def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm, ImageEmbedder]:
-    """The language model and the image tower that make user vectors as the adapter in `folder` knows them.
+def load_language_model(folder: Path, config: Config, backbone: Backbone) -> Mllm:
+    """The language model that reads histories as the adapter in `folder` knows them.
 
     Raises:
-        PrefbenchError: one of them is not here, or is not the one the adapter was trained with.
+        PrefbenchError: it is not here, or not the one that the adapter was trained with.
     """
     beside = folder / config.mllm
     mllm = load_mllm(beside if beside.is_dir() else config.mllm, device=str(backbone.device))
@@ -138,22 +138,31 @@ def load_readers(folder: Path, config: Config, backbone: Backbone) -> tuple[Mllm
             f"{folder} was trained with another state of mllm {mllm.card.name!r} than the one here; train it again:"
             f" {_command(backbone)}"
         )
+    _check_width(folder, "hidden states", mllm.width, config.widths.core, _command(backbone))
+    return mllm
+
+
+def load_image_embedder(folder: Path, config: Config, backbone: Backbone, method: str = "ours") -> ImageEmbedder:
+    """The image tower that `e_img` is of.
+
+    Raises:
+        PrefbenchError: it is not here, or not the one that the adapter was trained with.
+    """
     embed_images = load_image_tower(backbone, config.image_tower)
+    command = _command(backbone, method)
     if config.image_tower_digest not in ("", embed_images.digest):
         raise PrefbenchError(
-            f"{folder} was trained with another image tower than the one here; train it again: {_command(backbone)}"
+            f"{folder} was trained with another image tower than the one here; train it again: {command}"
         )
-    widths = {
-        "hidden states": (mllm.width, config.widths.core),
-        "image embeddings": (embed_images.width, config.widths.img),
-    }
-    for what, (here, needed) in widths.items():
-        if here != needed:
-            raise PrefbenchError(
-                f"{folder} needs {what} of width {needed}, here they have width {here}; train it again:"
-                f" {_command(backbone)}"
-            )
-    return mllm, embed_images
+    _check_width(folder, "image embeddings", embed_images.width, config.widths.img, command)
+    return embed_images
+
+
+def _check_width(folder: Path, what: str, here: int, needed: int, command: str) -> None:
+    if here != needed:
+        raise PrefbenchError(
+            f"{folder} needs {what} of width {needed}, here they have width {here}; train it again: {command}"
+        )
 
 
 def _fill(adapter: Adapter, state: Mapping[str, Tensor], folder: Path, backbone: Backbone) -> None:
@@ -163,5 +172,5 @@ def _fill(adapter: Adapter, state: Mapping[str, Tensor], folder: Path, backbone:
         raise PrefbenchError(f"{folder} does not fit backbone {backbone.card.name!r}: {one_line(error)}") from error
 
 
-def _command(backbone: Backbone) -> str:
-    return f"prefbench train ours -p backbone={backbone.card.name} --install"
+def _command(backbone: Backbone, method: str = "ours") -> str:
+    return f"prefbench train {method} -p backbone={backbone.card.name} --install"

@@ -689,15 +689,17 @@ def test_weights_for_another_backbone_or_language_model(
     with pytest.raises(
         PrefbenchError, match=r"trained with another state of mllm .*train it again: prefbench"
     ) as error:
-        weights.load_readers(tmp_path / "final", replace(config, mllm=str(tmp_path / "mllm")), backbone_of(trained))
+        weights.load_language_model(
+            tmp_path / "final", replace(config, mllm=str(tmp_path / "mllm")), backbone_of(trained)
+        )
     one_line(error)
     without = replace(config, image_tower=str(tmp_path / "nowhere"))
     with pytest.raises(PrefbenchError, match=r"the image tower: there are no weights in .*nowhere; get") as error:
-        weights.load_readers(trained.final, without, backbone_of(trained))
+        weights.load_image_embedder(trained.final, without, backbone_of(trained))
     one_line(error)
     wide = replace(config, widths=replace(config.widths, img=99))
     with pytest.raises(PrefbenchError, match="needs image embeddings of width 99, here they have width 12") as error:
-        weights.load_readers(trained.final, wide, backbone_of(trained))
+        weights.load_image_embedder(trained.final, wide, backbone_of(trained))
     one_line(error)
 
 

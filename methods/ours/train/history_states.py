@@ -1,4 +1,4 @@
-"""Histories of train users as the frozen language model reads them, once for every training of the injection."""
+"""Histories of train users as a frozen language model, or what stands for it, reads them: once for every training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from prefbench.api import History, Judgment, TrainUser
-from prefbench.models.mllms.model import Mllm
 
 from ...shared.questions import Examples, likes_question
-from ..vectors import Layers
+from ..vectors import HistoryReader, Layers
 from .conversations import HELD_BACK, Sizes
 from .injection_recipe import InjectionRecipe
 from .judged_images import JudgedImages
@@ -23,7 +22,7 @@ from .judged_images import JudgedImages
 
 @dataclass(frozen=True)
 class HistoryStates:
-    """Histories that the language model has read: `e_sem` (H, .), `e_core` (H, .), and what each showed."""
+    """Histories that have been read: `e_sem` (H, .), `e_core` (H, .), and what each showed."""
 
     sem: Tensor
     core: Tensor
@@ -55,7 +54,7 @@ def draw_histories(train_users: Sequence[TrainUser], recipe: InjectionRecipe) ->
 
 
 def read_histories(
-    mllm: Mllm,
+    reader: HistoryReader,
     histories: Sequence[TrainingHistory],
     judged_images: JudgedImages,
     layers: Layers,
@@ -69,7 +68,7 @@ def read_histories(
     for start in tqdm(range(0, len(order), batch), desc="read histories", unit="batch"):
         chunk = order[start : start + batch]
         examples = [Examples.of(histories[i].history) for i in chunk]
-        states = mllm.states([likes_question(one) for one in examples], batch=batch)
+        states = reader.states([likes_question(one) for one in examples], batch=batch)
         for i, *row in zip(chunk, *layers.of(states), states.last[:, -1], strict=True):
             rows[i] = tuple(row)
     sem, core, last = (torch.stack(column) for column in zip(*rows, strict=True))

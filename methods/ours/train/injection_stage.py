@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 from torch import Tensor
 
-from prefbench.api import History, TrainUser
+from prefbench.api import History, PrefbenchError, TrainUser
 from prefbench.files import atomic_file
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.mllms.model import Mllm
@@ -24,7 +24,7 @@ from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.picks import PICKING, picks
 from .. import weights
-from ..vectors import Layers, Scales, widths
+from ..vectors import HistoryReader, Layers, Scales, widths
 from .alignment_words import WordStates
 from .conversations import judgments, users_of
 from .curriculum.preference_heads import PreferenceHeads
@@ -44,18 +44,22 @@ class UserSource:
     """The sources of user vectors: histories of which users, read by which model and layers.
 
     Args:
+        name: of the reader: a language model's folder or registered name, or what stands in its place.
         train_users: those to learn from.
         judged_images: of these users, and perhaps of others.
         prompts: of each row of `judged_images`.
         heads: the first stage's heads, for synthetic users and picks; None where it had none.
+        picker: whose verdicts `picks` are; None where nothing is picked.
     """
 
-    mllm: Mllm
+    name: str
+    reader: HistoryReader
     layers: Layers
     train_users: Sequence[TrainUser]
     judged_images: JudgedImages
     prompts: Sequence[str]
     heads: PreferenceHeads | None = None
+    picker: Mllm | None = None
 
     def read(self, recipe: InjectionRecipe, path: Path) -> HistoryStates:
         """Reads the histories, or loads them where `path` holds the same ones, read by this model."""
@@ -65,7 +69,7 @@ class UserSource:
             if stored.pop("made_of", None) == made_of and stored.keys() == HistoryStates.__dataclass_fields__.keys():
                 return HistoryStates(**stored)
             drawn = draw_histories([*self.train_users, *self._synthetic_users(recipe)], recipe)
-            histories = read_histories(self.mllm, drawn, self.judged_images, self.layers)
+            histories = read_histories(self.reader, drawn, self.judged_images, self.layers)
             if recipe.targets == "picks":
                 histories = replace(histories, wanted=self._picks([one.history for one in drawn], recipe))
             with atomic_file(path) as temporary:
@@ -81,7 +85,9 @@ class UserSource:
         usual = ("likes", "sides", True)
         if (since := (recipe.targets, recipe.shown, recipe.dislikes)) != usual:
             how = (*how, *since, *([PICKING] if recipe.targets == "picks" else []))
-        everything = (self.mllm.digest, self.layers, how, users_of(self.train_users))
+        if recipe.targets == "picks" and self.picker is not None and self.picker.digest != self.reader.digest:
+            how = (*how, self.picker.digest)
+        everything = (self.reader.digest, self.layers, how, users_of(self.train_users))
         return hashlib.sha256(repr(everything).encode()).hexdigest()
 
     def _synthetic_users(self, recipe: InjectionRecipe) -> list[TrainUser]:
@@ -92,11 +98,13 @@ class UserSource:
         return [synthetic(rng) for _ in range(recipe.synthetic_users)]
 
     def _picks(self, histories: Sequence[History], recipe: InjectionRecipe) -> list[list[int]]:
-        """Of the pictures that the train users judged, each once, those that the language model picks."""
+        """Of the pictures that the train users judged, each once, those that a language model picks."""
+        if self.picker is None:
+            raise PrefbenchError("picks need a language model whose verdicts they are")
         pool = {self.judged_images.row(j): j.prompt for one in self.train_users for j in judgments(one)}
         rows = list(pool)
         images = [self.judged_images.images[row] for row in rows]
-        chosen = picks(self.mllm, histories, images, list(pool.values()), seed=recipe.fit.seed)
+        chosen = picks(self.picker, histories, images, list(pool.values()), seed=recipe.fit.seed)
         return [[rows[i] for i in own] for own in chosen]
 
 
@@ -131,12 +139,12 @@ def inject(
     config = weights.Config(
         backbone=backbone.card.name,
         backbone_digest=backbone.digest,
-        mllm=source.mllm.card.name,
-        widths=widths(source.layers, source.mllm, embeddings.shape[1]),
+        mllm=source.name,
+        widths=widths(source.layers, source.reader, embeddings.shape[1]),
         text=int(backbone.pipeline.unet.config.cross_attention_dim),
         tokens=recipe.tokens,
         without=recipe.without,
-        mllm_digest=source.mllm.digest,
+        mllm_digest=source.reader.digest,
         image_tower=recipe.image_tower,
         reference="first" if recipe.reference == "first" else "typical",
     )

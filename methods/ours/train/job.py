@@ -35,7 +35,7 @@ from prefbench.training.requests import TrainRequest
 from ...shared.image_tower import load_image_tower
 from .. import weights
 from ..alignment import Alignment
-from ..vectors import LayerRule, Layers
+from ..vectors import HistoryReader, LayerRule, Layers
 from . import injection_recipe, injection_stage, layer_stage, question_recipe, question_stage
 from .conversations import HELD_BACK, judgments
 from .curriculum.preference_heads import PreferenceHeads
@@ -79,16 +79,21 @@ class Options:
 
 
 class Job:
-    """One training: its inputs, and where each stage writes its output."""
+    """One training of a method's weights: its inputs, and where each stage writes its output."""
 
     def __init__(
-        self, request: TrainRequest, sources: Sources, stage: Stage | None = None, options: Options = Options()
+        self,
+        request: TrainRequest,
+        sources: Sources,
+        stage: Stage | None = None,
+        options: Options = Options(),
+        method: str = "ours",
     ) -> None:
         if not torch.cuda.is_available():
             # Two threads per process slow down badly as soon as anything else runs; torchrun starts more processes.
             torch.set_num_threads(1)
         self.request, self.sources, self.stage, self.folder = request, sources, stage, request.folder
-        self.options = options
+        self.options, self.method = options, method
         self.suite: Suite = load("suite", sources.suite)()
         self.mllm_card = find_card("mllm", sources.mllm, MllmCard, card_of_folder)
         self.miniature = self.mllm_card.untrained is not None
@@ -143,7 +148,7 @@ class Job:
     def injection(self) -> Card | None:
         """Fusion, alignment and the second cross-attention; in `final/`."""
         folder, final = self.folder / "injection", self.folder / "final"
-        card = self.inject(self._injection_recipe(), folder, final)
+        card = self.inject(self.injection_recipe(), folder, final)
         if card is None:
             return None
         config = weights.Config.load(final / weights.CONFIG)
@@ -170,9 +175,22 @@ class Job:
             mllm: folder of another language model than the one of the first stage.
             reads: folder for what it reads of histories, where trainings of several recipes share one.
         """
-        layers, mllm_folder = self.layers_by(recipe.layers), mllm or self.mllm_folder
+        mllm_folder = mllm or self.mllm_folder
         language_model = self._taught(mllm_folder)
-        source = self._source(recipe, language_model, layers)
+        beside = os.path.relpath(mllm_folder, final)
+        source = self.source(recipe, language_model, beside, self.layers_by(recipe.layers), picker=language_model)
+        return self.inject_from(source, recipe, folder, final, reads=reads)
+
+    def inject_from(
+        self,
+        source: injection_stage.UserSource,
+        recipe: InjectionRecipe,
+        folder: Path,
+        final: Path,
+        *,
+        reads: Path | None = None,
+    ) -> Card | None:
+        """The same from any source of user vectors."""
         path = self.folder / "read.pt" if reads is None else reads / f"{source.identity(recipe)[:16]}.pt"
         histories = source.read(recipe, path)
         # In float16 the autoencoder of SDXL overflows, and gradients vanish.
@@ -184,12 +202,11 @@ class Job:
         injected = injection_stage.inject(source, histories, backbone, self._embedded, recipe, folder)
         if not self.main:
             return None
-        beside = os.path.relpath(mllm_folder, final)
-        config = replace(injected.config, mllm=beside, image_tower_digest=tower.digest)
+        config = replace(injected.config, image_tower_digest=tower.digest)
         weights.save(final, config, injected.adapter, source.layers, injected.scales)
-        draw_curve(folder / "loss.csv", final.with_name(f"{final.name}.png"), title="ours: injection")
+        draw_curve(folder / "loss.csv", final.with_name(f"{final.name}.png"), title=f"{self.method}: injection")
         users = len(source.train_users)
-        data = self._data("train", users=users, histories=len(histories), mllm=language_model.digest)
+        data = self._data("train", users=users, histories=len(histories), mllm=source.reader.digest)
         card = self._card("injection", recipe, {"injection": injected.progress}, data)
         card["alignment"] = dict(injected.alignment)
         write_card(final / "card.json", card)
@@ -204,8 +221,10 @@ class Job:
             question_stage.start(self.mllm_card, self.folder / "questions").save(folder)
         return folder
 
-    def _source(self, recipe: InjectionRecipe, mllm: Mllm, layers: Layers) -> injection_stage.UserSource:
-        """What a recipe's user vectors are made of."""
+    def source(
+        self, recipe: InjectionRecipe, reader: HistoryReader, name: str, layers: Layers, *, picker: Mllm | None
+    ) -> injection_stage.UserSource:
+        """What a recipe's user vectors are made of; see `UserSource`."""
         path = self.folder / "questions" / question_stage.HEADS
         asks_heads = (recipe.picked or recipe.synthetic_users) and path.is_file()
         users = self.train_users
@@ -213,12 +232,14 @@ class Job:
             order = np.random.default_rng([recipe.fit.seed, 5]).permutation(len(users))
             users = [users[int(i)] for i in sorted(order[: recipe.train_users])]
         return injection_stage.UserSource(
-            mllm,
+            name,
+            reader,
             layers,
             users,
             self.judged_images,
             [judgment.prompt for one in self.train_users for judgment in judgments(one)],
             PreferenceHeads.load(path) if asks_heads else None,
+            picker,
         )
 
     def layers_by(self, rule: LayerRule) -> Layers:
@@ -239,7 +260,7 @@ class Job:
         images, usual = self.request.images, recipe.questions.images
         return recipe if images is None else recipe.shortened(images / usual)
 
-    def _injection_recipe(self) -> InjectionRecipe:
+    def injection_recipe(self) -> InjectionRecipe:
         recipe = injection_recipe.MINIATURE if self.miniature else injection_recipe.FULL
         changed = {name: value for name, value in asdict(self.options).items() if value is not None}
         seed, images = changed.pop("seed", recipe.fit.seed), self.request.images or recipe.fit.images
@@ -286,7 +307,7 @@ class Job:
         return None if self.stage is not None else finished_card(path, recipe, data)
 
     def _card(self, stage: str, recipe: DataclassInstance, progress: Mapping[str, Progress], data: Card) -> Card:
-        return make_card(stage, recipe, progress, data, options=self._options())
+        return make_card(self.method, stage, recipe, progress, data, options=self._options())
 
     def _measured(self, name: str, folder: Path) -> Card:
         """The quality figures of the weights, where these are picturebook's, as shipped; empty otherwise."""

@@ -23,13 +23,13 @@ Card = dict[str, Any]
 
 
 def make_card(
-    stage: str, recipe: DataclassInstance, progress: Mapping[str, Progress], data: Card, *, options: str
+    method: str, stage: str, recipe: DataclassInstance, progress: Mapping[str, Progress], data: Card, *, options: str
 ) -> Card:
     """The card of a finished stage; `options` are those of the command line."""
     return {
-        "name": f"ours: {stage}",
+        "name": f"{method}: {stage}",
         "licence": "Apache-2.0",
-        "command": f"prefbench train ours{options}",
+        "command": f"prefbench train {method}{options}",
         "data": data,
         "recipe": asdict(recipe),
         "training": {

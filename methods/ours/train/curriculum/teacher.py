@@ -70,8 +70,11 @@ class Teacher(nn.Module):
         return total / (there.sum(1, keepdim=True) + self.doubt.exp())
 
     def forward(self, signs: Tensor, features: Tensor, pictures: Tensor) -> Tensor:
-        """Logits (B, Q) that the users of `user` like pictures (B, Q, D): gain * <user, asked(picture)> + everyone."""
-        user = self.user(signs, features)
+        """Logits (B, Q) that the users of histories like pictures (B, Q, D)."""
+        return self.likes(self.user(signs, features), pictures)
+
+    def likes(self, user: Tensor, pictures: Tensor) -> Tensor:
+        """The same of users (B, WIDTH): gain * <user, asked(picture)> + everyone."""
         agreement = (self.asked(pictures) * user[:, None]).sum(-1)
         logits: Tensor = self.gain * agreement + self.everyone(pictures).squeeze(-1)
         return logits

@@ -1,0 +1,166 @@
+"""`teacher-adapter`: two matrices read the history where `ours` has a language model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from prefbench.api import Case, Context, PrefbenchError, Request
+from prefbench.methods import teacher_adapter_training as training
+from prefbench.methods.ours.train.judged_images import JudgedImages
+from prefbench.methods.ours.weights import CONFIG
+from prefbench.methods.shared.questions import Examples, likes_question
+from prefbench.methods.shared.taste_reader import FILE, LAYERS, TasteReader
+from prefbench.methods.teacher_adapter import TeacherAdapter
+from prefbench.models.backbones.loader import load_backbone
+from prefbench.models.mllms.conversation import ask
+from prefbench.training.requests import TrainRequest
+from tests.support import tiny_suite
+from tests.support.tiny import save_tiny_sd15
+from tests.support.tiny_suite import history, judged, save_tiny_tower, train_user
+
+pytestmark = pytest.mark.slow
+"""The matrices and an adapter are trained, on tiny models."""
+
+SUITE = f"{tiny_suite.__file__}:TinySuite"
+STEPS = 64
+
+
+class ColourEyes:
+    """See nothing but the mean colour."""
+
+    width, digest = 3, "colours"
+
+    def __call__(self, images: Sequence[Image.Image]) -> Tensor:
+        return torch.stack([torch.from_numpy(np.asarray(i.convert("RGB"), np.float32).mean((0, 1))) for i in images])
+
+
+@pytest.fixture(scope="module")
+def eyes() -> Any:
+    return ColourEyes()
+
+
+@pytest.fixture(scope="module")
+def reader(eyes: Any) -> TasteReader:
+    users = [train_user(i) for i in range(6)]
+    return TasteReader.learn(users, JudgedImages(users), eyes, steps=150)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, idefics2: Path) -> dict[str, str]:
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "backbone": str(save_tiny_sd15(root / "sd15")),
+        "image_tower": str(save_tiny_tower(root / "tower")),
+        "mllm": str(idefics2),
+    }
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TasteReader, "learn", partial(TasteReader.learn, steps=20))
+
+
+def trained(folder: Path, models: dict[str, str], **changes: Any) -> dict[str, Any]:
+    card = training.train(TrainRequest(folder, STEPS), **{"suite": SUITE, **models, **changes})
+    assert card is not None
+    return card
+
+
+def method_of(folder: Path, models: dict[str, str], **options: Any) -> TeacherAdapter:
+    method = TeacherAdapter(weights=str(folder / "final"), **options)
+    method.setup(Context(load_backbone(models["backbone"], device="cpu", steps=2)))
+    return method
+
+
+def drawn(method: TeacherAdapter, users: int = 2) -> list[Any]:
+    profiles = [method.profile(history(f"test-{i}", i, 3)) for i in range(users)]
+    requests = [Request(Case(f"c{i}", p.user, tiny_suite.PROMPTS[0]), 0, 7, p) for i, p in enumerate(profiles)]
+    return list(method.generate(requests))
+
+
+def test_the_matrices_know_what_a_new_user_likes_and_see_what_is_shown_alone(reader: TasteReader) -> None:
+    told = [Examples.of(history(f"new-{i}", i, 3)) for i in range(2)]
+    pictures = [judged(colour, 900 + i, liked=True).picture.load() for colour in ("red", "blue") for i in range(4)]
+    for i, examples in enumerate(told):
+        likes = reader.likes(reader.user(examples), pictures)
+        red, blue = likes[:4], likes[4:]
+        assert (red.min() > blue.max()) if i == 1 else (blue.min() > red.max()), "user 1 likes red, user 0 blue"
+    exchanged = Examples(told[0].disliked, told[0].liked)
+    torch.testing.assert_close(reader.user(exchanged), -reader.user(told[0]))
+    states = reader.states([likes_question(one) for one in told])
+    assert states.last.shape == (2, 1, reader.width)
+    sem, core = LAYERS.of(states)
+    torch.testing.assert_close(sem, torch.stack([reader.user(one) for one in told]))
+    torch.testing.assert_close(sem, core)
+    with pytest.raises(ValueError, match="shows no history"):
+        reader.states([[ask("what does the user like")]])
+
+
+def test_what_is_stored_is_what_is_read(reader: TasteReader, eyes: Any, tmp_path: Path) -> None:
+    reader.save(tmp_path)
+    again, examples = TasteReader.load(tmp_path, eyes), Examples.of(history("new", 1, 3))
+    torch.testing.assert_close(again.user(examples), reader.user(examples))
+    assert again.digest == reader.digest
+    (tmp_path / FILE).write_bytes(b"nothing")
+    with pytest.raises(PrefbenchError, match=r"holds no preference model .*; run prefbench train teacher-adapter"):
+        TasteReader.load(tmp_path, eyes)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("targets", ["likes", "picks"])
+def test_it_trains_and_draws_every_user_other_pictures(targets: str, models: dict[str, str], tmp_path: Path) -> None:
+    card = trained(tmp_path, models, targets=targets)
+    assert card["name"] == "teacher-adapter: injection"
+    assert card["command"].startswith("prefbench train teacher-adapter ")
+    assert (card["recipe"]["targets"], card["training"]["injection"]["seen"]) == (targets, STEPS)
+    method = method_of(tmp_path, models, user_scale=4.0, user_guidance=3.0)
+    images = [np.asarray(drawing.image, float) for drawing in drawn(method)]
+    assert np.abs(images[0] - images[1]).mean() > 0.1
+    assert method.card_in_use.encoders == (Path(models["mllm"]).name, "tower")
+    parts = method.represent(history("test-0", 0, 3))
+    assert {name: len(vector) for name, vector in parts.items()} == {"e_sem": 64, "e_core": 64, "e_img": 12}
+    assert not method.profile(history("test-0", 0, 0)).payload.any(), "of nothing, the average user"
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_several_drawings_the_one_that_the_matrices_like_best(models: dict[str, str], tmp_path: Path) -> None:
+    trained(tmp_path, models)
+    method, told = method_of(tmp_path, models, n=3), []
+
+    def likes(user: Any, images: Any) -> Any:
+        told.append((user, [np.asarray(image) for image in images]))
+        return np.array([0.0, 2.0, 1.0])
+
+    method._taste.likes = likes  # type: ignore[method-assign]
+    drawings = drawn(method)
+    for drawing, (user, images) in zip(drawings, told, strict=True):
+        np.testing.assert_array_equal(np.asarray(drawing.image), images[1])
+        assert len({image.tobytes() for image in images}) == 3
+        assert user.shape == (64,)
+    assert drawings[0].nfe == 3 * drawn(method_of(tmp_path, models))[0].nfe
+
+
+@pytest.mark.usefixtures("quick")
+def test_other_eyes_and_wrong_calls_are_one_line(models: dict[str, str], tmp_path: Path) -> None:
+    trained(tmp_path, models)
+    config = tmp_path / "final" / CONFIG
+    stored = json.loads(config.read_text())
+    config.write_text(json.dumps(stored | {"mllm_digest": "0" * 64}))
+    with pytest.raises(PrefbenchError, match="trained with another preference model"):
+        method_of(tmp_path, models)
+    with pytest.raises(PrefbenchError, match="seed must be 0 or more"):
+        trained(tmp_path, models, seed=-1)
+    with pytest.raises(PrefbenchError, match="has no train user"):
+        trained(tmp_path, models, suite=f"{tiny_suite.__file__}:EmptySuite")
+    with pytest.raises(PrefbenchError, match="give -p mllm its name"):
+        training.train(TrainRequest(tmp_path, STEPS, install=True), mllm=models["mllm"])
