@@ -175,10 +175,10 @@ class Job:
             mllm: folder of another language model than the one of the first stage.
             reads: folder for what it reads of histories, where trainings of several recipes share one.
         """
-        mllm_folder = mllm or self.mllm_folder
+        layers, mllm_folder = self.layers_by(recipe.layers), mllm or self.mllm_folder
         language_model = self._taught(mllm_folder)
         beside = os.path.relpath(mllm_folder, final)
-        source = self.source(recipe, language_model, beside, self.layers_by(recipe.layers), picker=language_model)
+        source = self.source(recipe, language_model, beside, layers, picker=language_model)
         return self.inject_from(source, recipe, folder, final, reads=reads)
 
     def inject_from(

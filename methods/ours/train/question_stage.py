@@ -110,7 +110,7 @@ def teach(
 
     usual = plan.synthetic, recipe.synthetic_share
     progress = []
-    if plan.tower is not None and (recipe.sorting or recipe.verdicts):
+    if plan.tower is not None and (recipe.sorting or recipe.verdicts or recipe.copies):
         progress += _learn_verdicts(mllm, train_users, judged_images, recipe, plan.tower, folder)
     if recipe.summary_pretraining is not None:
         progress.append(train(0, recipe.summary_pretraining, pretraining_folder(folder), *usual))
@@ -133,7 +133,11 @@ def _learn_verdicts(
     prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
     task, rules = VerdictTask(mllm, tower), SortedPictures(tower, prompts)
     progress = []
-    trained = (("sorting", recipe.sorting, 1.0, 1), ("verdicts", recipe.verdicts, recipe.ruled, tower.shape[1]))
+    trained = (
+        ("sorting", recipe.sorting, 1.0, 1),
+        ("verdicts", recipe.verdicts, recipe.ruled, 1),
+        ("copies", recipe.copies, recipe.ruled, tower.shape[1]),
+    )
     for name, config, ruled, copies in trained:
         if config is not None:
             rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled, copies=copies)
@@ -146,6 +150,7 @@ def trainings(recipe: QuestionRecipe, folder: Path) -> dict[str, Path]:
     names = {
         "sorting": (recipe.sorting, folder / "sorting"),
         "verdicts": (recipe.verdicts, folder / "verdicts"),
+        "copies": (recipe.copies, folder / "copies"),
         "summary_pretraining": (recipe.summary_pretraining, pretraining_folder(folder)),
         "questions": (recipe.questions, folder / "questions"),
     }
@@ -188,7 +193,8 @@ def prepare_curriculum(
 
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Identifies everything but the lengths, which a longer training may change."""
-    how = replace(recipe, summary_pretraining=None, questions=FitConfig(images=0), sorting=None, verdicts=None)
+    nothing = FitConfig(images=0)
+    how = replace(recipe, summary_pretraining=None, questions=nothing, sorting=None, verdicts=None, copies=None)
     return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
 
 
