@@ -5,13 +5,14 @@
 The images are those of picturebook's scorer view, which no method sees. A user judges with noise, so nobody is
 always right: `taste` answers by the user's exact utility (liked where it is above the mean), and `exact inference` by
 the posterior mean of the utility given the history that the model is shown, under the world's own choice model; defects
-cost there what they cost the mean user.
+cost there what they cost the mean user. `two matrices` are a preference model without language that was learned from
+the train users' judgments, over what the same vision tower sees: what the history tells without a language model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,8 +24,13 @@ import torch
 
 from prefbench.api import FloatArray, History, PrefbenchError, Split
 from prefbench.files import write_atomic
+from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.train.quality import LikeAnswers, like_answers, order_sensitivity
+from prefbench.methods.shared.questions import Examples
+from prefbench.methods.shared.taste_reader import TasteReader
+from prefbench.methods.shared.trained_adapter import MllmEyes
 from prefbench.models.mllms.loader import load_mllm
+from prefbench.models.mllms.model import Mllm
 from prefbench.probing import Liking
 from prefbench.registry import load
 from prefbench.run.environment import code_state, hardware, versions
@@ -47,13 +53,14 @@ def main(mllm: str, split: Split, result: Path | None) -> None:
     suite: Picturebook = load("suite", "picturebook")()
     model = load_mllm(mllm)
     own = like_answers(model, suite, split)
-    best = {
+    told = {
+        "two matrices": _matrices(own, suite, split, model),
         "taste": _answered(own, suite, split, lambda user, _: partial(true_utilities, user)),
         "exact inference": _answered(own, suite, split, lambda user, history: _expected(suite, user, history)),
     }
     rows = []
     for kind in (None, *sorted(set(own.kinds.tolist()))):
-        for name, found in {"language model": own, **best}.items():
+        for name, found in {"language model": own, **told}.items():
             row = {"kind": kind or "all", "answered by": name, **_plain(found.accuracy(kind))}
             rows.append(row)
             click.echo(
@@ -86,9 +93,26 @@ def _answered(
         for scenes, judgments in ((judged.liked, rest.liked), (judged.disliked, rest.disliked)):
             values = utility(scenes).tolist()
             answers |= {(user.id, j.picture.digest): v for j, v in zip(judgments, values, strict=True)}
+    return _ordered(own, answers)
+
+
+def _ordered(own: LikeAnswers, answers: Mapping[tuple[str, str], float]) -> LikeAnswers:
+    """Answers by user and image, above 0 for yes, in the order of the questions."""
     asked = own.questions
     value = np.array([answers[key] for key in zip(asked.users.tolist(), asked.images.tolist(), strict=True)])
     return LikeAnswers(asked, value + 0.5, own.kinds)
+
+
+def _matrices(own: LikeAnswers, suite: Picturebook, split: Split, model: Mllm) -> LikeAnswers:
+    train_users = suite.train_users()
+    reader = TasteReader.learn(train_users, JudgedImages(train_users), MllmEyes(model))
+    answers: dict[tuple[str, str], float] = {}
+    for user in suite.users(split):
+        rest = suite.history(user.id, "scorer")
+        asked = [*rest.liked, *rest.disliked]
+        likes = reader.likes(reader.user(Examples.of(suite.history(user.id))), [one.picture.load() for one in asked])
+        answers |= {(user.id, one.picture.digest): like for one, like in zip(asked, likes.tolist(), strict=True)}
+    return _ordered(own, answers)
 
 
 def _expected(suite: Picturebook, user: SimulatedUser, history: History) -> Knowing:

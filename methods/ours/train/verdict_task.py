@@ -101,6 +101,7 @@ class VerdictTask(nn.Module):
         self._tokens = _pooled(tower)
         self._ids, self._words_at = _rows_of_words(mllm)
         self._shows = self._ids[0] == mllm.model.config.image_token_id
+        self._tokens_per_picture = tower.shape[1]
         store_trained_alone(self)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -110,21 +111,26 @@ class VerdictTask(nn.Module):
         ids[:, self._words_at] = words[liked]
         tokens = self._tokens[shown.to(self._tokens.device)].to(device).flatten(0, 1)[:, None]
         seen = {"image": BaseModelOutputWithPooling(pooler_output=list(tokens))}
-        counts = torch.where(self._shows, int(batch["copies"][0]), 1)
+        copies = int(batch["copies"][0])
+        counts = torch.where(self._shows, copies, 1)
         logits = self.model(
             input_ids=ids,
             position_ids=positions_of_copies(counts).to(device).expand(len(ids), -1),
-            attention_mask=self._mask(counts, len(ids)),
+            attention_mask=self._mask(counts, len(ids), fewer=self._tokens_per_picture - copies),
             mm_encoder_outputs=seen,
             use_cache=False,
         ).logits
         before = [column - 1 for column in self._words_at]
         return F.cross_entropy(logits[:, before][..., words].float().flatten(0, 1), liked.flatten())
 
-    def _mask(self, counts: Tensor, rows: int) -> Tensor | dict[str, Tensor]:
-        """Masks (B, 1, tokens, tokens), one for each kind of layer where the model has several."""
+    def _mask(self, counts: Tensor, rows: int, *, fewer: int) -> Tensor | dict[str, Tensor]:
+        """Masks (B, 1, tokens, tokens), one for each kind of layer where the model has several.
+
+        Local layers see so many tokens `fewer`, as every picture is: no further than a whole picture and its word.
+        """
         config = self.model.config.get_text_config()
         kinds, window = getattr(config, "layer_types", None), getattr(config, "sliding_window", None)
+        window = None if window is None else max(1, window - fewer)
 
         def of(window: int | None) -> Tensor:
             return attention_of_copies(counts, window).to(self.model.device).expand(rows, 1, -1, -1)
