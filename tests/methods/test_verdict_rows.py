@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from prefbench.api import TrainUser
 from prefbench.methods.ours.train.conversations import judgments
@@ -21,6 +23,7 @@ from prefbench.methods.ours.train.verdict_task import (
     positions_of_copies,
 )
 from prefbench.methods.shared.questions import TEMPLATES
+from prefbench.models.mllms.conversation import ask
 from prefbench.models.mllms.model import Mllm
 from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
 from prefbench.suites.picturebook.miniatures.mini_mllm import LATENTS, build_mini_mllm
@@ -103,6 +106,28 @@ def test_a_token_that_counts_as_several_is_attended_to_like_so_many(window: int 
 def test_a_picture_that_counts_as_twelve_tokens_is_one_of_twelve_equal_tokens() -> None:
     """By states of words after the first layer of the miniature, in which positions do not count, and their mask."""
     mini = local_layer()
+    task, states = VerdictTask(mini, torch.randn(PICTURES, LATENTS, mini.width)), []
+    mini.model.model.text_model.register_forward_hook(lambda *args: states.append(args[-1].last_hidden_state[0]))
+    liked = torch.arange(PICTURES)[None] % 2
+    words, picture = (TEMPLATES.disliked[0], TEMPLATES.liked[0]), Image.new("RGB", (8, 8))
+    parts = [part for side in liked[0].tolist() for part in (picture, words[side])]
+    inputs = mini.batch([[ask(*parts)]], to_be_answered=False, pixels=False)
+    equal = BaseModelOutputWithPooling(pooler_output=list(task._tokens[:, None].expand(-1, LATENTS, -1)))
+    with torch.no_grad():
+        for copies in (LATENTS, 1):
+            task({"shown": torch.arange(PICTURES)[None], "liked": liked, "copies": torch.tensor([copies])})
+        mini.model(**inputs, mm_encoder_outputs={"image": equal}, use_cache=False)
+    is_word = inputs["input_ids"][0] != mini.model.config.image_token_id
+    counted, single = (row[~task._shows] for row in states[:2])
+    written_out = states[2][is_word][: len(counted)]
+    torch.testing.assert_close(counted, written_out, atol=1e-5, rtol=1e-4)
+    assert (single - written_out).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("copies", [1, 5, LATENTS])
+def test_local_layers_look_no_further_than_a_picture_and_its_word(copies: int) -> None:
+    """A word's state after the first layer is of its own picture, however many tokens that counts as."""
+    mini = local_layer()
     task, states = VerdictTask(mini, torch.randn(PICTURES + 1, LATENTS, mini.width)), []
     mini.model.model.text_model.register_forward_hook(lambda *args: states.append(args[-1].last_hidden_state[0]))
     batch = {"liked": torch.zeros(1, PICTURES, dtype=torch.long), "copies": torch.tensor([copies])}
@@ -110,10 +135,9 @@ def test_a_picture_that_counts_as_twelve_tokens_is_one_of_twelve_equal_tokens() 
         for first in (0, PICTURES):
             task(batch | {"shown": torch.cat([torch.tensor([first]), torch.arange(1, PICTURES)])[None]})
     moved = (states[0] != states[1]).any(1)
-    words = torch.tensor(task._words_at[:2])
-    assert moved[: words[0] + 1].any()
-    assert moved[words[0]], "the word after the picture that differs"
-    assert not moved[words[1] :].any(), "the next word, and all after it"
+    own, following = task._words_at[:2]
+    assert moved[own], "the word after the picture that differs"
+    assert not moved[following:].any(), "the next word, and all after it"
 
 
 def test_a_batch_counts_its_pictures_as_one_number_of_copies(

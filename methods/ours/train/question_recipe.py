@@ -101,7 +101,8 @@ MINIATURE = QuestionRecipe(
 """Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
 
 Before them come rows of examples: some that no user judged, which stand for what a public language model has read, and
-some by users. Tokens count as several only when rows are learned: from the start, learning is far slower.
+some by users. Tokens count as several only once rows are learned: with twelve from the start, ten thousand rows taught
+nothing.
 """
 WITH_TEACHER = QuestionRecipe(
     summary_pretraining=FitConfig(
