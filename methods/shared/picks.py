@@ -58,7 +58,7 @@ def picks(
     for start in tqdm(range(0, len(histories), batch), desc="pick", unit="batch"):
         chunk = histories[start : start + batch]
         examples = [Examples.of(history) for history in chunk]
-        answers = _answers(mllm, examples, batch)
+        answers = _answers(mllm, examples, batch) if verdicts.reads_answers else [""] * len(chunk)
         for history, one, answer in zip(chunk, examples, answers, strict=True):
             groups = _candidates(history, rows, how, seed)
             yes = verdicts.after(one, answer, [images[row] for group in groups for row in group])

@@ -38,7 +38,24 @@ class Verdicts:
         """One verdict (N,) per picture, each as if it were asked about alone."""
         if not pictures:
             return np.zeros(0)
-        return self.after(Examples.of(history), self.answer(history), pictures)
+        return self.after(Examples.of(history), self._before(history), pictures)
+
+    @property
+    def reads_answers(self) -> bool:
+        """Whether a verdict depends on what the model says of what the user likes; else that need not be asked."""
+        return not self._is_next_word
+
+    @property
+    def _counted(self) -> bool:
+        """Whether every picture is the same number of tokens."""
+        return hasattr(self._mllm.processor, "image_seq_len")
+
+    @property
+    def _is_next_word(self) -> bool:
+        return self._counted and self._mllm.card.history == "verdicts"
+
+    def _before(self, history: History) -> str:
+        return self.answer(history) if self.reads_answers else ""
 
     def answer(self, history: History) -> str:
         """What the model says of what the user likes, as verdicts are asked for after it."""
@@ -51,7 +68,7 @@ class Verdicts:
             name: [(np.asarray(fitted(judgment.picture.load(), side)), judgment.prompt) for judgment in judgments]
             for name, judgments in (("liked", history.liked), ("disliked", history.disliked))
         }
-        return {**shown, "answer": self.answer(history)}
+        return {**shown, "answer": self._before(history)}
 
     def again(self, kept: Mapping[str, Any], pictures: Sequence[Image.Image]) -> FloatArray:
         """Verdicts (N,) after what `kept` holds."""
@@ -65,13 +82,12 @@ class Verdicts:
         return self.after(Examples.of(History("", **sides)), kept["answer"], pictures)
 
     def after(self, examples: Examples, answer: str, pictures: Sequence[Image.Image]) -> FloatArray:
-        """The same after a history and the model's answer of what the user likes."""
-        counted = hasattr(self._mllm.processor, "image_seq_len")
-        if counted and self._mllm.card.history == "verdicts":
+        """The same after a history and the model's answer of what the user likes, where it `reads_answers`."""
+        if self._is_next_word:
             return self._read(*self._next_of(examples, pictures[0]), pictures)
         conversations = [follow_up(examples, answer, TEMPLATES.like[0], picture) for picture in pictures]
         words = [TEMPLATES.yes, TEMPLATES.no]
-        if counted and len(pictures) > 1:
+        if self._counted and len(pictures) > 1:
             return self._read(self._mllm.batch(conversations[:1]), self._mllm.first_tokens(words), pictures)
         return self._mllm.first_words(conversations, words, batch=self._batch)[:, 0].double().numpy()
 

@@ -92,7 +92,7 @@ MINIATURE = QuestionRecipe(
     history="verdicts",
     full_histories=0.7,
     sorting=FitConfig(
-        images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
+        images=24_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
     ),
     verdicts=_ROWS,
     copies=replace(_ROWS, images=36_000),
