@@ -75,6 +75,7 @@ def test_with_all_shipped_weights_only_downloads_are_missing(tmp_path: Path) -> 
     rows = inventory(*(path.name for path in WEIGHTS.iterdir()), folder=tmp_path / "weights")
     missing = {key: row for key, row in rows.items() if not row.ready}
     assert missing.pop(("method", "teacher-adapter")).command == "prefbench train teacher-adapter --install"
+    assert missing.pop(("scorer", "prefdisc-like")).command == "prefbench train prefdisc-like --install"
     assert not any(kind == "method" for kind, _ in missing)
     assert {("backbone", "sdxl"), ("mllm", "idefics2-8b"), ("scorer", "pickscore"), ("metric", "vqa-score")} <= set(
         missing

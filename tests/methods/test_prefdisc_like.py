@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from prefbench.api import History, PrefbenchError, Split, User, Viewer
+from prefbench.methods.ours.prefdisc_like import PrefdiscLike
+from prefbench.methods.ours.train import prefdisc_training
+from prefbench.methods.ours.train.prefdisc_training import scorer_users, train
 from prefbench.methods.ours.train.question_recipe import QuestionRecipe
-from prefbench.metrics.scorers.personal import prefdisc_training
-from prefbench.metrics.scorers.personal.prefdisc_like import PrefdiscLike
-from prefbench.metrics.scorers.personal.prefdisc_training import scorer_users, train
 from prefbench.training.loop import FitConfig
 from prefbench.training.requests import TrainRequest
 from tests.support import tiny_suite
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, idefics2: Path) -> Path:
         patch.setattr(prefdisc_training, "_recipe", _short)
         card = train(TrainRequest(root), suite=SUITE, mllm=str(idefics2))
     assert card is not None
-    assert (card["data"]["users"], card["figures"]["accuracy"]["n_users"]) == (2, 3)
+    assert (card["data"]["users"], card["figures"]["n_users"]) == (2, 3)
     assert list(card["training"]) == ["sorting", "verdicts", "copies", "questions"]
     return root / "final"
 

@@ -13,10 +13,6 @@ from accelerate import PartialState
 
 from prefbench.api import History, PrefbenchError, Suite, TrainUser
 from prefbench.files import WEIGHTS, write_atomic
-from prefbench.methods.ours.train import question_stage
-from prefbench.methods.ours.train.conversations import HELD_BACK
-from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.ours.train.question_recipe import MINIATURE, QuestionRecipe
 from prefbench.models.folders import install_folder
 from prefbench.models.loading import find_card
 from prefbench.models.mllms.cards import MllmCard
@@ -26,7 +22,11 @@ from prefbench.run.environment import hardware, versions
 from prefbench.score.scorer_figures import measure
 from prefbench.training.requests import TrainRequest
 
-from .prefdisc_like import NAME, PrefdiscLike
+from ..prefdisc_like import NAME, PrefdiscLike
+from . import question_stage
+from .conversations import HELD_BACK
+from .judged_images import JudgedImages
+from .question_recipe import MINIATURE, QuestionRecipe
 
 _FURTHER = 1_000_000
 """Seed of the first further population, as for `preference`; methods learn from others."""

@@ -10,17 +10,17 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from prefbench.api import Features, History, Pixels, Scorer, ScorerCard, WeightFiles
+from prefbench.api import Features, History, Pixels, PrefbenchError, Scorer, ScorerCard, WeightFiles
 from prefbench.files import WEIGHTS
-from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models import hub
+from prefbench.models.mllms.folders import CARD_FILE
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 
-from ..crowd.base import check_pairs
+from ..shared.verdicts import Verdicts
 
 NAME = "prefdisc-like"
-FILES = ("model.safetensors", "config.json")
+FILES = (CARD_FILE,)
 
 
 class PrefdiscLike(Scorer):
@@ -61,17 +61,17 @@ class PrefdiscLike(Scorer):
 
     @property
     def weights(self) -> tuple[WeightFiles, ...]:
-        """The language model's files."""
+        """What says that a language model is stored there; its own loader looks for the rest."""
         return (WeightFiles(str(self._folder), FILES, licence="Apache-2.0", trainer=NAME),)
 
     def score(self, history: History, prompts: Sequence[str], pictures: Sequence[Pixels]) -> Features:
         """P(liked) (N,) in [0, 1]; with an empty history, the average user's.
 
         Raises:
-            PrefbenchError: weights are absent; a history's picture that cannot be read; pictures that are not uint8
-                (H, W, 3), or not one per prompt.
+            PrefbenchError: weights are absent; a history's picture that cannot be read; not one picture per prompt.
         """
-        check_pairs(NAME, prompts, pictures)
+        if len(prompts) != len(pictures):
+            raise PrefbenchError(f"scorer {NAME!r}: {len(prompts)} prompts for {len(pictures)} pictures")
         return np.asarray(self._verdicts.of(history, [Image.fromarray(picture) for picture in pictures]))
 
     @cached_property
