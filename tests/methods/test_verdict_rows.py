@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from prefbench.api import TrainUser
+from prefbench.api import History, Judgment, TrainUser
 from prefbench.methods.ours.train.conversations import judgments
 from prefbench.methods.ours.train.curriculum.sorted_pictures import SortedPictures
 from prefbench.methods.ours.train.judged_images import JudgedImages, encode_images
@@ -27,6 +27,7 @@ from prefbench.models.mllms.conversation import ask
 from prefbench.models.mllms.model import Mllm
 from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
 from prefbench.suites.picturebook.miniatures.mini_mllm import LATENTS, build_mini_mllm
+from tests.support.tiny_suite import picture
 
 
 @pytest.fixture
@@ -68,6 +69,16 @@ def test_a_row_is_of_one_user_and_says_what_the_user_said(
             assert [owner[row] ^ (flip == 1.0) for row in shown] == liked
             assert 13 <= sum(liked) <= 19
             assert liked != sorted(liked), "in a random order"
+
+
+def test_of_a_pair_a_row_shows_one_picture_alone(rules: SortedPictures) -> None:
+    """Whoever is asked about the other picture of a pair knows the answer from the first."""
+    liked = [Judgment(picture("red", i), "a fox", True, pair=f"{i}") for i in range(40)]
+    disliked = [Judgment(picture("blue", i), "a fox", False, pair=f"{i}") for i in range(40)]
+    rows = {one.picture.digest: i for i, one in enumerate([*liked, *disliked])}
+    drawn = VerdictRows([TrainUser(History("u", tuple(liked), tuple(disliked)))], rows, rules, flip=0.5, ruled=0.0)
+    for shown in drawn(np.random.default_rng(0), 20)["shown"].tolist():
+        assert len({row % 40 for row in shown}) == PICTURES
 
 
 def test_a_model_learns_the_words_after_pictures_from_the_rows_alone(

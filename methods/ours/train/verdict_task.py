@@ -12,6 +12,7 @@ positions that follow are those of so many copies, at the cost of one.
 from __future__ import annotations
 
 import copy
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,7 +30,6 @@ from prefbench.training.frozen import store_trained_alone
 from prefbench.training.loop import Batch
 
 from ...shared.questions import TEMPLATES
-from .conversations import pick
 from .curriculum.sorted_pictures import SortedPictures
 
 PICTURES = 32
@@ -63,6 +63,7 @@ class VerdictRows:
         self.rules, self.flip, self.ruled, self.copies = rules, flip, ruled, copies
         histories = [train_user.history for train_user in train_users]
         self._sides = [(_rows(h.liked, rows), _rows(h.disliked, rows)) for h in histories]
+        self._pairs = [(_pairs(h.liked), _pairs(h.disliked)) for h in histories]
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         """`shown` (B, 32) rows of images, `liked` (B, 32) in {0, 1}, and `copies` (B,), one number for all."""
@@ -78,11 +79,18 @@ class VerdictRows:
         return shown[order], liked[order]
 
     def _of_user(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Random pictures of each side, about as many of the one as of the other; a short side is used again."""
-        sides = pick(self._sides, rng)
-        liked, disliked = sides[::-1] if rng.random() < self.flip else sides
+        """Random pictures of each side, about as many of the one as of the other; a short side is used again.
+
+        Of a pair one picture alone: pictures of one prompt are alike, and the other one is known to be on the other
+        side, so that with both a row taught that what is alike is judged differently.
+        """
+        user, order = int(rng.integers(len(self._sides))), (1, 0) if rng.random() < self.flip else (0, 1)
+        (liked, disliked), (first, second) = ([of[user][side] for side in order] for of in (self._sides, self._pairs))
         many = PICTURES // 2 + int(rng.integers(-_UNEVEN, _UNEVEN + 1))
-        return _some(liked, many, rng), _some(disliked, PICTURES - many, rng)
+        chosen = rng.permutation(len(liked))[:many]
+        others = np.flatnonzero(~np.isin(second, first[chosen][first[chosen] >= 0]))
+        disliked = disliked[others] if len(others) else disliked
+        return _filled(liked[chosen], many, rng), _some(disliked, PICTURES - many, rng)
 
 
 class VerdictTask(nn.Module):
@@ -190,6 +198,15 @@ def _rows(judgments: Sequence[Judgment], rows: Mapping[str, int]) -> NDArray[np.
     return np.array([rows[judgment.picture.digest] for judgment in judgments], np.int64)
 
 
+def _pairs(judgments: Sequence[Judgment]) -> NDArray[np.int64]:
+    """The number of each judgment's pair, one for both sides; -1 without a pair."""
+    return np.array([-1 if one.pair is None else zlib.crc32(one.pair.encode()) for one in judgments], np.int64)
+
+
 def _some(side: NDArray[np.int64], many: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    some: NDArray[np.int64] = rng.permutation(side)[:many]
-    return some if len(some) == many else rng.choice(side, size=many)
+    return _filled(rng.permutation(side)[:many], many, rng)
+
+
+def _filled(some: NDArray[np.int64], many: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """So many; where there are fewer, of them at random."""
+    return some if len(some) == many else rng.choice(some, size=many)
