@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -65,15 +66,20 @@ def models(tmp_path_factory: pytest.TempPathFactory, idefics2: Path) -> dict[str
     }
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TasteReader, "learn", partial(TasteReader.learn, steps=20))
-
-
 def trained(folder: Path, models: dict[str, str], **changes: Any) -> dict[str, Any]:
-    card = training.train(TrainRequest(folder, STEPS), **{"suite": SUITE, **models, **changes})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TasteReader, "learn", partial(TasteReader.learn, steps=20))
+        card = training.train(TrainRequest(folder, STEPS), **{"suite": SUITE, **models, **changes})
     assert card is not None
     return card
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, models: dict[str, str]) -> Path:
+    """Of an adapter that was trained on likes."""
+    found = tmp_path_factory.mktemp("trained")
+    trained(found, models)
+    return found
 
 
 def method_of(folder: Path, models: dict[str, str], **options: Any) -> TeacherAdapter:
@@ -116,46 +122,42 @@ def test_what_is_stored_is_what_is_read(reader: TasteReader, eyes: Any, tmp_path
         TasteReader.load(tmp_path, eyes)
 
 
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("targets", ["likes", "picks"])
-def test_it_trains_and_draws_every_user_other_pictures(targets: str, models: dict[str, str], tmp_path: Path) -> None:
-    card = trained(tmp_path, models, targets=targets)
+def test_it_trains_and_draws_every_user_other_pictures(folder: Path, models: dict[str, str], tmp_path: Path) -> None:
+    card = json.loads((folder / "final" / "card.json").read_text())
     assert card["name"] == "teacher-adapter: injection"
     assert card["command"].startswith("prefbench train teacher-adapter ")
-    assert (card["recipe"]["targets"], card["training"]["injection"]["seen"]) == (targets, STEPS)
-    method = method_of(tmp_path, models, user_scale=4.0, user_guidance=3.0)
+    assert (card["recipe"]["targets"], card["training"]["injection"]["seen"]) == ("likes", STEPS)
+    method = method_of(folder, models, user_scale=4.0, user_guidance=3.0)
     images = [np.asarray(drawing.image, float) for drawing in drawn(method)]
     assert np.abs(images[0] - images[1]).mean() > 0.1
     assert method.card_in_use.encoders == (Path(models["mllm"]).name, "tower")
     parts = method.represent(history("test-0", 0, 3))
     assert {name: len(vector) for name, vector in parts.items()} == {"e_sem": 64, "e_core": 64, "e_img": 12}
     assert not method.profile(history("test-0", 0, 0)).payload.any(), "of nothing, the average user"
+    picked = trained(tmp_path, models, targets="picks")
+    assert picked["recipe"]["targets"] == "picks"
 
 
-@pytest.mark.usefixtures("quick")
-def test_of_several_drawings_the_one_that_the_matrices_like_best(models: dict[str, str], tmp_path: Path) -> None:
-    trained(tmp_path, models)
-    method, told = method_of(tmp_path, models, n=3), []
+def test_of_several_drawings_the_one_that_the_matrices_like_best(folder: Path, models: dict[str, str]) -> None:
+    method, told = method_of(folder, models, n=3), []
 
     def likes(user: Any, images: Any) -> Any:
         told.append((user, [np.asarray(image) for image in images]))
         return np.array([0.0, 2.0, 1.0])
 
-    method._taste.likes = likes  # type: ignore[method-assign]
+    method._taste.likes = likes
     drawings = drawn(method)
     for drawing, (user, images) in zip(drawings, told, strict=True):
         np.testing.assert_array_equal(np.asarray(drawing.image), images[1])
         assert len({image.tobytes() for image in images}) == 3
         assert user.shape == (64,)
-    assert drawings[0].nfe == 3 * drawn(method_of(tmp_path, models))[0].nfe
+    assert drawings[0].nfe == 3 * drawn(method_of(folder, models))[0].nfe
 
 
-@pytest.mark.usefixtures("quick")
-def test_other_eyes_and_wrong_calls_are_one_line(models: dict[str, str], tmp_path: Path) -> None:
-    trained(tmp_path, models)
+def test_other_eyes_and_wrong_calls_are_one_line(folder: Path, models: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(folder / "final", tmp_path / "final")
     config = tmp_path / "final" / CONFIG
-    stored = json.loads(config.read_text())
-    config.write_text(json.dumps(stored | {"mllm_digest": "0" * 64}))
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"mllm_digest": "0" * 64}))
     with pytest.raises(PrefbenchError, match="trained with another preference model"):
         method_of(tmp_path, models)
     with pytest.raises(PrefbenchError, match="seed must be 0 or more"):

@@ -92,11 +92,11 @@ MINIATURE = QuestionRecipe(
     history="verdicts",
     full_histories=0.7,
     sorting=FitConfig(
-        images=24_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
+        images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
     ),
     verdicts=_ROWS,
     copies=replace(_ROWS, images=36_000),
-    populations=3,
+    populations=1,
 )
 """Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
 

@@ -69,7 +69,7 @@ class VerdictRows:
         """`shown` (B, 32) rows of images, `liked` (B, 32) in {0, 1}, and `copies` (B,), one number for all."""
         rows = [self._row(rng) for _ in range(size)]
         shown, liked = (np.stack(part) for part in zip(*rows, strict=True))
-        copies = torch.full((size,), round(self.copies ** rng.random()))
+        copies = torch.full((size,), round(self.copies ** rng.random()) if self.copies > 1 else 1)
         return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked), "copies": copies}
 
     def _row(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
