@@ -53,14 +53,14 @@ def main(mllm: str, split: Split, result: Path | None) -> None:
     suite: Picturebook = load("suite", "picturebook")()
     model = load_mllm(mllm)
     own = like_answers(model, suite, split)
-    told = {
+    others = {
         "two matrices": _matrices(own, suite, split, model),
         "taste": _answered(own, suite, split, lambda user, _: partial(true_utilities, user)),
         "exact inference": _answered(own, suite, split, lambda user, history: _expected(suite, user, history)),
     }
     rows = []
     for kind in (None, *sorted(set(own.kinds.tolist()))):
-        for name, found in {"language model": own, **told}.items():
+        for name, found in {"language model": own, **others}.items():
             row = {"kind": kind or "all", "answered by": name, **_plain(found.accuracy(kind))}
             rows.append(row)
             click.echo(

@@ -32,7 +32,7 @@ class TeacherAdapter(PrefGen):
         negative: what guidance leads away from: the `average` user, or the user's opposite (`disliked`).
         liked_only: shows the preference model the liked images alone.
         n: drawings to choose from by the preference model's own likes; each costs as much as the first.
-        weights: folder that `prefbench train teacher-adapter` wrote; by default the shipped one for the backbone.
+        weights: folder that `prefbench train teacher-adapter` wrote; by default the installed one for the backbone.
     """
 
     card = MethodCard(

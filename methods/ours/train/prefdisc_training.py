@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import torch
@@ -90,13 +90,13 @@ def train(
 
 def scorer_users(suite: Suite) -> list[TrainUser]:
     """What scorer users judged in both views, of those who judged enough; no words are known of them."""
-    told = []
+    users = []
     for user in suite.users("scorer"):
         views = suite.history(user.id, "method"), suite.history(user.id, "scorer")
         liked, disliked = (tuple(j for view in views for j in getattr(view, side)) for side in ("liked", "disliked"))
         if min(len(liked), len(disliked)) > HELD_BACK:
-            told.append(TrainUser(History(user.id, liked, disliked)))
-    return told
+            users.append(TrainUser(History(user.id, liked, disliked)))
+    return users
 
 
 def _suites(name: str, populations: int) -> Sequence[Suite]:
@@ -107,5 +107,4 @@ def _suites(name: str, populations: int) -> Sequence[Suite]:
 
 
 def _recipe(images: int | None) -> QuestionRecipe:
-    recipe = replace(MINIATURE, shows=0.0)
-    return recipe if images is None else recipe.shortened(images / recipe.questions.images)
+    return MINIATURE if images is None else MINIATURE.shortened(images / MINIATURE.questions.images)

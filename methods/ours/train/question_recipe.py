@@ -102,7 +102,7 @@ MINIATURE = QuestionRecipe(
 
 Before them come rows of examples: some that no user judged, which stand for what a public language model has read, and
 some by users. Tokens count as several only once rows are learned: with twelve from the start, ten thousand rows taught
-nothing.
+nothing (one trial).
 """
 WITH_TEACHER = QuestionRecipe(
     summary_pretraining=FitConfig(

@@ -145,7 +145,7 @@ class VerdictTask(nn.Module):
 
         if kinds is None:
             return of(window)
-        return {kind: of(window if kind == "sliding_attention" else None) for kind in kinds}
+        return {kind: of(window if kind == "sliding_attention" else None) for kind in set(kinds)}
 
 
 def positions_of_copies(counts: Tensor) -> Tensor:
