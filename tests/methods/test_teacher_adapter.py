@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from prefbench.api import Case, Context, PrefbenchError, Request
+from prefbench.check import check_method
 from prefbench.methods import teacher_adapter_training as training
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.weights import CONFIG
@@ -92,6 +93,12 @@ def drawn(method: TeacherAdapter, users: int = 2) -> list[Any]:
     profiles = [method.profile(history(f"test-{i}", i, 3)) for i in range(users)]
     requests = [Request(Case(f"c{i}", p.user, tiny_suite.PROMPTS[0]), 0, 7, p) for i, p in enumerate(profiles)]
     return list(method.generate(requests))
+
+
+def test_it_conforms(folder: Path, models: dict[str, str]) -> None:
+    weights = f"weights={folder / 'final'}"
+    findings = check_method("teacher-adapter", [weights], backbone=models["backbone"], suite=SUITE)
+    assert [finding for finding in findings if not finding.passed] == []
 
 
 def test_the_matrices_know_what_a_new_user_likes_and_see_what_is_shown_alone(reader: TasteReader) -> None:
