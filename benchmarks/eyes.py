@@ -4,7 +4,7 @@
 
 A ridge classifier is fitted to 3,000 pictures that no model learned from, with the value of an axis as its label, and
 measured on 1,000 others: on the outputs of the vision tower (in 16 segments of patches), on the image tokens that the
-connector makes of them, and on the tokens' mean, as which histories are first learned from.
+connector makes of them, and on the tokens' mean, as which a model with `pooled` is shown them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from prefbench.api import FloatArray, PrefbenchError
 from prefbench.files import write_atomic
 from prefbench.methods.ours.train.judged_images import encode_images
 from prefbench.models.mllms.loader import load_mllm
+from prefbench.models.mllms.pooling import mean_token
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.suites.picturebook.data.corpus import held_out, load_corpus
 from prefbench.suites.picturebook.world.axes import AXES
@@ -41,8 +42,13 @@ def main(mllm: str, result: Path | None) -> None:
     """Prints the accuracy for each axis from the tower, the image tokens and their mean, and tokens over tower."""
     torch.set_num_threads(1)
     corpus = load_corpus(held_out(PICTURES))
-    states, tokens = encode_images(load_mllm(mllm), [Image.fromarray(picture) for picture in corpus.pictures])
-    seen = {"tower": states, "tokens": tokens.flatten(1), "mean": tokens.float().mean(1)}
+    model, whole = load_mllm(mllm), []
+    model.model.model.connector.register_forward_hook(
+        lambda _connector, _inputs, tokens: whole.append(tokens.detach()), prepend=True
+    )
+    states, _ = encode_images(model, [Image.fromarray(picture) for picture in corpus.pictures])
+    tokens = torch.cat(whole).float()
+    seen = {"tower": states, "tokens": tokens.flatten(1), "mean": mean_token(tokens).flatten(1)}
     rows = []
     for number, axis in enumerate(AXES):
         values = corpus.scenes[:, number]

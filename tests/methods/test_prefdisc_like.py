@@ -50,13 +50,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory, idefics2: Path) -> Path:
         card = train(TrainRequest(root), suite=SUITE, mllm=str(idefics2))
     assert card is not None
     assert (card["data"]["users"], card["figures"]["n_users"]) == (2, 3)
-    assert list(card["training"]) == ["sorting", "verdicts", "copies", "questions"]
+    assert list(card["training"]) == ["sorting", "verdicts", "questions"]
     return root / "final"
 
 
 def _short(images: int | None) -> QuestionRecipe:
     recipe = prefdisc_training.MINIATURE
-    return replace(recipe, sorting=SHORT, verdicts=SHORT, copies=SHORT, questions=replace(SHORT, images=images or 4))
+    return replace(recipe, sorting=SHORT, verdicts=SHORT, questions=replace(SHORT, images=images or 4))
 
 
 def test_it_learns_from_both_views_of_scorer_users_and_from_nobody_else() -> None:

@@ -25,9 +25,9 @@ class QuestionRecipe:
         freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
         history: how histories are shown. In `verdicts` the word after each of their images is taught too.
         full_histories: share of the batches whose histories are as long as can be.
-        sorting, verdicts, copies: first trainings on rows of pictures of one token each (`verdict_task.py`), sorted by
-            hidden rules, without users, then judged by users, then the same with tokens that count as several; None
-            leaves them out. They need a frozen vision tower.
+        pooled: whether each picture is shown as one token, from here on and in use; see `MllmCard.pooled`.
+        sorting, verdicts: first trainings on rows of pictures (`verdict_task.py`), sorted by hidden rules, without
+            users, then judged by users; None leaves them out. They need a frozen vision tower.
         ruled: share of the rows of users' verdicts that are still sorted by a rule.
         populations: so many other populations of the suite's train users are learned from as well, where it has any.
     """
@@ -46,9 +46,9 @@ class QuestionRecipe:
     freeze_vision: bool = True
     history: Layout = "blocks"
     full_histories: float = 0.0
+    pooled: bool = False
     sorting: FitConfig | None = None
     verdicts: FitConfig | None = None
-    copies: FitConfig | None = None
     ruled: float = 0.25
     populations: int = 0
 
@@ -59,16 +59,15 @@ class QuestionRecipe:
 
     def shortened(self, share: float) -> QuestionRecipe:
         """The recipe with this share of the conversations in each training."""
-        pretraining, sorting, verdicts, copies = (
+        pretraining, sorting, verdicts = (
             None if fit is None else _shorter(fit, share)
-            for fit in (self.summary_pretraining, self.sorting, self.verdicts, self.copies)
+            for fit in (self.summary_pretraining, self.sorting, self.verdicts)
         )
         return replace(
             self,
             summary_pretraining=pretraining,
             sorting=sorting,
             verdicts=verdicts,
-            copies=copies,
             questions=_shorter(self.questions, share),
         )
 
@@ -77,9 +76,6 @@ def _shorter(fit: FitConfig, share: float) -> FitConfig:
     return replace(fit, images=max(1, round(share * fit.images)))
 
 
-_ROWS = FitConfig(
-    images=48_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
-)
 MINIATURE = QuestionRecipe(
     summary_pretraining=None,
     questions=FitConfig(images=8_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
@@ -90,19 +86,20 @@ MINIATURE = QuestionRecipe(
     head_weight=0.0,
     teacher_weight=0.0,
     history="verdicts",
+    pooled=True,
     full_histories=0.7,
     sorting=FitConfig(
         images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
     ),
-    verdicts=_ROWS,
-    copies=replace(_ROWS, images=36_000),
-    populations=1,
+    verdicts=FitConfig(
+        images=48_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
+    ),
+    populations=7,
 )
 """Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
 
 Before them come rows of examples: some that no user judged, which stand for what a public language model has read, and
-some by users. Tokens count as several only once rows are learned: with twelve from the start, ten thousand rows taught
-nothing (one trial).
+some by users.
 """
 WITH_TEACHER = QuestionRecipe(
     summary_pretraining=FitConfig(

@@ -77,6 +77,8 @@ def teach(
         PrefbenchError: `folder` holds a training by another recipe, or on other judgments.
     """
     mllm.card = replace(mllm.card, history=recipe.history)
+    if recipe.pooled:
+        mllm.pool_pictures()
     if recipe.freeze_vision:
         freeze_vision(mllm)
     plan = prepare_curriculum(mllm, train_users, judged_images, recipe, folder)
@@ -110,7 +112,7 @@ def teach(
 
     usual = plan.synthetic, recipe.synthetic_share
     progress = []
-    if plan.tower is not None and (recipe.sorting or recipe.verdicts or recipe.copies):
+    if plan.tower is not None and (recipe.sorting or recipe.verdicts):
         progress += _learn_verdicts(mllm, train_users, judged_images, recipe, plan.tower, folder)
     if recipe.summary_pretraining is not None:
         progress.append(train(0, recipe.summary_pretraining, pretraining_folder(folder), *usual))
@@ -129,18 +131,13 @@ def _learn_verdicts(
     tower: Tensor,
     folder: Path,
 ) -> list[Progress]:
-    """The trainings on rows of pictures of one token each."""
+    """The trainings on rows of pictures."""
     prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
     task, rules = VerdictTask(mllm, tower), SortedPictures(tower, prompts)
     progress = []
-    trained = (
-        ("sorting", recipe.sorting, 1.0, 1),
-        ("verdicts", recipe.verdicts, recipe.ruled, 1),
-        ("copies", recipe.copies, recipe.ruled, tower.shape[1]),
-    )
-    for name, config, ruled, copies in trained:
+    for name, config, ruled in (("sorting", recipe.sorting, 1.0), ("verdicts", recipe.verdicts, recipe.ruled)):
         if config is not None:
-            rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled, copies=copies)
+            rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled)
             progress.append(fit(task, rows, config, folder / name, made_of=_identity(train_users, recipe)))
     return progress
 
@@ -150,7 +147,6 @@ def trainings(recipe: QuestionRecipe, folder: Path) -> dict[str, Path]:
     names = {
         "sorting": (recipe.sorting, folder / "sorting"),
         "verdicts": (recipe.verdicts, folder / "verdicts"),
-        "copies": (recipe.copies, folder / "copies"),
         "summary_pretraining": (recipe.summary_pretraining, pretraining_folder(folder)),
         "questions": (recipe.questions, folder / "questions"),
     }
@@ -194,7 +190,7 @@ def prepare_curriculum(
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Identifies everything but the lengths, which a longer training may change."""
     nothing = FitConfig(images=0)
-    how = replace(recipe, summary_pretraining=None, questions=nothing, sorting=None, verdicts=None, copies=None)
+    how = replace(recipe, summary_pretraining=None, questions=nothing, sorting=None, verdicts=None)
     return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
 
 

@@ -25,7 +25,7 @@ _NEWER: Mapping[str, Any] = {
     "full_histories": 0.0,
     "sorting": None,
     "verdicts": None,
-    "copies": None,
+    "pooled": False,
     "ruled": 0.25,
     "populations": 0,
     "shows": 0.1,

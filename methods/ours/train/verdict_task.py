@@ -1,17 +1,10 @@
-"""Rows of judged pictures, each shown as one token: where a fresh model learns to judge a picture by those before it.
+"""Rows of judged pictures: where a fresh model learns to judge a picture by those before it.
 
-A picture of a dozen tokens makes a row of 32 pictures a dozen times as long, and the word after each picture is all
-that is taught. So the model first meets each picture as the mean of its image tokens, many more pictures in the same
-time, and whole pictures afterwards, in conversations.
-
-To attention a dozen tokens are not one: they draw a dozen times as much of it away from the words, and what was learned
-on single tokens is lost on whole pictures. So a mean counts as several equal tokens: its share of attention and the
-positions that follow are those of so many copies, at the cost of one.
+In a conversation little is about that; here the word after each picture is all that is taught.
 """
 
 from __future__ import annotations
 
-import copy
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -34,7 +27,6 @@ from .curriculum.sorted_pictures import SortedPictures
 
 PICTURES = 32
 """Pictures per row."""
-_SAMPLE = 4096
 _UNEVEN = 3
 """Pictures by which one side may have more than half of a row."""
 
@@ -47,7 +39,6 @@ class VerdictRows:
         flip: share of the rows with the opposite of a user.
         rules: draws the pictures of a rule.
         ruled: share of the rows that are sorted by a rule.
-        copies: most copies that a picture's one token counts as; how many is drawn for each batch, log-uniformly.
     """
 
     def __init__(
@@ -58,19 +49,17 @@ class VerdictRows:
         *,
         flip: float,
         ruled: float,
-        copies: int = 1,
     ) -> None:
-        self.rules, self.flip, self.ruled, self.copies = rules, flip, ruled, copies
+        self.rules, self.flip, self.ruled = rules, flip, ruled
         histories = [train_user.history for train_user in train_users]
         self._sides = [(_rows(h.liked, rows), _rows(h.disliked, rows)) for h in histories]
         self._pairs = [(_pairs(h.liked), _pairs(h.disliked)) for h in histories]
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
-        """`shown` (B, 32) rows of images, `liked` (B, 32) in {0, 1}, and `copies` (B,), one number for all."""
+        """`shown` (B, 32) rows of images and `liked` (B, 32) in {0, 1}."""
         rows = [self._row(rng) for _ in range(size)]
         shown, liked = (np.stack(part) for part in zip(*rows, strict=True))
-        copies = torch.full((size,), round(self.copies ** rng.random()) if self.copies > 1 else 1)
-        return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked), "copies": copies}
+        return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked)}
 
     def _row(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         sides = self.rules(rng, PICTURES) if rng.random() < self.ruled else self._of_user(rng)
@@ -106,10 +95,8 @@ class VerdictTask(nn.Module):
     def __init__(self, mllm: Mllm, tower: Tensor) -> None:
         super().__init__()
         self.model = mllm.model
-        self._tokens = _pooled(tower)
+        self._tower = tower
         self._ids, self._words_at = _rows_of_words(mllm)
-        self._shows = self._ids[0] == mllm.model.config.image_token_id
-        self._tokens_per_picture = tower.shape[1]
         store_trained_alone(self)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -117,81 +104,29 @@ class VerdictTask(nn.Module):
         ids, liked = self._ids.to(device)[:1].repeat(len(shown), 1), batch["liked"]
         words = self._ids.to(device)[:, self._words_at[0]]
         ids[:, self._words_at] = words[liked]
-        tokens = self._tokens[shown.to(self._tokens.device)].to(device).flatten(0, 1)[:, None]
+        tokens = self._tower[shown.flatten().to(self._tower.device)].to(device).float()
         seen = {"image": BaseModelOutputWithPooling(pooler_output=list(tokens))}
-        copies = int(batch["copies"][0])
-        counts = torch.where(self._shows, copies, 1)
-        logits = self.model(
-            input_ids=ids,
-            position_ids=positions_of_copies(counts).to(device).expand(len(ids), -1),
-            attention_mask=self._mask(counts, len(ids), fewer=self._tokens_per_picture - copies),
-            mm_encoder_outputs=seen,
-            use_cache=False,
-        ).logits
+        logits = self.model(input_ids=ids, mm_encoder_outputs=seen, use_cache=False).logits
         before = [column - 1 for column in self._words_at]
         return F.cross_entropy(logits[:, before][..., words].float().flatten(0, 1), liked.flatten())
 
-    def _mask(self, counts: Tensor, rows: int, *, fewer: int) -> Tensor | dict[str, Tensor]:
-        """Masks (B, 1, tokens, tokens), one for each kind of layer where the model has several.
-
-        Local layers see so many tokens `fewer`, as every picture is: no further than a whole picture and its word.
-        """
-        config = self.model.config.get_text_config()
-        kinds, window = getattr(config, "layer_types", None), getattr(config, "sliding_window", None)
-        window = None if window is None else max(1, window - fewer)
-
-        def of(window: int | None) -> Tensor:
-            return attention_of_copies(counts, window).to(self.model.device).expand(rows, 1, -1, -1)
-
-        if kinds is None:
-            return of(window)
-        return {kind: of(window if kind == "sliding_attention" else None) for kind in set(kinds)}
-
-
-def positions_of_copies(counts: Tensor) -> Tensor:
-    """Positions (tokens,) where every token stands for the middle one of `counts` (tokens,) equal tokens in a row."""
-    return counts.cumsum(0) - 1 - counts // 2
-
-
-def attention_of_copies(counts: Tensor, window: int | None = None) -> Tensor:
-    """What is added to attention's logits, (tokens, tokens): to attend to n copies is to add log n to their logit.
-
-    Args:
-        counts: (tokens,) how many equal tokens each stands for.
-        window: of a local layer; a token sees itself and so many less one before it.
-    """
-    last = counts.cumsum(0) - 1
-    at = positions_of_copies(counts)[:, None]
-    first = last - counts + 1 if window is None else torch.maximum(last - counts + 1, at - window + 1)
-    visible = (torch.minimum(last, at) - first + 1).clamp(min=0)
-    return visible.float().log().clamp(min=torch.finfo(torch.float32).min)
-
 
 def _rows_of_words(mllm: Mllm) -> tuple[Tensor, list[int]]:
-    """Tokens (2, tokens) of a row of disliked and of one of liked pictures of one token each, and the words' columns.
+    """Tokens (2, tokens) of a row of disliked and of one of liked pictures, and the words' columns.
 
     Raises:
         PrefbenchError: words that are more than one token.
     """
-    processor = copy.copy(mllm.processor)
-    processor.image_seq_len = 1
-    pooled = Mllm(mllm.card, mllm.model, processor, folder=None, device=mllm.device)
     picture = Image.new("RGB", (8, 8))
     rows: list[Conversation] = []
     for word in (TEMPLATES.disliked[0], TEMPLATES.liked[0]):
         parts: list[Part] = [part for _ in range(PICTURES) for part in (picture, word)]
         rows.append([ask(*parts)])
-    ids = pooled.batch(rows, to_be_answered=False, pixels=False)["input_ids"].cpu()
+    ids = mllm.batch(rows, to_be_answered=False, pixels=False)["input_ids"].cpu()
     words_at = torch.nonzero(ids[0] != ids[1]).flatten().tolist()
     if len(words_at) != PICTURES:
         raise PrefbenchError(f"{mllm.card.name}: the words for liked and disliked are not one token each")
     return ids[:, : words_at[-1] + 1], words_at
-
-
-def _pooled(tower: Tensor) -> Tensor:
-    """The mean (N, W) of every image's tokens, as large as a token is on average."""
-    means = tower.float().mean(1)
-    return means * (tower[:_SAMPLE].float().square().mean() / means[:_SAMPLE].square().mean()).sqrt()
 
 
 def _rows(judgments: Sequence[Judgment], rows: Mapping[str, int]) -> NDArray[np.int64]:

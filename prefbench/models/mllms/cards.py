@@ -39,6 +39,9 @@ class MllmCard:
     """Bytes of the download as published, rounded; None where unknown."""
     history: Layout = "blocks"
     """How it is shown histories, as in its training; stored weights say it in their folder."""
+    pooled: bool = False
+    """Whether it is shown each picture as one token, the mean of its own (`pooling.py`), as in its training; stored
+    weights say it in their folder."""
     world: str | None = None
     """The suite whose pictures alone it learned from; None for a model that knows pictures of many kinds."""
 

@@ -28,6 +28,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "image_side": lambda value: value is None or _is_count(value),
     "tuning": lambda value: value in get_args(Tuning),
     "history": lambda value: value in get_args(Layout),
+    "pooled": lambda value: isinstance(value, bool),
 }
 """Settings that the configurations of transformers and peft lack, or store elsewhere, and checks of their values."""
 
@@ -62,8 +63,9 @@ def card_of_folder(folder: Path) -> MllmCard:
 
 
 def with_stored_layout(card: MllmCard, folder: Path) -> MllmCard:
-    """The card with the layout of histories that weights of the same name were stored with."""
-    return card if card.adapter is not None else replace(card, history=_saved(folder).get("history", card.history))
+    """The card with the layout of histories and pictures that weights of the same name were stored with."""
+    saved = {} if card.adapter is not None else _saved(folder)
+    return replace(card, **{name: value for name, value in saved.items() if name in ("history", "pooled")})
 
 
 def _saved(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.chat import ChatRenderer
 from prefbench.models.mllms.conversation import Conversation, fitted, images_of, laid_out
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
+from prefbench.models.mllms.pooling import narrow_local_layers, pooled_processor
 
 IGNORED = -100
 """The label of tokens that no loss is taken on."""
@@ -69,6 +70,21 @@ class Mllm:
         if getattr(processor.image_processor, "do_image_splitting", False):
             processor.image_processor.do_image_splitting = False
         self._renderer = ChatRenderer(card.name, processor)
+        self._stored_processor = processor
+        if card.pooled:
+            self.processor = pooled_processor(card.name, model, processor)
+
+    def pool_pictures(self) -> None:
+        """Shows each picture as one token from now on; local layers, where they are stored with it, see as much less.
+
+        Raises:
+            PrefbenchError: a model whose pictures cannot be pooled.
+        """
+        if not self.card.pooled:
+            self.processor = pooled_processor(self.card.name, self.model, self._stored_processor)
+            if self.adapter is None:
+                narrow_local_layers(self.model, by=self._stored_processor.image_seq_len - 1)
+            self.card = replace(self.card, pooled=True)
 
     @property
     def base(self) -> str:
@@ -238,7 +254,7 @@ class Mllm:
                 self.model.save_pretrained(fresh, state_dict=_halved(self.model.state_dict()))
             else:
                 self.adapter.save_pretrained(str(fresh), save_embedding_layers=False)
-            self.processor.save_pretrained(fresh)
+            self._stored_processor.save_pretrained(fresh)
             (fresh / CARD_FILE).write_text(json.dumps(settings_of(self.card), indent=2) + "\n")
 
     def _batches(self, conversations: Sequence[Conversation], size: int) -> Iterator[dict[str, Tensor]]:
