@@ -18,8 +18,9 @@ from tqdm import tqdm
 from prefbench.api import History
 from prefbench.models.mllms.model import Mllm
 
+from ..ours.train.judged_images import encode_images
 from .questions import TEMPLATES, Examples, likes_question
-from .verdicts import Verdicts
+from .verdicts import Seen, Verdicts
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def picks(
     rows: dict[str, list[int]] = defaultdict(list)
     for row, prompt in enumerate(prompts):
         rows[prompt].append(row)
-    verdicts, chosen = Verdicts(mllm), []
+    verdicts, chosen = Verdicts(mllm, seen=_seen(mllm, images)), []
     for start in tqdm(range(0, len(histories), batch), desc="pick", unit="batch"):
         chunk = histories[start : start + batch]
         examples = [Examples.of(history) for history in chunk]
@@ -66,6 +67,14 @@ def picks(
             best = [int(part.argmax()) for part in np.split(yes, ends)]
             chosen.append([group[place] for group, place in zip(groups, best, strict=True)])
     return chosen
+
+
+def _seen(mllm: Mllm, images: Sequence[Image.Image]) -> Seen | None:
+    """The image tokens of images that are candidates again and again, where they are few enough to keep."""
+    if not mllm.card.pooled:
+        return None
+    tokens, rows = encode_images(mllm, images)[1], {id(image): row for row, image in enumerate(images)}
+    return lambda pictures: tokens[[rows[id(picture)] for picture in pictures]]
 
 
 def _answers(mllm: Mllm, examples: Sequence[Examples], batch: int) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from prefbench.api import FloatArray, History, Judgment, Picture
 from prefbench.models.mllms.conversation import Judged, ask, fitted
@@ -17,6 +18,7 @@ from prefbench.models.mllms.model import Mllm
 from .latest import Latest
 from .questions import TEMPLATES, Examples, follow_up, likes_question
 
+Seen = Callable[[Sequence[Image.Image]], Tensor]
 _PIXELS = ("pixel_values", "pixel_attention_mask")
 
 
@@ -28,10 +30,12 @@ class Verdicts:
 
     Args:
         batch: pictures that are asked about at once.
+        seen: the image tokens (N, tokens, W) of N pictures that are asked about, where they are known already; None
+            runs the vision tower. Of models in which every picture is the same number of tokens.
     """
 
-    def __init__(self, mllm: Mllm, *, batch: int = 64) -> None:
-        self._mllm, self._batch = mllm, batch
+    def __init__(self, mllm: Mllm, *, batch: int = 64, seen: Seen | None = None) -> None:
+        self._mllm, self._batch, self._seen = mllm, batch, seen
         self._answers = Latest(self._answer)
 
     def of(self, history: History, pictures: Sequence[Image.Image]) -> FloatArray:
@@ -115,6 +119,17 @@ class Verdicts:
         probabilities: FloatArray = logits.softmax(-1)[:, 0].double().numpy()
         return probabilities
 
+    def _looked_at(self, pictures: Sequence[Image.Image]) -> dict[str, Any]:
+        """The inputs of the model for pictures that each are the only ones of their rows."""
+        mllm = self._mllm
+        if self._seen is not None:
+            tokens = self._seen(pictures).to(mllm.device, mllm.model.dtype)
+            return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=list(tokens))}}
+        asked = mllm.processor.image_processor(
+            [[fitted(picture, mllm.card.image_side)] for picture in pictures], return_tensors="pt"
+        )
+        return {name: asked[name].to(mllm.device) for name in _PIXELS if name in asked}
+
     @torch.no_grad()
     def _read_once(self, whole: dict[str, Tensor], words: Sequence[int], pictures: Sequence[Image.Image]) -> Tensor:
         """Logits (N, 2) of two words at the end of a conversation, about pictures in the place of its last one.
@@ -129,13 +144,10 @@ class Verdicts:
         pixels = {name: whole[name][:, :-1] for name in _PIXELS if name in whole and whole[name].shape[1] > 1}
         cache = model(**head, **pixels, use_cache=True, logits_to_keep=1).cache
         cache.batch_repeat_interleave(many)
-        asked = mllm.processor.image_processor(
-            [[fitted(picture, mllm.card.image_side)] for picture in pictures], return_tensors="pt"
-        )
         tail = {
             "input_ids": whole["input_ids"][:, begin:].repeat(many, 1),
             "attention_mask": whole["attention_mask"].repeat(many, 1),
-            **{name: asked[name].to(mllm.device) for name in _PIXELS if name in asked},
+            **self._looked_at(pictures),
         }
         out = model(**tail, cache=cache, use_cache=True, logits_to_keep=1)
         logits: Tensor = out.logits[:, -1].float()[:, list(words)].cpu()

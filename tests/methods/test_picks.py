@@ -93,3 +93,20 @@ def test_a_prompt_that_the_history_shows_is_not_picked_for(mllm: Mllm, judged_im
     prompts = [shown if row % 2 else "another" for row in range(len(judged_images.images))]
     rows = picks(mllm, [one], judged_images.images, prompts)[0]
     assert [prompts[row] for row in rows] == ["another"]
+
+
+def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pick(mllm: Mllm) -> None:
+    pooled = Mllm(replace(mllm.card, history="verdicts"), mllm.model, mllm.processor, folder=None, device=mllm.device)
+    pooled.pool_pictures()
+    images, prompts = PICTURES * 2, [f"prompt {i % 3}" for i in range(len(PICTURES) * 2)]
+    looks: list[int] = []
+    pooled.model.model.vision_model.register_forward_hook(lambda *args: looks.append(len(args[-1].last_hidden_state)))
+    told = HISTORIES[:2]
+    chosen = picks(pooled, told, images, prompts, how=Picking(prompts=3, candidates=4))
+    shown = sum(len(one) for one in told)
+    assert sum(looks) <= len(images) + 2 * shown + 8, "candidates are not looked at anew"
+    for one, own in zip(told, chosen, strict=True):
+        for row in own:
+            group = [i for i, prompt in enumerate(prompts) if prompt == prompts[row]]
+            likes = Verdicts(pooled).of(one, [images[i] for i in group])
+            assert likes[group.index(row)] == pytest.approx(likes.max(), abs=1e-3)

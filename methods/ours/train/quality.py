@@ -59,7 +59,7 @@ class LikeAnswers:
 def like_answers(
     mllm: Mllm, suite: Suite, split: Split, *, seed: int | None = None, most: int | None = None
 ) -> LikeAnswers:
-    """Shows each user's history, asks what the user likes, and then for each image that only scorers see: is it liked?
+    """The model's verdicts, after each user's history, of the images that only scorers see.
 
     Args:
         seed: shuffles both sides of every history; None shows them as the suite does.
@@ -68,7 +68,9 @@ def like_answers(
     users, verdicts = suite.users(split), Verdicts(mllm)
     queries, yes = [], []
     examples = [_shown(suite.history(user.id), seed, number) for number, user in enumerate(users)]
-    answers = mllm.answers([likes_question(one) for one in examples], tokens=48, batch=_BATCH)
+    answers = [""] * len(users)
+    if verdicts.reads_answers:
+        answers = mllm.answers([likes_question(one) for one in examples], tokens=48, batch=_BATCH)
     for user, one, answer in zip(users, examples, answers, strict=True):
         rest = suite.history(user.id, "scorer")
         judgments = (*rest.liked[:most], *rest.disliked[:most])
