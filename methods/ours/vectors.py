@@ -18,7 +18,8 @@ from prefbench.models.mllms.model import HiddenStates
 from ..shared.image_tower import most_typical
 from .fusion import Widths
 
-Pooling = Literal["last", "mean"]
+Pooling = Literal["last", "mean", "contrast"]
+"""How the states of a conversation's tokens are made one: see `HiddenStates`."""
 LayerRule = Literal["chosen", "random", "random-sem", "random-core", "all", "top-four"]
 """The layers that the probes chose, others in place of both or of one, all, or the paper's four for `e_sem`."""
 Reference = Literal["random", "typical", "first"]
@@ -69,7 +70,7 @@ class Layers:
 
     def of(self, states: HiddenStates) -> tuple[Tensor, Tensor]:
         """`e_sem` (B, layers x W) and `e_core` (B, W)."""
-        pooled = states.mean if self.pooling == "mean" else states.last
+        pooled = {"last": states.last, "mean": states.mean, "contrast": states.contrast}[self.pooling]
         return states.last[:, list(self.sem)].flatten(1), pooled[:, list(self.core)].mean(1)
 
     def save(self, path: Path) -> None:

@@ -53,13 +53,13 @@ class TasteReader:
         return hashlib.sha256(save(self._state()) + self._eyes.digest.encode()).hexdigest()
 
     def states(self, conversations: Sequence[Conversation], *, batch: int = 8) -> HiddenStates:  # noqa: ARG002
-        """The user (N, 1, 64) of the history that each conversation shows, as both of a model's states.
+        """The user (N, 1, 64) of the history that each conversation shows, as each of a model's states.
 
         Raises:
             ValueError: a conversation that shows no history.
         """
         users = torch.stack([self.user(_shown(conversation)) for conversation in conversations])[:, None]
-        return HiddenStates(last=users, mean=users)
+        return HiddenStates(last=users, mean=users, contrast=users)
 
     @torch.no_grad()
     def user(self, examples: Examples) -> Tensor:

@@ -185,11 +185,13 @@ def test_layers_are_stored_and_pick_their_states(tmp_path: Path) -> None:
     assert layers.sem == (3, 4, 5, 6)
     layers.save(tmp_path / "layers.json")
     assert Layers.load(tmp_path / "layers.json") == layers
-    last, mean = (torch.randn(2, 7, 5) for _ in range(2))
-    sem, core = layers.of(HiddenStates(last, mean))
+    last, mean, contrast = (torch.randn(2, 7, 5) for _ in range(3))
+    states = HiddenStates(last, mean, contrast)
+    sem, core = layers.of(states)
     torch.testing.assert_close(sem, torch.cat([last[:, i] for i in (3, 4, 5, 6)], 1))
     torch.testing.assert_close(core, (mean[:, 2] + mean[:, 3]) / 2)
-    torch.testing.assert_close(replace(layers, pooling="last").of(HiddenStates(last, mean))[1], last[:, 2:4].mean(1))
+    torch.testing.assert_close(replace(layers, pooling="last").of(states)[1], last[:, 2:4].mean(1))
+    torch.testing.assert_close(replace(layers, pooling="contrast").of(states)[1], contrast[:, 2:4].mean(1))
     assert Layers.top_four(2, (1,), "last").sem == (1, 2), "the embedding layer is none of them"
 
 

@@ -42,7 +42,7 @@ class Knowing:
 
     def states(self, conversations: Sequence[Conversation], **_: Any) -> HiddenStates:
         values = torch.tensor([[redness(images_of(conversation)[self.of])] for conversation in conversations])
-        return HiddenStates(values[:, None], values[:, None])
+        return HiddenStates(values[:, None], values[:, None], values[:, None])
 
 
 def knowing(of: int = 0) -> Mllm:
@@ -86,7 +86,7 @@ def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:
 
         def states(self, conversations: Sequence[Conversation], **_: Any) -> HiddenStates:
             values = torch.tensor([[float(images_of(c)[0].size[0] % 2)] for c in conversations])
-            return HiddenStates(values[:, None], values[:, None])
+            return HiddenStates(values[:, None], values[:, None], values[:, None])
 
     other = order_sensitivity(cast(Mllm, Fickle()), suite, "val")
     assert 0.2 < other.answers < 0.8

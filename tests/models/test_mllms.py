@@ -13,8 +13,8 @@ from PIL import Image
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from prefbench.api import PrefbenchError
-from prefbench.models.mllms.cards import MllmCard
-from prefbench.models.mllms.conversation import Conversation, answer, ask, fitted, images_of
+from prefbench.models.mllms.cards import Layout, MllmCard
+from prefbench.models.mllms.conversation import Conversation, Judged, answer, ask, fitted, images_of, laid_out
 from prefbench.models.mllms.folders import card_of_folder
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import IGNORED, Mllm
@@ -79,10 +79,37 @@ def test_states_are_those_of_each_conversation_alone(plain: Plain, mllm: Mllm) -
         torch.testing.assert_close(states.mean[i], alone.mean(1), **CLOSE)
 
 
+@pytest.mark.parametrize("layout", ["blocks", "verdicts"])
+def test_the_contrast_is_of_liked_less_disliked_images(mllm: Mllm, layout: Layout) -> None:
+    """Sides of unlike size, one side alone, no history, and images beside a history, which count for nothing."""
+    shown = Mllm(replace(mllm.card, history=layout), mllm.model, mllm.processor, folder=None, device=mllm.device)
+    images = [Image.new("RGB", (20 + i, 24), (40 * i, 200 - 40 * i, 90)) for i in range(6)]
+    told = [((0, 1, 2), (3,), (4,)), ((1,), (), ()), ((), (2, 3), (0, 5)), ((), (), (4,))]
+
+    def of(numbers: tuple[int, ...]) -> tuple[Image.Image, ...]:
+        return tuple(images[i] for i in numbers)
+
+    conversations = [[ask(Judged(of(liked), of(disliked)), "and", *of(beside))] for liked, disliked, beside in told]
+    found = shown.states(conversations).contrast
+    for row, (liked, disliked, beside) in enumerate(told):
+        inputs = shown.batch(conversations[row : row + 1])
+        with torch.no_grad():
+            states = shown.model(**inputs, output_hidden_states=True, use_cache=False).hidden_states
+        order = [images.index(image) for image in images_of(laid_out(conversations[row : row + 1], layout)[0])]
+        tokens = torch.nonzero(inputs["input_ids"][0] == shown.model.config.image_token_id).flatten()
+        gaps = torch.nonzero(tokens.diff() > 1).flatten() + 1
+        runs = dict(zip(order, torch.tensor_split(tokens, gaps.tolist()), strict=True))
+        assert len(runs) == len((*liked, *disliked, *beside))
+        for number, layer in enumerate(states):
+            means = [torch.cat([layer[0, runs[i]] for i in side]).mean(0) if side else 0 for side in (liked, disliked)]
+            torch.testing.assert_close(found[row, number], means[0] - means[1] + torch.zeros(WIDTH), **CLOSE)
+
+
 def test_the_size_of_batches_changes_no_state(mllm: Mllm) -> None:
     one, all_ = mllm.states(MIXED, batch=1), mllm.states(MIXED)
     torch.testing.assert_close(one.last, all_.last, **CLOSE)
     torch.testing.assert_close(one.mean, all_.mean, **CLOSE)
+    torch.testing.assert_close(one.contrast, all_.contrast, **CLOSE)
 
 
 @pytest.mark.parametrize(("liked", "disliked"), [(1, 0), (0, 1), (16, 16)])

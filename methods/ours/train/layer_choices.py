@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def _alternatives(
         "random": Layers(sem, core, chosen.pooling),
         "random-sem": Layers(other_sem, chosen.core, chosen.pooling),
         "random-core": Layers(chosen.sem, other_core, chosen.pooling),
-        "all": Layers(everything, everything, "mean"),
+        "all": Layers(everything, everything, chosen.pooling),
         "top-four": Layers(top, *core_of_top),
     }
 
@@ -112,8 +112,8 @@ def _drawn(order: list[int], taken: Collection[int], count: int) -> tuple[int, .
     return tuple(sorted([layer for layer in order if layer not in taken][:count]))
 
 
-def _pooling(choice: LayerChoice) -> Literal["last", "mean"]:
-    return "mean" if choice.pooling == "mean" else "last"
+def _pooling(choice: LayerChoice) -> Pooling:
+    return cast(Pooling, choice.pooling)
 
 
 def _users_record(choice: LayerChoice) -> dict[str, Any]:

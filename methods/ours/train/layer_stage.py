@@ -29,11 +29,13 @@ from prefbench.probing import (
 )
 
 from ...shared.questions import TEMPLATES, Examples, follow_up, likes_question, load_judged
-from ..vectors import Layers
+from ..vectors import Layers, Pooling
 from .layer_choices import Asked, chosen_layers
 from .layer_figure import draw_layers
 
-POOLINGS = ("last", "mean")
+POOLINGS: tuple[Pooling, ...] = ("last", "mean", "contrast")
+_AT_PICTURES = POOLINGS[:2]
+"""A contrast is of the history alone, whatever picture is asked about."""
 TABLE, FIGURE = "probing.csv", "probing.png"
 _FOLDS = 5
 """Folds of users by which `probing` whitens their states; a gallery is drawn from one fold."""
@@ -103,7 +105,7 @@ def _halved(history: History) -> _Halves | None:
 
 def _pairs(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> dict[ProbedLayer, StatePair]:
     sides = [mllm.states([likes_question(Examples.of(half[i])) for half in halves], batch=how.batch) for i in (0, 1)]
-    first, second = (_places(states) for states in sides)
+    first, second = (_places(states, POOLINGS) for states in sides)
     return {place: StatePair(first[place], second[place]) for place in first}
 
 
@@ -137,10 +139,11 @@ def _asked(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> Asked:
         for (_, judgment), user in zip(queries, users, strict=True)
     ]
     states, strangers, floor = (mllm.states(conversations, batch=how.batch) for conversations in (own, other, alone))
-    return Asked(_places(states), _places(strangers), floor.last[:, -1].double().numpy(), questions)
+    after_own, after_other = (_places(one, _AT_PICTURES) for one in (states, strangers))
+    return Asked(after_own, after_other, floor.last[:, -1].double().numpy(), questions)
 
 
-def _places(states: HiddenStates) -> dict[ProbedLayer, FloatArray]:
-    pooled = {"last": states.last, "mean": states.mean}
+def _places(states: HiddenStates, poolings: Sequence[Pooling]) -> dict[ProbedLayer, FloatArray]:
+    pooled = {"last": states.last, "mean": states.mean, "contrast": states.contrast}
     layers = range(states.last.shape[1])
-    return {ProbedLayer(layer, name): pooled[name][:, layer].double().numpy() for name in POOLINGS for layer in layers}
+    return {ProbedLayer(layer, name): pooled[name][:, layer].double().numpy() for name in poolings for layer in layers}

@@ -27,19 +27,25 @@ class Judged:
     def parts(self, layout: Layout) -> list[str | Image.Image]:
         """Words and images in the order of a layout."""
         if layout == "verdicts":
-            return [part for word, image in self._by_turns() for part in (image, word)]
+            return [part for sign, image in self._by_turns() for part in (image, self.words[sign < 0])]
         sides = zip(self.words, (self.liked, self.disliked), strict=True)
         return [part for word, side in sides for image in side for part in (word, image)]
 
-    def _by_turns(self) -> Iterator[tuple[str, Image.Image]]:
-        """Both sides spread evenly over the whole; where they tie, the liked image is first."""
+    def signs(self, layout: Layout) -> list[int]:
+        """1 for each liked and -1 for each disliked image, in the order of a layout."""
+        if layout == "verdicts":
+            return [sign for sign, _ in self._by_turns()]
+        return [1] * len(self.liked) + [-1] * len(self.disliked)
+
+    def _by_turns(self) -> Iterator[tuple[int, Image.Image]]:
+        """Both sides spread evenly over the whole, with their signs; where they tie, the liked image is first."""
         sides = [
-            (Fraction(2 * i + 1, 2 * len(side)), number, word, image)
-            for number, (word, side) in enumerate(zip(self.words, (self.liked, self.disliked), strict=True))
+            (Fraction(2 * i + 1, 2 * len(side)), -sign, sign, image)
+            for sign, side in ((1, self.liked), (-1, self.disliked))
             for i, image in enumerate(side)
         ]
-        for _, _, word, image in sorted(sides, key=lambda entry: entry[:2]):
-            yield word, image
+        for _, _, sign, image in sorted(sides, key=lambda entry: entry[:2]):
+            yield sign, image
 
 
 Part = str | Image.Image | Judged
@@ -85,6 +91,12 @@ def answer(text: str, *, taught: bool = True) -> Turn:
 def laid_out(conversations: Sequence[Conversation], layout: Layout) -> list[Conversation]:
     """The same conversations with every history as words and images."""
     return [[turn.laid_out(layout) for turn in conversation] for conversation in conversations]
+
+
+def signs_of(conversation: Conversation, layout: Layout) -> list[int]:
+    """For each image of a conversation, in the order of a layout: 1 liked, -1 disliked, 0 beside any history."""
+    parts = (part for turn in conversation for part in turn.parts if not isinstance(part, str))
+    return [sign for part in parts for sign in (part.signs(layout) if isinstance(part, Judged) else [0])]
 
 
 def images_of(conversation: Conversation) -> list[Image.Image]:

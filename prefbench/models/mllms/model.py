@@ -22,7 +22,7 @@ from prefbench.models.loading import collected_warnings
 from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.chat import ChatRenderer
-from prefbench.models.mllms.conversation import Conversation, fitted, images_of, laid_out
+from prefbench.models.mllms.conversation import Conversation, fitted, images_of, laid_out, signs_of
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
 from prefbench.models.mllms.pooling import narrow_local_layers, pooled_processor
 
@@ -38,6 +38,8 @@ class HiddenStates:
     """At the last token, from which the answer begins."""
     mean: Tensor
     """The mean over all tokens."""
+    contrast: Tensor
+    """The mean over the tokens of liked images less that over those of disliked ones; 0 for a side without images."""
 
     def __len__(self) -> int:
         return len(self.last)
@@ -177,17 +179,30 @@ class Mllm:
         return torch.where(shows, begins.flatten().cumsum(0).view_as(ids) - 1, -1)
 
     def states(self, conversations: Sequence[Conversation], *, batch: int = 8) -> HiddenStates:
-        """Hidden states of every layer, at the last token and in the mean over tokens."""
-        last, mean = [], []
+        """Hidden states of every layer: at the last token, in the mean over tokens, of liked less disliked images."""
+        last, mean, contrast = [], [], []
         with _asked(self.model):
-            for inputs in self._batches(conversations, batch):
+            for start in range(0, len(conversations), batch):
+                chunk = conversations[start : start + batch]
+                inputs = self.batch(chunk)
+                sides = self._sides(chunk, inputs["input_ids"])
                 out = self.model(**inputs, output_hidden_states=True, use_cache=False, logits_to_keep=1)
                 padding = inputs["attention_mask"][..., None] == 0  # (B, tokens, 1)
                 tokens = (~padding).sum(1)
                 last.append(torch.stack([layer[:, -1] for layer in out.hidden_states], 1).float().cpu())
                 sums = [layer.float().masked_fill(padding, 0).sum(1) for layer in out.hidden_states]
                 mean.append(torch.stack([total / tokens for total in sums], 1).cpu())
-        return HiddenStates(torch.cat(last), torch.cat(mean))
+                means = [torch.einsum("bt,btw->bw", sides, layer.float()) for layer in out.hidden_states]
+                contrast.append(torch.stack(means, 1).cpu())
+        return HiddenStates(torch.cat(last), torch.cat(mean), torch.cat(contrast))
+
+    def _sides(self, conversations: Sequence[Conversation], ids: Tensor) -> Tensor:
+        """Weights (B, tokens) of the contrast: 1 / n at the n tokens of liked images, -1 / n at those of disliked."""
+        signs = torch.tensor([0, *(s for one in conversations for s in signs_of(one, self.card.history))])
+        of_tokens = signs[self._seen_at(ids).cpu() + 1]
+        sides = [(of_tokens == sign).float() for sign in (1, -1)]
+        liked, disliked = (side / side.sum(1, keepdim=True).clamp(min=1) for side in sides)
+        return (liked - disliked).to(self.device)
 
     def first_words(self, conversations: Sequence[Conversation], words: Sequence[str], *, batch: int = 8) -> Tensor:
         """The probability (N, words) that the answer begins with each word, among these words alone.
