@@ -8,7 +8,7 @@ from prefbench.api import Features, History, PrefbenchError, ProbeItem, Unreadab
 from prefbench.models.mllms.model import HiddenStates, Mllm
 
 from .latest import Latest
-from .questions import TEMPLATES, Examples, follow_up, likes_question
+from .questions import TEMPLATES, Examples, follow_up, judged_next, likes_question
 
 
 class Asking:
@@ -24,13 +24,15 @@ class Asking:
         return self._mllm.states([likes_question(examples)]) if examples else None
 
     def at(self, history: History, item: ProbeItem) -> HiddenStates:
-        """The states of one conversation, about to say whether the user likes the picture."""
+        """The states of one conversation, about to say whether the user likes the picture, in the model's own way."""
         try:
             picture = item.picture.load()
         except UnreadableImageError as error:
             raise PrefbenchError(f"a picture to ask about cannot be read: {error}") from error
-        examples, answer = self._shown.of(history), self._answers.of(history)
-        return self._mllm.states([follow_up(examples, answer, TEMPLATES.like[0], picture)])
+        examples = self._shown.of(history)
+        if self._mllm.judges_in_turn:
+            return self._mllm.states([judged_next(examples, picture)], before_word=True)
+        return self._mllm.states([follow_up(examples, self._answers.of(history), TEMPLATES.like[0], picture)])
 
     def _answer(self, history: History) -> str:
         examples = self._shown.of(history)

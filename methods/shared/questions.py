@@ -89,6 +89,15 @@ def likes_question(examples: Examples, templates: Templates = TEMPLATES) -> Conv
     return [ask(*(history if examples else []), templates.likes[0])]
 
 
+def judged_next(
+    examples: Examples, picture: Image.Image, *, liked: bool = True, templates: Templates = TEMPLATES
+) -> Conversation:
+    """The history, and a picture with its word as if it were the history's next."""
+    words = templates.liked[0], templates.disliked[0]
+    history = [Judged(examples.liked, examples.disliked, words)] if examples else []
+    return [ask(*history, picture, words[not liked])]
+
+
 def follow_up(
     examples: Examples, first_answer: str, question: str, *pictures: Image.Image, templates: Templates = TEMPLATES
 ) -> Conversation:

@@ -12,11 +12,11 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from prefbench.api import FloatArray, History, Judgment, Picture
-from prefbench.models.mllms.conversation import Judged, ask, fitted
+from prefbench.models.mllms.conversation import fitted
 from prefbench.models.mllms.model import Mllm
 
 from .latest import Latest
-from .questions import TEMPLATES, Examples, follow_up, likes_question
+from .questions import TEMPLATES, Examples, follow_up, judged_next, likes_question
 
 Seen = Callable[[Sequence[Image.Image]], Tensor]
 _PIXELS = ("pixel_values", "pixel_attention_mask")
@@ -47,16 +47,12 @@ class Verdicts:
     @property
     def reads_answers(self) -> bool:
         """Whether a verdict depends on what the model says of what the user likes; else that need not be asked."""
-        return not self._is_next_word
+        return not self._mllm.judges_in_turn
 
     @property
     def _counted(self) -> bool:
         """Whether every picture is the same number of tokens."""
         return hasattr(self._mllm.processor, "image_seq_len")
-
-    @property
-    def _is_next_word(self) -> bool:
-        return self._counted and self._mllm.card.history == "verdicts"
 
     def _before(self, history: History) -> str:
         return self.answer(history) if self.reads_answers else ""
@@ -87,7 +83,7 @@ class Verdicts:
 
     def after(self, examples: Examples, answer: str, pictures: Sequence[Image.Image]) -> FloatArray:
         """The same after a history and the model's answer of what the user likes, where it `reads_answers`."""
-        if self._is_next_word:
+        if self._mllm.judges_in_turn:
             return self._read(*self._next_of(examples, pictures[0]), pictures)
         conversations = [follow_up(examples, answer, TEMPLATES.like[0], picture) for picture in pictures]
         words = [TEMPLATES.yes, TEMPLATES.no]
@@ -97,11 +93,9 @@ class Verdicts:
 
     def _next_of(self, examples: Examples, picture: Image.Image) -> tuple[dict[str, Tensor], list[int]]:
         """A history and a picture after it, up to the word that follows; and the tokens of liked and disliked there."""
-        words = TEMPLATES.liked[0], TEMPLATES.disliked[0]
-        history = [Judged(examples.liked, examples.disliked, words)] if examples else []
         told = [
-            self._mllm.batch([[ask(*history, picture, word)]], to_be_answered=False, pixels=word == words[0])
-            for word in words
+            self._mllm.batch([judged_next(examples, picture, liked=liked)], to_be_answered=False, pixels=liked)
+            for liked in (True, False)
         ]
         ids = [one["input_ids"][0] for one in told]
         shortest = min(map(len, ids))

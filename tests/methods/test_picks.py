@@ -11,7 +11,7 @@ import torch
 from prefbench.api import History
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.shared.picks import Picking, picks
-from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up
+from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, judged_next
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.conversation import Judged, ask
 from prefbench.models.mllms.loader import load_mllm
@@ -110,3 +110,21 @@ def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pic
             group = [i for i, prompt in enumerate(prompts) if prompt == prompts[row]]
             likes = Verdicts(pooled).of(one, [images[i] for i in group])
             assert likes[group.index(row)] == pytest.approx(likes.max(), abs=1e-3)
+
+
+def test_states_before_the_word_are_those_that_a_verdict_is_read_from(mllm: Mllm) -> None:
+    """Of histories of unlike length in one batch; the word itself, and what follows it, is not read."""
+    taught = Mllm(replace(mllm.card, history="verdicts"), mllm.model, mllm.processor, folder=None, device=mllm.device)
+    assert taught.judges_in_turn
+    assert not mllm.judges_in_turn
+    told = [Examples.of(one) for one in HISTORIES]
+    states = taught.states([judged_next(one, PICTURES[0]) for one in told], before_word=True)
+    other = taught.states([judged_next(one, PICTURES[0], liked=False) for one in told], before_word=True)
+    torch.testing.assert_close(states.last, other.last)
+    torch.testing.assert_close(states.mean, other.mean)
+    for row, one in enumerate(told):
+        begun, words = Verdicts(taught)._next_of(one, PICTURES[0])
+        with torch.no_grad():
+            logits = taught.model.eval()(**begun, use_cache=False).logits[0, -1]
+            found = taught.model.lm_head(states.last[row, -1])
+        torch.testing.assert_close(found[words], logits[words], atol=1e-4, rtol=1e-4)

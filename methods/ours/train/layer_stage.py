@@ -28,7 +28,7 @@ from prefbench.probing import (
     table,
 )
 
-from ...shared.questions import TEMPLATES, Examples, follow_up, likes_question, load_judged
+from ...shared.questions import TEMPLATES, Examples, follow_up, judged_next, likes_question, load_judged
 from ..vectors import Layers, Pooling
 from .layer_choices import Asked, chosen_layers
 from .layer_figure import draw_layers
@@ -125,20 +125,26 @@ def _asked(mllm: Mllm, halves: Sequence[_Halves], how: Probed) -> Asked:
         images=np.array([judgment.picture.digest for _, judgment in queries]),
     )
     examples = [Examples.of(first) for first, _ in halves]
-    answers = mllm.answers([likes_question(one) for one in examples], batch=how.batch)
+    in_turn = mllm.judges_in_turn
+    answers = [""] * len(examples)
+    if not in_turn:
+        answers = mllm.answers([likes_question(one) for one in examples], batch=how.batch)
+
+    def at(shown: Examples, answer: str, judgment: Judgment, user: str) -> Conversation:
+        picture = load_judged(judgment, user)
+        return judged_next(shown, picture) if in_turn else follow_up(shown, answer, TEMPLATES.like[0], picture)
 
     def after(history: int, judgment: Judgment, user: str) -> Conversation:
-        return follow_up(examples[history], answers[history], TEMPLATES.like[0], load_judged(judgment, user))
+        return at(examples[history], answers[history], judgment, user)
 
     users = [halves[i][0].user for i, _ in queries]
     own = [after(i, judgment, user) for (i, judgment), user in zip(queries, users, strict=True)]
     other = [after((i + 1) % len(halves), judgment, user) for (i, judgment), user in zip(queries, users, strict=True)]
     nobody = Examples((), ())
-    alone = [
-        follow_up(nobody, TEMPLATES.nothing, TEMPLATES.like[0], load_judged(judgment, user))
-        for (_, judgment), user in zip(queries, users, strict=True)
-    ]
-    states, strangers, floor = (mllm.states(conversations, batch=how.batch) for conversations in (own, other, alone))
+    alone = [at(nobody, TEMPLATES.nothing, judgment, user) for (_, judgment), user in zip(queries, users, strict=True)]
+    states, strangers, floor = (
+        mllm.states(conversations, batch=how.batch, before_word=in_turn) for conversations in (own, other, alone)
+    )
     after_own, after_other = (_places(one, _AT_PICTURES) for one in (states, strangers))
     return Asked(after_own, after_other, floor.last[:, -1].double().numpy(), questions)
 

@@ -178,13 +178,25 @@ class Mllm:
         begins = shows & ~F.pad(shows, (1, 0))[:, :-1]
         return torch.where(shows, begins.flatten().cumsum(0).view_as(ids) - 1, -1)
 
-    def states(self, conversations: Sequence[Conversation], *, batch: int = 8) -> HiddenStates:
-        """Hidden states of every layer: at the last token, in the mean over tokens, of liked less disliked images."""
+    @property
+    def judges_in_turn(self) -> bool:
+        """Whether it was taught to judge an image by the word that follows it, as its histories show them."""
+        return self._counts_without_pixels and self.card.history == "verdicts"
+
+    def states(
+        self, conversations: Sequence[Conversation], *, batch: int = 8, before_word: bool = False
+    ) -> HiddenStates:
+        """Hidden states of every layer: at the last token, in the mean over tokens, of liked less disliked images.
+
+        Args:
+            before_word: conversations end with an image and one word for all, and are read up to that word; else up to
+                the assistant's next turn.
+        """
         last, mean, contrast = [], [], []
         with _asked(self.model):
             for start in range(0, len(conversations), batch):
                 chunk = conversations[start : start + batch]
-                inputs = self.batch(chunk)
+                inputs = self._up_to_word(chunk) if before_word else self.batch(chunk)
                 sides = self._sides(chunk, inputs["input_ids"])
                 out = self.model(**inputs, output_hidden_states=True, use_cache=False, logits_to_keep=1)
                 padding = inputs["attention_mask"][..., None] == 0  # (B, tokens, 1)
@@ -195,6 +207,15 @@ class Mllm:
                 means = [torch.einsum("bt,btw->bw", sides, layer.float()) for layer in out.hidden_states]
                 contrast.append(torch.stack(means, 1).cpu())
         return HiddenStates(torch.cat(last), torch.cat(mean), torch.cat(contrast))
+
+    def _up_to_word(self, conversations: Sequence[Conversation]) -> dict[str, Tensor]:
+        """`batch` without the word that follows the last image, and what ends its turn."""
+        inputs = self.batch(conversations, to_be_answered=False)
+        ids = inputs["input_ids"][0]
+        last = int(torch.nonzero(ids == self.model.config.image_token_id)[-1])
+        control = torch.tensor([*self._renderer.picture_tokens], device=ids.device)
+        word = last + 1 + int((~torch.isin(ids[last + 1 :], control)).int().argmax())
+        return inputs | {name: inputs[name][:, :word] for name in ("input_ids", "attention_mask")}
 
     def _sides(self, conversations: Sequence[Conversation], ids: Tensor) -> Tensor:
         """Weights (B, tokens) of the contrast: 1 / n at the n tokens of liked images, -1 / n at those of disliked."""
