@@ -24,7 +24,7 @@ from prefbench.api import (
     Profile,
     Request,
 )
-from prefbench.models.mllms.model import HiddenStates
+from prefbench.models.mllms.states import HiddenStates
 
 from ..attribute_rewrite import read_answer
 from ..shared.asking import Asking, by_layer

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prefbench.files import write_atomic
 from prefbench.models.mllms.conversation import Conversation
-from prefbench.models.mllms.model import HiddenStates
+from prefbench.models.mllms.states import HiddenStates
 
 from ..shared.image_tower import most_typical
 from .fusion import Widths

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from prefbench.api import Features, History, PrefbenchError, ProbeItem, UnreadableImageError
-from prefbench.models.mllms.model import HiddenStates, Mllm
+from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.states import HiddenStates
 
 from .latest import Latest
 from .questions import TEMPLATES, Examples, follow_up, judged_next, likes_question

@@ -15,7 +15,7 @@ from torch import Tensor
 from prefbench.api import FloatArray, PrefbenchError, TrainUser
 from prefbench.models.loading import one_line
 from prefbench.models.mllms.conversation import Conversation, Judged
-from prefbench.models.mllms.model import HiddenStates
+from prefbench.models.mllms.states import HiddenStates
 
 from ..ours.train.curriculum.history_batches import HistorySource
 from ..ours.train.curriculum.teacher import WIDTH, Teacher, learn_teacher

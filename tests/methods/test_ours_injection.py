@@ -31,7 +31,8 @@ from prefbench.methods.shared.image_tower import most_typical
 from prefbench.methods.shared.questions import TEMPLATES, Examples, likes_question
 from prefbench.models import hub
 from prefbench.models.backbones.loader import load_backbone
-from prefbench.models.mllms.model import HiddenStates, Mllm
+from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.states import HiddenStates
 from tests.support.tiny import save_tiny_sd15
 from tests.support.tiny_mllms import WIDTH
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from prefbench.methods.ours.train.quality import like_answers, order_sensitivity
 from prefbench.models.mllms.conversation import Conversation, images_of
-from prefbench.models.mllms.model import HiddenStates, Mllm
+from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.states import HiddenStates
 from tests.support.tiny_suite import TinySuite
 
 
@@ -26,6 +27,8 @@ class Knowing:
     """Says yes to the colour of the first image of its history, which is a liked one; its state is that colour."""
 
     processor = None
+
+    judges_in_turn = False
 
     def __init__(self, *, of: int = 0) -> None:
         self.of, self.asked = of, 0

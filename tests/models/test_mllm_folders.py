@@ -23,7 +23,8 @@ from prefbench.models.mllms.cards import IDEFICS2_8B, QWEN25_VL_7B
 from prefbench.models.mllms.conversation import Conversation, answer
 from prefbench.models.mllms.folders import CARD_FILE, card_of_folder
 from prefbench.models.mllms.loader import load_mllm
-from prefbench.models.mllms.model import HiddenStates, Mllm
+from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.states import HiddenStates
 from prefbench.models.mllms.tuning import tune, vision_tower
 from tests.support.plain_mllms import history, train_user
 from tests.support.tiny_mllms import save_tiny_idefics2, save_tiny_mini_mllm, save_tiny_qwen

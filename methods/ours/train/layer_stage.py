@@ -16,7 +16,8 @@ import numpy as np
 from prefbench.api import FloatArray, History, Judgment, PrefbenchError, Suite
 from prefbench.files import atomic_file
 from prefbench.models.mllms.conversation import Conversation
-from prefbench.models.mllms.model import HiddenStates, Mllm
+from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.states import HiddenStates
 from prefbench.probing import (
     LIKING_ACCURACY,
     VERIFICATION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,10 @@ from prefbench.models.mllms.chat import ChatRenderer
 from prefbench.models.mllms.conversation import Conversation, fitted, images_of, laid_out, signs_of
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
 from prefbench.models.mllms.pooling import narrow_local_layers, pooled_processor
+from prefbench.models.mllms.states import HiddenStates, side_weights
 
 IGNORED = -100
 """The label of tokens that no loss is taken on."""
-
-
-@dataclass(frozen=True)
-class HiddenStates:
-    """Hidden states of a batch, embedding layer first: (B, layers + 1, width), float32 on the CPU."""
-
-    last: Tensor
-    """At the last token, from which the answer begins."""
-    mean: Tensor
-    """The mean over all tokens."""
-    contrast: Tensor
-    """The mean over the tokens of liked images less that over those of disliked ones; 0 for a side without images."""
-
-    def __len__(self) -> int:
-        return len(self.last)
 
 
 class Mllm:
@@ -192,21 +178,16 @@ class Mllm:
             before_word: conversations end with an image and one word for all, and are read up to that word; else up to
                 the assistant's next turn.
         """
-        last, mean, contrast = [], [], []
+        found = []
         with _asked(self.model):
             for start in range(0, len(conversations), batch):
                 chunk = conversations[start : start + batch]
                 inputs = self._up_to_word(chunk) if before_word else self.batch(chunk)
-                sides = self._sides(chunk, inputs["input_ids"])
                 out = self.model(**inputs, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-                padding = inputs["attention_mask"][..., None] == 0  # (B, tokens, 1)
-                tokens = (~padding).sum(1)
-                last.append(torch.stack([layer[:, -1] for layer in out.hidden_states], 1).float().cpu())
-                sums = [layer.float().masked_fill(padding, 0).sum(1) for layer in out.hidden_states]
-                mean.append(torch.stack([total / tokens for total in sums], 1).cpu())
-                means = [torch.einsum("bt,btw->bw", sides, layer.float()) for layer in out.hidden_states]
-                contrast.append(torch.stack(means, 1).cpu())
-        return HiddenStates(torch.cat(last), torch.cat(mean), torch.cat(contrast))
+                signs = [sign for one in chunk for sign in signs_of(one, self.card.history)]
+                sides = side_weights(signs, self._seen_at(inputs["input_ids"]))
+                found.append(HiddenStates.of(out.hidden_states, inputs["attention_mask"], sides))
+        return HiddenStates.joined(found)
 
     def _up_to_word(self, conversations: Sequence[Conversation]) -> dict[str, Tensor]:
         """`batch` without the word that follows the last image, and what ends its turn."""
@@ -216,14 +197,6 @@ class Mllm:
         control = torch.tensor([*self._renderer.picture_tokens], device=ids.device)
         word = last + 1 + int((~torch.isin(ids[last + 1 :], control)).int().argmax())
         return inputs | {name: inputs[name][:, :word] for name in ("input_ids", "attention_mask")}
-
-    def _sides(self, conversations: Sequence[Conversation], ids: Tensor) -> Tensor:
-        """Weights (B, tokens) of the contrast: 1 / n at the n tokens of liked images, -1 / n at those of disliked."""
-        signs = torch.tensor([0, *(s for one in conversations for s in signs_of(one, self.card.history))])
-        of_tokens = signs[self._seen_at(ids).cpu() + 1]
-        sides = [(of_tokens == sign).float() for sign in (1, -1)]
-        liked, disliked = (side / side.sum(1, keepdim=True).clamp(min=1) for side in sides)
-        return (liked - disliked).to(self.device)
 
     def first_words(self, conversations: Sequence[Conversation], words: Sequence[str], *, batch: int = 8) -> Tensor:
         """The probability (N, words) that the answer begins with each word, among these words alone.
