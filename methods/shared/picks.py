@@ -31,7 +31,15 @@ class Picking:
     candidates: int = 16
 
 
-PICKING = Picking()
+PICKING, AT_A_GLANCE = Picking(), Picking(candidates=64)
+"""Of a model whose pictures are one token each, a verdict costs little: the best of more is picked."""
+_AT_ONCE = 128
+"""Pictures that such a model is asked about at once."""
+
+
+def picking_by(mllm: Mllm) -> Picking:
+    """How a model picks by default."""
+    return AT_A_GLANCE if mllm.card.pooled else PICKING
 
 
 def picks(
@@ -40,7 +48,7 @@ def picks(
     images: Sequence[Image.Image],
     prompts: Sequence[str],
     *,
-    how: Picking = PICKING,
+    how: Picking | None = None,
     seed: int = 0,
     batch: int = 32,
 ) -> list[list[int]]:
@@ -51,11 +59,14 @@ def picks(
 
     Args:
         images: pictures that anybody judged, with the prompt of each.
+        how: by default that of `picking_by`.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, prompt in enumerate(prompts):
         rows[prompt].append(row)
-    verdicts, chosen = Verdicts(mllm, seen=_seen(mllm, images)), []
+    how = picking_by(mllm) if how is None else how
+    seen, chosen = _seen(mllm, images), []
+    verdicts = Verdicts(mllm) if seen is None else Verdicts(mllm, batch=_AT_ONCE, seen=seen)
     for start in tqdm(range(0, len(histories), batch), desc="pick", unit="batch"):
         chunk = histories[start : start + batch]
         examples = [Examples.of(history) for history in chunk]

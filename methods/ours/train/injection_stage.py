@@ -22,7 +22,7 @@ from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.loop import FitConfig, Progress, fit
 
-from ...shared.picks import PICKING, picks
+from ...shared.picks import PICKING, picking_by, picks
 from .. import weights
 from ..vectors import HistoryReader, Layers, Scales, widths
 from .alignment_words import WordStates
@@ -84,7 +84,8 @@ class UserSource:
         how: tuple[Any, ...] = (recipe.histories, synthetic, recipe.flipped, recipe.fit.seed)
         usual = ("likes", "sides", True)
         if (since := (recipe.targets, recipe.shown, recipe.dislikes)) != usual:
-            how = (*how, *since, *([PICKING] if recipe.targets == "picks" else []))
+            picking = PICKING if self.picker is None else picking_by(self.picker)
+            how = (*how, *since, *([picking] if recipe.targets == "picks" else []))
         if recipe.targets == "picks" and self.picker is not None and self.picker.digest != self.reader.digest:
             how = (*how, self.picker.digest)
         everything = (self.reader.digest, self.layers, how, users_of(self.train_users))
