@@ -56,7 +56,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, idefics2: Path) -> Path:
 
 def _short(images: int | None) -> QuestionRecipe:
     recipe = prefdisc_training.MINIATURE
-    return replace(recipe, sorting=SHORT, verdicts=SHORT, questions=replace(SHORT, images=images or 4))
+    return replace(
+        recipe, describing=SHORT, sorting=SHORT, verdicts=SHORT, questions=replace(SHORT, images=images or 4)
+    )
 
 
 def test_it_learns_from_both_views_of_scorer_users_and_from_nobody_else() -> None:

@@ -233,11 +233,12 @@ def test_the_miniatures_recipe_runs_and_goes_on(
     model = tune(load_mllm(idefics2, device="cpu"), "full")
     before = model.model.lm_head.weight.clone()
     progress = question_stage.teach(model, train_users, judged_images, recipe, tmp_path)
-    assert [p.step for p in progress] == [2, 2]
+    assert {name: one.step for name, one in progress.items()} == {"summary_pretraining": 2, "questions": 2}
     assert not torch.equal(before, model.model.lm_head.weight)
     longer = replace(recipe, questions=replace(short, images=6))
     again = tune(load_mllm(idefics2, device="cpu"), "full")
-    assert [p.step for p in question_stage.teach(again, train_users, judged_images, longer, tmp_path)] == [2, 3]
+    further = question_stage.teach(again, train_users, judged_images, longer, tmp_path)
+    assert [one.step for one in further.values()] == [2, 3]
     with pytest.raises(PrefbenchError, match=r"does not fit this training \(it was made by another recipe"):
         question_stage.teach(again, train_users, judged_images, replace(recipe, flip=0.1), tmp_path)
     with pytest.raises(PrefbenchError, match=r"seen\.pt is of 56 pictures, this training of 14; use another --out"):

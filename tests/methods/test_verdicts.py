@@ -106,7 +106,7 @@ def test_the_recipe_has_no_help_beyond_questions(
         monkeypatch.setattr(question_stage, name, None)
     short = FitConfig(images=4, batch=2, warmup_steps=1)
     mllm = tune(load_mllm(idefics2, device="cpu"), "full")
-    recipe = replace(MINIATURE, questions=short, sorting=short, verdicts=short)
+    recipe = replace(MINIATURE, questions=short, describing=short, sorting=short, verdicts=short)
     question_stage.teach(mllm, train_users, judged_images, recipe, tmp_path / "out")
     assert not (tmp_path / "out" / question_stage.HEADS).exists()
     mllm.save(tmp_path / "saved")

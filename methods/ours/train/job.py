@@ -120,10 +120,10 @@ class Job:
             if not self.main:
                 return None
             mllm.save(self.mllm_folder)
-            trainings = question_stage.trainings(recipe, folder)
-            for name, training in trainings.items():
-                draw_curve(training / "loss.csv", self.folder / f"{name}.png", title=f"ours: {name}")
-            card = self._card("questions", recipe, dict(zip(trainings, progress, strict=True)), data)
+            for name in progress:
+                curve = question_stage.training_folder(name, folder) / "loss.csv"
+                draw_curve(curve, self.folder / f"{name}.png", title=f"ours: {name}")
+            card = self._card("questions", recipe, progress, data)
             write_card(path, card)
             card |= self._measured(self.mllm_card.name, self.mllm_folder)
             write_card(path, card)

@@ -67,7 +67,6 @@ def train(
         return None
     final = request.folder / "final"
     model.save(final)
-    trainings = question_stage.trainings(recipe, request.folder)
     card = {
         "name": NAME,
         "licence": "Apache-2.0",
@@ -76,7 +75,7 @@ def train(
         "recipe": asdict(recipe),
         "training": {
             name: {"steps": one.step, "seen": one.images, "core_hours": round(one.core_s / 3600, 2)}
-            for name, one in zip(trainings, progress, strict=True)
+            for name, one in progress.items()
         },
         "hardware": hardware(),
         "versions": versions(),

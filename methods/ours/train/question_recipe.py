@@ -26,8 +26,9 @@ class QuestionRecipe:
         history: how histories are shown. In `verdicts` the word after each of their images is taught too.
         full_histories: share of the batches whose histories are as long as can be.
         pooled: whether each picture is shown as one token, from here on and in use; see `MllmCard.pooled`.
-        sorting, verdicts: first trainings on rows of pictures (`verdict_task.py`), sorted by hidden rules, without
-            users, then judged by users; None leaves them out. They need a frozen vision tower.
+        describing: first training on rows of pictures and what they show (`description_task.py`); None leaves it out.
+        sorting, verdicts: then trainings on rows of pictures (`verdict_task.py`), sorted by hidden rules, without
+            users, and judged by users; None leaves them out. All three need a frozen vision tower.
         ruled: share of the rows of users' verdicts that are still sorted by a rule.
         populations: so many other populations of the suite's train users are learned from as well, where it has any.
     """
@@ -47,6 +48,7 @@ class QuestionRecipe:
     history: Layout = "blocks"
     full_histories: float = 0.0
     pooled: bool = False
+    describing: FitConfig | None = None
     sorting: FitConfig | None = None
     verdicts: FitConfig | None = None
     ruled: float = 0.25
@@ -59,13 +61,14 @@ class QuestionRecipe:
 
     def shortened(self, share: float) -> QuestionRecipe:
         """The recipe with this share of the conversations in each training."""
-        pretraining, sorting, verdicts = (
+        pretraining, describing, sorting, verdicts = (
             None if fit is None else _shorter(fit, share)
-            for fit in (self.summary_pretraining, self.sorting, self.verdicts)
+            for fit in (self.summary_pretraining, self.describing, self.sorting, self.verdicts)
         )
         return replace(
             self,
             summary_pretraining=pretraining,
+            describing=describing,
             sorting=sorting,
             verdicts=verdicts,
             questions=_shorter(self.questions, share),
@@ -76,6 +79,7 @@ def _shorter(fit: FitConfig, share: float) -> FitConfig:
     return replace(fit, images=max(1, round(share * fit.images)))
 
 
+_ROWS = FitConfig(images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120)
 MINIATURE = QuestionRecipe(
     summary_pretraining=None,
     questions=FitConfig(images=8_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
@@ -88,12 +92,9 @@ MINIATURE = QuestionRecipe(
     history="verdicts",
     pooled=True,
     full_histories=0.7,
-    sorting=FitConfig(
-        images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120
-    ),
-    verdicts=FitConfig(
-        images=48_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, ema=0.998, decay=0.4, save_every_s=120
-    ),
+    describing=replace(_ROWS, images=8_000),
+    sorting=_ROWS,
+    verdicts=replace(_ROWS, images=48_000, ema=0.998, decay=0.4),
     populations=7,
 )
 """Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.

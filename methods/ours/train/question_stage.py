@@ -30,6 +30,7 @@ from .curriculum.preference_heads import PreferenceHeads
 from .curriculum.sorted_pictures import SortedPictures
 from .curriculum.synthetic_users import SyntheticUsers
 from .curriculum.teacher import learn_teacher
+from .description_task import DescriptionRows, DescriptionTask
 from .judged_images import JudgedImages, encode_images
 from .question_batches import Drawing, QuestionBatches
 from .question_recipe import QuestionRecipe
@@ -70,8 +71,8 @@ class Curriculum:
 
 def teach(
     mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages, recipe: QuestionRecipe, folder: Path
-) -> list[Progress]:
-    """Trains in place, continuing from what `folder` holds.
+) -> dict[str, Progress]:
+    """Trains in place, continuing from what `folder` holds; returns how far each training came, by name, in order.
 
     Raises:
         PrefbenchError: `folder` holds a training by another recipe, or on other judgments.
@@ -111,46 +112,45 @@ def teach(
         )
 
     usual = plan.synthetic, recipe.synthetic_share
-    progress = []
-    if plan.tower is not None and (recipe.sorting or recipe.verdicts):
-        progress += _learn_verdicts(mllm, train_users, judged_images, recipe, plan.tower, folder)
+    progress: dict[str, Progress] = {}
+    if plan.tower is not None and (recipe.describing or recipe.sorting or recipe.verdicts):
+        progress |= _learn_from_rows(mllm, train_users, judged_images, recipe, plan.tower, folder)
     if recipe.summary_pretraining is not None:
-        progress.append(train(0, recipe.summary_pretraining, pretraining_folder(folder), *usual))
-    progress.append(train(recipe.asked, recipe.questions, folder / "questions", *usual))
+        pretraining = train(0, recipe.summary_pretraining, pretraining_folder(folder), *usual)
+        progress["summary_pretraining"] = pretraining
+    progress["questions"] = train(recipe.asked, recipe.questions, folder / "questions", *usual)
     heads = plan.losses.heads if plan.losses is not None else None
     if heads is not None and plan.described is not None and Accelerator().is_main_process:
         PreferenceHeads(heads.cpu(), plan.described).save(folder / HEADS)
     return progress
 
 
-def _learn_verdicts(
+def _learn_from_rows(
     mllm: Mllm,
     train_users: Sequence[TrainUser],
     judged_images: JudgedImages,
     recipe: QuestionRecipe,
     tower: Tensor,
     folder: Path,
-) -> list[Progress]:
-    """The trainings on rows of pictures."""
+) -> dict[str, Progress]:
+    """The trainings on rows of pictures; without any words for pictures none describes them."""
     prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
     task, rules = VerdictTask(mllm, tower), SortedPictures(tower, prompts)
-    progress = []
+    made_of, progress = _identity(train_users, recipe), {}
+    described = DescriptionRows(mllm, train_users, judged_images)
+    if recipe.describing is not None and described:
+        place = folder / "describing"
+        progress["describing"] = fit(DescriptionTask(mllm, tower), described, recipe.describing, place, made_of=made_of)
     for name, config, ruled in (("sorting", recipe.sorting, 1.0), ("verdicts", recipe.verdicts, recipe.ruled)):
         if config is not None:
             rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled)
-            progress.append(fit(task, rows, config, folder / name, made_of=_identity(train_users, recipe)))
+            progress[name] = fit(task, rows, config, folder / name, made_of=made_of)
     return progress
 
 
-def trainings(recipe: QuestionRecipe, folder: Path) -> dict[str, Path]:
-    """The trainings that `teach` runs by a recipe, in their order, by name, and their folders."""
-    names = {
-        "sorting": (recipe.sorting, folder / "sorting"),
-        "verdicts": (recipe.verdicts, folder / "verdicts"),
-        "summary_pretraining": (recipe.summary_pretraining, pretraining_folder(folder)),
-        "questions": (recipe.questions, folder / "questions"),
-    }
-    return {name: place for name, (config, place) in names.items() if config is not None}
+def training_folder(name: str, folder: Path) -> Path:
+    """Folder of one of the trainings that `teach` runs, within a stage's folder."""
+    return pretraining_folder(folder) if name == "summary_pretraining" else folder / name
 
 
 def pretraining_folder(folder: Path) -> Path:
@@ -163,7 +163,7 @@ def prepare_curriculum(
     mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages, recipe: QuestionRecipe, folder: Path
 ) -> Curriculum:
     """Encodes each judged image once, describes it along directions that matter to users, and trains the teacher."""
-    if not (recipe.freeze_vision or recipe.has_curriculum or recipe.sorting):
+    if not (recipe.freeze_vision or recipe.has_curriculum):
         return Curriculum()
     states, tokens = load_image_states(mllm, judged_images, folder / IMAGE_STATES)
     if not recipe.has_curriculum:
@@ -190,7 +190,7 @@ def prepare_curriculum(
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Identifies everything but the lengths, which a longer training may change."""
     nothing = FitConfig(images=0)
-    how = replace(recipe, summary_pretraining=None, questions=nothing, sorting=None, verdicts=None)
+    how = replace(recipe, summary_pretraining=None, questions=nothing, describing=None, sorting=None, verdicts=None)
     return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
 
 

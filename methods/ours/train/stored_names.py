@@ -23,6 +23,7 @@ _LATER = ("targets", "shown", "dislikes", "reference", "layers", "words", "train
 _NEWER: Mapping[str, Any] = {
     "history": "blocks",
     "full_histories": 0.0,
+    "describing": None,
     "sorting": None,
     "verdicts": None,
     "pooled": False,
