@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prefbench.api import History, TrainUser
+from prefbench.api import History, PrefbenchError, TrainUser
 from prefbench.methods.ours.train import question_stage
 from prefbench.methods.ours.train.conversations import ConversationMaker, Sizes
 from prefbench.methods.ours.train.judged_images import JudgedImages
@@ -108,6 +108,9 @@ def test_the_recipe_has_no_help_beyond_questions(
     mllm = tune(load_mllm(idefics2, device="cpu"), "full")
     recipe = replace(MINIATURE, questions=short, describing=short, sorting=short, verdicts=short)
     question_stage.teach(mllm, train_users, judged_images, recipe, tmp_path / "out")
+    other = tune(load_mllm(idefics2, device="cpu"), "full")
+    with pytest.raises(PrefbenchError, match="made by another recipe"):
+        question_stage.teach(other, train_users, judged_images, replace(recipe, describing=None), tmp_path / "out")
     assert not (tmp_path / "out" / question_stage.HEADS).exists()
     mllm.save(tmp_path / "saved")
     assert load_mllm(tmp_path / "saved", device="cpu").card.history == "verdicts"

@@ -188,10 +188,12 @@ def prepare_curriculum(
 
 
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
-    """Identifies everything but the lengths, which a longer training may change."""
-    nothing = FitConfig(images=0)
+    """Identifies everything but the lengths, which a longer training may change: also which rows were learned from."""
+    nothing, rows = FitConfig(images=0), ("describing", "sorting", "verdicts")
+    learned = [name for name in rows if getattr(recipe, name) is not None]
     how = replace(recipe, summary_pretraining=None, questions=nothing, describing=None, sorting=None, verdicts=None)
-    return hashlib.sha256(f"({recipe_text(how)}, {users_of(train_users)!r})".encode()).hexdigest()
+    text = f"({recipe_text(how)}, {users_of(train_users)!r})" + (f" {learned}" if learned else "")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def describe(
