@@ -49,11 +49,6 @@ class Verdicts:
         """Whether a verdict depends on what the model says of what the user likes; else that need not be asked."""
         return not self._mllm.judges_in_turn
 
-    @property
-    def _counted(self) -> bool:
-        """Whether every picture is the same number of tokens."""
-        return hasattr(self._mllm.processor, "image_seq_len")
-
     def _before(self, history: History) -> str:
         return self.answer(history) if self.reads_answers else ""
 
@@ -87,7 +82,7 @@ class Verdicts:
             return self._read(*self._next_of(examples, pictures[0]), pictures)
         conversations = [follow_up(examples, answer, TEMPLATES.like[0], picture) for picture in pictures]
         words = [TEMPLATES.yes, TEMPLATES.no]
-        if self._counted and len(pictures) > 1:
+        if self._mllm.counts_alike and len(pictures) > 1:
             return self._read(self._mllm.batch(conversations[:1]), self._mllm.first_tokens(words), pictures)
         return self._mllm.first_words(conversations, words, batch=self._batch)[:, 0].double().numpy()
 

@@ -23,7 +23,7 @@ def rows(mllm: Mllm, train_users: list[TrainUser], judged_images: JudgedImages) 
 def test_after_each_picture_its_prompt_and_phrases_are_taught_and_nothing_else(
     rows: DescriptionRows, mllm: Mllm, train_users: list[TrainUser], judged_images: JudgedImages
 ) -> None:
-    told = {
+    phrases = {
         judged_images.row(j): {j.prompt, *one.shows[j.picture.digest]} for one in train_users for j in judgments(one)
     }
     batch = rows(np.random.default_rng(0), 3)
@@ -36,7 +36,7 @@ def test_after_each_picture_its_prompt_and_phrases_are_taught_and_nothing_else(
         assert (labels[: begins[0]] == IGNORED).all(), "the question is not taught"
         for row, start, stop in zip(shown.tolist(), begins, [*begins[1:], len(ids)], strict=True):
             words = mllm.tokenizer.decode(labels[start:stop][labels[start:stop] != IGNORED])
-            assert {word.strip() for word in words.split(",")} == told[row]
+            assert {word.strip() for word in words.split(",")} == phrases[row]
 
 
 def test_pictures_without_words_are_left_out(

@@ -101,11 +101,11 @@ def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pic
     images, prompts = PICTURES * 2, [f"prompt {i % 3}" for i in range(len(PICTURES) * 2)]
     looks: list[int] = []
     pooled.model.model.vision_model.register_forward_hook(lambda *args: looks.append(len(args[-1].last_hidden_state)))
-    told = HISTORIES[:2]
-    chosen = picks(pooled, told, images, prompts, how=Picking(prompts=3, candidates=4))
-    shown = sum(len(one) for one in told)
-    assert sum(looks) <= len(images) + 2 * shown + 8, "candidates are not looked at anew"
-    for one, own in zip(told, chosen, strict=True):
+    histories = HISTORIES[:2]
+    chosen = picks(pooled, histories, images, prompts, how=Picking(prompts=3, candidates=4))
+    n_shown = sum(len(one) for one in histories)
+    assert sum(looks) <= len(images) + 2 * n_shown + 8, "candidates are not looked at anew"
+    for one, own in zip(histories, chosen, strict=True):
         for row in own:
             group = [i for i, prompt in enumerate(prompts) if prompt == prompts[row]]
             likes = Verdicts(pooled).of(one, [images[i] for i in group])
@@ -117,12 +117,12 @@ def test_states_before_the_word_are_those_that_a_verdict_is_read_from(mllm: Mllm
     taught = Mllm(replace(mllm.card, history="verdicts"), mllm.model, mllm.processor, folder=None, device=mllm.device)
     assert taught.judges_in_turn
     assert not mllm.judges_in_turn
-    told = [Examples.of(one) for one in HISTORIES]
-    states = taught.states([judged_next(one, PICTURES[0]) for one in told], before_word=True)
-    other = taught.states([judged_next(one, PICTURES[0], liked=False) for one in told], before_word=True)
+    histories = [Examples.of(one) for one in HISTORIES]
+    states = taught.states([judged_next(one, PICTURES[0]) for one in histories], before_word=True)
+    other = taught.states([judged_next(one, PICTURES[0], liked=False) for one in histories], before_word=True)
     torch.testing.assert_close(states.last, other.last)
     torch.testing.assert_close(states.mean, other.mean)
-    for row, one in enumerate(told):
+    for row, one in enumerate(histories):
         begun, words = Verdicts(taught)._next_of(one, PICTURES[0])
         with torch.no_grad():
             logits = taught.model.eval()(**begun, use_cache=False).logits[0, -1]

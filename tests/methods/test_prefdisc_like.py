@@ -62,11 +62,11 @@ def _short(images: int | None) -> QuestionRecipe:
 
 
 def test_it_learns_from_both_views_of_scorer_users_and_from_nobody_else() -> None:
-    told = scorer_users(JudgedSuite())
-    assert [one.history.user for one in told] == ["scorer-0", "scorer-1"]
-    assert [len(one.history.liked) for one in told] == [8, 8]
-    assert len({judgment.picture.digest for one in told for judgment in one.history.liked}) == 16
-    assert not any((one.likes, one.shows) != ((), {}) for one in told)
+    users = scorer_users(JudgedSuite())
+    assert [one.history.user for one in users] == ["scorer-0", "scorer-1"]
+    assert [len(one.history.liked) for one in users] == [8, 8]
+    assert len({judgment.picture.digest for one in users for judgment in one.history.liked}) == 16
+    assert not any((one.likes, one.shows) != ((), {}) for one in users)
 
 
 def test_a_score_depends_on_history_and_picture_and_not_on_the_other_pictures(folder: Path) -> None:

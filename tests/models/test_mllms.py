@@ -82,21 +82,21 @@ def test_states_are_those_of_each_conversation_alone(plain: Plain, mllm: Mllm) -
 @pytest.mark.parametrize("layout", ["blocks", "verdicts"])
 def test_the_contrast_is_of_liked_less_disliked_images(mllm: Mllm, layout: Layout) -> None:
     """Sides of unlike size, one side alone, no history, and images beside a history, which count for nothing."""
-    shown = Mllm(replace(mllm.card, history=layout), mllm.model, mllm.processor, folder=None, device=mllm.device)
+    same = Mllm(replace(mllm.card, history=layout), mllm.model, mllm.processor, folder=None, device=mllm.device)
     images = [Image.new("RGB", (20 + i, 24), (40 * i, 200 - 40 * i, 90)) for i in range(6)]
-    told = [((0, 1, 2), (3,), (4,)), ((1,), (), ()), ((), (2, 3), (0, 5)), ((), (), (4,))]
+    cases = [((0, 1, 2), (3,), (4,)), ((1,), (), ()), ((), (2, 3), (0, 5)), ((), (), (4,))]
 
     def of(numbers: tuple[int, ...]) -> tuple[Image.Image, ...]:
         return tuple(images[i] for i in numbers)
 
-    conversations = [[ask(Judged(of(liked), of(disliked)), "and", *of(beside))] for liked, disliked, beside in told]
-    found = shown.states(conversations).contrast
-    for row, (liked, disliked, beside) in enumerate(told):
-        inputs = shown.batch(conversations[row : row + 1])
+    conversations = [[ask(Judged(of(liked), of(disliked)), "and", *of(beside))] for liked, disliked, beside in cases]
+    found = same.states(conversations).contrast
+    for row, (liked, disliked, beside) in enumerate(cases):
+        inputs = same.batch(conversations[row : row + 1])
         with torch.no_grad():
-            states = shown.model(**inputs, output_hidden_states=True, use_cache=False).hidden_states
+            states = same.model(**inputs, output_hidden_states=True, use_cache=False).hidden_states
         order = [images.index(image) for image in images_of(laid_out(conversations[row : row + 1], layout)[0])]
-        tokens = torch.nonzero(inputs["input_ids"][0] == shown.model.config.image_token_id).flatten()
+        tokens = torch.nonzero(inputs["input_ids"][0] == same.model.config.image_token_id).flatten()
         gaps = torch.nonzero(tokens.diff() > 1).flatten() + 1
         runs = dict(zip(order, torch.tensor_split(tokens, gaps.tolist()), strict=True))
         assert len(runs) == len((*liked, *disliked, *beside))

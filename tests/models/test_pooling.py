@@ -76,9 +76,9 @@ def test_pixels_and_pooled_tokens_of_the_tower_are_the_same_to_the_language_mode
 
 def test_a_verdict_read_after_a_kept_history_is_that_of_the_whole_row() -> None:
     mllm = mini()
-    told = Examples(PICTURES[:2], PICTURES[2:4])
-    together = Verdicts(mllm).after(told, "", PICTURES)
-    alone = [float(Verdicts(mllm).after(told, "", [picture])[0]) for picture in PICTURES]
+    history = Examples(PICTURES[:2], PICTURES[2:4])
+    together = Verdicts(mllm).after(history, "", PICTURES)
+    alone = [float(Verdicts(mllm).after(history, "", [picture])[0]) for picture in PICTURES]
     assert together == pytest.approx(alone, abs=1e-5)
     assert len(set(together.round(6))) > 1
 

@@ -37,7 +37,7 @@ class DescriptionRows:
 
     def __init__(self, mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages) -> None:
         self._mllm, self._images = mllm, judged_images
-        self._told: list[tuple[int, str, tuple[str, ...]]] = [
+        self._pictures: list[tuple[int, str, tuple[str, ...]]] = [
             (judged_images.row(judgment), judgment.prompt, tuple(train_user.shows[judgment.picture.digest]))
             for train_user in train_users
             for judgment in judgments(train_user)
@@ -45,19 +45,19 @@ class DescriptionRows:
         ]
 
     def __len__(self) -> int:
-        return len(self._told)
+        return len(self._pictures)
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         """The model's inputs without pixels, `labels` (B, tokens) and `shown` (B, 8) rows of images."""
-        chosen = rng.integers(len(self._told), size=(size, PICTURES))
-        rows = [self._parts([self._told[i] for i in row], rng) for row in chosen.tolist()]
+        chosen = rng.integers(len(self._pictures), size=(size, PICTURES))
+        rows = [self._parts([self._pictures[i] for i in row], rng) for row in chosen.tolist()]
         inputs = self._mllm.batch([[ask(*row)] for row in rows], to_be_answered=False, pixels=False)
-        shown = torch.tensor([[self._told[i][0] for i in row] for row in chosen.tolist()])
+        shown = torch.tensor([[self._pictures[i][0] for i in row] for row in chosen.tolist()])
         return inputs | {"labels": self._labels(inputs), "shown": shown}
 
-    def _parts(self, told: Sequence[tuple[int, str, tuple[str, ...]]], rng: np.random.Generator) -> list[Part]:
+    def _parts(self, pictures: Sequence[tuple[int, str, tuple[str, ...]]], rng: np.random.Generator) -> list[Part]:
         parts: list[Part] = [TEMPLATES.show[0].format(picture="").strip()]
-        for row, prompt, phrases in told:
+        for row, prompt, phrases in pictures:
             words = [phrases[int(i)] for i in rng.permutation(len(phrases))]
             parts += [self._images.images[row], ", ".join([prompt, *words])]
         return parts

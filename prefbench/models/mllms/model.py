@@ -121,7 +121,7 @@ class Mllm:
         if any(images) and not all(images):
             raise PrefbenchError(f"{self.card.name}: conversations with and without images cannot share a batch")
         pictures = {}
-        if any(images) and (pixels or not self._counts_without_pixels):
+        if any(images) and (pixels or not self.counts_alike):
             pictures["images"] = [fitted(image, self.card.image_side) for row in images for image in row]
         inputs = dict(self.processor(text=texts, return_tensors="pt", padding=True, **pictures))
         self._check_length(inputs["attention_mask"], images)
@@ -167,7 +167,7 @@ class Mllm:
     @property
     def judges_in_turn(self) -> bool:
         """Whether it was taught to judge an image by the word that follows it, as its histories show them."""
-        return self._counts_without_pixels and self.card.history == "verdicts"
+        return self.counts_alike and self.card.history == "verdicts"
 
     def states(
         self, conversations: Sequence[Conversation], *, batch: int = 8, before_word: bool = False
@@ -271,8 +271,8 @@ class Mllm:
             yield self.batch(conversations[start : start + size])
 
     @property
-    def _counts_without_pixels(self) -> bool:
-        """Whether every image is the same number of tokens, so that the processor need not see it."""
+    def counts_alike(self) -> bool:
+        """Whether every image is the same number of tokens, so that the processor need not see it to count them."""
         return hasattr(self.processor, "image_seq_len")
 
     def _check_length(self, mask: Tensor, images: Sequence[Sequence[Any]]) -> None:
