@@ -28,7 +28,7 @@ class Knowing:
 
     processor = None
 
-    judges_in_turn = False
+    judges_in_turn = counts_alike = False
 
     def __init__(self, *, of: int = 0) -> None:
         self.of, self.asked = of, 0
