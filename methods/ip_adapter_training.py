@@ -35,7 +35,7 @@ from .ours.train.injection_recipe import MINIATURE, InjectionRecipe
 from .ours.train.injection_stage import latents_of, pixels_of
 from .ours.train.judged_images import JudgedImages
 from .shared.image_tower import most_typical
-from .shared.picks import picks
+from .shared.picks import targets_picked
 from .shared.trained_adapter import AdapterConfig, fresh_adapter, save_adapter
 
 logger = logging.getLogger(__name__)
@@ -149,12 +149,7 @@ def _samples(recipe: AdapterRecipe, people: Sequence[TrainUser], judged_images: 
     drawn = [one for one in drawn if one.history.liked]  # the adapter is shown a liked picture
     wanted = [[judged_images.row(judgment) for judgment in one.wanted] for one in drawn]
     if recipe.targets == "picks":
-        pool = {judged_images.row(j): j.prompt for one in people for j in judgments(one)}
-        rows = list(pool)
-        images = [judged_images.images[row] for row in rows]
-        histories = [one.history for one in drawn]
-        chosen = picks(load_mllm(recipe.mllm), histories, images, list(pool.values()), seed=recipe.fit.seed)
-        wanted = [[rows[i] for i in own] for own in chosen]
+        wanted = targets_picked(load_mllm(recipe.mllm), drawn, people, judged_images, seed=recipe.fit.seed)
     shown = [[judged_images.row(judgment) for judgment in one.history.liked] for one in drawn]
     return [_Sample(*pair) for pair in zip(wanted, shown, strict=True)]
 

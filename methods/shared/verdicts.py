@@ -14,6 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from prefbench.api import FloatArray, History, Judgment, Picture
 from prefbench.models.mllms.conversation import fitted
 from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.side_by_side import last_logits, reads_side_by_side
 
 from .latest import Latest
 from .questions import TEMPLATES, Examples, follow_up, judged_next, likes_question
@@ -131,6 +132,9 @@ class Verdicts:
         begin, many = int(shown[-mllm.processor.image_seq_len]), len(pictures)
         head = {name: whole[name][:, :begin] for name in ("input_ids", "attention_mask")}
         pixels = {name: whole[name][:, :-1] for name in _PIXELS if name in whole and whole[name].shape[1] > 1}
+        if self._seen is not None and reads_side_by_side(model):
+            ending = whole["input_ids"][0, begin:]
+            return last_logits(model, head | pixels, ending, many, self._looked_at(pictures), list(words))
         cache = model(**head, **pixels, use_cache=True, logits_to_keep=1).cache
         cache.batch_repeat_interleave(many)
         tail = {

@@ -40,11 +40,12 @@ class HistoryStates:
 
 
 class TrainingHistory(NamedTuple):
-    """A history to be read, and liked pictures of its user that it does not show."""
+    """A history to be read, liked pictures of its user that it does not show, and `whole`, all that the user judged."""
 
     history: History
     wanted: tuple[Judgment, ...]
     likes: str
+    whole: History
 
 
 def draw_histories(train_users: Sequence[TrainUser], recipe: InjectionRecipe) -> list[TrainingHistory]:
@@ -89,7 +90,7 @@ def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generat
         disliked = _partners_first(shown, disliked)
         n_disliked = min(n_disliked, len(shown)) if shown else n_disliked
     history = History(told.history.user, shown, disliked[:n_disliked])
-    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes))
+    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes), told.history)
 
 
 def _flipped(train_user: TrainUser) -> TrainUser:

@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 from torch import Tensor
 
-from prefbench.api import History, PrefbenchError, TrainUser
+from prefbench.api import PrefbenchError, TrainUser
 from prefbench.files import atomic_file
 from prefbench.models.backbones.diffusers_backbone import DiffusersBackbone
 from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.loop import FitConfig, Progress, fit
 
-from ...shared.picks import PICKING, picking_by, picks
+from ...shared.picks import PICKING, picking_by, targets_picked
 from .. import weights
 from ..vectors import HistoryReader, Layers, Scales, widths
 from .alignment_words import WordStates
-from .conversations import judgments, users_of
+from .conversations import users_of
 from .curriculum.preference_heads import PreferenceHeads
 from .curriculum.synthetic_users import SyntheticUsers
-from .history_states import HistoryStates, draw_histories, read_histories
+from .history_states import HistoryStates, TrainingHistory, draw_histories, read_histories
 from .injection_recipe import InjectionRecipe
 from .injection_task import InjectionBatches, InjectionTask
 from .judged_images import JudgedImages
@@ -71,7 +71,7 @@ class UserSource:
             drawn = draw_histories([*self.train_users, *self._synthetic_users(recipe)], recipe)
             histories = read_histories(self.reader, drawn, self.judged_images, self.layers)
             if recipe.targets == "picks":
-                histories = replace(histories, wanted=self._picks([one.history for one in drawn], recipe))
+                histories = replace(histories, wanted=self._picks(drawn, recipe))
             with atomic_file(path) as temporary:
                 torch.save(vars(histories) | {"made_of": made_of}, temporary)
         return histories
@@ -98,15 +98,10 @@ class UserSource:
         synthetic = SyntheticUsers(self.train_users, self.heads.described)
         return [synthetic(rng) for _ in range(recipe.synthetic_users)]
 
-    def _picks(self, histories: Sequence[History], recipe: InjectionRecipe) -> list[list[int]]:
-        """Of the pictures that the train users judged, each once, those that a language model picks."""
+    def _picks(self, histories: Sequence[TrainingHistory], recipe: InjectionRecipe) -> list[list[int]]:
         if self.picker is None:
             raise PrefbenchError("picks need a language model whose verdicts they are")
-        pool = {self.judged_images.row(j): j.prompt for one in self.train_users for j in judgments(one)}
-        rows = list(pool)
-        images = [self.judged_images.images[row] for row in rows]
-        chosen = picks(self.picker, histories, images, list(pool.values()), seed=recipe.fit.seed)
-        return [[rows[i] for i in own] for own in chosen]
+        return targets_picked(self.picker, histories, self.train_users, self.judged_images, seed=recipe.fit.seed)
 
 
 class Injected(NamedTuple):
