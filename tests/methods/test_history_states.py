@@ -41,7 +41,8 @@ def drawn(users: Sequence[TrainUser], recipe: InjectionRecipe = MINIATURE, **cha
 
 
 def test_a_target_is_another_like_under_a_prompt_that_the_history_does_not_show() -> None:
-    for history, wanted, likes in drawn([person(0)]):
+    for history, wanted, likes, whole in drawn([person(0)]):
+        assert whole == person(0).history
         digests = {judgment.picture.digest for judgment in (*history.liked, *history.disliked)}
         prompts = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
         assert wanted
@@ -85,7 +86,7 @@ def test_users_are_as_they_are_unless_the_recipe_reverses_them() -> None:
     assert {one.likes for one in old} == {"red, with a star", "blue"}
     reversed_ = [one for one in old if one.likes == "blue"]
     assert len(reversed_) == pytest.approx(MANY / 2, abs=MANY / 5)
-    assert not any(judgment.liked for one in reversed_ for judgment in one.wanted)
+    assert not any(judgment.liked for one in reversed_ for judgment in (*one.wanted, *one.whole.liked))
 
 
 def test_histories_are_read_whatever_their_sizes(mllm: Mllm) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
 from prefbench.api import History
+from prefbench.methods.ours.train.history_states import draw_histories
+from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.shared.picks import Picking, picks
+from prefbench.methods.shared.picks import Picking, picks, targets_picked
 from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, judged_next
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.conversation import Judged, ask
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from tests.support import tiny_mllms
-from tests.support.tiny_suite import history, picture
+from tests.support.tiny_suite import TinySuite, history, picture
 
 PICTURES = [picture(colour, seed).load() for seed in range(3) for colour in ("red", "blue")]
 NOBODY = History("nobody", (), ())
@@ -87,12 +90,36 @@ def test_picks_are_the_best_of_each_prompts_candidates(mllm: Mllm, judged_images
     assert len(few[0]) == 1
 
 
-def test_a_prompt_that_the_history_shows_is_not_picked_for(mllm: Mllm, judged_images: JudgedImages) -> None:
-    one = HISTORIES[0]
-    shown = one.liked[0].prompt
-    prompts = [shown if row % 2 else "another" for row in range(len(judged_images.images))]
-    rows = picks(mllm, [one], judged_images.images, prompts)[0]
-    assert [prompts[row] for row in rows] == ["another"]
+def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm, judged_images: JudgedImages) -> None:
+    """Of four judgments in parts of two: each part has judgments of both sides."""
+    one, images = history("long", 2, 2), judged_images.images
+    assert (len(one.liked), len(one.disliked)) == (2, 2)
+    prompts = [f"prompt {row % 3}" for row in range(len(images))]
+    chosen = picks(mllm, [one], images, prompts, how=Picking(prompts=3, candidates=100, together=2))[0]
+    odds = np.zeros(len(images))
+    for part in range(2):
+        yes = Verdicts(mllm).of(History("long", one.liked[part::2], one.disliked[part::2]), images)
+        odds += np.log(yes / (1 - yes)) / 2
+    for row in chosen:
+        rivals = [other for other in range(len(images)) if prompts[other] == prompts[row]]
+        assert odds[row] == pytest.approx(max(odds[other] for other in rivals), abs=1e-5)
+
+
+def test_a_users_histories_share_picks_but_for_prompts_that_they_show(mllm: Mllm) -> None:
+    """Picks are made after all that the user judged; where a history shows every prompt, all picks are its targets."""
+    users = TinySuite().train_users()[:3]
+    images = JudgedImages(users)
+    prompt_of = {images.row(j): j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
+    drawn = draw_histories(users, replace(MINIATURE, histories=4))
+    rows = targets_picked(mllm, drawn, users, images, seed=0)
+    assert len(rows) == len(drawn) == 12
+    for i, user in enumerate(users):
+        own = picks(mllm, [user.history], [images.images[row] for row in prompt_of], list(prompt_of.values()))[0]
+        own = [list(prompt_of)[place] for place in own]
+        for one, found in zip(drawn[4 * i : 4 * i + 4], rows[4 * i : 4 * i + 4], strict=True):
+            shown = {judgment.prompt for judgment in (*one.history.liked, *one.history.disliked)}
+            assert found == ([row for row in own if prompt_of[row] not in shown] or own)
+    assert any(len(a) != len(b) for a, b in pairwise(rows)), "histories show different prompts"
 
 
 def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pick(mllm: Mllm) -> None:
