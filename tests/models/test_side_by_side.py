@@ -1,0 +1,58 @@
+"""Many endings of one conversation in a single row are read as each would be alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from prefbench.methods.ours.train.judged_images import encode_images
+from prefbench.methods.shared.questions import TEMPLATES, Examples
+from prefbench.methods.shared.verdicts import Verdicts
+from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.side_by_side import reads_side_by_side
+from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
+from prefbench.suites.picturebook.miniatures.mini_mllm import build_mini_mllm
+
+COLOURS = [(10 * i, 255 - 17 * i, (90 * i) % 256) for i in range(12)]
+PICTURES = tuple(Image.new("RGB", (32, 32), colour) for colour in COLOURS)
+HISTORIES = [Examples((), ()), Examples(PICTURES[:1], ()), Examples(PICTURES[:3], PICTURES[3:5])]
+
+
+@pytest.fixture(scope="module")
+def pooled() -> Mllm:
+    """A miniature whose first layer sees near tokens alone."""
+    model, processor = build_mini_mllm(TEMPLATES.texts())
+    mllm = Mllm(
+        replace(MINI_MLLM, history="verdicts"), model.eval(), processor, folder=None, device=torch.device("cpu")
+    )
+    mllm.pool_pictures()
+    assert "sliding_attention" in mllm.model.config.text_config.layer_types
+    return mllm
+
+
+@pytest.mark.parametrize("examples", HISTORIES)
+def test_verdicts_in_one_row_are_those_of_rows_of_their_own(pooled: Mllm, examples: Examples) -> None:
+    """Whatever is beside them, of histories shorter and longer than the window of the local layer."""
+    tokens = encode_images(pooled, PICTURES)[1]
+    rows = {id(picture): row for row, picture in enumerate(PICTURES)}
+    seen = Verdicts(pooled, seen=lambda pictures: tokens[[rows[id(one)] for one in pictures]])
+    alone = [float(Verdicts(pooled).after(examples, "", [picture])[0]) for picture in PICTURES]
+    torch.testing.assert_close(torch.tensor(seen.after(examples, "", PICTURES)).tolist(), alone, atol=1e-3, rtol=0)
+    assert max(alone) - min(alone) > 1e-2, "pictures differ"
+    few = Verdicts(pooled, batch=5, seen=seen._seen).after(examples, "", PICTURES)
+    torch.testing.assert_close(few.tolist(), seen.after(examples, "", PICTURES).tolist(), atol=1e-5, rtol=0)
+
+
+def test_models_whose_local_layers_are_not_named_are_left_to_rows_of_their_own(pooled: Mllm) -> None:
+    assert reads_side_by_side(pooled.model)
+    config = pooled.model.config.text_config
+    kinds, config.layer_types = config.layer_types, ["chunked_attention"]
+    try:
+        assert not reads_side_by_side(pooled.model)
+        config.layer_types = None
+        assert not reads_side_by_side(pooled.model), "a window for which no layer is named"
+    finally:
+        config.layer_types = kinds
