@@ -13,8 +13,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from prefbench.api import FloatArray, History, Judgment, Picture
 from prefbench.models.mllms.conversation import fitted
+from prefbench.models.mllms.endings import Beginning, reads_side_by_side
 from prefbench.models.mllms.model import Mllm
-from prefbench.models.mllms.side_by_side import last_logits, reads_side_by_side
 
 from .latest import Latest
 from .questions import TEMPLATES, Examples, follow_up, judged_next, likes_question
@@ -103,9 +103,22 @@ class Verdicts:
         examples = Examples.of(history)
         return self._mllm.answers([likes_question(examples)])[0] if examples else TEMPLATES.nothing
 
-    def _read(self, begun: dict[str, Tensor], words: Sequence[int], pictures: Sequence[Image.Image]) -> FloatArray:
+    def _read(self, whole: dict[str, Tensor], words: Sequence[int], pictures: Sequence[Image.Image]) -> FloatArray:
+        """Probability (N,) of the first of two words at the end of a conversation, with pictures in place of its last.
+
+        What is before that picture is read once. Only for models in which every picture is the same number of tokens,
+        so that its begin is known.
+        """
+        mllm, model = self._mllm, self._mllm.model.eval()
+        shown = (whole["input_ids"][0] == model.config.image_token_id).nonzero().flatten()
+        begin = int(shown[-mllm.processor.image_seq_len])
+        head = {name: whole[name][:, :begin] for name in ("input_ids", "attention_mask")}
+        pixels = {name: whole[name][:, :-1] for name in _PIXELS if name in whole and whole[name].shape[1] > 1}
+        beginning, ending = Beginning(model, head | pixels), whole["input_ids"][0, begin:]
+        is_one_row = self._seen is not None and reads_side_by_side(model)
+        read = beginning.side_by_side if is_one_row else beginning.in_rows
         chunks = [pictures[i : i + self._batch] for i in range(0, len(pictures), self._batch)]
-        logits = torch.cat([self._read_once(begun, words, chunk) for chunk in chunks])
+        logits = torch.cat([read(ending, len(c), **self._looked_at(c))[:, list(words)].float().cpu() for c in chunks])
         probabilities: FloatArray = logits.softmax(-1)[:, 0].double().numpy()
         return probabilities
 
@@ -119,29 +132,3 @@ class Verdicts:
             [[fitted(picture, mllm.card.image_side)] for picture in pictures], return_tensors="pt"
         )
         return {name: asked[name].to(mllm.device) for name in _PIXELS if name in asked}
-
-    @torch.no_grad()
-    def _read_once(self, whole: dict[str, Tensor], words: Sequence[int], pictures: Sequence[Image.Image]) -> Tensor:
-        """Logits (N, 2) of two words at the end of a conversation, about pictures in the place of its last one.
-
-        What is before that picture is read once and kept as keys and values. Only for models in which every picture is
-        the same number of tokens, so that its begin is known.
-        """
-        mllm, model = self._mllm, self._mllm.model.eval()
-        shown = (whole["input_ids"][0] == model.config.image_token_id).nonzero().flatten()
-        begin, many = int(shown[-mllm.processor.image_seq_len]), len(pictures)
-        head = {name: whole[name][:, :begin] for name in ("input_ids", "attention_mask")}
-        pixels = {name: whole[name][:, :-1] for name in _PIXELS if name in whole and whole[name].shape[1] > 1}
-        if self._seen is not None and reads_side_by_side(model):
-            ending = whole["input_ids"][0, begin:]
-            return last_logits(model, head | pixels, ending, many, self._looked_at(pictures), list(words))
-        cache = model(**head, **pixels, use_cache=True, logits_to_keep=1).cache
-        cache.batch_repeat_interleave(many)
-        tail = {
-            "input_ids": whole["input_ids"][:, begin:].repeat(many, 1),
-            "attention_mask": whole["attention_mask"].repeat(many, 1),
-            **self._looked_at(pictures),
-        }
-        out = model(**tail, cache=cache, use_cache=True, logits_to_keep=1)
-        logits: Tensor = out.logits[:, -1].float()[:, list(words)].cpu()
-        return logits

@@ -1,4 +1,4 @@
-"""Many endings of one conversation in a single row are read as each would be alone."""
+"""Many endings of one conversation, in a single row or in rows, are read as each would be alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 from prefbench.methods.ours.train.judged_images import encode_images
 from prefbench.methods.shared.questions import TEMPLATES, Examples
 from prefbench.methods.shared.verdicts import Verdicts
+from prefbench.models.mllms.endings import reads_side_by_side
 from prefbench.models.mllms.model import Mllm
-from prefbench.models.mllms.side_by_side import reads_side_by_side
 from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
 from prefbench.suites.picturebook.miniatures.mini_mllm import build_mini_mllm
 
@@ -37,11 +37,13 @@ def pooled() -> Mllm:
 def test_verdicts_in_one_row_are_those_of_rows_of_their_own(pooled: Mllm, examples: Examples) -> None:
     """Whatever is beside them, of histories shorter and longer than the window of the local layer."""
     tokens = encode_images(pooled, PICTURES)[1]
-    rows = {id(picture): row for row, picture in enumerate(PICTURES)}
-    seen = Verdicts(pooled, seen=lambda pictures: tokens[[rows[id(one)] for one in pictures]])
+    row_of = {id(picture): row for row, picture in enumerate(PICTURES)}
+    seen = Verdicts(pooled, seen=lambda pictures: tokens[[row_of[id(one)] for one in pictures]])
     alone = [float(Verdicts(pooled).after(examples, "", [picture])[0]) for picture in PICTURES]
     torch.testing.assert_close(torch.tensor(seen.after(examples, "", PICTURES)).tolist(), alone, atol=1e-3, rtol=0)
     assert max(alone) - min(alone) > 1e-2, "pictures differ"
+    rows = Verdicts(pooled).after(examples, "", PICTURES)
+    torch.testing.assert_close(rows.tolist(), alone, atol=1e-5, rtol=0)
     few = Verdicts(pooled, batch=5, seen=seen._seen).after(examples, "", PICTURES)
     torch.testing.assert_close(few.tolist(), seen.after(examples, "", PICTURES).tolist(), atol=1e-5, rtol=0)
 
