@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -20,17 +20,17 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from prefbench.api import FloatArray, History, Judgment, PrefbenchError
+from prefbench.api import Estimate, History, Judgment, PrefbenchError, Scores
 from prefbench.files import write_atomic
 from prefbench.methods.ours.train.conversations import judgments
 from prefbench.methods.ours.train.history_states import draw_histories
 from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.shared.picks import PICKING, Picking, picks
+from prefbench.methods.shared.picks import PICKING, Picker, Picking
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.registry import load
 from prefbench.run.environment import code_state, hardware, versions
-from prefbench.stats import mean_interval
+from prefbench.stats.means import mean_interval
 from prefbench.suites.picturebook.suite import Picturebook
 
 CANDIDATES = (16, 64, 128, 256)
@@ -51,33 +51,31 @@ def main(mllm: str, users: int, result: Path | None) -> None:
     images, prompts = [judged_images.images[judged_images.row(j)] for j in pool], [j.prompt for j in pool]
     wholes = [one.history for one in some]
     after_one = [one.history for one in draw_histories(some, replace(MINIATURE, histories=1))]
-    model = load_mllm(mllm)
+    picker = Picker(load_mllm(mllm), images, prompts)
     rows = {"likes": _of([whole.liked for whole in wholes], wholes, suite)}
     rows["chosen"] = _of([[j for j in whole.liked if j.pair is not None] for whole in wholes], wholes, suite)
     for name, shown in (("after a history", after_one), ("after all", wholes)):
         for candidates in CANDIDATES:
             how = Picking(prompts=PROMPTS, candidates=candidates, together=PICKING.together)
-            chosen = picks(model, shown, images, prompts, how=how)
+            chosen = [picker(one, how=how) for one in tqdm(shown, desc=f"picks {name}, {candidates}", unit="user")]
             rows[f"picks {name}, {candidates}"] = _of([[pool[i] for i in own] for own in chosen], wholes, suite)
-    table = []
-    for name, values in rows.items():
-        low, high = mean_interval(values)
-        table.append({"targets": name, "utility": float(values.mean()), "low": low, "high": high, "users": len(values)})
-        click.echo(f"{name:28s} {values.mean():.3f} [{low:.3f}, {high:.3f}]")
+    for name, found in rows.items():
+        click.echo(f"{name:28s} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")
     if result is not None:
-        content = {"mllm": Path(mllm).name, "rows": table, "code": code_state()}
-        write_atomic(result, json.dumps(content | {"hardware": hardware(), "versions": versions()}, indent=1) + "\n")
+        content = {"mllm": Path(mllm).name, "rows": {name: asdict(found) for name, found in rows.items()}}
+        content |= {"code": code_state(), "hardware": hardware(), "versions": versions()}
+        write_atomic(result, json.dumps(content, indent=1) + "\n")
 
 
-def _of(targets: Sequence[Sequence[Judgment]], users: Sequence[History], suite: Picturebook) -> FloatArray:
-    """The mean utility of each user's targets, of users who have any."""
-    found = []
+def _of(targets: Sequence[Sequence[Judgment]], users: Sequence[History], suite: Picturebook) -> Estimate:
+    """The mean utility of each user's targets, over users who have any."""
+    values: list[float] = []
     for user, own in tqdm(list(zip(users, targets, strict=True)), desc="utility", unit="user"):
-        if own:
-            pixels: list[NDArray[np.uint8]] = [np.asarray(j.picture.load()) for j in own]
-            utility = suite.truth.utility(user.user, [j.prompt for j in own], pixels)["total"]
-            found.append(float(np.mean(utility)))
-    return np.array(found)
+        pixels: list[NDArray[np.uint8]] = [np.asarray(j.picture.load()) for j in own]
+        values += suite.truth.utility(user.user, [j.prompt for j in own], pixels)["total"].tolist() if own else []
+    names = [user.user for user, own in zip(users, targets, strict=True) for _ in own]
+    prompts = [judgment.prompt for own in targets for judgment in own]
+    return mean_interval(Scores(np.array(values), np.array(names), np.array(prompts)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -115,7 +116,7 @@ def _trained(
     judged_images, look = JudgedImages(people), recipe.eyes.load_eyes(backbone)
     sees = replace(recipe.eyes, eyes_digest=look.digest)
     logger.info("ip-adapter: looking at %d pictures", len(judged_images.images))
-    samples = _samples(recipe, people, judged_images)
+    samples = _samples(recipe, people, judged_images, request.folder)
     batches = _Batches(samples, look(judged_images.images), people, judged_images, backbone)
     adapter = fresh_adapter(backbone, look.width, tokens=TOKENS, seed=recipe.fit.seed)
     task = AdapterTask(backbone.pipeline, adapter).float()
@@ -141,7 +142,9 @@ class _Sample:
     shown: Sequence[int]
 
 
-def _samples(recipe: AdapterRecipe, people: Sequence[TrainUser], judged_images: JudgedImages) -> list[_Sample]:
+def _samples(
+    recipe: AdapterRecipe, people: Sequence[TrainUser], judged_images: JudgedImages, folder: Path
+) -> list[_Sample]:
     if recipe.targets == "captions":
         everything = {judged_images.row(judgment) for one in people for judgment in judgments(one)}
         return [_Sample([row], []) for row in sorted(everything)]
@@ -149,7 +152,8 @@ def _samples(recipe: AdapterRecipe, people: Sequence[TrainUser], judged_images: 
     drawn = [one for one in drawn if one.history.liked]  # the adapter is shown a liked picture
     wanted = [[judged_images.row(judgment) for judgment in one.wanted] for one in drawn]
     if recipe.targets == "picks":
-        wanted = targets_picked(load_mllm(recipe.mllm), drawn, people, judged_images, seed=recipe.fit.seed)
+        mllm, seed = load_mllm(recipe.mllm), recipe.fit.seed
+        wanted = targets_picked(mllm, drawn, people, judged_images, seed=seed, folder=folder)
     shown = [[judged_images.row(judgment) for judgment in one.history.liked] for one in drawn]
     return [_Sample(*pair) for pair in zip(wanted, shown, strict=True)]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from prefbench.api import History
 from prefbench.methods.ours.train.history_states import draw_histories
 from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.shared.picks import Picking, picks, targets_picked
+from prefbench.methods.shared.picks import Picker, Picking, targets_picked
 from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, judged_next
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.conversation import Judged, ask
@@ -77,17 +79,16 @@ def test_picks_are_the_best_of_each_prompts_candidates(mllm: Mllm, judged_images
     images = judged_images.images
     prompts = [f"prompt {row % 5}" for row in range(len(images))]
     how = Picking(prompts=3, candidates=100)
-    chosen = picks(mllm, HISTORIES, images, prompts, how=how)
+    picker = Picker(mllm, images, prompts, how=how)
+    chosen = [picker(one) for one in HISTORIES]
     for one, rows in zip(HISTORIES, chosen, strict=True):
         assert len({prompts[row] for row in rows}) == len(rows) == 3
         yes = Verdicts(mllm).of(one, images)
         for row in rows:
             rivals = [other for other in range(len(images)) if prompts[other] == prompts[row]]
             assert yes[row] == pytest.approx(max(yes[other] for other in rivals), abs=1e-5)
-    alone = picks(mllm, HISTORIES[1:2], images, prompts, how=how)
-    assert alone == chosen[1:2], "what others are asked changes nothing"
-    few = picks(mllm, HISTORIES[:1], images, prompts, how=Picking(prompts=1, candidates=1), seed=3)
-    assert len(few[0]) == 1
+    assert Picker(mllm, images, prompts, how=how)(HISTORIES[1]) == chosen[1], "what others are asked changes nothing"
+    assert len(picker(HISTORIES[0], how=Picking(prompts=1, candidates=1), seed=3)) == 1
 
 
 def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm, judged_images: JudgedImages) -> None:
@@ -95,7 +96,7 @@ def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm
     one, images = history("long", 2, 2), judged_images.images
     assert (len(one.liked), len(one.disliked)) == (2, 2)
     prompts = [f"prompt {row % 3}" for row in range(len(images))]
-    chosen = picks(mllm, [one], images, prompts, how=Picking(prompts=3, candidates=100, together=2))[0]
+    chosen = Picker(mllm, images, prompts, how=Picking(prompts=3, candidates=100, together=2))(one)
     odds = np.zeros(len(images))
     for part in range(2):
         yes = Verdicts(mllm).of(History("long", one.liked[part::2], one.disliked[part::2]), images)
@@ -105,21 +106,44 @@ def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm
         assert odds[row] == pytest.approx(max(odds[other] for other in rivals), abs=1e-5)
 
 
-def test_a_users_histories_share_picks_but_for_prompts_that_they_show(mllm: Mllm) -> None:
+def test_a_users_histories_share_picks_but_for_prompts_that_they_show(mllm: Mllm, tmp_path: Path) -> None:
     """Picks are made after all that the user judged; where a history shows every prompt, all picks are its targets."""
     users = TinySuite().train_users()[:3]
     images = JudgedImages(users)
     prompt_of = {images.row(j): j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
     drawn = draw_histories(users, replace(MINIATURE, histories=4))
-    rows = targets_picked(mllm, drawn, users, images, seed=0)
+    rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
     assert len(rows) == len(drawn) == 12
+    picker = Picker(mllm, [images.images[row] for row in prompt_of], list(prompt_of.values()))
     for i, user in enumerate(users):
-        own = picks(mllm, [user.history], [images.images[row] for row in prompt_of], list(prompt_of.values()))[0]
-        own = [list(prompt_of)[place] for place in own]
+        own = [list(prompt_of)[place] for place in picker(user.history)]
         for one, found in zip(drawn[4 * i : 4 * i + 4], rows[4 * i : 4 * i + 4], strict=True):
             shown = {judgment.prompt for judgment in (*one.history.liked, *one.history.disliked)}
             assert found == ([row for row in own if prompt_of[row] not in shown] or own)
     assert any(len(a) != len(b) for a, b in pairwise(rows)), "histories show different prompts"
+
+
+def test_what_is_picked_is_kept_and_picked_once(mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a training was killed while it picked: the users that were picked for are not asked again."""
+    users = TinySuite().train_users()[:3]
+    images, drawn = JudgedImages(users), draw_histories(users, replace(MINIATURE, histories=2))
+    rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
+    (path,) = tmp_path.glob("picks-*.json")
+    kept = json.loads(path.read_text())
+    kept.pop(users[2].history.digest)
+    path.write_text(json.dumps(kept))
+    asked: list[str] = []
+    first = Picker.__call__
+
+    def noted(picker: Picker, one: History, **how: int) -> list[int]:
+        asked.append(one.user)
+        return first(picker, one, **how)
+
+    monkeypatch.setattr(Picker, "__call__", noted)
+    assert targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path) == rows
+    assert asked == [users[2].history.user]
+    targets_picked(mllm, drawn, users, images, seed=1, folder=tmp_path)
+    assert len(asked) == 4, "another seed has other candidates"
 
 
 def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pick(mllm: Mllm) -> None:
@@ -129,7 +153,8 @@ def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pic
     looks: list[int] = []
     pooled.model.model.vision_model.register_forward_hook(lambda *args: looks.append(len(args[-1].last_hidden_state)))
     histories = HISTORIES[:2]
-    chosen = picks(pooled, histories, images, prompts, how=Picking(prompts=3, candidates=4))
+    picker = Picker(pooled, images, prompts, how=Picking(prompts=3, candidates=4))
+    chosen = [picker(one) for one in histories]
     n_shown = sum(len(one) for one in histories)
     assert sum(looks) <= len(images) + 2 * n_shown + 8, "candidates are not looked at anew"
     for one, own in zip(histories, chosen, strict=True):

@@ -71,7 +71,7 @@ class UserSource:
             drawn = draw_histories([*self.train_users, *self._synthetic_users(recipe)], recipe)
             histories = read_histories(self.reader, drawn, self.judged_images, self.layers)
             if recipe.targets == "picks":
-                histories = replace(histories, wanted=self._picks(drawn, recipe))
+                histories = replace(histories, wanted=self._picks(drawn, recipe, path.parent))
             with atomic_file(path) as temporary:
                 torch.save(vars(histories) | {"made_of": made_of}, temporary)
         return histories
@@ -98,10 +98,11 @@ class UserSource:
         synthetic = SyntheticUsers(self.train_users, self.heads.described)
         return [synthetic(rng) for _ in range(recipe.synthetic_users)]
 
-    def _picks(self, histories: Sequence[TrainingHistory], recipe: InjectionRecipe) -> list[list[int]]:
+    def _picks(self, histories: Sequence[TrainingHistory], recipe: InjectionRecipe, folder: Path) -> list[list[int]]:
         if self.picker is None:
             raise PrefbenchError("picks need a language model whose verdicts they are")
-        return targets_picked(self.picker, histories, self.train_users, self.judged_images, seed=recipe.fit.seed)
+        seed = recipe.fit.seed
+        return targets_picked(self.picker, histories, self.train_users, self.judged_images, seed=seed, folder=folder)
 
 
 class Injected(NamedTuple):
