@@ -56,6 +56,12 @@ class Fusion(nn.Module):
         """Tokens per user."""
         return 3 * self.tokens
 
+    @torch.no_grad()
+    def shrink(self, factor: float) -> None:
+        """Makes fresh tokens so much smaller: at almost nothing the denoiser begins as it was without them."""
+        for parameter in (*self.sem[-1].parameters(), *self.norms.parameters()):
+            parameter.mul_(factor)
+
     def mapped(self, vectors: Tensor) -> Tensor:
         """`e_sem` mapped to tokens (B, T, D): what the alignment loss is taken on."""
         part = vectors[:, self.widths.parts["sem"]].to(self.core.weight.dtype)

@@ -43,6 +43,7 @@ class InjectionRecipe:
         train_users: learns from so many users, drawn by the seed; 0 for all.
         attention_rate: factor on the learning rate of the second cross-attention's keys and values; 0 leaves them as
             the text's.
+        initial_scale: factor on the user tokens of a fresh fusion; see `Fusion.shrink`.
     """
 
     fit: FitConfig
@@ -63,6 +64,7 @@ class InjectionRecipe:
     words: Words = "tokens"
     train_users: int = 0
     attention_rate: float = 1.0
+    initial_scale: float = 1.0
 
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:
@@ -89,6 +91,7 @@ MINIATURE = InjectionRecipe(
     shown="pairs",
     reference="typical",
     words="phrases",
+    initial_scale=0.01,
 )
 FULL = replace(
     MINIATURE, fit=FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.picks import PICKING, picking_by, targets_picked
 from .. import weights
+from ..fusion import Fusion
 from ..vectors import HistoryReader, Layers, Scales, widths
 from .alignment_words import WordStates
 from .conversations import users_of
@@ -146,6 +147,7 @@ def inject(
         reference="first" if recipe.reference == "first" else "typical",
     )
     adapter = weights.attach(backbone, config)
+    cast(Fusion, adapter.projection).shrink(recipe.initial_scale)
     task = InjectionTask(
         AdapterTask(backbone.pipeline, adapter),
         backbone.dtype,

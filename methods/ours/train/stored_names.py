@@ -17,7 +17,17 @@ _FORMER: Mapping[str, str] = {
     "freeze_vision": "frozen_eyes",
 }
 """Today's name to the former one."""
-_LATER = ("targets", "shown", "dislikes", "reference", "layers", "words", "train_users", "attention_rate")
+_LATER = (
+    "targets",
+    "shown",
+    "dislikes",
+    "reference",
+    "layers",
+    "words",
+    "train_users",
+    "attention_rate",
+    "initial_scale",
+)
 """Fields since; their defaults are what was done before there were any."""
 
 _NEWER: Mapping[str, Any] = {
