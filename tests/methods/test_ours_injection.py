@@ -33,6 +33,7 @@ from prefbench.models import hub
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.states import HiddenStates
+from prefbench.training.adapter import Adapter
 from tests.support.tiny import save_tiny_sd15
 from tests.support.tiny_mllms import WIDTH
 
@@ -71,6 +72,31 @@ def test_a_part_moves_its_own_tokens_unless_it_is_left_out(name: str, tokens: sl
     assert changed.sum() == 2
     torch.testing.assert_close(lacking(moved), lacking(vectors))
     torch.testing.assert_close(vectors, before, msg="the input is left alone")
+
+
+def test_tokens_that_begin_small_leave_the_denoiser_as_it_was_and_can_still_learn(sd15: Path) -> None:
+    backbone = load_backbone(str(sd15), device="cpu")
+    unet, vectors = backbone.pipeline.unet, torch.randn(2, 1, VIEWERS.total)
+    latents, text = torch.randn(2, 4, 8, 8), torch.randn(2, 5, unet.config.cross_attention_dim)
+
+    def predicted(**added: object) -> torch.Tensor:
+        found: torch.Tensor = unet(latents, 500, text, return_dict=False, **added)[0]
+        return found
+
+    with torch.no_grad():
+        plain = predicted()
+    moved = {}
+    for factor in (1.0, 0.01):
+        torch.manual_seed(0)
+        small = Fusion(VIEWERS, unet.config.cross_attention_dim, tokens=2)
+        small.shrink(factor)
+        adapter = Adapter(unet, small, tokens=small.total)
+        drawn = predicted(added_cond_kwargs={"image_embeds": [vectors]})
+        moved[factor] = float((drawn - plain).detach().abs().mean())
+    assert moved[0.01] < 0.02 * moved[1.0]
+    drawn.square().mean().backward()
+    gradients = [parameter.grad for parameter in adapter.projection.parameters()]
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
 # --------------------------------------------------------------------------------------------------- alignment
