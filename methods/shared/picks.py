@@ -136,7 +136,7 @@ def targets_picked(
     own: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     wholes = {one.whole.digest: one.whole for one in histories}
     missing = [digest for digest in wholes if digest not in own]
-    for i, digest in enumerate(tqdm(missing, desc="pick", unit="user"), 1):
+    for i, digest in enumerate(tqdm(missing, desc="pick", unit="user", disable=not missing), 1):
         own[digest] = [pool[i] for i in picker(wholes[digest], seed=seed)]
         if i % _KEPT_EVERY == 0 or i == len(missing):
             write_atomic(path, json.dumps(own))
