@@ -1,6 +1,7 @@
-"""The setting of each baseline that val users gain most by, one of six for every method.
+"""The setting of each method that val users gain most by, one of six for every method.
 
     OMP_NUM_THREADS=1 python benchmarks/tuning.py --result benchmarks/results/tuning.json
+    python benchmarks/tuning.py --methods ours -p weights=runs/train/ours/final
 
 Each setting is a run of its own under --out; a run that is there already is not drawn again. Of the settings that keep
 prompt fidelity within 0.1 of `prompt-only`'s that of most mean utility is chosen; where none keeps it, that of most
@@ -90,6 +91,16 @@ GRIDS: Mapping[str, Grid] = {
     )),
 }  # fmt: skip
 """What is chosen here becomes the method's defaults."""
+USER_ADAPTERS = Grid(10, (
+    "user_scale=1 user_guidance=2",
+    "user_scale=1.25 user_guidance=2",
+    "user_scale=1.5 user_guidance=3",
+    "user_scale=1.5 user_guidance=5",
+    "user_scale=2 user_guidance=5",
+    "user_scale=1.5 user_guidance=8",
+))  # fmt: skip
+UNRECORDED: Mapping[str, Grid] = {"ours": USER_ADAPTERS, "teacher-adapter": USER_ADAPTERS}
+"""Of weights that are trained anew: these grids have no record yet."""
 LOSS = 0.1
 """Of prompt fidelity at most, against `prompt-only`."""
 _METRICS = ("utility", "prompt-fidelity")
@@ -97,25 +108,29 @@ _METRICS = ("utility", "prompt-fidelity")
 
 @click.command()
 @click.option("--methods", default=",".join(GRIDS), show_default=True)
+@click.option("-p", "parameters", multiple=True, help="NAME=VALUE beside each setting, such as weights=FOLDER.")
 @click.option("--users", type=click.IntRange(min=2), help="The first so many; default: each grid's.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/tuning"), show_default=True)
 @click.option("--result", type=click.Path(path_type=Path), help="Write the numbers as JSON.")
-def main(methods: str, users: int | None, out: Path, result: Path | None) -> None:
+def main(methods: str, parameters: tuple[str, ...], users: int | None, out: Path, result: Path | None) -> None:
     """Prints each setting with its utility and prompt fidelity, and marks the chosen ones."""
-    unknown = [name for name in methods.split(",") if name not in GRIDS]
+    grids = {**GRIDS, **UNRECORDED}
+    unknown = [name for name in methods.split(",") if name not in grids]
     if unknown:
-        raise PrefbenchError(f"no settings for {', '.join(unknown)}, only for {', '.join(GRIDS)}")
-    table = {method: _table(method, users or GRIDS[method].users, out) for method in methods.split(",")}
+        raise PrefbenchError(f"no settings for {', '.join(unknown)}, only for {', '.join(grids)}")
+    table = {method: _table(method, grids[method], users, out, parameters) for method in methods.split(",")}
     if result is not None:
         content = {"split": "val", "loss": LOSS, "methods": table}
         content |= {"code": code_state(), "hardware": hardware(), "versions": versions()}
         write_atomic(result, json.dumps(content, indent=1) + "\n")
 
 
-def _table(method: str, users: int, out: Path) -> dict[str, Any]:
+def _table(method: str, grid: Grid, users: int | None, out: Path, parameters: Sequence[str]) -> dict[str, Any]:
     """The settings of a method, and `prompt-only` for the same users."""
+    users = users or grid.users
     plain = _measured("prompt-only", "", users, out)
-    measured = [_measured(method, setting, users, out) for setting in GRIDS[method].settings]
+    settings = [" ".join([setting, *parameters]) for setting in grid.settings]
+    measured = [_measured(method, setting, users, out) for setting in settings]
     floor = plain["prompt-fidelity"]["value"] - LOSS
     best = chosen([(row["utility"]["value"], row["prompt-fidelity"]["value"]) for row in measured], floor)
     rows = [_row(row, measured[best], plain) for row in measured]

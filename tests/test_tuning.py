@@ -34,9 +34,9 @@ def test_most_utility_from_the_floor_up_is_chosen(
     assert tuning.chosen(measured, floor) == place
 
 
-@EACH
+@pytest.mark.parametrize("method", [*tuning.GRIDS, *tuning.UNRECORDED])
 def test_every_method_has_as_many_different_settings_that_it_takes(method: str) -> None:
-    settings = tuning.GRIDS[method].settings
+    settings = {**tuning.GRIDS, **tuning.UNRECORDED}[method].settings
     bound = [bind(load("method", method), parse_pairs(setting.split())) for setting in settings]
     assert len(bound) == 6
     assert all(bound.count(one) == 1 for one in bound)
