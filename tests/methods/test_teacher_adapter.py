@@ -134,7 +134,7 @@ def test_it_trains_and_draws_every_user_other_pictures(folder: Path, models: dic
     assert card["name"] == "teacher-adapter: injection"
     assert card["command"].startswith("prefbench train teacher-adapter ")
     assert (card["recipe"]["targets"], card["training"]["injection"]["seen"]) == ("likes", STEPS)
-    method = method_of(folder, models, user_scale=4.0, user_guidance=3.0)
+    method = method_of(folder, models, user_scale=40.0, user_guidance=3.0)  # tokens begin small
     images = [np.asarray(drawing.image, float) for drawing in drawn(method)]
     assert np.abs(images[0] - images[1]).mean() > 0.1
     assert method.card_in_use.encoders == (Path(models["mllm"]).name, "tower")
