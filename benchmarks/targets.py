@@ -3,8 +3,8 @@
     python benchmarks/targets.py --mllm mini-mllm --result benchmarks/results/targets-mini-mllm.json
 
 By the world's own utility, which no trainer sees: of the pictures that a user likes (`likes`), of those that the user
-chose from a pair (`chosen`), and of what a language model picks among several candidates of a prompt, after one history
-as the injection draws them (`picks after a history`) or after all that the user judged (`picks after all`).
+chose from a pair (`chosen`), and of what a language model picks among several candidates of each of six prompts, after
+one history as the injection draws them (`picks after a history`) or after all that the user judged (`picks after all`).
 """
 
 from __future__ import annotations
@@ -46,23 +46,27 @@ def main(mllm: str, users: int, result: Path | None) -> None:
     torch.set_num_threads(1)
     suite: Picturebook = load("suite", "picturebook")()
     everyone = suite.train_users()
-    judged_images, some = JudgedImages(everyone), everyone[:users]
-    pool = [judgment for one in everyone for judgment in judgments(one)]
-    images, prompts = [judged_images.images[judged_images.row(j)] for j in pool], [j.prompt for j in pool]
-    wholes = [one.history for one in some]
-    after_one = [one.history for one in draw_histories(some, replace(MINIATURE, histories=1))]
+    judged_images, shown_users = JudgedImages(everyone), everyone[:users]
+    pool = list({j.picture.digest: j for one in everyone for j in judgments(one)}.values())
+    place = {judgment.picture.digest: i for i, judgment in enumerate(pool)}
+    images, prompts = [judged_images.load(judgment) for judgment in pool], [judgment.prompt for judgment in pool]
+    wholes = [one.history for one in shown_users]
+    after_one = [one.history for one in draw_histories(shown_users, replace(MINIATURE, histories=1))]
     picker = Picker(load_mllm(mllm), images, prompts)
     rows = {"likes": _of([whole.liked for whole in wholes], wholes, suite)}
     rows["chosen"] = _of([[j for j in whole.liked if j.pair is not None] for whole in wholes], wholes, suite)
     for name, shown in (("after a history", after_one), ("after all", wholes)):
         for candidates in CANDIDATES:
             how = Picking(prompts=PROMPTS, candidates=candidates, together=PICKING.together)
-            chosen = [picker(one, how=how) for one in tqdm(shown, desc=f"picks {name}, {candidates}", unit="user")]
-            rows[f"picks {name}, {candidates}"] = _of([[pool[i] for i in own] for own in chosen], wholes, suite)
-    for name, found in rows.items():
-        click.echo(f"{name:28s} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")
+            picked = []
+            for history, whole in tqdm(list(zip(shown, wholes, strict=True)), desc=name, unit="user"):
+                judged = {place[j.picture.digest] for j in (*whole.liked, *whole.disliked)}
+                picked.append([pool[row] for row in picker(history, how=how, without=judged)])
+            rows[f"picks {name}, {candidates}"] = _of(picked, wholes, suite)
+    for name, mean in rows.items():
+        click.echo(f"{name:28s} {mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]")
     if result is not None:
-        content = {"mllm": Path(mllm).name, "rows": {name: asdict(found) for name, found in rows.items()}}
+        content = {"mllm": Path(mllm).name, "rows": {name: asdict(mean) for name, mean in rows.items()}}
         content |= {"code": code_state(), "hardware": hardware(), "versions": versions()}
         write_atomic(result, json.dumps(content, indent=1) + "\n")
 

@@ -5,8 +5,8 @@
 
 Each setting is a run of its own under --out; a run that is there already is not drawn again. Of the settings that keep
 prompt fidelity within 0.1 of `prompt-only`'s that of most mean utility is chosen; where none keeps it, that of most
-prompt fidelity. A grid begins with the paper's setting, its authors' code's, or what is nearest to them in so short a
-training. Methods that train or invert for every user are slow, so they have fewer users.
+prompt fidelity. A baseline's grid begins with the paper's setting, its authors' code's, or what is nearest to them in
+so short a training. Methods that train or invert for every user are slow, so they have fewer users.
 """
 
 from __future__ import annotations
@@ -128,9 +128,8 @@ def main(methods: str, parameters: tuple[str, ...], users: int | None, out: Path
 def _table(method: str, grid: Grid, users: int | None, out: Path, parameters: Sequence[str]) -> dict[str, Any]:
     """The settings of a method, and `prompt-only` for the same users."""
     users = users or grid.users
-    plain = _measured("prompt-only", "", users, out)
-    settings = [" ".join([setting, *parameters]) for setting in grid.settings]
-    measured = [_measured(method, setting, users, out) for setting in settings]
+    plain = _measured("prompt-only", [], users, out)
+    measured = [_measured(method, [*setting.split(), *parameters], users, out) for setting in grid.settings]
     floor = plain["prompt-fidelity"]["value"] - LOSS
     best = chosen([(row["utility"]["value"], row["prompt-fidelity"]["value"]) for row in measured], floor)
     rows = [_row(row, measured[best], plain) for row in measured]
@@ -147,19 +146,19 @@ def chosen(measured: Sequence[tuple[float, float]], floor: float) -> int:
     return max(kept, key=lambda place: measured[place][0])
 
 
-def _measured(method: str, setting: str, users: int, out: Path) -> dict[str, Any]:
+def _measured(method: str, setting: Sequence[str], users: int, out: Path) -> dict[str, Any]:
     """A setting's means with intervals, seconds and passes of the denoiser, and its scores of utility."""
-    settings = Settings(method, parameters=setting.split(), split="val", users=users, samples=1, out=out)
+    settings = Settings(method, parameters=setting, split="val", users=users, samples=1, out=out)
     prepared = prepare(settings)
     if execute(prepared).failed:
-        raise PrefbenchError(f"samples of {method} {setting} failed; the same command tries again")
+        raise PrefbenchError(f"samples of {method} {' '.join(setting)} failed; the same command tries again")
     with prepared.folder.locked():
         Evaluator(prepared.suite, _METRICS).score(Material(prepared.folder, prepared.suite, "val"))
     folder = ScoredFolder.open(prepared.folder.path)
     scores: dict[str, Scores] = {name: folder.columns()[name].scores for name in _METRICS}
     profiles = prepared.folder.profiles().values()
     return {
-        "setting": parse_pairs(setting.split()),
+        "setting": parse_pairs(setting),
         **{name: asdict(mean_interval(each)) for name, each in scores.items()},
         "nfe": sum(sample.nfe or 0 for sample in folder.samples) / len(folder.samples),
         "seconds_per_user": sum(row.seconds for row in profiles) / len(profiles),

@@ -52,6 +52,7 @@ class AdapterRecipe:
         targets: `captions` draws every judged picture from its prompt and its own embedding, as public adapters are
             trained, whoever liked it; else a user's liked pictures, or picks, from another one that the user liked.
         mllm: whose verdicts picks are.
+        initial_scale: factor on the fresh tokens, as in `InjectionRecipe`.
     """
 
     fit: FitConfig
@@ -59,6 +60,7 @@ class AdapterRecipe:
     histories: int
     mllm: str
     eyes: AdapterConfig
+    initial_scale: float = MINIATURE.initial_scale
 
 
 def train(
@@ -116,11 +118,14 @@ def _trained(
     judged_images, look = JudgedImages(people), recipe.eyes.load_eyes(backbone)
     sees = replace(recipe.eyes, eyes_digest=look.digest)
     logger.info("ip-adapter: looking at %d pictures", len(judged_images.images))
-    samples = _samples(recipe, people, judged_images, request.folder)
+    with Accelerator().main_process_first():
+        samples = _samples(recipe, people, judged_images, request.folder)
     batches = _Batches(samples, look(judged_images.images), people, judged_images, backbone)
-    adapter = fresh_adapter(backbone, look.width, tokens=TOKENS, seed=recipe.fit.seed)
+    adapter = fresh_adapter(backbone, look.width, TOKENS, recipe.fit.seed, recipe.initial_scale)
     task = AdapterTask(backbone.pipeline, adapter).float()
-    progress = fit(task, batches, recipe.fit, request.folder / "training", made_of=_identity(recipe, sees, people))
+    progress = fit(
+        task, batches, recipe.fit, request.folder / "training", made_of=_identity(recipe, sees, people, samples)
+    )
     if not Accelerator().is_main_process:
         return None
     final = request.folder / "final"
@@ -203,10 +208,12 @@ class _Batches:
         }
 
 
-def _identity(recipe: AdapterRecipe, sees: AdapterConfig, people: Sequence[TrainUser]) -> str:
+def _identity(
+    recipe: AdapterRecipe, sees: AdapterConfig, people: Sequence[TrainUser], samples: Sequence[_Sample]
+) -> str:
     """Identifies everything but the length, which a longer training may change."""
     how = replace(recipe, fit=FitConfig(images=0, seed=recipe.fit.seed))
-    return hashlib.sha256(f"{how} {sees} {users_of(people)}".encode()).hexdigest()
+    return hashlib.sha256(f"{how} {sees} {users_of(people)} {samples}".encode()).hexdigest()
 
 
 def _card(recipe: AdapterRecipe, progress: Progress, suite: str, users: int, samples: int) -> dict[str, Any]:

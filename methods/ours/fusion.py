@@ -58,7 +58,7 @@ class Fusion(nn.Module):
 
     @torch.no_grad()
     def shrink(self, factor: float) -> None:
-        """Makes fresh tokens so much smaller: at almost nothing the denoiser begins as it was without them."""
+        """Multiplies fresh user tokens by `factor`: near 0 the second cross-attention adds next to nothing at first."""
         for parameter in (*self.sem[-1].parameters(), *self.norms.parameters()):
             parameter.mul_(factor)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,8 +34,9 @@ from .verdicts import Verdicts
 class Picking:
     """How picks are made for one user: `prompts` prompts at random, of each the best of `candidates` pictures.
 
-    A user's judgments are read in parts of at most `together`, about as many as the model learned to read together;
-    the log-odds of its verdicts are averaged.
+    A user's judgments are read in parts of at most `together`, each with both sides where there are any (so that a part
+    may be longer where one side is short); the log-odds of the verdicts after each are averaged. The miniature learned
+    to read 32 together.
     """
 
     prompts: int = 12
@@ -44,12 +46,12 @@ class Picking:
 
 PICKING, AT_A_GLANCE = Picking(), Picking(prompts=16, candidates=128)
 """Of a model whose pictures are one token each, a verdict costs little: the best of more is picked."""
-_AT_ONCE = 256
-"""Pictures that such a model is asked about at once."""
+_AT_ONCE, _FEW_AT_ONCE = 256, 16
+"""Pictures that such a model, or any other, is asked about at once."""
 _CERTAIN = 1e-6
 """Verdicts are taken to be no surer than this."""
-_KEPT_EVERY = 50
-"""Users after whom picks are stored."""
+_KEPT_EVERY_S = 60.0
+"""Seconds after which picks are stored."""
 
 
 def picking_by(mllm: Mllm) -> Picking:
@@ -58,44 +60,47 @@ def picking_by(mllm: Mllm) -> Picking:
 
 
 class Picker:
-    """Picks among pictures that anybody judged. A history's picks depend on its judgments and the seed alone.
+    """Picks among pictures that anybody judged.
 
     Args:
         images: pictures, with the prompt of each.
-        how: by default that of `picking_by`.
     """
 
-    def __init__(
-        self, mllm: Mllm, images: Sequence[Image.Image], prompts: Sequence[str], *, how: Picking | None = None
-    ) -> None:
-        self._mllm, self._images, self.how = mllm, images, picking_by(mllm) if how is None else how
+    def __init__(self, mllm: Mllm, images: Sequence[Image.Image], prompts: Sequence[str]) -> None:
+        self._mllm, self._images = mllm, images
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, prompt in enumerate(prompts):
             self._rows[prompt].append(row)
 
-    def __call__(self, history: History, *, seed: int = 0, how: Picking | None = None) -> list[int]:
-        """Rows of the images, one per prompt. Candidates of a prompt that has few pictures are all of them."""
-        how = how or self.how
-        groups = self._candidates(history, how, seed)
-        likes = self._likes(history, [self._images[row] for group in groups for row in group], how.together)
+    def __call__(
+        self, history: History, *, how: Picking | None = None, seed: int = 0, without: Collection[int] = ()
+    ) -> list[int]:
+        """Rows of the images, one per prompt. Candidates of a prompt that has few pictures are all of them.
+
+        Args:
+            how: by default that of `picking_by`.
+            without: rows that are candidates only where a prompt has no others, such as those that the history shows.
+        """
+        how = how or picking_by(self._mllm)
+        groups = self._candidates(history, how, seed, without)
+        odds = self._log_odds(history, [self._images[row] for group in groups for row in group], how.together)
         ends = np.cumsum([len(group) for group in groups])[:-1]
-        best = [int(part.argmax()) for part in np.split(likes, ends)]
+        best = [int(part.argmax()) for part in np.split(odds, ends)]
         return [group[place] for group, place in zip(groups, best, strict=True)]
 
-    def _candidates(self, history: History, how: Picking, seed: int) -> list[list[int]]:
-        """Rows of the candidates of each prompt."""
+    def _candidates(self, history: History, how: Picking, seed: int, without: Collection[int]) -> list[list[int]]:
+        """Rows of the candidates of each prompt, at random by the history and the seed."""
         content = hashlib.sha256(f"{seed} {history.digest}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(content[:8]))
         names = sorted(self._rows)
         drawn = [self._rows[names[int(i)]] for i in rng.permutation(len(names))[: how.prompts]]
-        return [[group[int(i)] for i in rng.permutation(len(group))[: how.candidates]] for group in drawn]
+        left = [[row for row in group if row not in without] or group for group in drawn]
+        return [[group[int(i)] for i in rng.permutation(len(group))[: how.candidates]] for group in left]
 
-    def _likes(self, history: History, images: Sequence[Image.Image], together: int) -> FloatArray:
+    def _log_odds(self, history: History, images: Sequence[Image.Image], together: int) -> FloatArray:
         """Log-odds (N,) that the user likes each image, a mean over the parts of a long history."""
-        n = max(1, -(-len(history) // together))
-        parts = [History(history.user, history.liked[i::n], history.disliked[i::n]) for i in range(n)]
         odds = []
-        for part in parts:
+        for part in parts_of(history, together):
             answer = self._verdicts.answer(part) if self._verdicts.reads_answers else ""
             yes = self._verdicts.after(Examples.of(part), answer, images).clip(_CERTAIN, 1 - _CERTAIN)
             odds.append(np.log(yes) - np.log1p(-yes))
@@ -106,7 +111,7 @@ class Picker:
     def _verdicts(self) -> Verdicts:
         """Verdicts that know the image tokens of all images, where these are few enough to keep."""
         if not self._mllm.card.pooled:
-            return Verdicts(self._mllm)
+            return Verdicts(self._mllm, batch=_FEW_AT_ONCE)
         tokens, rows = (
             encode_images(self._mllm, self._images)[1],
             {id(one): row for row, one in enumerate(self._images)},
@@ -125,24 +130,40 @@ def targets_picked(
 ) -> list[list[int]]:
     """Rows of `judged_images` for each history: what the model picks for its user, of all that `train_users` judged.
 
-    Where others remain, picks under a prompt that the history shows are left out. What is picked for a user is kept in
-    `folder`, and picked once.
+    Where others remain, picks under a prompt that the history shows are left out, and pictures that the user judged are
+    no candidates. What is picked for a user is kept in `folder`, and picked once.
     """
-    prompt_of = {judged_images.row(j): j.prompt for one in train_users for j in judgments(one)}
+    prompt_of = {j.picture.digest: j.prompt for one in train_users for j in judgments(one)}
     pool = list(prompt_of)
-    picker = Picker(mllm, [judged_images.images[row] for row in pool], list(prompt_of.values()))
-    made_of = hashlib.sha256(repr((mllm.digest, picker.how, users_of(train_users), seed)).encode()).hexdigest()
+    place = {digest: i for i, digest in enumerate(pool)}
+    images = [judged_images.images[judged_images.rows[digest]] for digest in pool]
+    picker, how = Picker(mllm, images, list(prompt_of.values())), picking_by(mllm)
+    made_of = hashlib.sha256(repr((mllm.digest, how, users_of(train_users), seed)).encode()).hexdigest()
     path = folder / f"picks-{made_of[:16]}.json"
-    own: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    picked: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     wholes = {one.whole.digest: one.whole for one in histories}
-    missing = [digest for digest in wholes if digest not in own]
-    for i, digest in enumerate(tqdm(missing, desc="pick", unit="user", disable=not missing), 1):
-        own[digest] = [pool[i] for i in picker(wholes[digest], seed=seed)]
-        if i % _KEPT_EVERY == 0 or i == len(missing):
-            write_atomic(path, json.dumps(own))
-    return [_not_shown(own[one.whole.digest], one.history, prompt_of) for one in histories]
+    missing, stored_at = [digest for digest in wholes if digest not in picked], time.monotonic()
+    for digest in tqdm(missing, desc="pick", unit="user", disable=not missing):
+        whole = wholes[digest]
+        judged = {place[j.picture.digest] for j in (*whole.liked, *whole.disliked) if j.picture.digest in place}
+        picked[digest] = [pool[row] for row in picker(whole, how=how, seed=seed, without=judged)]
+        if time.monotonic() - stored_at > _KEPT_EVERY_S or digest == missing[-1]:
+            write_atomic(path, json.dumps(picked))
+            stored_at = time.monotonic()
+    chosen = [_not_shown(picked[one.whole.digest], one.history, prompt_of) for one in histories]
+    return [[judged_images.rows[digest] for digest in pictures] for pictures in chosen]
 
 
-def _not_shown(rows: Sequence[int], history: History, prompt_of: Mapping[int, str]) -> list[int]:
+def parts_of(history: History, together: int) -> list[History]:
+    """A history in equal parts of at most so many judgments, but each with both sides where it has any."""
+    sides = history.liked, history.disliked
+    n = max(1, -(-len(history) // together))
+    while sum(-(-len(side) // n) for side in sides) > together:
+        n += 1
+    n = min([n, *(len(side) for side in sides if side)])
+    return [History(history.user, *(side[i::n] for side in sides)) for i in range(n)]
+
+
+def _not_shown(pictures: Sequence[str], history: History, prompt_of: Mapping[str, str]) -> list[str]:
     shown = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
-    return [row for row in rows if prompt_of[row] not in shown] or list(rows)
+    return [digest for digest in pictures if prompt_of[digest] not in shown] or list(pictures)

@@ -88,10 +88,13 @@ def save_adapter(adapter: Adapter, config: AdapterConfig, folder: Path) -> None:
         write_atomic(fresh / CONFIG, json.dumps(asdict(config), indent=1) + "\n")
 
 
-def fresh_adapter(backbone: Backbone, width: int, *, tokens: int, seed: int) -> Adapter:
-    """An untrained adapter for image embeddings of a width, attached to the backbone."""
+def fresh_adapter(backbone: Backbone, width: int, tokens: int, seed: int, initial_scale: float) -> Adapter:
+    """An untrained adapter for image embeddings of a width, attached to the backbone, its tokens so much smaller."""
     from diffusers.models.embeddings import ImageProjection
 
     torch.manual_seed(seed)
     unet = backbone.pipeline.unet
-    return Adapter(unet, ImageProjection(width, unet.config.cross_attention_dim, tokens), tokens=tokens)
+    projection = ImageProjection(width, unet.config.cross_attention_dim, tokens)
+    with torch.no_grad():
+        projection.norm.weight.mul_(initial_scale)
+    return Adapter(unet, projection, tokens=tokens)

@@ -41,9 +41,7 @@ class Verdicts:
 
     def of(self, history: History, pictures: Sequence[Image.Image]) -> FloatArray:
         """One verdict (N,) per picture, each as if it were asked about alone."""
-        if not pictures:
-            return np.zeros(0)
-        return self.after(Examples.of(history), self._before(history), pictures)
+        return self.after(Examples.of(history), self._before(history), pictures) if pictures else np.zeros(0)
 
     @property
     def reads_answers(self) -> bool:
@@ -79,6 +77,8 @@ class Verdicts:
 
     def after(self, examples: Examples, answer: str, pictures: Sequence[Image.Image]) -> FloatArray:
         """The same after a history and the model's answer of what the user likes, where it `reads_answers`."""
+        if not pictures:
+            return np.zeros(0)
         if self._mllm.judges_in_turn:
             return self._read(*self._next_of(examples, pictures[0]), pictures)
         conversations = [follow_up(examples, answer, TEMPLATES.like[0], picture) for picture in pictures]

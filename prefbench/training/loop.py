@@ -99,7 +99,8 @@ def fit(
     """Trains `task` until it has seen `config.images` images, continuing from `folder` if it holds a checkpoint.
 
     Args:
-        made_of: identifies data and model beyond `config`; a checkpoint with another value is refused.
+        made_of: identifies data and model beyond `config`; a checkpoint with another value is refused, as is one of
+            another `config`, but for its length and how often it is stored.
 
     Writes `checkpoint.pt`, `loss.csv` and `config.json` into `folder`. On return the task holds the averaged weights.
     """
@@ -116,7 +117,7 @@ def fit(
     if config.ema is not None:
         ema = EMAModel(trainable, decay=config.ema, use_ema_warmup=True, power=0.75, foreach=True)
         ema.to(accelerator.device)
-    state = _State(task, optimizer, ema, Progress(), folder / "checkpoint.pt", made_of)
+    state = _State(task, optimizer, ema, Progress(), folder / "checkpoint.pt", made_of, config)
     state.load(accelerator.device)
     _note_machine(state.progress, accelerator)
     if accelerator.is_main_process:
@@ -212,6 +213,7 @@ class _State:
     progress: Progress
     path: Path
     made_of: str
+    config: FitConfig
 
     @property
     def trainable(self) -> list[nn.Parameter]:
@@ -224,6 +226,7 @@ class _State:
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "progress": asdict(self.progress),
             "made_of": self.made_of,
+            "config": asdict(self.config),
         }
         with atomic_file(self.path) as temporary:
             torch.save(stored, temporary)
@@ -236,6 +239,7 @@ class _State:
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
             if stored.get("made_of", "") != self.made_of:
                 raise ValueError("it was made by another recipe, or of other data")
+            self._check(stored.get("config"))
             self.task.load_state_dict(stored["task"])
             self.optimizer.load_state_dict(stored["optimizer"])
             if self.ema is not None and stored["ema"] is not None:
@@ -246,6 +250,15 @@ class _State:
             reason = " ".join(str(error).split())[:200]
             raise PrefbenchError(f"{self.path} does not fit this training ({reason}); use another --out") from error
         logger.info("resumed %s at step %d", self.path, self.progress.step)
+
+    def _check(self, stored: Mapping[str, Any] | None) -> None:
+        """Raises `ValueError` for another schedule; None is of checkpoints that were stored before it was noted."""
+        if stored is None:
+            return
+        today = asdict(self.config)
+        other = [name for name in today if name in stored and stored[name] != today[name]]
+        if strange := sorted({*other} - {"images", "save_every_s"}):
+            raise ValueError(f"it was made with {strange[0]}={stored[strange[0]]}, not {today[strange[0]]}")
 
     def with_average(self, action: Callable[[], None]) -> None:
         if self.ema is not None:

@@ -78,6 +78,7 @@ def test_chosen_targets_come_from_pairs() -> None:
 def test_without_dislikes_likes_alone_are_shown() -> None:
     assert not any(one.history.disliked for one in drawn([person(0)], dislikes=False))
     assert all(one.history.liked for one in drawn([person(0)], dislikes=False))
+    assert not any(one.whole.disliked for one in drawn([person(0)], dislikes=False)), "nor are picks made after them"
 
 
 def test_users_are_as_they_are_unless_the_recipe_reverses_them() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +14,15 @@ from prefbench.api import History
 from prefbench.methods.ours.train.history_states import draw_histories
 from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.shared.picks import Picker, Picking, targets_picked
+from prefbench.methods.shared import picks
+from prefbench.methods.shared.picks import Picker, Picking, parts_of, targets_picked
 from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, judged_next
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.conversation import Judged, ask
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from tests.support import tiny_mllms
-from tests.support.tiny_suite import TinySuite, history, picture
+from tests.support.tiny_suite import TinySuite, history, judged, picture
 
 PICTURES = [picture(colour, seed).load() for seed in range(3) for colour in ("red", "blue")]
 NOBODY = History("nobody", (), ())
@@ -79,15 +79,16 @@ def test_picks_are_the_best_of_each_prompts_candidates(mllm: Mllm, judged_images
     images = judged_images.images
     prompts = [f"prompt {row % 5}" for row in range(len(images))]
     how = Picking(prompts=3, candidates=100)
-    picker = Picker(mllm, images, prompts, how=how)
-    chosen = [picker(one) for one in HISTORIES]
+    picker = Picker(mllm, images, prompts)
+    chosen = [picker(one, how=how) for one in HISTORIES]
     for one, rows in zip(HISTORIES, chosen, strict=True):
         assert len({prompts[row] for row in rows}) == len(rows) == 3
         yes = Verdicts(mllm).of(one, images)
         for row in rows:
             rivals = [other for other in range(len(images)) if prompts[other] == prompts[row]]
             assert yes[row] == pytest.approx(max(yes[other] for other in rivals), abs=1e-5)
-    assert Picker(mllm, images, prompts, how=how)(HISTORIES[1]) == chosen[1], "what others are asked changes nothing"
+    alone = Picker(mllm, images, prompts)(HISTORIES[1], how=how)
+    assert alone == chosen[1], "what others are asked changes nothing"
     assert len(picker(HISTORIES[0], how=Picking(prompts=1, candidates=1), seed=3)) == 1
 
 
@@ -96,7 +97,7 @@ def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm
     one, images = history("long", 2, 2), judged_images.images
     assert (len(one.liked), len(one.disliked)) == (2, 2)
     prompts = [f"prompt {row % 3}" for row in range(len(images))]
-    chosen = Picker(mllm, images, prompts, how=Picking(prompts=3, candidates=100, together=2))(one)
+    chosen = Picker(mllm, images, prompts)(one, how=Picking(prompts=3, candidates=100, together=2))
     odds = np.zeros(len(images))
     for part in range(2):
         yes = Verdicts(mllm).of(History("long", one.liked[part::2], one.disliked[part::2]), images)
@@ -106,44 +107,77 @@ def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm
         assert odds[row] == pytest.approx(max(odds[other] for other in rivals), abs=1e-5)
 
 
+@pytest.mark.parametrize(("liked", "disliked", "sizes"), [
+    (36, 36, [24, 24, 24]), (23, 25, [17, 16, 15]), (140, 5, [29] * 5), (30, 0, [15, 15]), (0, 3, [3]), (0, 0, [0]),
+])  # fmt: skip
+def test_parts_hold_everything_once_and_both_sides_where_there_are_any(
+    liked: int, disliked: int, sizes: list[int]
+) -> None:
+    whole = History(
+        "u", *(tuple(judged(side, i, liked=True) for i in range(n)) for side, n in (("red", liked), ("blue", disliked)))
+    )
+    parts = parts_of(whole, 24)
+    assert [len(part) for part in parts] == sizes
+    assert sorted(j.picture.digest for part in parts for j in part.liked) == sorted(
+        j.picture.digest for j in whole.liked
+    )
+    assert all(bool(part.disliked) == bool(disliked) for part in parts)
+
+
+def test_what_is_left_out_is_picked_only_where_nothing_else_is_left(mllm: Mllm, judged_images: JudgedImages) -> None:
+    images = judged_images.images
+    prompts = ["one" if row % 2 else "two" for row in range(len(images))]
+    picker, how = Picker(mllm, images, prompts), Picking(prompts=2, candidates=100)
+    first = picker(HISTORIES[0], how=how)
+    second = picker(HISTORIES[0], how=how, without=first)
+    assert not {*first} & {*second}
+    assert picker(HISTORIES[0], how=how, without=range(len(images))) == first
+
+
 def test_a_users_histories_share_picks_but_for_prompts_that_they_show(mllm: Mllm, tmp_path: Path) -> None:
     """Picks are made after all that the user judged; where a history shows every prompt, all picks are its targets."""
     users = TinySuite().train_users()[:3]
     images = JudgedImages(users)
-    prompt_of = {images.row(j): j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
+    prompts = {j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
     drawn = draw_histories(users, replace(MINIATURE, histories=4))
+    drawn.append(drawn[0]._replace(history=users[0].history))
     rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
-    assert len(rows) == len(drawn) == 12
-    picker = Picker(mllm, [images.images[row] for row in prompt_of], list(prompt_of.values()))
-    for i, user in enumerate(users):
-        own = [list(prompt_of)[place] for place in picker(user.history)]
-        for one, found in zip(drawn[4 * i : 4 * i + 4], rows[4 * i : 4 * i + 4], strict=True):
-            shown = {judgment.prompt for judgment in (*one.history.liked, *one.history.disliked)}
-            assert found == ([row for row in own if prompt_of[row] not in shown] or own)
-    assert any(len(a) != len(b) for a, b in pairwise(rows)), "histories show different prompts"
+    prompt_of = {images.row(j): j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
+    for one, found in zip(drawn, rows, strict=True):
+        shown = {judgment.prompt for judgment in (*one.history.liked, *one.history.disliked)}
+        left = prompts - shown
+        assert {prompt_of[row] for row in found} <= (left or prompts)
+        judged_rows = {images.row(j) for j in (*one.whole.liked, *one.whole.disliked)}
+        assert not {*found} & judged_rows, "what the user judged is no candidate"
+    assert {prompt_of[row] for row in rows[-1]} == prompts, "all are shown, so none is left out"
+    assert {*rows[0]} <= {*rows[-1]}
 
 
-def test_what_is_picked_is_kept_and_picked_once(mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where a training was killed while it picked: the users that were picked for are not asked again."""
+def test_what_is_picked_is_kept_where_picking_is_killed(
+    mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The users that were picked for are not asked again; another seed has other candidates."""
+    monkeypatch.setattr(picks, "_KEPT_EVERY_S", 0.0)
     users = TinySuite().train_users()[:3]
     images, drawn = JudgedImages(users), draw_histories(users, replace(MINIATURE, histories=2))
-    rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
-    (path,) = tmp_path.glob("picks-*.json")
-    kept = json.loads(path.read_text())
-    kept.pop(users[2].history.digest)
-    path.write_text(json.dumps(kept))
+    whole = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path / "whole")
     asked: list[str] = []
-    first = Picker.__call__
+    picked = Picker.__call__
 
-    def noted(picker: Picker, one: History, **how: int) -> list[int]:
+    def noted(picker: Picker, one: History, **how: Any) -> list[int]:
         asked.append(one.user)
-        return first(picker, one, **how)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return picked(picker, one, **how)
 
     monkeypatch.setattr(Picker, "__call__", noted)
-    assert targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path) == rows
-    assert asked == [users[2].history.user]
-    targets_picked(mllm, drawn, users, images, seed=1, folder=tmp_path)
-    assert len(asked) == 4, "another seed has other candidates"
+    with pytest.raises(KeyboardInterrupt):
+        targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path / "killed")
+    assert targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path / "killed") == whole
+    names = [one.history.user for one in users]
+    assert asked == [*names[:2], *names[1:]]
+    targets_picked(mllm, drawn, users, images, seed=1, folder=tmp_path / "killed")
+    assert asked[4:] == names
 
 
 def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pick(mllm: Mllm) -> None:
@@ -153,8 +187,8 @@ def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pic
     looks: list[int] = []
     pooled.model.model.vision_model.register_forward_hook(lambda *args: looks.append(len(args[-1].last_hidden_state)))
     histories = HISTORIES[:2]
-    picker = Picker(pooled, images, prompts, how=Picking(prompts=3, candidates=4))
-    chosen = [picker(one) for one in histories]
+    picker = Picker(pooled, images, prompts)
+    chosen = [picker(one, how=Picking(prompts=3, candidates=4)) for one in histories]
     n_shown = sum(len(one) for one in histories)
     assert sum(looks) <= len(images) + 2 * n_shown + 8, "candidates are not looked at anew"
     for one, own in zip(histories, chosen, strict=True):

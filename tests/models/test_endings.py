@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from prefbench.methods.shared.questions import TEMPLATES, Examples
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.endings import reads_side_by_side
 from prefbench.models.mllms.model import Mllm
+from prefbench.models.mllms.pooling import narrow_local_layers
 from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
 from prefbench.suites.picturebook.miniatures.mini_mllm import build_mini_mllm
 
@@ -33,6 +35,16 @@ def pooled() -> Mllm:
     return mllm
 
 
+@pytest.fixture(params=[3, 64])
+def window(pooled: Mllm, request: pytest.FixtureRequest) -> Iterator[int]:
+    """How far the local layer sees: less than any history, or more."""
+    before = pooled.model.config.text_config.sliding_window
+    narrow_local_layers(pooled.model, by=before - request.param)
+    yield request.param
+    narrow_local_layers(pooled.model, by=request.param - before)
+
+
+@pytest.mark.usefixtures("window")
 @pytest.mark.parametrize("examples", HISTORIES)
 def test_verdicts_in_one_row_are_those_of_rows_of_their_own(pooled: Mllm, examples: Examples) -> None:
     """Whatever is beside them, of histories shorter and longer than the window of the local layer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class HistoryStates:
 
 
 class TrainingHistory(NamedTuple):
-    """A history to be read, liked pictures of its user that it does not show, and `whole`, all that the user judged."""
+    """A history to be read, liked pictures of its user that it does not show, and `whole`, all that may be shown."""
 
     history: History
     wanted: tuple[Judgment, ...]
@@ -90,7 +90,8 @@ def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generat
         disliked = _partners_first(shown, disliked)
         n_disliked = min(n_disliked, len(shown)) if shown else n_disliked
     history = History(told.history.user, shown, disliked[:n_disliked])
-    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes), told.history)
+    whole = told.history if recipe.dislikes else replace(told.history, disliked=())
+    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes), whole)
 
 
 def _flipped(train_user: TrainUser) -> TrainUser:

@@ -94,6 +94,8 @@ MINIATURE = InjectionRecipe(
     initial_scale=0.01,
 )
 FULL = replace(
-    MINIATURE, fit=FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1)
+    MINIATURE,
+    fit=FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),
+    initial_scale=1.0,
 )
-"""Learning rate and weight decay of the public IP-Adapters (Ye et al. 2023, section 4.1)."""
+"""Learning rate, weight decay and first tokens of the public IP-Adapters (Ye et al. 2023, section 4.1)."""

@@ -1,7 +1,7 @@
-"""Many endings of one conversation, whose beginning is read once: in rows, or side by side in a single one.
+"""Many endings of one conversation, a shared prefix with one KV cache: in rows, or packed into a single row.
 
-Side by side each sees the beginning and itself, as if it stood alone, and the beginning's keys and values need not be
-copied for each of them.
+Packed, each ending sees the prefix and itself alone by a block-diagonal attention mask, and the cache is not copied for
+each of them.
 """
 
 from __future__ import annotations
@@ -90,6 +90,6 @@ def _masks(model: Any, begin: int, length: int, places: Tensor) -> Tensor | dict
 
 
 def _added(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """As numbers that are added to scores."""
+    """As an additive attention mask."""
     added = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return added.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
