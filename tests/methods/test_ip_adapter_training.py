@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from prefbench.api import Case, Context, PrefbenchError, Request
 from prefbench.methods import ip_adapter_training
 from prefbench.methods.ip_adapter import IpAdapter
 from prefbench.methods.ip_adapter_training import train
-from prefbench.methods.shared.trained_adapter import CONFIG, FILE, AdapterConfig
+from prefbench.methods.ours.train.injection_recipe import MINIATURE
+from prefbench.methods.shared.trained_adapter import CONFIG, FILE, AdapterConfig, fresh_adapter
 from prefbench.models.backbones.loader import load_backbone
 from prefbench.training.requests import TrainRequest
 from tests.support import tiny_suite
@@ -91,6 +95,28 @@ def test_what_is_stopped_goes_on_and_ends_the_same(
     assert files[0] == files[1]
     with pytest.raises(PrefbenchError, match="does not fit this training"):
         trained(tmp_path / "again", models, image_tower=models["tower"], targets="captions")
+
+
+def test_picks_of_another_language_model_are_another_training(models: dict[str, str], tmp_path: Path) -> None:
+    """Of the same name: its picks differ, and what was learned of the former ones is not gone on with."""
+    mllm = tmp_path / "mllm"
+    shutil.copytree(models["mllm"], mllm)
+    card = trained(tmp_path / "out", models, targets="picks", mllm=str(mllm), image_tower=models["tower"])
+    assert card["recipe"]["initial_scale"] == MINIATURE.initial_scale == 0.01
+    weights = load_file(mllm / "model.safetensors")
+    save_file(
+        {name: -value if "lm_head" in name else value for name, value in weights.items()},
+        mllm / "model.safetensors",
+        {"format": "pt"},
+    )
+    with pytest.raises(PrefbenchError, match="does not fit this training"):
+        trained(tmp_path / "out", models, targets="picks", mllm=str(mllm), image_tower=models["tower"])
+
+
+def test_first_tokens_are_as_large_as_the_recipe_says(models: dict[str, str]) -> None:
+    backbone, images = load_backbone(models["backbone"], device="cpu"), torch.randn(3, 5)
+    whole, small = (fresh_adapter(backbone, 5, 4, 0, scale).projection(images) for scale in (1.0, 0.01))
+    torch.testing.assert_close(small, whole / 100)
 
 
 def test_a_target_is_never_its_own_condition_but_among_captions(models: dict[str, str], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from torch import Tensor
 from prefbench.api import Case, Context, PrefbenchError, Request
 from prefbench.check import check_method
 from prefbench.methods import teacher_adapter_training as training
+from prefbench.methods.ours.fusion import Fusion
+from prefbench.methods.ours.train import injection_recipe
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.weights import CONFIG
 from prefbench.methods.shared.questions import Examples, likes_question
@@ -129,12 +132,22 @@ def test_what_is_stored_is_what_is_read(reader: TasteReader, eyes: Any, tmp_path
         TasteReader.load(tmp_path, eyes)
 
 
+def test_first_tokens_are_as_large_as_the_recipe_says(
+    models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors: list[float] = []
+    monkeypatch.setattr(Fusion, "shrink", lambda _, factor: factors.append(factor))
+    monkeypatch.setattr(injection_recipe, "FULL", replace(injection_recipe.FULL, initial_scale=0.125))
+    card = trained(tmp_path, models)
+    assert factors == [card["recipe"]["initial_scale"]] == [0.125]
+
+
 def test_it_trains_and_draws_every_user_other_pictures(folder: Path, models: dict[str, str], tmp_path: Path) -> None:
     card = json.loads((folder / "final" / "card.json").read_text())
     assert card["name"] == "teacher-adapter: injection"
     assert card["command"].startswith("prefbench train teacher-adapter ")
     assert (card["recipe"]["targets"], card["training"]["injection"]["seen"]) == ("likes", STEPS)
-    method = method_of(folder, models, user_scale=40.0, user_guidance=3.0)  # tokens begin small
+    method = method_of(folder, models, user_scale=4.0, user_guidance=3.0)
     images = [np.asarray(drawing.image, float) for drawing in drawn(method)]
     assert np.abs(images[0] - images[1]).mean() > 0.1
     assert method.card_in_use.encoders == (Path(models["mllm"]).name, "tower")

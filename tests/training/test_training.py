@@ -219,6 +219,19 @@ def test_a_checkpoint_of_another_model_is_refused(finished: tuple[Regression, Pa
         fit(other, draw, CONFIG, tmp_path)
 
 
+def test_a_checkpoint_of_another_schedule_is_refused(finished: tuple[Regression, Path], tmp_path: Path) -> None:
+    """But for its length and how often it is stored; checkpoints of before it was noted go on."""
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes((finished[1] / "checkpoint.pt").read_bytes())
+    with pytest.raises(PrefbenchError, match=r"it was made with lr=[0-9.]+, not 0\.25\)"):
+        fit(Regression(), draw, replace(CONFIG, lr=0.25), tmp_path)
+    fit(Regression(), draw, replace(CONFIG, save_every_s=1e3), tmp_path)
+    content = torch.load(path, weights_only=True)
+    del content["config"]
+    torch.save(content, path)
+    fit(Regression(), draw, replace(CONFIG, lr=0.25), tmp_path)
+
+
 def test_on_checkpoint_sees_the_averaged_weights_in_evaluation_mode(tmp_path: Path) -> None:
     task, seen = Regression(), list[tuple[Checkpoint, Tensor, bool]]()
 
