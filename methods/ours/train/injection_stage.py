@@ -70,9 +70,10 @@ class UserSource:
             if stored.pop("made_of", None) == made_of and stored.keys() == HistoryStates.__dataclass_fields__.keys():
                 return HistoryStates(**stored)
             drawn = draw_histories([*self.train_users, *self._synthetic_users(recipe)], recipe)
+            # Picks are stored as they come, what is read only at its end.
+            picked = self._picks(drawn, recipe, path.parent) if recipe.targets == "picks" else None
             histories = read_histories(self.reader, drawn, self.judged_images, self.layers)
-            if recipe.targets == "picks":
-                histories = replace(histories, wanted=self._picks(drawn, recipe, path.parent))
+            histories = histories if picked is None else replace(histories, wanted=picked)
             with atomic_file(path) as temporary:
                 torch.save(vars(histories) | {"made_of": made_of}, temporary)
         return histories
