@@ -112,10 +112,8 @@ class Picker:
         """Verdicts that know the image tokens of all images, where these are few enough to keep."""
         if not self._mllm.card.pooled:
             return Verdicts(self._mllm, batch=_FEW_AT_ONCE)
-        tokens, rows = (
-            encode_images(self._mllm, self._images)[1],
-            {id(one): row for row, one in enumerate(self._images)},
-        )
+        tokens = encode_images(self._mllm, self._images)[1]
+        rows = {id(image): row for row, image in enumerate(self._images)}
         return Verdicts(self._mllm, batch=_AT_ONCE, seen=lambda images: tokens[[rows[id(one)] for one in images]])
 
 

@@ -80,16 +80,16 @@ def _masks(model: Any, begin: int, length: int, places: Tensor) -> Tensor | dict
     everything = torch.cat([past, among], 1)
     kinds = getattr(config, "layer_types", None)
     if kinds is None:
-        return _added(everything, model.dtype)
+        return _additive(everything, model.dtype)
     window = getattr(config, "sliding_window", None) or begin + length
     keys = torch.cat([torch.arange(begin, device=places.device), places])
     local = everything & (places[:, None] - keys[None] < window)
-    kept = min(begin, window - 1)
-    masks = {"full_attention": everything, "sliding_attention": local[:, begin - kept :]}
-    return {kind: _added(masks[kind], model.dtype) for kind in set(kinds)}
+    n_past = min(begin, window - 1)
+    masks = {"full_attention": everything, "sliding_attention": local[:, begin - n_past :]}
+    return {kind: _additive(masks[kind], model.dtype) for kind in set(kinds)}
 
 
-def _added(visible: Tensor, dtype: torch.dtype) -> Tensor:
+def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
     """As an additive attention mask."""
-    added = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-    return added.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
