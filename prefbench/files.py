@@ -105,7 +105,7 @@ def atomic_file(path: Path, *, inside: Path | None = None) -> Iterator[Path]:
     with explained_disk_errors(path):
         make_folder(path.parent, inside=inside or path.parent)
         try:
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            os.close(descriptor_of(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             yield temporary
             flush(temporary)
             temporary.replace(path)
@@ -115,8 +115,9 @@ def atomic_file(path: Path, *, inside: Path | None = None) -> Iterator[Path]:
 
 def write_atomic(path: Path, data: bytes | str, *, inside: Path | None = None) -> None:
     """Writes a whole file so that it is either the old one or the new one, never a part. Raises as `atomic_file`."""
-    with atomic_file(path, inside=inside) as temporary:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+    flags = os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    with atomic_file(path, inside=inside) as temporary, os.fdopen(descriptor_of(temporary, flags), "wb") as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
@@ -126,7 +127,7 @@ def open_append(path: Path, *, inside: Path | None = None) -> Iterator[BinaryIO]
     with explained_disk_errors(path):
         make_folder(path.parent, inside=inside or path.parent)
         check_own(path)
-        with os.fdopen(os.open(path, flags, 0o666), "r+b") as stream:
+        with os.fdopen(descriptor_of(path, flags), "r+b") as stream:
             yield stream
 
 
@@ -191,5 +192,24 @@ def _finite(content: Any) -> Any:
 
 def flush(path: Path) -> None:
     """Waits until a file is on disk. Windows flushes writable handles alone."""
-    with path.open("r+b" if os.name == "nt" else "rb") as content:
-        os.fsync(content.fileno())
+    descriptor = descriptor_of(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def descriptor_of(path: Path, flags: int) -> int:
+    """Opens a file under a number that is no standard stream's.
+
+    Pictures are stored while a plug-in draws. One that closes the standard output in between leaves its number to the
+    next file, and when the stream is put back, what is written to that file would go there.
+    """
+    descriptor = os.open(path, flags, 0o666)
+    while descriptor <= 2:  # left open: whoever puts the stream back closes it
+        higher = os.dup(descriptor)
+        if higher > 2 and os.path.samestat(os.fstat(higher), path.stat()):
+            return higher
+        os.close(higher)  # the stream was put back meanwhile
+        descriptor = os.open(path, flags & ~os.O_EXCL, 0o666)
+    return descriptor

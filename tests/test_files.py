@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +98,32 @@ def test_a_name_that_no_file_can_have_is_one_line(name: str, tmp_path: Path) -> 
     with pytest.raises(PrefbenchError, match="no file can have this name") as refused:
         read_plain(tmp_path / name)
     assert str(refused.value).isprintable()
+
+
+def in_a_process(body: str, folder: Path) -> str:
+    """What a new process says on its standard errors while it has no standard output."""
+    start = "import os, sys\nfrom pathlib import Path\nfrom prefbench.files import descriptor_of, write_atomic\n"
+    command = [sys.executable, "-c", start + body]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_a_file_takes_the_place_of_no_closed_stream(tmp_path: Path) -> None:
+    body = (  # as a plug-in closes it and prefbench puts it back
+        "os.close(1)\nwrite_atomic(Path('a'), 'b')\nos.dup2(2, 1)\nwrite_atomic(Path('c'), 'd')\nos.write(1, b'said')"
+    )
+    assert in_a_process(body, tmp_path) == "said"
+    assert ((tmp_path / "a").read_text(), (tmp_path / "c").read_text()) == ("b", "d")
+
+
+def test_a_stream_that_is_put_back_meanwhile_is_not_written_to(tmp_path: Path) -> None:
+    body = (
+        "spare, dup = os.dup(2), os.dup\nos.close(1)\n"
+        "def put_back(fd):\n    os.dup = dup\n    os.dup2(spare, 1)\n    return dup(fd)\n"
+        "os.dup = put_back\n"
+        "number = descriptor_of(Path('a'), os.O_CREAT | os.O_EXCL | os.O_WRONLY)\n"
+        "os.write(number, b'b')\nos.close(number)\nos.write(1, b'said')\nassert number > 2"
+    )
+    assert in_a_process(body, tmp_path) == "said"
+    assert (tmp_path / "a").read_text() == "b"

@@ -48,11 +48,20 @@ _GRACE = 5
 """Seconds that threads of plug-ins have to end by themselves."""
 
 
+def _open_closed_streams() -> None:
+    """Leads standard streams that the caller closed nowhere, so that no file of ours takes their place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            setattr(sys, name, os.fdopen(number, "w" if descriptor else "r", encoding="utf-8", closefd=False))
+
+
 class _Group(click.Group):
     """Shows mistakes as one line and exit code 2; `--debug` shows the traceback."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Ends with the command's exit code even where plug-ins left threads that would never let it end."""
+        _open_closed_streams()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # a terminal of another encoding than UTF-8 lacks some signs
                 stream.reconfigure(errors="replace")

@@ -103,6 +103,12 @@ def test_the_module_runs_as_the_command() -> None:
     assert done.stdout.startswith("prefbench, version ")
 
 
+def test_without_a_standard_output_a_command_works_all_the_same() -> None:
+    command = f"{sys.executable} -m prefbench.cli.main list methods --json >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_a_terminal_of_another_encoding_gets_the_table_without_the_signs_that_it_lacks(tmp_path: Path) -> None:
     build(tmp_path / "run", "honest", 0.5)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -66,7 +66,7 @@ class Server:
         socket.send_fds(self._link, [json.dumps([str(folder), [*arguments]]).encode()], [write for _, write in pipes])
         for _, write in pipes:
             os.close(write)
-        out, err, told = (os.fdopen(read) for read, _ in pipes)
+        out, err, told = (os.fdopen(read, errors="replace") for read, _ in pipes)
         with out, err, told:
             command = Command(out, err, told)
             try:
@@ -94,7 +94,8 @@ def _serve(link: socket.socket) -> None:
         *streams, told = fds
         for fd in streams:
             os.close(fd)
-        with os.fdopen(told, "w", buffering=1) as teller:
+        # A test that failed no longer listens; the next one is served all the same.
+        with suppress(BrokenPipeError), os.fdopen(told, "w", buffering=1) as teller:
             print(child, file=teller)
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=teller)
 
