@@ -61,7 +61,7 @@ def main(mllm: str, users: int, result: Path | None) -> None:
             picked = []
             for history, whole in tqdm(list(zip(shown, wholes, strict=True)), desc=name, unit="user"):
                 judged = {place[j.picture.digest] for j in (*whole.liked, *whole.disliked)}
-                picked.append([pool[row] for row in picker(history, how=how, without=judged)])
+                picked.append([pool[row] for row in picker(history, how=how, without=judged).best])
             rows[f"picks {name}, {candidates}"] = _of(picked, wholes, suite)
     for name, mean in rows.items():
         click.echo(f"{name:28s} {mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]")

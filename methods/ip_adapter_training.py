@@ -166,7 +166,7 @@ def _samples(
 def _as_ours(recipe: AdapterRecipe) -> InjectionRecipe:
     """Histories and targets as `ours` draws them."""
     targets: Literal["likes", "chosen"] = "chosen" if recipe.targets == "chosen" else "likes"
-    return replace(MINIATURE, histories=recipe.histories, targets=targets, fit=recipe.fit)
+    return replace(MINIATURE, histories=recipe.histories, flipped=0.0, targets=targets, fit=recipe.fit)
 
 
 class _Batches:

@@ -1,7 +1,8 @@
-"""Pictures to learn to draw: of some of one prompt, the one that a language model thinks the user likes best.
+"""Pictures to learn to draw: of some of one prompt, the one that a language model thinks the user likes best, or least.
 
-Nothing but the model's own verdicts decides (`Verdicts`), after all that a train user judged: no head, no teacher, no
-other scorer. Trainers of different methods share this, so that all can be given the same targets.
+The least liked are for users' opposites. Nothing but the model's own verdicts decides (`Verdicts`), after all that a
+train user judged: no head, no teacher, no other scorer. Trainers of different methods share this, so that all can be
+given the same targets.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -59,6 +61,13 @@ def picking_by(mllm: Mllm) -> Picking:
     return AT_A_GLANCE if mllm.card.pooled else PICKING
 
 
+class Picks(NamedTuple):
+    """Rows of the pictures that a user likes best and least of those of each prompt."""
+
+    best: list[int]
+    least: list[int]
+
+
 class Picker:
     """Picks among pictures that anybody judged.
 
@@ -74,8 +83,8 @@ class Picker:
 
     def __call__(
         self, history: History, *, how: Picking | None = None, seed: int = 0, without: Collection[int] = ()
-    ) -> list[int]:
-        """Rows of the images, one per prompt. Candidates of a prompt that has few pictures are all of them.
+    ) -> Picks:
+        """One row of each kind per prompt. Candidates of a prompt that has few pictures are all of them.
 
         Args:
             how: by default that of `picking_by`.
@@ -85,8 +94,8 @@ class Picker:
         groups = self._candidates(history, how, seed, without)
         odds = self._log_odds(history, [self._images[row] for group in groups for row in group], how.together)
         ends = np.cumsum([len(group) for group in groups])[:-1]
-        best = [int(part.argmax()) for part in np.split(odds, ends)]
-        return [group[place] for group, place in zip(groups, best, strict=True)]
+        parts = list(zip(groups, np.split(odds, ends), strict=True))
+        return Picks(*([group[int(at(part))] for group, part in parts] for at in (np.argmax, np.argmin)))
 
     def _candidates(self, history: History, how: Picking, seed: int, without: Collection[int]) -> list[list[int]]:
         """Rows of the candidates of each prompt, at random by the history and the seed."""
@@ -128,6 +137,8 @@ def targets_picked(
 ) -> list[list[int]]:
     """Rows of `judged_images` for each history: what the model picks for its user, of all that `train_users` judged.
 
+    For a user's opposite it is what the user would like least.
+
     Where others remain, picks under a prompt that the history shows are left out, and pictures that the user judged are
     no candidates. What is picked for a user is kept in `folder`, and picked once.
     """
@@ -136,19 +147,24 @@ def targets_picked(
     place = {digest: i for i, digest in enumerate(pool)}
     images = [judged_images.images[judged_images.rows[digest]] for digest in pool]
     picker, how = Picker(mllm, images, list(prompt_of.values())), picking_by(mllm)
-    made_of = hashlib.sha256(repr((mllm.digest, how, users_of(train_users), seed)).encode()).hexdigest()
+    made_of = hashlib.sha256(repr((mllm.digest, how, users_of(train_users), seed, Picks._fields)).encode()).hexdigest()
     path = folder / f"picks-{made_of[:16]}.json"
-    picked: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    picked: dict[str, dict[str, list[str]]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     wholes = {one.whole.digest: one.whole for one in histories}
+    own = {
+        one.history.user: {place[j.picture.digest] for j in (*one.history.liked, *one.history.disliked)}
+        for one in train_users
+    }
     missing, stored_at = [digest for digest in wholes if digest not in picked], time.monotonic()
     for digest in tqdm(missing, desc="pick", unit="user", disable=not missing):
         whole = wholes[digest]
-        judged = {place[j.picture.digest] for j in (*whole.liked, *whole.disliked) if j.picture.digest in place}
-        picked[digest] = [pool[row] for row in picker(whole, how=how, seed=seed, without=judged)]
+        rows = picker(whole, how=how, seed=seed, without=own.get(whole.user, ()))
+        picked[digest] = {kind: [pool[row] for row in of_kind] for kind, of_kind in rows._asdict().items()}
         if time.monotonic() - stored_at > _KEPT_EVERY_S or digest == missing[-1]:
             write_atomic(path, json.dumps(picked))
             stored_at = time.monotonic()
-    chosen = [_not_shown(picked[one.whole.digest], one.history, prompt_of) for one in histories]
+    wanted = [picked[one.whole.digest]["least" if one.opposite else "best"] for one in histories]
+    chosen = [_not_shown(pictures, one.history, prompt_of) for pictures, one in zip(wanted, histories, strict=True)]
     return [[judged_images.rows[digest] for digest in pictures] for pictures in chosen]
 
 

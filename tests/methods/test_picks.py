@@ -81,15 +81,17 @@ def test_picks_are_the_best_of_each_prompts_candidates(mllm: Mllm, judged_images
     how = Picking(prompts=3, candidates=100)
     picker = Picker(mllm, images, prompts)
     chosen = [picker(one, how=how) for one in HISTORIES]
-    for one, rows in zip(HISTORIES, chosen, strict=True):
-        assert len({prompts[row] for row in rows}) == len(rows) == 3
+    for one, (best, least) in zip(HISTORIES, chosen, strict=True):
+        assert len({prompts[row] for row in best}) == len(best) == 3
         yes = Verdicts(mllm).of(one, images)
-        for row in rows:
-            rivals = [other for other in range(len(images)) if prompts[other] == prompts[row]]
-            assert yes[row] == pytest.approx(max(yes[other] for other in rivals), abs=1e-5)
+        for row, worst in zip(best, least, strict=True):
+            rivals = [yes[other] for other in range(len(images)) if prompts[other] == prompts[row]]
+            assert prompts[row] == prompts[worst]
+            assert yes[row] == pytest.approx(max(rivals), abs=1e-5)
+            assert yes[worst] == pytest.approx(min(rivals), abs=1e-5)
     alone = Picker(mllm, images, prompts)(HISTORIES[1], how=how)
     assert alone == chosen[1], "what others are asked changes nothing"
-    assert len(picker(HISTORIES[0], how=Picking(prompts=1, candidates=1), seed=3)) == 1
+    assert len(picker(HISTORIES[0], how=Picking(prompts=1, candidates=1), seed=3).best) == 1
 
 
 def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm, judged_images: JudgedImages) -> None:
@@ -102,7 +104,7 @@ def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm
     for part in range(2):
         yes = Verdicts(mllm).of(History("long", one.liked[part::2], one.disliked[part::2]), images)
         odds += np.log(yes / (1 - yes)) / 2
-    for row in chosen:
+    for row in chosen.best:
         rivals = [other for other in range(len(images)) if prompts[other] == prompts[row]]
         assert odds[row] == pytest.approx(max(odds[other] for other in rivals), abs=1e-5)
 
@@ -129,8 +131,8 @@ def test_what_is_left_out_is_picked_only_where_nothing_else_is_left(mllm: Mllm, 
     prompts = ["one" if row % 2 else "two" for row in range(len(images))]
     picker, how = Picker(mllm, images, prompts), Picking(prompts=2, candidates=100)
     first = picker(HISTORIES[0], how=how)
-    second = picker(HISTORIES[0], how=how, without=first)
-    assert not {*first} & {*second}
+    second = picker(HISTORIES[0], how=how, without=(*first.best, *first.least))
+    assert not {*first.best, *first.least} & {*second.best, *second.least}
     assert picker(HISTORIES[0], how=how, without=range(len(images))) == first
 
 
@@ -139,7 +141,7 @@ def test_a_users_histories_share_picks_but_for_prompts_that_they_show(mllm: Mllm
     users = TinySuite().train_users()[:3]
     images = JudgedImages(users)
     prompts = {j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
-    drawn = draw_histories(users, replace(MINIATURE, histories=4))
+    drawn = draw_histories(users, replace(MINIATURE, histories=4, flipped=0.0))
     drawn.append(drawn[0]._replace(history=users[0].history))
     rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
     prompt_of = {images.row(j): j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
@@ -153,6 +155,23 @@ def test_a_users_histories_share_picks_but_for_prompts_that_they_show(mllm: Mllm
     assert {*rows[0]} <= {*rows[-1]}
 
 
+def test_a_users_opposite_gets_what_the_user_likes_least(
+    mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is shown the sides exchanged; the language model is asked once, after what the user really judged."""
+    monkeypatch.setattr(Picker, "__call__", lambda *_, **__: picks.Picks([0, 1], [2, 3]))
+    users = TinySuite().train_users()[:1]
+    images = JudgedImages(users)
+    drawn = draw_histories(users, replace(MINIATURE, histories=8))
+    assert {one.opposite for one in drawn} == {True, False}
+    rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
+    place = [images.row(j) for j in dict.fromkeys((*users[0].history.liked, *users[0].history.disliked))][:4]
+    for one, found in zip(drawn, rows, strict=True):
+        assert {*one.history.liked} <= {*(users[0].history.disliked if one.opposite else users[0].history.liked)}
+        assert one.whole == users[0].history
+        assert {*found} <= {*(place[2:] if one.opposite else place[:2])}
+
+
 def test_what_is_picked_is_kept_where_picking_is_killed(
     mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +183,7 @@ def test_what_is_picked_is_kept_where_picking_is_killed(
     asked: list[str] = []
     picked = Picker.__call__
 
-    def noted(picker: Picker, one: History, **how: Any) -> list[int]:
+    def noted(picker: Picker, one: History, **how: Any) -> picks.Picks:
         asked.append(one.user)
         if len(asked) == 2:
             raise KeyboardInterrupt
@@ -192,7 +211,7 @@ def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pic
     n_shown = sum(len(one) for one in histories)
     assert sum(looks) <= len(images) + 2 * n_shown + 8, "candidates are not looked at anew"
     for one, own in zip(histories, chosen, strict=True):
-        for row in own:
+        for row in own.best:
             group = [i for i, prompt in enumerate(prompts) if prompt == prompts[row]]
             likes = Verdicts(pooled).of(one, [images[i] for i in group])
             assert likes[group.index(row)] == pytest.approx(likes.max(), abs=1e-3)

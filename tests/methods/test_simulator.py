@@ -71,5 +71,5 @@ def test_what_repeats_it_is_found() -> None:
 
 @pytest.mark.parametrize("recipe", [MINIATURE, FULL])
 def test_recipes_use_no_synthetic_users_and_no_heads(recipe: InjectionRecipe) -> None:
-    assert (recipe.synthetic_users, recipe.picked, recipe.flipped, recipe.targets) == (0, 0, 0.0, "likes")
+    assert (recipe.synthetic_users, recipe.picked, recipe.targets) == (0, 0, "likes")
     assert (SHIPPED.synthetic_users, SHIPPED.picked) == (300, 1000), "what the shipped weights were trained with"

@@ -49,6 +49,7 @@ TRAINED: Mapping[str, Mapping[str, Change]] = {
     },
     "dislikes": {"never shown": Change({"dislikes": False}, {"liked_only": True})},
     "targets": {name: Change({"targets": name}) for name in ("likes", "chosen", "picks")},
+    "opposite users": {"none": Change({"flipped": 0.0})},
     "first tokens": {"full size": Change({"initial_scale": 1.0})},
     "few users": {
         f"{users} users{aligned}": Change({"train_users": users} | changed)

@@ -40,12 +40,15 @@ class HistoryStates:
 
 
 class TrainingHistory(NamedTuple):
-    """A history to be read, liked pictures of its user that it does not show, and `whole`, all that may be shown."""
+    """A history to be read, and liked pictures of its user that it does not show."""
 
     history: History
     wanted: tuple[Judgment, ...]
     likes: str
     whole: History
+    """All that may be shown of the train user."""
+    opposite: bool
+    """Whether it is of the user's opposite, who likes what the user dislikes."""
 
 
 def draw_histories(train_users: Sequence[TrainUser], recipe: InjectionRecipe) -> list[TrainingHistory]:
@@ -79,7 +82,8 @@ def read_histories(
 
 
 def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generator) -> TrainingHistory:
-    told = _flipped(train_user) if rng.random() < recipe.flipped else train_user
+    opposite = bool(rng.random() < recipe.flipped)
+    told = _flipped(train_user) if opposite else train_user
     n_liked, n_disliked = Sizes().draw(rng)
     if not recipe.dislikes:
         n_liked, n_disliked = n_liked or n_disliked, 0
@@ -90,8 +94,8 @@ def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generat
         disliked = _partners_first(shown, disliked)
         n_disliked = min(n_disliked, len(shown)) if shown else n_disliked
     history = History(told.history.user, shown, disliked[:n_disliked])
-    whole = told.history if recipe.dislikes else replace(told.history, disliked=())
-    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes), whole)
+    whole = train_user.history if recipe.dislikes else replace(train_user.history, disliked=())
+    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes), whole, opposite)
 
 
 def _flipped(train_user: TrainUser) -> TrainUser:

@@ -25,7 +25,8 @@ class InjectionRecipe:
     Args:
         histories: number read per user.
         synthetic_users: beside the real ones, for each of whom as many histories are read.
-        flipped: share of histories with likes and dislikes exchanged.
+        flipped: share of histories with likes and dislikes exchanged: opposite users, who show the adapter what it is
+            led away from in use (`negative`).
         picked: training images are the best one in this many by the first stage's heads, where it had any; 0 for
             `targets`. See `curriculum/preference_heads.py`.
         alignment_weight: weight of the alignment loss; that of the denoising loss is 1.
@@ -84,7 +85,7 @@ SHIPPED = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999
 MINIATURE = InjectionRecipe(
     SHIPPED.fit,
     synthetic_users=0,
-    flipped=0.0,
+    flipped=0.5,
     picked=0,
     alignment="mmd-both",
     alignment_weight=0.1,
