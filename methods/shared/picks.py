@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pydantic
 from PIL import Image
 from tqdm import tqdm
 
-from prefbench.api import FloatArray, History, TrainUser
-from prefbench.files import write_atomic
+from prefbench.api import FloatArray, History, PrefbenchError, TrainUser
+from prefbench.files import read_plain, write_atomic
 from prefbench.models.mllms.model import Mllm
 
 from ..ours.train.conversations import judgments, users_of
@@ -141,6 +142,9 @@ def targets_picked(
 
     Where others remain, picks under a prompt that the history shows are left out, and pictures that the user judged are
     no candidates. What is picked for a user is kept in `folder`, and picked once.
+
+    Raises:
+        PrefbenchError: what was kept is damaged.
     """
     prompt_of = {j.picture.digest: j.prompt for one in train_users for j in judgments(one)}
     pool = list(prompt_of)
@@ -149,7 +153,7 @@ def targets_picked(
     picker, how = Picker(mllm, images, list(prompt_of.values())), picking_by(mllm)
     made_of = hashlib.sha256(repr((mllm.digest, how, users_of(train_users), seed, Picks._fields)).encode()).hexdigest()
     path = folder / f"picks-{made_of[:16]}.json"
-    picked: dict[str, dict[str, list[str]]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    picked = _stored(path, prompt_of)
     wholes = {one.whole.digest: one.whole for one in histories}
     own = {
         one.history.user: {place[j.picture.digest] for j in (*one.history.liked, *one.history.disliked)}
@@ -166,6 +170,29 @@ def targets_picked(
     wanted = [picked[one.whole.digest]["least" if one.opposite else "best"] for one in histories]
     chosen = [_not_shown(pictures, one.history, prompt_of) for pictures, one in zip(wanted, histories, strict=True)]
     return [[judged_images.rows[digest] for digest in pictures] for pictures in chosen]
+
+
+_Stored = dict[str, dict[str, list[str]]]
+"""Of each history by its digest: of each kind of `Picks`, the pictures by their digests."""
+
+
+def _stored(path: Path, known: Collection[str]) -> _Stored:
+    """What was picked before; nothing where there is no file.
+
+    Raises:
+        PrefbenchError: the file is damaged.
+    """
+    try:
+        stored = pydantic.TypeAdapter(_Stored).validate_json(read_plain(path), strict=True)
+    except FileNotFoundError:
+        return {}
+    except pydantic.ValidationError as error:
+        raise PrefbenchError(f"{path} is damaged; delete it, and its pictures are picked anew") from error
+    if not all(
+        own.keys() == set(Picks._fields) and {*own["best"], *own["least"]} <= {*known} for own in stored.values()
+    ):
+        raise PrefbenchError(f"{path} names other pictures; delete it, and its pictures are picked anew")
+    return stored
 
 
 def parts_of(history: History, together: int) -> list[History]:

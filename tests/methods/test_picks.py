@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from prefbench.api import History
+from prefbench.api import History, PrefbenchError
 from prefbench.methods.ours.train.history_states import draw_histories
 from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
@@ -197,6 +197,20 @@ def test_what_is_picked_is_kept_where_picking_is_killed(
     assert asked == [*names[:2], *names[1:]]
     targets_picked(mllm, drawn, users, images, seed=1, folder=tmp_path / "killed")
     assert asked[4:] == names
+
+
+@pytest.mark.parametrize(
+    "damaged", ["{", "[]", '{"a": {"best": ["x"], "least": ["x"]}}', '{"a": {"best": []}}', "\xff"]
+)
+def test_damaged_picks_are_one_line(damaged: str, mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Picker, "__call__", lambda *_, **__: picks.Picks([0], [1]))
+    users = TinySuite().train_users()[:1]
+    images, drawn = JudgedImages(users), draw_histories(users, replace(MINIATURE, histories=1))
+    targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
+    path = next(tmp_path.glob("picks-*.json"))
+    path.write_bytes(damaged.encode("latin-1"))
+    with pytest.raises(PrefbenchError, match="picked anew"):
+        targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
 
 
 def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pick(mllm: Mllm) -> None:

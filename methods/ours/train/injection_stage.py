@@ -22,7 +22,7 @@ from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.loop import FitConfig, Progress, fit
 
-from ...shared.picks import PICKING, picking_by, targets_picked
+from ...shared.picks import PICKING, Picks, picking_by, targets_picked
 from .. import weights
 from ..fusion import Fusion
 from ..vectors import HistoryReader, Layers, Scales, widths
@@ -87,7 +87,7 @@ class UserSource:
         usual = ("likes", "sides", True)
         if (since := (recipe.targets, recipe.shown, recipe.dislikes)) != usual:
             picking = PICKING if self.picker is None else picking_by(self.picker)
-            how = (*how, *since, *([picking] if recipe.targets == "picks" else []))
+            how = (*how, *since, *([picking, Picks._fields] if recipe.targets == "picks" else []))
         if recipe.targets == "picks" and self.picker is not None and self.picker.digest != self.reader.digest:
             how = (*how, self.picker.digest)
         everything = (self.reader.digest, self.layers, how, users_of(self.train_users))
