@@ -30,6 +30,8 @@ STATED = " (stated)"
 """The end of a win rate's column over a frame that is one by its card alone."""
 UTILITY, GAP = "utility", DERIVED[0]
 """The known truth's column, and the share of the way from baseline to ceiling that is made from it."""
+OVER_CROWD = f"{GAP}/over-crowd"
+"""The same share from the crowd's taste on, which is no merit of a method that is to tell users apart."""
 NEARER = "copy-rate/nearer"
 """How near pictures lie to those that the method was shown: the part of copy-rate that runs of every size have."""
 TRUE_ADHERENCE = "prompt-fidelity"

@@ -9,7 +9,7 @@ from prefbench.api import MetricCard, PrefbenchError, ScoredRun, SuiteCard, Summ
 from prefbench.registry import load, names
 
 from .cells import WON
-from .frame import BASELINE, CEILING, GAP, UTILITY, ranking_metric
+from .frame import BASELINE, CEILING, CROWD, GAP, OVER_CROWD, UTILITY, ranking_metric
 
 
 def metric_card(column: str) -> MetricCard | None:
@@ -39,8 +39,9 @@ def won_notes(rows: Sequence[SummaryRow]) -> list[str]:
 def scale_notes(metrics: Iterable[str]) -> list[str]:
     """What 0, 1 or chance is in each metric whose card says so, on one line."""
     scales = {name: card.scale for name in metrics if name != GAP and (card := metric_card(name)) and card.scale}
-    if GAP in metrics:
-        scales[GAP] = f"0 is {BASELINE}, 1 is {CEILING}"
+    for name, floor in ((GAP, BASELINE), (OVER_CROWD, CROWD)):
+        if name in metrics:
+            scales[name] = f"0 is {floor}, 1 is {CEILING}"
     saying: dict[str, list[str]] = {}
     for name, scale in scales.items():
         saying.setdefault(scale, []).append(name)

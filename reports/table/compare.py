@@ -19,6 +19,7 @@ from prefbench.stats.paired import adjusted, paired_difference
 from ..shared.frame import (
     BASELINE,
     CEILING,
+    CROWD,
     GAP,
     PERSONAL,
     WIN,
@@ -141,7 +142,8 @@ def compare(
     cut = None
     if not own_samples:
         cut, columns = cutting(columns, _ordered_metrics(columns)), {**on_shared_samples(columns)}
-    floor, ceiling = only(everyone, BASELINE), only(everyone, CEILING)
+    frame = {name: only(everyone, name) for name in (BASELINE, CEILING, CROWD)}
+    framed = {name: columns[label] for name, label in frame.items() if label is not None}
     named = None if baseline == BASELINE else _named(baseline, everyone)
     bases = {label: framing(everyone, label, BASELINE) if named is None else named for label in shown}
     rows = [row for label, run in shown.items() for row in _rows(label, run, columns[label])]
@@ -152,13 +154,12 @@ def compare(
         for one in wins(shown, everyone, columns, everything, named)
     ]
     rows = in_families([_with_mixed(row, everyone) for row in rows], by_metric=len(runs) > 1)
-    if floor is not None and ceiling is not None:
-        rows += [
-            ComparedRow(label, not is_control(run), row)
-            for label, run in shown.items()
-            if not is_given(run.spec)
-            for row in gap_rows(run, columns[label], columns[floor], columns[ceiling])
-        ]
+    rows += [
+        ComparedRow(label, not is_control(run), row)
+        for label, run in shown.items()
+        if not is_given(run.spec)
+        for row in gap_rows(run, columns[label], framed)
+    ]
     honest = {name: columns[name] for name, run in shown.items() if not is_control(run)}
     by = ranking_metric({name for own in columns.values() for name in own})
     base = usual_baseline(everyone.values(), baseline)

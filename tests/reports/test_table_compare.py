@@ -14,6 +14,7 @@ from prefbench.api import PrefbenchError
 from prefbench.cli.grids import to_text
 from prefbench.reports.contrasts.contrasts import contrast
 from prefbench.reports.contrasts.grids import contrast_grid
+from prefbench.reports.shared.meaning import scale_notes
 from prefbench.reports.table.compare import as_json, compare
 from prefbench.reports.table.grids import difference_grid, run_grid, runs_grid
 from prefbench.reports.table.page import write_page
@@ -45,6 +46,18 @@ def test_difference_gap_and_holm_by_hand(runs: list[ScoredFolder]) -> None:
     assert comparison.of("prompt-only")["gap-closed"].summary.value == 0
     assert comparison.of("inferred")["gap-closed"].summary.value == 1
     assert comparison.of("prompt-only")["utility"].difference is None
+
+
+def test_the_share_over_the_crowd_by_hand(runs: list[ScoredFolder], tmp_path: Path) -> None:
+    assert "gap-closed/over-crowd" not in compare(runs).of("ours")
+    crowd = build(tmp_path / "crowd", "crowd", {"ann": 0.1, "bob": 0.2, "cyd": 0.3})
+    comparison = compare([*runs, crowd])
+    share = comparison.of("ours")["gap-closed/over-crowd"].summary
+    assert share.value == pytest.approx((0.1 + 0.2 + 0.3) / (0.7 + 0.4 + 0.4))
+    assert comparison.of("crowd")["gap-closed/over-crowd"].summary.value == 0
+    assert comparison.of("inferred")["gap-closed/over-crowd"].summary.value == 1
+    assert comparison.of("ours")["gap-closed"].summary == compare(runs).of("ours")["gap-closed"].summary
+    assert scale_notes(["gap-closed/over-crowd"]) == ["gap-closed/over-crowd: 0 is crowd, 1 is inferred."]
 
 
 def test_runs_can_be_held_against_another_method(runs: list[ScoredFolder]) -> None:
