@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from prefbench.api import FloatArray, PrefbenchError
 from prefbench.files import write_atomic
-from prefbench.methods.ours.train.judged_images import encode_images
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.pooling import mean_token
 from prefbench.run.environment import code_state, hardware, versions

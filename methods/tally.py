@@ -24,10 +24,10 @@ from prefbench.api import (
     Request,
     TrainUser,
 )
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 
-from .ours.train.judged_images import encode_images
 from .shared.candidates import candidate_seeds
 from .shared.tallies import Tallied, learn
 
@@ -160,4 +160,4 @@ def _learned_from(people: _People) -> Tallied:
 
 
 def _states_of(mllm: Mllm, images: Sequence[Image.Image]) -> Features:
-    return encode_images(mllm, images)[0].double().numpy()
+    return encode_images(mllm, images).states.double().numpy()

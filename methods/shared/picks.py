@@ -24,11 +24,12 @@ from tqdm import tqdm
 
 from prefbench.api import FloatArray, History, PrefbenchError, TrainUser
 from prefbench.files import read_plain, write_atomic
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.model import Mllm
 
 from ..ours.train.conversations import judgments, users_of
 from ..ours.train.history_states import TrainingHistory
-from ..ours.train.judged_images import JudgedImages, encode_images
+from ..ours.train.judged_images import JudgedImages
 from .questions import Examples
 from .verdicts import Verdicts
 
@@ -122,7 +123,7 @@ class Picker:
         """Verdicts that know the image tokens of all images, where these are few enough to keep."""
         if not self._mllm.card.pooled:
             return Verdicts(self._mllm, batch=_FEW_AT_ONCE)
-        tokens = encode_images(self._mllm, self._images)[1]
+        tokens = encode_images(self._mllm, self._images).tokens
         rows = {id(image): row for row, image in enumerate(self._images)}
         return Verdicts(self._mllm, batch=_AT_ONCE, seen=lambda images: tokens[[rows[id(one)] for one in images]])
 

@@ -17,11 +17,11 @@ from prefbench.models.loading import one_line
 from prefbench.models.mllms.conversation import Conversation, Judged
 from prefbench.models.mllms.states import HiddenStates
 
-from ..ours.train.curriculum.history_batches import HistorySource
-from ..ours.train.curriculum.teacher import WIDTH, Teacher, learn_teacher
 from ..ours.train.judged_images import JudgedImages
 from ..ours.vectors import Layers
 from .questions import Examples
+from .taste_histories import HistorySource
+from .taste_model import WIDTH, TasteModel, learn_taste
 from .trained_adapter import MllmEyes
 
 FILE = "taste.safetensors"
@@ -38,14 +38,14 @@ class TasteReader:
 
     Args:
         eyes: the vision tower.
-        teacher: learned on the components of what the eyes see.
+        model: learned on the components of what the eyes see.
         mean, axes: (D,) and (D, K): the components of outputs x are (x - mean) axes, each of variance 1 in training.
     """
 
     width = WIDTH
 
-    def __init__(self, eyes: MllmEyes, teacher: Teacher, mean: Tensor, axes: Tensor) -> None:
-        self._eyes, self._teacher, self._mean, self._axes = eyes, teacher, mean, axes
+    def __init__(self, eyes: MllmEyes, model: TasteModel, mean: Tensor, axes: Tensor) -> None:
+        self._eyes, self._model, self._mean, self._axes = eyes, model, mean, axes
 
     @property
     def digest(self) -> str:
@@ -66,12 +66,12 @@ class TasteReader:
         """The user (64,) of a history."""
         signs = torch.tensor([1] * len(examples.liked) + [-1] * len(examples.disliked))
         shown = self._seen([*examples.liked, *examples.disliked])
-        return self._teacher.user(signs[None], shown[None])[0]
+        return self._model.user(signs[None], shown[None])[0]
 
     @torch.no_grad()
     def likes(self, user: Tensor, pictures: Sequence[Image.Image]) -> FloatArray:
         """Logits (N,) that a user likes each picture."""
-        return self._teacher.likes(user[None], self._seen(pictures)[None])[0].double().numpy()
+        return self._model.likes(user[None], self._seen(pictures)[None])[0].double().numpy()
 
     def save(self, folder: Path) -> None:
         """Writes the matrices in float32; the eyes are stored elsewhere."""
@@ -83,13 +83,13 @@ class TasteReader:
         try:
             state = load_file(folder / FILE)
             mean, axes = state.pop("mean"), state.pop("axes")
-            teacher = Teacher(axes.shape[1], hidden=0)
-            teacher.load_state_dict(state)
+            model = TasteModel(axes.shape[1])
+            model.load_state_dict(state)
         except (OSError, KeyError, RuntimeError, SafetensorError) as error:
             raise PrefbenchError(
                 f"{folder} holds no preference model ({one_line(error)}); run prefbench train teacher-adapter"
             ) from error
-        return cls(eyes, teacher.requires_grad_(False).eval(), mean, axes)
+        return cls(eyes, model.requires_grad_(False).eval(), mean, axes)
 
     @classmethod
     def learn(
@@ -100,10 +100,10 @@ class TasteReader:
         mean, axes = _components(seen)
         features = torch.cat([(chunk - mean) @ axes for chunk in torch.split(seen, _AT_ONCE)])
         source = HistorySource(train_users, judged_images.rows, features)
-        return cls(eyes, learn_teacher(source, hidden=0, steps=steps), mean, axes)
+        return cls(eyes, learn_taste(source, steps=steps), mean, axes)
 
     def _state(self) -> dict[str, Tensor]:
-        state = self._teacher.state_dict() | {"mean": self._mean, "axes": self._axes}
+        state = self._model.state_dict() | {"mean": self._mean, "axes": self._axes}
         return {name: tensor.contiguous() for name, tensor in state.items()}
 
     def _seen(self, pictures: Sequence[Image.Image]) -> Tensor:

@@ -15,11 +15,11 @@ from torch import Tensor
 from prefbench.api import Backbone, PrefbenchError
 from prefbench.files import write_atomic
 from prefbench.models.folders import atomic_folder
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter
 
-from ..ours.train.judged_images import encode_images
 from .image_tower import ImageEmbedder, load_image_tower
 
 FILE, CONFIG = "ip-adapter.safetensors", "config.json"
@@ -38,7 +38,7 @@ class MllmEyes:
         return self.mllm.digest
 
     def __call__(self, images: Sequence[Image.Image]) -> Tensor:
-        return encode_images(self.mllm, images)[0].float()
+        return encode_images(self.mllm, images).states.float()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import torch
 from prefbench.api import TrainUser
 from prefbench.methods.ours.train.conversations import judgments
 from prefbench.methods.ours.train.description_task import PICTURES, DescriptionRows, DescriptionTask
-from prefbench.methods.ours.train.judged_images import JudgedImages, encode_images
+from prefbench.methods.ours.train.judged_images import JudgedImages
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.model import IGNORED, Mllm
 
 
@@ -51,7 +52,7 @@ def test_pictures_without_words_are_left_out(
 def test_a_model_learns_to_say_what_pictures_show(
     rows: DescriptionRows, mllm: Mllm, judged_images: JudgedImages
 ) -> None:
-    task = DescriptionTask(mllm, encode_images(mllm, judged_images.images)[1])
+    task = DescriptionTask(mllm, encode_images(mllm, judged_images.images).tokens)
     optimiser = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=3e-3)
     batch = rows(np.random.default_rng(1), 2)
     first = task(batch).item()

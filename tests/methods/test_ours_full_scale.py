@@ -154,7 +154,7 @@ def test_a_language_models_checkpoint_holds_its_adapter_alone(trained: Trained) 
     stored = torch.load(trained.folder / "questions" / "questions" / "checkpoint.pt", weights_only=True)
     assert stored["task"]
     assert all("lora_" in name for name in stored["task"])
-    assert not (trained.folder / "questions" / question_stage.IMAGE_STATES).exists(), (
+    assert not (trained.folder / "questions" / question_stage.IMAGE_TOKENS).exists(), (
         "nothing asks for it in this recipe"
     )
     assert load_mllm(trained.folder / "mllm", device="cpu").adapter is not None
@@ -264,13 +264,8 @@ def test_two_processes_train_one_adapter(folders: dict[str, Path], tmp_path: Pat
     assert (card["training"]["injection"]["steps"], card["training"]["injection"]["seen"]) == (2, 4)
 
 
-@pytest.mark.parametrize("teacher", [False, True])
-def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
-    teacher: bool, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(folders: dict[str, Path], tmp_path: Path) -> None:
     """And a suite without words is enough for it; users who judged too little are said to be left out."""
-    quick = replace(question_recipe.WITH_TEACHER, metric_steps=3, teacher_steps=3)
-    monkeypatch.setattr(question_recipe, "WITH_TEACHER", quick)
     card = train_tiny(
         folders,
         "sd15-idefics2",
@@ -279,22 +274,21 @@ def test_a_model_that_starts_from_nothing_takes_the_miniatures_recipe(
         images=16,
         mllm=f"{tiny_suite.__file__}:UNTRAINED",
         suite=f"{tiny_suite.__file__}:WordlessSuite",
-        teacher=teacher,
     )
     assert card is not None
-    first = {"summary_pretraining"} if teacher else {"sorting", "verdicts"}  # no words, so none to describe with
+    first = {"sorting", "verdicts"}  # no words, so none to describe with
     assert {*card["training"]} == {*first, "questions"}
     assert card["training"]["questions"]["seen"] == 16
-    usual = quick if teacher else question_recipe.MINIATURE
+    usual = question_recipe.MINIATURE
     for name in first:
         whole = getattr(usual, name).images
         assert card["recipe"][name]["images"] == round(16 * whole / usual.questions.images), "as much shorter"
         assert card["training"][name]["seen"] >= card["recipe"][name]["images"]
     assert card["data"]["users"] == 3
-    assert (tmp_path / "out" / "summary_pretraining.png").exists() is teacher
+    assert (tmp_path / "out" / "verdicts.png").exists()
     stored = load_mllm(tmp_path / "out" / "mllm", device="cpu")
     assert stored.adapter is None
-    assert stored.card.history == ("blocks" if teacher else "verdicts")
+    assert stored.card.history == "verdicts"
 
 
 def test_what_is_trained_is_in_float32_whatever_the_denoiser_is_in(folders: dict[str, Path]) -> None:

@@ -1,4 +1,4 @@
-"""Fusion, alignment, picks, injection and weights of `ours`, by counting and by formulas written out in NumPy."""
+"""Fusion, alignment, injection and weights of `ours`, by counting and by formulas written out in NumPy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from prefbench.api import History, Judgment, Picture, PrefbenchError, TrainUser
 from prefbench.methods.ours import weights
 from prefbench.methods.ours.alignment import Alignment, alignment_loss
 from prefbench.methods.ours.fusion import Fusion, Widths
-from prefbench.methods.ours.train.curriculum.described_images import DescribedImages
-from prefbench.methods.ours.train.curriculum.preference_heads import PreferenceHead, PreferenceHeads
 from prefbench.methods.ours.train.history_states import HistoryStates
 from prefbench.methods.ours.train.injection_stage import pixels_of
 from prefbench.methods.ours.train.injection_task import InjectionBatches
@@ -255,7 +253,6 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
     histories = HistoryStates(
         sem=torch.arange(2.0)[:, None].repeat(1, 3),
         core=torch.zeros(2, 2),
-        last=torch.zeros(2, 4),
         shown=[[0, 1], []],
         wanted=[[2, 3], [4]],
         likes=["red", ""],
@@ -288,37 +285,6 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
     assert batch["spoken"].any(1)[rows < 4].all()
     assert not batch["spoken"].any(1)[rows == 4].any()
     assert batch["noise"].shape == (400, 4, 2, 2)
-
-
-# ------------------------------------------------------------------------------------------------------- picks
-
-
-def heads_of(pictures: int) -> PreferenceHeads:
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    shown = (rng.random((pictures, 2)) < 0.5).astype(np.float32)
-    described = DescribedImages(("a", "b"), shown, rng.standard_normal((pictures, 3)).astype(np.float32))
-    heads = torch.nn.ModuleList(PreferenceHead(4, 5) for _ in range(2))
-    return PreferenceHeads(heads.requires_grad_(False).eval(), described)
-
-
-def test_picks_are_the_best_of_each_prompt_and_rare_prompts_share(tmp_path: Path) -> None:
-    preferences = heads_of(200)
-    prompts = ["common"] * 128 + [f"rare {i}" for i in range(72)]
-    states = torch.randn(3, 4)
-    found = preferences.picks(states, prompts, one_in=32)
-    features = preferences.described.features
-    for user in range(3):
-        logits = preferences.heads[0](states[user : user + 1], features[None])[0]
-        common, rare = logits[:128].topk(4).indices.tolist(), (128 + logits[128:].topk(3).indices).tolist()
-        assert sorted(found[user]) == sorted([*common, *rare])
-    preferences.save(tmp_path / "taste.pt")
-    again = PreferenceHeads.load(tmp_path / "taste.pt")
-    assert again.described.phrases == ("a", "b")
-    np.testing.assert_allclose(again.described.unlabelled, preferences.described.unlabelled, atol=2e-3)
-    assert [set(rows) for rows in again.picks(states, prompts, one_in=200)] == [
-        set(rows) for rows in preferences.picks(states, prompts, one_in=200)
-    ]
 
 
 # ----------------------------------------------------------------------------------------------------- weights

@@ -9,19 +9,12 @@ from typing import get_args
 
 import pytest
 
-from prefbench.methods.ours.train.injection_recipe import FULL, MINIATURE, SHIPPED, InjectionRecipe
 from prefbench.suites.picturebook.users import choices, worlds
 from prefbench.suites.picturebook.users.worlds import SHARPNESS, UserKind
 
 METHODS = Path(__file__).parents[2] / "methods"
 MAY_KNOW = ("attacks", "controls")
-FORMER = METHODS / "ours" / "train" / "curriculum" / "synthetic_users.py"
-"""Part of the recipe of the shipped weights alone; `ours.md` says so."""
-FILES = [
-    path
-    for path in sorted(METHODS.rglob("*.py"))
-    if path.relative_to(METHODS).parts[0] not in MAY_KNOW and path != FORMER
-]
+FILES = [path for path in sorted(METHODS.rglob("*.py")) if path.relative_to(METHODS).parts[0] not in MAY_KNOW]
 SIGNATURES = {
     "sharpness": frozenset(SHARPNESS.values()),
     "cuts of ratings": frozenset(map(float, choices._CUTS)),
@@ -64,12 +57,8 @@ def test_no_file_of_a_method_imports_or_repeats_the_simulator(path: Path) -> Non
     assert repeated(path) == []
 
 
-def test_what_repeats_it_is_found() -> None:
-    if FORMER.exists():
-        assert {"sharpness", "gumbel", "leaning"} <= set(repeated(FORMER))
-
-
-@pytest.mark.parametrize("recipe", [MINIATURE, FULL])
-def test_recipes_use_no_synthetic_users_and_no_heads(recipe: InjectionRecipe) -> None:
-    assert (recipe.synthetic_users, recipe.picked, recipe.targets) == (0, 0, "likes")
-    assert (SHIPPED.synthetic_users, SHIPPED.picked) == (300, 1000), "what the shipped weights were trained with"
+def test_what_repeats_it_is_found(tmp_path: Path) -> None:
+    cuts = ", ".join(f"{cut!r}" for cut in map(float, choices._CUTS))
+    path = tmp_path / "method.py"
+    path.write_text(f"CUTS = [{cuts}]\ndef gumbel_choice(sharpness): ...\n")
+    assert repeated(path) == ["cuts of ratings", "sharpness", "gumbel"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prefbench.methods.ours.train.curriculum.sorted_pictures import SortedPictures
+from prefbench.methods.ours.train.sorted_pictures import SortedPictures
 
 MANY, PROMPTS = 600, 5
 GROUP = np.arange(MANY) % PROMPTS

@@ -8,16 +8,17 @@ from torch import Tensor
 
 from prefbench.api import History, Judgment, TrainUser
 from prefbench.methods.ours.train.conversations import judgments
-from prefbench.methods.ours.train.curriculum.sorted_pictures import SortedPictures
-from prefbench.methods.ours.train.judged_images import JudgedImages, encode_images
+from prefbench.methods.ours.train.judged_images import JudgedImages
+from prefbench.methods.ours.train.sorted_pictures import SortedPictures
 from prefbench.methods.ours.train.verdict_task import PICTURES, VerdictRows, VerdictTask
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.model import Mllm
 from tests.support.tiny_suite import picture
 
 
 @pytest.fixture
 def tower(mllm: Mllm, judged_images: JudgedImages) -> Tensor:
-    return encode_images(mllm, judged_images.images)[1]
+    return encode_images(mllm, judged_images.images).tokens
 
 
 @pytest.fixture

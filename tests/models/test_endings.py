@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from prefbench.methods.ours.train.judged_images import encode_images
 from prefbench.methods.shared.questions import TEMPLATES, Examples
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.endings import reads_side_by_side
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.pooling import narrow_local_layers
 from prefbench.suites.picturebook.miniatures.cards import MINI_MLLM
@@ -48,7 +48,7 @@ def window(pooled: Mllm, request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.mark.parametrize("examples", HISTORIES)
 def test_verdicts_in_one_row_are_those_of_rows_of_their_own(pooled: Mllm, examples: Examples) -> None:
     """Whatever is beside them, of histories shorter and longer than the window of the local layer."""
-    tokens = encode_images(pooled, PICTURES)[1]
+    tokens = encode_images(pooled, PICTURES).tokens
     row_of = {id(picture): row for row, picture in enumerate(PICTURES)}
     seen = Verdicts(pooled, seen=lambda pictures: tokens[[row_of[id(one)] for one in pictures]])
     alone = [float(Verdicts(pooled).after(examples, "", [picture])[0]) for picture in PICTURES]

@@ -60,7 +60,7 @@ def loaded(folder: Path) -> Mllm:
 def trained(mllm: Mllm) -> Mllm:
     """After one large step on one conversation."""
     batch = mllm.training_batch([train_user(), [history(1, 0), answer("no")]])
-    inputs = {name: value for name, value in batch.items() if name not in ("opened", "seen_at")}
+    inputs = {name: value for name, value in batch.items() if name != "seen_at"}
     parameters = [p for p in mllm.model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=0.01)
     mllm.model(**inputs, use_cache=False).loss.backward()

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from prefbench.api import PrefbenchError
-from prefbench.methods.ours.train.judged_images import encode_images
 from prefbench.methods.shared.questions import TEMPLATES, Examples, likes_question
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.folders import CARD_FILE
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.pooling import mean_token
@@ -42,7 +42,7 @@ def image_tokens(mllm: Mllm) -> int:
 
 
 def test_each_picture_is_the_mean_of_its_tokens_as_large_as_they_are() -> None:
-    whole, pooled = (encode_images(mini(pooled=one), PICTURES)[1].float() for one in (False, True))
+    whole, pooled = (encode_images(mini(pooled=one), PICTURES).tokens.float() for one in (False, True))
     assert whole.shape[1:] == (LATENTS, 128)
     assert pooled.shape[1:] == (1, 128)
     mean = whole.mean(1)
@@ -63,7 +63,7 @@ def test_a_conversation_has_one_token_for_each_picture() -> None:
 def test_pixels_and_pooled_tokens_of_the_tower_are_the_same_to_the_language_model() -> None:
     """What training reads in place of pixels."""
     mllm = mini()
-    seen = encode_images(mllm, [*PICTURES[:1], *PICTURES[2:3], *PICTURES[1:2], *PICTURES[3:4]])[1]
+    seen = encode_images(mllm, [*PICTURES[:1], *PICTURES[2:3], *PICTURES[1:2], *PICTURES[3:4]]).tokens
     direct = mllm.states([QUESTION])
     inputs = mllm.batch([QUESTION], pixels=False)
     places = inputs["input_ids"][0] == mllm.model.config.image_token_id

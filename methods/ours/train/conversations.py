@@ -67,14 +67,11 @@ class Persona:
 
 @dataclass(frozen=True)
 class TrainingConversation:
-    """A training conversation, what it does not show in its history, and which side each of its images is on."""
+    """A training conversation, and which side each of its images is on."""
 
     conversation: Conversation
-    rest: Rest
     signs: tuple[int, ...]
     """Sign of each image: 1 in the history as liked, -1 as disliked, 0 elsewhere."""
-    judged: tuple[int, ...]
-    """For each taught turn, the index of the one image that it judges; -1 for none."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +103,11 @@ class ConversationMaker:
         history, signs = self._history(examples, rng)
         rest = (liked[n_liked:], disliked[n_disliked:])
         turns = self._preferences(persona, rng)
-        image_of_answer = [-1] * sum(turn.role == "assistant" and turn.taught for turn in turns)
         kinds = (self._like, self._which, self._described, self._show)
         for kind in rng.choice(len(kinds), size=self.questions, p=self._shares(persona, train_user)):
             turns += kinds[kind](persona, train_user, rest, rng)
-            image_of_answer.append(len(signs) if kind == 0 else -1)
             signs += [0] * len(turns[-2].images)
-        return TrainingConversation(
-            [Turn("user", (*history, *turns[0].parts)), *turns[1:]], rest, tuple(signs), tuple(image_of_answer)
-        )
+        return TrainingConversation([Turn("user", (*history, *turns[0].parts)), *turns[1:]], tuple(signs))
 
     def _history(self, examples: Examples, rng: np.random.Generator) -> tuple[list[Part], list[int]]:
         """The history in a random order that the layout allows, and the sign of each of its images."""

@@ -26,8 +26,6 @@ class HistoryStates:
 
     sem: Tensor
     core: Tensor
-    last: Tensor
-    """(H, W) the last layer's state at the last token."""
     shown: Sequence[Sequence[int]]
     """Rows of the liked pictures it showed; empty where it showed dislikes alone."""
     wanted: Sequence[Sequence[int]]
@@ -73,12 +71,12 @@ def read_histories(
         chunk = order[start : start + batch]
         examples = [Examples.of(histories[i].history) for i in chunk]
         states = reader.states([likes_question(one) for one in examples], batch=batch)
-        for i, *row in zip(chunk, *layers.of(states), states.last[:, -1], strict=True):
+        for i, *row in zip(chunk, *layers.of(states), strict=True):
             rows[i] = tuple(row)
-    sem, core, last = (torch.stack(column) for column in zip(*rows, strict=True))
+    sem, core = (torch.stack(column) for column in zip(*rows, strict=True))
     shown = [[judged_images.row(judgment) for judgment in one.history.liked] for one in histories]
     wanted = [[judged_images.row(judgment) for judgment in one.wanted] for one in histories]
-    return HistoryStates(sem, core, last, shown, wanted, [one.likes for one in histories])
+    return HistoryStates(sem, core, shown, wanted, [one.likes for one in histories])
 
 
 def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generator) -> TrainingHistory:

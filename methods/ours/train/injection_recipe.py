@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from prefbench.api import PrefbenchError
 from prefbench.training.loop import FitConfig
 
 from ..alignment import Alignment, Words
 from ..vectors import LayerRule, Reference
-from .stored_names import current_names
 
 Targets = Literal["likes", "chosen", "picks"]
 Shown = Literal["sides", "pairs"]
@@ -20,15 +20,10 @@ Shown = Literal["sides", "pairs"]
 class InjectionRecipe:
     """How fusion, alignment and the second cross-attention are trained.
 
-    The defaults are those by which the weights of version 0.2 were trained; `MINIATURE` and `FULL` say what is new.
-
     Args:
         histories: number read per user.
-        synthetic_users: beside the real ones, for each of whom as many histories are read.
         flipped: share of histories with likes and dislikes exchanged: opposite users, who show the adapter what it is
             led away from in use (`negative`).
-        picked: training images are the best one in this many by the first stage's heads, where it had any; 0 for
-            `targets`. See `curriculum/preference_heads.py`.
         alignment_weight: weight of the alignment loss; that of the denoising loss is 1.
         tokens: user tokens of each part.
         without: parts that are left out.
@@ -49,29 +44,34 @@ class InjectionRecipe:
 
     fit: FitConfig
     histories: int = 8
-    synthetic_users: int = 300
     flipped: float = 0.5
-    picked: int = 1000
-    alignment: Alignment = "mmd"
-    alignment_weight: float = 0.01
+    alignment: Alignment = "mmd-both"
+    alignment_weight: float = 0.1
     tokens: int = 4
     without: tuple[str, ...] = ()
     image_tower: str = ""
     targets: Targets = "likes"
-    shown: Shown = "sides"
+    shown: Shown = "pairs"
     dislikes: bool = True
-    reference: Reference = "random"
+    reference: Reference = "typical"
     layers: LayerRule = "chosen"
-    words: Words = "tokens"
+    words: Words = "phrases"
     train_users: int = 0
     attention_rate: float = 1.0
-    initial_scale: float = 1.0
+    initial_scale: float = 0.01
 
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:
-        """The recipe as a stage's card holds it; fields that its version did not have are as they were then."""
+        """The recipe as a stage's card holds it.
+
+        Raises:
+            PrefbenchError: of a version whose recipes had a part that there is no more.
+        """
+        names = {field.name for field in fields(cls)}
+        if lost := sorted(name for name, value in stored.items() if name not in names and value):
+            raise PrefbenchError(f"trained by a recipe with {', '.join(lost)}, which this version of prefbench lacks")
         fit = {name: _tuples(value) for name, value in stored["fit"].items()}
-        values = {name: _tuples(value) for name, value in current_names(stored).items()}
+        values = {name: _tuples(value) for name, value in stored.items() if name in names}
         return cls(**values | {"fit": FitConfig(**fit)})
 
 
@@ -80,20 +80,7 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-SHIPPED = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
-"""By which the shipped weights were trained."""
-MINIATURE = InjectionRecipe(
-    SHIPPED.fit,
-    synthetic_users=0,
-    flipped=0.5,
-    picked=0,
-    alignment="mmd-both",
-    alignment_weight=0.1,
-    shown="pairs",
-    reference="typical",
-    words="phrases",
-    initial_scale=0.01,
-)
+MINIATURE = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
 FULL = replace(
     MINIATURE,
     fit=FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),

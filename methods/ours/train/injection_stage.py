@@ -22,19 +22,16 @@ from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.loop import FitConfig, Progress, fit
 
-from ...shared.picks import PICKING, Picks, picking_by, targets_picked
+from ...shared.picks import Picks, picking_by, targets_picked
 from .. import weights
 from ..fusion import Fusion
 from ..vectors import HistoryReader, Layers, Scales, widths
 from .alignment_words import WordStates
 from .conversations import users_of
-from .curriculum.preference_heads import PreferenceHeads
-from .curriculum.synthetic_users import SyntheticUsers
 from .history_states import HistoryStates, TrainingHistory, draw_histories, read_histories
 from .injection_recipe import InjectionRecipe
 from .injection_task import InjectionBatches, InjectionTask
 from .judged_images import JudgedImages
-from .stored_names import recipe_text
 
 _KEYS_AND_VALUES = "denoising.adapter.layers"
 """The beginning of their names in `InjectionTask`."""
@@ -49,7 +46,6 @@ class UserSource:
         train_users: those to learn from.
         judged_images: of these users, and perhaps of others.
         prompts: of each row of `judged_images`.
-        heads: the first stage's heads, for synthetic users and picks; None where it had none.
         picker: whose verdicts `picks` are; None where nothing is picked.
     """
 
@@ -59,7 +55,6 @@ class UserSource:
     train_users: Sequence[TrainUser]
     judged_images: JudgedImages
     prompts: Sequence[str]
-    heads: PreferenceHeads | None = None
     picker: Mllm | None = None
 
     def read(self, recipe: InjectionRecipe, path: Path) -> HistoryStates:
@@ -69,7 +64,7 @@ class UserSource:
             stored = torch.load(path, weights_only=True) if path.exists() else {}
             if stored.pop("made_of", None) == made_of and stored.keys() == HistoryStates.__dataclass_fields__.keys():
                 return HistoryStates(**stored)
-            drawn = draw_histories([*self.train_users, *self._synthetic_users(recipe)], recipe)
+            drawn = draw_histories(self.train_users, recipe)
             # Picks are stored as they come, what is read only at its end.
             picked = self._picks(drawn, recipe, path.parent) if recipe.targets == "picks" else None
             histories = read_histories(self.reader, drawn, self.judged_images, self.layers)
@@ -80,25 +75,12 @@ class UserSource:
 
     def identity(self, recipe: InjectionRecipe) -> str:
         """Identifies everything that the states of the histories depend on."""
-        synthetic = None
-        if self.heads is not None and recipe.synthetic_users:
-            synthetic = (recipe.synthetic_users, self.heads.digest)
-        how: tuple[Any, ...] = (recipe.histories, synthetic, recipe.flipped, recipe.fit.seed)
-        usual = ("likes", "sides", True)
-        if (since := (recipe.targets, recipe.shown, recipe.dislikes)) != usual:
-            picking = PICKING if self.picker is None else picking_by(self.picker)
-            how = (*how, *since, *([picking, Picks._fields] if recipe.targets == "picks" else []))
-        if recipe.targets == "picks" and self.picker is not None and self.picker.digest != self.reader.digest:
-            how = (*how, self.picker.digest)
+        picks = None
+        if recipe.targets == "picks" and self.picker is not None:
+            picks = (picking_by(self.picker), Picks._fields, self.picker.digest)
+        how = (recipe.histories, recipe.flipped, recipe.fit.seed, recipe.targets, recipe.shown, recipe.dislikes, picks)
         everything = (self.reader.digest, self.layers, how, users_of(self.train_users))
         return hashlib.sha256(repr(everything).encode()).hexdigest()
-
-    def _synthetic_users(self, recipe: InjectionRecipe) -> list[TrainUser]:
-        if self.heads is None or not recipe.synthetic_users:
-            return []
-        rng = np.random.default_rng([recipe.fit.seed, 11])
-        synthetic = SyntheticUsers(self.train_users, self.heads.described)
-        return [synthetic(rng) for _ in range(recipe.synthetic_users)]
 
     def _picks(self, histories: Sequence[TrainingHistory], recipe: InjectionRecipe, folder: Path) -> list[list[int]]:
         if self.picker is None:
@@ -178,14 +160,11 @@ def _batches(
     scales: Scales,
     recipe: InjectionRecipe,
 ) -> InjectionBatches:
-    prompts = source.prompts
-    if source.heads is not None and recipe.picked:
-        histories = replace(histories, wanted=source.heads.picks(histories.last, prompts, one_in=recipe.picked))
     return InjectionBatches(
         histories,
         embeddings=embeddings,
         pixels=pixels_of(source.judged_images, backbone.card.resolution),
-        prompts=prompts,
+        prompts=source.prompts,
         scales=scales,
         embed_text=backbone.prompts,
         words_of=WordStates(backbone, recipe.words),
@@ -196,10 +175,8 @@ def _batches(
 
 def _identity(source: UserSource, backbone: DiffusersBackbone, recipe: InjectionRecipe) -> str:
     """Identifies everything but the length, which a longer training may change."""
-    how = recipe_text(replace(recipe, fit=FitConfig(images=0)))
-    heads = source.heads.digest if source.heads is not None else ""
-    text = f"({source.identity(recipe)!r}, {how}, {backbone.digest!r}, {heads!r})"
-    return hashlib.sha256(text.encode()).hexdigest()
+    how = replace(recipe, fit=FitConfig(images=0))
+    return hashlib.sha256(repr((source.identity(recipe), how, backbone.digest)).encode()).hexdigest()
 
 
 def pixels_of(judged_images: JudgedImages, side: int) -> Callable[[NDArray[np.int64]], Tensor]:

@@ -38,7 +38,6 @@ from ..alignment import Alignment
 from ..vectors import HistoryReader, LayerRule, Layers
 from . import injection_recipe, injection_stage, layer_stage, question_recipe, question_stage
 from .conversations import HELD_BACK, judgments
-from .curriculum.preference_heads import PreferenceHeads
 from .injection_recipe import InjectionRecipe, Targets
 from .judged_images import JudgedImages
 from .stage_card import Card, finished_card, make_card, measured, write_card
@@ -62,7 +61,6 @@ class Sources:
     backbone: str | None = None
     mllm: str = default("mllm")
     image_tower: str | None = None
-    teacher: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Job:
                 return None
             mllm.save(self.mllm_folder)
             for name in progress:
-                curve = question_stage.training_folder(name, folder) / "loss.csv"
+                curve = folder / name / "loss.csv"
                 draw_curve(curve, self.folder / f"{name}.png", title=f"ours: {name}")
             card = self._card("questions", recipe, progress, data)
             write_card(path, card)
@@ -225,8 +223,6 @@ class Job:
         self, recipe: InjectionRecipe, reader: HistoryReader, name: str, layers: Layers, *, picker: Mllm | None
     ) -> injection_stage.UserSource:
         """What a recipe's user vectors are made of; see `UserSource`."""
-        path = self.folder / "questions" / question_stage.HEADS
-        asks_heads = (recipe.picked or recipe.synthetic_users) and path.is_file()
         users = self.train_users
         if 0 < recipe.train_users < len(users):
             order = np.random.default_rng([recipe.fit.seed, 5]).permutation(len(users))
@@ -238,7 +234,6 @@ class Job:
             users,
             self.judged_images,
             [judgment.prompt for one in self.train_users for judgment in judgments(one)],
-            PreferenceHeads.load(path) if asks_heads else None,
             picker,
         )
 
@@ -255,8 +250,7 @@ class Job:
         return Layers.of_record(stored[rule])
 
     def _question_recipe(self) -> question_recipe.QuestionRecipe:
-        taught = question_recipe.WITH_TEACHER if self.sources.teacher else question_recipe.MINIATURE
-        recipe = taught if self.miniature else question_recipe.PREDECESSOR
+        recipe = question_recipe.MINIATURE if self.miniature else question_recipe.PREDECESSOR
         images, usual = self.request.images, recipe.questions.images
         return recipe if images is None else recipe.shortened(images / usual)
 

@@ -1,21 +1,15 @@
-"""The judged images of all train users, and their states in a vision tower."""
+"""The judged images of all train users."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
 from prefbench.api import Judgment, TrainUser
-from prefbench.models.mllms.model import Mllm
 
 from ...shared.questions import load_judged
 from .conversations import judgments
-
-_SEGMENTS = 16
 
 
 class JudgedImages:
@@ -40,21 +34,3 @@ class JudgedImages:
     def row_of_image(self, image: Image.Image) -> int:
         """The row of one of its own images."""
         return self._row_of_image[id(image)]
-
-
-@torch.no_grad()
-def encode_images(mllm: Mllm, images: Sequence[Image.Image], *, batch: int = 64) -> tuple[Tensor, Tensor]:
-    """Outputs of vision tower and connector for each image, for models with the same number of tokens per image.
-
-    Returns:
-        States (N, 16 x width), averaged in 16 segments of patches, and image tokens (N, tokens, W); both float16.
-    """
-    states, tokens = [], []
-    for start in range(0, len(images), batch):
-        chunk = [[image] for image in images[start : start + batch]]
-        inputs = mllm.processor.image_processor(chunk, return_tensors="pt")
-        encoded = mllm.model.get_image_features(**{k: v.to(mllm.device) for k, v in inputs.items()})
-        segments = F.adaptive_avg_pool1d(encoded.last_hidden_state.float().transpose(1, 2), _SEGMENTS)
-        states.append(segments.flatten(1).half().cpu())
-        tokens.append(torch.stack(list(encoded.pooler_output)).half().cpu())
-    return torch.cat(states), torch.cat(tokens)

@@ -15,13 +15,9 @@ class QuestionRecipe:
     """How the language model is trained. `FitConfig.images` counts conversations, of first trainings rows.
 
     Args:
-        summary_pretraining: a first training on histories alone, with the curriculum; None leaves it out.
         asked: questions per conversation.
         shows: share of the questions that ask what a picture shows.
         flip: share of conversations with the opposite of a user.
-        synthetic_share: share of conversations with synthetic users.
-        head_weight, teacher_weight: weights of the curriculum's losses; 0 leaves them out.
-        metric_steps, teacher_steps: steps of 64 users each; see `curriculum/teacher.py`.
         freeze_vision: whether vision tower and connector are frozen, so that each image is encoded once.
         history: how histories are shown. In `verdicts` the word after each of their images is taught too.
         full_histories: share of the batches whose histories are as long as can be.
@@ -33,17 +29,11 @@ class QuestionRecipe:
         populations: so many other populations of the suite's train users are learned from as well, where it has any.
     """
 
-    summary_pretraining: FitConfig | None
     questions: FitConfig
     sizes: Sizes = field(default_factory=Sizes)
     asked: int = 6
     shows: float = ConversationMaker.shows
     flip: float = 0.5
-    synthetic_share: float = 0.6
-    head_weight: float = 1.0
-    teacher_weight: float = 1.0
-    metric_steps: int = 1600
-    teacher_steps: int = 4000
     freeze_vision: bool = True
     history: Layout = "blocks"
     full_histories: float = 0.0
@@ -54,20 +44,13 @@ class QuestionRecipe:
     ruled: float = 0.25
     populations: int = 0
 
-    @property
-    def has_curriculum(self) -> bool:
-        """Whether there is more than the paper's questions: synthetic users, heads or a teacher."""
-        return bool(self.synthetic_share or self.head_weight or self.teacher_weight)
-
     def shortened(self, share: float) -> QuestionRecipe:
         """The recipe with this share of the conversations in each training."""
-        pretraining, describing, sorting, verdicts = (
-            None if fit is None else _shorter(fit, share)
-            for fit in (self.summary_pretraining, self.describing, self.sorting, self.verdicts)
+        describing, sorting, verdicts = (
+            None if fit is None else _shorter(fit, share) for fit in (self.describing, self.sorting, self.verdicts)
         )
         return replace(
             self,
-            summary_pretraining=pretraining,
             describing=describing,
             sorting=sorting,
             verdicts=verdicts,
@@ -81,14 +64,10 @@ def _shorter(fit: FitConfig, share: float) -> FitConfig:
 
 _ROWS = FitConfig(images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120)
 MINIATURE = QuestionRecipe(
-    summary_pretraining=None,
     questions=FitConfig(images=40_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
     asked=4,
     shows=0.25,
-    synthetic_share=0.0,
-    head_weight=0.0,
-    teacher_weight=0.0,
     history="verdicts",
     pooled=True,
     full_histories=0.7,
@@ -97,27 +76,15 @@ MINIATURE = QuestionRecipe(
     verdicts=replace(_ROWS, images=48_000, ema=0.998, decay=0.4),
     populations=7,
 )
-"""Questions alone: no teacher, no heads, no synthetic users, and nothing of the world but what its train users say.
+"""Questions about what train users said, and nothing else of the world.
 
 Before them come rows of examples: some that no user judged, which stand for what a public language model has read, and
 some by users.
 """
-WITH_TEACHER = QuestionRecipe(
-    summary_pretraining=FitConfig(
-        images=48_000, batch=16, lr=1.5e-3, warmup_steps=100, ema=0.998, decay=0.5, save_every_s=120
-    ),
-    questions=FitConfig(images=40_000, batch=16, lr=1e-3, warmup_steps=100, ema=0.998, decay=0.6, save_every_s=120),
-    sizes=Sizes(one_sided=0.15),
-)
-"""What the shipped `mini-mllm` was trained by; it also learned from a teacher and from synthetic users."""
 PREDECESSOR = QuestionRecipe(
-    summary_pretraining=None,
     questions=FitConfig(images=48_000, batch=4, lr=1e-5, warmup_steps=1, weight_decay=0.01, decay=1.0),
     asked=1,
     flip=0.0,
-    synthetic_share=0.0,
-    head_weight=0.0,
-    teacher_weight=0.0,
     freeze_vision=False,
 )
 """After learn-user-pref (arXiv 2508.08220): LoRA of rank 8, a learning rate of 1e-5 without warm-up, one question each.

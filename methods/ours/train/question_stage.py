@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from prefbench.api import PrefbenchError, TrainUser
 from prefbench.files import atomic_file
 from prefbench.models.mllms.cards import MllmCard
+from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.tuning import tune
@@ -23,27 +23,15 @@ from prefbench.training.loop import FitConfig, Progress, fit
 
 from ...shared.questions import TEMPLATES
 from .conversations import ConversationMaker, judgments, users_of
-from .curriculum.described_images import DescribedImages, whitened
-from .curriculum.history_batches import HistorySource
-from .curriculum.losses import CurriculumLosses
-from .curriculum.preference_heads import PreferenceHeads
-from .curriculum.sorted_pictures import SortedPictures
-from .curriculum.synthetic_users import SyntheticUsers
-from .curriculum.teacher import learn_teacher
 from .description_task import DescriptionRows, DescriptionTask
-from .judged_images import JudgedImages, encode_images
-from .question_batches import Drawing, QuestionBatches
+from .judged_images import JudgedImages
+from .question_batches import QuestionBatches
 from .question_recipe import QuestionRecipe
 from .question_task import QuestionTask
-from .stored_names import recipe_text
+from .sorted_pictures import SortedPictures
 from .verdict_task import VerdictRows, VerdictTask
 
-logger = logging.getLogger(__name__)
-
-IMAGE_STATES, HEADS = "seen.pt", "taste.pt"
-_PRETRAINING = ("summary_pretraining", "gathering")
-"""The folder of the first training, now and in version 0.1."""
-_COMPONENTS = 192
+IMAGE_TOKENS = "tokens.pt"
 
 
 def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
@@ -54,19 +42,6 @@ def start(card: MllmCard, folder: Path, *, device: str | None = None) -> Mllm:
     build = Entry("mllm", card.name, card.untrained).load()
     model, processor = build(TEMPLATES.texts(), folder / "reading")
     return Mllm(card, model, processor, folder=None, device=torch.device("cpu"))
-
-
-@dataclass(frozen=True)
-class Curriculum:
-    """Inputs computed from the judged images before the training; None for those that the recipe does not use."""
-
-    tokens: Tensor | None = None
-    """Image tokens, as of `encode_images`."""
-    tower: Tensor | None = None
-    """The same where they stand for pixels, since the vision tower is frozen."""
-    described: DescribedImages | None = None
-    synthetic: SyntheticUsers | None = None
-    losses: CurriculumLosses | None = None
 
 
 def teach(
@@ -82,46 +57,31 @@ def teach(
         mllm.pool_pictures()
     if recipe.freeze_vision:
         freeze_vision(mllm)
-    plan = prepare_curriculum(mllm, train_users, judged_images, recipe, folder)
-    task = QuestionTask(mllm, plan.losses, tower=plan.tower)
-
-    def train(questions: int, config: FitConfig, stage_folder: Path, users: Drawing | None, share: float) -> Progress:
-        shown = recipe.history
-        maker = ConversationMaker(
-            judged_images.load,
-            layout=shown,
-            questions=questions,
-            flip=recipe.flip,
-            paired=shown == "verdicts",
-            shows=recipe.shows,
-        )
-        batches = QuestionBatches(
-            mllm,
-            train_users,
-            judged_images,
-            maker,
-            recipe.sizes,
-            pixels=not recipe.freeze_vision,
-            verdicts=recipe.history == "verdicts",
-            full=recipe.full_histories,
-            synthetic=users,
-            synthetic_share=share,
-        )
-        return fit(
-            task, batches, config, stage_folder, made_of=_identity(train_users, replace(recipe, asked=questions))
-        )
-
-    usual = plan.synthetic, recipe.synthetic_share
+    tower = load_image_tokens(mllm, judged_images, folder / IMAGE_TOKENS) if recipe.freeze_vision else None
     progress: dict[str, Progress] = {}
-    if plan.tower is not None and (recipe.describing or recipe.sorting or recipe.verdicts):
-        progress |= _learn_from_rows(mllm, train_users, judged_images, recipe, plan.tower, folder)
-    if recipe.summary_pretraining is not None:
-        pretraining = train(0, recipe.summary_pretraining, pretraining_folder(folder), *usual)
-        progress["summary_pretraining"] = pretraining
-    progress["questions"] = train(recipe.asked, recipe.questions, folder / "questions", *usual)
-    heads = plan.losses.heads if plan.losses is not None else None
-    if heads is not None and plan.described is not None and Accelerator().is_main_process:
-        PreferenceHeads(heads.cpu(), plan.described).save(folder / HEADS)
+    if tower is not None and (recipe.describing or recipe.sorting or recipe.verdicts):
+        progress |= _learn_from_rows(mllm, train_users, judged_images, recipe, tower, folder)
+    verdicts = recipe.history == "verdicts"
+    maker = ConversationMaker(
+        judged_images.load,
+        layout=recipe.history,
+        questions=recipe.asked,
+        flip=recipe.flip,
+        paired=verdicts,
+        shows=recipe.shows,
+    )
+    batches = QuestionBatches(
+        mllm,
+        train_users,
+        judged_images,
+        maker,
+        recipe.sizes,
+        pixels=not recipe.freeze_vision,
+        verdicts=verdicts,
+        full=recipe.full_histories,
+    )
+    task, made_of = QuestionTask(mllm, tower=tower), _identity(train_users, recipe)
+    progress["questions"] = fit(task, batches, recipe.questions, folder / "questions", made_of=made_of)
     return progress
 
 
@@ -148,61 +108,12 @@ def _learn_from_rows(
     return progress
 
 
-def training_folder(name: str, folder: Path) -> Path:
-    """Folder of one of the trainings that `teach` runs, within a stage's folder."""
-    return pretraining_folder(folder) if name == "summary_pretraining" else folder / name
-
-
-def pretraining_folder(folder: Path) -> Path:
-    """Folder of the first training within a stage's folder; a training of version 0.1 keeps its old folder."""
-    now, former = (folder / name for name in _PRETRAINING)
-    return former if former.is_dir() else now
-
-
-def prepare_curriculum(
-    mllm: Mllm, train_users: Sequence[TrainUser], judged_images: JudgedImages, recipe: QuestionRecipe, folder: Path
-) -> Curriculum:
-    """Encodes each judged image once, describes it along directions that matter to users, and trains the teacher."""
-    if not (recipe.freeze_vision or recipe.has_curriculum):
-        return Curriculum()
-    states, tokens = load_image_states(mllm, judged_images, folder / IMAGE_STATES)
-    if not recipe.has_curriculum:
-        return Curriculum(tokens, tokens if recipe.freeze_vision else None)
-    logger.info("learning what %d users care about from their judgments", len(train_users))
-    described = describe(train_users, judged_images, states, steps=recipe.metric_steps)
-    synthetic = SyntheticUsers(train_users, described) if recipe.synthetic_share else None
-    teacher = None
-    if recipe.teacher_weight:
-        source = HistorySource(train_users, judged_images.rows, described.features, synthetic)
-        teacher = learn_teacher(source, steps=recipe.teacher_steps)
-    losses = None
-    if recipe.head_weight or teacher is not None:
-        losses = CurriculumLosses(
-            mllm.width,
-            described.features,
-            head_weight=recipe.head_weight,
-            teacher=teacher,
-            teacher_weight=recipe.teacher_weight,
-        )
-    return Curriculum(tokens, tokens if recipe.freeze_vision else None, described, synthetic, losses)
-
-
 def _identity(train_users: Sequence[TrainUser], recipe: QuestionRecipe) -> str:
     """Identifies everything but the lengths, which a longer training may change: also which rows were learned from."""
     nothing, rows = FitConfig(images=0), ("describing", "sorting", "verdicts")
     learned = [name for name in rows if getattr(recipe, name) is not None]
-    how = replace(recipe, summary_pretraining=None, questions=nothing, describing=None, sorting=None, verdicts=None)
-    text = f"({recipe_text(how)}, {users_of(train_users)!r})" + (f" {learned}" if learned else "")
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def describe(
-    train_users: Sequence[TrainUser], judged_images: JudgedImages, states: Tensor, *, steps: int
-) -> DescribedImages:
-    """All judged images, by phrases and by directions that users care about; `states` as of `encode_images`."""
-    components = whitened(states, _COMPONENTS)
-    metric = learn_teacher(HistorySource(train_users, judged_images.rows, components), hidden=0, steps=steps).metric
-    return DescribedImages.of(train_users, components, metric)
+    how = replace(recipe, questions=nothing, describing=None, sorting=None, verdicts=None)
+    return hashlib.sha256(repr((how, learned, users_of(train_users))).encode()).hexdigest()
 
 
 def freeze_vision(mllm: Mllm) -> None:
@@ -212,8 +123,8 @@ def freeze_vision(mllm: Mllm) -> None:
         module.requires_grad_(False)
 
 
-def load_image_states(mllm: Mllm, judged_images: JudgedImages, path: Path) -> tuple[Tensor, Tensor]:
-    """The judged images' states by `encode_images`, loaded from `path` where it holds them.
+def load_image_tokens(mllm: Mllm, judged_images: JudgedImages, path: Path) -> Tensor:
+    """The judged images' tokens by `encode_images`, loaded from `path` where it holds them.
 
     Raises:
         PrefbenchError: `path` holds another number of images.
@@ -221,10 +132,10 @@ def load_image_states(mllm: Mllm, judged_images: JudgedImages, path: Path) -> tu
     with Accelerator().main_process_first():
         if not path.exists():
             with atomic_file(path) as temporary:
-                torch.save(encode_images(mllm, judged_images.images), temporary)
-    states, tokens = torch.load(path, weights_only=True)
-    if len(states) != len(judged_images.images):
+                torch.save(encode_images(mllm, judged_images.images).tokens, temporary)
+    tokens: Tensor = torch.load(path, weights_only=True)
+    if len(tokens) != len(judged_images.images):
         raise PrefbenchError(
-            f"{path} is of {len(states)} pictures, this training of {len(judged_images.images)}; use another --out"
+            f"{path} is of {len(tokens)} pictures, this training of {len(judged_images.images)}; use another --out"
         )
-    return states, tokens
+    return tokens

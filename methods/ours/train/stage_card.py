@@ -14,8 +14,6 @@ from prefbench.run.environment import hardware, versions
 from prefbench.training.figures import as_card
 from prefbench.training.loop import Progress
 
-from .stored_names import completed
-
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -52,7 +50,7 @@ def finished_card(path: Path, recipe: DataclassInstance, data: Card) -> Card | N
     if not path.is_file():
         return None
     card: Card = json.loads(path.read_text(encoding="utf-8"))
-    same = completed(card["recipe"], recipe) == json.loads(json.dumps(asdict(recipe)))
+    same = card["recipe"] == json.loads(json.dumps(asdict(recipe)))
     return card if same and all(card["data"].get(name) == value for name, value in data.items()) else None
 
 

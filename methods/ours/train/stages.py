@@ -29,7 +29,6 @@ def train(
     backbone: Annotated[str | None, "backbone"] = None,
     mllm: Annotated[str, "mllm"] = Sources.mllm,
     image_tower: str | None = None,
-    teacher: bool = False,
     targets: Targets | None = None,
     layers: LayerRule | None = None,
     alignment: Alignment | None = None,
@@ -40,8 +39,8 @@ def train(
 ) -> Card | None:
     """Runs all stages or one; returns the last one's card, in the main process alone.
 
-    `request.images` is the length of the stage that is named: conversations for `questions`, whose summary
-    pretraining is shortened alike, and images for `injection`. Without a stage the same call again goes on where the
+    `request.images` is the length of the stage that is named: conversations for `questions`, whose rows before them
+    are shortened alike, and images for `injection`. Without a stage the same call again goes on where the
     last one stopped.
 
     Args:
@@ -50,8 +49,6 @@ def train(
         backbone: a registered backbone or a folder; None for the suite's.
         mllm: a registered language model or a folder.
         image_tower: a hub id or a folder in place of the CLIP image tower that belongs to the backbone.
-        teacher: train the miniature's language model by the recipe of version 0.2's weights, with a teacher, heads and
-            synthetic users; without it, by questions alone.
         targets: what the injection learns to draw: other pictures that the user likes (`likes`), those alone that were
             chosen from a pair (`chosen`), or the best of some by the language model's own verdicts (`picks`).
         layers: which layers make up the user vector: those that the probes chose (`chosen`), or others that a layer
@@ -77,7 +74,7 @@ def train(
         raise PrefbenchError(f"--images must be at least 1, got {request.images}")
     options = Options(targets, layers, alignment, alignment_weight, train_users, attention_rate, seed)
     _check(options)
-    job = Job(request, Sources(suite, backbone, mllm, image_tower, teacher), stage, options)
+    job = Job(request, Sources(suite, backbone, mllm, image_tower), stage, options)
     card: Card | None = None
     for name in STAGES if stage is None else [stage]:
         logger.info("ours: stage %s", name)

@@ -23,7 +23,7 @@ from prefbench.training.frozen import store_trained_alone
 from prefbench.training.loop import Batch
 
 from ...shared.questions import TEMPLATES
-from .curriculum.sorted_pictures import SortedPictures
+from .sorted_pictures import SortedPictures
 
 PICTURES = 32
 """Pictures per row."""

@@ -133,7 +133,6 @@ class Mllm:
         """`batch` with what training needs beside it.
 
         - `labels` (B, tokens): the taught turns of the assistant and their ends, all else `IGNORED`.
-        - `opened` (B,): the column of the last token before the assistant first speaks.
         - `seen_at` (B, tokens): which image of the batch a token stands for, counted from 0; -1 for text.
 
         Raises:
@@ -144,18 +143,16 @@ class Mllm:
         inputs = self.batch(conversations, to_be_answered=False, pixels=pixels)
         ids = inputs["input_ids"].cpu()
         text = (inputs["attention_mask"].cpu() == 1) & ~torch.isin(ids, torch.tensor([*self._renderer.picture_tokens]))
-        labels, opened = torch.full_like(ids, IGNORED), torch.empty(len(ids), dtype=torch.long)
+        labels = torch.full_like(ids, IGNORED)
         for row, conversation in enumerate(conversations):
             tokens, columns = self._renderer.tokens(conversation), torch.nonzero(text[row]).flatten()
             if ids[row, columns].tolist() != [token.id for token in tokens]:
                 raise PrefbenchError(f"{self.card.name}: its processor rewrites text; answers cannot be found in it")
-            answer_columns = columns[torch.tensor([token.by_assistant for token in tokens])]
-            if not len(answer_columns):
+            if not any(token.by_assistant for token in tokens):
                 raise PrefbenchError("a conversation to learn from needs a turn of the assistant")
             target_columns = columns[torch.tensor([token.taught for token in tokens])]
             labels[row, target_columns] = ids[row, target_columns]
-            opened[row] = answer_columns[0] - 1
-        targets = {"labels": labels, "opened": opened, "seen_at": self._seen_at(ids)}
+        targets = {"labels": labels, "seen_at": self._seen_at(ids)}
         return inputs | {name: value.to(self.device) for name, value in targets.items()}
 
     def _seen_at(self, ids: Tensor) -> Tensor:

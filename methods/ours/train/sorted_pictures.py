@@ -16,8 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .described_images import whitened
-
 DIRECTIONS = 128
 """Directions of the image tokens by which pictures are compared."""
 MOST = 3
@@ -42,7 +40,7 @@ class SortedPictures:
 
     def __init__(self, tokens: Tensor, prompts: Sequence[str]) -> None:
         features = _without_prompts(tokens.flatten(1), prompts)
-        self.looks: NDArray[np.float32] = whitened(features, DIRECTIONS, left=_SPREAD).numpy()
+        self.looks: NDArray[np.float32] = _components(features).numpy()
 
     def __call__(self, rng: np.random.Generator, pictures: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of the pictures of each side, as many of the one as of the other."""
@@ -52,6 +50,19 @@ class SortedPictures:
         rows = rows[np.argsort(self.looks[rows] @ rule)]
         least, most = rng.permutation(rows[:pictures]), rng.permutation(rows[-pictures:])
         return most[: pictures // 2], least[: pictures // 2]
+
+
+def _components(features: Tensor) -> Tensor:
+    """Principal components of features (N, D): (N, DIRECTIONS), of each of which `_SPREAD` of the deviation is left."""
+    sample = features[torch.linspace(0, len(features) - 1, min(len(features), 8000)).long()].float()
+    mean = sample.mean(0)
+    # The randomised SVD draws from torch's global generator; later draws must not depend on that.
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(0)
+    _, _, axes = torch.svd_lowrank(sample - mean, q=min(DIRECTIONS, *sample.shape), niter=4)
+    torch.set_rng_state(generator_state)
+    scores = torch.cat([(chunk.float() - mean) @ axes for chunk in torch.split(features, _AT_ONCE)])
+    return scores / scores.std(0).clamp(min=1e-6) ** (1 - _SPREAD)
 
 
 def _without_prompts(features: Tensor, prompts: Sequence[str]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Histories and images to ask about, as rows of features: what the teacher learns from."""
+"""Histories and pictures to ask about, as rows of features: what a preference model learns from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from prefbench.api import TrainUser
 
-from ..conversations import Persona, Sizes, at_most, pick
-from .synthetic_users import SyntheticUsers
+from ..ours.train.conversations import Persona, Sizes, at_most, pick
 
 USERS, QUERIES = 64, 16
 """Users per batch, and images that each of them is asked about."""
@@ -34,19 +33,15 @@ class HistoryBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class HistorySource:
-    """Users whose histories a teacher learns from.
+    """Users whose histories a preference model learns from.
 
     Args:
         rows: digest of an image to its row of `features` (N, D).
-        synthetic: draws synthetic users; None for real ones alone.
-        synthetic_share: share of synthetic users in a batch.
     """
 
     train_users: Sequence[TrainUser]
     rows: Mapping[str, int]
     features: Tensor
-    synthetic: SyntheticUsers | None = None
-    synthetic_share: float = 0.8
     sizes: Sizes = field(default_factory=Sizes)
 
     def draw(self, rng: np.random.Generator) -> HistoryBatch:
@@ -65,9 +60,7 @@ class HistorySource:
 
     def _history(self, rng: np.random.Generator) -> tuple[list[tuple[int, int]], list[list[int]]]:
         """Sign and row of each image that a random user's history shows; rows of the likes and dislikes it does not."""
-        made_up = self.synthetic is not None and rng.random() < self.synthetic_share
-        train_user = self.synthetic(rng) if self.synthetic is not None and made_up else pick(self.train_users, rng)
-        persona = Persona.of(train_user, flipped=rng.random() < 0.5)
+        persona = Persona.of(pick(self.train_users, rng), flipped=rng.random() < 0.5)
         sides = [
             [self.rows[side[int(i)].picture.digest] for i in rng.permutation(len(side))]
             for side in (persona.liked, persona.disliked)

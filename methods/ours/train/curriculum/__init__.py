@@ -1,1 +1,0 @@
-"""Auxiliary training for a model that starts from random weights; pretrained models do without it."""
