@@ -11,7 +11,7 @@ import pytest
 
 from prefbench.api import History, Judgment, TrainUser
 from prefbench.methods.ours.train.history_states import TrainingHistory, draw_histories, read_histories
-from prefbench.methods.ours.train.injection_recipe import MINIATURE, SHIPPED, InjectionRecipe
+from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.vectors import Layers
 from prefbench.models.mllms.model import Mllm
@@ -36,13 +36,13 @@ def person(user: int, *, rated: bool = False, each: int = 14) -> TrainUser:
     return TrainUser(History(f"user {user}", liked, disliked), ("red", "with a star"), ("blue",))
 
 
-def drawn(users: Sequence[TrainUser], recipe: InjectionRecipe = MINIATURE, **changes: Any) -> list[TrainingHistory]:
-    return draw_histories(users, replace(recipe, histories=MANY, **changes))
+def drawn(users: Sequence[TrainUser], *, flipped: float = 0.0, **changes: Any) -> list[TrainingHistory]:
+    return draw_histories(users, replace(MINIATURE, histories=MANY, flipped=flipped, **changes))
 
 
 def test_a_target_is_another_like_under_a_prompt_that_the_history_does_not_show() -> None:
-    for history, wanted, likes, whole in drawn([person(0)]):
-        assert whole == person(0).history
+    for history, wanted, likes, whole, opposite in drawn([person(0)]):
+        assert (whole, opposite) == (person(0).history, False)
         digests = {judgment.picture.digest for judgment in (*history.liked, *history.disliked)}
         prompts = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
         assert wanted
@@ -82,12 +82,14 @@ def test_without_dislikes_likes_alone_are_shown() -> None:
 
 
 def test_users_are_as_they_are_unless_the_recipe_reverses_them() -> None:
-    new, old = (drawn([person(0)], recipe) for recipe in (MINIATURE, SHIPPED))
+    new, old = (drawn([person(0)], flipped=share) for share in (0.0, 0.5))
     assert {one.likes for one in new} == {"red, with a star"}
     assert {one.likes for one in old} == {"red, with a star", "blue"}
-    reversed_ = [one for one in old if one.likes == "blue"]
+    reversed_ = [one for one in old if one.opposite]
+    assert {one.likes for one in reversed_} == {"blue"}
     assert len(reversed_) == pytest.approx(MANY / 2, abs=MANY / 5)
-    assert not any(judgment.liked for one in reversed_ for judgment in (*one.wanted, *one.whole.liked))
+    assert not any(judgment.liked for one in reversed_ for judgment in (*one.wanted, *one.history.liked))
+    assert {one.whole for one in old} == {person(0).history}, "what picks are made after is the user's own"
 
 
 def test_histories_are_read_whatever_their_sizes(mllm: Mllm) -> None:
