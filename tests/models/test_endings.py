@@ -11,7 +11,7 @@ from PIL import Image
 
 from prefbench.methods.shared.questions import TEMPLATES, Examples
 from prefbench.methods.shared.verdicts import Verdicts
-from prefbench.models.mllms.endings import reads_side_by_side
+from prefbench.models.mllms.endings import packed, reads_side_by_side
 from prefbench.models.mllms.images import encode_images
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.pooling import narrow_local_layers
@@ -58,6 +58,26 @@ def test_verdicts_in_one_row_are_those_of_rows_of_their_own(pooled: Mllm, exampl
     torch.testing.assert_close(rows.tolist(), alone, atol=1e-5, rtol=0)
     few = Verdicts(pooled, batch=5, seen=seen._seen).after(examples, "", PICTURES)
     torch.testing.assert_close(few.tolist(), seen.after(examples, "", PICTURES).tolist(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("window")
+@torch.no_grad()
+def test_packed_endings_are_read_as_if_each_followed_what_it_sees_alone(pooled: Mllm) -> None:
+    """Of different lengths, behind different shares of their rows."""
+    generator = torch.Generator().manual_seed(0)
+    words = torch.arange(len(pooled.tokenizer))[[*pooled.tokenizer.get_vocab().values()]]
+    words = words[words != pooled.model.config.image_token_id]
+    rows, endings = (words[torch.randint(len(words), size, generator=generator)] for size in ((3, 20), (3, 4, 5)))
+    seen, lengths = torch.tensor([20, 7, 1]), [1, 5, 3, 2]
+    logits = pooled.model(**packed(pooled.model, rows, endings, seen), use_cache=False).logits
+    plain = pooled.model(input_ids=rows, use_cache=False).logits
+    torch.testing.assert_close(logits[:, :20], plain, atol=1e-4, rtol=0)
+    for row in range(3):
+        for ending, length in enumerate(lengths):
+            alone = torch.cat([rows[row, : seen[row]], endings[row, ending, :length]])[None]
+            expected = pooled.model(input_ids=alone, use_cache=False).logits[0, -1]
+            found = logits[row, 20 + 5 * ending + length - 1]
+            torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
 def test_models_whose_local_layers_are_not_named_are_left_to_rows_of_their_own(pooled: Mllm) -> None:

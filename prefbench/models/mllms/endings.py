@@ -1,7 +1,6 @@
-"""Many endings of one conversation, a shared prefix with one KV cache: in rows, or packed into a single row.
+"""Many endings of one conversation: in rows with a shared KV cache, or packed into the conversation's own row.
 
-Packed, each ending sees the prefix and itself alone by a block-diagonal attention mask, and the cache is not copied for
-each of them.
+Packed, each ending sees the conversation and itself alone, by a block-diagonal mask, and nothing is read twice.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def reads_side_by_side(model: Any) -> bool:
 
 
 class Beginning:
-    """What all rows begin with, read once.
+    """What all endings follow, read once.
 
     Args:
         model: a language model, in evaluation.
@@ -58,9 +57,12 @@ class Beginning:
         begin, length = self._length, len(ending)
         places = torch.arange(begin, begin + length, device=ending.device).repeat(many)
         ends = torch.arange(length - 1, many * length, length, device=ending.device)
+        own = torch.arange(many, device=ending.device).repeat_interleave(length)
+        before = torch.arange(begin, device=ending.device)
+        keys = torch.cat([torch.full_like(before, BEGINNING), own]), torch.cat([before, places])
         out = self._model(
             input_ids=ending.repeat(many)[None],
-            attention_mask=_masks(self._model, begin, length, places),
+            attention_mask=masks(self._model, (own, places), keys, torch.tensor([begin], device=ending.device), begin),
             position_ids=places[None],
             cache=copy.deepcopy(self._cache),
             use_cache=True,
@@ -71,25 +73,62 @@ class Beginning:
         return logits
 
 
-def _masks(model: Any, begin: int, length: int, places: Tensor) -> Tensor | dict[str, Tensor]:
-    """What each token of the endings sees (1, 1, N T, begin + N T); of local layers, whose caches are short, less."""
-    config, rows = model.config.get_text_config(), len(places)
-    own = torch.arange(rows, device=places.device) // length
-    past = places.new_ones(rows, begin, dtype=torch.bool)
-    among = (own[:, None] == own[None]) & (places[:, None] >= places[None])
-    everything = torch.cat([past, among], 1)
+BEGINNING = -1
+"""The number of the ending that a token of the beginning belongs to."""
+
+
+def packed(model: Any, rows: Tensor, endings: Tensor, seen: Tensor) -> dict[str, Any]:
+    """Inputs of rows with their endings packed behind them, of a model that `reads_side_by_side`.
+
+    Args:
+        rows: tokens (B, L).
+        endings: tokens (B, K, T), shorter ones padded on the right.
+        seen: (B,) how many tokens of its row an ending sees; it stands as if it followed these.
+
+    Returns:
+        `input_ids` (B, L + K T), `position_ids` and `attention_mask`.
+    """
+    (batch, length), (_, many, each) = rows.shape, endings.shape
+    device = rows.device
+    own = torch.cat([
+        torch.full((length,), BEGINNING, device=device),
+        torch.arange(many, device=device).repeat_interleave(each),
+    ])  # fmt: skip
+    behind = (seen[:, None] + torch.arange(each, device=device)).repeat(1, many)
+    places = torch.cat([torch.arange(length, device=device).expand(batch, -1), behind], 1)
+    return {
+        "input_ids": torch.cat([rows, endings.flatten(1)], 1),
+        "position_ids": places,
+        "attention_mask": masks(model, (own, places), (own, places), seen),
+    }
+
+
+def masks(
+    model: Any, queries: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor], seen: Tensor, cached: int = 0
+) -> Tensor | dict[str, Tensor]:
+    """What tokens see, as additive attention masks (B, 1, Q, K) for the kinds of layers that a model has.
+
+    Args:
+        queries, keys: of their tokens, the ending that each belongs to, (Q,) and (K,), and its place, (B, Q) and (B, K)
+            or without B where all rows are alike.
+        seen: (B,) how many tokens of the beginning endings see.
+        cached: how many of the keys are in a cache; that of local layers holds the last ones alone.
+    """
+    (own, at), (whose, where) = queries, keys
+    at, where = at.expand(len(seen), -1), where.expand(len(seen), -1)
+    of_beginning = (whose == BEGINNING) & (where < seen[:, None])
+    alike = own[:, None] == whose[None]
+    everything = (alike[None] | of_beginning[:, None]) & (at[:, :, None] >= where[:, None])
+    config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     if kinds is None:
         return _additive(everything, model.dtype)
-    window = getattr(config, "sliding_window", None) or begin + length
-    keys = torch.cat([torch.arange(begin, device=places.device), places])
-    local = everything & (places[:, None] - keys[None] < window)
-    n_past = min(begin, window - 1)
-    masks = {"full_attention": everything, "sliding_attention": local[:, begin - n_past :]}
-    return {kind: _additive(masks[kind], model.dtype) for kind in set(kinds)}
+    window = getattr(config, "sliding_window", None) or int(at.max()) + 1
+    local = everything & (at[:, :, None] - where[:, None] < window)
+    visible = {"full_attention": everything, "sliding_attention": local[..., max(0, cached - (window - 1)) :]}
+    return {kind: _additive(visible[kind], model.dtype) for kind in set(kinds)}
 
 
 def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """As an additive attention mask."""
     mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
