@@ -60,6 +60,18 @@ def test_verdicts_in_one_row_are_those_of_rows_of_their_own(pooled: Mllm, exampl
     torch.testing.assert_close(few.tolist(), seen.after(examples, "", PICTURES).tolist(), atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+def test_packed_endings_see_no_padding(pooled: Mllm) -> None:
+    words = torch.tensor([*pooled.tokenizer.get_vocab().values()])[:9]
+    words = words[words != pooled.model.config.image_token_id]
+    row, ending, seen = words[:5][None], words[5:7][None, None], torch.tensor([4])
+    alone = pooled.model(**packed(pooled.model, row, ending, seen), use_cache=False).logits[0, -1]
+    padded = torch.cat([torch.zeros(1, 3, dtype=row.dtype), row], 1)
+    mask = (torch.arange(8) >= 3).long()[None]
+    inputs = packed(pooled.model, padded, ending, seen + 3, mask)
+    torch.testing.assert_close(pooled.model(**inputs, use_cache=False).logits[0, -1], alone, atol=1e-4, rtol=0)
+
+
 @pytest.mark.usefixtures("window")
 @torch.no_grad()
 def test_packed_endings_are_read_as_if_each_followed_what_it_sees_alone(pooled: Mllm) -> None:

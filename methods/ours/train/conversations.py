@@ -72,6 +72,8 @@ class TrainingConversation:
     conversation: Conversation
     signs: tuple[int, ...]
     """Sign of each image: 1 in the history as liked, -1 as disliked, 0 elsewhere."""
+    flipped: bool
+    """Whether it is with the opposite of the user."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class ConversationMaker:
         Args:
             sizes: how many likes and dislikes to show, at most.
         """
-        persona = Persona.of(train_user, flipped=rng.random() < self.flip)
+        flipped = bool(rng.random() < self.flip)
+        persona = Persona.of(train_user, flipped=flipped)
         n_liked, n_disliked = sizes
         liked, disliked = _shuffled(persona.liked, rng), _shuffled(persona.disliked, rng)
         n_liked, n_disliked = at_most(n_liked, liked), at_most(n_disliked, disliked)
@@ -107,7 +110,7 @@ class ConversationMaker:
         for kind in rng.choice(len(kinds), size=self.questions, p=self._shares(persona, train_user)):
             turns += kinds[kind](persona, train_user, rest, rng)
             signs += [0] * len(turns[-2].images)
-        return TrainingConversation([Turn("user", (*history, *turns[0].parts)), *turns[1:]], tuple(signs))
+        return TrainingConversation([Turn("user", (*history, *turns[0].parts)), *turns[1:]], tuple(signs), flipped)
 
     def _history(self, examples: Examples, rng: np.random.Generator) -> tuple[list[Part], list[int]]:
         """The history in a random order that the layout allows, and the sign of each of its images."""

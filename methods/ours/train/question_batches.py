@@ -14,8 +14,9 @@ from prefbench.models.mllms.conversation import images_of
 from prefbench.models.mllms.model import Mllm
 from prefbench.training.loop import Batch
 
-from .conversations import ConversationMaker, Sizes, pick
+from .conversations import ConversationMaker, Sizes
 from .judged_images import JudgedImages
+from .phrase_labels import PhraseLabels
 
 
 class QuestionBatches:
@@ -25,6 +26,7 @@ class QuestionBatches:
         pixels: False leaves them out, where the task has the vision tower's image tokens.
         verdicts: whether a loss is taken on the word after each image of the history; needs the layout `verdicts`.
         full: share of the batches whose histories are as long as can be; the others are of random sizes.
+        phrases: draws phrases that are asked about behind each history, as in `VerdictRows`; None for none.
     """
 
     def __init__(
@@ -38,20 +40,27 @@ class QuestionBatches:
         pixels: bool = True,
         verdicts: bool = False,
         full: float = 0.0,
+        phrases: PhraseLabels | None = None,
     ) -> None:
         self.mllm, self.train_users, self.judged_images = mllm, train_users, judged_images
         self.maker, self.sizes, self.pixels = maker, sizes, pixels
-        self.verdicts, self.full = verdicts, full
+        self.verdicts, self.full, self.phrases = verdicts, full, phrases
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         sizes = self._sizes(rng)
-        examples = [self.maker(pick(self.train_users, rng), rng, sizes) for _ in range(size)]
+        users = rng.integers(len(self.train_users), size=size).tolist()
+        examples = [self.maker(self.train_users[user], rng, sizes) for user in users]
         conversations = [one.conversation for one in examples]
         batch: dict[str, Tensor] = self.mllm.training_batch(conversations, pixels=self.pixels)
         images = [image for conversation in conversations for image in images_of(conversation)]
         batch["shown"] = torch.tensor([self.judged_images.row_of_image(image) for image in images])
         if self.verdicts:
             _teach_verdicts(batch, [sign for one in examples for sign in one.signs], self.mllm.tokenizer)
+        if self.phrases:
+            told = [self.phrases.of_user(u, rng, flipped=one.flipped) for u, one in zip(users, examples, strict=True)]
+            asked, preferred = (torch.from_numpy(np.stack(part)) for part in zip(*told, strict=True))
+            after = self.mllm.after_histories(batch["input_ids"], [one.signs for one in examples])
+            return batch | {"asked": asked, "preferred": preferred, "after": after}
         return batch
 
     def _sizes(self, rng: np.random.Generator) -> tuple[int, int]:

@@ -26,6 +26,8 @@ class QuestionRecipe:
         sorting, verdicts: then trainings on rows of pictures (`verdict_task.py`), sorted by hidden rules, without
             users, and judged by users; None leaves them out. All three need a frozen vision tower.
         ruled: share of the rows of users' verdicts that are still sorted by a rule.
+        phrases: whether phrases are asked about behind rows and histories, where users' likes are known in words
+            (`phrase_labels.py`).
         populations: so many other populations of the suite's train users are learned from as well, where it has any.
     """
 
@@ -42,6 +44,7 @@ class QuestionRecipe:
     sorting: FitConfig | None = None
     verdicts: FitConfig | None = None
     ruled: float = 0.25
+    phrases: bool = True
     populations: int = 0
 
     def shortened(self, share: float) -> QuestionRecipe:
@@ -64,7 +67,7 @@ def _shorter(fit: FitConfig, share: float) -> FitConfig:
 
 _ROWS = FitConfig(images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120)
 MINIATURE = QuestionRecipe(
-    questions=FitConfig(images=40_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
+    questions=FitConfig(images=24_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
     asked=4,
     shows=0.25,

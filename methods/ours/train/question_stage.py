@@ -25,6 +25,7 @@ from ...shared.questions import TEMPLATES
 from .conversations import ConversationMaker, judgments, users_of
 from .description_task import DescriptionRows, DescriptionTask
 from .judged_images import JudgedImages
+from .phrase_labels import PhraseLabels
 from .question_batches import QuestionBatches
 from .question_recipe import QuestionRecipe
 from .question_task import QuestionTask
@@ -59,8 +60,11 @@ def teach(
         freeze_vision(mllm)
     tower = load_image_tokens(mllm, judged_images, folder / IMAGE_TOKENS) if recipe.freeze_vision else None
     progress: dict[str, Progress] = {}
+    phrases = PhraseLabels(train_users, judged_images.rows) if recipe.phrases and mllm.asks_phrases else None
+    if phrases:
+        mllm.ask_about(phrases.phrases)
     if tower is not None and (recipe.describing or recipe.sorting or recipe.verdicts):
-        progress |= _learn_from_rows(mllm, train_users, judged_images, recipe, tower, folder)
+        progress |= _learn_from_rows(mllm, train_users, judged_images, recipe, tower, phrases, folder)
     verdicts = recipe.history == "verdicts"
     maker = ConversationMaker(
         judged_images.load,
@@ -79,6 +83,7 @@ def teach(
         pixels=not recipe.freeze_vision,
         verdicts=verdicts,
         full=recipe.full_histories,
+        phrases=phrases,
     )
     task, made_of = QuestionTask(mllm, tower=tower), _identity(train_users, recipe)
     progress["questions"] = fit(task, batches, recipe.questions, folder / "questions", made_of=made_of)
@@ -91,11 +96,12 @@ def _learn_from_rows(
     judged_images: JudgedImages,
     recipe: QuestionRecipe,
     tower: Tensor,
+    phrases: PhraseLabels | None,
     folder: Path,
 ) -> dict[str, Progress]:
     """The trainings on rows of pictures; without any words for pictures none describes them."""
     prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
-    task, rules = VerdictTask(mllm, tower), SortedPictures(tower, prompts)
+    task, rules = VerdictTask(mllm, tower, mllm.card.phrases), SortedPictures(tower, prompts)
     made_of, progress = _identity(train_users, recipe), {}
     described = DescriptionRows(mllm, train_users, judged_images)
     if recipe.describing is not None and described:
@@ -103,7 +109,7 @@ def _learn_from_rows(
         progress["describing"] = fit(DescriptionTask(mllm, tower), described, recipe.describing, place, made_of=made_of)
     for name, config, ruled in (("sorting", recipe.sorting, 1.0), ("verdicts", recipe.verdicts, recipe.ruled)):
         if config is not None:
-            rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled)
+            rows = VerdictRows(train_users, judged_images.rows, rules, flip=recipe.flip, ruled=ruled, phrases=phrases)
             progress[name] = fit(task, rows, config, folder / name, made_of=made_of)
     return progress
 

@@ -14,14 +14,15 @@ from prefbench.training.loop import Batch
 
 _FIRST_WORD = 5.0
 """Weight of an answer's first word, yes or no; in an unweighted mean over words it hardly counts."""
-_NOT_INPUTS = ("shown", "seen_at", "labels")
+_NOT_INPUTS = ("shown", "seen_at", "labels", "asked", "preferred", "after")
 """Entries of a batch that the language model does not take."""
 
 
 class QuestionTask(nn.Module):
-    """The language loss on the answers.
+    """The language loss on the answers, and that of verdicts on phrases behind the history, where some are asked about.
 
-    Batch: what `Mllm.training_batch` returns, with `shown` (I,), the row of each of its images among the judged ones.
+    Batch: what `Mllm.training_batch` returns, with `shown` (I,), the row of each of its images among the judged ones;
+    of phrases `asked`, `preferred` (B, 8) and `after` (B,), the column that they stand at.
 
     Args:
         tower: image tokens (N, tokens, W) of all judged images, from a frozen vision tower and connector, in place of
@@ -30,13 +31,19 @@ class QuestionTask(nn.Module):
 
     def __init__(self, mllm: Mllm, *, tower: Tensor | None = None) -> None:
         super().__init__()
-        self.model = mllm.model
+        self.model, self._phrases = mllm.model, mllm.phrases(mllm.card.phrases)
         self.tower = tower  # stays in main memory: it may be larger than an accelerator's
         store_trained_alone(self)
 
     def forward(self, batch: Batch) -> Tensor:
-        out = self.model(**self._inputs(batch), use_cache=False)
-        return _language_loss(out.logits, batch["labels"])
+        inputs, labels = self._inputs(batch), batch["labels"]
+        if "asked" not in batch:
+            return _language_loss(self.model(**inputs, use_cache=False).logits, labels)
+        inputs, ends = self._phrases.behind(self.model, inputs, batch["asked"], batch["after"])
+        logits = self.model(**inputs, use_cache=False).logits
+        return _language_loss(logits[:, : labels.shape[1]], labels) + self._phrases.loss(
+            logits, ends, batch["preferred"]
+        )
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         """The inputs of the language model."""

@@ -1,12 +1,14 @@
 """Rows of judged pictures: where a fresh model learns to judge a picture by those before it.
 
-In a conversation little is about that; here the word after each picture is all that is taught.
+In a conversation little is about that; here the word after each picture is all that is taught, and that after phrases
+behind the row: would the user who likes these pictures like "gray colors"?
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +25,15 @@ from prefbench.training.frozen import store_trained_alone
 from prefbench.training.loop import Batch
 
 from ...shared.questions import TEMPLATES
+from .phrase_labels import PhraseLabels
 from .sorted_pictures import SortedPictures
 
 PICTURES = 32
 """Pictures per row."""
 _UNEVEN = 3
 """Pictures by which one side may have more than half of a row."""
+_FEWEST = 4
+"""Pictures after which a phrase is asked about, at least."""
 
 
 class VerdictRows:
@@ -39,6 +44,7 @@ class VerdictRows:
         flip: share of the rows with the opposite of a user.
         rules: draws the pictures of a rule.
         ruled: share of the rows that are sorted by a rule.
+        phrases: draws the phrases that are asked about; None, or of users without words, for none.
     """
 
     def __init__(
@@ -49,31 +55,48 @@ class VerdictRows:
         *,
         flip: float,
         ruled: float,
+        phrases: PhraseLabels | None = None,
     ) -> None:
-        self.rules, self.flip, self.ruled = rules, flip, ruled
+        self.rules, self.flip, self.ruled, self.phrases = rules, flip, ruled, phrases
         histories = [train_user.history for train_user in train_users]
         self._sides = [(_rows(h.liked, rows), _rows(h.disliked, rows)) for h in histories]
         self._pairs = [(_pairs(h.liked), _pairs(h.disliked)) for h in histories]
 
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
-        """`shown` (B, 32) rows of images and `liked` (B, 32) in {0, 1}."""
-        rows = [self._row(rng) for _ in range(size)]
-        shown, liked = (np.stack(part) for part in zip(*rows, strict=True))
-        return {"shown": torch.from_numpy(shown), "liked": torch.from_numpy(liked)}
+        """`shown` (B, 32) rows of images and `liked` (B, 32) in {0, 1}.
 
-    def _row(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        sides = self.rules(rng, PICTURES) if rng.random() < self.ruled else self._of_user(rng)
+        With phrases also `asked` (B, 8), their numbers, `preferred` (B, 8) in {0, 1, IGNORED}, and `after` (B,) how
+        many of the pictures they are asked about after.
+        """
+        rows = [self._row(rng) for _ in range(size)]
+        return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+
+    def _row(self, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+        ruled = rng.random() < self.ruled
+        user, flipped = int(rng.integers(len(self._sides))), bool(rng.random() < self.flip)
+        sides = self.rules(rng, PICTURES) if ruled else self._of_user(user, flipped, rng)
         shown, liked = np.concatenate(sides), np.repeat([1, 0], [len(side) for side in sides])
         order = rng.permutation(PICTURES)
-        return shown[order], liked[order]
+        row = {"shown": shown[order], "liked": liked[order]}
+        if not self.phrases:
+            return row
+        after = int(rng.integers(_FEWEST, PICTURES + 1))
+        told = (
+            self.phrases.of_pictures(row["shown"][:after], row["liked"][:after], rng)
+            if ruled
+            else self.phrases.of_user(user, rng, flipped=flipped)
+        )
+        return row | dict(zip(("asked", "preferred"), told, strict=True)) | {"after": np.array(after)}
 
-    def _of_user(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _of_user(
+        self, user: int, flipped: bool, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Random pictures of each side, about as many of the one as of the other; a short side is used again.
 
         Of a pair one picture alone: pictures of one prompt are alike, and the other one is known to be on the other
         side, so that with both a row taught that what is alike is judged differently.
         """
-        user, order = int(rng.integers(len(self._sides))), (1, 0) if rng.random() < self.flip else (0, 1)
+        order = (1, 0) if flipped else (0, 1)
         (liked, disliked), (first, second) = ([of[user][side] for side in order] for of in (self._sides, self._pairs))
         many = PICTURES // 2 + int(rng.integers(-_UNEVEN, _UNEVEN + 1))
         chosen = rng.permutation(len(liked))[:many]
@@ -83,19 +106,20 @@ class VerdictRows:
 
 
 class VerdictTask(nn.Module):
-    """Cross-entropy of the word after each picture, given the pictures and words before it.
+    """Cross-entropy of the word after each picture, given the pictures and words before it, and of that after phrases.
 
     Between the two words alone: to make both likelier than a vocabulary's other words is learned first, and leaves the
     two embeddings, which are input too, hardly different.
 
     Args:
         tower: image tokens (N, tokens, W) of all judged images.
+        phrases: those that batches ask about.
     """
 
-    def __init__(self, mllm: Mllm, tower: Tensor) -> None:
+    def __init__(self, mllm: Mllm, tower: Tensor, phrases: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = mllm.model
-        self._tower = tower
+        self._tower, self._phrases = tower, mllm.phrases(phrases)
         self._ids, self._words_at = _rows_of_words(mllm)
         store_trained_alone(self)
 
@@ -106,9 +130,14 @@ class VerdictTask(nn.Module):
         ids[:, self._words_at] = words[liked]
         tokens = self._tower[shown.flatten().to(self._tower.device)].to(device).float()
         seen = {"image": BaseModelOutputWithPooling(pooler_output=list(tokens))}
-        logits = self.model(input_ids=ids, mm_encoder_outputs=seen, use_cache=False).logits
+        inputs: dict[str, Any] = {"input_ids": ids}
+        if "asked" in batch:
+            columns = torch.tensor(self._words_at, device=device)[batch["after"] - 1] + 1
+            inputs, ends = self._phrases.behind(self.model, inputs, batch["asked"], columns)
+        logits = self.model(**inputs, mm_encoder_outputs=seen, use_cache=False).logits
         before = [column - 1 for column in self._words_at]
-        return F.cross_entropy(logits[:, before][..., words].float().flatten(0, 1), liked.flatten())
+        loss = F.cross_entropy(logits[:, before][..., words].float().flatten(0, 1), liked.flatten())
+        return loss if "asked" not in batch else loss + self._phrases.loss(logits, ends, batch["preferred"])
 
 
 def _rows_of_words(mllm: Mllm) -> tuple[Tensor, list[int]]:

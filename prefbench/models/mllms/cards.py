@@ -42,6 +42,8 @@ class MllmCard:
     pooled: bool = False
     """Whether it is shown each picture as one token, the mean of its own (`pooling.py`), as in its training; stored
     weights say it in their folder."""
+    phrases: tuple[str, ...] = ()
+    """Phrases that it learned to judge after a history (`phrases.py`); stored weights say it in their folder."""
     world: str | None = None
     """The suite whose pictures alone it learned from; None for a model that knows pictures of many kinds."""
 

@@ -77,13 +77,16 @@ BEGINNING = -1
 """The number of the ending that a token of the beginning belongs to."""
 
 
-def packed(model: Any, rows: Tensor, endings: Tensor, seen: Tensor) -> dict[str, Any]:
+def packed(
+    model: Any, rows: Tensor, endings: Tensor, seen: Tensor, attention_mask: Tensor | None = None
+) -> dict[str, Any]:
     """Inputs of rows with their endings packed behind them, of a model that `reads_side_by_side`.
 
     Args:
         rows: tokens (B, L).
         endings: tokens (B, K, T), shorter ones padded on the right.
-        seen: (B,) how many tokens of its row an ending sees; it stands as if it followed these.
+        seen: (B,) the column of its row that an ending stands at: it sees what is before.
+        attention_mask: (B, L), 0 for padding on the left; None without any.
 
     Returns:
         `input_ids` (B, L + K T), `position_ids` and `attention_mask`.
@@ -99,12 +102,17 @@ def packed(model: Any, rows: Tensor, endings: Tensor, seen: Tensor) -> dict[str,
     return {
         "input_ids": torch.cat([rows, endings.flatten(1)], 1),
         "position_ids": places,
-        "attention_mask": masks(model, (own, places), (own, places), seen),
+        "attention_mask": masks(model, (own, places), (own, places), seen, padding=attention_mask),
     }
 
 
 def masks(
-    model: Any, queries: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor], seen: Tensor, cached: int = 0
+    model: Any,
+    queries: tuple[Tensor, Tensor],
+    keys: tuple[Tensor, Tensor],
+    seen: Tensor,
+    cached: int = 0,
+    padding: Tensor | None = None,
 ) -> Tensor | dict[str, Tensor]:
     """What tokens see, as additive attention masks (B, 1, Q, K) for the kinds of layers that a model has.
 
@@ -113,12 +121,15 @@ def masks(
             or without B where all rows are alike.
         seen: (B,) how many tokens of the beginning endings see.
         cached: how many of the keys are in a cache; that of local layers holds the last ones alone.
+        padding: (B, L), 0 for padding on the left of the beginning.
     """
     (own, at), (whose, where) = queries, keys
     at, where = at.expand(len(seen), -1), where.expand(len(seen), -1)
+    first = 0 if padding is None else (1 - padding).sum(1, keepdim=True)
+    is_padding = (whose == BEGINNING) & (where < first)
     of_beginning = (whose == BEGINNING) & (where < seen[:, None])
     alike = own[:, None] == whose[None]
-    everything = (alike[None] | of_beginning[:, None]) & (at[:, :, None] >= where[:, None])
+    everything = (alike[None] | of_beginning[:, None]) & (at[:, :, None] >= where[:, None]) & ~is_padding[:, None]
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     if kinds is None:

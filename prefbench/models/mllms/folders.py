@@ -21,6 +21,12 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
+def _are_phrases(value: Any) -> bool:
+    """No phrase twice, none empty."""
+    is_list = isinstance(value, list) and all(isinstance(phrase, str) and phrase.strip() for phrase in value)
+    return is_list and len({*value}) == len(value)
+
+
 _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "dtype": lambda value: value in get_args(Dtype),
     "licence": lambda value: isinstance(value, str),
@@ -29,8 +35,11 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "tuning": lambda value: value in get_args(Tuning),
     "history": lambda value: value in get_args(Layout),
     "pooled": lambda value: isinstance(value, bool),
+    "phrases": _are_phrases,
 }
 """Settings that the configurations of transformers and peft lack, or store elsewhere, and checks of their values."""
+_SHOWN = ("history", "pooled", "phrases")
+"""Those that say what a model is shown."""
 
 
 def settings_of(card: MllmCard) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def card_of_folder(folder: Path) -> MllmCard:
 def with_stored_layout(card: MllmCard, folder: Path) -> MllmCard:
     """The card with the layout of histories and pictures that weights of the same name were stored with."""
     saved = {} if card.adapter is not None else _saved(folder)
-    return replace(card, **{name: value for name, value in saved.items() if name in ("history", "pooled")})
+    return replace(card, **{name: value for name, value in saved.items() if name in _SHOWN})
 
 
 def _saved(folder: Path) -> dict[str, Any]:
@@ -76,7 +85,7 @@ def _saved(folder: Path) -> dict[str, Any]:
     wrong = [f"{name} cannot be {value!r}" for name, value in settings.items() if not _SETTINGS[name](value)]
     if wrong:
         raise PrefbenchError(f"{path}: {', '.join(wrong)}")
-    return settings
+    return settings | ({"phrases": tuple(settings["phrases"])} if "phrases" in settings else {})
 
 
 def _card_of_model(folder: Path) -> MllmCard:

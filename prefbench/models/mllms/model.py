@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from prefbench.models.mllms import weights
 from prefbench.models.mllms.cards import MllmCard
 from prefbench.models.mllms.chat import ChatRenderer
 from prefbench.models.mllms.conversation import Conversation, fitted, images_of, laid_out, signs_of
+from prefbench.models.mllms.endings import reads_side_by_side
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
+from prefbench.models.mllms.phrases import Phrases, after_histories
 from prefbench.models.mllms.pooling import narrow_local_layers, pooled_processor
 from prefbench.models.mllms.states import HiddenStates, side_weights
 
@@ -166,6 +169,27 @@ class Mllm:
         """Whether it was taught to judge an image by the word that follows it, as its histories show them."""
         return self.counts_alike and self.card.history == "verdicts"
 
+    @property
+    def asks_phrases(self) -> bool:
+        """Whether it can learn to judge phrases: its layers take masks of ours, and it judges pictures in turn."""
+        return self.judges_in_turn and reads_side_by_side(self.model)
+
+    def phrases(self, phrases: Sequence[str]) -> Phrases:
+        """Phrases as tokens behind its rows."""
+        return Phrases(self._renderer, phrases)
+
+    @cached_property
+    def _phrases(self) -> Phrases:
+        return self.phrases(self.card.phrases)
+
+    def after_histories(self, ids: Tensor, signs: Sequence[Sequence[int]]) -> Tensor:
+        """The columns (B,) that phrases stand at in rows (B, L), with the sign of each image; see `phrases.py`."""
+        return after_histories(ids, self._seen_at(ids), signs, self._renderer.picture_tokens)
+
+    def ask_about(self, phrases: Sequence[str]) -> None:
+        """Makes them the phrases that it judges after histories; before it is asked for any states."""
+        self.card = replace(self.card, phrases=tuple(phrases))
+
     def states(
         self, conversations: Sequence[Conversation], *, batch: int = 8, before_word: bool = False
     ) -> HiddenStates:
@@ -180,10 +204,20 @@ class Mllm:
             for start in range(0, len(conversations), batch):
                 chunk = conversations[start : start + batch]
                 inputs = self._up_to_word(chunk) if before_word else self.batch(chunk)
-                out = self.model(**inputs, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-                signs = [sign for one in chunk for sign in signs_of(one, self.card.history)]
-                sides = side_weights(signs, self._seen_at(inputs["input_ids"]))
-                found.append(HiddenStates.of(out.hidden_states, inputs["attention_mask"], sides))
+                signs = [signs_of(one, self.card.history) for one in chunk]
+                asked, ends = inputs, None
+                if self.card.phrases and not before_word:
+                    after = self.after_histories(inputs["input_ids"], signs)
+                    asked, ends = self._phrases.behind_all(self.model, inputs, after)
+                keep = 1 if ends is None else ends
+                out = self.model(**asked, output_hidden_states=True, use_cache=False, logits_to_keep=keep)
+                mask, seen_at = inputs["attention_mask"], self._seen_at(inputs["input_ids"])
+                sides = side_weights([*chain(*signs)], seen_at)
+                states = HiddenStates.of([layer[:, : mask.shape[1]] for layer in out.hidden_states], mask, sides)
+                if ends is not None:
+                    verdicts = self._phrases.verdicts(out.logits)
+                    states = states.with_phrases([layer[:, ends] for layer in out.hidden_states], verdicts)
+                found.append(states)
         return HiddenStates.joined(found)
 
     def _up_to_word(self, conversations: Sequence[Conversation]) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,10 @@ class HiddenStates:
     """The mean over all tokens."""
     contrast: Tensor
     """The mean over the tokens of liked images less that over those of disliked ones; 0 for a side without images."""
+    phrases: Tensor | None = None
+    """The mean over the model's phrases of the state at the end of each, times its verdict; None without phrases."""
+    verdicts: Tensor | None = None
+    """(B, P), of the phrases: P(liked) - P(disliked), in [-1, 1]; None without phrases."""
 
     @classmethod
     def of(cls, layers: Sequence[Tensor], mask: Tensor, sides: Tensor) -> HiddenStates:
@@ -35,11 +39,21 @@ class HiddenStates:
         ]
         return cls(*(torch.stack(column, 1).cpu() for column in zip(*pooled, strict=True)))
 
+    def with_phrases(self, layers: Sequence[Tensor], verdicts: Tensor) -> HiddenStates:
+        """The same with phrases, of which `layers` are the states (B, P, width) and `verdicts` (B, P) are known."""
+        means = [torch.einsum("bp,bpw->bw", verdicts, layer.float()) / verdicts.shape[1] for layer in layers]
+        return replace(self, phrases=torch.stack(means, 1).cpu(), verdicts=verdicts.cpu())
+
     @classmethod
     def joined(cls, batches: Sequence[HiddenStates]) -> HiddenStates:
         """The states of all batches, in their order."""
-        columns = zip(*((one.last, one.mean, one.contrast) for one in batches), strict=True)
-        return cls(*(torch.cat(column) for column in columns))
+        last, mean, contrast = zip(*((one.last, one.mean, one.contrast) for one in batches), strict=True)
+        whole = cls(torch.cat(last), torch.cat(mean), torch.cat(contrast))
+        told = [(one.phrases, one.verdicts) for one in batches if one.phrases is not None and one.verdicts is not None]
+        if not told:
+            return whole
+        phrases, verdicts = zip(*told, strict=True)
+        return replace(whole, phrases=torch.cat(phrases), verdicts=torch.cat(verdicts))
 
     def __len__(self) -> int:
         return len(self.last)
