@@ -7,12 +7,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from prefbench.api import Context, Drawing, Features, History, Method, MethodCard, ProbeItem, Profile, Request
+from prefbench.api import (
+    Context,
+    Drawing,
+    Features,
+    History,
+    Method,
+    MethodCard,
+    PrefbenchError,
+    ProbeItem,
+    Profile,
+    Request,
+)
 from prefbench.models.mllms.conversation import Conversation
 from prefbench.models.mllms.loader import load_mllm
 
 from .shared.asking import Asking, by_layer
 from .shared.groups import draw_in_groups
+from .shared.phrases import surest
 from .shared.questions import TEMPLATES, Examples, follow_up, likes_question
 
 logger = logging.getLogger(__name__)
@@ -22,10 +34,12 @@ class AttributeRewrite(Method):
     """ViPer's idea (Salehi et al. 2024) without users' comments: it can draw only preferences that words express.
 
     An answer that is not a list of words, or is too long for the prompt, is not used: a warning is logged, and images
-    for that user are drawn from the prompt alone.
+    for that user are drawn from the prompt alone. A model that judges phrases is asked about these instead.
 
     Args:
         mllm: a registered language model, or a folder of one.
+        sure: of a model that judges phrases, the verdict, P(liked) - P(disliked) or the reverse, from which on a phrase
+            is among the words.
     """
 
     card = MethodCard(
@@ -39,8 +53,10 @@ class AttributeRewrite(Method):
         encoders=("mini-mllm", "mini-vision"),
     )
 
-    def __init__(self, *, mllm: Annotated[str, "mllm"] = "mini-mllm") -> None:
-        self.name = mllm
+    def __init__(self, *, mllm: Annotated[str, "mllm"] = "mini-mllm", sure: float = 0.5) -> None:
+        if not 0 <= sure <= 1:
+            raise PrefbenchError(f"sure must be from 0 to 1, got {sure}")
+        self.name, self.sure = mllm, sure
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -82,6 +98,8 @@ class AttributeRewrite(Method):
     def _words(self, history: History) -> tuple[str, str]:
         if not len(history):
             return "", ""
+        if told := self.asking.phrases(history):
+            return ", ".join(surest(told, self.sure)), ", ".join(surest(told, self.sure, liked=False))
         examples = Examples(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:

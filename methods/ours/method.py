@@ -30,6 +30,7 @@ from ..attribute_rewrite import read_answer
 from ..shared.asking import Asking, by_layer
 from ..shared.candidates import candidate_seeds
 from ..shared.image_tower import tower_name
+from ..shared.phrases import surest
 from ..shared.questions import Examples, likes_question
 from ..shared.verdicts import Verdicts
 from . import weights
@@ -47,7 +48,9 @@ class PrefGen(Method):
         negative: what guidance leads away from: the `average` user, or the user's opposite, read from the same history
             with its sides exchanged (`disliked`).
         liked_only: shows the language model the liked images alone.
-        words: what the language model says the user likes stands in the prompt too, beside the tokens.
+        words: what the language model says the user likes stands in the prompt too, beside the tokens: the phrases that
+            it is surest of, at most three, or of one that judges no phrases, its answer.
+        sure: the verdict, P(liked) - P(disliked), from which on a phrase is among these words.
         n: drawings to choose from by the language model's own verdicts; each costs as much as the first.
         weights: folder of trained weights; by default the shipped ones for the backbone.
     """
@@ -71,6 +74,7 @@ class PrefGen(Method):
         negative: Literal["average", "disliked"] = "average",
         liked_only: bool = False,
         words: bool = False,
+        sure: float = 0.5,
         n: int = 1,
         weights: str = "",
     ) -> None:
@@ -82,7 +86,9 @@ class PrefGen(Method):
         if n < 1:
             raise PrefbenchError(f"n must be at least 1, got {n}")
         self.negative, self.liked_only, self.weights = negative, liked_only, weights
-        self.words, self.n = words, n
+        if not 0 <= sure <= 1:
+            raise PrefbenchError(f"sure must be from 0 to 1, got {sure}")
+        self.words, self.sure, self.n = words, sure, n
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -166,6 +172,8 @@ class PrefGen(Method):
 
     def _said(self, history: History) -> str:
         """What the language model says the user likes, ready for a prompt; empty where that cannot be used."""
+        if self.mllm.card.phrases:
+            return ", ".join(surest(self.asking.phrases(history), self.sure))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
             return read_answer(self.verdicts.answer(history), tokenizer, control)

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from prefbench.api import PrefbenchError
 from prefbench.files import write_atomic
 from prefbench.models.mllms.conversation import Conversation
 from prefbench.models.mllms.states import HiddenStates
@@ -20,8 +21,9 @@ from .fusion import Widths
 
 Pooling = Literal["last", "mean", "contrast"]
 """How the states of a conversation's tokens are made one: see `HiddenStates`."""
-LayerRule = Literal["chosen", "random", "random-sem", "random-core", "all", "top-four"]
-"""The layers that the probes chose, others in place of both or of one, all, or the paper's four for `e_sem`."""
+LayerRule = Literal["chosen", "random", "random-sem", "random-core", "all", "top-four", "answer"]
+"""The layers that the probes chose, others in place of both or of one, all, the paper's four for `e_sem`, or those
+chosen with `e_sem` at the answer to "what does the user like?", as in the paper, also where phrases are judged."""
 Reference = Literal["random", "typical", "first"]
 """Of the liked pictures of a history, the one that `e_img` is taken from: any, the one nearest to the mean of all, or
 the first. Any is for training alone: the weights are then used with the most typical one."""
@@ -49,7 +51,8 @@ class HistoryReader(Protocol):
 class Layers:
     """The layers that make up `e_sem` and `e_core`, by number (0 is the embedding layer), and how core ones are pooled.
 
-    `e_sem` is the concatenation of last-token states, `e_core` the mean over layers of states pooled by `pooling`.
+    `e_sem` is the concatenation of last-token states, or of a language model that judges phrases, of its states at the
+    end of each times its verdict (`phrases`). `e_core` is the mean over layers of states pooled by `pooling`.
     Where the core layer is one of those of `e_sem` and pooling is `last`, as in the weights of version 0.2, `e_core`
     repeats a part of `e_sem`; the layer stage keeps them apart since.
     """
@@ -57,6 +60,7 @@ class Layers:
     sem: tuple[int, ...]
     core: tuple[int, ...]
     pooling: Pooling = "mean"
+    phrases: bool = False
 
     @classmethod
     def top_four(cls, layers: int, core: Sequence[int], pooling: Pooling) -> Layers:
@@ -66,12 +70,20 @@ class Layers:
     @classmethod
     def of_record(cls, stored: Mapping[str, Any]) -> Layers:
         """From plain data, as JSON holds it."""
-        return cls(tuple(stored["sem"]), tuple(stored["core"]), stored["pooling"])
+        told = stored.get("phrases", False)  # what was stored before there were any lacks it
+        return cls(tuple(stored["sem"]), tuple(stored["core"]), stored["pooling"], told)
 
     def of(self, states: HiddenStates) -> tuple[Tensor, Tensor]:
-        """`e_sem` (B, layers x W) and `e_core` (B, W)."""
+        """`e_sem` (B, layers x W) and `e_core` (B, W).
+
+        Raises:
+            PrefbenchError: states without phrases.
+        """
         pooled = {"last": states.last, "mean": states.mean, "contrast": states.contrast}[self.pooling]
-        return states.last[:, list(self.sem)].flatten(1), pooled[:, list(self.core)].mean(1)
+        sem = states.phrases if self.phrases else states.last
+        if sem is None:
+            raise PrefbenchError("these layers are of states at phrases, and this language model judges none")
+        return sem[:, list(self.sem)].flatten(1), pooled[:, list(self.core)].mean(1)
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""

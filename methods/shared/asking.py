@@ -17,12 +17,18 @@ class Asking:
 
     def __init__(self, mllm: Mllm) -> None:
         self._mllm = mllm
-        self._shown, self._answers = Latest(Examples.of), Latest(self._answer)
+        self._shown, self._answers, self._states = Latest(Examples.of), Latest(self._answer), Latest(self._about)
 
     def about(self, history: History) -> HiddenStates | None:
         """The states of one conversation, about to say what the user likes; None for an empty history."""
-        examples = self._shown.of(history)
-        return self._mllm.states([likes_question(examples)]) if examples else None
+        return self._states.of(history)
+
+    def phrases(self, history: History) -> dict[str, float]:
+        """The model's phrases, each with its verdict in [-1, 1]; none without a history, or where it judges none."""
+        states = self._states.of(history)
+        if states is None or states.verdicts is None:
+            return {}
+        return dict(zip(self._mllm.card.phrases, states.verdicts[0].tolist(), strict=True))
 
     def at(self, history: History, item: ProbeItem) -> HiddenStates:
         """The states of one conversation, about to say whether the user likes the picture, in the model's own way."""
@@ -34,6 +40,10 @@ class Asking:
         if self._mllm.judges_in_turn:
             return self._mllm.states([judged_next(examples, picture)], before_word=True)
         return self._mllm.states([follow_up(examples, self._answers.of(history), TEMPLATES.like[0], picture)])
+
+    def _about(self, history: History) -> HiddenStates | None:
+        examples = self._shown.of(history)
+        return self._mllm.states([likes_question(examples)]) if examples else None
 
     def _answer(self, history: History) -> str:
         examples = self._shown.of(history)

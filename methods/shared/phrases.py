@@ -1,4 +1,4 @@
-"""The phrases that most people like, where a suite has words for tastes."""
+"""Phrases that people like: most people, where a suite has words for tastes, and one user, by a model's verdicts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 
 from prefbench.api import TrainUser
+
+WORDS = 3
+"""Phrases of each side in a prompt, at most: users of picturebook name about as many likes."""
 
 
 def popular_phrases(train_users: Sequence[TrainUser], most: int) -> list[str]:
@@ -18,6 +21,16 @@ def popular_phrases(train_users: Sequence[TrainUser], most: int) -> list[str]:
         if margin > 0 and len(phrases) < most and not any(_exclude(phrase, other, together) for other in phrases):
             phrases.append(phrase)
     return phrases
+
+
+def surest(verdicts: Mapping[str, float], least: float, *, liked: bool = True) -> list[str]:
+    """At most `WORDS` phrases that are liked, or disliked, by a verdict of at least `least`, the surest first.
+
+    Args:
+        verdicts: phrases to P(liked) - P(disliked), in [-1, 1].
+    """
+    by_sureness = sorted(((v if liked else -v, phrase) for phrase, v in verdicts.items()), reverse=True)
+    return [phrase for verdict, phrase in by_sureness[:WORDS] if verdict >= least]
 
 
 def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:

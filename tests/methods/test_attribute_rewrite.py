@@ -118,6 +118,17 @@ def test_likes_and_dislikes_are_what_the_model_says(taught: str, make: Callable[
     assert found["cem"] == {"likes": "", "dislikes": ""}
 
 
+def test_a_model_that_judges_phrases_is_asked_about_these(untaught: str, make: Callable[..., Any]) -> None:
+    """Also one that would answer in no words that can be used."""
+    method = make(AttributeRewrite(mllm=untaught, sure=0.6))
+    told = {"red": 0.6, "big": 0.9, "old": 0.5, "wet": -0.5, "blue": -0.6, "dry": -0.9, "hot": -0.7, "dark": -0.8}
+    method.asking.phrases = lambda asked: told if len(asked) else {}
+    assert method.profile(HISTORIES[0]).payload == {"likes": "big, red", "dislikes": "dry, dark, hot"}
+    assert method.profile(History("nobody", (), ())).payload == {"likes": "", "dislikes": ""}
+    with pytest.raises(PrefbenchError, match="sure must be from 0 to 1"):
+        AttributeRewrite(sure=-0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", list(SAVED))
 def test_they_go_into_the_prompt_and_the_negative_prompt(backbone: str, taught: str, make: Callable[..., Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,13 +36,23 @@ def test_the_probes_choose_or_the_record_says_that_they_cannot(planted: float) -
         assert found["fallback"] == FALLBACK
     assert [one["layer"] for one in found["tested"]] == [1, 2, 3, 4]
     others = {rule: Layers.of_record(one) for rule, one in json.loads(json.dumps(record["alternatives"])).items()}
-    assert set(others) == {"chosen", "random", "random-sem", "random-core", "all", "top-four"}
+    assert set(others) == {"chosen", "random", "random-sem", "random-core", "all", "top-four", "answer"}
     assert others["chosen"] == layers
     for rule, one in others.items():
         assert rule == "all" or not set(one.sem) & set(one.core), f"{rule}: e_core is outside e_sem's layers"
     assert len(others["random"].sem) == len(layers.sem)
     assert others["random-core"].sem == layers.sem
     assert others["random-sem"].core == layers.core
+
+
+def test_states_at_phrases_are_of_the_layers_that_pictures_chose() -> None:
+    shown, how = pairs(np.random.default_rng(13), planted=2.0), asked(0.8)
+    plain, _ = chosen_layers(4, shown, how, HOW)
+    layers, record = chosen_layers(4, shown, how, HOW, phrases=True)
+    assert layers == replace(plain, phrases=True)
+    others = {rule: Layers.of_record(one) for rule, one in json.loads(json.dumps(record["alternatives"])).items()}
+    assert {rule for rule, one in others.items() if not one.phrases} == {"answer"}
+    assert others["answer"] == plain
 
 
 def test_a_model_of_one_layer_has_both_parts_there() -> None:

@@ -559,6 +559,20 @@ def test_own_words_stand_in_the_prompt(trained: Trained, monkeypatch: pytest.Mon
     assert np.array_equal(np.asarray(drawing.image), np.asarray(expected.image))
 
 
+def test_of_a_model_that_judges_phrases_the_surest_liked_ones_stand_in_the_prompt(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"red": 0.6, "big": 0.9, "at sea": 0.55, "old": 0.7, "wet": 0.49, "blue": -0.9}
+    for sure, words in ((0.5, "big, old, red"), (0.65, "big, old"), (0.95, "")):
+        method = method_of(trained, words=True, sure=sure)
+        monkeypatch.setattr(method.mllm, "card", replace(method.mllm.card, phrases=(*told,)))
+        monkeypatch.setattr(method.asking, "phrases", lambda _: told)
+        (drawing,) = method.generate(requests_for(method, HISTORIES[:1]))
+        assert drawing.prompt_used == ", ".join(filter(None, (tiny_suite.PROMPTS[0], words)))
+    with pytest.raises(PrefbenchError, match="sure must be from 0 to 1"):
+        PrefGen(sure=1.5)
+
+
 def test_users_draw_differently(method: PrefGen) -> None:
     first, second, *_ = requests_for(method, HISTORIES)
     swapped = replace(first, profile=second.profile)

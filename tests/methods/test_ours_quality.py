@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -11,11 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from prefbench.methods.ours.train.quality import like_answers, order_sensitivity
+from prefbench.api import History, Judgment, TrainUser
+from prefbench.methods.ours.train.quality import like_answers, order_sensitivity, phrase_verdicts
 from prefbench.models.mllms.conversation import Conversation, images_of
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.states import HiddenStates
-from tests.support.tiny_suite import TinySuite
+from tests.support.tiny_suite import TinySuite, picture
 
 
 def redness(image: Image.Image) -> float:
@@ -94,3 +96,24 @@ def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:
     other = order_sensitivity(cast(Mllm, Fickle()), suite, "val")
     assert 0.2 < other.answers < 0.8
     assert other.states == pytest.approx(1.0, abs=0.1)
+
+
+def test_phrases_are_right_where_liked_ones_have_the_higher_verdicts() -> None:
+    """Within each user who named phrases of both sides that the model judges; after the first judgments of each side."""
+    verdicts = {"ann": [0.9, 0.1, -0.9], "bob": [-0.5, 0.5, 0.0], "cem": [1.0, 0.0, 0.0]}
+    likes = {"ann": ("red",), "bob": ("red", "unheard"), "cem": ("red",)}
+    dislikes = {"ann": ("blue", "big"), "bob": ("big", "blue"), "cem": ("unheard",)}
+    judged = tuple(Judgment(picture("red", i), "a fox", True) for i in range(9))
+    users = [TrainUser(History(user, judged, judged), likes[user], dislikes[user]) for user in verdicts]
+
+    class Judging(Knowing):
+        card = SimpleNamespace(phrases=("red", "big", "blue"))
+
+        def states(self, conversations: Sequence[Conversation], **_: Any) -> HiddenStates:
+            assert [len(images_of(one)) for one in conversations] == [16, 16], "of the two who are asked about"
+            zeros = torch.zeros(2, 1, 1)
+            told = torch.tensor([verdicts["ann"], verdicts["bob"]])
+            return HiddenStates(zeros, zeros, zeros).with_phrases([torch.zeros(2, 3, 1)], told)
+
+    assert phrase_verdicts(cast(Mllm, Judging()), users) == pytest.approx((1.0 + 0.0) / 2)
+    assert np.isnan(phrase_verdicts(cast(Mllm, Judging()), users[2:]))

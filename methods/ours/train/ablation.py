@@ -39,6 +39,7 @@ TRAINED: Mapping[str, Mapping[str, Change]] = {
     "intra-probe": {"random layers": Change({"layers": "random-sem"}), "top four": Change({"layers": "top-four"})},
     "inter-probe": {"random layer": Change({"layers": "random-core"})},
     "probes": {"random layers": Change({"layers": "random"}), "all layers": Change({"layers": "all"})},
+    "e_sem": {"at the answer": Change({"layers": "answer"})},
     "parts": {f"without e_{part}": Change({"without": (part,)}) for part in ("sem", "core", "img")},
     "alignment": {
         "none": Change({"alignment": "none"}),

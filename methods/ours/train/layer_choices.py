@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -47,13 +47,14 @@ class Rule(Protocol):
 
 
 def chosen_layers(
-    layers: int, pairs: Mapping[ProbedLayer, StatePair], asked: Asked, how: Rule
+    layers: int, pairs: Mapping[ProbedLayer, StatePair], asked: Asked, how: Rule, *, phrases: bool = False
 ) -> tuple[Layers, dict[str, Any]]:
     """The layers of the choice, and its record: what was tested, how stable it is, and the alternatives.
 
     Args:
         layers: of the language model; the embedding layer, number 0, has not read the history and is none of them.
         pairs: states of two histories of each user.
+        phrases: whether `e_sem` is of states at phrases, in the layers that are chosen at pictures.
     """
     most = max(1, min(how.sem, layers - how.core))
     candidates = [ProbedLayer(layer, "last") for layer in range(1, layers + 1)]
@@ -63,7 +64,7 @@ def chosen_layers(
     top = tuple(range(layers - most + 1, layers + 1))
     sem = liking.layers or top
     users = _apart(pairs, layers, sem, how)
-    chosen = Layers(sem, users.layers, _pooling(users))
+    chosen = Layers(sem, users.layers, _pooling(users), phrases)
     alternatives = _alternatives(chosen, layers, _core_of(pairs, layers, top, how), top)
     return chosen, {
         "layers": asdict(chosen),
@@ -89,7 +90,10 @@ def _core_of(
 def _alternatives(
     chosen: Layers, layers: int, core_of_top: tuple[tuple[int, ...], Pooling], top: tuple[int, ...]
 ) -> dict[LayerRule, Layers]:
-    """As many layers as were chosen, at random; all layers; the top four. A random core is not the chosen one."""
+    """As many layers as were chosen, at random; all layers; the top four; those chosen, but read at the answer.
+
+    A random core is not the chosen one.
+    """
     rng = np.random.default_rng(0)
     order = [int(layer) for layer in rng.permutation(np.arange(1, layers + 1))]
     sem = tuple(sorted(order[: len(chosen.sem)]))
@@ -97,13 +101,15 @@ def _alternatives(
     other_sem = _drawn(order, chosen.core, len(chosen.sem)) or chosen.sem
     other_core = _drawn(order, (*chosen.sem, *chosen.core), len(chosen.core)) or chosen.core
     everything = tuple(range(1, layers + 1))
+    core_alone, pooling_alone = core_of_top
     return {
         "chosen": chosen,
-        "random": Layers(sem, core, chosen.pooling),
-        "random-sem": Layers(other_sem, chosen.core, chosen.pooling),
-        "random-core": Layers(chosen.sem, other_core, chosen.pooling),
-        "all": Layers(everything, everything, chosen.pooling),
-        "top-four": Layers(top, *core_of_top),
+        "random": replace(chosen, sem=sem, core=core),
+        "random-sem": replace(chosen, sem=other_sem),
+        "random-core": replace(chosen, core=other_core),
+        "all": replace(chosen, sem=everything, core=everything),
+        "top-four": replace(chosen, sem=top, core=core_alone, pooling=pooling_alone),
+        "answer": replace(chosen, phrases=False),
     }
 
 

@@ -85,7 +85,7 @@ def choose(mllm: Mllm, suite: Suite, folder: Path, how: Probed = PROBED) -> tupl
     users = probe_users(pairs, floor=_floor_of_users(mllm, halves, how), gallery=how.gallery, comparison="whitened")
     asked = _asked(mllm, halves, how)
     liked = probe_liking(asked.own, asked.labels, floor=asked.floor, mismatched=asked.other, types=asked.labels.prompts)
-    layers, record = chosen_layers(mllm.layers, pairs, asked, how)
+    layers, record = chosen_layers(mllm.layers, pairs, asked, how, phrases=bool(mllm.card.phrases))
     rows = [*users, *liked]
     with atomic_file(folder / TABLE) as temporary:
         table(rows).to_csv(temporary, index=False)
