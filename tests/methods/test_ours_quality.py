@@ -99,7 +99,7 @@ def test_the_order_matters_to_those_who_look_at_one_image_alone() -> None:
 
 
 def test_phrases_are_right_where_liked_ones_have_the_higher_verdicts() -> None:
-    """Within each user who named phrases of both sides that the model judges; after the first judgments of each side."""
+    """Within each user who named phrases of both sides that the model judges, after the first judgments."""
     verdicts = {"ann": [0.9, 0.1, -0.9], "bob": [-0.5, 0.5, 0.0], "cem": [1.0, 0.0, 0.0]}
     likes = {"ann": ("red",), "bob": ("red", "unheard"), "cem": ("red",)}
     dislikes = {"ann": ("blue", "big"), "bob": ("big", "blue"), "cem": ("unheard",)}
