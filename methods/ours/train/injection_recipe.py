@@ -80,7 +80,7 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-MINIATURE = InjectionRecipe(FitConfig(images=500_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
+MINIATURE = InjectionRecipe(FitConfig(images=300_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
 FULL = replace(
     MINIATURE,
     fit=FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),

@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefbench.api import TrainUser
-from prefbench.models.mllms.model import IGNORED
 
-ASKED = 8
+ASKED = 12
 """Phrases per row."""
+_EACH_SIDE = 4
+"""Liked ones among them at most, and disliked ones."""
+LIKED, NEITHER, DISLIKED = 1.0, 0.5, 0.0
 _MARGIN = 2
 """Pictures by which one side must show a phrase more often than the other."""
-Asked = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Phrases (ASKED,) by number, and whether each is liked: 1, 0, or `IGNORED` where nobody judged it."""
+Asked = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Phrases (ASKED,) by number, and their labels: `LIKED`, `DISLIKED`, or `NEITHER` where nothing was said of them; nan
+where there are fewer phrases."""
 
 
 class PhraseLabels:
@@ -39,23 +42,26 @@ class PhraseLabels:
         return bool(self.phrases)
 
     def of_user(self, user: int, rng: np.random.Generator, *, flipped: bool) -> Asked:
-        """What the user said of likes and dislikes, at most half of the phrases from each side."""
-        sides = self._told[user][::-1] if flipped else self._told[user]
-        chosen = [rng.permutation(side)[: ASKED // 2] for side in sides]
-        return _filled(np.concatenate(chosen), np.repeat([1, 0], [len(side) for side in chosen]))
+        """What the user said of likes and dislikes, and phrases that neither names."""
+        liked, disliked = self._told[user][::-1] if flipped else self._told[user]
+        labels = np.full(len(self.phrases), NEITHER, np.float32)
+        labels[liked], labels[disliked] = LIKED, DISLIKED
+        return _drawn(labels, rng) if len(liked) or len(disliked) else _drawn(labels[:0], rng)
 
     def of_pictures(self, shown: NDArray[np.int64], liked: NDArray[np.int64], rng: np.random.Generator) -> Asked:
-        """Phrases that pictures (N,) of the one side show more often than those of the other."""
+        """What pictures (N,) of the one side show more often than those of the other, and what both show as often."""
         counts = (np.where(liked, 1, -1)[:, None] * self._shown[shown]).sum(0)
-        told = rng.permutation(np.flatnonzero(np.abs(counts) >= _MARGIN))[:ASKED]
-        return _filled(told, (counts[told] > 0).astype(np.int64))
+        labels = np.where(counts >= _MARGIN, LIKED, np.where(counts <= -_MARGIN, DISLIKED, NEITHER))
+        return _drawn(labels.astype(np.float32), rng)
+
+
+def _drawn(labels: NDArray[np.float32], rng: np.random.Generator) -> Asked:
+    """Some phrases of each label at random, by the labels of all."""
+    liked, disliked, rest = (rng.permutation(np.flatnonzero(labels == one)) for one in (LIKED, DISLIKED, NEITHER))
+    asked = np.concatenate([liked[:_EACH_SIDE], disliked[:_EACH_SIDE], rest])[:ASKED]
+    left = ASKED - len(asked)
+    return np.pad(asked, (0, left)), np.pad(labels[asked], (0, left), constant_values=np.nan)
 
 
 def _numbers(phrases: Sequence[str], number: Mapping[str, int]) -> NDArray[np.int64]:
     return np.array([number[phrase] for phrase in phrases], np.int64)
-
-
-def _filled(asked: NDArray[np.int64], labels: NDArray[np.int64]) -> Asked:
-    """So many, the last of them without a label."""
-    left = ASKED - len(asked)
-    return np.pad(asked, (0, left)), np.pad(labels, (0, left), constant_values=IGNORED)

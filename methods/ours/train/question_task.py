@@ -22,7 +22,7 @@ class QuestionTask(nn.Module):
     """The language loss on the answers, and that of verdicts on phrases behind the history, where some are asked about.
 
     Batch: what `Mllm.training_batch` returns, with `shown` (I,), the row of each of its images among the judged ones;
-    of phrases `asked`, `preferred` (B, 8) and `after` (B,), the column that they stand at.
+    of phrases `asked`, `preferred` (B, 12) and `after` (B,), the column that they stand at.
 
     Args:
         tower: image tokens (N, tokens, W) of all judged images, from a frozen vision tower and connector, in place of

@@ -65,19 +65,19 @@ class VerdictRows:
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         """`shown` (B, 32) rows of images and `liked` (B, 32) in {0, 1}.
 
-        With phrases also `asked` (B, 8), their numbers, `preferred` (B, 8) in {0, 1, IGNORED}, and `after` (B,) how
-        many of the pictures they are asked about after.
+        With phrases also `asked` (B, 12) and `preferred` (B, 12), see `phrase_labels.Asked`, and `after` (B,), how many
+        of the pictures they are asked about after.
         """
         rows = [self._row(rng) for _ in range(size)]
         return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
-    def _row(self, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+    def _row(self, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         ruled = rng.random() < self.ruled
         user, flipped = int(rng.integers(len(self._sides))), bool(rng.random() < self.flip)
         sides = self.rules(rng, PICTURES) if ruled else self._of_user(user, flipped, rng)
         shown, liked = np.concatenate(sides), np.repeat([1, 0], [len(side) for side in sides])
         order = rng.permutation(PICTURES)
-        row = {"shown": shown[order], "liked": liked[order]}
+        row: dict[str, NDArray[Any]] = {"shown": shown[order], "liked": liked[order]}
         if not self.phrases:
             return row
         after = int(rng.integers(_FEWEST, PICTURES + 1))

@@ -63,16 +63,17 @@ class Phrases:
         return liked - disliked
 
     def loss(self, logits: Tensor, ends: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy between the two words at the ends of phrases; 0 where none is labelled.
+        """Binary cross-entropy between the two words at the ends of phrases; 0 where none is labelled.
 
         Args:
             logits: (B, L, V).
             ends: (B, K) of `behind`.
-            labels: (B, K), 1 for liked, 0 for disliked, -100 for phrases that nobody judged.
+            labels: (B, K), how far each is liked: in [0, 1], nan for phrases without a label.
         """
         at_ends = logits[..., self._words].float().gather(1, ends[..., None].expand(-1, -1, 2))
-        losses = F.cross_entropy(at_ends.flatten(0, 1), labels.flatten(), reduction="sum")
-        return losses / (labels >= 0).sum().clamp(min=1)
+        is_labelled, odds = ~labels.isnan(), at_ends[..., 1] - at_ends[..., 0]
+        losses = F.binary_cross_entropy_with_logits(odds[is_labelled], labels[is_labelled], reduction="sum")
+        return losses / is_labelled.sum().clamp(min=1)
 
 
 def _tokens_of(renderer: ChatRenderer, phrase: str) -> list[int]:
