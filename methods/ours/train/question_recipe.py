@@ -67,7 +67,7 @@ def _shorter(fit: FitConfig, share: float) -> FitConfig:
 
 _ROWS = FitConfig(images=12_000, batch=16, lr=7e-4, warmup_steps=100, weight_decay=0.05, decay=0.0, save_every_s=120)
 MINIATURE = QuestionRecipe(
-    questions=FitConfig(images=24_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
+    questions=FitConfig(images=12_000, batch=16, lr=5e-4, warmup_steps=50, ema=0.995, decay=0.5, save_every_s=120),
     sizes=Sizes(one_sided=0.15),
     asked=4,
     shows=0.25,
