@@ -28,7 +28,7 @@ class Asking:
         states = self._states.of(history)
         if states is None or states.verdicts is None:
             return {}
-        return dict(zip(self._mllm.card.phrases, states.verdicts[0].tolist(), strict=True))
+        return dict(zip(self._mllm.card.judged_phrases, states.verdicts[0].tolist(), strict=True))
 
     def at(self, history: History, item: ProbeItem) -> HiddenStates:
         """The states of one conversation, about to say whether the user likes the picture, in the model's own way."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from prefbench.api import TrainUser
 
@@ -23,14 +24,38 @@ def popular_phrases(train_users: Sequence[TrainUser], most: int) -> list[str]:
     return phrases
 
 
-def surest(verdicts: Mapping[str, float], least: float, *, liked: bool = True) -> list[str]:
-    """At most `WORDS` phrases that are liked, or disliked, by a verdict of at least `least`, the surest first.
+def exclusive_groups(phrases: Iterable[str], train_users: Sequence[TrainUser]) -> tuple[tuple[str, ...], ...]:
+    """The phrases, those together that exclude each other: each group is of values of one attribute."""
+    together = _seen_together(train_users)
+    groups: list[list[str]] = []
+    for phrase in sorted({*phrases}):
+        own = (group for group in groups if all(_exclude(phrase, other, together) for other in group))
+        group = next(own, None)
+        if group is None:
+            groups.append([phrase])
+        else:
+            group.append(phrase)
+    return tuple(map(tuple, groups))
+
+
+def surest(
+    verdicts: Mapping[str, float], groups: Sequence[Sequence[str]], least: float, *, liked: bool = True
+) -> list[str]:
+    """The phrase of each group that is liked most, or disliked, by a verdict of at least `least`, the surest first.
 
     Args:
         verdicts: phrases to P(liked) - P(disliked), in [-1, 1].
     """
-    by_sureness = sorted(((v if liked else -v, phrase) for phrase, v in verdicts.items()), reverse=True)
-    return [phrase for verdict, phrase in by_sureness[:WORDS] if verdict >= least]
+    sign = 1 if liked else -1
+    best = [max(group, key=lambda phrase: sign * verdicts[phrase]) for group in groups]
+    sure = [phrase for phrase in best if sign * verdicts[phrase] >= least]
+    return sorted(sure, key=lambda phrase: -sign * verdicts[phrase])
+
+
+def beside(prompt: str, phrases: Sequence[str], groups: Sequence[Sequence[str]]) -> list[str]:
+    """Of phrases, the first `WORDS` that the prompt neither names nor excludes."""
+    named = [group for group in groups if any(re.search(rf"\b{re.escape(phrase)}\b", prompt) for phrase in group)]
+    return [phrase for phrase in phrases if not any(phrase in group for group in named)][:WORDS]
 
 
 def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:

@@ -107,7 +107,7 @@ def test_phrases_are_right_where_liked_ones_have_the_higher_verdicts() -> None:
     users = [TrainUser(History(user, judged, judged), likes[user], dislikes[user]) for user in verdicts]
 
     class Judging(Knowing):
-        card = SimpleNamespace(phrases=("red", "big", "blue"))
+        card = SimpleNamespace(judged_phrases=("red", "big", "blue"))
 
         def states(self, conversations: Sequence[Conversation], **_: Any) -> HiddenStates:
             assert [len(images_of(one)) for one in conversations] == [16, 16], "of the two who are asked about"

@@ -18,6 +18,7 @@ from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.phrases import after_histories
 
+GROUPS = (("red", "a fox in the snow"), ("liked",))
 PHRASES = ("red", "a fox in the snow", "liked")
 
 
@@ -25,7 +26,7 @@ PHRASES = ("red", "a fox in the snow", "liked")
 def asked(mllm: Mllm) -> Mllm:
     """A model that judges in turn, and is asked about phrases."""
     mllm.card = dataclasses.replace(mllm.card, history="verdicts")
-    mllm.ask_about(PHRASES)
+    mllm.ask_about(GROUPS)
     return mllm
 
 
@@ -86,10 +87,11 @@ def test_a_phrase_stands_behind_the_last_word_of_a_history(asked: Mllm) -> None:
 
 def test_phrases_are_stored_with_the_weights(asked: Mllm, tmp_path: Path) -> None:
     asked.save(tmp_path / "m")
-    assert load_mllm(tmp_path / "m").card.phrases == PHRASES
+    assert load_mllm(tmp_path / "m").card.phrases == GROUPS
+    assert load_mllm(tmp_path / "m").card.judged_phrases == PHRASES
     path = tmp_path / "m" / CARD_FILE
     stored = json.loads(path.read_text())
-    for wrong in ("red", [""], ["red", "red"], [1], None):
+    for wrong in ("red", ["red"], [[]], [[""]], [["red"], ["red"]], [[1]], None):
         path.write_text(json.dumps(stored | {"phrases": wrong}))
         with pytest.raises(PrefbenchError, match="phrases cannot be"):
             load_mllm(tmp_path / "m")

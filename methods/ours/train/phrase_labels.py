@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from prefbench.api import TrainUser
 
+from ...shared.phrases import exclusive_groups
+
 ASKED = 12
 """Phrases per row."""
 _EACH_SIDE = 4
@@ -22,14 +24,16 @@ where there are fewer phrases."""
 
 
 class PhraseLabels:
-    """Draws phrases and their labels; those that users like or dislike, in words of theirs.
+    """Draws phrases and their labels; those that users like or dislike, in words of theirs, in exclusive groups.
 
     Args:
         rows: digest of a picture to its row.
     """
 
     def __init__(self, train_users: Sequence[TrainUser], rows: Mapping[str, int]) -> None:
-        self.phrases: tuple[str, ...] = tuple(sorted({p for one in train_users for p in (*one.likes, *one.dislikes)}))
+        named = {phrase for one in train_users for phrase in (*one.likes, *one.dislikes)}
+        self.groups = exclusive_groups(named, train_users)
+        self.phrases = tuple(phrase for group in self.groups for phrase in group)
         number = {phrase: i for i, phrase in enumerate(self.phrases)}
         self._told = [[_numbers(side, number) for side in (one.likes, one.dislikes)] for one in train_users]
         self._shown = np.zeros((max(rows.values(), default=-1) + 1, len(self.phrases)), bool)

@@ -125,7 +125,7 @@ def phrase_verdicts(mllm: Mllm, train_users: Sequence[TrainUser]) -> float:
 
     nan where it judges none of their phrases.
     """
-    place = {phrase: i for i, phrase in enumerate(mllm.card.phrases)}
+    place = {phrase: i for i, phrase in enumerate(mllm.card.judged_phrases)}
     told = [[[place[p] for p in side if p in place] for side in (one.likes, one.dislikes)] for one in train_users]
     asked = [(one.history, sides) for one, sides in zip(train_users, told, strict=True) if all(sides)]
     shown = [Examples.of(History(h.user, h.liked[:_EACH_SIDE], h.disliked[:_EACH_SIDE])) for h, _ in asked]

@@ -62,7 +62,7 @@ def teach(
     progress: dict[str, Progress] = {}
     phrases = PhraseLabels(train_users, judged_images.rows) if recipe.phrases and mllm.asks_phrases else None
     if phrases:
-        mllm.ask_about(phrases.phrases)
+        mllm.ask_about(phrases.groups)
     if tower is not None and (recipe.describing or recipe.sorting or recipe.verdicts):
         progress |= _learn_from_rows(mllm, train_users, judged_images, recipe, tower, phrases, folder)
     verdicts = recipe.history == "verdicts"
@@ -101,7 +101,7 @@ def _learn_from_rows(
 ) -> dict[str, Progress]:
     """The trainings on rows of pictures; without any words for pictures none describes them."""
     prompts = [judgment.prompt for train_user in train_users for judgment in judgments(train_user)]
-    task, rules = VerdictTask(mllm, tower, mllm.card.phrases), SortedPictures(tower, prompts)
+    task, rules = VerdictTask(mllm, tower), SortedPictures(tower, prompts)
     made_of, progress = _identity(train_users, recipe), {}
     described = DescriptionRows(mllm, train_users, judged_images)
     if recipe.describing is not None and described:

@@ -31,7 +31,7 @@ class QuestionTask(nn.Module):
 
     def __init__(self, mllm: Mllm, *, tower: Tensor | None = None) -> None:
         super().__init__()
-        self.model, self._phrases = mllm.model, mllm.phrases(mllm.card.phrases)
+        self.model, self._phrases = mllm.model, mllm.phrases(mllm.card.judged_phrases)
         self.tower = tower  # stays in main memory: it may be larger than an accelerator's
         store_trained_alone(self)
 

@@ -113,13 +113,12 @@ class VerdictTask(nn.Module):
 
     Args:
         tower: image tokens (N, tokens, W) of all judged images.
-        phrases: those that batches ask about.
     """
 
-    def __init__(self, mllm: Mllm, tower: Tensor, phrases: Sequence[str] = ()) -> None:
+    def __init__(self, mllm: Mllm, tower: Tensor) -> None:
         super().__init__()
         self.model = mllm.model
-        self._tower, self._phrases = tower, mllm.phrases(phrases)
+        self._tower, self._phrases = tower, mllm.phrases(mllm.card.judged_phrases)
         self._ids, self._words_at = _rows_of_words(mllm)
         store_trained_alone(self)
 

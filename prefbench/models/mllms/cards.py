@@ -42,10 +42,16 @@ class MllmCard:
     pooled: bool = False
     """Whether it is shown each picture as one token, the mean of its own (`pooling.py`), as in its training; stored
     weights say it in their folder."""
-    phrases: tuple[str, ...] = ()
-    """Phrases that it learned to judge after a history (`phrases.py`); stored weights say it in their folder."""
+    phrases: tuple[tuple[str, ...], ...] = ()
+    """Phrases that it learned to judge after a history (`phrases.py`), in groups of those that no picture shows
+    together; stored weights say it in their folder."""
     world: str | None = None
     """The suite whose pictures alone it learned from; None for a model that knows pictures of many kinds."""
+
+    @property
+    def judged_phrases(self) -> tuple[str, ...]:
+        """The phrases of all groups, in the order in which it is asked about them."""
+        return tuple(phrase for group in self.phrases for phrase in group)
 
 
 IDEFICS2_8B = MllmCard(

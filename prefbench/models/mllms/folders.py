@@ -22,9 +22,11 @@ def _is_count(value: Any) -> bool:
 
 
 def _are_phrases(value: Any) -> bool:
-    """No phrase twice, none empty."""
-    is_list = isinstance(value, list) and all(isinstance(phrase, str) and phrase.strip() for phrase in value)
-    return is_list and len({*value}) == len(value)
+    """Groups of phrases, none twice, none empty."""
+    if not isinstance(value, list) or not all(isinstance(group, list) and group for group in value):
+        return False
+    phrases = [phrase for group in value for phrase in group]
+    return all(isinstance(phrase, str) and phrase.strip() for phrase in phrases) and len({*phrases}) == len(phrases)
 
 
 _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
@@ -85,7 +87,7 @@ def _saved(folder: Path) -> dict[str, Any]:
     wrong = [f"{name} cannot be {value!r}" for name, value in settings.items() if not _SETTINGS[name](value)]
     if wrong:
         raise PrefbenchError(f"{path}: {', '.join(wrong)}")
-    return settings | ({"phrases": tuple(settings["phrases"])} if "phrases" in settings else {})
+    return settings | ({"phrases": tuple(map(tuple, settings["phrases"]))} if "phrases" in settings else {})
 
 
 def _card_of_model(folder: Path) -> MllmCard:

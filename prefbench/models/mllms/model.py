@@ -180,15 +180,15 @@ class Mllm:
 
     @cached_property
     def _phrases(self) -> Phrases:
-        return self.phrases(self.card.phrases)
+        return self.phrases(self.card.judged_phrases)
 
     def after_histories(self, ids: Tensor, signs: Sequence[Sequence[int]]) -> Tensor:
         """The columns (B,) that phrases stand at in rows (B, L), with the sign of each image; see `phrases.py`."""
         return after_histories(ids, self._seen_at(ids), signs, self._renderer.picture_tokens)
 
-    def ask_about(self, phrases: Sequence[str]) -> None:
-        """Makes them the phrases that it judges after histories; before it is asked for any states."""
-        self.card = replace(self.card, phrases=tuple(phrases))
+    def ask_about(self, phrases: Sequence[Sequence[str]]) -> None:
+        """Makes them, in groups, the phrases that it judges after histories; before it is asked for any states."""
+        self.card = replace(self.card, phrases=tuple(map(tuple, phrases)))
 
     def states(
         self, conversations: Sequence[Conversation], *, batch: int = 8, before_word: bool = False
