@@ -24,7 +24,7 @@ from prefbench.models.mllms.loader import load_mllm
 
 from .shared.asking import Asking, by_layer
 from .shared.groups import draw_in_groups
-from .shared.phrases import surest
+from .shared.phrases import beside, surest
 from .shared.questions import TEMPLATES, Examples, follow_up, likes_question
 
 logger = logging.getLogger(__name__)
@@ -89,17 +89,24 @@ class AttributeRewrite(Method):
 
     def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
         backbone = self.context.backbone
-        prompts = [", ".join(filter(None, (r.prompt, r.profile.payload["likes"]))) for r in requests]
-        negative = [request.profile.payload["dislikes"] for request in requests]
+        prompts = [", ".join(filter(None, (r.prompt, self._beside(r, "likes")))) for r in requests]
+        negative = [self._beside(request, "dislikes") for request in requests]
         seeds = [request.seed for request in requests]
         images = backbone.generate(prompts, seeds, negative_prompts=negative if any(negative) else None)
         return [Drawing(image, prompt, backbone.nfe) for image, prompt in zip(images, prompts, strict=True)]
+
+    def _beside(self, request: Request, side: str) -> str:
+        """The words of a side; of phrases those that the prompt leaves open."""
+        words: str = request.profile.payload[side]
+        groups = self.mllm.card.phrases
+        return ", ".join(beside(request.prompt, words.split(", "), groups)) if words and groups else words
 
     def _words(self, history: History) -> tuple[str, str]:
         if not len(history):
             return "", ""
         if told := self.asking.phrases(history):
-            return ", ".join(surest(told, self.sure)), ", ".join(surest(told, self.sure, liked=False))
+            sides = [surest(told, self.mllm.card.phrases, self.sure, liked=liked) for liked in (True, False)]
+            return ", ".join(sides[0]), ", ".join(sides[1])
         examples = Examples(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:

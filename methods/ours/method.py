@@ -30,7 +30,7 @@ from ..attribute_rewrite import read_answer
 from ..shared.asking import Asking, by_layer
 from ..shared.candidates import candidate_seeds
 from ..shared.image_tower import tower_name
-from ..shared.phrases import surest
+from ..shared.phrases import beside, surest
 from ..shared.questions import Examples, likes_question
 from ..shared.verdicts import Verdicts
 from . import weights
@@ -49,7 +49,7 @@ class PrefGen(Method):
             with its sides exchanged (`disliked`).
         liked_only: shows the language model the liked images alone.
         words: what the language model says the user likes stands in the prompt too, beside the tokens: the phrases that
-            it is surest of, at most three, or of one that judges no phrases, its answer.
+            it is surest of, at most three that the prompt leaves open, or of one that judges no phrases, its answer.
         sure: the verdict, P(liked) - P(disliked), from which on a phrase is among these words.
         n: drawings to choose from by the language model's own verdicts; each costs as much as the first.
         weights: folder of trained weights; by default the shipped ones for the backbone.
@@ -137,7 +137,7 @@ class PrefGen(Method):
         """One drawing per request, the one of `n` that the language model gives the most probable yes."""
         told = [request.profile.payload for request in requests]
         told = [one if isinstance(one, Mapping) else {"vectors": one, "words": ""} for one in told]
-        prompts = [", ".join(filter(None, (r.prompt, one["words"]))) for r, one in zip(requests, told, strict=True)]
+        prompts = [self._prompt(r.prompt, one["words"]) for r, one in zip(requests, told, strict=True)]
         seeds = [candidate_seeds(request.seed, self.n) for request in requests]
         vectors = torch.stack([one["vectors"] for one in told])
         rounds = [self._drawn(prompts, [own[k] for own in seeds], vectors) for k in range(self.n)]
@@ -146,6 +146,12 @@ class PrefGen(Method):
             Drawing(images[self._best(one, images)], prompt, nfe)
             for one, prompt, images in zip(told, prompts, zip(*rounds, strict=True), strict=True)
         ]
+
+    def _prompt(self, prompt: str, words: str) -> str:
+        """The prompt with a user's words; of phrases that exclude each other, what the prompt asks for stands."""
+        if words and self.mllm.card.phrases:
+            words = ", ".join(beside(prompt, words.split(", "), self.mllm.card.phrases))
+        return f"{prompt}, {words}" if words else prompt
 
     def _drawn(self, prompts: Sequence[str], seeds: Sequence[int], vectors: Tensor) -> Sequence[Any]:
         """One image per prompt, from vectors (N, 1 or 2, F)."""
@@ -173,7 +179,7 @@ class PrefGen(Method):
     def _said(self, history: History) -> str:
         """What the language model says the user likes, ready for a prompt; empty where that cannot be used."""
         if self.mllm.card.phrases:
-            return ", ".join(surest(self.asking.phrases(history), self.sure))
+            return ", ".join(surest(self.asking.phrases(history), self.mllm.card.phrases, self.sure))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
             return read_answer(self.verdicts.answer(history), tokenizer, control)

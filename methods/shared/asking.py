@@ -25,7 +25,7 @@ class Asking:
 
     def phrases(self, history: History) -> dict[str, float]:
         """The model's phrases, each with its verdict in [-1, 1]; none without a history, or where it judges none."""
-        states = self._states.of(history)
+        states = self._states.of(history) if self._mllm.card.phrases else None
         if states is None or states.verdicts is None:
             return {}
         return dict(zip(self._mllm.card.judged_phrases, states.verdicts[0].tolist(), strict=True))

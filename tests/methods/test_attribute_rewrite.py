@@ -121,9 +121,17 @@ def test_likes_and_dislikes_are_what_the_model_says(taught: str, make: Callable[
 def test_a_model_that_judges_phrases_is_asked_about_these(untaught: str, make: Callable[..., Any]) -> None:
     """Also one that would answer in no words that can be used."""
     method = make(AttributeRewrite(mllm=untaught, sure=0.6))
-    told = {"red": 0.6, "big": 0.9, "old": 0.5, "wet": -0.5, "blue": -0.6, "dry": -0.9, "hot": -0.7, "dark": -0.8}
+    told = {"red": 0.6, "big": 0.9, "small": 0.8, "old": 0.5, "wet": -0.5, "blue": -0.6, "dry": -0.9, "hot": -0.7}
+    method.mllm.card = replace(
+        method.mllm.card, phrases=(("red", "blue"), ("big", "small"), ("old",), ("wet", "dry", "hot"))
+    )
     method.asking.phrases = lambda asked: told if len(asked) else {}
-    assert method.profile(HISTORIES[0]).payload == {"likes": "big, red", "dislikes": "dry, dark, hot"}
+    profile = method.profile(HISTORIES[0])
+    assert profile.payload == {"likes": "big, red", "dislikes": "dry, blue"}
+    prompts = {"a fox": "a fox, big, red", "a blue fox": "a blue fox, big", "a small, red fox": "a small, red fox"}
+    for prompt, drawn in prompts.items():
+        (drawing,) = method.generate([Request(Case("0", "ann", prompt), 0, 0, profile)])
+        assert drawing.prompt_used == drawn
     assert method.profile(History("nobody", (), ())).payload == {"likes": "", "dislikes": ""}
     with pytest.raises(PrefbenchError, match="sure must be from 0 to 1"):
         AttributeRewrite(sure=-0.1)

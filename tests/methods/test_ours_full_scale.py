@@ -562,10 +562,11 @@ def test_own_words_stand_in_the_prompt(trained: Trained, monkeypatch: pytest.Mon
 def test_of_a_model_that_judges_phrases_the_surest_liked_ones_stand_in_the_prompt(
     trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {"red": 0.6, "big": 0.9, "at sea": 0.55, "old": 0.7, "wet": 0.49, "blue": -0.9}
+    told = {"red": 0.6, "big": 0.9, "at sea": 0.55, "old": 0.7, "wet": 0.49, "blue": -0.9, "a fox": 0.95, "a cat": 0.99}
+    groups = (("red", "blue"), ("big",), ("at sea", "old"), ("wet",), ("a fox", "a cat"))
     for sure, words in ((0.5, "big, old, red"), (0.65, "big, old"), (0.95, "")):
         method = method_of(trained, words=True, sure=sure)
-        monkeypatch.setattr(method.mllm, "card", replace(method.mllm.card, phrases=(*told,)))
+        monkeypatch.setattr(method.mllm, "card", replace(method.mllm.card, phrases=groups))
         monkeypatch.setattr(method.asking, "phrases", lambda _: told)
         (drawing,) = method.generate(requests_for(method, HISTORIES[:1]))
         assert drawing.prompt_used == ", ".join(filter(None, (tiny_suite.PROMPTS[0], words)))

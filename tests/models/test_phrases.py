@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -91,7 +92,8 @@ def test_phrases_are_stored_with_the_weights(asked: Mllm, tmp_path: Path) -> Non
     assert load_mllm(tmp_path / "m").card.judged_phrases == PHRASES
     path = tmp_path / "m" / CARD_FILE
     stored = json.loads(path.read_text())
-    for wrong in ("red", ["red"], [[]], [[""]], [["red"], ["red"]], [[1]], None):
+    wrongs: list[Any] = ["red", ["red"], [[]], [[""]], [["red"], ["red"]], [[1]], None]
+    for wrong in wrongs:
         path.write_text(json.dumps(stored | {"phrases": wrong}))
         with pytest.raises(PrefbenchError, match="phrases cannot be"):
             load_mllm(tmp_path / "m")
