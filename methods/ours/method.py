@@ -48,8 +48,9 @@ class PrefGen(Method):
         negative: what guidance leads away from: the `average` user, or the user's opposite, read from the same history
             with its sides exchanged (`disliked`).
         liked_only: shows the language model the liked images alone.
-        words: what the language model says the user likes stands in the prompt too, beside the tokens: the phrases that
-            it is surest of, at most three that the prompt leaves open, or of one that judges no phrases, its answer.
+        words: what the language model says the user likes stands in the prompt too, beside the tokens: of phrases that
+            exclude each other the one that it is surest of, where the prompt leaves it open; of a model that judges no
+            phrases, its answer.
         sure: the verdict, P(liked) - P(disliked), from which on a phrase is among these words.
         n: drawings to choose from by the language model's own verdicts; each costs as much as the first.
         weights: folder of trained weights; by default the shipped ones for the backbone.

@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 from prefbench.api import TrainUser
 
-WORDS = 3
-"""Phrases of each side in a prompt, at most: users of picturebook name about as many likes."""
-
 
 def popular_phrases(train_users: Sequence[TrainUser], most: int) -> list[str]:
     """The phrases that more users like than dislike, most liked first, without two that exclude each other."""
@@ -53,9 +50,9 @@ def surest(
 
 
 def beside(prompt: str, phrases: Sequence[str], groups: Sequence[Sequence[str]]) -> list[str]:
-    """Of phrases, the first `WORDS` that the prompt neither names nor excludes."""
+    """Those of the phrases that the prompt neither names nor excludes."""
     named = [group for group in groups if any(re.search(rf"\b{re.escape(phrase)}\b", prompt) for phrase in group)]
-    return [phrase for phrase in phrases if not any(phrase in group for group in named)][:WORDS]
+    return [phrase for phrase in phrases if not any(phrase in group for group in named)]
 
 
 def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:
