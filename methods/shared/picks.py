@@ -1,8 +1,8 @@
 """Pictures to learn to draw: of some of one prompt, the one that a language model thinks the user likes best, or least.
 
-The least liked are for users' opposites. Nothing but the model's own verdicts decides (`Verdicts`), after all that a
-train user judged: no head, no teacher, no other scorer. Trainers of different methods share this, so that all can be
-given the same targets.
+The least liked are for users' opposites. What decides is the model's own verdicts (`Verdicts`), after all that a train
+user judged, and the user's own words, where it is known what pictures show: no other scorer. Trainers of different
+methods share this, so that all can be given the same targets.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ class Picking:
 
     A user's judgments are read in parts of at most `together`, each with both sides where there are any (so that a part
     may be longer where one side is short); the log-odds of the verdicts after each are averaged. The miniature learned
-    to read 32 together.
+    to read 32 together. Log-odds are higher by `words` for each phrase that a picture shows and the user says to like,
+    and lower by as much for each that the user says to dislike.
     """
 
     prompts: int = 12
     candidates: int = 16
     together: int = 24
+    words: float = 1.0
 
 
 PICKING, AT_A_GLANCE = Picking(), Picking(prompts=16, candidates=128)
@@ -75,26 +77,45 @@ class Picker:
 
     Args:
         images: pictures, with the prompt of each.
+        shows: phrases for what each shows; none where that is not known.
     """
 
-    def __init__(self, mllm: Mllm, images: Sequence[Image.Image], prompts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        mllm: Mllm,
+        images: Sequence[Image.Image],
+        prompts: Sequence[str],
+        shows: Sequence[Collection[str]] | None = None,
+    ) -> None:
         self._mllm, self._images = mllm, images
+        self._shows = [frozenset(phrases) for phrases in shows or [()] * len(images)]
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, prompt in enumerate(prompts):
             self._rows[prompt].append(row)
 
     def __call__(
-        self, history: History, *, how: Picking | None = None, seed: int = 0, without: Collection[int] = ()
+        self,
+        history: History,
+        *,
+        how: Picking | None = None,
+        seed: int = 0,
+        without: Collection[int] = (),
+        likes: Collection[str] = (),
+        dislikes: Collection[str] = (),
     ) -> Picks:
         """One row of each kind per prompt. Candidates of a prompt that has few pictures are all of them.
 
         Args:
             how: by default that of `picking_by`.
             without: rows that are candidates only where a prompt has no others, such as those that the history shows.
+            likes, dislikes: phrases that the user named.
         """
         how = how or picking_by(self._mllm)
         groups = self._candidates(history, how, seed, without)
-        odds = self._log_odds(history, [self._images[row] for group in groups for row in group], how.together)
+        rows = [row for group in groups for row in group]
+        odds = self._log_odds(history, [self._images[row] for row in rows], how.together)
+        shown = [self._shows[row] for row in rows]
+        odds = odds + how.words * np.array([len(one & {*likes}) - len(one & {*dislikes}) for one in shown])
         ends = np.cumsum([len(group) for group in groups])[:-1]
         parts = list(zip(groups, np.split(odds, ends), strict=True))
         return Picks(*([group[int(at(part))] for group, part in parts] for at in (np.argmax, np.argmin)))
@@ -151,7 +172,9 @@ def targets_picked(
     pool = list(prompt_of)
     place = {digest: i for i, digest in enumerate(pool)}
     images = [judged_images.images[judged_images.rows[digest]] for digest in pool]
-    picker, how = Picker(mllm, images, list(prompt_of.values())), picking_by(mllm)
+    shows = {digest: phrases for one in train_users for digest, phrases in one.shows.items()}
+    shown = [shows.get(digest, ()) for digest in pool]
+    picker, how = Picker(mllm, images, list(prompt_of.values()), shown), picking_by(mllm)
     made_of = hashlib.sha256(repr((mllm.digest, how, users_of(train_users), seed, Picks._fields)).encode()).hexdigest()
     path = folder / f"picks-{made_of[:16]}.json"
     picked = _stored(path, prompt_of)
@@ -160,10 +183,11 @@ def targets_picked(
         one.history.user: {place[j.picture.digest] for j in (*one.history.liked, *one.history.disliked)}
         for one in train_users
     }
+    words = {one.history.user: {"likes": one.likes, "dislikes": one.dislikes} for one in train_users}
     missing, stored_at = [digest for digest in wholes if digest not in picked], time.monotonic()
     for digest in tqdm(missing, desc="pick", unit="user", disable=not missing):
         whole = wholes[digest]
-        rows = picker(whole, how=how, seed=seed, without=own.get(whole.user, ()))
+        rows = picker(whole, how=how, seed=seed, without=own.get(whole.user, ()), **words.get(whole.user, {}))
         picked[digest] = {kind: [pool[row] for row in of_kind] for kind, of_kind in rows._asdict().items()}
         if time.monotonic() - stored_at > _KEPT_EVERY_S or digest == missing[-1]:
             write_atomic(path, json.dumps(picked))

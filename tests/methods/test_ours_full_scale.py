@@ -130,7 +130,8 @@ def test_every_stage_leaves_its_result_and_its_card(trained: Trained) -> None:
     assert layers["data"]["users"] == 20
     assert len(layers["data"]["layers"]["sem"]) == 1, "one of two layers is left for e_core"
     assert layers["data"]["layers"]["sem"] != layers["data"]["layers"]["core"]
-    assert set(layers["data"]["alternatives"]) == {"chosen", "random", "random-sem", "random-core", "all", "top-four"}
+    rules = {"chosen", "random", "random-sem", "random-core", "all", "top-four", "answer"}
+    assert set(layers["data"]["alternatives"]) == rules
     assert injection["data"]["histories"] == 12
     assert injection["layers"] == layers["data"]
     aligned = injection["alignment"]

@@ -94,6 +94,26 @@ def test_picks_are_the_best_of_each_prompts_candidates(mllm: Mllm, judged_images
     assert len(picker(HISTORIES[0], how=Picking(prompts=1, candidates=1), seed=3).best) == 1
 
 
+def test_a_users_own_words_count_beside_the_verdicts(mllm: Mllm, judged_images: JudgedImages) -> None:
+    """Each phrase that a picture shows is worth so much log-odds: more where it is liked, less where it is disliked."""
+    images = judged_images.images
+    prompts = [f"prompt {row % 3}" for row in range(len(images))]
+    shows = [{"red"} if row % 2 else {"blue", "big"} for row in range(len(images))]
+    yes = Verdicts(mllm).of(HISTORIES[0], images)
+    for weight, likes, dislikes in (
+        (1.0, ("red", "unseen"), ("blue",)),
+        (0.01, ("big",), ()),
+        (0.0, ("red",), ("blue",)),
+    ):
+        how = Picking(prompts=3, candidates=100, words=weight)
+        picked = Picker(mllm, images, prompts, shows)(HISTORIES[0], how=how, likes=likes, dislikes=dislikes)
+        odds = np.log(yes / (1 - yes))
+        odds += [weight * (len(one & {*likes}) - len(one & {*dislikes})) for one in shows]
+        for best, least in zip(picked.best, picked.least, strict=True):
+            rivals = [odds[row] for row in range(len(images)) if prompts[row] == prompts[best]]
+            assert (odds[best], odds[least]) == pytest.approx((max(rivals), min(rivals)), abs=1e-5)
+
+
 def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm, judged_images: JudgedImages) -> None:
     """Of four judgments in parts of two: each part has judgments of both sides."""
     one, images = history("long", 2, 2), judged_images.images

@@ -11,7 +11,7 @@ from PIL import Image
 
 from prefbench.api import History, PrefbenchError, TrainUser
 from prefbench.methods.ours.train import question_stage
-from prefbench.methods.ours.train.conversations import ConversationMaker, Sizes, pick
+from prefbench.methods.ours.train.conversations import ConversationMaker, Sizes
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.train.question_batches import QuestionBatches
 from prefbench.methods.ours.train.question_recipe import MINIATURE
@@ -61,8 +61,8 @@ def test_every_word_of_the_history_is_taught_and_no_image(
     assert (taught["labels"] == plain["labels"])[~fresh].all()
     rng = np.random.default_rng(3)
     sizes = Sizes().draw(rng)
-    for row in range(5):
-        own = [sign for sign in maker(pick(train_users, rng), rng, sizes).signs if sign]
+    for row, user in enumerate(rng.integers(len(train_users), size=5).tolist()):
+        own = [sign for sign in maker(train_users[user], rng, sizes).signs if sign]
         words = [mllm.tokenizer.decode([token]).strip() for token in taught["labels"][row][fresh[row]]]
         # A word of several tokens is known by its first.
         assert len(words) == len(own)
