@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -28,7 +27,7 @@ from prefbench.models.mllms.endings import reads_side_by_side
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
 from prefbench.models.mllms.phrases import Phrases, after_histories
 from prefbench.models.mllms.pooling import narrow_local_layers, pooled_processor
-from prefbench.models.mllms.states import HiddenStates, side_weights
+from prefbench.models.mllms.states import HiddenStates, evaluating, side_weights
 
 IGNORED = -100
 """The label of tokens that no loss is taken on."""
@@ -200,7 +199,7 @@ class Mllm:
                 the assistant's next turn.
         """
         found = []
-        with _asked(self.model):
+        with evaluating(self.model):
             for start in range(0, len(conversations), batch):
                 chunk = conversations[start : start + batch]
                 inputs = self._up_to_word(chunk) if before_word else self.batch(chunk)
@@ -259,7 +258,7 @@ class Mllm:
     def word_logits(self, conversations: Sequence[Conversation], tokens: Sequence[int], *, batch: int = 8) -> Tensor:
         """The logits (N, tokens) of what the answer begins with, float32 on the CPU."""
         rows = []
-        with _asked(self.model):
+        with evaluating(self.model):
             for inputs in self._batches(conversations, batch):
                 logits = self.model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1].float()
                 rows.append(logits[:, list(tokens)].cpu())
@@ -268,7 +267,7 @@ class Mllm:
     def answers(self, conversations: Sequence[Conversation], *, tokens: int = 48, batch: int = 8) -> list[str]:
         """The most probable answer of each (greedy), at most `tokens` long, without special tokens."""
         texts: list[str] = []
-        with _asked(self.model):
+        with evaluating(self.model):
             for inputs in self._batches(conversations, batch):
                 tokens_out = self.model.generate(**inputs, max_new_tokens=tokens, **_GREEDY)
                 fresh = tokens_out[:, inputs["input_ids"].shape[1] :]
@@ -318,18 +317,6 @@ class Mllm:
 
 _GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "repetition_penalty": 1.0}
 """Overrides a model's own `generation_config.json`, but for its end and forbidden tokens."""
-
-
-@contextmanager
-def _asked(model: Any) -> Iterator[None]:
-    """Context without dropout and gradients, also in the middle of training."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
 
 
 def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:

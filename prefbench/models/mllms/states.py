@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,3 +77,15 @@ def side_weights(signs: Sequence[int], seen_at: Tensor) -> Tensor:
 def _weighted(weights: Tensor, layer: Tensor, mask: Tensor) -> Tensor:
     """The weighted sum (B, width) over tokens; padding may hold anything, also nan."""
     return torch.einsum("bt,btw->bw", weights, layer.masked_fill(mask[..., None] == 0, 0))
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Context without dropout and gradients, also in the middle of training."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
