@@ -80,7 +80,7 @@ class AttributeRewrite(Method):
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         # Without dislikes guidance leads away from what it always does, which an empty negative prompt is not on SDXL.
-        return draw_in_groups(requests, lambda request: bool(request.profile.payload["dislikes"]), self._draw)
+        return draw_in_groups(requests, lambda request: bool(self._beside(request, "dislikes")), self._draw)
 
     def represent(self, history: History, item: ProbeItem | None = None) -> Mapping[str, Features]:
         """The language model's states by layer and pooling; none for an empty history."""

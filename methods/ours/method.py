@@ -29,6 +29,7 @@ from prefbench.models.mllms.states import HiddenStates
 from ..attribute_rewrite import read_answer
 from ..shared.asking import Asking, by_layer
 from ..shared.candidates import candidate_seeds
+from ..shared.groups import draw_in_groups
 from ..shared.image_tower import tower_name
 from ..shared.phrases import beside, surest
 from ..shared.questions import Examples, likes_question
@@ -50,7 +51,7 @@ class PrefGen(Method):
         liked_only: shows the language model the liked images alone.
         words: what the language model says the user likes stands in the prompt too, beside the tokens: of phrases that
             exclude each other the one that it is surest of, where the prompt leaves it open; of a model that judges no
-            phrases, its answer.
+            phrases, its answer. Phrases that it says the user dislikes stand in the negative prompt.
         sure: the verdict, P(liked) - P(disliked), from which on a phrase is among these words.
         n: drawings to choose from by the language model's own verdicts; each costs as much as the first.
         weights: folder of trained weights; by default the shipped ones for the backbone.
@@ -131,30 +132,43 @@ class PrefGen(Method):
         vectors = self._vectors(examples, self._states(examples))
         if not self.words and self.n == 1:
             return Profile(history.user, vectors)
-        told = {"vectors": vectors, "words": self._said(history) if self.words else ""}
+        words, unwanted = self._said(history) if self.words else ("", "")
+        told = {"vectors": vectors, "words": words, "unwanted": unwanted}
         return Profile(history.user, told | ({"after": self._kept(history)} if self.n > 1 else {}))
 
     def generate(self, requests: Sequence[Request]) -> Sequence[Drawing]:
         """One drawing per request, the one of `n` that the language model gives the most probable yes."""
+        # An empty negative prompt is on SDXL another condition than none.
+        return draw_in_groups(requests, self._is_negated, self._draw) if self.words else self._draw(requests)
+
+    def _is_negated(self, request: Request) -> bool:
+        return bool(self._open(request.prompt, request.profile.payload["unwanted"]))
+
+    def _draw(self, requests: Sequence[Request]) -> list[Drawing]:
         told = [request.profile.payload for request in requests]
-        told = [one if isinstance(one, Mapping) else {"vectors": one, "words": ""} for one in told]
-        prompts = [self._prompt(r.prompt, one["words"]) for r, one in zip(requests, told, strict=True)]
+        told = [one if isinstance(one, Mapping) else {"vectors": one, "words": "", "unwanted": ""} for one in told]
+        likes, dislikes = (
+            [self._open(r.prompt, one[side]) for r, one in zip(requests, told, strict=True)]
+            for side in ("words", "unwanted")
+        )
+        prompts = [", ".join(filter(None, (r.prompt, words))) for r, words in zip(requests, likes, strict=True)]
         seeds = [candidate_seeds(request.seed, self.n) for request in requests]
         vectors = torch.stack([one["vectors"] for one in told])
-        rounds = [self._drawn(prompts, [own[k] for own in seeds], vectors) for k in range(self.n)]
+        rounds = [self._drawn(prompts, dislikes, [own[k] for own in seeds], vectors) for k in range(self.n)]
         nfe = self.n * self.context.backbone.nfe_at(self._guidance)
         return [
             Drawing(images[self._best(one, images)], prompt, nfe)
             for one, prompt, images in zip(told, prompts, zip(*rounds, strict=True), strict=True)
         ]
 
-    def _prompt(self, prompt: str, words: str) -> str:
-        """The prompt with a user's words; of phrases that exclude each other, what the prompt asks for stands."""
-        if words and self.mllm.card.phrases:
-            words = ", ".join(beside(prompt, words.split(", "), self.mllm.card.phrases))
-        return f"{prompt}, {words}" if words else prompt
+    def _open(self, prompt: str, words: str) -> str:
+        """A user's words; of phrases those that the prompt leaves open."""
+        groups = self.mllm.card.phrases if words else ()
+        return ", ".join(beside(prompt, words.split(", "), groups)) if groups else words
 
-    def _drawn(self, prompts: Sequence[str], seeds: Sequence[int], vectors: Tensor) -> Sequence[Any]:
+    def _drawn(
+        self, prompts: Sequence[str], unwanted: Sequence[str], seeds: Sequence[int], vectors: Tensor
+    ) -> Sequence[Any]:
         """One image per prompt, from vectors (N, 1 or 2, F)."""
         backbone = self.context.backbone
         vectors = vectors.to(backbone.device)
@@ -162,7 +176,11 @@ class PrefGen(Method):
         negative = vectors[:, 1:] if self.negative == "disliked" else torch.zeros_like(positive)
         embeds = torch.cat([negative, positive]) if self._guidance > 1 else positive
         return backbone.generate(
-            prompts, seeds, ip_adapter_image_embeds=[embeds.to(backbone.dtype)], guidance_scale=self._guidance
+            prompts,
+            seeds,
+            negative_prompts=unwanted if any(unwanted) else None,
+            ip_adapter_image_embeds=[embeds.to(backbone.dtype)],
+            guidance_scale=self._guidance,
         )
 
     def _best(self, told: Mapping[str, Any], images: Sequence[Any]) -> int:
@@ -177,16 +195,18 @@ class PrefGen(Method):
         """How much the user likes each drawing (N,)."""
         return self.verdicts.again(kept, images)
 
-    def _said(self, history: History) -> str:
-        """What the language model says the user likes, ready for a prompt; empty where that cannot be used."""
-        if self.mllm.card.phrases:
-            return ", ".join(surest(self.asking.phrases(history), self.mllm.card.phrases, self.sure))
+    def _said(self, history: History) -> tuple[str, str]:
+        """What the language model says is liked, and disliked, ready for prompts; empty where that cannot be used."""
+        if groups := self.mllm.card.phrases:
+            told = self.asking.phrases(history)
+            sides = [surest(told, groups, self.sure, liked=liked) if told else [] for liked in (True, False)]
+            return ", ".join(sides[0]), ", ".join(sides[1])
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
-            return read_answer(self.verdicts.answer(history), tokenizer, control)
+            return read_answer(self.verdicts.answer(history), tokenizer, control), ""
         except ValueError as error:
             logger.warning("%s: %s %s; drawing without words", self.card.name, history.user, error)
-            return ""
+            return "", ""
 
     @property
     def _guidance(self) -> float:

@@ -565,11 +565,24 @@ def test_of_a_model_that_judges_phrases_the_surest_liked_ones_stand_in_the_promp
 ) -> None:
     told = {"red": 0.6, "big": 0.9, "at sea": 0.55, "old": 0.7, "wet": 0.49, "blue": -0.9, "a fox": 0.95, "a cat": 0.99}
     groups = (("red", "blue"), ("big",), ("at sea", "old"), ("wet",), ("a fox", "a cat"))
-    for sure, words in ((0.5, "big, old, red"), (0.65, "big, old"), (0.95, "")):
+    negatives: list[Any] = []
+    for sure, words, unwanted in (
+        (0.5, "big, old, red", "blue"),
+        (0.65, "big, old", "blue"),
+        (0.95, "", None),
+    ):
         method = method_of(trained, words=True, sure=sure)
         monkeypatch.setattr(method.mllm, "card", replace(method.mllm.card, phrases=groups))
         monkeypatch.setattr(method.asking, "phrases", lambda _: told)
+        draw = method.context.backbone.generate
+
+        def noted(*given: Any, draw: Any = draw, **more: Any) -> Any:
+            negatives.append(more["negative_prompts"])
+            return draw(*given, **more)
+
+        monkeypatch.setattr(method.context.backbone, "generate", noted)
         (drawing,) = method.generate(requests_for(method, HISTORIES[:1]))
+        assert negatives.pop() == (None if unwanted is None else [unwanted])
         assert drawing.prompt_used == ", ".join(filter(None, (tiny_suite.PROMPTS[0], words)))
     with pytest.raises(PrefbenchError, match="sure must be from 0 to 1"):
         PrefGen(sure=1.5)
