@@ -99,7 +99,19 @@ USER_ADAPTERS = Grid(10, (
     "user_scale=2 user_guidance=5",
     "user_scale=1.5 user_guidance=8",
 ))  # fmt: skip
-UNRECORDED: Mapping[str, Grid] = {"ours": USER_ADAPTERS, "teacher-adapter": USER_ADAPTERS}
+WORDS = Grid(10, tuple(f"sure={sure}" for sure in (0, 0.1, 0.2, 0.3, 0.5, 0.7)))
+UNRECORDED: Mapping[str, Grid] = {
+    "ours": Grid(10, (
+        "user_scale=1.25 user_guidance=2",
+        "user_scale=1.5 user_guidance=5 negative=disliked",
+        "user_scale=1.25 user_guidance=2 words=true sure=0.1",
+        "user_scale=1 user_guidance=2 words=true sure=0.1 negative=disliked",
+        "user_scale=1.5 user_guidance=3 words=true sure=0.1 negative=disliked",
+        "user_scale=1.5 user_guidance=5 words=true sure=0.1 negative=disliked",
+    )),
+    "teacher-adapter": USER_ADAPTERS,
+    "attribute-rewrite": WORDS,
+}  # fmt: skip
 """Of weights that are trained anew: these grids have no record yet."""
 LOSS = 0.1
 """Of prompt fidelity at most, against `prompt-only`."""
