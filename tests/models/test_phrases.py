@@ -18,6 +18,7 @@ from prefbench.models.mllms.folders import CARD_FILE
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.phrases import after_histories
+from tests.support.tiny_mllms import save_tiny_qwen
 
 GROUPS = (("red", "a fox in the snow"), ("liked",))
 PHRASES = ("red", "a fox in the snow", "liked")
@@ -84,6 +85,13 @@ def test_a_phrase_stands_behind_the_last_word_of_a_history(asked: Mllm) -> None:
     column = int(after_histories(ids, asked._seen_at(ids), signs, asked._renderer.picture_tokens)[0])
     assert asked.tokenizer.decode(ids[0, column - 1 : column]).strip() == "liked"
     assert asked.tokenizer.decode(ids[0, column:]).strip().startswith("what of this?")
+
+
+def test_a_model_that_cannot_judge_phrases_does_not_do_so_in_silence(tmp_path: Path) -> None:
+    qwen = load_mllm(save_tiny_qwen(tmp_path / "qwen"), device="cpu")
+    qwen.card = dataclasses.replace(qwen.card, history="verdicts", phrases=GROUPS)
+    with pytest.raises(PrefbenchError, match="is said to judge phrases"):
+        qwen.states([likes_question(HISTORIES[0])])
 
 
 def test_phrases_are_stored_with_the_weights(asked: Mllm, tmp_path: Path) -> None:

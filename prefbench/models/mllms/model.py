@@ -25,6 +25,7 @@ from prefbench.models.mllms.chat import ChatRenderer
 from prefbench.models.mllms.conversation import Conversation, fitted, images_of, laid_out, signs_of
 from prefbench.models.mllms.endings import reads_side_by_side
 from prefbench.models.mllms.folders import CARD_FILE, is_saved, settings_of
+from prefbench.models.mllms.halves import halved
 from prefbench.models.mllms.phrases import Phrases, after_histories
 from prefbench.models.mllms.pooling import narrow_local_layers, pooled_processor
 from prefbench.models.mllms.states import HiddenStates, evaluating, side_weights
@@ -179,6 +180,8 @@ class Mllm:
 
     @cached_property
     def _phrases(self) -> Phrases:
+        if not self.asks_phrases:
+            raise PrefbenchError(f"mllm {self.card.name!r} is said to judge phrases, which models of its kind cannot")
         return self.phrases(self.card.judged_phrases)
 
     def after_histories(self, ids: Tensor, signs: Sequence[Sequence[int]]) -> Tensor:
@@ -210,8 +213,10 @@ class Mllm:
                     asked, ends = self._phrases.behind_all(self.model, inputs, after)
                 keep = 1 if ends is None else ends
                 out = self.model(**asked, output_hidden_states=True, use_cache=False, logits_to_keep=keep)
-                mask, seen_at = inputs["attention_mask"], self._seen_at(inputs["input_ids"])
-                sides = side_weights([*chain(*signs)], seen_at)
+                mask, sides = (
+                    inputs["attention_mask"],
+                    side_weights([*chain(*signs)], self._seen_at(inputs["input_ids"])),
+                )
                 states = HiddenStates.of([layer[:, : mask.shape[1]] for layer in out.hidden_states], mask, sides)
                 if ends is not None:
                     verdicts = self._phrases.verdicts(out.logits)
@@ -290,7 +295,7 @@ class Mllm:
             raise PrefbenchError(f"{folder} holds something else than a saved model; name another folder")
         with atomic_folder(folder) as fresh, collected_warnings(transformers):
             if self.adapter is None:
-                self.model.save_pretrained(fresh, state_dict=_halved(self.model.state_dict()))
+                self.model.save_pretrained(fresh, state_dict=halved(self.model.state_dict()))
             else:
                 self.adapter.save_pretrained(str(fresh), save_embedding_layers=False)
             self._stored_processor.save_pretrained(fresh)
@@ -317,13 +322,3 @@ class Mllm:
 
 _GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "repetition_penalty": 1.0}
 """Overrides a model's own `generation_config.json`, but for its end and forbidden tokens."""
-
-
-def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state in float16; tied weights stay one tensor, so that they are stored once."""
-    halves: dict[tuple[int, torch.Size], Tensor] = {}
-    for tensor in state.values():
-        key = tensor.data_ptr(), tensor.shape
-        if key not in halves:
-            halves[key] = tensor.half() if tensor.is_floating_point() else tensor
-    return {name: halves[tensor.data_ptr(), tensor.shape] for name, tensor in state.items()}
