@@ -572,6 +572,7 @@ def test_of_a_model_that_judges_phrases_the_surest_liked_ones_stand_in_the_promp
         (0.95, "", None),
     ):
         method = method_of(trained, words=True, sure=sure)
+        method.reader = method_of(trained).reader  # which is asked for no phrases
         monkeypatch.setattr(method.mllm, "card", replace(method.mllm.card, phrases=groups))
         monkeypatch.setattr(method.asking, "phrases", lambda _: told)
         draw = method.context.backbone.generate
