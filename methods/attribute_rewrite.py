@@ -97,16 +97,14 @@ class AttributeRewrite(Method):
 
     def _beside(self, request: Request, side: str) -> str:
         """The words of a side; of phrases those that the prompt leaves open."""
-        words: str = request.profile.payload[side]
-        groups = self.mllm.card.phrases
-        return ", ".join(beside(request.prompt, words.split(", "), groups)) if words and groups else words
+        return beside(request.prompt, request.profile.payload[side], self.mllm.card.phrases)
 
     def _words(self, history: History) -> tuple[str, str]:
         if not len(history):
             return "", ""
         if told := self.asking.phrases(history):
-            sides = [surest(told, self.mllm.card.phrases, self.sure, liked=liked) for liked in (True, False)]
-            return ", ".join(sides[0]), ", ".join(sides[1])
+            groups = self.mllm.card.phrases
+            return surest(told, groups, self.sure), surest(told, groups, self.sure, liked=False)
         examples = Examples(*(tuple(j.picture.load() for j in side) for side in (history.liked, history.disliked)))
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:

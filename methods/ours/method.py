@@ -163,8 +163,7 @@ class PrefGen(Method):
 
     def _open(self, prompt: str, words: str) -> str:
         """A user's words; of phrases those that the prompt leaves open."""
-        groups = self.mllm.card.phrases if words else ()
-        return ", ".join(beside(prompt, words.split(", "), groups)) if groups else words
+        return beside(prompt, words, self.mllm.card.phrases) if words else ""
 
     def _drawn(
         self, prompts: Sequence[str], unwanted: Sequence[str], seeds: Sequence[int], vectors: Tensor
@@ -199,8 +198,7 @@ class PrefGen(Method):
         """What the language model says is liked, and disliked, ready for prompts; empty where that cannot be used."""
         if groups := self.mllm.card.phrases:
             told = self.asking.phrases(history)
-            sides = [surest(told, groups, self.sure, liked=liked) if told else [] for liked in (True, False)]
-            return ", ".join(sides[0]), ", ".join(sides[1])
+            return (surest(told, groups, self.sure), surest(told, groups, self.sure, liked=False)) if told else ("", "")
         tokenizer, control = self.context.backbone.pipeline.tokenizer, self.mllm.tokenizer.get_added_vocab()
         try:
             return read_answer(self.verdicts.answer(history), tokenizer, control), ""

@@ -35,10 +35,10 @@ def exclusive_groups(phrases: Iterable[str], train_users: Sequence[TrainUser]) -
     return tuple(map(tuple, groups))
 
 
-def surest(
-    verdicts: Mapping[str, float], groups: Sequence[Sequence[str]], least: float, *, liked: bool = True
-) -> list[str]:
+def surest(verdicts: Mapping[str, float], groups: Sequence[Sequence[str]], least: float, *, liked: bool = True) -> str:
     """The phrase of each group that is liked most, or disliked, by a verdict of at least `least`, the surest first.
+
+    They are joined by commas, ready for a prompt.
 
     Args:
         verdicts: phrases to P(liked) - P(disliked), in [-1, 1].
@@ -46,13 +46,15 @@ def surest(
     sign = 1 if liked else -1
     best = [max(group, key=lambda phrase: sign * verdicts[phrase]) for group in groups]
     sure = [phrase for phrase in best if sign * verdicts[phrase] >= least]
-    return sorted(sure, key=lambda phrase: -sign * verdicts[phrase])
+    return ", ".join(sorted(sure, key=lambda phrase: -sign * verdicts[phrase]))
 
 
-def beside(prompt: str, phrases: Sequence[str], groups: Sequence[Sequence[str]]) -> list[str]:
-    """Those of the phrases that the prompt neither names nor excludes."""
+def beside(prompt: str, words: str, groups: Sequence[Sequence[str]]) -> str:
+    """Those of phrases, joined by commas, that the prompt neither names nor excludes; all words without any groups."""
+    if not groups:
+        return words
     named = [group for group in groups if any(re.search(rf"\b{re.escape(phrase)}\b", prompt) for phrase in group)]
-    return [phrase for phrase in phrases if not any(phrase in group for group in named)]
+    return ", ".join(phrase for phrase in words.split(", ") if not any(phrase in group for group in named))
 
 
 def _seen_together(train_users: Sequence[TrainUser]) -> Mapping[str, Set[str]]:
