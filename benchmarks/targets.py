@@ -3,8 +3,9 @@
     python benchmarks/targets.py --mllm mini-mllm --result benchmarks/results/targets-mini-mllm.json
 
 By the world's own utility, which no trainer sees: of the pictures that a user likes (`likes`), of those that the user
-chose from a pair (`chosen`), and of what a language model picks among several candidates of each of six prompts, after
-one history as the injection draws them (`picks after a history`) or after all that the user judged (`picks after all`).
+chose from a pair (`chosen`), and of what a language model picks of each of six prompts, after one history as the
+injection draws them: the best of several candidates by its verdicts, these chosen by its verdicts on phrases (`picks`)
+or at random (`picks, no phrases`).
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from prefbench.methods.ours.train.conversations import judgments
 from prefbench.methods.ours.train.history_states import draw_histories
 from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
-from prefbench.methods.shared.picks import PICKING, Picker, Picking
+from prefbench.methods.shared.picks import Picker, Picking
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.registry import load
 from prefbench.run.environment import code_state, hardware, versions
 from prefbench.stats.means import mean_interval
 from prefbench.suites.picturebook.suite import Picturebook
 
-CANDIDATES = (16, 64, 128, 256)
+CANDIDATES = (1, 4, 16, 64)
 PROMPTS = 6
 
 
@@ -51,18 +52,20 @@ def main(mllm: str, users: int, result: Path | None) -> None:
     place = {judgment.picture.digest: i for i, judgment in enumerate(pool)}
     images, prompts = [judged_images.load(judgment) for judgment in pool], [judgment.prompt for judgment in pool]
     wholes = [one.history for one in shown_users]
-    after_one = [one.history for one in draw_histories(shown_users, replace(MINIATURE, histories=1))]
-    picker = Picker(load_mllm(mllm), images, prompts)
+    histories = [one.history for one in draw_histories(shown_users, replace(MINIATURE, histories=1, flipped=0.0))]
+    shows = {digest: phrases for one in everyone for digest, phrases in one.shows.items()}
+    picker = Picker(load_mllm(mllm), images, prompts, [shows.get(judgment.picture.digest, ()) for judgment in pool])
+    told = picker.phrases(histories)
     rows = {"likes": _of([whole.liked for whole in wholes], wholes, suite)}
     rows["chosen"] = _of([[j for j in whole.liked if j.pair is not None] for whole in wholes], wholes, suite)
-    for name, shown in (("after a history", after_one), ("after all", wholes)):
+    for name, phrases in (("picks", told), ("picks, no phrases", [np.zeros_like(one) for one in told])):
         for candidates in CANDIDATES:
-            how = Picking(prompts=PROMPTS, candidates=candidates, together=PICKING.together)
+            how = Picking(prompts=PROMPTS, candidates=candidates)
             picked = []
-            for history, whole in tqdm(list(zip(shown, wholes, strict=True)), desc=name, unit="user"):
-                judged = {place[j.picture.digest] for j in (*whole.liked, *whole.disliked)}
-                picked.append([pool[row] for row in picker(history, how=how, without=judged).best])
-            rows[f"picks {name}, {candidates}"] = _of(picked, wholes, suite)
+            for i, history in enumerate(tqdm(histories, desc=name, unit="user")):
+                judged = {place[j.picture.digest] for j in (*wholes[i].liked, *wholes[i].disliked)}
+                picked.append([pool[row] for row in picker(history, phrases[i], how=how, without=judged)])
+            rows[f"{name}, {candidates}"] = _of(picked, wholes, suite)
     for name, mean in rows.items():
         click.echo(f"{name:28s} {mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]")
     if result is not None:

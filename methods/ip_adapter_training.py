@@ -53,6 +53,7 @@ class AdapterRecipe:
             trained, whoever liked it; else a user's liked pictures, or picks, from another one that the user liked.
         mllm: whose verdicts picks are.
         initial_scale: factor on the fresh tokens, as in `InjectionRecipe`.
+        noise: location of the noise levels, as there.
     """
 
     fit: FitConfig
@@ -61,6 +62,7 @@ class AdapterRecipe:
     mllm: str
     eyes: AdapterConfig
     initial_scale: float = MINIATURE.initial_scale
+    noise: float = MINIATURE.noise
 
 
 def train(
@@ -120,7 +122,7 @@ def _trained(
     logger.info("ip-adapter: looking at %d pictures", len(judged_images.images))
     with Accelerator().main_process_first():
         samples = _samples(recipe, people, judged_images, request.folder)
-    batches = _Batches(samples, look(judged_images.images), people, judged_images, backbone)
+    batches = _Batches(samples, look(judged_images.images), people, judged_images, backbone, noise=recipe.noise)
     adapter = fresh_adapter(backbone, look.width, TOKENS, recipe.fit.seed, recipe.initial_scale)
     task = AdapterTask(backbone.pipeline, adapter).float()
     progress = fit(
@@ -180,9 +182,10 @@ class _Batches:
         judged_images: JudgedImages,
         backbone: DiffusersBackbone,
         *,
+        noise: float,
         dropped: float = 0.05,
     ) -> None:
-        self._samples, self._embeddings, self._dropped = samples, embeddings, dropped
+        self._samples, self._embeddings, self._dropped, self._noise = samples, embeddings, dropped, noise
         self._prompts = {judged_images.row(j): j.prompt for one in people for j in judgments(one)}
         self._pixels: Callable[[NDArray[np.int64]], Tensor] = pixels_of(judged_images, backbone.card.resolution)
         self._embed_text, self._latents = backbone.prompts, latents_of(backbone)
@@ -202,7 +205,7 @@ class _Batches:
         return {
             "pictures": self._pixels(rows),
             "features": conditions * torch.from_numpy(~no_picture)[:, None],
-            "u": noise_levels(rng, size),
+            "u": noise_levels(rng, size, location=self._noise),
             "noise": torch.from_numpy(rng.standard_normal((size, *self._latents), dtype=np.float32)),
             **{name: torch.cat([row[name] for row in embedded]) for name in embedded[0]},
         }

@@ -57,9 +57,13 @@ class Fusion(nn.Module):
         return 3 * self.tokens
 
     @torch.no_grad()
-    def shrink(self, factor: float) -> None:
-        """Multiplies fresh user tokens by `factor`: near 0 the second cross-attention adds next to nothing at first."""
-        for parameter in (*self.sem[-1].parameters(), *self.norms.parameters()):
+    def shrink(self, factor: float, *, sem: bool = True) -> None:
+        """Multiplies fresh user tokens by `factor`: near 0 the second cross-attention adds next to nothing at first.
+
+        Args:
+            sem: also those of `e_sem`.
+        """
+        for parameter in (*(self.sem[-1].parameters() if sem else ()), *self.norms.parameters()):
             parameter.mul_(factor)
 
     def mapped(self, vectors: Tensor) -> Tensor:

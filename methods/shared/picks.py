@@ -1,8 +1,9 @@
-"""Pictures to learn to draw: of some of one prompt, the one that a language model thinks the user likes best, or least.
+"""Pictures to learn to draw: of those of one prompt, the one that a language model thinks the user likes best.
 
-The least liked are for users' opposites. What decides is the model's own verdicts (`Verdicts`), after all that a train
-user judged, and the user's own words, where it is known what pictures show: no other scorer. Trainers of different
-methods share this, so that all can be given the same targets.
+What decides is what the model itself says after the history that a step of a training shows: its verdicts on phrases
+choose candidates, where it is known what pictures show, and its verdicts on pictures choose among these. Nothing that
+the history does not show takes part, and no other scorer. Trainers of different methods share this, so that all can be
+given the same targets.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pydantic
@@ -30,32 +30,28 @@ from prefbench.models.mllms.model import Mllm
 from ..ours.train.conversations import judgments, users_of
 from ..ours.train.history_states import TrainingHistory
 from ..ours.train.judged_images import JudgedImages
-from .questions import Examples
+from .questions import Examples, likes_question
 from .verdicts import Verdicts
 
 
 @dataclass(frozen=True)
 class Picking:
-    """How picks are made for one user: `prompts` prompts at random, of each the best of `candidates` pictures.
+    """How picks are made after one history: `prompts` prompts at random, of each the best of `candidates` pictures.
 
-    A user's judgments are read in parts of at most `together`, each with both sides where there are any (so that a part
-    may be longer where one side is short); the log-odds of the verdicts after each are averaged. The miniature learned
-    to read 32 together. Log-odds are higher by `words` for each phrase that a picture shows and the user says to like,
-    and lower by as much for each that the user says to dislike.
+    Candidates are the pictures that show phrases of the greatest sum of the model's verdicts; any, where the model
+    judges no phrases.
     """
 
-    prompts: int = 12
-    candidates: int = 16
-    together: int = 24
-    words: float = 1.0
+    prompts: int = 2
+    candidates: int = 8
 
 
-PICKING, AT_A_GLANCE = Picking(), Picking(prompts=16, candidates=128)
+PICKING, AT_A_GLANCE = Picking(), Picking(prompts=8, candidates=16)
 """Of a model whose pictures are one token each, a verdict costs little: the best of more is picked."""
 _AT_ONCE, _FEW_AT_ONCE = 256, 16
 """Pictures that such a model, or any other, is asked about at once."""
-_CERTAIN = 1e-6
-"""Verdicts are taken to be no surer than this."""
+_READ_AT_ONCE = 32
+"""Histories after which phrases are judged at once."""
 _KEPT_EVERY_S = 60.0
 """Seconds after which picks are stored."""
 
@@ -63,13 +59,6 @@ _KEPT_EVERY_S = 60.0
 def picking_by(mllm: Mllm) -> Picking:
     """How a model picks by default."""
     return AT_A_GLANCE if mllm.card.pooled else PICKING
-
-
-class Picks(NamedTuple):
-    """Rows of the pictures that a user likes best and least of those of each prompt."""
-
-    best: list[int]
-    least: list[int]
 
 
 class Picker:
@@ -87,57 +76,71 @@ class Picker:
         prompts: Sequence[str],
         shows: Sequence[Collection[str]] | None = None,
     ) -> None:
-        self._mllm, self._images = mllm, images
-        self._shows = [frozenset(phrases) for phrases in shows or [()] * len(images)]
+        self._mllm, self._images, self._prompts = mllm, images, prompts
+        phrases = mllm.card.judged_phrases
+        shown = [[phrase in own for phrase in phrases] for own in shows or [()] * len(images)]
+        self.shown = np.array(shown, np.float32).reshape(len(images), len(phrases))
+        """(N, P), 1 for each of the model's phrases that a picture shows."""
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, prompt in enumerate(prompts):
             self._rows[prompt].append(row)
 
+    def phrases(self, histories: Sequence[History]) -> list[FloatArray]:
+        """Verdicts (P,) on the model's phrases after each history, in [-1, 1]; 0 after an empty one."""
+        told: list[FloatArray] = [np.zeros(self.shown.shape[1])] * len(histories)
+        if not self.shown.shape[1]:
+            return told
+        # Histories of about one size share a batch.
+        order = sorted((i for i, one in enumerate(histories) if len(one)), key=lambda i: len(histories[i]))
+        for start in tqdm(range(0, len(order), _READ_AT_ONCE), desc="judge phrases", unit="batch"):
+            chunk = order[start : start + _READ_AT_ONCE]
+            asked = [likes_question(Examples.of(histories[i])) for i in chunk]
+            verdicts = self._mllm.states(asked, batch=_READ_AT_ONCE).verdicts
+            assert verdicts is not None, "a model that has phrases judges them"
+            for i, row in zip(chunk, verdicts.double().numpy(), strict=True):
+                told[i] = row
+        return told
+
     def __call__(
         self,
         history: History,
+        phrases: FloatArray,
         *,
         how: Picking | None = None,
         seed: int = 0,
         without: Collection[int] = (),
-        likes: Collection[str] = (),
-        dislikes: Collection[str] = (),
-    ) -> Picks:
-        """One row of each kind per prompt. Candidates of a prompt that has few pictures are all of them.
+    ) -> list[int]:
+        """One row per prompt, of prompts that the history does not show where there are others.
 
         Args:
+            phrases: (P,) of `phrases`, after this history.
             how: by default that of `picking_by`.
-            without: rows that are candidates only where a prompt has no others, such as those that the history shows.
-            likes, dislikes: phrases that the user named.
+            without: rows that are candidates only where a prompt has no others, such as those that the user judged.
         """
-        how = how or picking_by(self._mllm)
-        groups = self._candidates(history, how, seed, without)
-        rows = [row for group in groups for row in group]
-        odds = self._log_odds(history, [self._images[row] for row in rows], how.together)
-        shown = [self._shows[row] for row in rows]
-        odds = odds + how.words * np.array([len(one & {*likes}) - len(one & {*dislikes}) for one in shown])
+        groups = self._candidates(history, phrases, how or picking_by(self._mllm), seed, without)
+        likes = self._likes(history, [self._images[row] for group in groups for row in group])
         ends = np.cumsum([len(group) for group in groups])[:-1]
-        parts = list(zip(groups, np.split(odds, ends), strict=True))
-        return Picks(*([group[int(at(part))] for group, part in parts] for at in (np.argmax, np.argmin)))
+        return [group[int(part.argmax())] for group, part in zip(groups, np.split(likes, ends), strict=True)]
 
-    def _candidates(self, history: History, how: Picking, seed: int, without: Collection[int]) -> list[list[int]]:
-        """Rows of the candidates of each prompt, at random by the history and the seed."""
+    def _candidates(
+        self, history: History, phrases: FloatArray, how: Picking, seed: int, without: Collection[int]
+    ) -> list[list[int]]:
+        """Rows of the candidates of each prompt: those of the greatest sum of verdicts, any of equals."""
         content = hashlib.sha256(f"{seed} {history.digest}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(content[:8]))
-        names = sorted(self._rows)
-        drawn = [self._rows[names[int(i)]] for i in rng.permutation(len(names))[: how.prompts]]
-        left = [[row for row in group if row not in without] or group for group in drawn]
-        return [[group[int(i)] for i in rng.permutation(len(group))[: how.candidates]] for group in left]
+        shown = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
+        names = sorted(self._rows.keys() - shown) or sorted(self._rows)
+        groups = []
+        for i in rng.permutation(len(names))[: how.prompts]:
+            own = self._rows[names[int(i)]]
+            rows = rng.permutation([row for row in own if row not in without] or own)
+            best = np.argsort(-(self.shown[rows] @ phrases), kind="stable")[: how.candidates]
+            groups.append(rows[best].tolist())
+        return groups
 
-    def _log_odds(self, history: History, images: Sequence[Image.Image], together: int) -> FloatArray:
-        """Log-odds (N,) that the user likes each image, a mean over the parts of a long history."""
-        odds = []
-        for part in parts_of(history, together):
-            answer = self._verdicts.answer(part) if self._verdicts.reads_answers else ""
-            yes = self._verdicts.after(Examples.of(part), answer, images).clip(_CERTAIN, 1 - _CERTAIN)
-            odds.append(np.log(yes) - np.log1p(-yes))
-        mean: FloatArray = np.mean(odds, axis=0)
-        return mean
+    def _likes(self, history: History, images: Sequence[Image.Image]) -> FloatArray:
+        answer = self._verdicts.answer(history) if self._verdicts.reads_answers else ""
+        return self._verdicts.after(Examples.of(history), answer, images)
 
     @cached_property
     def _verdicts(self) -> Verdicts:
@@ -158,12 +161,10 @@ def targets_picked(
     seed: int,
     folder: Path,
 ) -> list[list[int]]:
-    """Rows of `judged_images` for each history: what the model picks for its user, of all that `train_users` judged.
+    """Rows of `judged_images` for each history: what the model picks after it, of all that `train_users` judged.
 
-    For a user's opposite it is what the user would like least.
-
-    Where others remain, picks under a prompt that the history shows are left out, and pictures that the user judged are
-    no candidates. What is picked for a user is kept in `folder`, and picked once.
+    Pictures that the user judged are no candidates. What is picked after a history is kept in `folder`, and picked
+    once.
 
     Raises:
         PrefbenchError: what was kept is damaged.
@@ -171,65 +172,43 @@ def targets_picked(
     prompt_of = {j.picture.digest: j.prompt for one in train_users for j in judgments(one)}
     pool = list(prompt_of)
     place = {digest: i for i, digest in enumerate(pool)}
-    images = [judged_images.images[judged_images.rows[digest]] for digest in pool]
     shows = {digest: phrases for one in train_users for digest, phrases in one.shows.items()}
-    shown = [shows.get(digest, ()) for digest in pool]
-    picker, how = Picker(mllm, images, list(prompt_of.values()), shown), picking_by(mllm)
-    made_of = hashlib.sha256(repr((mllm.digest, how, users_of(train_users), seed, Picks._fields)).encode()).hexdigest()
+    images = [judged_images.images[judged_images.rows[digest]] for digest in pool]
+    picker = Picker(mllm, images, list(prompt_of.values()), [shows.get(digest, ()) for digest in pool])
+    how = picking_by(mllm)
+    made_of = _identity(mllm, how, train_users, picker, seed)
     path = folder / f"picks-{made_of[:16]}.json"
     picked = _stored(path, prompt_of)
-    wholes = {one.whole.digest: one.whole for one in histories}
-    own = {
-        one.history.user: {place[j.picture.digest] for j in (*one.history.liked, *one.history.disliked)}
-        for one in train_users
-    }
-    words = {one.history.user: {"likes": one.likes, "dislikes": one.dislikes} for one in train_users}
-    missing, stored_at = [digest for digest in wholes if digest not in picked], time.monotonic()
-    for digest in tqdm(missing, desc="pick", unit="user", disable=not missing):
-        whole = wholes[digest]
-        rows = picker(whole, how=how, seed=seed, without=own.get(whole.user, ()), **words.get(whole.user, {}))
-        picked[digest] = {kind: [pool[row] for row in of_kind] for kind, of_kind in rows._asdict().items()}
-        if time.monotonic() - stored_at > _KEPT_EVERY_S or digest == missing[-1]:
+    own = {one.history.user: {place[j.picture.digest] for j in judgments(one)} for one in train_users}
+    missing = {one.history.digest: one.history for one in histories if one.history.digest not in picked}
+    told, stored_at = picker.phrases(list(missing.values())), time.monotonic()
+    for i, (digest, history) in enumerate(tqdm(missing.items(), desc="pick", unit="history", disable=not missing)):
+        rows = picker(history, told[i], how=how, seed=seed, without=own.get(history.user, ()))
+        picked[digest] = [pool[row] for row in rows]
+        if time.monotonic() - stored_at > _KEPT_EVERY_S or i + 1 == len(missing):
             write_atomic(path, json.dumps(picked))
             stored_at = time.monotonic()
-    wanted = [picked[one.whole.digest]["least" if one.opposite else "best"] for one in histories]
-    chosen = [_not_shown(pictures, one.history, prompt_of) for pictures, one in zip(wanted, histories, strict=True)]
-    return [[judged_images.rows[digest] for digest in pictures] for pictures in chosen]
+    return [[judged_images.rows[digest] for digest in picked[one.history.digest]] for one in histories]
 
 
-_Stored = dict[str, dict[str, list[str]]]
-"""Of each history by its digest: of each kind of `Picks`, the pictures by their digests."""
+def _identity(mllm: Mllm, how: Picking, train_users: Sequence[TrainUser], picker: Picker, seed: int) -> str:
+    """Identifies everything that picks depend on beside a history."""
+    shown = hashlib.sha256(picker.shown.tobytes()).hexdigest()
+    return hashlib.sha256(repr((mllm.digest, how, users_of(train_users), shown, seed)).encode()).hexdigest()
 
 
-def _stored(path: Path, known: Collection[str]) -> _Stored:
-    """What was picked before; nothing where there is no file.
+def _stored(path: Path, known: Collection[str]) -> dict[str, list[str]]:
+    """Of each history by its digest the digests of the pictures that were picked before; empty where there is no file.
 
     Raises:
         PrefbenchError: the file is damaged.
     """
     try:
-        stored = pydantic.TypeAdapter(_Stored).validate_json(read_plain(path), strict=True)
+        stored = pydantic.TypeAdapter(dict[str, list[str]]).validate_json(read_plain(path), strict=True)
     except FileNotFoundError:
         return {}
     except pydantic.ValidationError as error:
         raise PrefbenchError(f"{path} is damaged; delete it, and its pictures are picked anew") from error
-    if not all(
-        own.keys() == set(Picks._fields) and {*own["best"], *own["least"]} <= {*known} for own in stored.values()
-    ):
+    if not all(pictures and {*pictures} <= {*known} for pictures in stored.values()):
         raise PrefbenchError(f"{path} names other pictures; delete it, and its pictures are picked anew")
     return stored
-
-
-def parts_of(history: History, together: int) -> list[History]:
-    """A history in equal parts of at most so many judgments, but each with both sides where it has any."""
-    sides = history.liked, history.disliked
-    n = max(1, -(-len(history) // together))
-    while sum(-(-len(side) // n) for side in sides) > together:
-        n += 1
-    n = min([n, *(len(side) for side in sides if side)])
-    return [History(history.user, *(side[i::n] for side in sides)) for i in range(n)]
-
-
-def _not_shown(pictures: Sequence[str], history: History, prompt_of: Mapping[str, str]) -> list[str]:
-    shown = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
-    return [digest for digest in pictures if prompt_of[digest] not in shown] or list(pictures)

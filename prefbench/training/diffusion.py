@@ -15,6 +15,10 @@ from torch import Tensor, nn
 from prefbench.api import PrefbenchError
 from prefbench.training.loop import Batch
 
+SHAPES_DECIDED, LOOKS_DECIDED = -0.3, 0.8
+"""Locations of noise levels, see `noise_levels`: for a denoiser that learns to draw, and for an adapter that learns
+whose picture to draw, which is decided where hardly anything is seen yet."""
+
 
 class CaptionedPictures(Protocol):
     """Training data of a diffusion model."""
@@ -117,12 +121,17 @@ class CaptionBatches:
         return self.data.caption(index, rng)
 
 
-def noise_levels(rng: np.random.Generator, size: int, *, uniform: float = 0.25) -> Tensor:
+def noise_levels(
+    rng: np.random.Generator, size: int, *, uniform: float = 0.25, location: float = SHAPES_DECIDED
+) -> Tensor:
     """Positions in the noise schedule, (size,) in [0, 1), stratified over the batch.
 
     Three in four are logit-normal (Esser et al. 2024, arXiv 2403.03206), which weighs the noise levels where shapes and
     patterns are decided; the rest are uniform, so that pure noise, where sampling starts, is learned too.
+
+    Args:
+        location: the mean of the logit-normal ones' logits; the greater, the more noise.
     """
     u = torch.from_numpy((np.arange(size) + rng.random(size)) / size)
-    peaked = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)) - 0.3)
+    peaked = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)) + location)
     return torch.where(torch.from_numpy(rng.random(size) < uniform), u, peaked)

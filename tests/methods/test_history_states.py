@@ -41,8 +41,7 @@ def drawn(users: Sequence[TrainUser], *, flipped: float = 0.0, **changes: Any) -
 
 
 def test_a_target_is_another_like_under_a_prompt_that_the_history_does_not_show() -> None:
-    for history, wanted, likes, whole, opposite in drawn([person(0)]):
-        assert (whole, opposite) == (person(0).history, False)
+    for history, wanted, likes in drawn([person(0)]):
         digests = {judgment.picture.digest for judgment in (*history.liked, *history.disliked)}
         prompts = {judgment.prompt for judgment in (*history.liked, *history.disliked)}
         assert wanted
@@ -78,18 +77,15 @@ def test_chosen_targets_come_from_pairs() -> None:
 def test_without_dislikes_likes_alone_are_shown() -> None:
     assert not any(one.history.disliked for one in drawn([person(0)], dislikes=False))
     assert all(one.history.liked for one in drawn([person(0)], dislikes=False))
-    assert not any(one.whole.disliked for one in drawn([person(0)], dislikes=False)), "nor are picks made after them"
 
 
 def test_users_are_as_they_are_unless_the_recipe_reverses_them() -> None:
     new, old = (drawn([person(0)], flipped=share) for share in (0.0, 0.5))
     assert {one.likes for one in new} == {"red, with a star"}
     assert {one.likes for one in old} == {"red, with a star", "blue"}
-    reversed_ = [one for one in old if one.opposite]
-    assert {one.likes for one in reversed_} == {"blue"}
+    reversed_ = [one for one in old if one.likes == "blue"]
     assert len(reversed_) == pytest.approx(MANY / 2, abs=MANY / 5)
     assert not any(judgment.liked for one in reversed_ for judgment in (*one.wanted, *one.history.liked))
-    assert {one.whole for one in old} == {person(0).history}, "what picks are made after is the user's own"
 
 
 def test_histories_are_read_whatever_their_sizes(mllm: Mllm) -> None:

@@ -22,7 +22,7 @@ from prefbench.methods.ours.alignment import Alignment, alignment_loss
 from prefbench.methods.ours.fusion import Fusion, Widths
 from prefbench.methods.ours.train.history_states import HistoryStates
 from prefbench.methods.ours.train.injection_stage import pixels_of
-from prefbench.methods.ours.train.injection_task import InjectionBatches
+from prefbench.methods.ours.train.injection_task import AlignmentTask, InjectionBatches
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.ours.vectors import Layers, Scales, join, referred, widths
 from prefbench.methods.shared.image_tower import most_typical
@@ -32,6 +32,7 @@ from prefbench.models.backbones.loader import load_backbone
 from prefbench.models.mllms.model import Mllm
 from prefbench.models.mllms.states import HiddenStates
 from prefbench.training.adapter import Adapter
+from prefbench.training.loop import FitConfig, fit
 from tests.support.tiny import save_tiny_sd15
 from tests.support.tiny_mllms import WIDTH
 
@@ -87,6 +88,9 @@ def test_tokens_that_begin_small_leave_the_denoiser_as_it_was_and_can_still_lear
     for factor in (1.0, 0.01):
         torch.manual_seed(0)
         small = Fusion(VIEWERS, unet.config.cross_attention_dim, tokens=2)
+        aligned, fresh = fusion(), fusion()
+        aligned.shrink(factor, sem=False)
+        assert torch.equal(aligned.mapped(vectors[:, 0]), fresh.mapped(vectors[:, 0])), "those that words taught stay"
         small.shrink(factor)
         adapter = Adapter(unet, small, tokens=small.total)
         drawn = predicted(added_cond_kwargs={"image_embeds": [vectors]})
@@ -271,6 +275,7 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
         text_dropped=0.25,
     )
     batch = batches(np.random.default_rng(0), 400)
+    assert batch["u"].median() == pytest.approx(0.68, abs=0.05), "mostly noise, where the look of a picture is decided"
     rows, kept, sem = batch["pictures"].flatten(), batch["conditioned"], batch["features"][:, 0]
     first, second = kept & (sem == 0), kept & (sem == 1)
     assert set(rows[first].tolist()) == {2, 3}
@@ -285,6 +290,37 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
     assert batch["spoken"].any(1)[rows < 4].all()
     assert not batch["spoken"].any(1)[rows == 4].any()
     assert batch["noise"].shape == (400, 4, 2, 2)
+
+
+def test_the_alignment_alone_teaches_the_mapping_of_e_sem_and_nothing_else(tmp_path: Path) -> None:
+    """Users of one kind say "red", of the other "blue": afterwards the tokens of each lie at the own words."""
+    kinds, words = torch.eye(2), torch.stack([torch.full((8,), 1.0), torch.full((8,), -1.0)])
+    histories = HistoryStates(
+        sem=kinds.repeat(1, 3), core=torch.zeros(2, 3), shown=[[0], [1]], wanted=[[1], [0]], likes=["red", "blue"]
+    )
+    batches = InjectionBatches(
+        histories,
+        embeddings=torch.randn(2, 4, generator=torch.Generator().manual_seed(0)),
+        pixels=lambda rows: pytest.fail(f"{rows} are looked at"),
+        prompts=["a fox", "a boat"],
+        scales=Scales(torch.zeros(13), torch.ones(13)),
+        embed_text=lambda text: pytest.fail(f"{text} is read"),
+        words_of=lambda text: (words[[int(text == "blue")] * 2], torch.tensor([True, True])),
+        latents=(4, 2, 2),
+    )
+    mapping = fusion()
+    before = {name: tensor.clone() for name, tensor in mapping.state_dict().items()}
+    fit(
+        AlignmentTask(mapping, "mmd-both"),
+        batches.unpictured,
+        FitConfig(images=4000, lr=1e-2, warmup_steps=1),
+        tmp_path,
+    )
+    moved = {name for name, tensor in mapping.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {name for name in before if name.startswith("sem.")}
+    tokens = mapping.mapped(torch.cat([histories.sem, torch.zeros(2, 7)], dim=1))
+    for own, word, other in zip(tokens, words, words.flip(0), strict=True):
+        assert ((own - word).norm(dim=1) < 0.3 * (own - other).norm(dim=1)).all()
 
 
 # ----------------------------------------------------------------------------------------------------- weights

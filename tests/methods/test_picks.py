@@ -15,14 +15,14 @@ from prefbench.methods.ours.train.history_states import draw_histories
 from prefbench.methods.ours.train.injection_recipe import MINIATURE
 from prefbench.methods.ours.train.judged_images import JudgedImages
 from prefbench.methods.shared import picks
-from prefbench.methods.shared.picks import Picker, Picking, parts_of, targets_picked
-from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, judged_next
+from prefbench.methods.shared.picks import Picker, Picking, targets_picked
+from prefbench.methods.shared.questions import TEMPLATES, Examples, follow_up, judged_next, likes_question
 from prefbench.methods.shared.verdicts import Verdicts
 from prefbench.models.mllms.conversation import Judged, ask
 from prefbench.models.mllms.loader import load_mllm
 from prefbench.models.mllms.model import Mllm
 from tests.support import tiny_mllms
-from tests.support.tiny_suite import TinySuite, history, judged, picture
+from tests.support.tiny_suite import TinySuite, history, picture
 
 PICTURES = [picture(colour, seed).load() for seed in range(3) for colour in ("red", "blue")]
 NOBODY = History("nobody", (), ())
@@ -75,139 +75,114 @@ def test_verdicts_follow_the_history_and_its_answer(mllm: Mllm) -> None:
     assert verdicts.of(HISTORIES[0], []).shape == (0,)
 
 
+def judging(mllm: Mllm) -> Mllm:
+    """The model with two phrases of three that `SHOWS` knows."""
+    card = replace(mllm.card, history="verdicts", phrases=(("red", "blue"),))
+    return Mllm(card, mllm.model, mllm.processor, folder=mllm.folder, device=mllm.device)
+
+
+def picked(picker: Picker, one: History, **how: Any) -> list[int]:
+    return picker(one, picker.phrases([one])[0], **how)
+
+
 def test_picks_are_the_best_of_each_prompts_candidates(mllm: Mllm, judged_images: JudgedImages) -> None:
     images = judged_images.images
     prompts = [f"prompt {row % 5}" for row in range(len(images))]
     how = Picking(prompts=3, candidates=100)
     picker = Picker(mllm, images, prompts)
-    chosen = [picker(one, how=how) for one in HISTORIES]
-    for one, (best, least) in zip(HISTORIES, chosen, strict=True):
+    chosen = [picked(picker, one, how=how) for one in HISTORIES]
+    for one, best in zip(HISTORIES, chosen, strict=True):
         assert len({prompts[row] for row in best}) == len(best) == 3
         yes = Verdicts(mllm).of(one, images)
-        for row, worst in zip(best, least, strict=True):
+        for row in best:
             rivals = [yes[other] for other in range(len(images)) if prompts[other] == prompts[row]]
-            assert prompts[row] == prompts[worst]
             assert yes[row] == pytest.approx(max(rivals), abs=1e-5)
-            assert yes[worst] == pytest.approx(min(rivals), abs=1e-5)
-    alone = Picker(mllm, images, prompts)(HISTORIES[1], how=how)
-    assert alone == chosen[1], "what others are asked changes nothing"
-    assert len(picker(HISTORIES[0], how=Picking(prompts=1, candidates=1), seed=3).best) == 1
+    assert picked(Picker(mllm, images, prompts), HISTORIES[1], how=how) == chosen[1], "what others are asked is nothing"
+    assert len(picked(picker, HISTORIES[0], how=Picking(prompts=1, candidates=1), seed=3)) == 1
 
 
-def test_a_users_own_words_count_beside_the_verdicts(mllm: Mllm, judged_images: JudgedImages) -> None:
-    """Each phrase that a picture shows is worth so much log-odds: more where it is liked, less where it is disliked."""
+def test_phrases_that_a_model_likes_after_a_history_choose_candidates(mllm: Mllm, judged_images: JudgedImages) -> None:
+    """Of two candidates both show the likelier phrase; a picture that shows an unknown phrase counts nothing."""
     images = judged_images.images
     prompts = [f"prompt {row % 3}" for row in range(len(images))]
-    shows = [{"red"} if row % 2 else {"blue", "big"} for row in range(len(images))]
-    yes = Verdicts(mllm).of(HISTORIES[0], images)
-    for weight, likes, dislikes in (
-        (1.0, ("red", "unseen"), ("blue",)),
-        (0.01, ("big",), ()),
-        (0.0, ("red",), ("blue",)),
-    ):
-        how = Picking(prompts=3, candidates=100, words=weight)
-        picked = Picker(mllm, images, prompts, shows)(HISTORIES[0], how=how, likes=likes, dislikes=dislikes)
-        odds = np.log(yes / (1 - yes))
-        odds += [weight * (len(one & {*likes}) - len(one & {*dislikes})) for one in shows]
-        for best, least in zip(picked.best, picked.least, strict=True):
-            rivals = [odds[row] for row in range(len(images)) if prompts[row] == prompts[best]]
-            assert (odds[best], odds[least]) == pytest.approx((max(rivals), min(rivals)), abs=1e-5)
-
-
-def test_long_histories_are_read_in_parts_whose_log_odds_are_averaged(mllm: Mllm, judged_images: JudgedImages) -> None:
-    """Of four judgments in parts of two: each part has judgments of both sides."""
-    one, images = history("long", 2, 2), judged_images.images
-    assert (len(one.liked), len(one.disliked)) == (2, 2)
-    prompts = [f"prompt {row % 3}" for row in range(len(images))]
-    chosen = Picker(mllm, images, prompts)(one, how=Picking(prompts=3, candidates=100, together=2))
-    odds = np.zeros(len(images))
-    for part in range(2):
-        yes = Verdicts(mllm).of(History("long", one.liked[part::2], one.disliked[part::2]), images)
-        odds += np.log(yes / (1 - yes)) / 2
-    for row in chosen.best:
-        rivals = [other for other in range(len(images)) if prompts[other] == prompts[row]]
-        assert odds[row] == pytest.approx(max(odds[other] for other in rivals), abs=1e-5)
-
-
-@pytest.mark.parametrize(("liked", "disliked", "sizes"), [
-    (36, 36, [24, 24, 24]), (23, 25, [17, 16, 15]), (140, 5, [29] * 5), (30, 0, [15, 15]), (0, 3, [3]), (0, 0, [0]),
-])  # fmt: skip
-def test_parts_hold_everything_once_and_both_sides_where_there_are_any(
-    liked: int, disliked: int, sizes: list[int]
-) -> None:
-    whole = History(
-        "u", *(tuple(judged(side, i, liked=True) for i in range(n)) for side, n in (("red", liked), ("blue", disliked)))
-    )
-    parts = parts_of(whole, 24)
-    assert [len(part) for part in parts] == sizes
-    assert sorted(j.picture.digest for part in parts for j in part.liked) == sorted(
-        j.picture.digest for j in whole.liked
-    )
-    assert all(bool(part.disliked) == bool(disliked) for part in parts)
+    shows = [[{"red"}, {"blue", "unknown"}, {"unknown"}, ()][row // 3 % 4] for row in range(len(images))]
+    picker = Picker(judging(mllm), images, prompts, shows)
+    told = picker.phrases(HISTORIES)
+    assert [row.shape for row in told] == [(2,)] * 3
+    assert not told[2].any(), "nothing is known of who judged nothing"
+    for row, one in zip(told[:2], HISTORIES, strict=False):
+        alone = judging(mllm).states([likes_question(Examples.of(one))]).verdicts
+        np.testing.assert_allclose(row, np.asarray(alone)[0], atol=1e-5)
+    for phrases, wanted in (([0.1, 0.0], {"red"}), ([-0.1, 0.2], {"blue", "unknown"}), ([-0.2, -0.1], {"unknown"})):
+        for row in picker(HISTORIES[0], np.array(phrases), how=Picking(prompts=3, candidates=1)):
+            assert {*shows[row]} in ([wanted, set()] if wanted == {"unknown"} else [wanted])
+    yes = Verdicts(judging(mllm)).of(HISTORIES[0], images)
+    for best in picker(HISTORIES[0], np.array([0.1, 0.0]), how=Picking(prompts=3, candidates=2)):
+        reds = [row for row in range(len(images)) if prompts[row] == prompts[best] and "red" in shows[row]]
+        assert best in reds
+        assert len([row for row in reds if yes[row] > yes[best] + 1e-6]) <= max(0, len(reds) - 2)
 
 
 def test_what_is_left_out_is_picked_only_where_nothing_else_is_left(mllm: Mllm, judged_images: JudgedImages) -> None:
     images = judged_images.images
     prompts = ["one" if row % 2 else "two" for row in range(len(images))]
     picker, how = Picker(mllm, images, prompts), Picking(prompts=2, candidates=100)
-    first = picker(HISTORIES[0], how=how)
-    second = picker(HISTORIES[0], how=how, without=(*first.best, *first.least))
-    assert not {*first.best, *first.least} & {*second.best, *second.least}
-    assert picker(HISTORIES[0], how=how, without=range(len(images))) == first
+    first = picked(picker, HISTORIES[0], how=how)
+    second = picked(picker, HISTORIES[0], how=how, without=first)
+    assert not {*first} & {*second}
+    assert picked(picker, HISTORIES[0], how=how, without=range(len(images))) == first
 
 
-def test_a_users_histories_share_picks_but_for_prompts_that_they_show(mllm: Mllm, tmp_path: Path) -> None:
-    """Picks are made after all that the user judged; where a history shows every prompt, all picks are its targets."""
-    users = TinySuite().train_users()[:3]
-    images = JudgedImages(users)
-    prompts = {j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
-    drawn = draw_histories(users, replace(MINIATURE, histories=4, flipped=0.0))
-    drawn.append(drawn[0]._replace(history=users[0].history))
-    rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
-    prompt_of = {images.row(j): j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
-    for one, found in zip(drawn, rows, strict=True):
-        shown = {judgment.prompt for judgment in (*one.history.liked, *one.history.disliked)}
-        left = prompts - shown
-        assert {prompt_of[row] for row in found} <= (left or prompts)
-        judged_rows = {images.row(j) for j in (*one.whole.liked, *one.whole.disliked)}
-        assert not {*found} & judged_rows, "what the user judged is no candidate"
-    assert {prompt_of[row] for row in rows[-1]} == prompts, "all are shown, so none is left out"
-    assert {*rows[0]} <= {*rows[-1]}
-
-
-def test_a_users_opposite_gets_what_the_user_likes_least(
+def test_picks_are_under_prompts_that_a_history_does_not_show(
     mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is shown the sides exchanged; the language model is asked once, after what the user really judged."""
-    monkeypatch.setattr(Picker, "__call__", lambda *_, **__: picks.Picks([0, 1], [2, 3]))
+    """Where it shows every prompt, under any; what the user judged is no candidate."""
+    monkeypatch.setattr(picks, "PICKING", Picking(prompts=100))
+    users = TinySuite().train_users()[:3]
+    images = JudgedImages(users)
+    prompt_of = {images.row(j): j.prompt for one in users for j in (*one.history.liked, *one.history.disliked)}
+    drawn = draw_histories(users, replace(MINIATURE, histories=4))
+    drawn.append(drawn[0]._replace(history=users[0].history))
+    rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
+    own = {one.history.user: {images.row(j) for j in (*one.history.liked, *one.history.disliked)} for one in users}
+    for one, found in zip(drawn, rows, strict=True):
+        shown = {judgment.prompt for judgment in (*one.history.liked, *one.history.disliked)}
+        assert {prompt_of[row] for row in found} <= ({*prompt_of.values()} - shown or {*prompt_of.values()})
+        assert not {*found} & own[one.history.user]
+    assert {prompt_of[row] for row in rows[-1]} == {*prompt_of.values()}, "all are shown, so none is left out"
+
+
+def test_picks_follow_the_history_that_is_shown(mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what else the user judged: an opposite user's are picked after the exchanged sides."""
+    asked: list[History] = []
+    monkeypatch.setattr(Picker, "__call__", lambda _, one, *__, **___: asked.append(one) or [len(asked) - 1])
     users = TinySuite().train_users()[:1]
     images = JudgedImages(users)
     drawn = draw_histories(users, replace(MINIATURE, histories=8))
-    assert {one.opposite for one in drawn} == {True, False}
+    own = {judgment.picture.digest for judgment in users[0].history.liked}
+    assert len({bool(own & {j.picture.digest for j in one.history.liked}) for one in drawn if one.history.liked}) == 2
     rows = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
-    place = [images.row(j) for j in dict.fromkeys((*users[0].history.liked, *users[0].history.disliked))][:4]
-    for one, found in zip(drawn, rows, strict=True):
-        assert {*one.history.liked} <= {*(users[0].history.disliked if one.opposite else users[0].history.liked)}
-        assert one.whole == users[0].history
-        assert {*found} <= {*(place[2:] if one.opposite else place[:2])}
+    assert asked == list({one.history.digest: one.history for one in drawn}.values())
+    places = [images.row(j) for j in dict.fromkeys((*users[0].history.liked, *users[0].history.disliked))]
+    assert rows == [[places[asked.index(one.history)]] for one in drawn]
 
 
 def test_what_is_picked_is_kept_where_picking_is_killed(
     mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The users that were picked for are not asked again; another seed has other candidates."""
+    """What was picked after a history is not picked again; another seed has other candidates."""
     monkeypatch.setattr(picks, "_KEPT_EVERY_S", 0.0)
     users = TinySuite().train_users()[:3]
-    images, drawn = JudgedImages(users), draw_histories(users, replace(MINIATURE, histories=2))
+    images, drawn = JudgedImages(users), draw_histories(users, replace(MINIATURE, histories=1))
     whole = targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path / "whole")
     asked: list[str] = []
-    picked = Picker.__call__
+    really = Picker.__call__
 
-    def noted(picker: Picker, one: History, **how: Any) -> picks.Picks:
+    def noted(picker: Picker, one: History, *args: Any, **how: Any) -> list[int]:
         asked.append(one.user)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return picked(picker, one, **how)
+        return really(picker, one, *args, **how)
 
     monkeypatch.setattr(Picker, "__call__", noted)
     with pytest.raises(KeyboardInterrupt):
@@ -219,11 +194,9 @@ def test_what_is_picked_is_kept_where_picking_is_killed(
     assert asked[4:] == names
 
 
-@pytest.mark.parametrize(
-    "damaged", ["{", "[]", '{"a": {"best": ["x"], "least": ["x"]}}', '{"a": {"best": []}}', "\xff"]
-)
+@pytest.mark.parametrize("damaged", ["{", "[]", '{"a": ["x"]}', '{"a": []}', '{"a": {"best": []}}', "\xff"])
 def test_damaged_picks_are_one_line(damaged: str, mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Picker, "__call__", lambda *_, **__: picks.Picks([0], [1]))
+    monkeypatch.setattr(Picker, "__call__", lambda *_, **__: [0])
     users = TinySuite().train_users()[:1]
     images, drawn = JudgedImages(users), draw_histories(users, replace(MINIATURE, histories=1))
     targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
@@ -231,6 +204,19 @@ def test_damaged_picks_are_one_line(damaged: str, mllm: Mllm, tmp_path: Path, mo
     path.write_bytes(damaged.encode("latin-1"))
     with pytest.raises(PrefbenchError, match="picked anew"):
         targets_picked(mllm, drawn, users, images, seed=0, folder=tmp_path)
+
+
+def test_other_words_for_what_pictures_show_are_other_picks(
+    mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Picker, "__call__", lambda *_, **__: [0])
+    users = TinySuite().train_users()[:1]
+    images, drawn = JudgedImages(users), draw_histories(users, replace(MINIATURE, histories=1))
+    digests = [j.picture.digest for j in users[0].history.liked]
+    for shows in ({}, {digests[0]: ("red",)}, {digests[1]: ("red",)}, {digests[1]: ("red",)}):
+        told = [replace(users[0], shows=shows)]
+        targets_picked(judging(mllm), drawn, told, images, seed=0, folder=tmp_path)
+    assert len([*tmp_path.glob("picks-*.json")]) == 3
 
 
 def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pick(mllm: Mllm) -> None:
@@ -241,11 +227,11 @@ def test_a_pooled_model_looks_at_each_candidate_once_and_picks_what_it_would_pic
     pooled.model.model.vision_model.register_forward_hook(lambda *args: looks.append(len(args[-1].last_hidden_state)))
     histories = HISTORIES[:2]
     picker = Picker(pooled, images, prompts)
-    chosen = [picker(one, how=Picking(prompts=3, candidates=4)) for one in histories]
+    chosen = [picked(picker, one, how=Picking(prompts=3, candidates=4)) for one in histories]
     n_shown = sum(len(one) for one in histories)
     assert sum(looks) <= len(images) + 2 * n_shown + 8, "candidates are not looked at anew"
     for one, own in zip(histories, chosen, strict=True):
-        for row in own.best:
+        for row in own:
             group = [i for i, prompt in enumerate(prompts) if prompt == prompts[row]]
             likes = Verdicts(pooled).of(one, [images[i] for i in group])
             assert likes[group.index(row)] == pytest.approx(likes.max(), abs=1e-3)

@@ -135,11 +135,13 @@ def test_what_is_stored_is_what_is_read(reader: TasteReader, eyes: Any, tmp_path
 def test_first_tokens_are_as_large_as_the_recipe_says(
     models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    factors: list[float] = []
-    monkeypatch.setattr(Fusion, "shrink", lambda _, factor: factors.append(factor))
-    monkeypatch.setattr(injection_recipe, "FULL", replace(injection_recipe.FULL, initial_scale=0.125))
-    card = trained(tmp_path, models)
-    assert factors == [card["recipe"]["initial_scale"]] == [0.125]
+    factors: list[tuple[float, bool]] = []
+    monkeypatch.setattr(Fusion, "shrink", lambda _, factor, *, sem: factors.append((factor, sem)))
+    for name, aligned_first in (("aligned", 64), ("not aligned", 0)):
+        changed = replace(injection_recipe.FULL, initial_scale=0.125, aligned_first=aligned_first)
+        monkeypatch.setattr(injection_recipe, "FULL", changed)
+        assert trained(tmp_path / name, models)["recipe"]["initial_scale"] == 0.125
+    assert factors == [(0.125, False), (0.125, True)], "an alignment gives the tokens of e_sem their size"
 
 
 def test_it_trains_and_draws_every_user_other_pictures(folder: Path, models: dict[str, str], tmp_path: Path) -> None:

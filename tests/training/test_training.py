@@ -33,7 +33,7 @@ from prefbench.suites.picturebook.miniatures.mini_vision import build_mini_visio
 from prefbench.suites.picturebook.world.axes import AXES, BY_PROMPT, CONTENTS, training_contents
 from prefbench.suites.picturebook.world.words import TEXT_LENGTH, picturebook_tokenizer
 from prefbench.training.contrastive import ContrastiveTask, DistillationTask
-from prefbench.training.diffusion import CaptionBatches, DenoisingTask
+from prefbench.training.diffusion import LOOKS_DECIDED, SHAPES_DECIDED, CaptionBatches, DenoisingTask, noise_levels
 from prefbench.training.loop import Batch, Checkpoint, FitConfig, fit
 from prefbench.training.tokenizer import learn_clip_tokenizer
 from tests.support import learning
@@ -452,6 +452,17 @@ def test_noise_levels_cover_the_schedule() -> None:
     assert 0.98 < u.max() < 1
     assert np.mean((u > 0.25) & (u < 0.75)) == pytest.approx(0.25 * 0.5 + 0.75 * 0.69, abs=0.05)
     assert np.mean(u > 0.9) == pytest.approx(0.25 * 0.1 + 0.75 * 0.006, abs=0.01)
+
+
+def test_noise_levels_lie_about_their_location() -> None:
+    """Three in four are the logistic function of a normal deviate around it; stratified, so that 2,000 tell."""
+    for location in (SHAPES_DECIDED, LOOKS_DECIDED, 2.0):
+        peaked = noise_levels(np.random.default_rng(0), 2000, uniform=0.0, location=location).double()
+        logits = torch.logit(peaked).numpy()
+        assert (logits.mean(), logits.std()) == pytest.approx((location, 1.0), abs=0.01)
+    assert torch.equal(
+        *(noise_levels(np.random.default_rng(1), 9, **how) for how in ({}, {"location": SHAPES_DECIDED}))
+    )
 
 
 def test_contrastive_loss_shares_the_target_among_equal_captions() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -43,10 +43,7 @@ class TrainingHistory(NamedTuple):
     history: History
     wanted: tuple[Judgment, ...]
     likes: str
-    whole: History
-    """All that may be shown of the train user."""
-    opposite: bool
-    """Whether it is of the user's opposite, who likes what the user dislikes."""
+    """The user's liked phrases, joined by commas."""
 
 
 def draw_histories(train_users: Sequence[TrainUser], recipe: InjectionRecipe) -> list[TrainingHistory]:
@@ -80,8 +77,7 @@ def read_histories(
 
 
 def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generator) -> TrainingHistory:
-    opposite = bool(rng.random() < recipe.flipped)
-    told = _flipped(train_user) if opposite else train_user
+    told = _flipped(train_user) if rng.random() < recipe.flipped else train_user
     n_liked, n_disliked = Sizes().draw(rng)
     if not recipe.dislikes:
         n_liked, n_disliked = n_liked or n_disliked, 0
@@ -92,8 +88,7 @@ def _draw(train_user: TrainUser, recipe: InjectionRecipe, rng: np.random.Generat
         disliked = _partners_first(shown, disliked)
         n_disliked = min(n_disliked, len(shown)) if shown else n_disliked
     history = History(told.history.user, shown, disliked[:n_disliked])
-    whole = train_user.history if recipe.dislikes else replace(train_user.history, disliked=())
-    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes), whole, opposite)
+    return TrainingHistory(history, _targets(history, rest, recipe), ", ".join(told.likes))
 
 
 def _flipped(train_user: TrainUser) -> TrainUser:

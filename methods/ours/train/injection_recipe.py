@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from prefbench.api import PrefbenchError
+from prefbench.training.diffusion import LOOKS_DECIDED
 from prefbench.training.loop import FitConfig
 
 from ..alignment import Alignment, Words
@@ -28,8 +29,8 @@ class InjectionRecipe:
         tokens: user tokens of each part.
         without: parts that are left out.
         image_tower: a hub id or a folder in place of the backbone's own.
-        targets: what is drawn: other pictures that the user likes, those alone that the user chose from a pair, or the
-            best of some pictures of a prompt by the language model's own verdicts (`shared/picks.py`).
+        targets: what is drawn: other pictures that the user likes, those alone that the user chose from a pair, or what
+            the language model itself would most probably call liked after the history (`shared/picks.py`).
         shown: whether a history is drawn side by side, or as pairs of one prompt where there are any; then a target
             has a prompt that the history does not show, if the user judged another.
         dislikes: whether histories show what the user dislikes.
@@ -39,7 +40,10 @@ class InjectionRecipe:
         train_users: learns from so many users, drawn by the seed; 0 for all.
         attention_rate: factor on the learning rate of the second cross-attention's keys and values; 0 leaves them as
             the text's.
-        initial_scale: factor on the user tokens of a fresh fusion; see `Fusion.shrink`.
+        noise: location of the noise levels; see `noise_levels`.
+        aligned_first: user vectors that the alignment alone is taught with before the denoiser is shown anything, so
+            that the mapped `e_sem` begins among words; 0 for none, and none without an alignment.
+        initial_scale: factor on the user tokens of a fresh fusion that no alignment taught; see `Fusion.shrink`.
     """
 
     fit: FitConfig
@@ -58,7 +62,14 @@ class InjectionRecipe:
     words: Words = "phrases"
     train_users: int = 0
     attention_rate: float = 1.0
+    noise: float = LOOKS_DECIDED
+    aligned_first: int = 128_000
     initial_scale: float = 0.01
+
+    @property
+    def aligns_first(self) -> bool:
+        """Whether the alignment is taught before the injection."""
+        return self.aligned_first > 0 and self.alignment != "none"
 
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> InjectionRecipe:

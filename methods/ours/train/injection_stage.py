@@ -22,7 +22,7 @@ from prefbench.models.mllms.model import Mllm
 from prefbench.training.adapter import Adapter, AdapterTask
 from prefbench.training.loop import FitConfig, Progress, fit
 
-from ...shared.picks import Picks, picking_by, targets_picked
+from ...shared.picks import picking_by, targets_picked
 from .. import weights
 from ..fusion import Fusion
 from ..vectors import HistoryReader, Layers, Scales, widths
@@ -30,11 +30,12 @@ from .alignment_words import WordStates
 from .conversations import users_of
 from .history_states import HistoryStates, TrainingHistory, draw_histories, read_histories
 from .injection_recipe import InjectionRecipe
-from .injection_task import InjectionBatches, InjectionTask
+from .injection_task import AlignmentTask, InjectionBatches, InjectionTask
 from .judged_images import JudgedImages
 
 _KEYS_AND_VALUES = "denoising.adapter.layers"
 """The beginning of their names in `InjectionTask`."""
+_ALIGNED_BATCH, _ALIGNED_RATE = 128, 1e-3
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class UserSource:
         """Identifies everything that the states of the histories depend on."""
         picks = None
         if recipe.targets == "picks" and self.picker is not None:
-            picks = (picking_by(self.picker), Picks._fields, self.picker.digest)
+            picks = (picking_by(self.picker), self.picker.digest)
         how = (recipe.histories, recipe.flipped, recipe.fit.seed, recipe.targets, recipe.shown, recipe.dislikes, picks)
         everything = (self.reader.digest, self.layers, how, users_of(self.train_users))
         return hashlib.sha256(repr(everything).encode()).hexdigest()
@@ -130,7 +131,8 @@ def inject(
         reference="first" if recipe.reference == "first" else "typical",
     )
     adapter = weights.attach(backbone, config)
-    cast(Fusion, adapter.projection).shrink(recipe.initial_scale)
+    fusion = cast(Fusion, adapter.projection)
+    fusion.shrink(recipe.initial_scale, sem=not recipe.aligns_first)
     task = InjectionTask(
         AdapterTask(backbone.pipeline, adapter),
         backbone.dtype,
@@ -139,10 +141,21 @@ def inject(
     )
     batches = _batches(source, histories, backbone, embeddings, scales, recipe)
     adapter.layers.requires_grad_(recipe.attention_rate > 0)
-    before = batches.distances(adapter, recipe.histories)
-    progress = fit(task, batches, _fitted(recipe), folder, made_of=_identity(source, backbone, recipe))
-    aligned = {"before": before, "after": batches.distances(adapter, recipe.histories)}
+    aligned = {"before": batches.distances(adapter, recipe.histories)}
+    made_of = _identity(source, backbone, recipe)
+    if recipe.aligns_first:
+        alone = AlignmentTask(fusion, recipe.alignment)
+        fit(alone, batches.unpictured, _aligned_first(recipe), folder / "alignment", made_of=made_of)
+        aligned["aligned first"] = batches.distances(adapter, recipe.histories)
+    progress = fit(task, batches, _fitted(recipe), folder, made_of=made_of)
+    aligned["after"] = batches.distances(adapter, recipe.histories)
     return Injected(config, adapter, scales, progress, aligned)
+
+
+def _aligned_first(recipe: InjectionRecipe) -> FitConfig:
+    """The schedule of the alignment alone, no longer than the injection. Its batches cost little, so they are large."""
+    images = min(recipe.aligned_first, recipe.fit.images)
+    return replace(recipe.fit, images=images, batch=_ALIGNED_BATCH, lr=_ALIGNED_RATE, slow=())
 
 
 def _fitted(recipe: InjectionRecipe) -> FitConfig:
@@ -170,6 +183,7 @@ def _batches(
         words_of=WordStates(backbone, recipe.words),
         latents=latents_of(backbone),
         reference=recipe.reference,
+        noise=recipe.noise,
     )
 
 

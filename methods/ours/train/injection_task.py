@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prefbench.training.adapter import Adapter, AdapterTask
-from prefbench.training.diffusion import noise_levels
+from prefbench.training.diffusion import LOOKS_DECIDED, noise_levels
+from prefbench.training.frozen import Frozen
 from prefbench.training.loop import Batch
 
 from ..alignment import Alignment, alignment_loss
@@ -51,6 +52,22 @@ class InjectionTask(nn.Module):
         return loss
 
 
+class AlignmentTask(nn.Module):
+    """The alignment loss alone, which needs no denoiser.
+
+    Batch: `features` (B, F) user vectors, `words` (B, L, D), `spoken` (B, L) which of them a user likes.
+    """
+
+    def __init__(self, fusion: Fusion, alignment: Alignment) -> None:
+        super().__init__()
+        self.mapping, self._fusion = fusion.sem, Frozen(fusion)  # the rest of the fusion would get no gradients
+        self.alignment = alignment
+
+    def forward(self, batch: Batch) -> Tensor:
+        mapped = self._fusion.module.mapped(batch["features"])
+        return alignment_loss(mapped, batch["words"], batch["spoken"], self.alignment)
+
+
 class InjectionBatches:
     """Draws (history, liked image it does not show, prompt); a share without user, without prompt, without both.
 
@@ -62,6 +79,7 @@ class InjectionBatches:
         words_of: what a user likes in words to states (L, D), and which of them belong to words (L,).
         latents: channels, height and width.
         reference: which of the liked pictures that a history shows `e_img` is taken from; never from the target.
+        noise: location of the noise levels; see `noise_levels`.
     """
 
     def __init__(
@@ -78,10 +96,11 @@ class InjectionBatches:
         reference: Reference = "random",
         user_dropped: float = 0.1,
         text_dropped: float = 0.05,
+        noise: float = LOOKS_DECIDED,
     ) -> None:
         self.histories, self.embeddings, self.pixels, self.prompts = histories, embeddings, pixels, prompts
         self.scales, self.embed_text, self.words_of, self.latents = scales, embed_text, words_of, latents
-        self.user_dropped, self.text_dropped = user_dropped, text_dropped
+        self.user_dropped, self.text_dropped, self.noise = user_dropped, text_dropped, noise
         self._mean_image = embeddings.mean(0)
         if reference == "random":
             self._references = histories.shown
@@ -91,23 +110,31 @@ class InjectionBatches:
     def __call__(self, rng: np.random.Generator, size: int) -> Batch:
         indices = rng.integers(len(self.histories), size=size)
         rows = np.array([pick(self.histories.wanted[i], rng) for i in indices])
-        example_rows = [self._references[i] for i in indices]
-        images = torch.stack([self.embeddings[pick(s, rng)] if s else self._mean_image for s in example_rows])
-        vectors = self.scales(join(self.histories.sem[indices], self.histories.core[indices], images))
+        told = self._told(indices, rng)
         conditioned = torch.from_numpy(rng.random(size) >= self.user_dropped)
         texts = ["" if rng.random() < self.text_dropped else self.prompts[row] for row in rows]
         embedded = [self.embed_text(text) for text in texts]
-        words, spoken = zip(*(self.words_of(self.histories.likes[i]) for i in indices), strict=True)
         return {
+            **told,
             "pictures": self.pixels(rows),
-            "features": vectors * conditioned[:, None],
+            "features": told["features"] * conditioned[:, None],
             "conditioned": conditioned,
-            "words": torch.stack(words),
-            "spoken": torch.stack(spoken),
-            "u": noise_levels(rng, size),
+            "u": noise_levels(rng, size, location=self.noise),
             "noise": torch.from_numpy(rng.standard_normal((size, *self.latents), dtype=np.float32)),
             **{name: torch.cat([row[name] for row in embedded]) for name in embedded[0]},
         }
+
+    def unpictured(self, rng: np.random.Generator, size: int) -> Batch:
+        """A batch of an `AlignmentTask`: `features`, `words` and `spoken` of histories, with no picture to draw."""
+        return self._told(rng.integers(len(self.histories), size=size), rng)
+
+    def _told(self, indices: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
+        """User vectors of histories, and what their users like in words."""
+        references = [self._references[i] for i in indices]
+        images = torch.stack([self.embeddings[pick(s, rng)] if s else self._mean_image for s in references])
+        vectors = self.scales(join(self.histories.sem[indices], self.histories.core[indices], images))
+        words, spoken = zip(*(self.words_of(self.histories.likes[i]) for i in indices), strict=True)
+        return {"features": vectors, "words": torch.stack(words), "spoken": torch.stack(spoken)}
 
     @torch.no_grad()
     def distances(self, adapter: Adapter, each: int) -> dict[str, Any]:
