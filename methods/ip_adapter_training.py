@@ -50,7 +50,8 @@ class AdapterRecipe:
 
     Args:
         targets: `captions` draws every judged picture from its prompt and its own embedding, as public adapters are
-            trained, whoever liked it; else a user's liked pictures, or picks, from another one that the user liked.
+            trained, whoever liked it; else a user's liked pictures, or picks, from another one that the user liked,
+            and for the user's opposite from one that the user disliked.
         mllm: whose verdicts picks are.
         initial_scale: factor on the fresh tokens, as in `InjectionRecipe`.
         noise: location of the noise levels, as there.
@@ -168,7 +169,7 @@ def _samples(
 def _as_ours(recipe: AdapterRecipe) -> InjectionRecipe:
     """Histories and targets as `ours` draws them."""
     targets: Literal["likes", "chosen"] = "chosen" if recipe.targets == "chosen" else "likes"
-    return replace(MINIATURE, histories=recipe.histories, flipped=0.0, targets=targets, fit=recipe.fit)
+    return replace(MINIATURE, histories=recipe.histories, targets=targets, fit=recipe.fit)
 
 
 class _Batches:
