@@ -1,7 +1,8 @@
 """The setting of each method that val users gain most by, one of six for every method.
 
     OMP_NUM_THREADS=1 python benchmarks/tuning.py --result benchmarks/results/tuning.json
-    python benchmarks/tuning.py --methods ours -p weights=runs/train/ours/final
+    python benchmarks/tuning.py --methods ours,attribute-rewrite --result benchmarks/results/tuning-learned.json
+    python benchmarks/tuning.py --methods ip-adapter --users 50 -p weights=runs/train/ip-adapter/final
 
 Each setting is a run of its own under --out; a run that is there already is not drawn again. Of the settings that keep
 prompt fidelity within 0.1 of `prompt-only`'s that of most mean utility is chosen; where none keeps it, that of most
@@ -99,20 +100,20 @@ USER_ADAPTERS = Grid(10, (
     "user_scale=2 user_guidance=5",
     "user_scale=1.5 user_guidance=8",
 ))  # fmt: skip
-WORDS = Grid(10, tuple(f"sure={sure}" for sure in (0, 0.1, 0.2, 0.3, 0.5, 0.7)))
-UNRECORDED: Mapping[str, Grid] = {
-    "ours": Grid(10, (
+LEARNED: Mapping[str, Grid] = {
+    "ours": Grid(50, (
         "user_scale=1.25 user_guidance=2",
-        "user_scale=1.5 user_guidance=5 negative=disliked",
+        "user_scale=1.5 user_guidance=2",
+        "user_scale=1.25 user_guidance=3 negative=disliked",
+        "user_scale=1 user_guidance=2 words=true sure=0.1",
         "user_scale=1.25 user_guidance=2 words=true sure=0.1",
-        "user_scale=1 user_guidance=2 words=true sure=0.1 negative=disliked",
-        "user_scale=1.5 user_guidance=3 words=true sure=0.1 negative=disliked",
-        "user_scale=1.5 user_guidance=5 words=true sure=0.1 negative=disliked",
+        "user_scale=1.25 user_guidance=2 words=true sure=0.3",
     )),
-    "teacher-adapter": USER_ADAPTERS,
-    "attribute-rewrite": WORDS,
+    "attribute-rewrite": Grid(50, tuple(f"sure={sure}" for sure in (0, 0.1, 0.2, 0.3, 0.5, 0.7))),
 }  # fmt: skip
-"""Of weights that are trained anew: these grids have no record yet."""
+"""The same of methods that draw with the language model of `ours`, for as many users as their time allows."""
+UNRECORDED: Mapping[str, Grid] = {"teacher-adapter": USER_ADAPTERS}
+"""Of weights that do not ship: no record yet."""
 LOSS = 0.1
 """Of prompt fidelity at most, against `prompt-only`."""
 _METRICS = ("utility", "prompt-fidelity")
@@ -126,7 +127,7 @@ _METRICS = ("utility", "prompt-fidelity")
 @click.option("--result", type=click.Path(path_type=Path), help="Write the numbers as JSON.")
 def main(methods: str, parameters: tuple[str, ...], users: int | None, out: Path, result: Path | None) -> None:
     """Prints each setting with its utility and prompt fidelity, and marks the chosen ones."""
-    grids = {**GRIDS, **UNRECORDED}
+    grids = {**GRIDS, **LEARNED, **UNRECORDED}
     unknown = [name for name in methods.split(",") if name not in grids]
     if unknown:
         raise PrefbenchError(f"no settings for {', '.join(unknown)}, only for {', '.join(grids)}")

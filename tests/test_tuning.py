@@ -15,8 +15,13 @@ from prefbench.methods.instant_style import STYLES
 from prefbench.parameters import bind, parse_pairs
 from prefbench.registry import load
 
-RECORD = Path(__file__).parents[1] / "benchmarks" / "results" / "tuning.json"
-EACH = pytest.mark.parametrize("method", list(tuning.GRIDS))
+RECORDS = Path(__file__).parents[1] / "benchmarks" / "results"
+RECORDED = {**tuning.GRIDS, **tuning.LEARNED}
+EACH = pytest.mark.parametrize("method", list(RECORDED))
+
+
+def record_of(method: str) -> Any:
+    return json.loads((RECORDS / ("tuning.json" if method in tuning.GRIDS else "tuning-learned.json")).read_text())
 
 
 @pytest.mark.parametrize(
@@ -34,9 +39,9 @@ def test_most_utility_from_the_floor_up_is_chosen(
     assert tuning.chosen(measured, floor) == place
 
 
-@pytest.mark.parametrize("method", [*tuning.GRIDS, *tuning.UNRECORDED])
+@pytest.mark.parametrize("method", [*RECORDED, *tuning.UNRECORDED])
 def test_every_method_has_as_many_different_settings_that_it_takes(method: str) -> None:
-    settings = {**tuning.GRIDS, **tuning.UNRECORDED}[method].settings
+    settings = {**RECORDED, **tuning.UNRECORDED}[method].settings
     bound = [bind(load("method", method), parse_pairs(setting.split())) for setting in settings]
     assert len(bound) == 6
     assert all(bound.count(one) == 1 for one in bound)
@@ -44,20 +49,20 @@ def test_every_method_has_as_many_different_settings_that_it_takes(method: str) 
 
 @EACH
 def test_the_record_is_of_these_grids_and_follows_the_rule(method: str) -> None:
-    record = json.loads(RECORD.read_text())
+    record = record_of(method)
     table = record["methods"][method]
     rows = table["settings"]
-    assert (table["users"], record["split"]) == (tuning.GRIDS[method].users, "val")
-    assert [row["setting"] for row in rows] == [parse_pairs(s.split()) for s in tuning.GRIDS[method].settings]
+    assert (table["users"], record["split"]) == (RECORDED[method].users, "val")
+    assert [row["setting"] for row in rows] == [parse_pairs(s.split()) for s in RECORDED[method].settings]
     means = [(row["utility"]["value"], row["prompt-fidelity"]["value"]) for row in rows]
     best = tuning.chosen(means, table["prompt-only"]["prompt-fidelity"]["value"] - tuning.LOSS)
     assert [row["chosen"] for row in rows] == [place == best for place in range(len(rows))]
 
 
-@pytest.mark.parametrize("method", [name for name in tuning.GRIDS if name != "ip-adapter"])
+@pytest.mark.parametrize("method", [name for name in RECORDED if name != "ip-adapter"])
 def test_what_was_chosen_is_what_the_method_does_by_itself(method: str) -> None:
     """But for `ip-adapter`, whose committed rows were drawn before it was tuned."""
-    (row,) = (row for row in json.loads(RECORD.read_text())["methods"][method]["settings"] if row["chosen"])
+    (row,) = (row for row in record_of(method)["methods"][method]["settings"] if row["chosen"])
     cls: Any = load("method", method)
     chosen, default = bind(cls, row["setting"]), bind(cls, {})
     if method == "instant-style":

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from prefbench.api import PrefbenchError
 from prefbench.api.near import unknown
 from prefbench.registry import names
+from prefbench.training.diffusion import SHAPES_DECIDED
 from prefbench.training.requests import TrainRequest
 from prefbench.training.variants import WHOLE, Ablation, AblationRequest, Variant
 
@@ -51,7 +52,9 @@ TRAINED: Mapping[str, Mapping[str, Change]] = {
     "dislikes": {"never shown": Change({"dislikes": False}, {"liked_only": True})},
     "targets": {name: Change({"targets": name}) for name in ("likes", "chosen", "picks")},
     "opposite users": {"none": Change({"flipped": 0.0})},
+    "aligned first": {"no": Change({"aligned_first": 0})},
     "first tokens": {"full size": Change({"initial_scale": 1.0})},
+    "noise levels": {"those of a denoiser": Change({"noise": SHAPES_DECIDED})},
     "few users": {
         f"{users} users{aligned}": Change({"train_users": users} | changed)
         for users in (50, 200)

@@ -91,10 +91,13 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-MINIATURE = InjectionRecipe(FitConfig(images=300_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120))
+MINIATURE = InjectionRecipe(
+    FitConfig(images=200_000, batch=32, lr=1e-3, ema=0.999, decay=0.5, save_every_s=120), targets="picks"
+)
 FULL = replace(
     MINIATURE,
     fit=FitConfig(images=2_000_000, batch=8, lr=1e-4, weight_decay=0.01, warmup_steps=500, decay=0.1),
+    targets="likes",
     initial_scale=1.0,
 )
 """Learning rate, weight decay and first tokens of the public IP-Adapters (Ye et al. 2023, section 4.1)."""
