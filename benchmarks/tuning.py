@@ -103,7 +103,7 @@ USER_ADAPTERS = Grid(10, (
 LEARNED: Mapping[str, Grid] = {
     "ours": Grid(50, (
         "user_scale=1.25 user_guidance=2",
-        "user_scale=1.5 user_guidance=2",
+        "user_scale=1.25 user_guidance=3",
         "user_scale=1.25 user_guidance=3 negative=disliked",
         "user_scale=1 user_guidance=2 words=true sure=0.1",
         "user_scale=1.25 user_guidance=2 words=true sure=0.1",
