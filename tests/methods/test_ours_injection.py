@@ -294,7 +294,7 @@ def test_a_step_asks_for_a_liked_picture_that_the_history_does_not_show() -> Non
 
 def test_the_alignment_alone_teaches_the_mapping_of_e_sem_and_nothing_else(tmp_path: Path) -> None:
     """Users of one kind say "red", of the other "blue": afterwards the tokens of each lie at the own words."""
-    kinds, words = torch.eye(2), torch.stack([torch.full((8,), 1.0), torch.full((8,), -1.0)])
+    kinds, words = torch.eye(2), torch.tensor([[[1.0], [0.8]], [[-1.0], [-0.8]]]).expand(2, 2, 8)
     histories = HistoryStates(
         sem=kinds.repeat(1, 3), core=torch.zeros(2, 3), shown=[[0], [1]], wanted=[[1], [0]], likes=["red", "blue"]
     )
@@ -305,7 +305,7 @@ def test_the_alignment_alone_teaches_the_mapping_of_e_sem_and_nothing_else(tmp_p
         prompts=["a fox", "a boat"],
         scales=Scales(torch.zeros(13), torch.ones(13)),
         embed_text=lambda text: pytest.fail(f"{text} is read"),
-        words_of=lambda text: (words[[int(text == "blue")] * 2], torch.tensor([True, True])),
+        words_of=lambda text: (words[int(text == "blue")], torch.tensor([True, True])),
         latents=(4, 2, 2),
     )
     mapping = fusion()
@@ -319,8 +319,17 @@ def test_the_alignment_alone_teaches_the_mapping_of_e_sem_and_nothing_else(tmp_p
     moved = {name for name, tensor in mapping.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == {name for name in before if name.startswith("sem.")}
     tokens = mapping.mapped(torch.cat([histories.sem, torch.zeros(2, 7)], dim=1))
-    for own, word, other in zip(tokens, words, words.flip(0), strict=True):
+    for own, word, other in zip(tokens, words.mean(1), words.mean(1).flip(0), strict=True):
         assert ((own - word).norm(dim=1) < 0.3 * (own - other).norm(dim=1)).all()
+
+
+def test_a_batch_without_any_words_teaches_no_alignment_and_is_no_error() -> None:
+    task = AlignmentTask(fusion(), "mmd-both")
+    nothing = torch.zeros(3, 2, dtype=torch.bool)
+    loss = task({"features": torch.randn(3, 13), "words": torch.zeros(3, 2, 8), "spoken": nothing})
+    loss.backward()
+    assert loss == 0
+    assert not any(parameter.grad.any() for parameter in task.parameters() if parameter.grad is not None)
 
 
 # ----------------------------------------------------------------------------------------------------- weights

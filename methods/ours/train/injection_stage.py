@@ -131,8 +131,8 @@ def inject(
         reference="first" if recipe.reference == "first" else "typical",
     )
     adapter = weights.attach(backbone, config)
-    fusion = cast(Fusion, adapter.projection)
-    fusion.shrink(recipe.initial_scale, sem=not recipe.aligns_first)
+    fusion, aligns_first = cast(Fusion, adapter.projection), recipe.aligns_first and any(histories.likes)
+    fusion.shrink(recipe.initial_scale, sem=not aligns_first)
     task = InjectionTask(
         AdapterTask(backbone.pipeline, adapter),
         backbone.dtype,
@@ -143,7 +143,7 @@ def inject(
     adapter.layers.requires_grad_(recipe.attention_rate > 0)
     aligned = {"before": batches.distances(adapter, recipe.histories)}
     made_of = _identity(source, backbone, recipe)
-    if recipe.aligns_first:
+    if aligns_first:
         alone = AlignmentTask(fusion, recipe.alignment)
         fit(alone, batches.unpictured, _aligned_first(recipe), folder / "alignment", made_of=made_of)
         aligned["aligned first"] = batches.distances(adapter, recipe.histories)
