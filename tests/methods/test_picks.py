@@ -155,7 +155,12 @@ def test_picks_are_under_prompts_that_a_history_does_not_show(
 def test_picks_follow_the_history_that_is_shown(mllm: Mllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not what else the user judged: an opposite user's are picked after the exchanged sides."""
     asked: list[History] = []
-    monkeypatch.setattr(Picker, "__call__", lambda _, one, *__, **___: asked.append(one) or [len(asked) - 1])
+
+    def noted(_: Picker, one: History, *__: Any, **___: Any) -> list[int]:
+        asked.append(one)
+        return [len(asked) - 1]
+
+    monkeypatch.setattr(Picker, "__call__", noted)
     users = TinySuite().train_users()[:1]
     images = JudgedImages(users)
     drawn = draw_histories(users, replace(MINIATURE, histories=8))
