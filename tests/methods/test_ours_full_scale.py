@@ -223,7 +223,7 @@ def test_stages_run_by_themselves_at_the_length_that_is_asked_for(
     assert (tmp_path / "out" / "read.pt").read_bytes() == before, "histories are read once"
     assert stage("questions", 4)["training"]["questions"]["seen"] == 4
     assert stage("layers")["data"]["mllm"] != read
-    with pytest.raises(PrefbenchError, match=r"injection/checkpoint\.pt does not fit this training"):
+    with pytest.raises(PrefbenchError, match=r"injection/alignment/checkpoint\.pt does not fit this training"):
         stage("injection", 4)
     shutil.rmtree(tmp_path / "out" / "injection")
     assert stage("injection", 4)["training"]["injection"]["seen"] == 4
