@@ -72,7 +72,7 @@ class PrefGen(Method):
         self,
         *,
         user_scale: float = 1.25,
-        user_guidance: float = 2.0,
+        user_guidance: float = 3.0,
         negative: Literal["average", "disliked"] = "average",
         liked_only: bool = False,
         words: bool = False,
