@@ -108,6 +108,8 @@ LEARNED: Mapping[str, Grid] = {
         "user_scale=1 user_guidance=2 words=true sure=0.1",
         "user_scale=1.25 user_guidance=2 words=true sure=0.1",
         "user_scale=1.25 user_guidance=2 words=true sure=0.3",
+        "user_scale=0.75 user_guidance=3 words=true sure=0.1",
+        "user_scale=0.5 user_guidance=3 words=true sure=0.1",
     )),
     "attribute-rewrite": Grid(50, tuple(f"sure={sure}" for sure in (0, 0.1, 0.2, 0.3, 0.5, 0.7))),
 }  # fmt: skip
