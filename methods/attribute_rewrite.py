@@ -53,7 +53,7 @@ class AttributeRewrite(Method):
         encoders=("mini-mllm", "mini-vision"),
     )
 
-    def __init__(self, *, mllm: Annotated[str, "mllm"] = "mini-mllm", sure: float = 0.5) -> None:
+    def __init__(self, *, mllm: Annotated[str, "mllm"] = "mini-mllm", sure: float = 0.0) -> None:
         if not 0 <= sure <= 1:
             raise PrefbenchError(f"sure must be from 0 to 1, got {sure}")
         self.name, self.sure = mllm, sure

@@ -76,7 +76,7 @@ class PrefGen(Method):
         negative: Literal["average", "disliked"] = "average",
         liked_only: bool = False,
         words: bool = False,
-        sure: float = 0.5,
+        sure: float = 0.1,
         n: int = 1,
         weights: str = "",
     ) -> None:
