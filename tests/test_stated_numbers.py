@@ -356,16 +356,20 @@ def redrawn_claims() -> Iterator[Claim]:
 
 
 def baseline_claims() -> Iterator[Claim]:
-    """What val users chose for the baselines."""
-    file, page = "benchmarks/results/tuning.json", "docs/baselines.md"
-    for method, table in content(file)["methods"].items():
-        (row,) = (row for row in table["settings"] if row["chosen"])
-        setting = " ".join(f"{name}={value}" for name, value in row["setting"].items())
-        gain = row["utility - prompt-only"]["estimate"]
-        utility = fixed(gain["value"], 2) if gain["low"] is None else interval(gain, 2)
-        own, plain = (fixed(each["prompt-fidelity"]["value"], 2) for each in (row, table["prompt-only"]))
-        cells = (f"`{method}`", f"`{setting}`", table["users"], utility, f"{own} ({plain})", f"{row['nfe']:.0f}")
-        yield Claim(page, f"| {' | '.join(map(str, cells))} |", file)
+    """What val users chose for the baselines, and for what draws with the language model of `ours`."""
+    page = "docs/baselines.md"
+    for part in ("tuning", "tuning-learned", "tuning-ip-adapter-picks"):
+        file = f"benchmarks/results/{part}.json"
+        for method, table in content(file)["methods"].items():
+            (row,) = (row for row in table["settings"] if row["chosen"])
+            setting = " ".join(f"{name}={value}" for name, value in row["setting"].items() if name != "weights")
+            shown = f"`{method}`" + ", on picks" * ("weights" in row["setting"])
+            gain = row["utility - prompt-only"]["estimate"]
+            utility = fixed(gain["value"], 2) if gain["low"] is None else interval(gain, 2)
+            own, plain = (fixed(each["prompt-fidelity"]["value"], 2) for each in (row, table["prompt-only"]))
+            cells = (shown, f"`{setting}`", table["users"], utility, f"{own} ({plain})", f"{row['nfe']:.0f}")
+            yield Claim(page, f"| {' | '.join(map(str, cells))} |", file)
+    file = "benchmarks/results/tuning.json"
     others = [row for table in content(file)["methods"].values() for row in table["settings"] if not row["chosen"]]
     least = min(row["utility - chosen"]["p_value"] for row in others)
     yield Claim(
