@@ -18,7 +18,7 @@ from prefbench.api import Judgment
 from prefbench.run.folder import RunFolder
 from prefbench.run.prepare import load_suite
 
-METHODS = ("prompt-only", "ip-adapter", "ours", "inferred")
+METHODS = ("prompt-only", "attribute-rewrite", "ours", "inferred")
 COLUMNS = 5
 
 
