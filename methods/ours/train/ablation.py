@@ -73,7 +73,7 @@ DRAWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "words": {"in the prompt": {"words": True}},
     "best of": {f"{n}": {"n": n} for n in (2, 4)},
     "user scale": {f"{scale:g}": {"user_scale": scale} for scale in (0.0, 0.5, 1.0, 1.5, 2.0)},
-    "user guidance": {f"{scale:g}": {"user_guidance": scale} for scale in (1.0, 1.5, 3.0, 5.0, 8.0)},
+    "user guidance": {f"{scale:g}": {"user_guidance": scale} for scale in (1.0, 1.5, 2.0, 5.0, 8.0)},
 }
 """By group and name, the changed parameters of the method; drawn with the weights of the whole method."""
 
