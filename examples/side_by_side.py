@@ -60,7 +60,7 @@ def _is_plain(path: Path, method: str) -> bool:
 def draw(rows: Sequence[tuple[str, Sequence[tuple[str, Image.Image]]]], path: Path) -> None:
     """Writes one line of pictures per row, each picture above its prompt."""
     matplotlib.use("agg")
-    figure, axes = plt.subplots(len(rows), COLUMNS, figsize=(8, 1.75 * len(rows)), squeeze=False)
+    figure, axes = plt.subplots(len(rows), COLUMNS, figsize=(8.4, 1.75 * len(rows)), squeeze=False)
     for line, (title, pictures) in zip(axes, rows, strict=True):
         line[0].text(-0.12, 0.5, title, transform=line[0].transAxes, ha="right", va="center", fontsize=11)
         for axis in line:
@@ -68,7 +68,7 @@ def draw(rows: Sequence[tuple[str, Sequence[tuple[str, Image.Image]]]], path: Pa
         for axis, (prompt, picture) in zip(line, pictures, strict=False):
             axis.imshow(picture, interpolation="nearest")
             axis.set_title(prompt.replace(", ", ",\n"), y=0, pad=-6, verticalalignment="top", fontsize=7)
-    figure.subplots_adjust(left=0.14, right=0.99, top=0.99, bottom=0.04, hspace=0.32, wspace=0.05)
+    figure.subplots_adjust(left=0.18, right=0.99, top=0.99, bottom=0.04, hspace=0.32, wspace=0.05)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
