@@ -26,7 +26,7 @@ from prefbench.suites.picturebook.suite import Picturebook
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 SCORER = "prefbench/weights/preference/card.json"
-VALIDATION, ABLATION = "results/validation/picturebook.json", "results/ablation/ours.picturebook.mini-sd.json"
+VALIDATION = "results/validation/picturebook.json"
 NOT_MEASURED: Mapping[str, str] = {
     r"Python 3\.11": "what the project needs",
     r"arXiv:? ?\d{4}\.\d{4,5}": "a paper",
@@ -219,9 +219,6 @@ def validation_claims() -> Iterator[Claim]:
 
 def other_claims() -> Iterator[Claim]:
     """What the docs say of components and of speed."""
-    utility = {row["name"]: row["metrics"]["utility"] for row in content(ABLATION)["rows"]}
-    loss, whole = -utility["own likes"]["difference"]["value"], utility["whole"]["value"]
-    yield Claim("docs/limits.md", f"loses {fixed(loss, 3)} of {fixed(whole, 3)} utility", ABLATION)
     file = "benchmarks/results/statistics.json"
     many, few = (content(file)["frechet_distance"][f"n = {n}"]["times_faster_than_sqrtm"] for n in (3000, 1000))
     text = f"{many:g} times as fast for 3,000 images a side, {few:g} times only for 1,000"
