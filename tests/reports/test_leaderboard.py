@@ -239,32 +239,32 @@ def test_the_committed_preference_orders_runs_as_what_is_liked_does() -> None:
         return float(kendalltau(*zip(*pairs, strict=True)).statistic)
 
     assert len(rows) >= 13
-    assert tau("utility/liked", "preference") >= 0.9
-    assert tau("utility/own", "preference/gain") >= 0.8
+    assert tau("utility/liked", "preference") >= 0.85, "two methods that are not told apart may change places"
+    assert tau("utility/own", "preference/gain") >= 0.7
     for run in ("truth", "ours"):
         assert rows["copy"]["preference"]["high"] < rows[run]["preference"]["low"]
     assert not any(row["unranked"] for metrics in rows.values() for row in metrics.values())
 
 
 def test_what_is_committed_of_ours_is_personal() -> None:
-    """It draws for its own user: another user's history is worth nothing, the opposite one harms, words are not all."""
+    """It draws for its own user: another user's history is worth nothing, the opposite one harms; words do as well."""
     rows = committed()
     ours, rewriting = rows["ours"], rows["attribute-rewrite"]
-    for baseline in ("prompt-only", "ip-adapter", "attribute-rewrite", "random-style"):
+    for baseline in ("prompt-only", "ip-adapter", "tally", "random-style"):
         assert ours["utility"]["value"] > rows[baseline]["utility"]["high"]
     assert ours["gap-closed"]["low"] > 0.4
-    assert rows["ours.other-user"]["gap-closed"]["value"] <= 0.05
+    assert ours["utility"]["low"] < rewriting["utility"]["value"] < ours["utility"]["high"], "not told apart"
+    assert rows["ours.other-user"]["gap-closed"]["low"] <= 0, "not told from nothing"
     assert rows["ours.flipped"]["gap-closed"]["high"] < 0
     assert ours["utility/silent"]["low"] > rows["prompt-only"]["utility/silent"]["value"]
-    assert rewriting["utility/silent"]["low"] < 0.05, "what words cannot carry"
+    assert ours["utility/silent"]["low"] > rewriting["utility/silent"]["high"], "what words cannot carry"
     plain = rows["prompt-only"]
     for part in ("object", "setting"):
         assert ours[f"prompt-fidelity/{part}"]["value"] >= plain[f"prompt-fidelity/{part}"]["value"] - 0.02
-    assert ours["prompt-fidelity/words"]["high"] < plain["prompt-fidelity/words"]["value"], "what personalising costs"
+    assert ours["prompt-fidelity/words"]["value"] < plain["prompt-fidelity/words"]["low"], "what personalising costs"
     assert ours["clip-score"]["value"] >= 0.96 * plain["clip-score"]["value"]
     for distance in ("fid", "kid"):
-        others = [rows[name][distance]["value"] for name in ("prompt-only", "ip-adapter", "attribute-rewrite")]
-        assert ours[distance]["value"] < min(others)
+        assert ours[distance]["value"] < plain[distance]["value"]
     assert rows.keys() >= {"ours", "ip-adapter", "attribute-rewrite", "ours.other-user", "ours.flipped"}
 
 
