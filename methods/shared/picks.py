@@ -1,8 +1,8 @@
 """Pictures to learn to draw: of those of one prompt, the one that a language model thinks the user likes best.
 
 What decides is what the model itself says after the history that a step of a training shows: its verdicts on phrases
-choose candidates, where it is known what pictures show, and its verdicts on pictures choose among these. Nothing that
-the history does not show takes part, and no other scorer. Trainers of different methods share this, so that all can be
+choose candidates, where it is known what pictures show, and its verdicts on pictures choose among these. Of what else
+the user judged they know only that these pictures are no candidates, and no other scorer takes part. Trainers of different methods share this, so that all can be
 given the same targets.
 """
 
@@ -76,7 +76,7 @@ class Picker:
         prompts: Sequence[str],
         shows: Sequence[Collection[str]] | None = None,
     ) -> None:
-        self._mllm, self._images, self._prompts = mllm, images, prompts
+        self._mllm, self._images = mllm, images
         phrases = mllm.card.judged_phrases
         shown = [[phrase in own for phrase in phrases] for own in shows or [()] * len(images)]
         self.shown = np.array(shown, np.float32).reshape(len(images), len(phrases))
