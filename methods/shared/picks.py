@@ -2,8 +2,8 @@
 
 What decides is what the model itself says after the history that a step of a training shows: its verdicts on phrases
 choose candidates, where it is known what pictures show, and its verdicts on pictures choose among these. Of what else
-the user judged they know only that these pictures are no candidates, and no other scorer takes part. Trainers of different methods share this, so that all can be
-given the same targets.
+the user judged they know only that these pictures are no candidates, and no other scorer takes part. Trainers of
+different methods share this, so that all can be given the same targets.
 """
 
 from __future__ import annotations
